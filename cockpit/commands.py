@@ -1,0 +1,62 @@
+"""Readers -> engine: what is asked, in the imperative. One file a command; each is answered by an event with its id."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """`id` is set by who sends it and repeated by the event that answers it."""
+
+    id: str
+
+
+class Train(Command, tag=True):
+    """Train the recipe.yaml of the run folder. A standby moves its folder to runs/`run_id` first."""
+
+    run_id: str
+    command: list[str]
+
+
+class Stop(Command, tag=True):
+    """Finish the step and save; with `save` off, drop the step and save nothing."""
+
+    save: bool = True
+
+
+class Chat(Command, tag=True):
+    """Answer the last of `messages` (role/content, oldest first), with the adapter or without it."""
+
+    messages: list[dict[str, str]]
+    adapter: bool = True
+    enable_thinking: bool = False
+    do_sample: bool = True
+    max_new_tokens: int = 256
+    temperature: float = 0.7
+    top_p: float = 0.8
+    top_k: int = 20
+
+
+class StopReply(Command, tag=True):
+    """End the reply to the Chat command `chat_id` where it stands."""
+
+    chat_id: str
+
+
+class Unload(Command, tag=True):
+    """Let the chat model go and end the engine."""
+
+
+AnyCommand = Train | Stop | Chat | StopReply | Unload
+
+_decoder = msgspec.json.Decoder(AnyCommand)
+
+
+def decode(content: bytes) -> AnyCommand:
+    """A command file's content. Raises msgspec.DecodeError when it is none."""
+    return _decoder.decode(content)
+
+
+def encode(command: AnyCommand) -> bytes:
+    """The command as JSON."""
+    return msgspec.json.encode(command)

@@ -1,0 +1,253 @@
+"""Engine -> readers: what happened. One frozen struct a line of a JSON Lines log, in the past tense.
+
+`events.jsonl` holds the run, `chat.jsonl` the replies, `gpu.jsonl` the readings. Readers skip types and fields that
+they do not know, so a newer engine can be read by an older app.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+
+Phase = Literal[
+    "importing",  # the training stack is being imported; nothing of the run is known yet
+    "standby",  # imported and waiting for Train
+    "loading_model",
+    "preparing_data",
+    "compiling",  # the first optimizer step, which on a GPU compiles
+    "training",
+    "evaluating",
+    "saving",
+    "ready",  # training has ended; the model answers in the chat pane
+]
+Outcome = Literal["completed", "stopped", "failed", "out_of_memory"]
+ReplyEnd = Literal["end_of_turn", "max_new_tokens", "stopped", "failed"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What every event carries. `seq` counts within one log; `at` is Unix time in seconds; `attempt` counts from 1."""
+
+    seq: int = 0
+    at: float = 0.0
+    attempt: int = 1
+
+
+class EngineStarted(Event, tag=True):
+    """The process named in engine.json began to write this log."""
+
+    pid: int
+    host: str
+    backend: str
+
+
+class PhaseStarted(Event, tag=True):
+    """The engine turned to something else; the phase before it has ended."""
+
+    phase: Phase
+    detail: str = ""
+
+
+class PhaseProgressed(Event, tag=True):
+    """`done` of `total` `unit`s of the present phase; `total` is None where nobody can know it."""
+
+    phase: Phase
+    done: float
+    total: float | None
+    unit: str
+
+
+class RunStarted(Event, tag=True):
+    """Training was asked for: what is trained, with what, on what."""
+
+    run_id: str
+    recipe_name: str
+    command: list[str]
+    versions: dict[str, str]
+    gpus: list[str]
+    driver: str
+    data_sha256: dict[str, str]
+
+
+class DataPrepared(Event, tag=True):
+    """The rows are rendered, tokenized and masked. Token counts are those of the training rows, one epoch."""
+
+    train_rows: int
+    eval_rows: int
+    skipped_rows: int
+    truncated_rows: int
+    tokens: int
+    trained_tokens: int
+
+
+class TrainingPlanned(Event, tag=True):
+    """All that is fixed before the first step."""
+
+    total_steps: int
+    steps_per_epoch: float
+    trainable_parameters: int
+    total_parameters: int
+
+
+class StepEnded(Event, tag=True):
+    """One optimizer step. `metrics` by TRL's names (loss, learning_rate, grad_norm ...), plus tokens_seen (padding left
+    out) and trained_tokens (with loss), both counted since the start of the run. `step_time_s` is wall time."""
+
+    step: int
+    total_steps: int
+    epoch: float
+    step_time_s: float
+    metrics: dict[str, float]
+
+
+class Evaluated(Event, tag=True):
+    """The held-out rows were measured after `step` (0: before any training)."""
+
+    step: int
+    duration_s: float
+    metrics: dict[str, float]
+
+
+class CheckpointSaved(Event, tag=True):
+    """A whole checkpoint stands at `path`, relative to the run folder."""
+
+    step: int
+    path: str
+    size_bytes: int
+
+
+class AdapterSaved(Event, tag=True):
+    """Adapter and tokenizer stand at `path`, relative to the run folder."""
+
+    path: str
+    size_bytes: int
+
+
+class LogWritten(Event, tag=True):
+    """A line for the log pane."""
+
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+class CommandAnswered(Event, tag=True):
+    """The engine took a command up (`accepted`) or says in one sentence why it does not."""
+
+    command_id: str
+    accepted: bool
+    text: str = ""
+
+
+class RunEnded(Event, tag=True):
+    """Training is over, whatever the reason. `reason` and `advice` are sentences for the user, empty when completed."""
+
+    outcome: Outcome
+    step: int
+    reason: str = ""
+    advice: str = ""
+
+
+class ModelUnloaded(Event, tag=True):
+    """The chat model was let go; its memory is free."""
+
+    reason: str
+
+
+class EngineExited(Event, tag=True):
+    """Last of all: the process is about to end."""
+
+    reason: str
+
+
+class ReplyStarted(Event, tag=True):
+    """A reply to the Chat command `command_id` begins. `adapter` tells tuned (True) from base (False)."""
+
+    command_id: str
+    prompt: str
+    adapter: bool
+
+
+class ReplyGrew(Event, tag=True):
+    """More of the reply's text."""
+
+    command_id: str
+    text: str
+
+
+class ReplyEnded(Event, tag=True):
+    """The reply is whole (or was ended): figures of its generation. `first_token_s` is None when no token came."""
+
+    command_id: str
+    end: ReplyEnd
+    prompt_tokens: int
+    new_tokens: int
+    duration_s: float
+    first_token_s: float | None
+    reason: str = ""
+
+
+class GpuReading(msgspec.Struct, frozen=True, kw_only=True):
+    """One GPU at one moment. None: the driver does not say."""
+
+    index: int
+    uuid: str
+    name: str
+    vram_used_mib: float | None = None
+    vram_total_mib: float | None = None
+    vram_this_run_mib: float | None = None
+    utilization_percent: float | None = None
+    temperature_c: float | None = None
+    power_w: float | None = None
+
+
+class MachineRead(Event, tag=True):
+    """Readings of the GPUs that the run uses, and of the engine's own process."""
+
+    step: int
+    gpus: list[GpuReading]
+    cpu_percent: float
+    rss_mib: float
+    ram_used_mib: float
+    ram_total_mib: float
+
+
+AnyEvent = (
+    EngineStarted
+    | PhaseStarted
+    | PhaseProgressed
+    | RunStarted
+    | DataPrepared
+    | TrainingPlanned
+    | StepEnded
+    | Evaluated
+    | CheckpointSaved
+    | AdapterSaved
+    | LogWritten
+    | CommandAnswered
+    | RunEnded
+    | ModelUnloaded
+    | EngineExited
+    | ReplyStarted
+    | ReplyGrew
+    | ReplyEnded
+    | MachineRead
+)
+
+_decoder = msgspec.json.Decoder(AnyEvent)
+_types = {event.__name__ for event in get_args(AnyEvent)}
+_peek = msgspec.json.Decoder(dict)
+
+
+def decode(line: bytes) -> AnyEvent | None:
+    """One line of a log, or None for a type that this version does not know. Raises msgspec.DecodeError if torn."""
+    try:
+        return _decoder.decode(line)
+    except msgspec.ValidationError:
+        if _peek.decode(line).get("type") in _types:
+            raise
+        return None
+
+
+def encode(event: AnyEvent) -> bytes:
+    """The event as one JSON line, line feed included."""
+    return msgspec.json.encode(event) + b"\n"

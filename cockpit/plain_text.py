@@ -1,0 +1,34 @@
+"""What may be shown of a string that others wrote: no escape sequences, no control characters."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_escape = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
+    r"|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"  # OSC, DCS, SOS, PM, APC
+    r"|\x9b[0-?]*[ -/]*[@-~]"
+    r"|[\x90\x98\x9d\x9e\x9f][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
+    r"|\x1b[ -/]*[0-~]?"
+)
+_bidi = {chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)}
+
+
+def plain_text(text: str, *, keep_newlines: bool = True) -> str:
+    """`text` without escape sequences, control characters and direction overrides.
+
+    Line feeds and tabs stay (a tab as four spaces) unless `keep_newlines` is off: then the result is one line, runs of
+    white space folded into one blank.
+    """
+    text = _escape.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    kept = []
+    for char in text:
+        if char == "\n":
+            kept.append(char)
+        elif char == "\t":
+            kept.append("    ")
+        elif char not in _bidi and unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp"):
+            kept.append(char)
+    text = "".join(kept)
+    return text if keep_newlines else " ".join(text.split())
