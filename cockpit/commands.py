@@ -11,20 +11,20 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     id: str
 
 
-class Train(Command, tag=True):
+class Train(Command, tag=True, frozen=True, kw_only=True):
     """Train the recipe.yaml of the run folder. A standby moves its folder to runs/`run_id` first."""
 
     run_id: str
     command: list[str]
 
 
-class Stop(Command, tag=True):
+class Stop(Command, tag=True, frozen=True, kw_only=True):
     """Finish the step and save; with `save` off, drop the step and save nothing."""
 
     save: bool = True
 
 
-class Chat(Command, tag=True):
+class Chat(Command, tag=True, frozen=True, kw_only=True):
     """Answer the last of `messages` (role/content, oldest first), with the adapter or without it."""
 
     messages: list[dict[str, str]]
@@ -37,19 +37,19 @@ class Chat(Command, tag=True):
     top_k: int = 20
 
 
-class StopReply(Command, tag=True):
+class StopReply(Command, tag=True, frozen=True, kw_only=True):
     """End the reply to the Chat command `chat_id` where it stands."""
 
     chat_id: str
 
 
-class Unload(Command, tag=True):
+class Unload(Command, tag=True, frozen=True, kw_only=True):
     """Let the chat model go and end the engine."""
 
 
 AnyCommand = Train | Stop | Chat | StopReply | Unload
 
-_decoder = msgspec.json.Decoder(AnyCommand)
+_decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
 
 
 def decode(content: bytes) -> AnyCommand:

@@ -33,7 +33,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     attempt: int = 1
 
 
-class EngineStarted(Event, tag=True):
+class EngineStarted(Event, tag=True, frozen=True, kw_only=True):
     """The process named in engine.json began to write this log."""
 
     pid: int
@@ -41,14 +41,14 @@ class EngineStarted(Event, tag=True):
     backend: str
 
 
-class PhaseStarted(Event, tag=True):
+class PhaseStarted(Event, tag=True, frozen=True, kw_only=True):
     """The engine turned to something else; the phase before it has ended."""
 
     phase: Phase
     detail: str = ""
 
 
-class PhaseProgressed(Event, tag=True):
+class PhaseProgressed(Event, tag=True, frozen=True, kw_only=True):
     """`done` of `total` `unit`s of the present phase; `total` is None where nobody can know it."""
 
     phase: Phase
@@ -57,7 +57,7 @@ class PhaseProgressed(Event, tag=True):
     unit: str
 
 
-class RunStarted(Event, tag=True):
+class RunStarted(Event, tag=True, frozen=True, kw_only=True):
     """Training was asked for: what is trained, with what, on what."""
 
     run_id: str
@@ -69,7 +69,7 @@ class RunStarted(Event, tag=True):
     data_sha256: dict[str, str]
 
 
-class DataPrepared(Event, tag=True):
+class DataPrepared(Event, tag=True, frozen=True, kw_only=True):
     """The rows are rendered, tokenized and masked. Token counts are those of the training rows, one epoch."""
 
     train_rows: int
@@ -80,7 +80,7 @@ class DataPrepared(Event, tag=True):
     trained_tokens: int
 
 
-class TrainingPlanned(Event, tag=True):
+class TrainingPlanned(Event, tag=True, frozen=True, kw_only=True):
     """All that is fixed before the first step."""
 
     total_steps: int
@@ -89,7 +89,7 @@ class TrainingPlanned(Event, tag=True):
     total_parameters: int
 
 
-class StepEnded(Event, tag=True):
+class StepEnded(Event, tag=True, frozen=True, kw_only=True):
     """One optimizer step. `metrics` by TRL's names (loss, learning_rate, grad_norm ...), plus tokens_seen (padding left
     out) and trained_tokens (with loss), both counted since the start of the run. `step_time_s` is wall time."""
 
@@ -100,7 +100,7 @@ class StepEnded(Event, tag=True):
     metrics: dict[str, float]
 
 
-class Evaluated(Event, tag=True):
+class Evaluated(Event, tag=True, frozen=True, kw_only=True):
     """The held-out rows were measured after `step` (0: before any training)."""
 
     step: int
@@ -108,7 +108,7 @@ class Evaluated(Event, tag=True):
     metrics: dict[str, float]
 
 
-class CheckpointSaved(Event, tag=True):
+class CheckpointSaved(Event, tag=True, frozen=True, kw_only=True):
     """A whole checkpoint stands at `path`, relative to the run folder."""
 
     step: int
@@ -116,21 +116,21 @@ class CheckpointSaved(Event, tag=True):
     size_bytes: int
 
 
-class AdapterSaved(Event, tag=True):
+class AdapterSaved(Event, tag=True, frozen=True, kw_only=True):
     """Adapter and tokenizer stand at `path`, relative to the run folder."""
 
     path: str
     size_bytes: int
 
 
-class LogWritten(Event, tag=True):
+class LogWritten(Event, tag=True, frozen=True, kw_only=True):
     """A line for the log pane."""
 
     level: Literal["info", "warning", "error"]
     text: str
 
 
-class CommandAnswered(Event, tag=True):
+class CommandAnswered(Event, tag=True, frozen=True, kw_only=True):
     """The engine took a command up (`accepted`) or says in one sentence why it does not."""
 
     command_id: str
@@ -138,7 +138,7 @@ class CommandAnswered(Event, tag=True):
     text: str = ""
 
 
-class RunEnded(Event, tag=True):
+class RunEnded(Event, tag=True, frozen=True, kw_only=True):
     """Training is over, whatever the reason. `reason` and `advice` are sentences for the user, empty when completed."""
 
     outcome: Outcome
@@ -147,19 +147,19 @@ class RunEnded(Event, tag=True):
     advice: str = ""
 
 
-class ModelUnloaded(Event, tag=True):
+class ModelUnloaded(Event, tag=True, frozen=True, kw_only=True):
     """The chat model was let go; its memory is free."""
 
     reason: str
 
 
-class EngineExited(Event, tag=True):
+class EngineExited(Event, tag=True, frozen=True, kw_only=True):
     """Last of all: the process is about to end."""
 
     reason: str
 
 
-class ReplyStarted(Event, tag=True):
+class ReplyStarted(Event, tag=True, frozen=True, kw_only=True):
     """A reply to the Chat command `command_id` begins. `adapter` tells tuned (True) from base (False)."""
 
     command_id: str
@@ -167,14 +167,14 @@ class ReplyStarted(Event, tag=True):
     adapter: bool
 
 
-class ReplyGrew(Event, tag=True):
+class ReplyGrew(Event, tag=True, frozen=True, kw_only=True):
     """More of the reply's text."""
 
     command_id: str
     text: str
 
 
-class ReplyEnded(Event, tag=True):
+class ReplyEnded(Event, tag=True, frozen=True, kw_only=True):
     """The reply is whole (or was ended): figures of its generation. `first_token_s` is None when no token came."""
 
     command_id: str
@@ -200,7 +200,7 @@ class GpuReading(msgspec.Struct, frozen=True, kw_only=True):
     power_w: float | None = None
 
 
-class MachineRead(Event, tag=True):
+class MachineRead(Event, tag=True, frozen=True, kw_only=True):
     """Readings of the GPUs that the run uses, and of the engine's own process."""
 
     step: int
@@ -233,9 +233,9 @@ AnyEvent = (
     | MachineRead
 )
 
-_decoder = msgspec.json.Decoder(AnyEvent)
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 _types = {event.__name__ for event in get_args(AnyEvent)}
-_peek = msgspec.json.Decoder(dict)
+_peek: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, object])
 
 
 def decode(line: bytes) -> AnyEvent | None:

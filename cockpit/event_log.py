@@ -1,0 +1,81 @@
+"""Appending events to a log, and following one that another process appends to."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from cockpit import events
+from cockpit.events import AnyEvent
+
+READ_BYTES = 1 << 20
+"""The most that one poll reads, so that a frame's work is bounded."""
+
+
+class EventWriter:
+    """Appends to one log. Each event is one write, so that a reader never sees two lines mixed."""
+
+    def __init__(self, path: Path, attempt: int = 1) -> None:
+        """Opens `path`, made if absent; goes on counting where it ends. A torn last line is ended first."""
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._attempt = attempt
+        self._seq = 0
+        content = path.read_bytes()
+        self._seq = content.count(b"\n")
+        if content and not content.endswith(b"\n"):
+            os.write(self._fd, b"\n")
+            self._seq += 1
+
+    def append(self, event: AnyEvent) -> AnyEvent:
+        """Stamp the event with seq, at and attempt, write it, and return it as written."""
+        stamped = msgspec.structs.replace(event, seq=self._seq, at=time.time(), attempt=self._attempt)
+        line = events.encode(stamped)
+        while line:
+            line = line[os.write(self._fd, line) :]
+        self._seq += 1
+        return stamped
+
+    def close(self) -> None:
+        """Nothing can be written afterwards."""
+        os.close(self._fd)
+
+
+class EventReader:
+    """Follows one log from its beginning. The file may not exist yet, and its folder may move while it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd: int | None = None
+        self._torn = b""
+
+    def poll(self) -> list[AnyEvent]:
+        """The events appended since the last call, at most READ_BYTES of them; a torn last line waits until it is whole.
+
+        Lines that are no events of this version are skipped.
+        """
+        if self._fd is None:
+            try:
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return []
+        lines = (self._torn + os.read(self._fd, READ_BYTES)).split(b"\n")
+        self._torn = lines.pop()
+        found = []
+        for line in lines:
+            try:
+                event = events.decode(line)
+            except msgspec.DecodeError:
+                continue
+            if event is not None:
+                found.append(event)
+        return found
+
+    def close(self) -> None:
+        """Let the file go; a later poll begins anew."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+            self._torn = b""

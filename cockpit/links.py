@@ -1,0 +1,228 @@
+"""How a reader reaches a run: RunLink (live or past), ReplayLink (a recording in its own time), starting engines."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import platformdirs
+
+from cockpit.commands import AnyCommand, Train
+from cockpit.event_log import EventReader
+from cockpit.events import AnyEvent, EngineExited
+from cockpit.gpu import GpuReport
+from cockpit.recipe.recipe import Recipe
+from cockpit.run_dir import Liveness, RunDir, new_run_id, runs_folder, standby_folder
+
+LEASE_EVERY_S = 2.0
+"""How often a reader tells the engine that somebody is there."""
+
+
+class Link(Protocol):
+    """A run, as its readers see it."""
+
+    @property
+    def run(self) -> RunDir: ...
+
+    def poll(self) -> list[AnyEvent]:
+        """What has happened since the last call; bounded, never waits."""
+        ...
+
+    def send(self, command: AnyCommand) -> None:
+        """Ask the engine for something. Raises OSError where the run cannot take it."""
+        ...
+
+    def liveness(self) -> Liveness:
+        """What is known of the engine."""
+        ...
+
+    def close(self) -> None:
+        """Let the run go; the run itself goes on."""
+        ...
+
+
+class RunLink:
+    """Reads a run that an engine writes, or has written."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._readers = [EventReader(path) for path in (run.events, run.gpu, run.chat)]
+        self._exited = False
+        self._leased_at = 0.0
+
+    @property
+    def run(self) -> RunDir:
+        """The run's folder; another one after a standby has been given a run."""
+        return self._run
+
+    def poll(self) -> list[AnyEvent]:
+        """New events of the run, its readings and its chat, each log in its order. Touches the reader's lease."""
+        if time.monotonic() - self._leased_at > LEASE_EVERY_S:
+            self._leased_at = time.monotonic()
+            try:
+                self._run.lease.touch()
+            except OSError:
+                pass  # a run on a read-only disk can be read all the same
+        found = [event for reader in self._readers for event in reader.poll()]
+        self._exited = self._exited or any(isinstance(event, EngineExited) for event in found)
+        return found
+
+    def send(self, command: AnyCommand) -> None:
+        """Put the command into the run's folder. Raises OSError where that cannot be written."""
+        self._run.send(command)
+
+    def liveness(self) -> Liveness:
+        """As RunDir.liveness, and `exited` once the log says so."""
+        return "exited" if self._exited else self._run.liveness()
+
+    def move_to(self, run: RunDir) -> None:
+        """Follow the folder to where its engine has moved it."""
+        self._run = run
+        for reader, path in zip(self._readers, (run.events, run.gpu, run.chat), strict=True):
+            reader.path = path
+
+    def close(self) -> None:
+        """Close the logs."""
+        for reader in self._readers:
+            reader.close()
+
+
+class ReplayLink:
+    """Plays a recorded run in its own time, `speed` times as fast; pauses longer than `longest_pause_s` are cut."""
+
+    def __init__(self, run: RunDir, speed: float = 1.0, longest_pause_s: float = 5.0) -> None:
+        self.run = run
+        link = RunLink(run)
+        recorded: list[AnyEvent] = []
+        while batch := link.poll():
+            recorded += batch
+        link.close()
+        recorded.sort(key=lambda event: event.at)
+        self._due: list[tuple[float, AnyEvent]] = []
+        due, before = 0.0, recorded[0].at if recorded else 0.0
+        for event in recorded:
+            due += min(max(0.0, event.at - before), longest_pause_s) / speed
+            before = event.at
+            self._due.append((due, event))
+        self._next = 0
+        self._began: float | None = None
+
+    def poll(self) -> list[AnyEvent]:
+        """The events whose time has come."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+        first = self._next
+        while self._next < len(self._due) and self._due[self._next][0] <= now - self._began:
+            self._next += 1
+        return [event for _, event in self._due[first : self._next]]
+
+    def send(self, command: AnyCommand) -> None:
+        """A recording takes no commands. Raises OSError."""
+        raise OSError("This is a recording; it takes no commands.")
+
+    def liveness(self) -> Liveness:
+        """`alive` until the last event has been played."""
+        return "alive" if self._next < len(self._due) else "exited"
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """All that importing the stack settles for good: a standby serves only recipes that have its key."""
+
+    backend: str
+    gpu: str
+    """UUID of the GPU, `none` for the CPU, `driverless` where no NVIDIA driver was found."""
+    compile: bool = True
+
+    @classmethod
+    def of(cls, recipe: Recipe, report: GpuReport) -> EngineKey:
+        """The key of a recipe on this machine. Raises ValueError with a sentence where its GPU is not there."""
+        return cls(recipe.backend, report.choose(recipe.hardware.gpu), recipe.hardware.compile)
+
+    def environment(self) -> dict[str, str]:
+        """What the engine's environment holds beyond ours."""
+        extra = {
+            "UNSLOTH_COMPILE_LOCATION": str(platformdirs.user_cache_path("cockpit") / "compiled"),
+            "UNSLOTH_DISABLE_STATISTICS": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self.gpu == "none":
+            extra["CUDA_VISIBLE_DEVICES"] = ""
+        elif self.gpu != "driverless":
+            extra["CUDA_VISIBLE_DEVICES"] = self.gpu
+        if not self.compile:
+            extra |= {"UNSLOTH_COMPILE_DISABLE": "1", "TORCHDYNAMO_DISABLE": "1"}
+        return extra
+
+
+@dataclass
+class StartedEngine:
+    """An engine that this process has started, and the link to its folder."""
+
+    key: EngineKey
+    link: RunLink
+    process: subprocess.Popen[bytes]
+
+    def train(self, recipe_text: str, name: str, command: list[str]) -> RunDir:
+        """Give the engine its run: `recipe_text` is the resolved YAML, `name` becomes the run's id with the time added.
+
+        A standby's folder is moved to the run's by the engine; the link follows. Raises OSError where the folder
+        cannot be written (a full disk, say), and nothing has been started then.
+        """
+        here = self.link.run
+        here.recipe.write_text(recipe_text, encoding="utf-8")
+        run = here
+        if here.path.parent == standby_folder():
+            run = RunDir(runs_folder() / new_run_id(name))
+            run.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        here.send(Train(id=new_command_id(), run_id=run.id, command=command))
+        if run != here:
+            self.link.move_to(run)
+        return run
+
+    def dismiss(self) -> None:
+        """End a standby that has not been given a run: its stdin ends."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+def start_standby(key: EngineKey) -> StartedEngine:
+    """Start an engine that imports the stack and waits. It ends when this process does, unless it was given a run."""
+    return _start(key, RunDir.create(standby_folder() / uuid.uuid4().hex[:12]), subprocess.PIPE)
+
+
+def start_engine(key: EngineKey, name: str) -> StartedEngine:
+    """Start an engine in a run folder of its own, to be given its run at once."""
+    return _start(key, RunDir.create(runs_folder() / new_run_id(name)), subprocess.DEVNULL)
+
+
+def new_command_id() -> str:
+    """An id that no other command has."""
+    return uuid.uuid4().hex[:12]
+
+
+def _start(key: EngineKey, run: RunDir, stdin: int) -> StartedEngine:
+    package_parent = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
+    with open(run.engine_log, "ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cockpit.engine", str(run.path), "--backend", key.backend],
+            stdin=stdin,
+            stdout=log,
+            stderr=log,
+            cwd=run.path,
+            env=os.environ | key.environment() | {"PYTHONPATH": path},
+            start_new_session=True,
+        )
+    return StartedEngine(key, RunLink(run), process)

@@ -1,0 +1,52 @@
+"""Asking the result: presets of the chat pane, and prompts that are answered while it trains."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cockpit.recipe.section import Field, Section, unit
+
+
+class Sampling(Section):
+    """How a reply is drawn."""
+
+    name: str = Field(default="chat", min_length=1)
+    """What the preset is called in the chat pane."""
+
+    enable_thinking: bool = False
+    """Let the model reason before it answers, where its template has the switch."""
+
+    do_sample: bool = True
+    """Draw tokens by their probability; off always takes the likeliest (greedy)."""
+
+    max_new_tokens: int = Field(default=256, ge=1, le=131_072, json_schema_extra=unit("tokens"))
+    """Longest reply."""
+
+    temperature: float = Field(default=0.7, gt=0, le=5)
+    """Below 1 keeps to the likely, above 1 wanders."""
+
+    top_p: float = Field(default=0.8, gt=0, le=1)
+    """Draw only from the likeliest tokens that together make this share."""
+
+    top_k: int = Field(default=20, ge=0, le=1000)
+    """Draw only from this many likeliest tokens; 0 for all."""
+
+
+class Chat(Section):
+    """The chat pane after training."""
+
+    presets: list[Sampling] = Field(default=[Sampling()], min_length=1)
+    """Sampling presets; the first one stands when the pane opens."""
+
+    trial_prompt: str = ""
+    """Stands in the prompt field when the pane opens."""
+
+
+class Samples(Section):
+    """Prompts answered by the model while it trains, so that progress can be read."""
+
+    prompts: list[Annotated[str, Field(min_length=1)]] = []
+    """What is asked each time; empty for none."""
+
+    every_steps: int | None = Field(default=None, ge=1, json_schema_extra=unit("steps"))
+    """How often; empty for each checkpoint."""

@@ -1,0 +1,53 @@
+"""Which model is tuned, how it is loaded, and on what."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cockpit.recipe.section import Field, Section, unit
+
+Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+
+
+class Model(Section):
+    """The base model."""
+
+    name_or_path: str = Field(min_length=1)
+    """A Hub name such as unsloth/gemma-3-4b-it, a local folder, or embedded:demo, the model that cockpit ships."""
+
+    revision: str | None = None
+    """Branch, tag or commit on the Hub; empty for the newest."""
+
+    max_seq_length: int = Field(default=2048, ge=16, le=1_048_576, json_schema_extra=unit("tokens"))
+    """The longest text the model is prepared for. Memory grows with it; shorten it first when memory runs out."""
+
+    quantization: Literal["none", "nf4", "int8"] = "none"
+    """How the frozen base is held: nf4 takes a quarter of the memory (QLoRA), int8 half, none is 16-bit."""
+
+    bnb_4bit_use_double_quant: bool = True
+    """Quantise the scales of nf4 too: 0.4 bits a weight less, at no cost in quality."""
+
+    bnb_4bit_compute_dtype: Dtype = "auto"
+    """The type that nf4 weights are multiplied in; auto takes bfloat16 where the GPU has it."""
+
+    dtype: Dtype = "auto"
+    """Type of the weights that are not quantised; auto takes bfloat16 where the machine has it."""
+
+    trust_remote_code: bool = False
+    """Run Python code from the model's repository. Only for a repository that you would run code from."""
+
+
+class Hardware(Section):
+    """Where the engine runs and what it may compile."""
+
+    gpu: str = "auto"
+    """auto takes the freest GPU; or an index, a UUID, or none for the CPU."""
+
+    compile: bool = True
+    """Let the stack compile the model on a GPU: a slow first step, fast ones after it."""
+
+    dynamo_cache_size_limit: int | None = Field(default=None, ge=1, le=4096)
+    """How often one function may be compiled again for another shape (64 helps Gemma-3); empty for torch's own."""
+
+    dynamo_accumulated_cache_size_limit: int | None = Field(default=None, ge=1, le=65536)
+    """The same over all functions together (256 helps Gemma-3); empty for torch's own."""

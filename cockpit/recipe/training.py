@@ -1,0 +1,65 @@
+"""How it is trained: TRL's fields under TRL's names."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cockpit.recipe.section import Field, Section, unit
+
+Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "adafactor", "sgd"]
+Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+
+
+class Training(Section):
+    """The trainer."""
+
+    per_device_train_batch_size: int = Field(default=2, ge=1, le=4096, json_schema_extra=unit("rows"))
+    """Rows in memory at once. Larger is faster as long as it fits; trade it against accumulation."""
+
+    gradient_accumulation_steps: int = Field(default=4, ge=1, le=4096)
+    """Batches per optimizer step. Batch times accumulation is the effective batch: keep it when memory runs out."""
+
+    max_steps: int | None = Field(default=None, ge=1, json_schema_extra=unit("steps"))
+    """Stop after this many optimizer steps; empty to count epochs."""
+
+    num_train_epochs: float = Field(default=1.0, gt=0, le=10_000, json_schema_extra=unit("epochs"))
+    """Passes over the rows; not used where max_steps is set."""
+
+    learning_rate: float = Field(default=2e-4, gt=0, le=1)
+    """Highest learning rate. 2e-4 for short runs; 2e-5 for long ones, or when results are poor."""
+
+    lr_scheduler_type: Scheduler = "linear"
+    """How the learning rate falls after the warm-up."""
+
+    warmup_steps: int = Field(default=0, ge=0, json_schema_extra=unit("steps"))
+    """Steps over which the learning rate rises from 0."""
+
+    warmup_ratio: float | None = Field(default=None, ge=0, lt=1)
+    """Warm-up as a share of all steps; in place of warmup_steps."""
+
+    optim: Optimizer = "adamw_8bit"
+    """The optimizer. adamw_8bit saves memory on a GPU; the CPU takes adamw_torch_fused in its place."""
+
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    """Pull of the trained weights towards zero."""
+
+    max_grad_norm: float = Field(default=1.0, ge=0, le=1000)
+    """Gradients longer than this are shortened to it; 0 for never."""
+
+    max_length: int | None = Field(default=None, ge=16, le=1_048_576, json_schema_extra=unit("tokens"))
+    """Longer rows are cut here; empty for model.max_seq_length."""
+
+    packing: bool = False
+    """Join short rows into full sequences: much faster on a GPU where rows are short."""
+
+    gradient_checkpointing: Literal["none", "unsloth", "reentrant", "non_reentrant"] = "unsloth"
+    """Compute activations again to save memory. unsloth takes about 30 % less than plain checkpointing."""
+
+    eval_steps: int | None = Field(default=None, ge=1, json_schema_extra=unit("steps"))
+    """Measure the held-out rows every so many steps, beside start and end; empty for only these two."""
+
+    dataloader_num_workers: int = Field(default=0, ge=0, le=256)
+    """Processes that prepare batches; 2 suits most GPU servers."""
+
+    seed: int = Field(default=3407, ge=0, le=2**32 - 1)
+    """Seed of the order of rows and of dropout."""
