@@ -1,0 +1,92 @@
+"""A run in one line, read from the two ends of its log, so that a long run costs no more than a short one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from cockpit import events as ev
+from cockpit.run_dir import RunDir
+
+State = Literal["starting", "running", "silent", "lost", "completed", "stopped", "failed", "out_of_memory"]
+"""running and the ones before it: as the engine's liveness says; the others: as the run ended."""
+
+HEAD_BYTES = 16 * 1024
+TAIL_BYTES = 64 * 1024
+LOSSES = 40
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a list of runs shows. None: not known yet. `started_at` in Unix seconds; `losses` are the last few, oldest first."""
+
+    run: RunDir
+    recipe_name: str
+    state: State
+    step: int
+    total_steps: int | None
+    loss: float | None
+    eval_loss: float | None
+    losses: tuple[float, ...]
+    started_at: float
+
+    @classmethod
+    def of(cls, run: RunDir) -> RunSummary:
+        """Read the run's log at both ends. A run whose log cannot be read is `starting`."""
+        found = _both_ends(run.events)
+        started = next((event for event in reversed(found) if isinstance(event, ev.RunStarted)), None)
+        ended = next((event for event in reversed(found) if isinstance(event, ev.RunEnded)), None)
+        if started and ended and ended.seq < started.seq:
+            ended = None
+        steps = [event for event in found if isinstance(event, ev.StepEnded)]
+        planned = next((event for event in reversed(found) if isinstance(event, ev.TrainingPlanned)), None)
+        measured = next((event for event in reversed(found) if isinstance(event, ev.Evaluated)), None)
+        losses = tuple(event.metrics["loss"] for event in steps if "loss" in event.metrics)[-LOSSES:]
+        return cls(
+            run=run,
+            recipe_name=started.recipe_name if started else "",
+            state=ended.outcome if ended else _state_without_end(run),
+            step=steps[-1].step if steps else 0,
+            total_steps=planned.total_steps if planned else (steps[-1].total_steps if steps else None),
+            loss=losses[-1] if losses else None,
+            eval_loss=measured.metrics.get("eval_loss") if measured else None,
+            losses=losses,
+            started_at=started.at if started else _modified(run.recipe),
+        )
+
+
+def _state_without_end(run: RunDir) -> State:
+    liveness = run.liveness()
+    return "running" if liveness == "alive" else "lost" if liveness == "exited" else liveness
+
+
+def _both_ends(path: Path) -> list[ev.AnyEvent]:
+    try:
+        with path.open("rb") as log:
+            content = log.read(HEAD_BYTES + TAIL_BYTES)
+            if len(content) == HEAD_BYTES + TAIL_BYTES:
+                head = content[:HEAD_BYTES]
+                log.seek(max(HEAD_BYTES, os.fstat(log.fileno()).st_size - TAIL_BYTES))
+                content = head[: head.rfind(b"\n") + 1] + log.read().partition(b"\n")[2]
+    except OSError:
+        return []
+    found = []
+    for line in content.splitlines():
+        try:
+            event = ev.decode(line)
+        except msgspec.DecodeError:
+            continue
+        if event is not None:
+            found.append(event)
+    return found
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
