@@ -1,0 +1,1 @@
+"""Draws: Textual only; never torch, never the engine, no threads."""

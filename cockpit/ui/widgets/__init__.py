@@ -1,0 +1,1 @@
+"""Given values, they post messages; each can be mounted alone."""
