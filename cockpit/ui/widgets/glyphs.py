@@ -1,0 +1,89 @@
+"""The signs that widgets draw with, and plainer ones for terminals that lack them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """One set of signs. Every sign takes one cell; `sparks` go from low to high."""
+
+    braille: bool
+    sparks: str
+    bar_this_run: str
+    bar_others: str
+    bar_free: str
+    mark: str
+    cursor: str
+    axis: str
+    tick: str
+    left: str
+    up: str
+    down: str
+    flat: str
+    done: str
+    failed: str
+    current: str
+    waiting: str
+    dot: str
+    dash: str
+
+
+UNICODE = Glyphs(
+    braille=True,
+    sparks="▁▂▃▄▅▆▇█",
+    bar_this_run="▓",
+    bar_others="▒",
+    bar_free="░",
+    mark="◆",
+    cursor="┃",
+    axis="│",
+    tick="┤",
+    left="←",
+    up="↑",
+    down="↓",
+    flat="→",
+    done="✓",
+    failed="✗",
+    current="●",
+    waiting="○",
+    dot="·",
+    dash="–",
+)
+ASCII = Glyphs(
+    braille=False,
+    sparks="_.-=+*%#",
+    bar_this_run="#",
+    bar_others="+",
+    bar_free=".",
+    mark="@",
+    cursor="!",
+    axis="|",
+    tick="+",
+    left="<",
+    up="^",
+    down="v",
+    flat="=",
+    done="+",
+    failed="x",
+    current="*",
+    waiting="o",
+    dot="-",
+    dash="-",
+)
+
+
+def glyphs() -> Glyphs:
+    """The signs for this terminal: plain ones on the Linux console, and where the locale is not UTF-8."""
+    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+    return _choose(os.environ.get("TERM", ""), encoding)
+
+
+@lru_cache
+def _choose(term: str, encoding: str) -> Glyphs:
+    utf8 = encoding.lower().replace("-", "").replace("_", "") == "utf8"
+    return UNICODE if utf8 and term != "linux" else ASCII

@@ -1,0 +1,98 @@
+"""Plot: what both charts share. A frame with axes around a braille canvas, drawn anew only when its values change."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from cockpit.ui.widgets.axis import Axis, round_step
+from cockpit.ui.widgets.braille import BrailleCanvas
+from cockpit.ui.widgets.glyphs import glyphs
+
+
+class Frame:
+    """A canvas with a labelled value axis on its left and steps under it. `left` cells are the axis's."""
+
+    def __init__(self, width: int, height: int, axis: Axis, first: int, last: int, ink: int) -> None:
+        """Draw the axes in `ink`: steps `first` to `last` from left to right."""
+        signs = glyphs()
+        self.canvas = BrailleCanvas(width, height, braille=signs.braille)
+        self.axis, self.first, self.last = axis, first, max(last, first + 1)
+        self.rows = max(1, height - 1)
+        self.left = min(width, max((len(label) for label in axis.labels), default=0) + 1)
+        self.columns = max(0, width - self.left)
+        for row in range(self.rows):
+            self.canvas.write(self.left - 1, row, signs.axis, ink)
+        for value, label in zip(axis.ticks, axis.labels, strict=True):
+            row = axis.row(value, self.rows * 4) // 4
+            self.canvas.write(0, row, label.rjust(self.left - 1) + signs.tick, ink)
+        self._label_steps(ink)
+
+    def dot_column(self, step: float) -> int:
+        """The column of dots, counted on the canvas, in which `step` lies."""
+        share = (step - self.first) / (self.last - self.first)
+        return self.left * 2 + round(share * max(0, self.columns * 2 - 1))
+
+    def dot_row(self, value: float) -> int:
+        """The row of dots of a value."""
+        return self.axis.row(value, self.rows * 4)
+
+    def _label_steps(self, ink: int) -> None:
+        step = max(1, int(round_step(self.last - self.first, max(2, self.columns // 12))))
+        marks = [at for at in range(0, self.last + 1, step) if at > self.first and at <= self.last - step / 2]
+        free = 0
+        for at in [self.first, *marks, self.last]:
+            text = f"{at:,}"
+            column = self.dot_column(at) // 2
+            start = max(self.left - 1, min(column - len(text) // 2, self.canvas.width - len(text)))
+            if start >= free:
+                self.canvas.write(start, self.rows, text, ink)
+                free = start + len(text) + 1
+
+
+class Plot(Widget):
+    """A chart that caches what it has drawn. Subclasses draw; `changed` says that there is something new."""
+
+    ALLOW_SELECT = False
+    INKS: ClassVar[tuple[str, ...]] = ()
+    """Component classes, one an ink, from ink 1 on."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._drawn: list[Strip] = []
+        self._drawn_size: Size | None = None
+
+    def changed(self) -> None:
+        """What is drawn no longer stands."""
+        self._drawn_size = None
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._drawn_size = None
+
+    def draw(self, width: int, height: int) -> BrailleCanvas:
+        """The whole picture. Both sizes are at least 1."""
+        raise NotImplementedError
+
+    def render_line(self, y: int) -> Strip:
+        size = self.size
+        if size != self._drawn_size:
+            self._drawn_size = size
+            canvas = self.draw(size.width, size.height) if size.width and size.height else BrailleCanvas(0, 0)
+            self._drawn = canvas.strips(self._ink_styles())
+        return self._drawn[y] if y < len(self._drawn) else Strip.blank(size.width, self.rich_style)
+
+    def message(self, width: int, height: int, text: str, ink: int) -> BrailleCanvas:
+        """A canvas with nothing but a short text in its middle, for a chart that has no values yet."""
+        canvas = BrailleCanvas(width, height)
+        text = text[:width]
+        canvas.write((width - len(text)) // 2, height // 2, text, ink)
+        return canvas
+
+    def _ink_styles(self) -> list[Style]:
+        return [self.rich_style, *(self.get_component_rich_style(name) for name in self.INKS)]

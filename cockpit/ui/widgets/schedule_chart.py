@@ -1,0 +1,126 @@
+"""ScheduleChart: the learning rate planned for every step, the present step, and the rate that was measured there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cockpit.figures import learning_rate
+from cockpit.ui.widgets.axis import Axis
+from cockpit.ui.widgets.braille import BrailleCanvas
+from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.plot import Frame, Plot
+
+_AXIS, _PLAN, _DONE, _CURSOR, _MEASURED = range(1, 6)
+
+
+class ScheduleChart(Plot):
+    """Set the plan, then the step as it moves on. Titles belong on its border: `schedule_title` writes one."""
+
+    COMPONENT_CLASSES = {
+        "schedule-chart--axis",
+        "schedule-chart--plan",
+        "schedule-chart--done",
+        "schedule-chart--cursor",
+        "schedule-chart--measured",
+    }
+    INKS = (
+        "schedule-chart--axis",
+        "schedule-chart--plan",
+        "schedule-chart--done",
+        "schedule-chart--cursor",
+        "schedule-chart--measured",
+    )
+    DEFAULT_CSS = """
+    ScheduleChart {
+        height: 1fr;
+        min-height: 4;
+    }
+    ScheduleChart > .schedule-chart--axis { color: $text-muted; }
+    ScheduleChart > .schedule-chart--plan { color: $secondary; }
+    ScheduleChart > .schedule-chart--done { color: $primary; }
+    ScheduleChart > .schedule-chart--cursor { color: $foreground; }
+    ScheduleChart > .schedule-chart--measured { color: $foreground; text-style: bold; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._plan: Sequence[float] = ()
+        self._step: int | None = None
+        self._measured: float | None = None
+        self._why_empty = "The steps are not known yet."
+
+    def set_plan(self, rates: Sequence[float], why_empty: str | None = None) -> None:
+        """The rate of every step, from step 1 on. When there is none, `why_empty` is shown in its place."""
+        if why_empty is not None:
+            self._why_empty = why_empty
+        self._plan = rates
+        self.changed()
+
+    def set_step(self, step: int | None, measured: float | None = None) -> None:
+        """The last finished step (None or 0: none), and the learning rate that the trainer reported for it."""
+        if (step, measured) != (self._step, self._measured):
+            self._step, self._measured = step, measured
+            self.changed()
+
+    def draw(self, width: int, height: int) -> BrailleCanvas:
+        plan = self._plan
+        if not plan:
+            return self.message(width, height, self._why_empty, _AXIS)
+        highest = max(self._measured or 0.0, *plan)
+        axis = Axis.around(0.0, highest or 1.0, max(2, height // 3), label=short_rate)
+        frame = Frame(width, height, axis, 1, max(2, len(plan)), _AXIS)
+        step = min(self._step or 0, len(plan))
+        spans, first = self._spans(frame)
+        cut = frame.dot_column(step) - first + 1 if step else 0
+        frame.canvas.curve(spans, _PLAN, first)
+        frame.canvas.curve(spans[:cut], _DONE, first)
+        if step:
+            self._draw_cursor(frame, step)
+        return frame.canvas
+
+    def _spans(self, frame: Frame) -> tuple[list[tuple[int, int] | None], int]:
+        """Per column of dots, the rows that the plan's steps in it reach; and the first column."""
+        first, columns = frame.left * 2, frame.columns * 2
+        spans: list[tuple[int, int] | None] = [None] * columns
+        count = len(self._plan)
+        if count <= columns:
+            for step, rate in enumerate(self._plan, 1):
+                column, row = frame.dot_column(step) - first, frame.dot_row(rate)
+                if 0 <= column < columns:
+                    spans[column] = (row, row)
+            return spans, first
+        for column in range(columns):
+            part = self._plan[column * count // columns : max((column + 1) * count // columns, 1)]
+            spans[column] = (frame.dot_row(max(part)), frame.dot_row(min(part)))
+        return spans, first
+
+    def _draw_cursor(self, frame: Frame, step: int) -> None:
+        signs = glyphs()
+        planned = self._plan[step - 1]
+        rate = planned if self._measured is None else self._measured
+        at = frame.dot_column(step) // 2
+        for row in range(frame.rows):
+            frame.canvas.write(at, row, signs.cursor, _CURSOR)
+        row = frame.dot_row(rate) // 4
+        frame.canvas.write(at, row, signs.mark, _MEASURED)
+        text = f" {learning_rate(rate)}"
+        beside = [(at + 1, row), (at + 1, row - 1), (at + 1, row + 1), (at - len(text) - 1, row + 1)]
+        beside += [(at - len(text) - 1, r) for r in (row, row - 1, row + 2, row - 2)]
+        beside += [(at + 1, r) for r in (row - 2, row + 2)]
+        free = [place for place in beside if frame.canvas.is_empty(*place, len(text))]
+        column, row = (free or [(min(at + 1, frame.canvas.width - len(text)), row)])[0]
+        frame.canvas.write(column, row, text, _MEASURED)
+
+
+def short_rate(value: float) -> str:
+    """A rate for an axis: 2e-4, 1.5e-4, 0."""
+    if value == 0:
+        return "0"
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{digits.removesuffix('.0')}e{int(exponent)}"
+
+
+def schedule_title(scheduler: str, warmup_steps: int) -> str:
+    """What the chart's border says: learning rate · linear, 5 warm-up steps."""
+    warmup = f", {warmup_steps:,} warm-up step{'s' * (warmup_steps != 1)}" if warmup_steps else ""
+    return f"learning rate {glyphs().dot} {scheduler.replace('_', ' ')}{warmup}"
