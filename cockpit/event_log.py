@@ -52,7 +52,7 @@ class EventReader:
         self._torn = b""
 
     def poll(self) -> list[AnyEvent]:
-        """The events appended since the last call, at most READ_BYTES of them; a torn last line waits until it is whole.
+        """The events appended since the last call, at most READ_BYTES of them; a torn last line waits for its rest.
 
         Lines that are no events of this version are skipped.
         """

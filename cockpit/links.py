@@ -9,7 +9,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import platformdirs
 
@@ -166,13 +166,26 @@ class EngineKey:
         return extra
 
 
+class EngineProcess(Protocol):
+    """What a starter needs of an engine's process; subprocess.Popen is one."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int | None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
 @dataclass
 class StartedEngine:
     """An engine that this process has started, and the link to its folder."""
 
     key: EngineKey
     link: RunLink
-    process: subprocess.Popen[bytes]
+    process: EngineProcess
 
     def train(self, recipe_text: str, name: str, command: list[str]) -> RunDir:
         """Give the engine its run: `recipe_text` is the resolved YAML, `name` becomes the run's id with the time added.
@@ -204,7 +217,12 @@ def start_standby(key: EngineKey) -> StartedEngine:
 
 def start_engine(key: EngineKey, name: str) -> StartedEngine:
     """Start an engine in a run folder of its own, to be given its run at once."""
-    return _start(key, RunDir.create(runs_folder() / new_run_id(name)), subprocess.DEVNULL)
+    return _start(key, new_run(name), subprocess.DEVNULL)
+
+
+def new_run(name: str) -> RunDir:
+    """An empty run folder; `name` becomes its id, with the time added."""
+    return RunDir.create(runs_folder() / new_run_id(name))
 
 
 def new_command_id() -> str:
@@ -215,7 +233,7 @@ def new_command_id() -> str:
 def _start(key: EngineKey, run: RunDir, stdin: int) -> StartedEngine:
     package_parent = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
-    with open(run.engine_log, "ab") as log:
+    with run.engine_log.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cockpit.engine", str(run.path), "--backend", key.backend],
             stdin=stdin,

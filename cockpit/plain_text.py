@@ -12,6 +12,9 @@ _escape = re.compile(
     r"|[\x90\x98\x9d\x9e\x9f][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
     r"|\x1b[ -/]*[0-~]?"
 )
+HELD_AT_MOST = 4096
+"""Characters of an unfinished escape sequence that a stream waits for the end of."""
+
 _bidi = {chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)}
 
 
@@ -32,3 +35,23 @@ def plain_text(text: str, *, keep_newlines: bool = True) -> str:
             kept.append(char)
     text = "".join(kept)
     return text if keep_newlines else " ".join(text.split())
+
+
+class PlainTextStream:
+    """plain_text for text that comes in pieces: a sequence that is torn between two pieces is still taken out."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """What may be shown of all fed so far and has not been shown yet."""
+        text = self._held + piece
+        torn = next((match for match in _escape.finditer(text) if match.end() == len(text)), None)
+        end = torn.start() if torn and len(text) - torn.start() < HELD_AT_MOST else len(text)
+        self._held = text[end:]
+        return plain_text(text[:end])
+
+    def end(self) -> str:
+        """What was held back for the rest of a sequence that never came."""
+        held, self._held = self._held, ""
+        return plain_text(held)

@@ -187,7 +187,7 @@ class RunDir:
             return None
 
     def liveness(self) -> Liveness:
-        """What can be known of the engine from here. EngineExited is the reader's to see: `exited` is never returned."""
+        """What can be known of the engine from its files. `exited` is never among it: that, the log tells."""
         identity = self.identity()
         if identity is None:
             return "starting"
@@ -240,6 +240,6 @@ def _boot_id() -> str:
 
 def _pid_namespace() -> str:
     try:
-        return os.readlink("/proc/self/ns/pid")
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""

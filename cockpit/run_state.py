@@ -113,7 +113,8 @@ class RunState:
         """Take one event in. Events of one log come in their order."""
         match event:
             case ev.EngineStarted():
-                self.engine = event
+                self.engine, self.phase, self.progress = event, None, None
+                self.unloaded = self.exited = None
             case ev.PhaseStarted():
                 self.phase, self.progress = event, None
             case ev.PhaseProgressed():
@@ -166,9 +167,7 @@ class RunState:
     @property
     def can_chat(self) -> bool:
         """Whether the engine holds a model that answers."""
-        return (
-            self.phase is not None and self.phase.phase == "ready" and self.unloaded is None and self.exited is None
-        )
+        return self.phase is not None and self.phase.phase == "ready" and self.unloaded is None and self.exited is None
 
     @property
     def elapsed_s(self) -> float | None:

@@ -22,7 +22,7 @@ LOSSES = 40
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a list of runs shows. None: not known yet. `started_at` in Unix seconds; `losses` are the last few, oldest first."""
+    """What a list of runs shows. None: not known yet. `started_at` is Unix time in seconds; `losses` the last few."""
 
     run: RunDir
     recipe_name: str

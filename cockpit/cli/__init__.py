@@ -1,0 +1,42 @@
+"""One file a command, its parts imported when it is called; the one place where parts are wired together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cockpit.cli.attach import attach
+from cockpit.cli.chat import chat
+from cockpit.cli.recipes import recipes_app
+from cockpit.cli.runs import runs
+from cockpit.cli.train import train
+
+cockpit = typer.Typer(
+    name="cockpit",
+    help="A terminal cockpit for LoRA fine-tuning. Without a command it opens the app.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+cockpit.add_typer(recipes_app, name="recipes")
+for command in (train, attach, runs, chat):
+    cockpit.command()(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from cockpit import __version__
+
+        typer.echo(f"cockpit {__version__}")
+        raise typer.Exit
+
+
+@cockpit.callback()
+def _cockpit(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
+    ] = False,
+) -> None:
+    """A terminal cockpit for LoRA fine-tuning. Without a command it opens the app."""

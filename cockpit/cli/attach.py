@@ -1,0 +1,35 @@
+"""cockpit attach: watch a run that somebody started, here or elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def attach(
+    run: Annotated[str, typer.Argument(help="A run's id, a unique beginning of one, or last.")] = "last",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
+) -> None:
+    """Watch a run: in the app on a terminal, as lines where the output is piped. Ctrl-C leaves it running."""
+    from cockpit.run_dir import find_run
+
+    try:
+        found = find_run(run)
+    except LookupError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    if sys.stdin.isatty() and sys.stdout.isatty() and not as_json:
+        from cockpit.cli.app import open_app
+
+        raise typer.Exit(open_app(found))
+
+    from cockpit.cli.follow import follow
+    from cockpit.cli.report import report_for
+    from cockpit.links import RunLink
+
+    try:
+        raise typer.Exit(follow(RunLink(found), report_for(as_json)))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

@@ -1,0 +1,123 @@
+"""cockpit chat: one question to a trained run, from a script or a shell; nothing but the reply on stdout."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from cockpit.commands import Chat
+    from cockpit.links import RunLink, StartedEngine
+    from cockpit.run_dir import RunDir
+    from cockpit.run_state import RunState
+
+POLL_S = 0.03
+
+
+def chat(
+    run: Annotated[str, typer.Argument(help="A run's id, a unique beginning of one, or last.")],
+    prompt: Annotated[str, typer.Option("--prompt", "-p", help="What to ask.")],
+    base: Annotated[bool, typer.Option(help="Ask the base model: the adapter is switched off.")] = False,
+    greedy: Annotated[bool, typer.Option(help="Always take the likeliest token.")] = False,
+) -> None:
+    """Ask a trained run one question. The reply goes to stdout, all else to stderr."""
+    from cockpit.run_dir import find_run
+
+    try:
+        found = find_run(run)
+    except LookupError as error:
+        _end(str(error), 2)
+    if not prompt.strip():
+        _end("The prompt is empty; ask something with -p.", 2)
+    link, started = _reach(found)
+    try:
+        _ask(link, _command(found, prompt, base, greedy), started)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    finally:
+        if started is not None:
+            started.process.terminate()
+
+
+def _command(run: RunDir, prompt: str, base: bool, greedy: bool) -> Chat:
+    """The question, sampled as the recipe's first preset says."""
+    from cockpit.commands import Chat
+    from cockpit.links import new_command_id
+    from cockpit.recipe.document import RecipeDocument
+
+    preset = RecipeDocument.load(run.recipe).recipe().chat.presets[0]
+    sampling = preset.model_dump(exclude={"name"})
+    if greedy:
+        sampling["do_sample"] = False
+    return Chat(id=new_command_id(), messages=[{"role": "user", "content": prompt}], adapter=not base, **sampling)
+
+
+def _reach(run: RunDir) -> tuple[RunLink, StartedEngine | None]:
+    """The run's own engine where it lives and has ended training, else a new one that loads what the run has saved."""
+    from cockpit.gpu import GpuProbe
+    from cockpit.links import EngineKey, RunLink, start_chat_engine
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import RecipeError
+    from cockpit.run_summary import RunSummary
+
+    if run.liveness() == "alive":
+        if RunSummary.of(run).state == "running":
+            _end(f"The run {run.id} is still training; chat with it when it has ended.", 1)
+        return RunLink(run), None
+    if not run.adapter.is_dir():
+        _end(f"The run {run.id} has saved no adapter, so there is nothing to chat with.", 1)
+    try:
+        recipe = RecipeDocument.load(run.recipe).recipe()
+        started = start_chat_engine(run, EngineKey.of(recipe, GpuProbe().wait()))
+    except (RecipeError, ValueError, OSError) as error:
+        _end(str(error), 1)
+    return started.link, started
+
+
+def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
+    """Send the question once the model is there and print the reply as it comes."""
+    from cockpit import events as ev
+    from cockpit.plain_text import PlainTextStream
+    from cockpit.run_state import RunState
+
+    state, stream = RunState(), PlainTextStream()
+    sent = False
+    while True:
+        gone = (started is not None and started.process.poll() is not None) or link.liveness() == "lost"
+        batch = link.poll()
+        for event in batch:
+            state.apply(event)
+            match event:
+                case ev.CommandAnswered(command_id=command.id, accepted=False):
+                    _end(event.text, 1)
+                case ev.ReplyGrew(command_id=command.id):
+                    print(stream.feed(event.text), end="", flush=True)
+                case ev.ReplyEnded(command_id=command.id):
+                    print(stream.end())
+                    if event.end == "failed":
+                        _end(event.reason, 1)
+                    return
+        if gone and not batch:
+            _end(f"The engine has gone without a reply; its log: {link.run.engine_log}", 1)
+        if not sent and not batch and _answers(state, started):
+            link.send(command)
+            sent = True
+        if not batch:
+            time.sleep(POLL_S)
+
+
+def _answers(state: RunState, started: StartedEngine | None) -> bool:
+    """Whether the model is there; the log of an earlier engine does not count for one that we have started."""
+    if started is None:
+        return state.can_chat
+    return state.can_chat and state.engine is not None and state.engine.pid == started.process.pid
+
+
+def _end(sentence: str, status: int) -> NoReturn:
+    from cockpit.plain_text import plain_text
+
+    print(plain_text(sentence), file=sys.stderr)
+    raise typer.Exit(status)

@@ -1,0 +1,98 @@
+"""Following a run without a screen, to its end; what Ctrl-C means on the way."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from cockpit.cli.report import Report
+from cockpit.commands import Stop
+from cockpit.events import AnyEvent, RunEnded, RunStarted
+from cockpit.links import Link, StartedEngine, new_command_id
+from cockpit.run_state import RunState
+
+POLL_S = 0.1
+ABORT_AFTER_S = 5.0
+"""How long the second Ctrl-C waits for the engine to drop its step before the process is ended."""
+EXIT_STATUS = {"completed": 0, "stopped": 130, "failed": 1, "out_of_memory": 1}
+
+
+class Interrupts:
+    """Counts Ctrl-C (and SIGTERM, which is as good as the first)."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        self.count += 1
+
+
+@contextmanager
+def interrupts_counted() -> Iterator[Interrupts]:
+    """Count interrupts in place of being ended by them."""
+    counter = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield counter
+        return
+    before = {number: signal.signal(number, counter) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield counter
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def follow(
+    link: Link, report: Report, started: StartedEngine | None = None, interrupts: Interrupts | None = None
+) -> int:
+    """Tell `report` all that happens until the run has ended. The exit status: 0 completed, 130 stopped, 1 failed.
+
+    The first interrupt asks the engine to finish its step and save, the second to drop it; then `started`, our own
+    engine, is ended if it does not obey. Without `interrupts`, Ctrl-C is left to the caller.
+    """
+    state = RunState()
+    asked, deadline = 0, None
+    while True:
+        gone = _is_gone(link, started)  # asked before the poll: what an engine wrote before it went is then read
+        batch = link.poll()
+        for index, event in enumerate(batch):
+            state.apply(event)
+            report.tell(event, state)
+            if isinstance(event, RunEnded) and not _goes_on(batch[index + 1 :]):
+                return EXIT_STATUS[event.outcome]
+        if gone and not batch:
+            report.say(
+                f"The engine has gone without ending the run, at step {state.step}; its log: {link.run.engine_log}"
+            )
+            return 1
+        if interrupts and interrupts.count > asked:
+            asked += 1
+            if asked == 1:
+                report.say("Stopping: the step is finished and saved first. Ctrl-C again drops it.")
+                link.send(Stop(id=new_command_id()))
+            else:
+                report.say("Aborting: nothing more is saved.")
+                link.send(Stop(id=new_command_id(), save=False))
+                deadline = deadline or time.monotonic() + ABORT_AFTER_S
+        if started and deadline and (time.monotonic() > deadline or asked > 2):
+            started.process.kill()
+            report.say(
+                f"The engine was ended in the middle of its work; what the run {link.run.id} has saved is whole."
+            )
+            return 130
+        if not batch:
+            time.sleep(POLL_S)
+
+
+def _goes_on(later: list[AnyEvent]) -> bool:
+    """Whether the run was taken up again after this end."""
+    return any(isinstance(event, RunStarted) for event in later)
+
+
+def _is_gone(link: Link, started: StartedEngine | None) -> bool:
+    """Whether no engine can write to this run any more."""
+    return (started is not None and started.process.poll() is not None) or link.liveness() in ("lost", "exited")

@@ -1,0 +1,66 @@
+"""cockpit runs: the runs on this machine, newest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cockpit.run_summary import RunSummary
+
+
+def runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False) -> None:
+    """List the runs, newest first: how they ended or how far they are."""
+    from cockpit.run_dir import all_runs, runs_folder
+    from cockpit.run_summary import RunSummary
+
+    summaries = [RunSummary.of(run) for run in all_runs()]
+    if as_json:
+        import json
+
+        print(json.dumps([_plain(summary) for summary in summaries], indent=2))
+    elif summaries:
+        _print_table(summaries)
+    else:
+        print(f"No runs in {runs_folder()} yet. Start one with: cockpit train demo")
+
+
+def _plain(summary: RunSummary) -> dict[str, object]:
+    return {
+        "id": summary.run.id,
+        "recipe": summary.recipe_name,
+        "state": summary.state,
+        "step": summary.step,
+        "total_steps": summary.total_steps,
+        "loss": summary.loss,
+        "eval_loss": summary.eval_loss,
+        "started_at": summary.started_at,
+        "folder": str(summary.run.path),
+    }
+
+
+def _print_table(summaries: list[RunSummary]) -> None:
+    import time
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from cockpit import figures
+    from cockpit.plain_text import plain_text
+
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    table.add_column("run", no_wrap=True)
+    table.add_column("state")
+    for name in ("step", "loss", "held-out", "started"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for summary in summaries:
+        table.add_row(
+            plain_text(summary.run.id, keep_newlines=False),
+            summary.state.replace("_", " "),
+            f"{figures.count(summary.step)}/{figures.count(summary.total_steps)}",
+            figures.metric(summary.loss),
+            figures.metric(summary.eval_loss),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.started_at)),
+        )
+    Console(markup=False, highlight=False).print(table)

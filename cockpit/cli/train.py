@@ -1,0 +1,122 @@
+"""cockpit train: a run without the app, with the same engine and the same folder."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cockpit.links import EngineKey, StartedEngine
+    from cockpit.recipe.document import RecipeDocument
+
+ENGINE_ENDS_S = 30.0
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name ('cockpit recipes' lists them) or its file.")],
+    data: Annotated[Path | None, typer.Option(help="Train on this file of yours; its form is recognised.")] = None,
+    model: Annotated[str | None, typer.Option(help="Train this model: a local folder or a Hub name.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
+    detach: Annotated[bool, typer.Option(help="Print the run's id and leave it running.")] = False,
+    in_process: Annotated[bool, typer.Option(help="Train on a thread of this process, for debuggers.")] = False,
+) -> None:
+    """Train a recipe. Ctrl-C finishes the step and saves; a second one drops the step.
+
+    Exit status: 0 completed, 1 failed, 2 the recipe or a setting is wrong, 130 stopped.
+    """
+    if detach and in_process:
+        _refuse(
+            ["--detach leaves the run to a process of its own, --in-process keeps it in this one; give one of the two."]
+        )
+    document, key = _checked(recipe, data, model, settings or [])
+
+    from cockpit.cli.follow import follow, interrupts_counted
+    from cockpit.cli.report import report_for
+
+    report = report_for(as_json)
+    name = document.recipe().output.run_name or document.name
+    with interrupts_counted() as interrupts:
+        try:
+            started = _start(key, name, in_process)
+            run = started.train(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]])
+        except OSError as error:
+            print(
+                f"The run cannot be written: {error.strerror or error} ({error.filename or 'its folder'}).",
+                file=sys.stderr,
+            )
+            raise typer.Exit(1) from None
+        if detach:
+            print(run.id)
+            print(f"Watch it with: cockpit attach {shlex.quote(run.id)}", file=sys.stderr)
+            return
+        status = follow(started.link, report, started, interrupts)
+    _end(started)
+    raise typer.Exit(status)
+
+
+def _checked(
+    recipe: str, data: Path | None, model: str | None, settings: list[str]
+) -> tuple[RecipeDocument, EngineKey]:
+    """The recipe with all that was asked for on it, and its engine's key; status 2 where something is wrong."""
+    from cockpit.gpu import GpuProbe
+    from cockpit.links import EngineKey
+    from cockpit.preflight import preflight
+    from cockpit.recipe.problem import RecipeError
+    from cockpit.recipe.shelf import find_recipe
+
+    try:
+        document = find_recipe(recipe)
+        if data is not None:
+            document.use_data(data)
+        if model is not None:
+            document.use_model(model)
+        for setting in settings:
+            document.set_from_text(setting)
+        resolved = document.recipe()
+    except RecipeError as error:
+        _refuse([str(problem) for problem in error.problems])
+    report = GpuProbe().wait()
+    problems = preflight(resolved, report, document.file)
+    if problems:
+        _refuse([str(problem) for problem in problems])
+    return document, EngineKey.of(resolved, report)
+
+
+def _refuse(sentences: list[str]) -> None:
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def _start(key: EngineKey, name: str, in_process: bool) -> StartedEngine:
+    from cockpit.links import start_engine
+
+    if not in_process:
+        return start_engine(key, name)
+    from cockpit.cli.in_process import host_engine
+
+    return host_engine(key, name)
+
+
+def _end(started: StartedEngine) -> None:
+    """Nobody will chat with this engine: let it go, and wait until it has."""
+    import subprocess
+
+    from cockpit.commands import Unload
+    from cockpit.links import new_command_id
+
+    if started.process.poll() is not None:
+        return
+    started.link.send(Unload(id=new_command_id()))
+    try:
+        started.process.wait(ENGINE_ENDS_S)
+    except subprocess.TimeoutExpired:
+        started.process.kill()
