@@ -16,6 +16,7 @@ class Train(Command, tag=True, frozen=True, kw_only=True):
 
     run_id: str
     command: list[str]
+    recipe_name: str = ""
 
 
 class Stop(Command, tag=True, frozen=True, kw_only=True):
