@@ -93,6 +93,8 @@ class RunState:
 
     engine: ev.EngineStarted | None = None
     phase: ev.PhaseStarted | None = None
+    phase_s: dict[str, float] = field(default_factory=dict)
+    """Seconds spent in each phase that ended before the run did; one that comes again adds to what it has."""
     progress: ev.PhaseProgressed | None = None
     run: ev.RunStarted | None = None
     data: ev.DataPrepared | None = None
@@ -116,6 +118,9 @@ class RunState:
                 self.engine, self.phase, self.progress = event, None, None
                 self.unloaded = self.exited = None
             case ev.PhaseStarted():
+                if self.phase is not None and (self.ended is None or self.phase.at < self.ended.at):
+                    spent = self.phase_s.get(self.phase.phase, 0.0) + max(0.0, event.at - self.phase.at)
+                    self.phase_s[self.phase.phase] = spent
                 self.phase, self.progress = event, None
             case ev.PhaseProgressed():
                 self.progress = event
