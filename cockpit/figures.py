@@ -35,7 +35,7 @@ def metric(value: float | None) -> str:
         return UNKNOWN
     size = abs(value)
     if size != 0 and (size < 0.001 or size >= 100_000):
-        return f"{value:.2e}"
+        return learning_rate(value)
     return f"{value:.{max(0, 3 if size >= 1 else 4) if size < 100 else 1}f}"
 
 

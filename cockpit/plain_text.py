@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_escape = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
-    r"|\x1b[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"  # OSC, DCS, SOS, PM, APC
-    r"|\x9b[0-?]*[ -/]*[@-~]"
-    r"|[\x90\x98\x9d\x9e\x9f][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
-    r"|\x1b[ -/]*[0-~]?"
-)
+_csi = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*"
+_string = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\x9c]*"  # OSC, DCS, SOS, PM, APC
+_other = r"\x1b[ -/]*"
+_escape = re.compile(rf"{_csi}(?:[@-~]|$)|{_string}(?:\x07|\x1b\\|\x9c|$|(?=\x1b))|{_other}[0-~]?")
+_torn = re.compile(rf"(?:{_csi}|{_string}\x1b?|{_other}|\r)$")
 HELD_AT_MOST = 4096
 """Characters of an unfinished escape sequence that a stream waits for the end of."""
 
@@ -46,7 +44,7 @@ class PlainTextStream:
     def feed(self, piece: str) -> str:
         """What may be shown of all fed so far and has not been shown yet."""
         text = self._held + piece
-        torn = next((match for match in _escape.finditer(text) if match.end() == len(text)), None)
+        torn = _torn.search(text)
         end = torn.start() if torn and len(text) - torn.start() < HELD_AT_MOST else len(text)
         self._held = text[end:]
         return plain_text(text[:end])

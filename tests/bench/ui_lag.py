@@ -1,0 +1,104 @@
+"""How smooth the app is: lag of a 60 Hz timer in it while its engine imports, loads and trains the demo; and its first
+paint as a ratio to a Textual hello-world.
+
+usage: python -m tests.bench.ui_lag [--pairs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.terminal import Terminal
+
+HELLO = """
+from textual.app import App
+from textual.widgets import Label
+class Hello(App):
+    def compose(self):
+        yield Label("hello world")
+Hello().run()
+"""
+
+TIMED_APP = """
+import json, os, time
+from cockpit.ui.app import CockpitApp
+class Timed(CockpitApp):
+    lags, due, marks = [], None, []
+    def on_mount(self):
+        self.set_interval(1 / 60, self.tick)
+    def tick(self):
+        now = time.perf_counter()
+        if self.due is not None:
+            self.lags.append((now, max(0.0, now - self.due)))
+        self.due = now + 1 / 60
+app = Timed()
+began = time.perf_counter()
+app.run()
+with open(os.environ["LAGS"], "w") as out:
+    json.dump([(at - began, lag) for at, lag in app.lags], out)
+"""
+
+
+def first_paint(command: list[str], shown: str) -> float:
+    """Seconds from starting `command` on a 120x40 terminal until it shows `shown`."""
+    with tempfile.TemporaryDirectory() as home:
+        began = time.perf_counter()
+        with Terminal(command, env=_environment(home)) as terminal:
+            while shown not in terminal.text:
+                terminal.pump(0.005)
+            return time.perf_counter() - began
+
+
+def lags() -> list[tuple[float, float]]:
+    """(time since the app began, lag) in seconds, while the demo is started, trained to its end and chatted with."""
+    with tempfile.TemporaryDirectory() as home:
+        out = Path(home) / "lags.json"
+        command = [sys.executable, "-c", TIMED_APP]
+        with Terminal(command, env=_environment(home) | {"LAGS": str(out)}) as terminal:
+            terminal.wait_for("demo", 30)
+            terminal.press("enter")
+            terminal.wait_for("tuned", 400)
+            terminal.press("ctrl+q")
+            terminal.wait_for_end(30)
+        return [tuple(pair) for pair in json.loads(out.read_text())]
+
+
+def _environment(home: str) -> dict[str, str]:
+    return dict(os.environ) | {"COCKPIT_HOME": f"{home}/cockpit", "XDG_CONFIG_HOME": f"{home}/config"}
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=7)
+    pairs = parser.parse_args().pairs
+
+    ratios, ours = [], []
+    for _ in range(pairs + 1):
+        hello = first_paint([sys.executable, "-c", HELLO], "hello world")
+        cockpit = first_paint([sys.executable, "-m", "cockpit"], "demo")
+        ratios.append(cockpit / hello)
+        ours.append(cockpit)
+    print(f"first paint: {statistics.median(ours[1:]):.2f} s, median of {pairs}")
+    print(
+        f"first paint over hello-world: {statistics.median(ratios[1:]):.2f} ({min(ratios[1:]):.2f} to {max(ratios[1:]):.2f})"
+    )
+
+    measured = sorted(lag * 1000 for _, lag in lags())
+    stalls = [lag for lag in measured if lag > 100]
+    p50, p99 = (measured[int(len(measured) * share)] for share in (0.5, 0.99))
+    print(
+        f"lag of a 60 Hz timer, {len(measured):,} ticks: p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {measured[-1]:.0f} ms"
+    )
+    print(f"stalls over 100 ms: {len(stalls)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from cockpit import events as ev
+from cockpit.commands import Stop, Train
+from cockpit.event_log import EventWriter
+from cockpit.run_dir import EngineIdentity, RunDir, all_runs, find_run, new_run_id, runs_folder
+from cockpit.run_summary import RunSummary
+
+
+def make_run(run_id: str, started_at: float = 0.0) -> RunDir:
+    run = RunDir.create(runs_folder() / run_id)
+    run.recipe.write_text("schema: 1\n")
+    os.utime(run.recipe, (started_at, started_at))
+    return run
+
+
+def test_only_the_owner_may_look_inside() -> None:
+    assert stat.S_IMODE(make_run("demo-1").path.stat().st_mode) == 0o700
+
+
+def test_commands_are_taken_once_in_their_order() -> None:
+    run = make_run("demo-1")
+    sent = [Train(id="a", run_id="demo-1", command=["x"]), Stop(id="b"), Stop(id="c", save=False)]
+    for command in sent:
+        run.send(command)
+    (run.commands / "0-broken.json").write_text("{")
+    assert run.take_commands() == sent
+    assert run.take_commands() == []
+    assert list(run.commands.iterdir()) == []
+
+
+def test_ids_are_fit_for_folders_and_never_taken_twice() -> None:
+    first = new_run_id("My \x1b[31mrecipe/../x", now=0)
+    assert first.startswith("my-recipe-..-x-0101-")
+    assert "/" not in first
+    make_run(first)
+    assert new_run_id("My recipe/../x", now=0) == f"{first}-2"
+    assert new_run_id("///", now=0).startswith("run-")
+
+
+def test_find_run_takes_an_id_its_beginning_or_last() -> None:
+    make_run("demo-1121-0101", started_at=100)
+    make_run("demo-1121-0202", started_at=200)
+    make_run("qwen-1121-0101", started_at=50)
+    assert [run.id for run in all_runs()] == ["demo-1121-0202", "demo-1121-0101", "qwen-1121-0101"]
+    assert find_run("last").id == "demo-1121-0202"
+    assert find_run("q").id == "qwen-1121-0101"
+    assert find_run("demo-1121-01").id == "demo-1121-0101"
+    with pytest.raises(LookupError, match="Several runs begin with 'demo': demo-1121-0202, demo-1121-0101"):
+        find_run("demo")
+    with pytest.raises(LookupError, match="No run is called 'gemma'"):
+        find_run("gemma")
+
+
+def test_without_runs_it_says_how_to_make_one() -> None:
+    with pytest.raises(LookupError, match="cockpit train demo"):
+        find_run("last")
+
+
+def test_liveness_of_a_process_on_this_boot() -> None:
+    run = make_run("demo-1")
+    assert run.liveness() == "starting"
+    run.write_identity(EngineIdentity.of_this_process("unsloth"))
+    assert run.liveness() == "alive"
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    mine = EngineIdentity.of_this_process("unsloth")
+    run.write_identity(msgspec.structs.replace(mine, pid=child.pid))
+    assert run.liveness() == "lost", "another process has the pid: the start time tells"
+    child.kill()
+    child.wait()
+    assert run.liveness() == "lost"
+
+
+def test_another_hosts_engine_is_judged_by_its_heart(tmp_path: Path) -> None:
+    run = make_run("demo-1")
+    run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), boot_id="elsewhere", pid=1))
+    assert run.liveness() == "silent"
+    run.heartbeat.touch()
+    assert run.liveness() == "alive"
+    os.utime(run.heartbeat, (0, 0))
+    assert run.liveness() == "silent"
+
+
+def log_of(run: RunDir, steps: int) -> EventWriter:
+    writer = EventWriter(run.events)
+    writer.append(ev.EngineStarted(pid=1, host="h", backend="unsloth"))
+    started = ev.RunStarted(
+        run_id=run.id, recipe_name="demo", command=[], versions={}, gpus=[], driver="", data_sha256={}
+    )
+    writer.append(started)
+    writer.append(ev.TrainingPlanned(total_steps=steps, steps_per_epoch=1, trainable_parameters=1, total_parameters=1))
+    for number in range(1, steps + 1):
+        metrics = {"loss": 5.0 - number / steps}
+        writer.append(ev.StepEnded(step=number, total_steps=steps, epoch=0, step_time_s=1, metrics=metrics))
+    return writer
+
+
+@pytest.mark.parametrize("steps", [3, 20_000])
+def test_a_summary_reads_long_logs_at_both_ends(steps: int) -> None:
+    run = make_run("demo-1")
+    writer = log_of(run, steps)
+    running = RunSummary.of(run)
+    assert (running.state, running.step, running.total_steps) == ("starting", steps, steps)
+    writer.append(ev.Evaluated(step=steps, duration_s=1, metrics={"eval_loss": 0.5}))
+    writer.append(ev.RunEnded(outcome="completed", step=steps))
+    summary = RunSummary.of(run)
+    assert (summary.recipe_name, summary.state, summary.step, summary.loss) == ("demo", "completed", steps, 4.0)
+    assert summary.eval_loss == 0.5
+    assert len(summary.losses) == min(steps, 40)
+
+
+def test_a_summary_of_an_empty_run_knows_nothing() -> None:
+    summary = RunSummary.of(make_run("demo-1", started_at=7.0))
+    assert (summary.state, summary.step, summary.loss, summary.total_steps) == ("starting", 0, None, None)
+    assert summary.started_at == 7.0
+
+
+def test_a_dead_engine_leaves_a_lost_run() -> None:
+    run = make_run("demo-1")
+    log_of(run, 3)
+    run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), started=1.0))
+    assert RunSummary.of(run).state == "lost"
