@@ -1,4 +1,4 @@
-"""NVML readings (no torch): which GPUs there are, what they do, which one is free. A missing or hanging driver is normal."""
+"""NVML readings (no torch): which GPUs there are, what they do, which is free. A missing or hanging driver is normal."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class Nvml:
         return sum(known) if known else None
 
     def _ask(self, function: str, *arguments: Any) -> Any:
-        """The driver's answer, or None where it has none; a driver may fail at any call, also one that it knew before."""
+        """The driver's answer, or None where it has none; a driver may fail at any call."""
         try:
             return getattr(self._library, function)(*arguments)
         except Exception:

@@ -15,7 +15,7 @@ import platformdirs
 
 from cockpit.commands import AnyCommand, Train
 from cockpit.event_log import EventReader
-from cockpit.events import AnyEvent, EngineExited
+from cockpit.events import AnyEvent, EngineExited, EngineStarted
 from cockpit.gpu import GpuReport
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import Liveness, RunDir, new_run_id, runs_folder, standby_folder
@@ -70,7 +70,9 @@ class RunLink:
             except OSError:
                 pass  # a run on a read-only disk can be read all the same
         found = [event for reader in self._readers for event in reader.poll()]
-        self._exited = self._exited or any(isinstance(event, EngineExited) for event in found)
+        for event in found:
+            if isinstance(event, EngineStarted | EngineExited):
+                self._exited = isinstance(event, EngineExited)
         return found
 
     def send(self, command: AnyCommand) -> None:
@@ -199,7 +201,7 @@ class StartedEngine:
         if here.path.parent == standby_folder():
             run = RunDir(runs_folder() / new_run_id(name))
             run.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        here.send(Train(id=new_command_id(), run_id=run.id, command=command))
+        here.send(Train(id=new_command_id(), run_id=run.id, command=command, recipe_name=name))
         if run != here:
             self.link.move_to(run)
         return run
@@ -225,17 +227,29 @@ def new_run(name: str) -> RunDir:
     return RunDir.create(runs_folder() / new_run_id(name))
 
 
+def start_chat_engine(run: RunDir, key: EngineKey) -> StartedEngine:
+    """Start an engine that loads what a past run has saved, and answers Chat. Its events go on in the run's own logs.
+
+    Raises ValueError with a sentence where the run has saved no adapter or another engine still has it.
+    """
+    if run.liveness() == "alive":
+        raise ValueError(f"The run {run.id} has an engine already; chat with that one.")
+    if not (run.adapter / "adapter_config.json").is_file():
+        raise ValueError(f"The run {run.id} has saved no adapter, so there is nothing to chat with.")
+    return _start(key, run, subprocess.DEVNULL, "--chat")
+
+
 def new_command_id() -> str:
     """An id that no other command has."""
     return uuid.uuid4().hex[:12]
 
 
-def _start(key: EngineKey, run: RunDir, stdin: int) -> StartedEngine:
+def _start(key: EngineKey, run: RunDir, stdin: int, *options: str) -> StartedEngine:
     package_parent = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
     with run.engine_log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cockpit.engine", str(run.path), "--backend", key.backend],
+            [sys.executable, "-m", "cockpit.engine", str(run.path), "--backend", key.backend, *options],
             stdin=stdin,
             stdout=log,
             stderr=log,
