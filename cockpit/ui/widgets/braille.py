@@ -9,6 +9,9 @@ from rich.style import Style
 from textual.strip import Strip
 
 _BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
+"""The bits of the left and the right dots, from top to bottom."""
+_FROM = [[sum(side[at:]) for at in range(4)] for side in _BITS]
+_UP_TO = [[sum(side[: at + 1]) for at in range(4)] for side in _BITS]
 _BRAILLE = [chr(0x2800 + bits) for bits in range(256)]
 
 
@@ -33,7 +36,7 @@ Span = tuple[float, float]
 
 
 class BrailleCanvas:
-    """`width` x `height` cells. Dots count from the upper left corner; where two inks share a cell, the higher wins."""
+    """`width` x `height` cells. Dots count from the upper left corner; a cell that two inks want is the higher one's alone."""
 
     def __init__(self, width: int, height: int, *, braille: bool = True) -> None:
         self.width, self.height = width, height
@@ -44,14 +47,21 @@ class BrailleCanvas:
 
     def column(self, x: int, top: int, bottom: int, ink: int) -> None:
         """Dots in column `x` from row `top` to row `bottom`, both included; what lies outside is not drawn."""
-        if not 0 <= x < self.width * 2:
+        top, bottom = max(0, top), min(self.height * 4 - 1, bottom)
+        if not 0 <= x < self.width * 2 or top > bottom:
             return
-        cell, bits = x >> 1, _BITS[x & 1]
-        for y in range(max(0, top), min(self.height * 4 - 1, bottom) + 1):
-            row = y >> 2
-            self._bits[row][cell] |= bits[y & 3]
-            if self._inks[row][cell] < ink:
-                self._inks[row][cell] = ink
+        cell, side = x >> 1, x & 1
+        first, last = top >> 2, bottom >> 2
+        for row in range(first, last + 1):
+            bits = _FROM[side][top & 3] if row == first else _FROM[side][0]
+            if row == last:
+                bits &= _UP_TO[side][bottom & 3]
+            inks = self._inks[row]
+            if inks[cell] < ink:
+                inks[cell] = ink
+                self._bits[row][cell] = bits
+            elif inks[cell] == ink:
+                self._bits[row][cell] |= bits
 
     def curve(self, spans: Sequence[tuple[int, int] | None], ink: int, first: int = 0) -> None:
         """A curve whose column `first + i` reaches from dot row `spans[i][0]` down to `spans[i][1]`.

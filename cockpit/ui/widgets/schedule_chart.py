@@ -36,7 +36,7 @@ class ScheduleChart(Plot):
         min-height: 4;
     }
     ScheduleChart > .schedule-chart--axis { color: $text-muted; }
-    ScheduleChart > .schedule-chart--plan { color: $secondary; }
+    ScheduleChart > .schedule-chart--plan { color: $accent; }
     ScheduleChart > .schedule-chart--done { color: $primary; }
     ScheduleChart > .schedule-chart--cursor { color: $foreground; }
     ScheduleChart > .schedule-chart--measured { color: $foreground; text-style: bold; }

@@ -1,0 +1,184 @@
+"""LossChart: the training loss, raw and smoothed, and the loss on held-out rows, on a linear or a log scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from cockpit.figures import metric
+from cockpit.run_state import Steps
+from cockpit.ui.widgets.axis import Axis
+from cockpit.ui.widgets.braille import BrailleCanvas
+from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.plot import Frame, Plot
+from cockpit.ui.widgets.trace import Trace
+
+_AXIS, _RAW, _SMOOTHED, _EVAL, _LABEL = range(1, 6)
+SHORTEST_WINDOW = 16
+"""Steps that the chart shows at least, where so many are planned."""
+
+
+class LossChart(Plot):
+    """Give it the steps as they grow: it takes in what is new. A finished curve of any length costs the same to draw.
+
+    While a run is young the chart shows the first eighth, quarter or half of it, then all: so the curve is never a
+    sliver, and the scale changes three times and not at every step.
+    """
+
+    HELP = "The loss of every step (dim), smoothed (bright), and on the held-out rows. l switches to a log scale."
+    COMPONENT_CLASSES = {
+        "loss-chart--axis",
+        "loss-chart--raw",
+        "loss-chart--smoothed",
+        "loss-chart--eval",
+        "loss-chart--label",
+    }
+    INKS = (
+        "loss-chart--axis",
+        "loss-chart--raw",
+        "loss-chart--smoothed",
+        "loss-chart--eval",
+        "loss-chart--label",
+    )
+    DEFAULT_CSS = """
+    LossChart {
+        height: 1fr;
+        min-height: 4;
+    }
+    LossChart > .loss-chart--axis { color: $text-muted; }
+    LossChart > .loss-chart--raw { color: $primary 45%; }
+    LossChart > .loss-chart--smoothed { color: $primary; }
+    LossChart > .loss-chart--eval { color: $success; text-style: bold; }
+    LossChart > .loss-chart--label { color: $foreground; text-style: bold; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._raw, self._smoothed = Trace(), Trace()
+        self._taken = 0
+        self._last: tuple[int, float] | None = None
+        self._last_smoothed: float | None = None
+        self._not_numbers = 0
+        self._total: int | None = None
+        self._evaluations: Sequence[tuple[int, float]] = ()
+        self._log_scale = False
+        self._why_empty = "No step has ended yet."
+        self._write_border()
+
+    @property
+    def log_scale(self) -> bool:
+        """Whether equal distances are equal factors."""
+        return self._log_scale
+
+    @log_scale.setter
+    def log_scale(self, on: bool) -> None:
+        self._log_scale = on
+        self._write_border()
+        self.changed()
+
+    def set_why_empty(self, text: str) -> None:
+        """What is shown while there is no step."""
+        if text != self._why_empty:
+            self._why_empty = text
+            self.changed()
+
+    def set_total(self, steps: int | None) -> None:
+        """How many steps are planned."""
+        if steps != self._total:
+            self._total = steps
+            self.changed()
+
+    def set_evaluations(self, evaluations: Sequence[tuple[int, float]]) -> None:
+        """(step, loss) on the held-out rows, in order of step."""
+        if evaluations != self._evaluations:
+            self._evaluations = evaluations
+            self._write_border()
+            self.changed()
+
+    def set_steps(self, steps: Steps) -> None:
+        """The steps so far: the same object each time, or another run's."""
+        count = len(steps.step)
+        if count == self._taken and (not count or (steps.step[-1], steps.at[-1]) == self._last):
+            return
+        at = self._taken - 1
+        if self._taken > count or (at >= 0 and (steps.step[at], steps.at[at]) != self._last):
+            self._raw, self._smoothed, self._taken, self._not_numbers = Trace(), Trace(), 0, 0
+        loss = steps.metrics.get("loss", [])
+        for at in range(self._taken, count):
+            value = loss[at] if at < len(loss) else None
+            if value is not None and not math.isfinite(value):
+                self._not_numbers += 1
+            self._raw.add(steps.step[at], value)
+            self._smoothed.add(steps.step[at], steps.loss_smoothed[at])
+        self._taken = count
+        self._last = (steps.step[-1], steps.at[-1]) if count else None
+        self._last_smoothed = steps.loss_smoothed[-1] if count else None
+        self._write_border()
+        self.changed()
+
+    def draw(self, width: int, height: int) -> BrailleCanvas:
+        axis = self._axis(height)
+        if axis is None:
+            return self.message(width, height, self._why_empty, _AXIS)
+        first = 0 if self._evaluations and self._evaluations[0][0] == 0 else 1
+        frame = Frame(width, height, axis, first, self._window(), _AXIS)
+        canvas, left = frame.canvas, frame.left * 2
+        canvas.points(self._rows(frame, self._raw), _RAW, left)
+        canvas.curve(self._rows(frame, self._smoothed), _SMOOTHED, left)
+        sign = glyphs().mark
+        for step, loss in self._evaluations:
+            if step <= frame.last:
+                canvas.write(frame.dot_column(step) // 2, frame.dot_row(loss) // 4, sign, _EVAL)
+        if self._last is not None and self._last_smoothed is not None:
+            self._label(frame, self._last[0], self._last_smoothed)
+        return canvas
+
+    def _axis(self, height: int) -> Axis | None:
+        bounds = [bound for bound in (self._raw.bounds(), self._smoothed.bounds()) if bound]
+        losses = [loss for _, loss in self._evaluations if math.isfinite(loss)]
+        low = min([low for low, _ in bounds] + losses, default=None)
+        high = max([high for _, high in bounds] + losses, default=None)
+        if low is None or high is None:
+            return None
+        if self._log_scale:
+            positive = [value for value in (self._raw.lowest_above_zero(), *losses) if value is not None and value > 0]
+            low = min(positive, default=0.0)
+        return Axis.around(low, high, max(2, (height - 1) // 3), log=self._log_scale)
+
+    def _window(self) -> int:
+        """The last step that is drawn."""
+        present = max(self._last[0] if self._last else 1, SHORTEST_WINDOW)
+        if self._total is None:
+            return 1 << (present - 1).bit_length()
+        return next(
+            (self._total // part for part in (8, 4, 2) if present <= self._total // part),
+            max(self._total, self._last[0] if self._last else 1),
+        )
+
+    def _rows(self, frame: Frame, trace: Trace) -> list[tuple[int, int] | None]:
+        columns = trace.columns(frame.first, frame.last, max(1, frame.columns * 2))
+        return [span and (frame.dot_row(span[1]), frame.dot_row(span[0])) for span in columns]
+
+    def _label(self, frame: Frame, step: int, loss: float) -> None:
+        """The newest smoothed value, where it hides nothing: behind the curve's end, else above or under it."""
+        text = metric(loss)
+        column, row = frame.dot_column(step) // 2, frame.dot_row(loss) // 4
+        back = frame.canvas.width - len(text)
+        places = [(column + 2, row), (column + 2, row - 1), (column + 2, row + 1)]
+        places += [(min(column - len(text) // 2, back), row + by) for by in (-1, 1, -2, 2, -3, 3)]
+        free = [place for place in places if place[1] < frame.rows and frame.canvas.is_empty(*place, len(text))]
+        at, row = (free or [(back, 0)])[0]
+        frame.canvas.write(at, row, text, _LABEL)
+
+    def _write_border(self) -> None:
+        signs = glyphs()
+        title = f"loss {signs.dot} log scale" if self._log_scale else "loss"
+        self.border_title = Content(title)
+        parts: list[Content | str | tuple[str, str]] = [("raw", "$text-muted"), f" {signs.dot} ", ("smoothed", "bold")]
+        if self._evaluations:
+            parts += [f" {signs.dot} ", (f"{signs.mark} held out", "$success")]
+        if self._not_numbers:
+            parts += [f" {signs.dot} ", (f"{self._not_numbers:,} not a number", "$error")]
+        self.border_subtitle = Content.assemble(*parts)
