@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cockpit.recipe.section import Field, Section, unit
+from cockpit.recipe.section import Field, Section, place, unit
 
 RowFormat = Literal[
     "auto",
@@ -42,7 +42,7 @@ class Columns(Section):
 class Source(Section):
     """One dataset."""
 
-    name_or_path: str = Field(min_length=1)
+    name_or_path: str = Field(min_length=1, json_schema_extra=place(".json", ".jsonl", ".csv", ".parquet", ".txt"))
     """A file (JSON, JSONL, CSV, Parquet, text), a dataset's name on the Hub, or embedded:pirate, which cockpit ships."""
 
     subset: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cockpit.recipe.section import Field, Section, unit
+from cockpit.recipe.section import Field, Section, place, unit
 
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 
@@ -12,7 +12,7 @@ Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 class Model(Section):
     """The base model."""
 
-    name_or_path: str = Field(min_length=1)
+    name_or_path: str = Field(min_length=1, json_schema_extra=place())
     """A Hub name such as unsloth/gemma-3-4b-it, a local folder, or embedded:demo, the model that cockpit ships."""
 
     revision: str | None = None

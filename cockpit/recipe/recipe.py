@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import model_validator
-from pydantic_core import PydanticCustomError
 
 from cockpit.recipe.chat import Chat, Samples
 from cockpit.recipe.data import Data
 from cockpit.recipe.lora import Lora
 from cockpit.recipe.model import Hardware, Model
 from cockpit.recipe.output import Output
-from cockpit.recipe.section import Field, Section, unit
+from cockpit.recipe.section import Field, Section
 from cockpit.recipe.training import Training
 
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+CONFLICT = "conflict"
+"""Pydantic's error type of a combination that cannot work; its context holds `wrong` and `right`."""
+
+
+class Conflict(NamedTuple):
+    """Fields that are fine alone and cannot work together. `field` is the dotted path, from the section that finds it."""
+
+    field: str
+    wrong: str
+    right: str
 
 
 class Section(BaseModel):
@@ -12,10 +25,32 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
+    def conflicts(self) -> Iterator[Conflict]:
+        """Every combination of this section's fields that cannot work."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _refuse_conflicts(self) -> Self:
+        found = list(self.conflicts())
+        if found:
+            raise ValidationError.from_exception_data(type(self).__name__, [_line_error(one) for one in found])
+        return self
+
+
+def _line_error(conflict: Conflict) -> InitErrorDetails:
+    location = tuple(int(part) if part.isdigit() else part for part in conflict.field.split("."))
+    context = {"wrong": conflict.wrong, "right": conflict.right}
+    return InitErrorDetails(type=PydanticCustomError(CONFLICT, "{wrong}; {right}", context), loc=location, input=None)
+
 
 def unit(name: str) -> dict[str, Any]:
     """The extra of a field that is counted in `name`s: `Field(json_schema_extra=unit("tokens"))`."""
     return {"unit": name}
 
 
-__all__ = ["Field", "Section", "unit"]
+def place(*suffixes: str) -> dict[str, Any]:
+    """The extra of a field that may name a path: a form completes it. `suffixes` are those of files that fit."""
+    return {"path": list(suffixes)}
+
+
+__all__ = ["CONFLICT", "Conflict", "Field", "Section", "place", "unit"]

@@ -1,0 +1,61 @@
+"""Before the run: how many steps, and the learning rate at each. Plain arithmetic, equal to transformers' own."""
+
+from __future__ import annotations
+
+import math
+
+from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.training import Training
+
+
+def training_rows(recipe: Recipe, rows: int | None) -> int | None:
+    """How many of the data's `rows` are trained on: at most max_rows, and eval_rows are held out. None: not known."""
+    if rows is None:
+        return None
+    limits = [source.max_rows for source in recipe.data.sources]
+    if len(limits) == 1 and limits[0] is not None:
+        rows = min(rows, limits[0])
+    return max(0, rows - recipe.data.eval_rows)
+
+
+def planned_steps(recipe: Recipe, train_rows: int | None) -> int | None:
+    """Optimizer steps of the whole run on one GPU or the CPU, for `train_rows` rows without the held-out ones.
+
+    None where it hangs on the rows and they are not known; packing joins rows, so that they are not known before.
+    """
+    training = recipe.training
+    if training.max_steps is not None:
+        return training.max_steps
+    if not train_rows or training.packing:
+        return None
+    batches = math.ceil(train_rows / training.per_device_train_batch_size)
+    steps_per_epoch = math.ceil(batches / training.gradient_accumulation_steps)
+    return math.ceil(training.num_train_epochs * steps_per_epoch)
+
+
+def warmup_steps(training: Training, total_steps: int) -> int:
+    """Steps over which the learning rate rises; a share of all steps is rounded up."""
+    if training.warmup_ratio is not None:
+        return math.ceil(total_steps * training.warmup_ratio)
+    return training.warmup_steps
+
+
+def learning_rates(training: Training, total_steps: int) -> list[float]:
+    """The learning rate that step 1, 2 ... `total_steps` takes, as the log of the run will say."""
+    warmup = warmup_steps(training, total_steps)
+    return [training.learning_rate * _factor(training, step, warmup, total_steps) for step in range(total_steps)]
+
+
+def _factor(training: Training, done: int, warmup: int, total: int) -> float:
+    """Share of the highest learning rate after `done` steps."""
+    kind = training.lr_scheduler_type
+    if kind == "constant":
+        return 1.0
+    if done < warmup:
+        return done / max(1, warmup)
+    if kind == "constant_with_warmup":
+        return 1.0
+    left = max(1, total - warmup)
+    if kind == "linear":
+        return max(0.0, (total - done) / left)
+    return max(0.0, 0.5 * (1.0 + math.cos(math.pi * (done - warmup) / left)))

@@ -1,0 +1,40 @@
+"""Names of what cockpit ships itself: embedded:demo is a model's folder, embedded:pirate a data file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PREFIX = "embedded:"
+_demo = Path(__file__).resolve().parent.parent / "demo"
+_places = {"embedded:demo": _demo / "model", "embedded:pirate": _demo / "pirate.jsonl"}
+
+
+def resolve(name_or_path: str) -> str:
+    """The path behind an embedded name; any other name or path as it is. Raises ValueError with a sentence."""
+    if not name_or_path.startswith(PREFIX):
+        return name_or_path
+    if name_or_path not in _places:
+        raise ValueError(f"cockpit ships no {name_or_path}; it ships {' and '.join(_places)}")
+    return str(_places[name_or_path])
+
+
+def embedded_models() -> tuple[str, ...]:
+    """Embedded names that are models."""
+    return ("embedded:demo",)
+
+
+def embedded_data() -> tuple[str, ...]:
+    """Embedded names that are data files."""
+    return ("embedded:pirate",)
+
+
+def local_path(name_or_path: str) -> Path | None:
+    """The absolute path behind a name where it is something on this disk, else None (a Hub name, an embedded name)."""
+    if name_or_path.startswith(PREFIX):
+        return None
+    try:
+        path = Path(name_or_path).expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return path.absolute() if there or name_or_path.startswith(("/", "./", "../", "~")) else None

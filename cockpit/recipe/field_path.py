@@ -1,0 +1,17 @@
+"""A field's place in a recipe: ("data", "sources", 0, "split"), written data.sources.0.split."""
+
+from __future__ import annotations
+
+FieldPath = tuple[str | int, ...]
+
+
+def dotted(path: FieldPath) -> str:
+    """The path as it is written."""
+    return ".".join(map(str, path))
+
+
+def parts(field: str) -> FieldPath:
+    """The path that is written as `field`."""
+    return tuple(
+        int(part) if part.isascii() and part.isdecimal() and len(part) < 6 else part for part in field.split(".")
+    )

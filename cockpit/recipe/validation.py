@@ -1,0 +1,204 @@
+"""Values against the recipe model: everything that is wrong, in words made from the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from cockpit.plain_text import plain_text
+from cockpit.recipe.field_path import FieldPath, dotted
+from cockpit.recipe.number import number_text
+from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.schema import FieldPlace, FieldType, all_places, find_place, listed, place_of, section_fields
+from cockpit.recipe.section import CONFLICT, Section
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong at a place. `conflict`: the value is fine alone, and does not go with others."""
+
+    path: FieldPath
+    wrong: str
+    right: str
+    conflict: bool = False
+
+
+def validate(values: dict[str, Any]) -> tuple[Recipe | None, list[Fault]]:
+    """The recipe, or all that is wrong: faults of single fields, and of combinations of those that are sound."""
+    try:
+        return Recipe.model_validate(values), []
+    except ValidationError as error:
+        faults = list(_faults(error, values))
+    if all(fault.conflict for fault in faults):
+        return None, faults
+    single = [fault for fault in faults if not fault.conflict]
+    return None, single + _conflicts(values, [fault.path for fault in single])
+
+
+def _conflicts(values: dict[str, Any], faulty: list[FieldPath]) -> list[Fault]:
+    """Combinations that cannot work among the sound fields: the others are mended first, so that they can be seen."""
+    mended = deepcopy(values)
+    for path in sorted(faulty, key=len):
+        _mend(mended, path)
+    try:
+        Recipe.model_validate(mended)
+    except ValidationError as error:
+        found = [fault for fault in _faults(error, mended) if fault.conflict]
+        return [fault for fault in found if not any(fault.path[: len(path)] == path for path in faulty)]
+    return []
+
+
+def _mend(values: Any, path: FieldPath) -> None:
+    """Take what stands at `path` away; put the plainest sound value there if something has to stand there."""
+    for part in path[:-1]:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            return
+    place, last = find_place(path), path[-1]
+    if isinstance(values, list):
+        if isinstance(last, int) and last < len(values) and place is not None:
+            values[last] = _plainest(place.type)
+    elif isinstance(values, dict):
+        values.pop(last, None)
+        if place is not None and place.required:
+            values[last] = _plainest(place.type)
+
+
+def _plainest(kind: FieldType) -> Any:
+    if kind.section is not None:
+        fields = ((key, find) for key, find in _own_places(kind.section))
+        return {key: _plainest(place.type) for key, place in fields if place.required}
+    if kind.item is not None:
+        return [_plainest(kind.item)]
+    if kind.choices:
+        return kind.choices[0]
+    return {"text": "-", "bool": False}.get(kind.kind, kind.minimum)
+
+
+def _own_places(section: type[Section]) -> Iterator[tuple[str, FieldPlace]]:
+    for key, info in section_fields(section).items():
+        yield key, place_of((key,), info)
+
+
+def _faults(error: ValidationError, values: dict[str, Any]) -> Iterator[Fault]:
+    seen: set[FieldPath] = set()
+    for one in error.errors(include_url=False):
+        path = _path(one["loc"])
+        if one["type"] == CONFLICT:
+            yield Fault(path, one["ctx"]["wrong"], one["ctx"]["right"], conflict=True)
+        elif path not in seen:  # a field of several types gives an error for each
+            seen.add(path)
+            yield _fault(path, one["type"], one["input"])
+
+
+def _path(location: tuple[str | int, ...]) -> FieldPath:
+    """Pydantic's location without the names of a union's members."""
+    path: FieldPath = ()
+    for part in location:
+        place = find_place(path)
+        if place is not None and isinstance(part, str) and place.type.section is None:
+            continue
+        path += (part,)
+    return path
+
+
+def _fault(path: FieldPath, kind: str, value: object) -> Fault:
+    if kind == "extra_forbidden":
+        return _unknown(path)
+    place = find_place(path)
+    if place is None:
+        return Fault(path, "is not read here", "remove it")
+    if kind == "missing":
+        return Fault(path, "is missing", f"give {place.type.words}: {place.help}")
+    return Fault(path, *refusal(place.type, value))
+
+
+def _unknown(path: FieldPath) -> Fault:
+    around = find_place(path[:-1])
+    assert around is not None and around.type.section is not None
+    known = list(section_fields(around.type.section))
+    where = dotted(path[:-1]) or "a recipe"
+    name = str(path[-1])
+    wrong = f"{where} has no such field"
+    elsewhere = [dotted(place.path) for place in all_places() if place.path[-1] == name]
+    if elsewhere:
+        return Fault(path, wrong, f"it stands at {listed(elsewhere[:3])}")
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return Fault(path, wrong, f"did you mean {close[0]}?")
+    return Fault(path, wrong, f"it has {listed(known)}" if len(known) <= 8 else "remove it; F1 in the editor lists all")
+
+
+def refusal(kind: FieldType, value: object) -> tuple[str, str]:
+    """What is wrong with a value that the field cannot take, and what would be right."""
+    right = f"give {kind.words}"
+    if value is None:
+        return "is empty", right
+    if kind.kind in ("int", "float"):
+        return _number_refusal(kind, value, right)
+    if kind.kind == "choice" and isinstance(value, str | int) and not isinstance(value, bool):
+        close = get_close_matches(str(value).lower(), [str(choice) for choice in kind.choices], n=1)
+        hint = f"did you mean {close[0]}? {right[0].upper()}{right[1:]}" if close else right
+        return f"{shown(value)} is not one of the choices", hint
+    if kind.kind == "text" and isinstance(value, str):
+        return ("is empty text", "write something") if not value else (f"{shown(value)} is too long", "shorten it")
+    if kind.kind == "list" and isinstance(value, list):
+        return "the list is empty", right
+    if kind.kind == "text" and isinstance(value, int | float):
+        return f"{shown(value)} is not text", f'put it in quotes: "{scalar_shown(value)}"'
+    if kind.kind == "bool" and isinstance(value, str) and value.lower() in ("yes", "no", "on", "off", "true", "false"):
+        meant = "true" if value.lower() in ("yes", "on", "true") else "false"
+        return f"{shown(value)} is text", f"write {meant}, without quotes"
+    return f"{shown(value)} is not {_noun(kind)}", right
+
+
+def _number_refusal(kind: FieldType, value: object, right: str) -> tuple[str, str]:
+    if isinstance(value, str):
+        try:
+            float(value.replace("_", ""))
+        except ValueError:
+            return f"{shown(value)} is text, not a number", right
+        return f"{shown(value)} is text", f"{right}, without quotes"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"{shown(value)} is not a number", right
+    if not math.isfinite(value):
+        return f"{shown(value)} is not a finite number", right
+    low, high = kind.minimum, kind.maximum
+    if low is not None and (value < low or (kind.exclusive_minimum and value == low)):
+        return f"{shown(value)} is below the smallest value" if value < low else f"{shown(value)} is too small", right
+    if high is not None and (value > high or (kind.exclusive_maximum and value == high)):
+        return f"{shown(value)} is above the largest value" if value > high else f"{shown(value)} is too large", right
+    return f"{shown(value)} is not a whole number", right
+
+
+def _noun(kind: FieldType) -> str:
+    nouns = {"bool": "true or false", "text": "text", "list": "a list", "section": "a section"}
+    return nouns.get(kind.kind, "one of the choices")
+
+
+def scalar_shown(value: object) -> str:
+    """A scalar as YAML has it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return number_text(value)
+    return plain_text(str(value), keep_newlines=False)
+
+
+def shown(value: object) -> str:
+    """The value for an error: text in quotes, short, without control characters."""
+    if isinstance(value, dict):
+        return "a section"
+    if isinstance(value, list):
+        return "a list"
+    text = scalar_shown(value)
+    if len(text) > 40:
+        text = text[:39] + "…"
+    return f"'{text}'" if isinstance(value, str) else text
