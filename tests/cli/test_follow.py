@@ -1,0 +1,120 @@
+import io
+from pathlib import Path
+
+import pytest
+
+from cockpit import events as ev
+from cockpit.cli.follow import Interrupts, follow
+from cockpit.cli.report import JsonReport, LineReport, LiveReport
+from cockpit.commands import AnyCommand, Stop
+from cockpit.run_dir import Liveness, RunDir
+
+STARTED = ev.RunStarted(
+    run_id="demo-1", recipe_name="demo", command=[], versions={}, gpus=[], driver="", data_sha256={}
+)
+PLANNED = ev.TrainingPlanned(total_steps=2, steps_per_epoch=1, trainable_parameters=10, total_parameters=1000)
+COMPLETED = ev.RunEnded(outcome="completed", step=2)
+
+
+def step(number: int) -> ev.StepEnded:
+    metrics = {"loss": 1.5, "learning_rate": 2e-4, "grad_norm": 0.5, "tokens_seen": 100.0 * number}
+    return ev.StepEnded(step=number, total_steps=2, epoch=number / 2, step_time_s=0.5, metrics=metrics)
+
+
+class FakeLink:
+    """Hands out one batch a poll; after `interrupt_at` polls the person presses Ctrl-C."""
+
+    run = RunDir(Path("demo-1"))
+
+    def __init__(self, batches: list[list[ev.AnyEvent]], liveness: Liveness = "alive") -> None:
+        self._batches = list(batches)
+        self._liveness = liveness
+        self.sent: list[AnyCommand] = []
+        self.interrupts = Interrupts()
+
+    def poll(self) -> list[ev.AnyEvent]:
+        batch = self._batches.pop(0) if self._batches else []
+        if "ctrl-c" in batch:
+            self.interrupts.count += 1
+            return []
+        return batch
+
+    def send(self, command: AnyCommand) -> None:
+        self.sent.append(command)
+
+    def liveness(self) -> Liveness:
+        return self._liveness if not self._batches else "alive"
+
+    def close(self) -> None:
+        pass
+
+
+def told(link: FakeLink) -> tuple[int, str]:
+    out = io.StringIO()
+    return follow(link, LineReport(out), interrupts=link.interrupts), out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"), [("completed", 0), ("stopped", 130), ("failed", 1), ("out_of_memory", 1)]
+)
+def test_the_exit_status_says_how_it_ended(outcome: ev.Outcome, status: int) -> None:
+    ended = ev.RunEnded(outcome=outcome, step=1, reason="The reason.", advice="The advice.")
+    got, text = told(FakeLink([[STARTED, PLANNED, step(1)], [ended]]))
+    assert got == status
+    assert "after step 1. The reason. The advice." in text
+
+
+def test_lines_are_clean() -> None:
+    hostile = ev.LogWritten(level="warning", text="\x1b[31m[red]a\nb")
+    _, text = told(FakeLink([[STARTED, PLANNED, step(1), hostile, step(2), COMPLETED]]))
+    assert "\x1b" not in text
+    assert "warning: [red]a b" in text
+    assert "step 1/2  loss 1.500  lr 2.00e-4  grad norm 0.5000  – tokens/s" in text
+    assert "step 2/2" in text and "200 tokens/s" in text
+    assert len(text.splitlines()) == 6
+
+
+def test_an_older_end_is_not_the_end_of_a_resumed_run() -> None:
+    stopped = ev.RunEnded(outcome="stopped", step=1)
+    status, text = told(FakeLink([[STARTED, step(1), stopped, STARTED, step(2), COMPLETED]]))
+    assert status == 0
+    assert text.splitlines()[-1].endswith("Completed after step 2.")
+
+
+def test_an_engine_that_is_gone_is_said_to_be_gone() -> None:
+    status, text = told(FakeLink([[STARTED, step(1)]], liveness="lost"))
+    assert status == 1
+    assert "The engine has gone without ending the run, at step 1; its log: demo-1/engine.log" in text
+
+
+def test_what_a_dead_engine_wrote_last_is_read_before_it_is_called_gone() -> None:
+    assert told(FakeLink([[STARTED], [step(1)], [COMPLETED]], liveness="lost"))[0] == 0
+
+
+def test_the_first_interrupt_saves_and_the_second_drops() -> None:
+    stopped = ev.RunEnded(outcome="stopped", step=1)
+    link = FakeLink([[STARTED], ["ctrl-c"], [step(1)], ["ctrl-c"], [stopped]])
+    status, text = told(link)
+    assert status == 130
+    assert [(type(command), command.save) for command in link.sent if isinstance(command, Stop)] == [
+        (Stop, True),
+        (Stop, False),
+    ]
+    assert "Ctrl-C again drops it" in text
+
+
+def test_json_is_the_log_itself() -> None:
+    out = io.StringIO()
+    events = [STARTED, step(1), COMPLETED]
+    assert follow(FakeLink([events]), JsonReport(out)) == 0
+    assert [ev.decode(line.encode()) for line in out.getvalue().splitlines()] == events
+
+
+def test_the_live_line_never_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    out = io.StringIO()
+    phase = ev.PhaseStarted(phase="training")
+    follow(FakeLink([[STARTED, PLANNED, phase, step(1), step(2), COMPLETED]]), LiveReport(out))
+    drawn = [piece.split("\n")[0] for piece in out.getvalue().split("\r\x1b[K")]
+    assert any(piece.startswith("step 1/2") for piece in drawn)
+    assert all(len(piece) < 30 for piece in drawn if piece.startswith("step "))
