@@ -1,0 +1,380 @@
+"""Theme, global keys, which screen is showing; the standby engine, and starting a run with it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.driver import Driver
+from textual.reactive import reactive
+from textual.screen import Screen
+
+from cockpit.plain_text import plain_text
+from cockpit.ui.preferences import remember_theme, remembered_theme
+from cockpit.ui.requests import EditRecipe, OpenRun, StartRun, WarmFor
+from cockpit.ui.screens.recipes import RecipesScreen
+from cockpit.ui.standby import Engines, EngineStatus, Probe, Standby
+from cockpit.ui.themes import DARK, LIGHT, THEMES
+
+if TYPE_CHECKING:
+    from cockpit.links import Link
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.run_dir import RunDir
+    from cockpit.ui.screens.dialog import Answer
+    from cockpit.ui.session import RunSession
+
+POLL_EVERY_S = 0.1
+LOOK_AT_TERMINAL_EVERY = 10
+"""Polls between two looks at whether the terminal is still there."""
+
+
+class CockpitApp(App[None]):
+    """The app. `open_run` or `replay` is shown at once where given; `recipe` names the one selected at first."""
+
+    TITLE = "cockpit"
+    CSS_PATH: ClassVar[list[str]] = ["app.tcss", "screens/recipes.tcss"]
+    """The first screen's too: Textual reads those of later screens when they are pushed."""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "help", "help", id="app.help", tooltip="Help for this place and its keys", key_display="F1"),
+        Binding("f2", "toggle_theme", "light/dark", id="app.theme", tooltip="Switch between the dark and the light theme",
+                show=False, key_display="F2"),
+        Binding("q", "quit", "quit", id="app.quit", tooltip="Leave; a run that is going can go on without the app"),
+        Binding("ctrl+q", "quit", "quit", id="app.quit_anywhere", tooltip="Leave, also from within a field", show=False,
+                priority=True),
+    ]  # fmt: skip
+
+    engine_status: reactive[EngineStatus] = reactive(EngineStatus, init=False)
+    """What is known of the standby engine and of the machine."""
+
+    def __init__(
+        self,
+        open_run: RunDir | None = None,
+        replay: RunDir | None = None,
+        recipe: str | None = None,
+        *,
+        engines: Engines | None = None,
+        probe: Probe | None = None,
+    ) -> None:
+        """`engines` and `probe` stand in for cockpit.links and the GPU driver in tests."""
+        super().__init__()
+        for theme in THEMES:
+            self.register_theme(theme)
+        theme_name = remembered_theme()
+        self.theme = theme_name if theme_name in self.available_themes else DARK.name
+        self.session: RunSession | None = None
+        """The run that is shown, or was shown last."""
+        self._open_first = open_run
+        self._replay_first = replay
+        self._recipe_first = recipe
+        self._engines = engines
+        self._probe = probe
+        self._standby: Standby | None = None
+        self._pending: RecipeDocument | None = None
+        self._is_replay = False
+        self._polls = 0
+
+    def get_driver_class(self) -> type[Driver]:
+        """The driver that notices a terminal which goes away."""
+        driver_class = super().get_driver_class()
+        if driver_class.__name__ != "LinuxDriver":
+            return driver_class
+        from cockpit.ui.terminal import TerminalDriver
+
+        return TerminalDriver
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The recipes, always at the bottom of the stack."""
+        return RecipesScreen(self._recipe_first)
+
+    def on_mount(self) -> None:
+        """Begin to poll once the first frame is out."""
+        self._answer_signals()
+        self.theme_changed_signal.subscribe(self, self._remember_theme)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        if self._engines is None:
+            from cockpit import links
+
+            self._engines = cast(Engines, links)
+        if self._probe is None:
+            from cockpit.gpu import GpuProbe
+
+            self._probe = GpuProbe()
+        self._standby = Standby(self._engines, self._probe)
+        self.set_interval(POLL_EVERY_S, self._poll)
+        if self._open_first is not None:
+            self.open_run(self._open_first)
+        elif self._replay_first is not None:
+            self.replay_run(self._replay_first)
+        else:
+            self.set_terminal_title("cockpit")
+
+    def _poll(self) -> None:
+        self._polls += 1
+        if self._polls % LOOK_AT_TERMINAL_EVERY == 0 and getattr(self._driver, "is_lost", False):
+            self._leave(return_code=128 + signal.SIGHUP)
+            return
+        assert self._standby is not None
+        self.engine_status = self._standby.tick(may_start=self._wants_standby())
+        if self._pending is not None and self._standby.report is not None:
+            document, self._pending = self._pending, None
+            self.start_run(document)
+
+    def _wants_standby(self) -> bool:
+        places = [screen for screen in self.screen_stack if not screen.is_modal]
+        at_recipes = bool(places) and type(places[-1]).__name__ in ("RecipesScreen", "EditorScreen")
+        return at_recipes and not self.run_is_going()
+
+    # Runs
+
+    def run_is_going(self) -> bool:
+        """Whether the run that is shown, or was shown last, still trains."""
+        session = self.session
+        if session is None or self._is_replay or session.state.ended is not None:
+            return False
+        return session.link.liveness() in ("starting", "alive", "silent")
+
+    @on(StartRun)
+    def _on_start_run(self, message: StartRun) -> None:
+        if not self.run_is_going():
+            self.start_run(message.document)
+            return
+        assert self.session is not None
+        from cockpit.ui.screens.dialog import Answer
+
+        def answered(answer: str | None) -> None:
+            if answer == "beside":
+                self.start_run(message.document)
+
+        self._ask(
+            "another run?",
+            f"{self.session.link.run.id} is still training. Two runs share memory and processor.",
+            [
+                Answer("back", "not now", "Change nothing"),
+                Answer("beside", "start beside it", "Start a second run on this machine"),
+            ],
+            answered,
+        )
+
+    def start_run(self, document: RecipeDocument) -> None:
+        """Check the recipe, give it to the standby engine (or to a new one) and show the run."""
+        assert self._standby is not None
+        from cockpit.links import EngineKey
+        from cockpit.preflight import preflight
+        from cockpit.recipe.problem import RecipeError
+
+        report = self._standby.report
+        if report is None:
+            self._pending = document
+            self.notify("Waiting for the GPU driver to answer; the run starts then.", markup=False)
+            return
+        file = str(document.path or document.name)
+        try:
+            recipe = document.recipe()
+            problems = preflight(recipe, report, file)
+            if problems:
+                self._refuse(document, [str(problem) for problem in problems])
+                return
+            key = EngineKey.of(recipe, report)
+            name = recipe.output.run_name or document.name
+            engine = self._standby.take(key, name)
+            engine.train(document.resolved_yaml(), name, ["cockpit", *sys.argv[1:]])
+        except RecipeError as error:
+            self._refuse(document, [str(problem) for problem in error.problems])
+            return
+        except (OSError, ValueError) as error:
+            self._refuse(document, [str(error)])
+            return
+        from cockpit.ui.session import RunSession
+
+        self._is_replay = False
+        self.show_live(RunSession(cast("Link", engine.link), recipe, document))
+
+    def _refuse(self, document: RecipeDocument, reasons: list[str]) -> None:
+        from cockpit.ui.screens.dialog import Answer
+
+        def answered(answer: str | None) -> None:
+            if answer == "edit":
+                self.post_message(EditRecipe(document))
+
+        answers = [Answer("close", "close", "Back to where you were")]
+        if not any(type(screen).__name__ == "EditorScreen" for screen in self.screen_stack):
+            answers.append(Answer("edit", "edit the recipe", "Open the recipe in the editor"))
+        self._ask("not started", "\n".join(reasons), answers, answered)
+
+    @on(OpenRun)
+    def _on_open_run(self, message: OpenRun) -> None:
+        self.open_run(message.run)
+
+    def open_run(self, run: RunDir) -> None:
+        """Show a run: as it goes on where it is live, as it ended where it is past."""
+        from cockpit.links import RunLink
+
+        self._open(RunLink(run))
+
+    def replay_run(self, run: RunDir, speed: float = 1.0) -> None:
+        """Play a recorded run in its own time."""
+        from cockpit.links import ReplayLink
+
+        self._open(ReplayLink(run, speed), is_replay=True)
+
+    def _open(self, link: Link, *, is_replay: bool = False) -> None:
+        from cockpit.recipe.document import RecipeDocument
+        from cockpit.recipe.problem import RecipeError
+
+        try:
+            document = RecipeDocument.load(link.run.recipe)
+            recipe = document.recipe()
+        except RecipeError as error:
+            self.notify("\n".join(str(problem) for problem in error.problems), severity="error", markup=False)
+            return
+        from cockpit.ui.session import RunSession
+
+        self._is_replay = is_replay
+        self.show_live(RunSession(link, recipe, document))
+
+    # Screens
+
+    @on(EditRecipe)
+    def _on_edit_recipe(self, message: EditRecipe) -> None:
+        from cockpit.ui.screens.editor import EditorScreen
+
+        self.push_screen(EditorScreen(message.document))
+
+    @on(WarmFor)
+    def _on_warm_for(self, message: WarmFor) -> None:
+        if self._standby is not None:
+            self._standby.want(message.recipe)
+
+    def show_live(self, session: RunSession) -> None:
+        """Watch a run."""
+        from cockpit.ui.screens.live import LiveScreen
+
+        if self.session is not None and self.session is not session:
+            self.session.link.close()
+        self.session = session
+        self.push_screen(LiveScreen(session))
+
+    def show_chat(self, session: RunSession) -> None:
+        """Talk to what a run has trained."""
+        from cockpit.ui.screens.chat import ChatScreen
+
+        if not isinstance(self.screen, ChatScreen):
+            self.push_screen(ChatScreen(session))
+
+    def show_recipes(self) -> None:
+        """Back to the start, whatever is on top of it."""
+        while not isinstance(self.screen, RecipesScreen):
+            self.pop_screen()
+        self.set_terminal_title("cockpit")
+
+    def action_help(self) -> None:
+        """Open the help of the screen and of the focused widget."""
+        from cockpit.ui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def _ask(self, title: str, text: str, answers: list[Answer], answered: Any) -> None:
+        from cockpit.ui.screens.dialog import Dialog
+
+        self.push_screen(Dialog(title, text, answers), answered)
+
+    # Looks
+
+    def action_toggle_theme(self) -> None:
+        """The other of the two themes."""
+        self.theme = DARK.name if self.theme == LIGHT.name else LIGHT.name
+
+    def _remember_theme(self, _theme: object) -> None:
+        if self.theme != remembered_theme():
+            remember_theme(self.theme)
+
+    def set_terminal_title(self, title: str) -> None:
+        """Name the terminal's window or tmux pane."""
+        set_title = getattr(self._driver, "set_title", None)
+        if set_title is not None:
+            set_title(title)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette: every key that works on the screen, then what has no key."""
+        seen = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.id is None or not active.enabled or binding.action in seen:
+                continue
+            seen.add(binding.action)
+            action, node = binding.action, active.node
+
+            async def run(action: str = action, node: Any = node) -> None:
+                await self.run_action(action, node)
+
+            yield SystemCommand(binding.description.capitalize(), active.tooltip or binding.tooltip, run)
+        yield SystemCommand("Theme", "Choose among all themes", self.action_change_theme)
+        yield SystemCommand(
+            "Screenshot", "Save a picture (SVG) of this screen", lambda: self.set_timer(0.1, self.deliver_screenshot)
+        )
+
+    # The end
+
+    async def action_quit(self) -> None:
+        """Leave at once, or ask what is to become of the run that is going."""
+        if not self.run_is_going():
+            self._leave()
+            return
+        assert self.session is not None
+        from cockpit.ui.screens.dialog import Answer, Dialog
+
+        if isinstance(self.screen, Dialog):
+            return
+        run_id = self.session.link.run.id
+        self._ask(
+            "quit?",
+            f"{run_id} is still training. It needs no app to go on.",
+            [
+                Answer("leave", "leave it running", "The run goes on; cockpit attach shows it again"),
+                Answer("stop", "stop and save", "The step is finished, the adapter is saved, then the run ends"),
+                Answer("stay", "cancel", "Stay here"),
+            ],
+            self._quit_answered,
+        )
+
+    def _quit_answered(self, answer: str | None) -> None:
+        if answer not in ("leave", "stop") or self.session is None:
+            return
+        run_id = plain_text(self.session.link.run.id, keep_newlines=False)
+        if answer == "leave":
+            self._leave(f"{run_id} goes on. To watch it again: cockpit attach {run_id}")
+            return
+        from cockpit.commands import Stop
+        from cockpit.links import new_command_id
+
+        try:
+            self.session.link.send(Stop(id=new_command_id()))
+        except OSError as error:
+            self.notify(f"The run could not be asked to stop: {error}", severity="error", markup=False)
+            return
+        self._leave(f"{run_id} finishes its step and saves. To look at it: cockpit attach {run_id}")
+
+    def _leave(self, message: str = "", return_code: int = 0) -> None:
+        if self._standby is not None:
+            self._standby.dismiss()
+        self.exit(return_code=return_code, message=Content(message) if message else None)
+
+    def _answer_signals(self) -> None:
+        if self.is_headless:
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._leave, "", 128 + number)

@@ -1,0 +1,151 @@
+"""Draft: a recipe while it is edited. Knows every field's text, what is wrong with it, and what was changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cockpit.plain_text import plain_text
+from cockpit.recipe.fields import FormField, form_fields, format_value, parse_field
+from cockpit.recipe.problem import RecipeError
+from cockpit.ui.widgets.entry import one_line
+
+if TYPE_CHECKING:
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.recipe import Recipe
+
+DATA_FILE = "data.sources.0.name_or_path"
+DATA_FORM = ("data.sources.0.format", "data.sources.0.columns.")
+MODEL = "model.name_or_path"
+MODEL_REVISION = "model.revision"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A field that differs from the recipe as it was opened; both values as the form writes them."""
+
+    path: str
+    was: str
+    now: str
+
+
+class Draft:
+    """Edits a copy; `document` stays sound in its single fields: a text that a field cannot take is kept apart."""
+
+    def __init__(self, document: RecipeDocument) -> None:
+        self.document = document.copy()
+        self.fields = {field.path: field for field in form_fields()}
+        self._texts: dict[str, str] = {}
+        self._errors: dict[str, str] = {}
+        self._touched: set[str] = set()
+
+    @property
+    def groups(self) -> list[str]:
+        """The fields' groups, in the form's order."""
+        return list(dict.fromkeys(field.group for field in self.fields.values()))
+
+    def fields_of(self, group: str) -> list[FormField]:
+        """A group's fields, in the form's order."""
+        return [field for field in self.fields.values() if field.group == group]
+
+    def text(self, path: str) -> str:
+        """What the field shows: the text as typed where it is wrong, else the value."""
+        return self._texts.get(path, one_line(format_value(self.document.value(path))))
+
+    def type(self, path: str, text: str) -> None:
+        """Take a field's text in. A text that means no value of the field changes nothing but its error."""
+        if text == self.text(path):
+            return
+        self._touched.add(path)
+        try:
+            value = parse_field(self.fields[path], text.replace("\\n", "\n"))
+            self.document.set(path, value)
+        except RecipeError as error:
+            self._refuse(path, text, "; ".join(part for part in _parts(error) if part))
+        except ValueError as error:
+            self._refuse(path, text, str(error))
+        else:
+            self._texts.pop(path, None)
+            self._errors.pop(path, None)
+            self._take_along(path)
+
+    def reset(self, path: str) -> None:
+        """The field as it was opened."""
+        self._forget(path)
+        self._touched.discard(path)
+        self.document.reset(path)
+        self._take_along(path)
+
+    def reset_all(self) -> None:
+        """All fields as they were opened."""
+        for path in [*self._texts, *self.document.changed_fields()]:
+            self._forget(path)
+            self.document.reset(path)
+        self._touched.clear()
+
+    def saved(self, path: Path) -> None:
+        """Write the recipe to `path`; from now on this is what was opened. Raises OSError."""
+        self.document.save(path)
+        self._touched.clear()
+
+    def errors(self) -> dict[str, str]:
+        """What is wrong, a sentence a field, in the form's order; fields that are not in the form come last.
+
+        Texts that mean no value, and values that do not go together.
+        """
+        found = dict(self._errors)
+        for problem in self.document.problems():
+            sentence = "; ".join(filter(None, (problem.wrong, problem.right)))
+            found.setdefault(problem.field, plain_text(sentence, keep_newlines=False))
+        order = list(self.fields)
+        return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
+
+    def changes(self) -> list[Change]:
+        """The fields that differ from what was opened, in the model's order."""
+        opened = self.document.copy()
+        paths = self.document.changed_fields()
+        for path in paths:
+            opened.reset(path)
+        return [Change(path, _shown(opened.value(path)), _shown(self.document.value(path))) for path in paths]
+
+    def is_changed(self, path: str) -> bool:
+        """Whether the field's text is not the one it was opened with."""
+        return path in self._texts or path in self.document.changed_fields()
+
+    def recipe(self) -> Recipe | None:
+        """The recipe, or None while something is wrong."""
+        return None if self.errors() else self.document.recipe()
+
+    def _refuse(self, path: str, text: str, sentence: str) -> None:
+        self._texts[path] = text
+        self._errors[path] = plain_text(sentence, keep_newlines=False)
+
+    def _forget(self, path: str) -> None:
+        self._texts.pop(path, None)
+        self._errors.pop(path, None)
+
+    def _take_along(self, path: str) -> None:
+        """Another file has a form of its own, another model its own revisions, unless the person said so."""
+        if path == DATA_FILE:
+            belonging = [one for one in self.fields if one.startswith(DATA_FORM)]
+        elif path == MODEL:
+            belonging = [MODEL_REVISION]
+        else:
+            return
+        is_new = self.is_changed(path)
+        for one in belonging:
+            if one in self._touched:
+                continue
+            if not is_new:
+                self.document.reset(one)
+            elif self.document.value(one) != self.fields[one].default:
+                self.document.set(one, self.fields[one].default)
+
+
+def _parts(error: RecipeError) -> tuple[str, str]:
+    return error.problems[0].wrong, error.problems[0].right
+
+
+def _shown(value: object) -> str:
+    return one_line(format_value(value)) or "empty"

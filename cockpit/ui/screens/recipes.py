@@ -1,0 +1,294 @@
+"""The start: recipes to choose from, what the chosen one does, and runs to go back to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, OptionList
+
+from cockpit.ui.requests import EditRecipe, OpenRun, StartRun, WarmFor
+from cockpit.ui.widgets.recipe_card import CardText, RecipeCard, card_of
+from cockpit.ui.widgets.recipe_list import RecipeList, RecipeRow
+from cockpit.ui.widgets.run_list import RunList
+from cockpit.ui.widgets.top_line import TopLine
+
+if TYPE_CHECKING:
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.recipe import Recipe
+    from cockpit.recipe.shelf import ShelfEntry
+    from cockpit.run_summary import RunSummary
+    from cockpit.ui.plan import Planner
+    from cockpit.ui.standby import EngineStatus
+    from cockpit.ui.widgets.schedule_chart import ScheduleChart
+
+RUNS_SHOWN = 50
+LOOK_AT_RUNS_EVERY_S = 2.0
+
+
+class RecipesScreen(Screen[None]):
+    """Enter starts the marked recipe; Enter on a run opens it."""
+
+    CSS_PATH = "recipes.tcss"
+    HELP = (
+        "Pick a recipe and press Enter: it is checked, given to the engine that has been warming up, and trains.\n"
+        "Press e to change it first: model, rank, data, training. Your own data file comes in by n, or in the editor."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "edit", "edit", id="recipes.edit", tooltip="Change the marked recipe before training"),
+        Binding("n", "new", "new from file", id="recipes.new",
+                tooltip="Open a recipe file, or train the marked recipe on a data file of your own"),
+    ]  # fmt: skip
+
+    def __init__(self, recipe: str | None = None) -> None:
+        """`recipe` is selected at first where it is on the shelf; else the first, the demo."""
+        super().__init__()
+        self._wanted = recipe
+        self._entries: dict[str, ShelfEntry] = {}
+        self._stamps: dict[str, tuple[int, int]] = {}
+        self._summaries: dict[str, tuple[tuple[int, int], RunSummary]] = {}
+        self._status: EngineStatus | None = None
+        self._planner: Planner | None = None
+        self._is_filled = False
+
+    def compose(self) -> ComposeResult:
+        """The frame; what costs time to find comes after the first paint."""
+        yield TopLine("recipes")
+        with Container(id="deck"):
+            with Container(id="lists"):
+                yield self._pane("recipes", RecipeList(id="recipe-list"), "pane-recipes")
+                yield self._pane("recent runs", RunList(id="run-list"), "pane-runs")
+            with Vertical(id="chosen"):
+                yield RecipeCard(id="card", classes="pane")
+        yield Footer()
+
+    @staticmethod
+    def _pane(title: str, content: RecipeList | RunList, id: str) -> Vertical:
+        pane = Vertical(content, id=id, classes="pane")
+        pane.border_title = Content(title)
+        return pane
+
+    # Filling
+
+    def on_mount(self) -> None:
+        """The names at once; their contents once the first frame is out."""
+        self._list_names()
+        self.query_one(RecipeList).focus()
+        self.watch(self.app, "engine_status", self._show_status, init=False)
+        self.call_after_refresh(self._fill)
+
+    def on_screen_resume(self) -> None:
+        """Recipes may have been saved and runs ended meanwhile."""
+        if self._is_filled:
+            self._list_names()
+            self._read_recipes()
+            self._read_runs()
+            self._show_chosen()
+
+    def _list_names(self) -> None:
+        from cockpit.recipe.shelf import shelf
+
+        found = {str(entry.path): entry for entry in shelf()}
+        stamps = {key: _stamp(entry.path) for key, entry in found.items()}
+        same = {key for key in found if key in self._entries and self._stamps[key] == stamps[key]}
+        self._entries = {key: self._entries[key] if key in same else entry for key, entry in found.items()}
+        self._stamps = stamps
+        self._show_rows(read=False)
+
+    def _show_rows(self, *, read: bool) -> None:
+        recipes = self.query_one(RecipeList)
+        recipes.set_rows([_row(entry, read or "_read" in vars(entry)) for entry in self._entries.values()])
+        if self._wanted is not None:
+            keys = [key for key, entry in self._entries.items() if self._wanted in (entry.name, key)]
+            if keys:
+                recipes.highlighted = list(self._entries).index(keys[-1])
+            self._wanted = None
+
+    async def _fill(self) -> None:
+        from cockpit.ui.warm_up import import_for_editing
+
+        await import_for_editing()
+        from cockpit.ui.plan import Planner
+        from cockpit.ui.widgets.schedule_chart import ScheduleChart
+
+        self._planner = Planner()
+        chart = ScheduleChart(id="plan", classes="pane")
+        await self.query_one("#chosen").mount(chart)
+        self._read_recipes()
+        self._is_filled = True
+        self._show_chosen()
+        self._read_runs()
+        self.set_interval(LOOK_AT_RUNS_EVERY_S, self._read_runs)
+
+    def _read_recipes(self) -> None:
+        self._show_rows(read=True)
+
+    def _read_runs(self) -> None:
+        if not self.is_current:
+            return
+        from cockpit.run_dir import all_runs
+        from cockpit.run_summary import RunSummary
+
+        rows = []
+        for run in all_runs()[:RUNS_SHOWN]:
+            stamp = _stamp(run.events)
+            known = self._summaries.get(run.id)
+            if known is None or known[0] != stamp or known[1].state in ("starting", "running", "silent"):
+                known = (stamp, RunSummary.of(run))
+                self._summaries[run.id] = known
+            rows.append(known[1])
+        self.query_one(RunList).set_rows(rows)
+        self.query_one("#pane-runs").set_class(not rows, "-empty")
+
+    # The chosen recipe
+
+    @on(OptionList.OptionHighlighted, "#recipe-list")
+    def _on_highlighted(self) -> None:
+        if self._is_filled:
+            self._show_chosen()
+
+    def _show_status(self, status: EngineStatus) -> None:
+        known = self._status
+        self._status = status
+        self.query_one(TopLine).set_status(status)
+        if self._is_filled and (known is None or known.report is not status.report):
+            self._show_chosen()
+
+    def _chosen(self) -> ShelfEntry | None:
+        option = self.query_one(RecipeList).highlighted_option
+        return self._entries.get(option.id or "") if option is not None else None
+
+    def _show_chosen(self) -> None:
+        entry = self._chosen()
+        card = self.query_one(RecipeCard)
+        if entry is None:
+            card.border_title = Content("no recipe")
+            card.show(CardText("There is no recipe here.", "Put a YAML file into your recipe folder, or press n."))
+            return
+        card.border_title = Content(entry.name)
+        document = entry.document
+        if document is None or entry.problems:
+            title = "This recipe cannot be used as it stands."
+            card.show(CardText(title, problems=[str(problem) for problem in entry.problems]))
+            self._show_plan(None)
+            return
+        recipe = document.recipe()
+        self._show_plan(recipe)
+        self.post_message(WarmFor(recipe))
+
+    def _show_plan(self, recipe: Recipe | None) -> None:
+        charts = self.query("#plan")
+        if recipe is None:
+            charts.set(display=False)
+            return
+        assert self._planner is not None
+        from cockpit.ui.widgets.schedule_chart import schedule_title
+
+        entry = self._chosen()
+        report = self._status.report if self._status else None
+        plan = self._planner.plan(recipe, report, str(entry.path) if entry else "")
+        self.query_one(RecipeCard).show(card_of(recipe, plan))
+        charts.set(display=bool(plan.rates))
+        for chart in charts.results():
+            title = schedule_title(recipe.training.lr_scheduler_type, plan.warmup_steps)
+            chart.border_title = Content(title)
+            _as_chart(chart).set_plan(plan.rates)
+
+    # Keys
+
+    @on(OptionList.OptionSelected, "#recipe-list")
+    def _on_recipe_selected(self) -> None:
+        self.action_start()
+
+    @on(OptionList.OptionSelected, "#run-list")
+    def _on_run_selected(self, event: OptionList.OptionSelected) -> None:
+        known = self._summaries.get(event.option_id or "")
+        if known is not None:
+            self.post_message(OpenRun(known[1].run))
+
+    def action_start(self) -> None:
+        """Train the marked recipe."""
+        document = self._sound_document()
+        if document is not None:
+            self.post_message(StartRun(document.copy()))
+
+    def action_edit(self) -> None:
+        """Open the editor on the marked recipe."""
+        entry = self._chosen()
+        if entry is None or not self._is_filled:
+            return
+        if entry.document is None:
+            self._say_problems(entry)
+            return
+        self.post_message(EditRecipe(entry.document.copy()))
+
+    def action_new(self) -> None:
+        """Ask for a file."""
+        from cockpit.ui.screens.path_dialog import PathDialog
+
+        self.app.push_screen(PathDialog(), self._open_file)
+
+    def _open_file(self, path: str | None) -> None:
+        if not path:
+            return
+        from cockpit.recipe.document import RecipeDocument
+        from cockpit.recipe.problem import RecipeError
+
+        try:
+            if path.endswith((".yaml", ".yml")):
+                document = RecipeDocument.load(Path(path).expanduser())
+            else:
+                chosen = self._sound_document()
+                if chosen is None:
+                    return
+                document = chosen.copy()
+                document.use_data(Path(path).expanduser())
+        except RecipeError as error:
+            self.notify("\n".join(str(problem) for problem in error.problems), severity="error", markup=False)
+            return
+        self.post_message(EditRecipe(document))
+
+    def _sound_document(self) -> RecipeDocument | None:
+        entry = self._chosen()
+        if entry is None or not self._is_filled:
+            return None
+        if entry.document is None or entry.problems:
+            self._say_problems(entry)
+            return None
+        return entry.document
+
+    def _say_problems(self, entry: ShelfEntry) -> None:
+        first = str(entry.problems[0]) if entry.problems else ""
+        self.notify(f"This recipe cannot be used: {first}", severity="error", markup=False)
+
+
+def _as_chart(widget: object) -> ScheduleChart:
+    from cockpit.ui.widgets.schedule_chart import ScheduleChart
+
+    assert isinstance(widget, ScheduleChart)
+    return widget
+
+
+def _row(entry: ShelfEntry, is_read: bool) -> RecipeRow:
+    key, is_yours = str(entry.path), entry.origin == "yours"
+    if not is_read:
+        return RecipeRow(key, entry.name, is_yours=is_yours)
+    if entry.document is None or entry.problems:
+        return RecipeRow(key, entry.name, is_yours=is_yours, problem=str(entry.problems[0]))
+    about = entry.document.recipe().about
+    return RecipeRow(key, entry.name, about.needs, about.duration, is_yours)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes whenever the file does."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)

@@ -1,0 +1,183 @@
+"""The engine that warms up while the person edits, and what is known of the machine: asked for, looked at, handed over."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from cockpit import events as ev
+from cockpit.plain_text import plain_text
+
+if TYPE_CHECKING:
+    from cockpit.gpu import GpuReport
+    from cockpit.links import EngineKey, StartedEngine
+    from cockpit.recipe.recipe import Recipe
+
+SETTLED_AFTER_S = 1.0
+"""An engine is replaced only once another key has been wanted for so long: passing over a recipe costs no import."""
+
+Stage = Literal["none", "importing", "warm", "failed"]
+
+
+class Engines(Protocol):
+    """Who starts engines: cockpit.links, or a test's own."""
+
+    def start_standby(self, key: EngineKey) -> StartedEngine:
+        """An engine that imports the stack and waits."""
+        ...
+
+    def start_engine(self, key: EngineKey, name: str) -> StartedEngine:
+        """An engine in a run folder of its own."""
+        ...
+
+
+class Probe(Protocol):
+    """Who asks the GPU driver: cockpit.gpu.GpuProbe, or a test's own."""
+
+    def poll(self) -> GpuReport | None:
+        """The answer, or None while there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """What the top line says of engine and machine. `report` is None until the driver has answered.
+
+    `share` of the import, 0 to 1, None where the engine does not say; `vram_mib` what the engine holds of its GPU, None
+    where there is none; `note` says why an engine was replaced, until the new one is warm.
+    """
+
+    stage: Stage = "none"
+    detail: str = ""
+    share: float | None = None
+    pid: int | None = None
+    vram_mib: float | None = None
+    note: str = ""
+    gpu: str = ""
+    report: GpuReport | None = None
+
+
+@dataclass
+class Standby:
+    """At most one engine without a run. `tick` is called about ten times a second; nothing here waits."""
+
+    engines: Engines
+    probe: Probe
+    report: GpuReport | None = None
+    _wanted: EngineKey | None = None
+    _wanted_since: float = 0.0
+    _refused: str = ""
+    _recipe: Recipe | None = None
+    _engine: StartedEngine | None = None
+    _failed: EngineKey | None = None
+    _status: EngineStatus = field(default_factory=EngineStatus)
+    _leaving: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def want(self, recipe: Recipe | None) -> None:
+        """Be warm for `recipe`; for none, keep what there is."""
+        if recipe is not None:
+            self._recipe = recipe
+            self._settle_key()
+
+    def tick(self, *, may_start: bool) -> EngineStatus:
+        """Look at driver and engine; with `may_start`, start or replace the engine where the recipe asks for it."""
+        self._leaving = [process for process in self._leaving if process.poll() is None]
+        if self.report is None:
+            self.report = self.probe.poll()
+            if self.report is not None:
+                self._settle_key()
+        if may_start and self._wanted is not None:
+            self._start_or_replace(self._wanted)
+        if self._engine is not None:
+            self._look_at(self._engine)
+        elif self._refused:
+            self._status = EngineStatus(detail=self._refused)
+        self._status = replace(self._status, report=self.report, gpu=self._wanted.gpu if self._wanted else "")
+        return self._status
+
+    def take(self, key: EngineKey, name: str) -> StartedEngine:
+        """The engine for a run: the standby where its key fits and it lives, else a new one. Raises OSError."""
+        engine, self._engine = self._engine, None
+        self._failed, self._status = None, EngineStatus()
+        if engine is not None and engine.key == key and engine.process.poll() is None:
+            return engine
+        if engine is not None:
+            self._dismiss(engine)
+        return self.engines.start_engine(key, name)
+
+    def dismiss(self) -> None:
+        """End the engine that has no run."""
+        if self._engine is not None:
+            self._dismiss(self._engine)
+            self._engine, self._status = None, EngineStatus()
+
+    def _settle_key(self) -> None:
+        if self._recipe is None or self.report is None:
+            return
+        from cockpit.links import EngineKey
+
+        try:
+            key, self._refused = EngineKey.of(self._recipe, self.report), ""
+        except ValueError as error:
+            key, self._refused = None, plain_text(str(error), keep_newlines=False)
+        if key != self._wanted:
+            self._wanted, self._wanted_since = key, time.monotonic()
+
+    def _start_or_replace(self, key: EngineKey) -> None:
+        note = ""
+        if self._engine is not None:
+            settled = time.monotonic() - self._wanted_since > SETTLED_AFTER_S
+            if self._engine.key == key or not settled:
+                return
+            note = _difference(self._engine.key, key)
+            self._dismiss(self._engine)
+            self._engine = None
+        elif self._failed == key:
+            return
+        try:
+            self._engine = self.engines.start_standby(key)
+            self._status = EngineStatus("importing", note=note)
+        except OSError as error:
+            self._failed = key
+            self._status = EngineStatus("failed", plain_text(f"no engine: {error}", keep_newlines=False))
+
+    def _look_at(self, engine: StartedEngine) -> None:
+        status = self._status
+        for event in engine.link.poll():
+            match event:
+                case ev.EngineStarted():
+                    status = replace(status, pid=event.pid)
+                case ev.PhaseStarted(phase="importing"):
+                    status = replace(status, stage="importing", detail=plain_text(event.detail, keep_newlines=False))
+                case ev.PhaseProgressed(phase="importing"):
+                    status = replace(status, share=event.done / event.total if event.total else None)
+                case ev.PhaseStarted(phase="standby"):
+                    status = replace(status, stage="warm", detail="", share=None, note="")
+                case ev.MachineRead():
+                    held = [gpu.vram_this_run_mib for gpu in event.gpus if gpu.vram_this_run_mib is not None]
+                    status = replace(status, vram_mib=sum(held) if held else None)
+                case ev.RunEnded() if event.reason:
+                    status = replace(status, stage="failed", detail=plain_text(event.reason, keep_newlines=False))
+        if engine.process.poll() is not None:
+            said = (
+                status.detail if status.stage == "failed" else f"it ended by itself; see {engine.link.run.engine_log}"
+            )
+            status = EngineStatus("failed", said)
+            engine.link.close()
+            self._engine, self._failed = None, engine.key
+        self._status = status
+
+    def _dismiss(self, engine: StartedEngine) -> None:
+        engine.dismiss()
+        engine.link.close()
+        self._leaving.append(engine.process)
+
+
+def _difference(was: EngineKey, now: EngineKey) -> str:
+    if was.backend != now.backend:
+        return f"for backend {now.backend}"
+    if was.gpu != now.gpu:
+        return "for the CPU" if now.gpu == "none" else "for another GPU"
+    return "with the compiler" if now.compile else "without the compiler"

@@ -1,0 +1,97 @@
+"""The terminal that the app draws on: one that goes away ends the app, and never blocks or spins it."""
+
+from __future__ import annotations
+
+import select
+from typing import IO, TYPE_CHECKING, Any
+
+from textual.drivers.linux_driver import LinuxDriver
+
+from cockpit.plain_text import plain_text
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+
+class GuardedOutput:
+    """A text file whose writes never fail: the first one that does sets `is_lost`, and all later ones go nowhere.
+
+    Textual's writer thread ends on a failing write, and the app would then wait for ever on that thread's full queue.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self.is_lost = False
+
+    def write(self, text: str) -> int:
+        """Write, or drop the text once the terminal is gone."""
+        if not self.is_lost:
+            try:
+                return self._file.write(text)
+            except (OSError, ValueError):
+                self.is_lost = True
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or do nothing once the terminal is gone."""
+        if not self.is_lost:
+            try:
+                self._file.flush()
+            except (OSError, ValueError):
+                self.is_lost = True
+
+    def fileno(self) -> int:
+        """The file's descriptor."""
+        return self._file.fileno()
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._file.isatty()
+
+
+class TerminalDriver(LinuxDriver):
+    """Textual's driver, for a terminal that may hang up: `is_lost` tells, and the app looks at it."""
+
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._output = GuardedOutput(self._file)
+        self._file = self._output  # type: ignore[assignment]
+        self._hang_up = select.poll()
+        self._hang_up.register(self.fileno, 0)
+        self._reading_failed = False
+        self._title = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the terminal has hung up or cannot be read or written any more."""
+        return self._reading_failed or self._output.is_lost or bool(self._hang_up.poll(0))
+
+    def set_title(self, title: str) -> None:
+        """Name the terminal's window; nothing in `title` reaches the terminal as an escape sequence."""
+        title = plain_text(title, keep_newlines=False)
+        if title != self._title and self._writer_thread is not None:
+            self._title = title
+            self.write(f"\x1b]2;{title}\x07")
+
+    def start_application_mode(self) -> None:
+        """Take the terminal; its window's title is put by for later."""
+        super().start_application_mode()
+        if self._writer_thread is not None:
+            self.write("\x1b[22;2t")
+            title, self._title = self._title, ""
+            self.set_title(title)
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back with the title that it had."""
+        if self._writer_thread is not None:
+            self.write("\x1b[23;2t")
+        super().stop_application_mode()
+
+    def run_input_thread(self) -> None:
+        """Read keys until the app ends, or the terminal does."""
+        try:
+            super().run_input_thread()
+        except OSError:
+            self._reading_failed = True

@@ -1,0 +1,80 @@
+"""The two themes. One colour means one thing everywhere: primary this run, secondary others, accent the plan,
+success, warning and error what they say. All other colours are derived from these by Textual."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="cockpit-dark",
+    primary="#5cb8f2",
+    secondary="#8796a8",
+    accent="#b79cf2",
+    success="#7fd491",
+    warning="#f0b95b",
+    error="#f5757f",
+    foreground="#d5dde6",
+    background="#0c1117",
+    surface="#11181f",
+    panel="#1a232d",
+    dark=True,
+    variables={
+        "border": "#5cb8f2",
+        "border-blurred": "#2c3947",
+        "block-cursor-background": "#24445c",
+        "block-cursor-foreground": "#f2f7fb",
+        "block-cursor-blurred-background": "#1a232d",
+        "block-hover-background": "#17212b",
+        "input-cursor-background": "#d5dde6",
+        "input-cursor-foreground": "#0c1117",
+        "input-selection-background": "#5cb8f2 35%",
+        "footer-background": "#11181f",
+        "footer-key-foreground": "#5cb8f2",
+        "footer-description-foreground": "#a9b6c3",
+        "scrollbar": "#2c3947",
+        "scrollbar-hover": "#3d4e60",
+        "scrollbar-active": "#5cb8f2",
+        "scrollbar-background": "#11181f",
+        "scrollbar-background-hover": "#11181f",
+        "scrollbar-background-active": "#11181f",
+        "scrollbar-corner-color": "#11181f",
+    },
+)
+
+LIGHT = Theme(
+    name="cockpit-light",
+    primary="#0b66a8",
+    secondary="#66727f",
+    accent="#6f45c2",
+    success="#1c7a36",
+    warning="#945d00",
+    error="#b92534",
+    foreground="#1d2730",
+    background="#eef1f4",
+    surface="#f9fafb",
+    panel="#e1e7ec",
+    dark=False,
+    variables={
+        "border": "#0b66a8",
+        "border-blurred": "#b9c4ce",
+        "block-cursor-background": "#c3ddf0",
+        "block-cursor-foreground": "#0b1620",
+        "block-cursor-blurred-background": "#e1e7ec",
+        "block-hover-background": "#e8edf1",
+        "input-cursor-background": "#1d2730",
+        "input-cursor-foreground": "#f9fafb",
+        "input-selection-background": "#0b66a8 25%",
+        "footer-background": "#e1e7ec",
+        "footer-key-foreground": "#0b66a8",
+        "footer-description-foreground": "#3d4954",
+        "scrollbar": "#b9c4ce",
+        "scrollbar-hover": "#97a5b2",
+        "scrollbar-active": "#0b66a8",
+        "scrollbar-background": "#eef1f4",
+        "scrollbar-background-hover": "#eef1f4",
+        "scrollbar-background-active": "#eef1f4",
+        "scrollbar-corner-color": "#eef1f4",
+    },
+)
+
+THEMES = (DARK, LIGHT)

@@ -1,0 +1,249 @@
+"""CompletingEntry: a text field that offers completions under it: paths on this disk, and names that are known."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events, on
+from textual.actions import SkipAction
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.css.query import NoMatches
+from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
+
+from cockpit.plain_text import plain_text
+from cockpit.ui.widgets.entry import Entry
+
+ENTRIES_READ = 5000
+OFFERS_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One completion: the whole text that the field gets, and a word on what it is."""
+
+    value: str
+    note: str = ""
+
+    @property
+    def leads_on(self) -> bool:
+        """Whether more can be completed after it: a folder."""
+        return self.value.endswith("/")
+
+
+Offers = Callable[[str], Sequence[Offer]]
+
+
+class CompletionEntry(Entry):
+    """The field itself; its box owns the list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "offer(1)", "next offer", id="completion.down", tooltip="Mark the next completion", show=False),
+        Binding("up", "offer(-1)", "offer before", id="completion.up", tooltip="Mark the one before", show=False),
+        Binding("tab", "complete", "complete", id="completion.take", tooltip="Take the marked completion", show=False),
+        Binding("enter", "take_or_submit", "take", id="completion.enter", show=False,
+                tooltip="Take the marked completion; without one, be done with the field"),
+        Binding("escape", "hide", "hide offers", id="completion.hide", tooltip="Close the list of completions",
+                show=False),
+        Binding("f4", "browse", "choose", id="completion.browse", tooltip="Show all that can be chosen here",
+                key_display="F4"),
+    ]  # fmt: skip
+
+    @property
+    def box(self) -> CompletingEntry:
+        """The widget around it."""
+        assert isinstance(self.parent, CompletingEntry)
+        return self.parent
+
+    def action_offer(self, step: int) -> None:
+        """Move the mark in the list; without a list the key means what it means around the field."""
+        if not self.box.move_mark(step):
+            raise SkipAction
+
+    def action_complete(self) -> None:
+        """Take the marked offer, or the first; without a list go to the next field."""
+        if not self.box.take(or_first=True):
+            raise SkipAction
+
+    async def action_take_or_submit(self) -> None:
+        """Take the marked offer; without one, submit."""
+        if not self.box.take(or_first=False):
+            self.box.hide()
+            await self.action_submit()
+
+    def action_hide(self) -> None:
+        """Close the list; without one the key means what it means around the field."""
+        if not self.box.hide():
+            raise SkipAction
+
+    def action_browse(self) -> None:
+        """Open the list on what stands here, or on all where nothing would fit."""
+        self.box.browse()
+
+
+class CompletingEntry(Vertical):
+    """An entry with a list under it. `offers` is asked at each key for the text as it stands."""
+
+    DEFAULT_CSS = """
+    CompletingEntry {
+        height: auto;
+        & > OptionList {
+            display: none;
+            overlay: screen;
+            constrain: none inside;
+            width: 1fr;
+            max-height: 10;
+            height: auto;
+            border: round $primary;
+            padding: 0 1;
+            background: $panel;
+            scrollbar-size-vertical: 1;
+            &.-open { display: block; }
+        }
+    }
+    """
+
+    def __init__(
+        self, offers: Offers, value: str = "", *, placeholder: str = "", id: str | None = None, help: str = ""
+    ):
+        super().__init__(classes="completing")
+        self._offers = offers
+        self._shown: list[Offer] = []
+        self._entry = CompletionEntry(value, placeholder=placeholder, id=id, help=help)
+
+    def compose(self) -> ComposeResult:
+        """Field and list."""
+        yield self._entry
+        offers = OptionList(markup=False)
+        offers.can_focus = False
+        yield offers
+
+    @property
+    def entry(self) -> CompletionEntry:
+        """The field."""
+        return self._entry
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the list is shown."""
+        return self._list is not None and self._list.has_class("-open")
+
+    @property
+    def _list(self) -> OptionList | None:
+        try:
+            return self.query_one(OptionList)
+        except NoMatches:
+            return None
+
+    @on(Input.Changed)
+    def _on_typed(self) -> None:
+        if self._entry.has_focus:
+            self._show(self._offers(self._entry.value))
+
+    @on(OptionList.OptionSelected)
+    def _on_clicked(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self._put(self._shown[event.option_index])
+        self._entry.focus()
+
+    @on(OptionList.OptionHighlighted)
+    def _on_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+
+    def on_descendant_blur(self, _event: events.DescendantBlur) -> None:
+        """The list belongs to the focused field."""
+        self.hide()
+
+    def move_mark(self, step: int) -> bool:
+        """Mark the next or previous offer. False where no list is open."""
+        offers = self._list
+        if offers is None or not self.is_open:
+            return False
+        at = -1 if offers.highlighted is None and step > 0 else offers.highlighted or 0
+        offers.highlighted = (at + step) % len(self._shown)
+        return True
+
+    def take(self, *, or_first: bool) -> bool:
+        """Put the marked offer into the field. False where there is none to take."""
+        offers = self._list
+        if offers is None or not self.is_open:
+            return False
+        at = offers.highlighted if offers.highlighted is not None else (0 if or_first else None)
+        if at is None or self._shown[at].value == self._entry.value:
+            return False
+        self._put(self._shown[at])
+        return True
+
+    def hide(self) -> bool:
+        """Close the list. False where it was closed."""
+        was_open = self.is_open
+        if self._list is not None:
+            self._list.remove_class("-open")
+        return was_open
+
+    def browse(self) -> None:
+        """Open the list; on everything where the field's text leads nowhere further."""
+        offers = self._offers(self._entry.value)
+        if [offer.value for offer in offers] in ([], [self._entry.value]):
+            offers = self._offers("")
+        self._show(offers, always=True)
+
+    def _show(self, offers: Sequence[Offer], *, always: bool = False) -> None:
+        shown = list(islice(offers, OFFERS_SHOWN))
+        listed = self._list
+        if listed is None:
+            return
+        if not shown or (not always and [offer.value for offer in shown] == [self._entry.value]):
+            self.hide()
+            return
+        self._shown = shown
+        listed.set_options(Option(_offer_content(offer)) for offer in shown)
+        listed.highlighted = None
+        listed.add_class("-open")
+
+    def _put(self, offer: Offer) -> None:
+        self.hide()
+        self._entry.value = offer.value
+        self._entry.cursor_position = len(offer.value)
+        if offer.leads_on:
+            self._show(self._offers(offer.value))
+
+
+def _offer_content(offer: Offer) -> Content:
+    value = plain_text(offer.value, keep_newlines=False)
+    return Content.assemble(value, (f"  {offer.note}" if offer.note else "", "$foreground-muted"))
+
+
+def path_offers(text: str, suffixes: Sequence[str]) -> list[Offer]:
+    """Folders, and files with one of `suffixes` (all files for none), that `text` is the beginning of.
+
+    Names that no terminal may show are left out, hidden ones unless asked for by their dot. At most ENTRIES_READ names
+    of a folder are looked at.
+    """
+    folder_text, slash, beginning = text.rpartition("/")
+    folder = Path(folder_text + slash if slash else ".")
+    try:
+        with os.scandir(folder.expanduser()) as entries:
+            found = [(entry.name, entry.is_dir()) for entry in islice(entries, ENTRIES_READ)]
+    except (OSError, RuntimeError, ValueError):
+        return []
+    offers = []
+    for name, is_folder in sorted(found, key=lambda entry: (not entry[1], entry[0].lower())):
+        hidden = name.startswith(".") and not beginning.startswith(".")
+        fits = is_folder or not suffixes or name.lower().endswith(tuple(suffixes))
+        if fits and not hidden and name.startswith(beginning) and plain_text(name) == name:
+            offers.append(Offer(f"{folder_text}{slash}{name}{'/' if is_folder else ''}"))
+    return offers
+
+
+def name_offers(text: str, names: Sequence[Offer]) -> list[Offer]:
+    """The names that contain `text`, whatever the case."""
+    return [name for name in names if text.lower() in name.value.lower()]

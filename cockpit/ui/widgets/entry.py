@@ -1,0 +1,40 @@
+"""Entry: a one-line text field. What it shows is plain text, whatever is put or pasted into it."""
+
+from __future__ import annotations
+
+from textual.widgets import Input
+
+from cockpit.plain_text import plain_text
+
+
+class Entry(Input):
+    """An Input without frame and without blinking; its text is selected when it gets the focus, so typing replaces it."""
+
+    DEFAULT_CSS = """
+    Entry {
+        height: 1;
+        border: none;
+        padding: 0 1;
+        background: $panel;
+        &:focus { border: none; background: $block-cursor-background; }
+        &.-wrong { background: $error 25%; }
+    }
+    """
+    HELP = (
+        "Type the value. Ctrl+U clears to the left, Ctrl+K to the right; Enter and the arrow keys go to the next field."
+    )
+
+    def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None, help: str = "") -> None:
+        super().__init__(one_line(value), placeholder, id=id, compact=True)
+        self.cursor_blink = False
+        if help:
+            self.HELP = help
+
+    def validate_value(self, value: str) -> str:
+        """Only what a terminal may show."""
+        return one_line(value)
+
+
+def one_line(text: str) -> str:
+    """The text as one line that can be edited: line feeds as \\n, no control characters; blanks stay as they are."""
+    return plain_text(text).replace("\n", "\\n")

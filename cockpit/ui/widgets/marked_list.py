@@ -1,0 +1,75 @@
+"""A list of one-line rows with a mark at the highlighted one, so that it is found without colour too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.segment import Segment
+from textual import events
+from textual.content import Content
+from textual.strip import Strip
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+MARK = "▸"
+
+
+class MarkedList(OptionList):
+    """Rows are drawn by `row_content`, again for each width. Subclasses say what a row is."""
+
+    DEFAULT_CSS = """
+    MarkedList {
+        height: 1fr;
+        scrollbar-size-vertical: 1;
+        background: transparent;
+        padding: 0;
+        border: none;
+        &:focus { border: none; background-tint: transparent; }
+        & > .option-list--option { padding: 0; text-wrap: nowrap; text-overflow: ellipsis; }
+    }
+    """
+
+    def row_ids(self) -> Sequence[str]:
+        """The rows' ids, in order."""
+        raise NotImplementedError
+
+    def row_content(self, index: int, width: int) -> Content:
+        """Row `index`, at most `width` cells, its first cell left free for the mark."""
+        raise NotImplementedError
+
+    def draw_rows(self) -> None:
+        """Take the rows as they are now; the highlight stays on the row with the same id."""
+        ids = list(self.row_ids())
+        width = self.scrollable_content_region.width or self.size.width or 40
+        rows = [self.row_content(index, width) for index in range(len(ids))]
+        if ids == [option.id for option in self.options]:
+            for index, row in enumerate(rows):
+                if row != self.options[index].prompt:
+                    self.replace_option_prompt_at_index(index, row)
+            return
+        chosen = self.highlighted_option.id if self.highlighted_option else None
+        with self.prevent(OptionList.OptionHighlighted):
+            self.set_options(Option(row, id=id) for id, row in zip(ids, rows, strict=True))
+            if ids:
+                self.highlighted = ids.index(chosen) if chosen in ids else 0
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Rows are as wide as the list."""
+        self.draw_rows()
+
+    def render_line(self, y: int) -> Strip:
+        """As OptionList does, with the mark."""
+        strip = super().render_line(y)
+        if self.highlighted is None or self.scroll_offset.y + y != self.highlighted or strip.cell_length == 0:
+            return strip
+        style = next(iter(strip)).style
+        return Strip.join([Strip([Segment(MARK, style)], 1), strip.crop(1)])
+
+
+def columns(width: int, left: Content, right: Sequence[Content], gap: str = "  ") -> Content:
+    """`left` shortened to what room the right-aligned `right` columns leave, after one free cell for the mark."""
+    tail = Content(gap).join(right) if right else Content("")
+    room = max(4, width - tail.cell_length - 3)
+    return Content.assemble(
+        " ", left.truncate(room, ellipsis=True).pad_right(max(0, room - left.cell_length)), " ", tail
+    )

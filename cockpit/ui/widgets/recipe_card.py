@@ -1,0 +1,124 @@
+"""RecipeCard: what the selected recipe does, with which model, adapter, data and trainer, and what stands in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from cockpit.figures import count, learning_rate
+from cockpit.plain_text import plain_text
+
+if TYPE_CHECKING:
+    from cockpit.recipe.recipe import Recipe
+    from cockpit.ui.plan import Plan
+
+LABEL_CELLS = 8
+
+
+@dataclass(frozen=True)
+class CardText:
+    """What stands on the card: a title, a description, labelled lines, and lines that say what is wrong."""
+
+    title: str = ""
+    description: str = ""
+    facts: Sequence[tuple[str, str]] = ()
+    problems: Sequence[str] = ()
+
+
+class RecipeCard(VerticalScroll):
+    """Scrolls where the recipe says more than fits."""
+
+    DEFAULT_CSS = """
+    RecipeCard { scrollbar-size-vertical: 1; padding: 0 1; }
+    RecipeCard > Static { height: auto; }
+    """
+    HELP = "The marked recipe: what it does, what it trains with, and what would stop it on this machine."
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._card = CardText()
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        yield Static(markup=False)
+
+    def show(self, card: CardText) -> None:
+        """Show this; what was scrolled comes back to its beginning."""
+        if card != self._card:
+            self._card = card
+            self.scroll_home(animate=False)
+            self._draw()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Lines are broken to the card's width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        card, width = self._card, max(20, self.scrollable_content_region.width)
+        lines: list[Content] = []
+        if card.title:
+            lines += [*Content.styled(plain_text(card.title), "bold").wrap(width), Content("")]
+        if card.description:
+            for paragraph in plain_text(card.description).strip().split("\n\n"):
+                lines += Content(" ".join(paragraph.split())).wrap(width)
+                lines.append(Content(""))
+        for label, value in card.facts:
+            wrapped = Content(plain_text(value, keep_newlines=False)).wrap(width - LABEL_CELLS)
+            for index, line in enumerate(wrapped or [Content("")]):
+                shown = label if index == 0 else ""
+                lines.append(Content.assemble((shown.ljust(LABEL_CELLS), "$foreground-muted"), line))
+        if card.problems:
+            lines.append(Content(""))
+            for problem in card.problems:
+                for index, line in enumerate(Content(plain_text(problem, keep_newlines=False)).wrap(width - 2)):
+                    lines.append(Content.assemble(("▲ " if index == 0 else "  ", "$warning"), line))
+        self.query_one(Static).update(Content("\n").join(lines))
+
+
+def card_of(recipe: Recipe, plan: Plan | None) -> CardText:
+    """The card of a sound recipe; without a plan, of what the recipe alone says."""
+    model, lora, training = recipe.model, recipe.lora, recipe.training
+    targets = (
+        lora.target_modules if isinstance(lora.target_modules, str) else f"{len(lora.target_modules)} kinds of layer"
+    )
+    facts = [
+        ("model", f"{model.name_or_path}  {quantization_text(recipe)}, {count(model.max_seq_length)} tokens"),
+        ("LoRA", f"r {lora.r}, alpha {lora.lora_alpha:g}, {targets}"),
+        ("data", _data_text(recipe, plan)),
+        (
+            "train",
+            f"{training.per_device_train_batch_size} × {training.gradient_accumulation_steps} rows a step, "
+            f"{learning_rate(training.learning_rate)} {training.lr_scheduler_type.replace('_', ' ')}, {training.optim}",
+        ),
+    ]
+    if plan is not None:
+        steps = f"{count(plan.total_steps)}" if plan.total_steps else "known once the data is read"
+        warmup = f", {count(plan.warmup_steps)} of them warm-up" if plan.total_steps and plan.warmup_steps else ""
+        facts.append(("steps", steps + warmup))
+    facts.append(("needs", f"{recipe.about.needs}, {recipe.about.duration}"))
+    problems = [_short(problem) for problem in plan.problems] if plan is not None else []
+    return CardText(recipe.about.title, recipe.about.description, facts, problems)
+
+
+def quantization_text(recipe: Recipe) -> str:
+    """How the base is held, in a word."""
+    return {"none": "16-bit", "nf4": "nf4 (4-bit)", "int8": "int8"}[recipe.model.quantization]
+
+
+def _data_text(recipe: Recipe, plan: Plan | None) -> str:
+    names = ", ".join(source.name_or_path for source in recipe.data.sources)
+    found = f"  {plan.data.said}" if plan is not None and plan.data.said else ""
+    held_out = f", {count(recipe.data.eval_rows)} held out" if recipe.data.eval_rows else ""
+    return f"{names}{found}{held_out}"
+
+
+def _short(problem: object) -> str:
+    field, wrong, right = (str(getattr(problem, name, "")) for name in ("field", "wrong", "right"))
+    return ": ".join(filter(None, (field, "; ".join(filter(None, (wrong, right))))))

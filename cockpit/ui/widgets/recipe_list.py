@@ -1,0 +1,76 @@
+"""RecipeList: every recipe with what it needs and about how long it takes; broken ones with what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from cockpit.plain_text import plain_text
+from cockpit.ui.widgets.marked_list import MarkedList, columns
+
+NEEDS_CELLS = 8
+DURATION_CELLS = 9
+
+
+@dataclass(frozen=True)
+class RecipeRow:
+    """A line of the list. `key` tells rows apart; `problem` is set where the file cannot be used."""
+
+    key: str
+    name: str
+    needs: str = ""
+    duration: str = ""
+    is_yours: bool = False
+    problem: str = ""
+
+
+class RecipeList(MarkedList):
+    """Highlighting a row shows its card; Enter starts it."""
+
+    HELP = (
+        "The recipes: cockpit's own first, then yours. Needs is the smallest machine that runs it (CPU, or VRAM in GiB).\n"
+        "Enter starts the marked one, e opens it in the editor. A recipe of your own is a YAML file in your recipe folder."
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "start", id="recipes.start", tooltip="Train the marked recipe", show=True),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+        self._rows: Sequence[RecipeRow] = ()
+
+    def set_rows(self, rows: Sequence[RecipeRow]) -> None:
+        """Show these recipes."""
+        if rows != self._rows:
+            self._rows = rows
+            self.draw_rows()
+
+    def row_ids(self) -> Sequence[str]:
+        return [row.key for row in self._rows]
+
+    def row_content(self, index: int, width: int) -> Content:
+        row = self._rows[index]
+        name = Content(plain_text(row.name, keep_newlines=False))
+        if row.problem:
+            return columns(width, Content.assemble(("✗ ", "$error"), name), [Content.styled("broken", "$error")])
+        if row.is_yours:
+            name = name + Content.styled(" · yours", "$foreground-muted")
+        right = []
+        if width >= 34:
+            needs = Content(plain_text(row.needs, keep_newlines=False)).truncate(NEEDS_CELLS, ellipsis=True)
+            right.append(needs.pad_left(NEEDS_CELLS - needs.cell_length))
+        duration = Content(short_duration(row.duration)).truncate(DURATION_CELLS, ellipsis=True)
+        right.append(
+            Content.styled(duration.pad_left(DURATION_CELLS - duration.cell_length).plain, "$foreground-muted")
+        )
+        return columns(width, name, right, gap=" ")
+
+
+def short_duration(text: str) -> str:
+    """`1 min on 2 CPU cores` without the machine: 1 min."""
+    return plain_text(text, keep_newlines=False).partition(" on ")[0].partition(",")[0].removeprefix("about ")

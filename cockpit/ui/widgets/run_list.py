@@ -1,0 +1,106 @@
+"""RunList: the runs to go back to, newest first: how each stands, its last loss, and the way there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from cockpit.figures import metric
+from cockpit.plain_text import plain_text
+from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.marked_list import MarkedList, columns
+
+if TYPE_CHECKING:
+    from cockpit.run_summary import RunSummary
+
+SPARK_CELLS = 8
+STATE_CELLS = 11
+WHEN_CELLS = 5
+SIGNS = {
+    "starting": ("◌", "$primary"),
+    "running": ("●", "$primary"),
+    "silent": ("?", "$warning"),
+    "lost": ("?", "$error"),
+    "completed": ("✓", "$success"),
+    "stopped": ("■", "$warning"),
+    "failed": ("✗", "$error"),
+    "out_of_memory": ("✗", "$error"),
+}
+"""Sign and colour of each state; the sign alone tells good from bad."""
+
+
+class RunList(MarkedList):
+    """Enter opens the marked run: live where it is going on, as it ended where it is past."""
+
+    HELP = (
+        "Your runs, newest first. ● is live, ✓ completed, ■ stopped, ✗ failed, ? lost or silent.\n"
+        "Enter opens the marked one: a live run is followed, a past one shown as it ended."
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "open", id="runs.open", tooltip="Show the marked run", show=True),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+        self._rows: Sequence[RunSummary] = ()
+
+    def set_rows(self, rows: Sequence[RunSummary]) -> None:
+        """Show these runs."""
+        self._rows = rows
+        self.draw_rows()
+
+    def row_ids(self) -> Sequence[str]:
+        return [row.run.id for row in self._rows]
+
+    def row_content(self, index: int, width: int) -> Content:
+        row = self._rows[index]
+        sign, colour = SIGNS[row.state]
+        left = Content.assemble((sign, colour), " ", plain_text(row.run.id, keep_newlines=False))
+        right = [Content(state_text(row)[:STATE_CELLS].rjust(STATE_CELLS))] if width >= 34 else []
+        right.append(Content(metric(row.loss).rjust(6)))
+        if width >= 54:
+            right.append(Content.styled(sparkline(row.losses, SPARK_CELLS).ljust(SPARK_CELLS), "$primary"))
+        if width >= 42 or not right:
+            right.append(Content.styled(when(row).rjust(WHEN_CELLS), "$foreground-muted"))
+        return columns(width, left, right, gap=" ")
+
+
+def state_text(row: RunSummary) -> str:
+    """How far it is, or how it ended."""
+    of = f"/{row.total_steps}" if row.total_steps else ""
+    match row.state:
+        case "starting":
+            return "starting"
+        case "running" | "silent":
+            return f"step {row.step}{of}" if row.total_steps else "preparing"
+        case "completed":
+            return f"{row.step} steps"
+        case "out_of_memory":
+            return "no memory"
+    return f"{row.state} {row.step}{of}"
+
+
+def when(row: RunSummary, now: float | None = None) -> str:
+    """How long ago it began, in one unit; `live` for a run that is going on."""
+    if row.state in ("running", "starting"):
+        return "live"
+    age_s = max(0.0, (time.time() if now is None else now) - row.started_at)
+    for seconds, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if age_s >= seconds:
+            return f"{age_s / seconds:.0f} {unit}"
+    return "now"
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The last `width` values as bars; equal ones as low bars, and nothing where there is only one."""
+    shown = [value for value in values if value == value][-width:]
+    if len(shown) < 2:
+        return ""
+    sparks = glyphs().sparks
+    low, high = min(shown), max(shown)
+    return "".join(sparks[round((value - low) / ((high - low) or 1) * (len(sparks) - 1))] for value in shown)

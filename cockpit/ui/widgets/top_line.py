@@ -1,0 +1,104 @@
+"""The line at the top of a screen: where one is on the left, engine and machine on the right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from cockpit.plain_text import plain_text
+
+if TYPE_CHECKING:
+    from cockpit.gpu import GpuReport
+    from cockpit.ui.standby import EngineStatus
+
+BAR_CELLS = 5
+
+
+class TopLine(Widget):
+    """One line. `set_status` takes what is known; what is not known is not drawn."""
+
+    DEFAULT_CSS = """
+    TopLine { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    place: reactive[str] = reactive("")
+    """Where one is: `recipes`, `demo · edit` ... May be a string that others wrote."""
+
+    def __init__(self, place: str, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.set_reactive(TopLine.place, place)
+        self._status: EngineStatus | None = None
+
+    def set_status(self, status: EngineStatus | None) -> None:
+        """Show engine and machine."""
+        if status != self._status:
+            self._status = status
+            self.refresh()
+
+    def render(self) -> Content:
+        """The line, shortened on the right side first, so that the place stays."""
+        left = Content.assemble(
+            ("cockpit", "bold $primary"), (" · ", "$foreground-muted"), plain_text(self.place, keep_newlines=False)
+        )
+        room = self.size.width - left.cell_length - 2
+        right = Content("")
+        for short in (False, True):
+            parts = [part for part in (engine_text(self._status, short), machine_text(self._status, short)) if part]
+            right = Content("   ").join(parts)
+            if right.cell_length <= room:
+                break
+        right = right.truncate(max(0, room), ellipsis=True)
+        return left + " " * max(2, self.size.width - left.cell_length - right.cell_length) + right
+
+
+def engine_text(status: EngineStatus | None, short: bool) -> Content:
+    """What the standby does, or nothing where there is none."""
+    if status is None:
+        return Content("")
+    note = f" {status.note}" if status.note and not short else ""
+    if status.stage == "importing":
+        text = Content.assemble(("◌ ", "$warning"), f"engine warming up{note}" if not short else "engine")
+        if status.share is not None:
+            done = round(status.share * BAR_CELLS)
+            text += Content.assemble(" ", ("▰" * done, "$warning"), ("▱" * (BAR_CELLS - done), "$foreground-disabled"))
+        if not short:
+            text += Content.styled(f" {status.detail or 'importing'}", "$foreground-muted")
+        return text
+    if status.stage == "warm":
+        text = Content.assemble(("● ", "$success"), "engine warm")
+        facts = [f"pid {status.pid}"] if status.pid else []
+        if status.vram_mib is not None:
+            facts.append(f"holds {status.vram_mib:,.0f} MiB of GPU")
+        if facts and not short:
+            text += Content.styled(f" ({', '.join(facts)})", "$foreground-muted")
+        return text
+    if status.stage == "failed":
+        return Content.assemble(("✗ ", "$error"), "engine failed" if short else f"engine: {status.detail}")
+    return Content.styled(status.detail, "$warning") if status.detail else Content("")
+
+
+def machine_text(status: EngineStatus | None, short: bool) -> Content:
+    """The GPU that will be used and what is free on it, or that there is none."""
+    if status is None or status.report is None:
+        return Content.styled("asking the GPU driver", "$foreground-muted")
+    report = status.report
+    if report.problem:
+        return Content.assemble(("▲ ", "$warning"), "no GPU: driver fails" if short else plain_text(report.problem))
+    if not report.gpus:
+        return Content("CPU only" if short or report.driver else "CPU only, no NVIDIA driver")
+    if status.gpu == "none":
+        return Content("CPU" if short else "CPU, as the recipe asks")
+    return Content(_gpu_text(report, status.gpu))
+
+
+def _gpu_text(report: GpuReport, uuid: str) -> str:
+    chosen = next((gpu for gpu in report.gpus if gpu.uuid == uuid), report.gpus[0])
+    name = plain_text(chosen.name, keep_newlines=False).removeprefix("NVIDIA ")
+    free = ""
+    if chosen.vram_total_mib is not None and chosen.vram_used_mib is not None:
+        free = f"  {(chosen.vram_total_mib - chosen.vram_used_mib) / 1024:,.0f} GiB free"
+    several = f" of {len(report.gpus)}" if len(report.gpus) > 1 else ""
+    return f"GPU {chosen.index}{several} {name}{free}"
