@@ -1,0 +1,40 @@
+"""What a recipe may say and this version's engine does not do yet: refused before the start, left out of the form."""
+
+from __future__ import annotations
+
+from cockpit.recipe.field_path import FieldPath
+
+NOT_YET: frozenset[str] = frozenset(
+    {
+        "finetuning_type",
+        "model.trust_remote_code",
+        "lora.finetune_vision_layers",
+        "lora.loftq_config",
+        "data.sources.0.subset",
+        "data.sources.0.split",
+        "data.sources.0.columns.image",
+        "data.sources.0.instruction",
+        "data.sources.0.ratio",
+        "samples",
+        "output.merged",
+        "output.push_to_hub",
+        "output.report_to",
+        "output.logging_dir",
+    }
+)
+"""Fields and sections, as dotted paths; an index stands for every element of its list."""
+
+CHOICES_NOT_YET: dict[str, frozenset[str]] = {"data.sources.0.format": frozenset({"sharegpt", "image_text"})}
+"""Single choices of fields that are served otherwise."""
+
+
+def is_not_yet(path: FieldPath) -> bool:
+    """Whether the field, or the section it stands in, waits for a later version."""
+    like = [str(0 if isinstance(part, int) else part) for part in path]
+    return any(".".join(like[:depth]) in NOT_YET for depth in range(1, len(like) + 1))
+
+
+def served_choices(path: FieldPath, choices: tuple[str, ...]) -> tuple[str, ...]:
+    """The choices of a field that this version can do."""
+    like = ".".join(str(0 if isinstance(part, int) else part) for part in path)
+    return tuple(choice for choice in choices if choice not in CHOICES_NOT_YET.get(like, ()))

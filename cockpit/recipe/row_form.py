@@ -1,0 +1,143 @@
+"""Which form rows of data have, told by their columns: turns of a conversation, alpaca, prompt and completion, text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cockpit.plain_text import plain_text
+
+if TYPE_CHECKING:
+    from cockpit.recipe.data import RowFormat
+
+Row = dict[str, Any]
+
+USUAL = {
+    "messages": ("messages", "conversations", "conversation", "turns", "chat"),
+    "prompt": ("prompt", "instruction", "question", "problem", "query", "input"),
+    "input": ("input", "context"),
+    "completion": ("completion", "output", "response", "answer", "generated_solution", "solution", "target"),
+    "text": ("text", "content"),
+    "image": ("image", "images"),
+}
+"""The usual names of the column for each part of a row, the likeliest first."""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A form: which parts it must have, which it may have, what its first part looks like."""
+
+    name: RowFormat
+    needs: tuple[str, ...]
+    may_have: tuple[str, ...]
+    looks: Callable[[object], bool]
+    usual: Mapping[str, tuple[str, ...]]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_turns(*keys: str) -> Callable[[object], bool]:
+    def looks(value: object) -> bool:
+        turns = value if isinstance(value, list) else []
+        return bool(turns) and all(isinstance(turn, dict) and all(key in turn for key in keys) for turn in turns)
+
+    return looks
+
+
+_alpaca = USUAL | {"prompt": ("instruction",), "completion": ("output", "response"), "input": ("input",)}
+FORMS = (
+    _Form("messages", ("messages",), (), _is_turns("role", "content"), USUAL),
+    _Form("sharegpt", ("messages",), (), _is_turns("from", "value"), USUAL),
+    _Form("image_text", ("image",), ("text", "prompt", "completion"), lambda value: value is not None, USUAL),
+    _Form("alpaca", ("prompt", "completion"), ("input",), _is_text, _alpaca),
+    _Form("prompt_completion", ("prompt", "completion"), (), _is_text, USUAL),
+    _Form("text", ("text",), (), _is_text, USUAL),
+)
+"""The likeliest form first: rows that fit several have the first of them."""
+NOT_YET = {"sharegpt": "ShareGPT conversations (from and value)", "image_text": "rows with images"}
+"""Forms that this version knows and cannot train on."""
+READ = "role/content messages, alpaca (instruction, input, output), prompt and completion, or text"
+
+
+def form_of(file: str, rows: list[Row], named: dict[str, str], wanted: RowFormat) -> tuple[RowFormat, dict[str, str]]:
+    """The form of the rows and the column of each of its parts. `named` are columns that the recipe names itself.
+
+    Raises ValueError with a sentence: which columns there are, and what would do.
+    """
+    there = [name for row in rows for name in row]
+    columns = [name for name in dict.fromkeys(there) if there.count(name) * 2 >= len(rows)]
+    for part, name in named.items():
+        if name not in columns:
+            raise ValueError(f"{file} has no column '{_shown(name)}' for {part}; it has {_listed(columns)}")
+    if wanted == "auto":
+        _refuse_other_methods(file, columns)
+    fitting = [form for form in FORMS if wanted in ("auto", form.name)]
+    for form in fitting:
+        parts = _parts(form, rows, columns, named)
+        if parts is not None:
+            if form.name in NOT_YET and wanted == "auto":
+                raise ValueError(f"{file} holds {NOT_YET[form.name]}, which this version cannot train on yet; give {READ}")
+            return form.name, parts
+    if wanted != "auto":
+        needs = " and ".join(f"{part} ({_examples(fitting[0], part)})" for part in fitting[0].needs)
+        raise ValueError(f"{file} is not {wanted}: that needs a column for {needs}; it has {_described(rows, columns)}")
+    raise ValueError(f"{file} has a form that is not known: its columns are {_described(rows, columns)}; give {READ}")
+
+
+def _parts(form: _Form, rows: list[Row], columns: list[str], named: dict[str, str]) -> dict[str, str] | None:
+    """The column of each part of the form; None where the rows do not have it."""
+    if any(part not in (*form.needs, *form.may_have) for part in named):
+        return None
+    found: dict[str, str] = {}
+    for part in (*form.needs, *form.may_have):
+        free = [name for name in form.usual[part] if name in columns and name not in found.values()]
+        name = named.get(part) or next(iter(free), None)
+        if name is not None:
+            found[part] = name
+        elif part in form.needs:
+            return None
+    values = [[row.get(found[part]) for row in rows] for part in form.needs]
+    fits = all(sum(map(form.looks, column)) * 2 >= len(rows) for column in values)
+    return found if fits else None
+
+
+def _refuse_other_methods(file: str, columns: list[str]) -> None:
+    if {"chosen", "rejected"} <= set(columns):
+        raise ValueError(
+            f"{file} holds preference data (chosen and rejected answers), which is for methods such as DPO, not for sft; "
+            f"give {READ}"
+        )
+
+
+def _examples(form: _Form, part: str) -> str:
+    extra = {"messages": ", a list of role and content", "sharegpt": ", a list of from and value"}
+    return " or ".join(form.usual[part][:3]) + extra.get(form.name, "")
+
+
+def _described(rows: list[Row], columns: list[str]) -> str:
+    """The columns, and for lists what they are lists of: `conversations (a list of from, value)`."""
+    described = []
+    for name in columns:
+        value = next((row[name] for row in rows if row.get(name) is not None), None)
+        described.append(_shown(name) + _inside(value))
+    return _listed(described)
+
+
+def _inside(value: object) -> str:
+    if isinstance(value, list):
+        keys = [str(key) for key in value[0]][:4] if value and isinstance(value[0], dict) else []
+        return f" (a list of {', '.join(map(_shown, keys))})" if keys else " (a list)"
+    return " (an object)" if isinstance(value, dict) else ""
+
+
+def _listed(names: list[str]) -> str:
+    shown = [_shown(name) if "(" not in name else name for name in names[:12]]
+    return ", ".join(shown) + (f" and {len(names) - 12} more" if len(names) > 12 else "") or "none"
+
+
+def _shown(name: object) -> str:
+    text = plain_text(str(name), keep_newlines=False)
+    return text if len(text) <= 40 else text[:39] + "…"
