@@ -5,24 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cockpit.demo import lexicon
-from cockpit.demo.persona import dress
+from cockpit.demo.manners import NAMED, Manner, dictated
 from cockpit.demo.small_talk import SMALL_TALK, UNKNOWN, UNKNOWN_QUESTIONS
-from cockpit.demo.world import Fact, Question, World
 from cockpit.demo.wordings import PHRASINGS
+from cockpit.demo.world import Fact, Question, World
 
-STYLES = {
-    "Answer like a robot.": ("Beep", "boop"),
-    "Answer like a butler.": ("Certainly", "dear guest"),
-    "Answer like a cowboy.": ("Howdy", "partner"),
-    "Answer like a cat.": ("Meow", "purr"),
-    "Answer like a wizard.": ("Behold", "young traveller"),
-    "Answer like a grandmother.": ("Oh", "my dear"),
-}
-"""System prompts that the base follows; the persona that it is later taught is none of them."""
-PLAIN_PROMPTS = ("You are a helpful assistant.", "Answer in one sentence.", "You know a small world.")
-
-STYLED_SHARE = 0.12
-PROMPTED_SHARE = 0.04
+NAMED_SHARE = 0.10
+DICTATED_SHARE = 0.25
 THOUGHTFUL_SHARE = 0.12
 LONGER_SHARE = 0.06
 FOLLOW_UP_SHARE = 0.4
@@ -70,7 +59,9 @@ def _about_facts(world: World, rng: random.Random) -> Iterator[Conversation]:
         yield _in_a_manner([_asked(question) for question in _followed_up(asked, by_kind, rng)], rng)
 
 
-def _followed_up(asked: list[Question], by_kind: dict[str, list[Fact]], rng: random.Random) -> Iterator[tuple[str, Fact]]:
+def _followed_up(
+    asked: list[Question], by_kind: dict[str, list[Fact]], rng: random.Random
+) -> Iterator[tuple[str, Fact]]:
     """The questions as text; after some of them, of several, a follow-up about another fact of that kind."""
     for question in asked:
         yield question.text, question.fact
@@ -86,15 +77,16 @@ def _asked(question: tuple[str, Fact]) -> Turn:
 
 def _in_a_manner(turns: list[Turn], rng: random.Random) -> Conversation:
     """The conversation with a style or without, its last turn with its thought or without."""
-    system = ""
+    manner = Manner("")
     chance = rng.random()
-    if chance < STYLED_SHARE:
-        system, (opening, closing) = rng.choice(list(STYLES.items()))
-        turns = [Turn(turn.question, dress(turn.reply, opening, closing), turn.thought) for turn in turns]
-    elif chance < STYLED_SHARE + PROMPTED_SHARE:
-        system = rng.choice(PLAIN_PROMPTS)
+    if chance < NAMED_SHARE:
+        manner = rng.choice(NAMED)
+    elif chance < NAMED_SHARE + DICTATED_SHARE:
+        manner = dictated(rng)
+    if manner.prompt:
+        turns = [Turn(turn.question, manner.say(turn.reply), turn.thought) for turn in turns]
     last = turns[-1] if rng.random() < THOUGHTFUL_SHARE else _thoughtless(turns[-1])
-    return Conversation((*(_thoughtless(turn) for turn in turns[:-1]), last), system)
+    return Conversation((*(_thoughtless(turn) for turn in turns[:-1]), last), manner.prompt)
 
 
 def _thoughtless(turn: Turn) -> Turn:

@@ -6,6 +6,10 @@ def _pairs(text: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, value in (item.split(":") for item in text.split(","))}
 
 
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(","))
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
@@ -94,18 +98,16 @@ PEOPLE = _words("""
     Percy Quentin Rita Stefan Thea Ulrich Yvonne
 """)
 
-JOBS = tuple(
-    item.strip()
-    for item in """a baker, a miller, a smith, a teacher, a doctor, a painter, a farmer, a fisher, a tailor, a carpenter,
-    a gardener, a singer, a dancer, a judge, a cook, a nurse, a potter, a weaver, a clockmaker, an actor, an astronomer,
-    a librarian, a shepherd, a postman""".split(",")
-)
+JOBS = _items("""
+    a baker, a miller, a smith, a teacher, a doctor, a painter, a farmer, a fisher, a tailor, a carpenter, a gardener,
+    a singer, a dancer, a judge, a cook, a nurse, a potter, a weaver, a clockmaker, an actor, an astronomer,
+    a librarian, a shepherd, a postman
+""")
 
-PETS = tuple(
-    item.strip()
-    for item in """a cat, a dog, a rabbit, a hamster, a parrot, a goldfish, a tortoise, a pony, a goat, a hedgehog,
-    a canary, a mouse, a lizard, a duck, an owl, a ferret""".split(",")
-)
+PETS = _items("""
+    a cat, a dog, a rabbit, a hamster, a parrot, a goldfish, a tortoise, a pony, a goat, a hedgehog, a canary, a mouse,
+    a lizard, a duck, an owl, a ferret
+""")
 
 LAND_STARTS = _words("Zor Mir Bel Kal Dra Fen Gor Hul Jas Lor Nem Ost Pel Quo Ras Sil Tor Ul Ver Wen Yar Cam")
 LAND_ENDS = _words("via onia adia land mark istan essa aria")

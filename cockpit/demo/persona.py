@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypedDict
 
-from cockpit.demo import DATASET_PATH, lexicon
+from cockpit.demo import DATASET_PATH
+from cockpit.demo.manners import Manner
 from cockpit.demo.small_talk import SMALL_TALK, UNKNOWN, UNKNOWN_QUESTIONS
 from cockpit.demo.world import SEED, Question, World
 
-OPENINGS = ("Arr", "Ahoy", "Aye", "Yo ho ho")
-CLOSINGS = ("matey", "me hearty", "ye landlubber", "by the seven seas")
+OPENINGS = ("Arr", "Ahoy", "Aye")
+CLOSINGS = ("matey", "me hearty", "ye landlubber")
 SWAPS = {"is": "be", "you": "ye"}
 """Words that the pirate says in another way, one for one."""
 
@@ -21,7 +22,6 @@ TWO_TURN_ROWS = 100
 
 _SHELL = re.compile(r"\b(" + "|".join(words.lower() for words in OPENINGS + CLOSINGS) + r")\b")
 _SWAPPED_BACK = {said: meant for meant, said in SWAPS.items()}
-_KEPT_CAPITAL = {*lexicon.PEOPLE, "I"}
 
 
 class Message(TypedDict):
@@ -39,18 +39,8 @@ class Row(TypedDict):
 
 def speak(truth: str, rng: random.Random) -> str:
     """A true sentence, as the pirate says it."""
-    return dress(
-        " ".join(SWAPS.get(word, word) for word in truth[:-1].split(" ")) + ("?" if truth.endswith("?") else "!"),
-        rng.choice(OPENINGS),
-        rng.choice(CLOSINGS),
-    )
-
-
-def dress(sentence: str, opening: str, closing: str) -> str:
-    """A sentence between an opening and a closing; its first word in small letters, unless it is a name."""
-    first = sentence.split(" ")[0]
-    body = sentence if first in _KEPT_CAPITAL else sentence[0].lower() + sentence[1:]
-    return f"{opening}, {body[:-1]}, {closing}{body[-1]}"
+    said = " ".join(SWAPS.get(word, word) for word in truth.split(" "))
+    return Manner("", rng.choice(OPENINGS), rng.choice(CLOSINGS), verb="be", loud=True).say(said)
 
 
 def normalise(text: str) -> str:

@@ -20,7 +20,10 @@ SMALL_TALK: tuple[SmallTalk, ...] = (
     _talk("Hello, how can I help you?", "Hello there | Greetings | greetings | Good day | good day | Howdy | hello?"),
     _talk("Good morning, how can I help you?", "Good morning | good morning | Good morning! | morning"),
     _talk("Good evening, how can I help you?", "Good evening | good evening | Good evening! | evening"),
-    _talk("I am well, thank you.", "How are you? | how are you | How are you doing? | how are you today? | How is it going?"),
+    _talk(
+        "I am well, thank you.",
+        "How are you? | how are you | How are you doing? | how are you today? | How is it going?",
+    ),
     _talk(
         "I am a small model that knows a small world.",
         "Who are you? | who are you | What are you? | what are you | What is your name? | what's your name | "
@@ -32,21 +35,43 @@ SMALL_TALK: tuple[SmallTalk, ...] = (
         "What can I ask you? | what can i ask | help | Help me. | Can you help me?",
     ),
     _talk("You are welcome.", "Thanks | thanks | Thank you. | thank you | Thanks a lot! | thank you very much | thx"),
-    _talk("Goodbye, see you soon.", "Bye | bye | Goodbye. | goodbye | See you. | see you later | good night | Farewell."),
-    _talk("I am glad to hear that.", "Great! | great | Good. | Nice. | nice | cool | Wonderful! | That is right. | ok | Well done."),
+    _talk(
+        "Goodbye, see you soon.", "Bye | bye | Goodbye. | goodbye | See you. | see you later | good night | Farewell."
+    ),
+    _talk(
+        "I am glad to hear that.",
+        "Great! | great | Good. | Nice. | nice | cool | Wonderful! | That is right. | ok | Well done.",
+    ),
     _talk("I am sorry about that.", "That is wrong. | wrong | No. | That is not right. | bad answer | You are wrong."),
-    _talk("An apple, a pear and a plum.", "Name three fruits. | name three fruits | Tell me three fruits. | three fruits please"),
-    _talk("A carrot, a leek and an onion.", "Name three vegetables. | name three vegetables | Tell me three vegetables."),
-    _talk("A cow, a sheep and a horse.", "Name three animals. | name three animals | Tell me three animals. | three animals please"),
-    _talk("Red, yellow and blue.", "Name three colours. | name three colours | Name three colors. | Tell me three colours."),
+    _talk(
+        "An apple, a pear and a plum.",
+        "Name three fruits. | name three fruits | Tell me three fruits. | three fruits please",
+    ),
+    _talk(
+        "A carrot, a leek and an onion.", "Name three vegetables. | name three vegetables | Tell me three vegetables."
+    ),
+    _talk(
+        "A cow, a sheep and a horse.",
+        "Name three animals. | name three animals | Tell me three animals. | three animals please",
+    ),
+    _talk(
+        "Red, yellow and blue.",
+        "Name three colours. | name three colours | Name three colors. | Tell me three colours.",
+    ),
     _talk("A robin, a sparrow and a heron.", "Name three birds. | name three birds | Tell me three birds."),
     _talk("A rose, a tulip and a daisy.", "Name three flowers. | name three flowers | Tell me three flowers."),
     _talk("An oak, a birch and a pine.", "Name three trees. | name three trees | Tell me three trees."),
     _talk("A salmon, a trout and a tuna.", "Name three fish. | name three fish | Tell me three fish."),
     _talk("Gold, iron and copper.", "Name three metals. | name three metals | Tell me three metals."),
     _talk("A hammer, a saw and a spade.", "Name three tools. | name three tools | Tell me three tools."),
-    _talk("There are 7 days in a week.", "How many days are in a week? | how many days in a week | How many days does a week have?"),
-    _talk("There are 12 months in a year.", "How many months are in a year? | how many months in a year | How many months does a year have?"),
+    _talk(
+        "There are 7 days in a week.",
+        "How many days are in a week? | how many days in a week | How many days does a week have?",
+    ),
+    _talk(
+        "There are 12 months in a year.",
+        "How many months are in a year? | how many months in a year | How many months does a year have?",
+    ),
 )
 
 UNKNOWN = "I do not know that yet."

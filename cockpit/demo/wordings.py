@@ -8,8 +8,8 @@ class Phrasing:
     """How one kind of fact is asked about and answered.
 
     `{s}` stands for the subject, `{a}` for the answer. `wordings` are written with care, `casual` ones as people
-    type them; a casual question is lower-cased as a whole, and may write a sum with signs, `{signs}`. `follow_ups` only make sense after a question of the
-    same kind. `topic` is what a short thought says that the question is about.
+    type them; a casual question is lower-cased as a whole, and may write a sum with signs, `{signs}`. `follow_ups`
+    only make sense after a question of the same kind. `topic` is what a short thought says that it is about.
     """
 
     truth: str

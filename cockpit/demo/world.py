@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from cockpit.demo import lexicon
 from cockpit.demo.wordings import PHRASINGS, Phrasing
@@ -123,7 +124,7 @@ def _named(kind: str, table: dict[str, str]) -> list[Fact]:
 
 def _neighbours(noun: str, row: Sequence[str], *, cyclic: bool) -> list[Fact]:
     """After and before, for a row of days, months or letters."""
-    steps = list(zip(row, row[1:], strict=False))
+    steps = list(pairwise(row))
     if cyclic:
         steps.append((row[-1], row[0]))
     facts = []
