@@ -1,0 +1,303 @@
+"""The editor: a recipe as a form, and beside it what the edits mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Footer, Input, Static
+
+from cockpit.plain_text import plain_text
+from cockpit.ui.draft import DATA_FILE, Draft
+from cockpit.ui.plan import Planner
+from cockpit.ui.requests import StartRun, WarmFor
+from cockpit.ui.widgets.change_list import ChangeList
+from cockpit.ui.widgets.completing_entry import Offer, Offers, name_offers, path_offers
+from cockpit.ui.widgets.field_row import FieldRow, help_text
+from cockpit.ui.widgets.group_tabs import GroupTabs
+from cockpit.ui.widgets.recipe_form import RecipeForm
+from cockpit.ui.widgets.schedule_preview import SchedulePreview, summary_of
+from cockpit.ui.widgets.top_line import TopLine
+
+if TYPE_CHECKING:
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.fields import FormField
+    from cockpit.ui.standby import EngineStatus
+
+PLAN_AFTER_S = 0.15
+"""The plan follows once typing has paused for so long: a data file is not read for each letter of its name."""
+PLAN_TAB = "Plan"
+
+
+class EditorScreen(Screen[None]):
+    """Edits a copy; nothing is written unless it is saved."""
+
+    CSS_PATH = "editor.tcss"
+    HELP = (
+        "Change any field; what is wrong stands under it at once, and what the change means stands beside the form.\n"
+        "F5 starts the run with what is here, without saving. Ctrl+S keeps it as a recipe of your own."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5,ctrl+g", "start", "start", id="editor.start", tooltip="Train with what stands here",
+                key_display="F5"),
+        Binding("ctrl+s", "save", "save as", id="editor.save", tooltip="Save as a recipe of your own"),
+        Binding("ctrl+r", "reset", "reset field", id="editor.reset", tooltip="The focused field as it was opened"),
+        Binding("f8", "reset_all", "reset all", id="editor.reset_all", tooltip="All fields as they were opened",
+                key_display="F8", show=False),
+        Binding("pagedown", "group(1)", "next group", id="editor.next_group", tooltip="Show the next group of fields",
+                key_display="pgdn", priority=True),
+        Binding("pageup", "group(-1)", "group before", id="editor.previous_group", key_display="pgup",
+                tooltip="Show the group of fields before", show=False, priority=True),
+        Binding("down", "field(1)", "next field", id="editor.next_field", tooltip="Go to the next field", show=False),
+        Binding("up", "field(-1)", "field before", id="editor.previous_field", tooltip="Go to the field before",
+                show=False),
+        Binding("escape", "leave", "back", id="editor.leave", tooltip="Back to the recipes"),
+    ]  # fmt: skip
+
+    def __init__(self, document: RecipeDocument) -> None:
+        """`document` is copied; it is not changed."""
+        super().__init__()
+        self.draft = Draft(document)
+        self._planner = Planner()
+        self._status: EngineStatus | None = None
+        self._plan_timer: Timer | None = None
+        self._names: dict[str, list[Offer]] = {}
+
+    def compose(self) -> ComposeResult:
+        """Groups, form, meaning; the focused field's help below."""
+        yield TopLine(f"{self.draft.document.name} · edit")
+        groups = {group: self.draft.fields_of(group) for group in self.draft.groups}
+        with Container(id="bench"):
+            yield GroupTabs([*groups, PLAN_TAB], id="groups", classes="pane")
+            yield RecipeForm(groups, self.draft.text, self._offers_of, id="form", classes="pane")
+            with Vertical(id="meaning"):
+                yield SchedulePreview(id="preview")
+                yield ChangeList(id="changes", classes="pane")
+        yield Static("", id="summary", markup=False)
+        yield Static("", id="field-help", markup=False)
+        yield Footer()
+
+    async def on_mount(self) -> None:
+        """The first group, its first field."""
+        self.query_one("#changes").border_title = Content("changes")
+        self.query_one("#facts").add_class("pane")
+        self.watch(self.app, "engine_status", self._show_status)
+        await self._show_group(self.draft.groups[0])
+        self._focus_first()
+        self._show_plan()
+        self._show_states()
+
+    def _show_status(self, status: EngineStatus) -> None:
+        known, self._status = self._status, status
+        self.query_one(TopLine).set_status(status)
+        if known is None or known.report is not status.report:
+            self._plan_soon()
+
+    # Groups and fields
+
+    async def _show_group(self, group: str) -> None:
+        self.query_one(GroupTabs).chosen = group
+        self.set_class(group == PLAN_TAB, "-plan")
+        if group != PLAN_TAB:
+            await self.query_one(RecipeForm).show_group(group)
+            self._show_states()
+
+    def _focus_first(self) -> None:
+        form = self.query_one(RecipeForm)
+        form.focus_field(self.draft.fields_of(form.group)[0].path)
+
+    @on(GroupTabs.Chosen)
+    async def _on_group_chosen(self, event: GroupTabs.Chosen) -> None:
+        if event.group == PLAN_TAB and not self.has_class("-narrow"):
+            event = GroupTabs.Chosen(self.draft.groups[0])
+        await self._show_group(event.group)
+        if event.enter and event.group != PLAN_TAB:
+            self._focus_first()
+
+    async def action_group(self, step: int) -> None:
+        """Show the next or previous group, and go into its fields."""
+        groups = [*self.draft.groups, *([PLAN_TAB] if self.has_class("-narrow") else [])]
+        group = groups[(groups.index(self.query_one(GroupTabs).chosen) + step) % len(groups)]
+        await self._show_group(group)
+        if group == PLAN_TAB:
+            self.query_one(GroupTabs).focus()
+        else:
+            self._focus_first()
+
+    async def action_field(self, step: int) -> None:
+        """Go to the next or previous field; at the end of a group on into the next."""
+        form = self.query_one(RecipeForm)
+        if form.focused_path is None or form.step(step):
+            return
+        groups = self.draft.groups
+        group = groups[(groups.index(form.group) + step) % len(groups)]
+        await self._show_group(group)
+        form.focus_field(self.draft.fields_of(group)[0 if step > 0 else -1].path)
+
+    @on(Input.Submitted)
+    async def _on_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        await self.action_field(1)
+
+    @on(RecipeForm.FieldFocused)
+    def _on_field_focused(self, event: RecipeForm.FieldFocused) -> None:
+        text = Content.assemble((event.field.label, "bold $primary"), "  ", help_text(event.field))
+        self.query_one("#field-help", Static).update(text)
+
+    # Edits
+
+    @on(FieldRow.Edited)
+    def _on_edited(self, event: FieldRow.Edited) -> None:
+        self.draft.type(event.path, event.text)
+        self._show_states()
+        self._plan_soon()
+
+    def _show_states(self) -> None:
+        errors = self.draft.errors()
+        form = self.query_one(RecipeForm)
+        form.refresh_texts()
+        form.set_states(errors, self.draft.is_changed)
+        counts = {}
+        for group in self.draft.groups:
+            paths = [field.path for field in self.draft.fields_of(group)]
+            counts[group] = (sum(map(self.draft.is_changed, paths)), sum(path in errors for path in paths))
+        self.query_one(GroupTabs).set_counts(counts)
+        elsewhere = {path: text for path, text in errors.items() if path not in self.draft.fields}
+        self.query_one(ChangeList).show(self.draft.changes(), elsewhere)
+        self._show_summary(len(errors))
+
+    def _show_summary(self, wrong: int) -> None:
+        changed = len(self.draft.changes())
+        parts = []
+        if wrong:
+            parts.append(Content.styled(f"✗ {errors_text(wrong)}", "$error"))
+        if changed:
+            parts.append(Content.styled(f"● {changed} changed", "$warning"))
+        recipe = self.draft.recipe()
+        if recipe is not None:
+            parts.append(Content(plain_text(summary_of(recipe, self._planner.plan(recipe, None, "")))))
+        self.query_one("#summary", Static).update(Content("  ").join(parts))
+
+    def _plan_soon(self) -> None:
+        if self._plan_timer is not None:
+            self._plan_timer.stop()
+        self._plan_timer = self.set_timer(PLAN_AFTER_S, self._show_plan)
+
+    def _show_plan(self) -> None:
+        recipe = self.draft.recipe()
+        report = self._status.report if self._status else None
+        plan = self._planner.plan(recipe, report, self.draft.document.name) if recipe is not None else None
+        self.query_one(SchedulePreview).show(recipe, plan)
+        if recipe is not None:
+            self.post_message(WarmFor(recipe))
+
+    async def action_reset(self) -> None:
+        """The focused field as it was opened."""
+        path = self.query_one(RecipeForm).focused_path
+        if path is not None:
+            self.draft.reset(path)
+            self._show_states()
+            self._plan_soon()
+
+    def action_reset_all(self) -> None:
+        """All fields as they were opened."""
+        self.draft.reset_all()
+        self._show_states()
+        self._plan_soon()
+
+    # Leaving
+
+    async def action_start(self) -> None:
+        """Train, or go to the first error."""
+        if await self._has_errors("start"):
+            return
+        self.post_message(StartRun(self.draft.document.copy()))
+
+    async def action_save(self) -> None:
+        """Ask for a name, and write the recipe there."""
+        if await self._has_errors("save"):
+            return
+        from cockpit.recipe.shelf import user_recipes_folder
+        from cockpit.ui.screens.save_dialog import SaveDialog
+
+        self.app.push_screen(SaveDialog(user_recipes_folder(), self.draft.document.name), self._save)
+
+    def _save(self, path: Path | None) -> None:
+        if path is None:
+            return
+        try:
+            self.draft.saved(path)
+        except OSError as error:
+            self.notify(f"It could not be saved: {error}", severity="error", markup=False)
+            return
+        self.query_one(TopLine).place = f"{self.draft.document.name} · edit"
+        self._show_states()
+        self.notify(f"Saved as {plain_text(self.draft.document.name)}, in the list from now on.", markup=False)
+
+    async def _has_errors(self, what: str) -> bool:
+        errors = self.draft.errors()
+        if not errors:
+            return False
+        first = next(iter(errors))
+        if first in self.draft.fields:
+            await self._show_group(self.draft.fields[first].group)
+            self.query_one(RecipeForm).focus_field(first)
+        self.notify(
+            f"Cannot {what}: {errors_text(len(errors))} left, the first at {first}.", severity="error", markup=False
+        )
+        return True
+
+    def action_leave(self) -> None:
+        """Back to the recipes; asks where edits would be lost."""
+        changes = len(self.draft.changes()) + len([path for path in self.draft.errors() if path in self.draft.fields])
+        if not changes:
+            self.dismiss()
+            return
+        from cockpit.ui.screens.dialog import Answer, Dialog
+
+        def answered(answer: str | None) -> None:
+            if answer == "drop":
+                self.dismiss()
+
+        answers = [
+            Answer("stay", "keep editing", "Stay in the editor"),
+            Answer("drop", "drop the changes", "Back to the recipes; the recipe stays as it was"),
+        ]
+        text = f"{changes} change{'s' * (changes != 1)} not saved. Ctrl+S keeps them as a recipe of your own."
+        self.app.push_screen(Dialog("leave the editor?", text, answers), answered)
+
+    # Completion
+
+    def _offers_of(self, field: FormField) -> Offers | None:
+        if field.kind != "path":
+            return None
+
+        def offers(text: str) -> list[Offer]:
+            return [*name_offers(text, self._known_names(field.path)), *path_offers(text, field.suffixes)]
+
+        return offers
+
+    def _known_names(self, path: str) -> list[Offer]:
+        if path not in self._names:
+            from cockpit.recipe.embedded import embedded_data, embedded_models
+
+            if path == DATA_FILE:
+                self._names[path] = [Offer(name, "ships with cockpit") for name in embedded_data()]
+            else:
+                from cockpit.recipe.hub_cache import cached_models
+
+                shipped = [Offer(name, "ships with cockpit") for name in embedded_models()]
+                self._names[path] = [*shipped, *(Offer(name, "in the Hub's cache") for name in cached_models())]
+        return self._names[path]
+
+
+def errors_text(count: int) -> str:
+    """1 error, 3 errors."""
+    return f"{count} error{'s' * (count != 1)}"

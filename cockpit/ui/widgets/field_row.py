@@ -1,0 +1,154 @@
+"""FieldRow: one field of a form: mark, label, control, unit, and what is wrong with it under it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from cockpit.plain_text import plain_text
+from cockpit.ui.widgets.choice import Choice
+from cockpit.ui.widgets.completing_entry import CompletingEntry, Offers
+from cockpit.ui.widgets.entry import Entry
+
+if TYPE_CHECKING:
+    from cockpit.recipe.fields import FormField
+
+YES_AND_NO = {"true": "on", "false": "off"}
+
+
+class FieldRow(Widget):
+    """Given the field and its text. Tells what is typed by FieldRow.Edited; whether that is right, others say."""
+
+    DEFAULT_CSS = """
+    FieldRow {
+        layout: grid;
+        grid-size: 3;
+        grid-columns: 29 1fr 8;
+        grid-rows: auto;
+        height: auto;
+        & > .label { height: 1; text-wrap: nowrap; text-overflow: ellipsis; color: $foreground 80%; }
+        & > .unit { height: 1; padding-left: 1; text-wrap: nowrap; text-overflow: ellipsis; color: $foreground 60%; }
+        & > .error { column-span: 3; height: auto; padding-left: 2; color: $error; display: none; }
+        &.-wrong > .error { display: block; }
+        &:focus-within > .label { color: $primary; text-style: bold; }
+        &.-wrong > .label { color: $error; }
+    }
+    """
+
+    class Edited(Message):
+        """The field's text is another one now."""
+
+        def __init__(self, path: str, text: str) -> None:
+            super().__init__()
+            self.path = path
+            self.text = text
+
+    def __init__(self, field: FormField, text: str, offers: Offers | None = None) -> None:
+        """`offers` completes a field of kind path."""
+        super().__init__()
+        self.field = field
+        self._text = text
+        self._error = ""
+        self._is_changed = False
+        self._control: Entry | Choice | CompletingEntry
+        if field.kind == "choice":
+            self._control = Choice(field.choices, text, help=help_text(field))
+        elif field.kind == "bool":
+            self._control = Choice(list(YES_AND_NO), text, labels=list(YES_AND_NO.values()), help=help_text(field))
+        elif field.kind == "path" and offers is not None:
+            self._control = CompletingEntry(offers, text, help=help_text(field))
+        else:
+            self._control = Entry(text, placeholder="" if not field.optional else "–", help=help_text(field))
+
+    def compose(self) -> ComposeResult:
+        """Label, control, unit; the error's line below."""
+        yield Static(self._label(), classes="label", markup=False)
+        yield self._control
+        yield Static(self.field.unit, classes="unit", markup=False)
+        yield Static("", classes="error", markup=False)
+
+    @property
+    def control(self) -> Entry | Choice:
+        """The widget that takes the focus."""
+        return self._control.entry if isinstance(self._control, CompletingEntry) else self._control
+
+    @property
+    def text(self) -> str:
+        """What the field shows."""
+        return self.control.value
+
+    def show_text(self, text: str) -> None:
+        """Show a text that was not typed here; nothing is told."""
+        if text != self.control.value:
+            self._text = text
+            self.control.value = text
+
+    def set_state(self, *, is_changed: bool, error: str) -> None:
+        """Mark the field as changed, and say what is wrong with it (nothing where it is right)."""
+        if is_changed != self._is_changed:
+            self._is_changed = is_changed
+            self.query_one(".label", Static).update(self._label())
+        if error != self._error:
+            self._error = error
+            self.query_one(".error", Static).update(Content.assemble("✗ ", plain_text(error, keep_newlines=False)))
+            self.set_class(bool(error), "-wrong")
+            self.control.set_class(bool(error), "-wrong")
+
+    def _label(self) -> Content:
+        return Content.assemble(("● ", "$warning") if self._is_changed else "  ", self.field.label)
+
+    @on(Choice.Changed)
+    def _on_choice(self, event: Choice.Changed) -> None:
+        event.stop()
+        self._tell(event.value)
+
+    @on(Input.Changed)
+    def _on_input(self, event: Input.Changed) -> None:
+        event.stop()
+        self._tell(event.value)
+
+    def _tell(self, text: str) -> None:
+        if text != self._text:
+            self._text = text
+            self.post_message(self.Edited(self.field.path, text))
+
+
+def help_text(field: FormField) -> str:
+    """The field's help with its bounds and default, as F1 and the line under the form show it."""
+    bounds = bounds_text(field)
+    default = default_text(field)
+    return " · ".join(filter(None, (plain_text(field.help, keep_newlines=False), bounds, default)))
+
+
+def bounds_text(field: FormField) -> str:
+    """Which values the field takes: `whole number, 16 to 1,048,576`."""
+    kind = {"int": "whole number", "float": "number", "names": "names with commas between"}.get(field.kind, "")
+    if field.kind == "names" and field.choices:
+        kind += f", or {', '.join(field.choices)}"
+    low, high = field.minimum, field.maximum
+    ends = ""
+    if low is not None:
+        ends = f"above {low:,g}" if field.exclusive_minimum else f"from {_number(low)}"
+    if high is not None:
+        ends += f" and below {_number(high)}" if field.exclusive_maximum else f" to {_number(high)}"
+    return " ".join(filter(None, (kind, ends.strip())))
+
+
+def default_text(field: FormField) -> str:
+    """What stands where the recipe says nothing: `default 16`."""
+    from cockpit.recipe.fields import format_value
+
+    if field.default is None:
+        return ""
+    text = YES_AND_NO.get(format_value(field.default), format_value(field.default))
+    return f"default {text}" if text and len(text) <= 24 else ""
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"

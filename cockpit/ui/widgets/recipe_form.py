@@ -1,0 +1,108 @@
+"""RecipeForm: the fields of one group at a time. A group is built when it is first shown, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from textual.containers import VerticalGroup, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+
+from cockpit.ui.widgets.completing_entry import Offers
+from cockpit.ui.widgets.field_row import FieldRow
+
+if TYPE_CHECKING:
+    from cockpit.recipe.fields import FormField
+
+
+class RecipeForm(VerticalScroll, can_focus=False):
+    """Given fields, texts, errors and changes; tells what is typed (FieldRow.Edited) and where the focus is."""
+
+    DEFAULT_CSS = """
+    RecipeForm { scrollbar-size-vertical: 1; }
+    RecipeForm > VerticalGroup { display: none; }
+    RecipeForm > VerticalGroup.-shown { display: block; }
+    """
+
+    class FieldFocused(Message):
+        """The focus went to a field."""
+
+        def __init__(self, field: FormField) -> None:
+            super().__init__()
+            self.field = field
+
+    def __init__(
+        self,
+        groups: Mapping[str, Sequence[FormField]],
+        text_of: Callable[[str], str],
+        offers_of: Callable[[FormField], Offers | None],
+        *,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """`text_of` gives the text of a field's path, `offers_of` what completes a field, if anything does."""
+        super().__init__(id=id, classes=classes)
+        self._groups = groups
+        self._text_of = text_of
+        self._offers_of = offers_of
+        self._built: dict[str, VerticalGroup] = {}
+        self._rows: dict[str, FieldRow] = {}
+        self.group = ""
+
+    async def show_group(self, group: str) -> None:
+        """Show a group's fields, from their beginning."""
+        self.group = group
+        self.border_title = Content(group)
+        if group not in self._built:
+            rows = [FieldRow(field, self._text_of(field.path), self._offers_of(field)) for field in self._groups[group]]
+            self._rows |= {row.field.path: row for row in rows}
+            self._built[group] = VerticalGroup(*rows)
+            await self.mount(self._built[group])
+        for name, box in self._built.items():
+            box.set_class(name == group, "-shown")
+        self.scroll_home(animate=False)
+
+    def set_states(self, errors: Mapping[str, str], is_changed: Callable[[str], bool]) -> None:
+        """Mark errors and changes on the fields that have been built."""
+        for path, row in self._rows.items():
+            row.set_state(is_changed=is_changed(path), error=errors.get(path, ""))
+
+    def refresh_texts(self) -> None:
+        """Take the texts anew: a reset, or a field that went along with another."""
+        for path, row in self._rows.items():
+            if path != self.focused_path or row.text != self._text_of(path):
+                row.show_text(self._text_of(path))
+
+    @property
+    def focused_path(self) -> str | None:
+        """The field that has the focus."""
+        row = self._row_of(self.screen.focused)
+        return row.field.path if row is not None else None
+
+    def focus_field(self, path: str) -> None:
+        """Give the focus to a field of the group that is shown."""
+        self._rows[path].control.focus()
+
+    def step(self, direction: int) -> bool:
+        """Go `direction` fields on within the group. False at its end, or where the focus is elsewhere."""
+        paths = [field.path for field in self._groups[self.group]]
+        here = self.focused_path
+        at = paths.index(here) + direction if here in paths else -1
+        if not 0 <= at < len(paths):
+            return False
+        self.focus_field(paths[at])
+        return True
+
+    def on_descendant_focus(self) -> None:
+        """Tell which field has the focus, and keep its error in sight."""
+        row = self._row_of(self.screen.focused)
+        if row is not None:
+            self.scroll_to_widget(row, animate=False)
+            self.post_message(self.FieldFocused(row.field))
+
+    def _row_of(self, widget: Widget | None) -> FieldRow | None:
+        if widget is None:
+            return None
+        return next((node for node in widget.ancestors_with_self if isinstance(node, FieldRow)), None)

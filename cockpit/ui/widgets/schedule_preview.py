@@ -1,0 +1,109 @@
+"""SchedulePreview: what the edits mean before the run: steps, rows a step, data, and the learning rate at every step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from cockpit.figures import count
+from cockpit.plain_text import plain_text
+from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title
+
+if TYPE_CHECKING:
+    from cockpit.recipe.recipe import Recipe
+    from cockpit.ui.plan import Plan
+
+LABEL_CELLS = 7
+
+
+class SchedulePreview(Vertical):
+    """Given a recipe and its plan; while something is wrong the last plan stays, marked as such."""
+
+    DEFAULT_CSS = """
+    SchedulePreview > #facts { height: auto; min-height: 5; }
+    SchedulePreview > ScheduleChart { height: 1fr; min-height: 6; }
+    SchedulePreview.-stale > #facts { text-style: dim; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._facts: list[tuple[str, Content]] = []
+
+    def compose(self) -> ComposeResult:
+        """Facts above, the curve below."""
+        yield Static(id="facts", markup=False)
+        yield ScheduleChart(classes="pane")
+
+    def on_mount(self) -> None:
+        """Titles."""
+        self.query_one("#facts").border_title = Content("plan")
+        self.query_one(ScheduleChart).border_title = Content("learning rate")
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Lines are broken to the width."""
+        self._draw()
+
+    def show(self, recipe: Recipe | None, plan: Plan | None) -> None:
+        """Show the plan; without one keep the last and dim it."""
+        self.set_class(recipe is None or plan is None, "-stale")
+        if recipe is None or plan is None:
+            return
+        self._facts = facts_of(recipe, plan)
+        self._draw()
+        chart = self.query_one(ScheduleChart)
+        chart.border_title = Content(schedule_title(recipe.training.lr_scheduler_type, plan.warmup_steps))
+        why = (
+            f"{count(plan.total_steps)} steps"
+            if plan.total_steps
+            else "The steps are known once the data has been read."
+        )
+        chart.set_plan(plan.rates, why)
+
+    def _draw(self) -> None:
+        width = max(16, self.query_one("#facts").content_size.width - LABEL_CELLS)
+        lines = []
+        for label, value in self._facts:
+            for index, line in enumerate(value.wrap(width)):
+                lines.append(Content.assemble((label if index == 0 else "").ljust(LABEL_CELLS), line))
+        self.query_one("#facts", Static).update(Content("\n").join(lines))
+
+
+def facts_of(recipe: Recipe, plan: Plan) -> list[tuple[str, Content]]:
+    """Label and value of each line."""
+    training = recipe.training
+    steps = Content.styled(count(plan.total_steps), "bold") if plan.total_steps else Content("–")
+    if training.max_steps is None:
+        steps += f"  in {training.num_train_epochs:g} epoch{'s' * (training.num_train_epochs != 1)}"
+    batch = f"{training.per_device_train_batch_size} × {training.gradient_accumulation_steps}"
+    facts = [
+        ("steps", steps),
+        ("a step", Content(f"{count(plan.effective_batch)} rows ({batch})")),
+    ]
+    data = plan.data
+    if data.is_problem:
+        facts.append(("data", Content.styled(f"✗ {data.said}", "$error")))
+    else:
+        facts.append(("data", Content(data.said or "read when the run starts")))
+    if plan.train_rows is not None:
+        held_out = f", {count(recipe.data.eval_rows)} held out" if recipe.data.eval_rows else ""
+        facts.append(("train", Content(f"{count(plan.train_rows)} rows{held_out}")))
+    for problem in plan.problems:
+        if problem.field.startswith("data.") and data.is_problem:
+            continue
+        text = f"{problem.field}: {'; '.join(filter(None, (problem.wrong, problem.right)))}"
+        facts.append(("▲", Content.styled(plain_text(text, keep_newlines=False), "$warning")))
+    return facts
+
+
+def summary_of(recipe: Recipe, plan: Plan) -> str:
+    """The plan in one line, for narrow terminals."""
+    training = recipe.training
+    rows = f" of {count(plan.effective_batch)} rows"
+    steps = f"{count(plan.total_steps)} steps{rows}" if plan.total_steps else f"steps{rows}, number not known yet"
+    data = f" · {plan.data.said}" if plan.data.said else ""
+    return f"{steps} · {training.lr_scheduler_type.replace('_', ' ')}{data}"
