@@ -119,7 +119,7 @@ class _Buffer:
         self._whole = False
 
     def first(self) -> str:
-        """The next character that is no white space; empty at the end. Raises ValueError where the list is not closed."""
+        """The next character that is no white space. Raises ValueError where the file ends before the list does."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in " \t\r\n":
                 self._at += 1
@@ -224,10 +224,11 @@ def _parquet_rows(path: Path, name: str) -> Iterator[tuple[str, Row]]:
 
 
 def _lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str | RowError]]:
-    for number, content in enumerate(stream, start=1):
+    for number, read in enumerate(stream, start=1):
+        content = read
         if number == 1:
-            _refuse_utf_16(content, name)
-            content = content.removeprefix(codecs.BOM_UTF8)
+            _refuse_utf_16(read, name)
+            content = read.removeprefix(codecs.BOM_UTF8)
         try:
             yield number, content.decode("utf-8")
         except UnicodeDecodeError as error:

@@ -9,13 +9,15 @@ from cockpit.recipe.training import Training
 
 
 def training_rows(recipe: Recipe, rows: int | None) -> int | None:
-    """How many of the data's `rows` are trained on: at most max_rows, and eval_rows are held out. None: not known."""
-    if rows is None:
+    """How many of the first source's `rows` are trained on: at most max_rows, without the held-out ones.
+
+    None where that is not known: `rows` is None, or there are several sources.
+    """
+    sources = recipe.data.sources
+    if rows is None or len(sources) > 1:
         return None
-    limits = [source.max_rows for source in recipe.data.sources]
-    if len(limits) == 1 and limits[0] is not None:
-        rows = min(rows, limits[0])
-    return max(0, rows - recipe.data.eval_rows)
+    taken = min(rows, sources[0].max_rows or rows)
+    return taken - min(recipe.data.eval_rows, max(0, taken - 1))
 
 
 def planned_steps(recipe: Recipe, train_rows: int | None) -> int | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
-from cockpit.recipe.section import Field, Section, unit
+from cockpit.recipe.section import Conflict, Field, Section, unit
 
 
 class Sampling(Section):
@@ -41,6 +42,13 @@ class Chat(Section):
     trial_prompt: str = ""
     """Stands in the prompt field when the pane opens."""
 
+    def conflicts(self) -> Iterator[Conflict]:
+        names = [preset.name for preset in self.presets]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                wrong = f"preset {names.index(name)} is called {name} too"
+                yield Conflict(f"presets.{index}.name", wrong, "give each preset a name of its own")
+
 
 class Samples(Section):
     """Prompts answered by the model while it trains, so that progress can be read."""
@@ -48,5 +56,9 @@ class Samples(Section):
     prompts: list[Annotated[str, Field(min_length=1)]] = []
     """What is asked each time; empty for none."""
 
-    every_steps: int | None = Field(default=None, ge=1, json_schema_extra=unit("steps"))
+    every_steps: int | None = Field(default=None, ge=1, le=10_000_000, json_schema_extra=unit("steps"))
     """How often; empty for each checkpoint."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.every_steps is not None and not self.prompts:
+            yield Conflict("every_steps", "there are no samples.prompts to answer", "give prompts, or leave it empty")

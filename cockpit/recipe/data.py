@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
-from cockpit.recipe.section import Field, Section, place, unit
+from cockpit.recipe.section import Conflict, Field, Section, place, unit
 
 RowFormat = Literal[
     "auto",
@@ -15,6 +16,19 @@ RowFormat = Literal[
     "text",
     "image_text",
 ]
+
+
+PARTS: dict[RowFormat, tuple[str, ...]] = {
+    "messages": ("messages",),
+    "sharegpt": ("messages",),
+    "alpaca": ("prompt", "input", "completion"),
+    "prompt_completion": ("prompt", "completion"),
+    "text": ("text",),
+    "image_text": ("image", "text", "prompt", "completion"),
+}
+"""The parts that a row of each form has; each may have a column of another name."""
+
+MAX_ROWS = 1_000_000_000
 
 
 class Columns(Section):
@@ -43,7 +57,7 @@ class Source(Section):
     """One dataset."""
 
     name_or_path: str = Field(min_length=1, json_schema_extra=place(".json", ".jsonl", ".csv", ".parquet", ".txt"))
-    """A file (JSON, JSONL, CSV, Parquet, text), a dataset's name on the Hub, or embedded:pirate, which cockpit ships."""
+    """A file (JSON, JSONL, CSV, Parquet, text), a dataset's name on the Hub, or embedded:pirate, which is shipped."""
 
     subset: str | None = None
     """Which configuration of a Hub dataset; empty for its only one."""
@@ -60,11 +74,23 @@ class Source(Section):
     instruction: str | None = None
     """The user's turn for rows that have none, as for images: Write the LaTeX representation for this image."""
 
-    max_rows: int | None = Field(default=None, ge=1, json_schema_extra=unit("rows"))
+    max_rows: int | None = Field(default=None, ge=1, le=MAX_ROWS, json_schema_extra=unit("rows"))
     """Take at most this many rows; empty for all."""
 
     ratio: float | None = Field(default=None, gt=0, lt=1)
-    """This source's share of the mixture, rows sampled with data.seed. One source of several is left without a ratio."""
+    """This source's share of the mixture, its rows drawn with data.seed. One source of several is left without one."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.format == "auto":
+            return
+        for part, name in self.columns:
+            if name is not None and part not in PARTS[self.format]:
+                wrong = f"rows of the form {self.format} have no {part}"
+                right = f"they have {' and '.join(PARTS[self.format])}; or give auto as format"
+                yield Conflict(f"columns.{part}", wrong, right)
+        if self.instruction is not None and self.format != "image_text":
+            wrong = f"rows of the form {self.format} have no place for an instruction of their own"
+            yield Conflict("instruction", wrong, "leave it empty; it is for rows with images")
 
 
 class Data(Section):
@@ -85,7 +111,7 @@ class Data(Section):
     response_part: str | None = None
     """What begins an answer in the template, such as <start_of_turn>model\\n; empty to find it."""
 
-    eval_rows: int = Field(default=0, ge=0, json_schema_extra=unit("rows"))
+    eval_rows: int = Field(default=0, ge=0, le=MAX_ROWS, json_schema_extra=unit("rows"))
     """Rows held out of training to measure the loss on; 0 for none."""
 
     on_bad_row: Literal["skip", "fail"] = "skip"
@@ -93,3 +119,41 @@ class Data(Section):
 
     seed: int = Field(default=42, ge=0, le=2**32 - 1)
     """Seed of sampling, shuffling and of the choice of held-out rows."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from self._mixture_conflicts()
+        if self.instruction_part is not None and self.response_part is None:
+            wrong = "response_part is empty, so the answers would not be found"
+            yield Conflict("instruction_part", wrong, "give both, or leave both empty to find them")
+        for field in ("instruction_part", "response_part"):
+            if getattr(self, field) is not None and not self.train_on_responses_only:
+                wrong = "it is not used, as train_on_responses_only is off"
+                yield Conflict(field, wrong, "switch train_on_responses_only on, or leave it empty")
+        limits = [source.max_rows for source in self.sources]
+        most = sum(limit for limit in limits if limit is not None)
+        if None not in limits and self.eval_rows >= most:
+            wrong = f"{self.eval_rows:,} held-out rows of {most:,} (max_rows) leave none to train on"
+            yield Conflict("eval_rows", wrong, f"give at most {most - 1:,}, or a larger max_rows")
+
+    def _mixture_conflicts(self) -> Iterator[Conflict]:
+        shares = [source.ratio for source in self.sources]
+        given = [index for index, share in enumerate(shares) if share is not None]
+        if given and len(shares) == 1:
+            yield Conflict("sources.0.ratio", "there is only one source", "leave it empty, or add a source")
+        elif given and len(given) == len(shares):
+            wrong = "every source has a ratio, so none says how large the mixture is"
+            yield Conflict(f"sources.{given[-1]}.ratio", wrong, "leave one source without; it is taken whole")
+        elif given and len(given) < len(shares) - 1:
+            without = [index for index, share in enumerate(shares) if share is None]
+            wrong = f"sources {' and '.join(map(str, without))} have no ratio"
+            yield Conflict(f"sources.{without[1]}.ratio", wrong, "give all but one a ratio, or none")
+        elif sum(share or 0 for share in shares) >= 1:
+            wrong = "the ratios add up to 1 or more, so nothing is left for the source without one"
+            yield Conflict(f"sources.{given[-1]}.ratio", wrong, "give ratios that add up to less than 1")
+        images = [source.format == "image_text" for source in self.sources]
+        if any(images) and not all(
+            one or source.format == "auto" for one, source in zip(images, self.sources, strict=True)
+        ):
+            index = next(i for i, source in enumerate(self.sources) if source.format not in ("image_text", "auto"))
+            wrong = "rows without images cannot be mixed with rows that have them"
+            yield Conflict(f"sources.{index}.format", wrong, "give image_text for all sources, or for none")

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -103,13 +104,13 @@ class RecipeDocument:
             raise RecipeError([Problem("--set", None, dotted(path), wrong, right)])
         self._put(path, setting_value(place, text.strip()), "--set")
 
-    def use_data(self, path: str) -> None:
+    def use_data(self, path: str | Path) -> None:
         """Learn from the user's own file: it becomes the only source, its form found from its columns."""
-        self._put(("data", "sources"), [{"name_or_path": path, "format": "auto"}], "--data")
+        self._put(("data", "sources"), [{"name_or_path": str(path), "format": "auto"}], "--data")
 
-    def use_model(self, path: str) -> None:
+    def use_model(self, path: str | Path) -> None:
         """Tune another model: a local folder or a name on the Hub."""
-        self._put(("model", "name_or_path"), path, "--model")
+        self._put(("model", "name_or_path"), str(path), "--model")
         if self.value("model.revision") is not None:
             self._put(("model", "revision"), None, "--model")
 
@@ -145,7 +146,7 @@ class RecipeDocument:
         return text
 
     def resolved_yaml(self) -> str:
-        """Every field with its value, defaults too, local paths absolute. Raises RecipeError where something is wrong."""
+        """Every field, defaults too, local paths absolute. Raises RecipeError where something is wrong."""
         values = self.recipe().model_dump(by_alias=True)
         for section in (values["model"], *values["data"]["sources"], values["output"]):
             for key in PATH_FIELDS:
@@ -205,7 +206,7 @@ class RecipeDocument:
         """The values with `value` at `path`; sections on the way are made, and one element may be added to a list."""
         values = deepcopy(self._values)
         here: Any = values
-        for part, following in zip(path[:-1], path[1:], strict=True):
+        for part, following in pairwise(path):
             empty: Any = [] if isinstance(following, int) else {}
             if isinstance(here, dict):
                 if not isinstance(here.get(str(part)), dict | list):
@@ -276,14 +277,15 @@ def shown_path(path: Path) -> str:
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that a reader sees the old text or the new one, never a part. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    aside = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(aside, path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        os.replace(aside, path)
+        aside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        aside.replace(path)
     except BaseException:
-        os.unlink(aside)
+        aside.unlink(missing_ok=True)
         raise

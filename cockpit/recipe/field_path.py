@@ -12,6 +12,4 @@ def dotted(path: FieldPath) -> str:
 
 def parts(field: str) -> FieldPath:
     """The path that is written as `field`."""
-    return tuple(
-        int(part) if part.isascii() and part.isdecimal() and len(part) < 6 else part for part in field.split(".")
-    )
+    return tuple(int(part) if part.isascii() and part.isdecimal() else part for part in field[:1000].split("."))

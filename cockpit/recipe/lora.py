@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from cockpit.recipe.section import Field, Section
+from cockpit.recipe.section import Conflict, Field, Section
 
 ModuleName = Annotated[str, Field(min_length=1)]
 
@@ -65,3 +66,15 @@ class Lora(Section):
 
     random_state: int = Field(default=3407, ge=0, le=2**32 - 1)
     """Seed of the adapter's first weights."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        pairs = (
+            ("finetune_language_layers", "finetune_vision_layers"),
+            ("finetune_attention_modules", "finetune_mlp_modules"),
+        )
+        for one, other in pairs:
+            if not getattr(self, one) and not getattr(self, other):
+                wrong = f"with {other} off as well, no layer is left to train"
+                yield Conflict(one, wrong, "switch one of the two on")
+        if self.loftq_config is not None and self.use_dora:
+            yield Conflict("loftq_config", "use_dora starts the adapter in its own way", "keep one of the two")

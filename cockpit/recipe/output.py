@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Iterator
+from typing import Literal
 
-from cockpit.recipe.section import Field, Section, unit
+from cockpit.recipe.section import Conflict, Field, Section, unit
 
-Reporter = Annotated[str, Field(min_length=1)]
+Reporter = Literal[
+    "tensorboard", "wandb", "mlflow", "trackio", "swanlab", "comet_ml", "clearml", "codecarbon", "dvclive", "neptune"
+]
 
 
 class Output(Section):
     """Checkpoints, the saved model, reporting. The adapter and the tokenizer are always saved in the run folder."""
 
-    run_name: str | None = None
+    run_name: str | None = Field(default=None, min_length=1, max_length=120)
     """Name of the run; empty for the recipe's name. The time is added."""
 
-    logging_steps: int = Field(default=1, ge=1, json_schema_extra=unit("steps"))
+    logging_steps: int = Field(default=1, ge=1, le=1_000_000, json_schema_extra=unit("steps"))
     """Steps between two points of the loss curve."""
 
-    save_steps: int | None = Field(default=None, ge=1, json_schema_extra=unit("steps"))
+    save_steps: int | None = Field(default=None, ge=1, le=10_000_000, json_schema_extra=unit("steps"))
     """Steps between two checkpoints; empty for none."""
 
-    save_total_limit: int | None = Field(default=None, ge=1, json_schema_extra=unit("checkpoints"))
+    save_total_limit: int | None = Field(default=None, ge=1, le=100_000, json_schema_extra=unit("checkpoints"))
     """Keep only the newest so many checkpoints; empty for all."""
 
     merged: Literal["none", "merged_16bit", "merged_4bit"] = "none"
@@ -35,3 +39,16 @@ class Output(Section):
 
     logging_dir: str | None = None
     """TensorBoard's folder; empty for one inside the run folder."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.save_total_limit is not None and self.save_steps is None:
+            wrong = "no checkpoints are saved, as save_steps is empty"
+            yield Conflict("save_total_limit", wrong, "give save_steps too, or leave it empty")
+        if self.push_to_hub is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.push_to_hub):
+            yield Conflict("push_to_hub", "this names no repository of the Hub", "write it as owner/name")
+        if self.logging_dir is not None and "tensorboard" not in self.report_to:
+            wrong = "it is TensorBoard's folder, and report_to does not name tensorboard"
+            yield Conflict("logging_dir", wrong, "add tensorboard to report_to, or leave it empty")
+        for index, name in enumerate(self.report_to):
+            if name in self.report_to[:index]:
+                yield Conflict(f"report_to.{index}", f"{name} stands twice", "name it once")

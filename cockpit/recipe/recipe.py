@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
-
 
 from cockpit.recipe.chat import Chat, Samples
 from cockpit.recipe.data import Data
 from cockpit.recipe.lora import Lora
 from cockpit.recipe.model import Hardware, Model
 from cockpit.recipe.output import Output
-from cockpit.recipe.section import Field, Section
+from cockpit.recipe.section import Conflict, Field, Section
 from cockpit.recipe.training import Training
 
 
@@ -56,3 +56,49 @@ class Recipe(Section):
     samples: Samples = Samples()
     chat: Chat = Chat()
     output: Output = Output()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from self._method_conflicts()
+        yield from self._backend_conflicts()
+        yield from self._schedule_conflicts()
+
+    def _method_conflicts(self) -> Iterator[Conflict]:
+        quantization = self.model.quantization
+        if self.finetuning_type == "full" and quantization != "none":
+            wrong = f"{quantization} weights cannot be trained, and full trains every weight"
+            yield Conflict("finetuning_type", wrong, "give lora, or none as model.quantization")
+        if self.finetuning_type == "full" and self.output.merged != "none":
+            yield Conflict("output.merged", "full training has no adapter to merge", "give none")
+        if self.lora.loftq_config is not None and quantization != "none":
+            wrong = f"LoftQ quantises the base itself, and model.quantization is {quantization}"
+            yield Conflict("lora.loftq_config", wrong, "give none as model.quantization, or leave it empty")
+        if self.output.merged == "merged_4bit" and quantization != "nf4":
+            wrong = f"merged_4bit is for an nf4 base, and model.quantization is {quantization}"
+            yield Conflict("output.merged", wrong, "give merged_16bit, or nf4 as model.quantization")
+
+    def _backend_conflicts(self) -> Iterator[Conflict]:
+        if self.backend == "unsloth":
+            return
+        if self.training.gradient_checkpointing == "unsloth":
+            wrong = "unsloth checkpointing is Unsloth's own, and backend is transformers"
+            yield Conflict("training.gradient_checkpointing", wrong, "give non_reentrant, reentrant or none")
+        if self.data.chat_template != "model":
+            wrong = "templates by name are Unsloth's own, and backend is transformers"
+            yield Conflict("data.chat_template", wrong, "give model, or unsloth as backend")
+        if self.output.merged == "merged_4bit":
+            wrong = "merged_4bit is Unsloth's own, and backend is transformers"
+            yield Conflict("output.merged", wrong, "give merged_16bit or none")
+
+    def _schedule_conflicts(self) -> Iterator[Conflict]:
+        longest = self.model.max_seq_length
+        if self.training.max_length is not None and self.training.max_length > longest:
+            wrong = f"rows of {self.training.max_length:,} tokens do not fit model.max_seq_length ({longest:,})"
+            yield Conflict("training.max_length", wrong, f"give at most {longest}, or raise model.max_seq_length")
+        if self.training.eval_steps is not None and not self.data.eval_rows:
+            wrong = "no rows are held out to measure, as data.eval_rows is 0"
+            yield Conflict("training.eval_steps", wrong, "give data.eval_rows too, or leave it empty")
+        if self.training.packing and any(source.format == "image_text" for source in self.data.sources):
+            yield Conflict("training.packing", "rows with images cannot be packed", "give false")
+        if self.samples.prompts and self.samples.every_steps is None and self.output.save_steps is None:
+            wrong = "they are never asked: both samples.every_steps and output.save_steps are empty"
+            yield Conflict("samples.prompts", wrong, "give one of the two")

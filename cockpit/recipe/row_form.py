@@ -79,7 +79,9 @@ def form_of(file: str, rows: list[Row], named: dict[str, str], wanted: RowFormat
         parts = _parts(form, rows, columns, named)
         if parts is not None:
             if form.name in NOT_YET and wanted == "auto":
-                raise ValueError(f"{file} holds {NOT_YET[form.name]}, which this version cannot train on yet; give {READ}")
+                raise ValueError(
+                    f"{file} holds {NOT_YET[form.name]}, which this version cannot train on yet; give {READ}"
+                )
             return form.name, parts
     if wanted != "auto":
         needs = " and ".join(f"{part} ({_examples(fitting[0], part)})" for part in fitting[0].needs)
@@ -107,8 +109,8 @@ def _parts(form: _Form, rows: list[Row], columns: list[str], named: dict[str, st
 def _refuse_other_methods(file: str, columns: list[str]) -> None:
     if {"chosen", "rejected"} <= set(columns):
         raise ValueError(
-            f"{file} holds preference data (chosen and rejected answers), which is for methods such as DPO, not for sft; "
-            f"give {READ}"
+            f"{file} holds preference data (chosen and rejected answers), which is for methods such as DPO and not for "
+            f"sft; give {READ}"
         )
 
 

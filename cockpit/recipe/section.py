@@ -13,7 +13,7 @@ CONFLICT = "conflict"
 
 
 class Conflict(NamedTuple):
-    """Fields that are fine alone and cannot work together. `field` is the dotted path, from the section that finds it."""
+    """Fields that are fine alone and cannot work together. `field` is a dotted path, from the section that finds it."""
 
     field: str
     wrong: str

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
-from cockpit.recipe.section import Field, Section, unit
+from cockpit.recipe.section import Conflict, Field, Section, unit
+
+MAX_STEPS = 10_000_000
 
 Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "adafactor", "sgd"]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
@@ -19,7 +22,7 @@ class Training(Section):
     gradient_accumulation_steps: int = Field(default=4, ge=1, le=4096)
     """Batches per optimizer step. Batch times accumulation is the effective batch: keep it when memory runs out."""
 
-    max_steps: int | None = Field(default=None, ge=1, json_schema_extra=unit("steps"))
+    max_steps: int | None = Field(default=None, ge=1, le=MAX_STEPS, json_schema_extra=unit("steps"))
     """Stop after this many optimizer steps; empty to count epochs."""
 
     num_train_epochs: float = Field(default=1.0, gt=0, le=10_000, json_schema_extra=unit("epochs"))
@@ -31,7 +34,7 @@ class Training(Section):
     lr_scheduler_type: Scheduler = "linear"
     """How the learning rate falls after the warm-up."""
 
-    warmup_steps: int = Field(default=0, ge=0, json_schema_extra=unit("steps"))
+    warmup_steps: int = Field(default=0, ge=0, le=MAX_STEPS, json_schema_extra=unit("steps"))
     """Steps over which the learning rate rises from 0."""
 
     warmup_ratio: float | None = Field(default=None, ge=0, lt=1)
@@ -55,7 +58,7 @@ class Training(Section):
     gradient_checkpointing: Literal["none", "unsloth", "reentrant", "non_reentrant"] = "unsloth"
     """Compute activations again to save memory. unsloth takes about 30 % less than plain checkpointing."""
 
-    eval_steps: int | None = Field(default=None, ge=1, json_schema_extra=unit("steps"))
+    eval_steps: int | None = Field(default=None, ge=1, le=MAX_STEPS, json_schema_extra=unit("steps"))
     """Measure the held-out rows every so many steps, beside start and end; empty for only these two."""
 
     dataloader_num_workers: int = Field(default=0, ge=0, le=256)
@@ -63,3 +66,11 @@ class Training(Section):
 
     seed: int = Field(default=3407, ge=0, le=2**32 - 1)
     """Seed of the order of rows and of dropout."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.warmup_ratio is not None and self.warmup_steps:
+            yield Conflict("warmup_ratio", "warmup_steps is set too", "keep one of the two")
+        if self.lr_scheduler_type == "constant" and (self.warmup_steps or self.warmup_ratio):
+            field = "warmup_steps" if self.warmup_steps else "warmup_ratio"
+            right = "give constant_with_warmup as lr_scheduler_type, or no warm-up"
+            yield Conflict(field, "the schedule constant has no warm-up", right)

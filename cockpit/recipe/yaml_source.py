@@ -1,4 +1,4 @@
-"""A recipe's text as it was read: its values, and at which line each stands. Strict YAML 1.2 without tags and anchors."""
+"""A recipe's text as it was read: its values, and the line of each. Strict YAML 1.2 without tags and anchors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class YamlSource:
 def read_text(path: Path, file: str) -> str:
     """The file's text. Raises RecipeError where it cannot be read, is too large, or is not UTF-8."""
     try:
-        with open(path, "rb") as stream:
+        with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise _refused(file, None, "there is no such file", "'cockpit recipes' lists all recipes") from None
@@ -85,7 +85,7 @@ def parse(text: str, file: str) -> YamlSource:
 
 
 def scalar(text: str) -> object:
-    """What a plain (unquoted) scalar means in YAML 1.2's core schema: text, unless it is written like something else."""
+    """What a plain (unquoted) scalar means in YAML 1.2's core schema: text, unless it is written as something else."""
     if _null.fullmatch(text):
         return None
     if _true.fullmatch(text) or _false.fullmatch(text):

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from cockpit.recipe.number import number_text
 from cockpit.recipe.yaml_source import scalar
 
-_plain = re.compile(r"[A-Za-z0-9_./]([\w./+@~%()=,;!?:' -]*[\w./+@~%()=;!?'])?")
+_plain = re.compile(r"[A-Za-z0-9_./](?:[\w./+@~%()=,;!?'-]|:(?=\S)| (?=[^\s#]))*", re.ASCII)
+_like_a_number = re.compile(r"[\d.][\d_:.-]*")
 _yaml_1_1 = {"y", "n", "yes", "no", "on", "off"}
 """Read as true and false by older YAML readers, and so written in quotes."""
 
@@ -25,9 +26,9 @@ def scalar_text(value: object, *, in_flow: bool = False) -> str:
     if isinstance(value, float):
         return _float_text(value)
     text = str(value)
-    if _plain.fullmatch(text) and text.isascii() and scalar(text) == text and text.lower() not in _yaml_1_1:
-        if ": " not in text and not (in_flow and "," in text):
-            return text
+    read_otherwise = scalar(text) != text or text.lower() in _yaml_1_1 or _like_a_number.fullmatch(text)
+    if _plain.fullmatch(text) and not read_otherwise and not (in_flow and "," in text):
+        return text
     return quoted(text)
 
 
@@ -39,54 +40,50 @@ def quoted(text: str) -> str:
 def flow_text(value: object) -> str:
     """The value on one line: [a, b], {a: 1}."""
     if isinstance(value, Mapping):
-        return (
-            "{" + ", ".join(f"{scalar_text(key, in_flow=True)}: {flow_text(one)}" for key, one in value.items()) + "}"
-        )
+        entries = (f"{scalar_text(key, in_flow=True)}: {flow_text(one)}" for key, one in value.items())
+        return "{" + ", ".join(entries) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(flow_text, value)) + "]"
     return scalar_text(value, in_flow=True)
 
 
 def block_lines(value: object, indent: int) -> list[str]:
-    """A mapping, or a list with `indent` blanks before each line; scalars in lists stay on one line."""
-    blanks = " " * indent
+    """A mapping or a list, `indent` blanks before each line; lists of scalars below it stay on one line."""
     lines: list[str] = []
     if isinstance(value, Mapping):
         for key, one in value.items():
             lines += entry_lines(str(key), one, indent)
     elif isinstance(value, list | tuple):
         for one in value:
-            inner = (
-                block_lines(one, indent + 2) if isinstance(one, Mapping) and one else [blanks + "  " + flow_text(one)]
-            )
-            lines += [f"{blanks}- {inner[0].lstrip(' ')}", *inner[1:]]
+            inner = block_lines(one, indent + 2) if isinstance(one, Mapping) and one else [flow_text(one)]
+            lines += [f"{' ' * indent}- {inner[0].lstrip(' ')}", *inner[1:]]
     return lines
 
 
 def entry_lines(key: str, value: object, indent: int) -> list[str]:
     """`key: value` as lines, the value below the key where it is a section or a list of sections."""
     start = " " * indent + scalar_text(key) + ":"
-    if isinstance(value, Mapping) and value:
+    if is_block(value):
         return [start, *block_lines(value, indent + 2)]
-    if isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value):
-        return [start, *block_lines(value, indent + 2)]
-    if isinstance(value, str) and "\n" in value.strip("\n") and _fits_block(value):
-        header = "|" if value.endswith("\n") else "|-"
-        return [
-            f"{start} {header}",
-            *(" " * (indent + 2) + line if line else "" for line in value.rstrip("\n").split("\n")),
-        ]
+    if isinstance(value, str) and _fits_block_scalar(value):
+        below = [" " * (indent + 2) + line if line else "" for line in value.rstrip("\n").split("\n")]
+        return [f"{start} {'|' if value.endswith(chr(10)) else '|-'}", *below]
     return [f"{start} {flow_text(value) if isinstance(value, list | tuple | Mapping) else scalar_text(value)}"]
 
 
-def _fits_block(text: str) -> bool:
-    """Whether a block scalar can hold the text exactly."""
+def is_block(value: object) -> bool:
+    """Whether the value is written below its key: a section, or a list of sections."""
+    if isinstance(value, list | tuple):
+        return any(isinstance(one, Mapping) for one in value)
+    return isinstance(value, Mapping) and bool(value)
+
+
+def _fits_block_scalar(text: str) -> bool:
+    """Whether the text has several lines, and a block scalar can hold it exactly."""
     lines = text.split("\n")
-    return (
-        bool(lines[0])
-        and not text.endswith("\n\n")
-        and all(line == line.strip() and line.isprintable() for line in lines)
-    )
+    if len(lines) < 2 or not lines[0] or text.endswith("\n\n"):
+        return False
+    return all(line == line.strip() and (not line or line.isprintable()) for line in lines)
 
 
 def _float_text(value: float) -> str:
