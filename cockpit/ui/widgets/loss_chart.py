@@ -174,9 +174,16 @@ class LossChart(Plot):
 
     def _write_border(self) -> None:
         signs = glyphs()
+        if not self._taken:
+            self.border_title = Content("loss")
+            return
         title = f"loss {signs.dot} log scale" if self._log_scale else "loss"
         self.border_title = Content(title)
-        parts: list[Content | str | tuple[str, str]] = [("raw", "$text-muted"), f" {signs.dot} ", ("smoothed", "bold")]
+        parts: list[Content | str | tuple[str, str]] = [
+            ("raw", "$foreground-muted"),
+            f" {signs.dot} ",
+            ("smoothed", "bold"),
+        ]
         if self._evaluations:
             parts += [f" {signs.dot} ", (f"{signs.mark} held out", "$success")]
         if self._not_numbers:

@@ -1,0 +1,308 @@
+"""Live: a run as it goes: phases, loss, learning rate, machine, figures of the present step, log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from cockpit.figures import percent
+from cockpit.plain_text import plain_text
+from cockpit.run_state import LogLine
+from cockpit.ui.widgets.log_pane import LogPane
+from cockpit.ui.widgets.loss_chart import LossChart
+from cockpit.ui.widgets.now_panel import NowPanel
+from cockpit.ui.widgets.outcome_card import OutcomeCard, outcome_of
+from cockpit.ui.widgets.panel_tabs import PanelTabs
+from cockpit.ui.widgets.phase_bar import PhaseBar
+from cockpit.ui.widgets.run_line import RunLine
+from cockpit.ui.widgets.run_panel import RunPanel
+from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title
+from cockpit.ui.widgets.vram_gauge import EngineGauge, VramGauge
+
+if TYPE_CHECKING:
+    from cockpit.ui.session import RunSession, Screens
+
+POLL_EVERY_S = 0.1
+CLOCK_EVERY = 5
+"""Polls between two looks at the clock while nothing happens."""
+PANELS = ("now", "learning rate", "log", "run")
+LAYOUTS = ("grid", "stacked", "tabbed")
+
+
+def layout_for(width: int, height: int) -> str:
+    """How the panels lie: side by side, one under the other, or behind tabs where there is no room for that."""
+    if width >= 100 and height >= 30:
+        return "grid"
+    return "stacked" if height >= 44 else "tabbed"
+
+
+class LiveScreen(Screen[None]):
+    """One run. It polls while it is visible; leaving it does not touch the run."""
+
+    AUTO_FOCUS = ""
+    CSS_PATH = "live.tcss"
+    HELP = (
+        "The run as it goes. It needs no app: leave this screen, quit or lose the connection, and it goes on; "
+        "'cockpit attach' or the list of runs brings you back. s finishes the step, saves the adapter and ends the run."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "stop", "stop and save", id="live.stop", tooltip="Finish the step, save the adapter, end the run"),
+        Binding("s", "drop", "drop the step", id="live.drop", tooltip="End at once and save nothing"),
+        Binding("c", "chat", "chat", id="live.chat", tooltip="Talk to the model"),
+        Binding("l", "log_scale", "log scale", id="live.log_scale", tooltip="Draw the loss on the other scale"),
+        Binding("escape", "recipes", "recipes", id="live.recipes", tooltip="Back to the recipes; the run goes on"),
+        Binding("1", "panel(0)", "now", id="live.panel1", tooltip="Show the present step and the machine", show=False),
+        Binding("2", "panel(1)", "rate", id="live.panel2", tooltip="Show the learning-rate schedule", show=False),
+        Binding("3", "panel(2)", "log", id="live.panel3", tooltip="Show the log", show=False),
+        Binding("4", "panel(3)", "run", id="live.panel4", tooltip="Show what is trained, on what", show=False),
+    ]  # fmt: skip
+
+    def __init__(self, session: RunSession) -> None:
+        super().__init__()
+        self.session = session
+        self._ticks = 0
+        self._logged: LogLine | None = None
+        self._planned_for: tuple[int | None, int | None] | None = None
+        self._went_to_chat = False
+        self._told: set[str] = set()
+        self._keys_shown: list[bool | None] = []
+
+    def compose(self) -> ComposeResult:
+        """All panels; which of them show, and where, is the style sheet's business."""
+        yield RunLine()
+        yield PhaseBar()
+        yield OutcomeCard()
+        with Container(id="panels"):
+            yield LossChart(classes="panel")
+            yield PanelTabs(PANELS)
+            with Container(id="side"):
+                with VerticalScroll(id="machine", can_focus=False):
+                    yield EngineGauge(classes="panel")
+                yield NowPanel(classes="panel")
+                yield RunPanel(classes="panel")
+            yield ScheduleChart(classes="panel")
+            yield LogPane(classes="panel")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Begin to poll."""
+        training = self.session.recipe.training
+        self.query_one(ScheduleChart).border_title = schedule_title(training.lr_scheduler_type, training.warmup_steps)
+        self._lay_out(self.app.size.width, self.app.size.height)
+        self._show_panel(0)
+        self.set_interval(POLL_EVERY_S, self._tick)
+        self._tick()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Choose the layout for the new size."""
+        self._lay_out(event.size.width, event.size.height)
+
+    def on_screen_resume(self) -> None:
+        """Catch up with what happened while another screen was on top."""
+        self._ticks = 0
+        self._tick()
+
+    # What happens
+
+    def _tick(self) -> None:
+        top = self.app.screen
+        if top is not self and not top.is_modal:
+            return
+        news = self.session.poll()
+        self._ticks += 1
+        if news or self._ticks % CLOCK_EVERY == 1:
+            self._show()
+        self._tell_refusals()
+        self._go_to_chat(is_current=top is self)
+
+    def _show(self) -> None:
+        session, state = self.session, self.session.state
+        self.query_one(RunLine).show(session.link.run.id, session.status, state, self._note())
+        self.query_one(PhaseBar).show(state, session.now(), session.status)
+        outcome = outcome_of(session.status, state, session.link.run, is_slow_to_start=session.is_slow_to_start)
+        self.query_one(OutcomeCard).show(outcome)
+        self.set_class(outcome is not None, "-has-card")
+        loss = self.query_one(LossChart)
+        loss.set_total(state.total_steps)
+        evaluated = [
+            (known.step, known.metrics["eval_loss"]) for known in state.evaluations if "eval_loss" in known.metrics
+        ]
+        loss.set_evaluations(evaluated)
+        loss.set_why_empty("No step was taken." if session.is_over else "The first step has not ended yet.")
+        loss.set_steps(state.steps)
+        self._show_schedule()
+        self.query_one(NowPanel).show(state)
+        self.query_one(RunPanel).show(session.recipe, state)
+        self._show_machine()
+        self._show_log()
+        self._show_keys()
+        share = f" {percent(state.step / state.total_steps)}" if state.total_steps else ""
+        title = f"{plain_text(session.link.run.id, keep_newlines=False)}{share}"
+        self._app.set_terminal_title(title)
+
+    def _show_schedule(self) -> None:
+        from cockpit.forecast import learning_rates, planned_steps
+
+        state, chart = self.session.state, self.query_one(ScheduleChart)
+        rows = state.data.train_rows if state.data else None
+        if (state.total_steps, rows) != self._planned_for:
+            self._planned_for = (state.total_steps, rows)
+            total = state.total_steps or planned_steps(self.session.recipe, rows)
+            chart.set_plan(
+                learning_rates(self.session.recipe.training, total) if total else [],
+                "The steps are known once the rows are counted.",
+            )
+        chart.set_step(state.step or None, state.steps.latest("learning_rate"))
+
+    def _show_machine(self) -> None:
+        readings = self.session.state.machine
+        if not readings:
+            return
+        column = self.query_one("#machine", VerticalScroll)
+        gauges = list(column.query(VramGauge))
+        wanted = readings[-1].gpus
+        if len(gauges) != len(wanted):
+            column.remove_children(VramGauge)
+            gauges = [VramGauge(classes="panel") for _ in wanted]
+            column.mount(*gauges)
+        self.query_one(EngineGauge).display = not wanted
+        if not wanted:
+            self.query_one(EngineGauge).show(list(readings)[-60:])
+        recent = list(readings)[-60:]
+        for gauge, present in zip(gauges, wanted, strict=True):
+            course = [gpu for reading in recent for gpu in reading.gpus if gpu.uuid == present.uuid]
+            gauge.show(course)
+
+    def _show_keys(self) -> None:
+        """The footer is made anew only when another set of keys works."""
+        keys = [self.check_action(action, ()) for action in ("stop", "drop", "chat")]
+        if keys != self._keys_shown:
+            self._keys_shown = keys
+            self.refresh_bindings()
+
+    def _show_log(self) -> None:
+        new = []
+        for line in reversed(self.session.state.log):
+            if line is self._logged:
+                break
+            new.append(line)
+        if new:
+            self._logged = new[0]
+            self.query_one(LogPane).add(new[::-1])
+
+    def _note(self) -> str:
+        sent, state = self.session.stop_sent, self.session.state
+        if sent is None or self.session.is_over:
+            return ""
+        answer = state.answers.get(sent.id)
+        if answer is not None and not answer.accepted:
+            return ""
+        if not sent.save:
+            return "dropping the step"
+        if state.phase and state.phase.phase == "saving":
+            return "stopping: saving"
+        return "stopping: finishing the step" if state.steps.step else "stopping after the first step"
+
+    def _tell_refusals(self) -> None:
+        sent = self.session.stop_sent
+        answer = self.session.state.answers.get(sent.id) if sent else None
+        if answer is not None and not answer.accepted and answer.command_id not in self._told:
+            self._told.add(answer.command_id)
+            self.notify(plain_text(answer.text), severity="warning", markup=False)
+
+    def _go_to_chat(self, *, is_current: bool) -> None:
+        """Once, when the run completes before the eyes of whoever watches it."""
+        state = self.session.state
+        if self._went_to_chat or not is_current or state.ended is None or state.ended.outcome != "completed":
+            return
+        if state.phase is not None and state.phase.phase == "ready":
+            self._went_to_chat = True
+            if self.session.was_seen_ending:
+                self._app.show_chat(self.session)
+
+    # What is asked
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only the keys that do something now."""
+        session = self.session
+        going = not session.is_over and not session.is_recording
+        if action == "stop":
+            return going and session.stop_sent is None
+        if action == "drop":
+            return going and session.stop_sent is not None
+        if action == "chat":
+            return session.state.ended is not None and (session.state.adapter is not None or session.can_chat)
+        if action == "panel":
+            return self.has_class("-tabbed")
+        return True
+
+    def action_stop(self) -> None:
+        """Ask lightly, then finish the step and save."""
+        step = self.session.state.step
+        text = f"Step {step + 1:,} is finished, the adapter is saved, and the run ends."
+        self._confirm("stop?", text, "stop and save", "Finish the step, save, end the run")
+
+    def action_drop(self) -> None:
+        """Ask, then end at once."""
+        text = "The step in hand is dropped and nothing is saved. Checkpoints that were saved stay."
+        self._confirm("drop the step?", text, "drop the step", "End at once and save nothing")
+
+    def _confirm(self, title: str, text: str, label: str, tooltip: str) -> None:
+        from cockpit.ui.screens.dialog import Answer, Dialog
+
+        answers = [Answer("yes", label, tooltip), Answer("no", "go on", "Change nothing")]
+        self.app.push_screen(Dialog(title, text, answers), self._confirmed)
+
+    def _confirmed(self, answer: str | None) -> None:
+        if answer != "yes" or self.session.is_over:
+            return
+        try:
+            self.session.stop()
+        except OSError as error:
+            self.notify(f"The run could not be asked: {plain_text(str(error))}", severity="error", markup=False)
+        self._show()
+
+    def action_chat(self) -> None:
+        """Talk to the model, or load it for that."""
+        self._went_to_chat = True
+        self._app.show_chat(self.session)
+
+    def action_log_scale(self) -> None:
+        """The other scale."""
+        chart = self.query_one(LossChart)
+        chart.log_scale = not chart.log_scale
+
+    def action_recipes(self) -> None:
+        """Away; the run goes on."""
+        self._app.show_recipes()
+
+    def action_panel(self, index: int) -> None:
+        """Show one of the panels that share a place."""
+        self._show_panel(index)
+
+    @on(PanelTabs.Chosen)
+    def _on_panel_chosen(self, message: PanelTabs.Chosen) -> None:
+        self._show_panel(message.index)
+
+    # Where it lies
+
+    def _lay_out(self, width: int, height: int) -> None:
+        chosen = layout_for(width, height)
+        for layout in LAYOUTS:
+            self.set_class(layout == chosen, f"-{layout}")
+        self.refresh_bindings()
+
+    def _show_panel(self, index: int) -> None:
+        self.query_one(PanelTabs).active = index
+        for at in range(len(PANELS)):
+            self.set_class(at == index, f"-panel{at}")
+
+    @property
+    def _app(self) -> Screens:
+        return cast("Screens", self.app)

@@ -1,0 +1,147 @@
+"""NowPanel: the figures of the present step, each with its unit, its course and its direction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.widget import Widget
+
+from cockpit import figures
+from cockpit.figures import UNKNOWN
+from cockpit.run_state import PACE_STEPS, RunState
+from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.sparkline import sparkline, trend
+
+LABEL_CELLS = 14
+VALUE_CELLS = 10
+SPARK_CELLS = 8
+COURSE_STEPS = 64
+"""Steps that a sparkline looks back on."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. `course` is drawn as a sparkline; `direction` as trend() gives it, with `falling_is_good`."""
+
+    label: str
+    value: str
+    course: Sequence[float | None] = ()
+    direction: int | None = None
+    falling_is_good: bool = False
+    note: str = ""
+
+
+class NowPanel(Widget):
+    """`show` takes the run's state; nothing moves when a figure grows by a digit."""
+
+    HELP = (
+        "The figures of the present step. The gradient norm is taken before clipping; "
+        "trained is the share of the tokens that the loss is taken on."
+    )
+    DEFAULT_CSS = """
+    NowPanel { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._rows: list[Row] = rows_of(RunState())
+        self.border_title = Content("now")
+
+    def show(self, state: RunState) -> None:
+        """Draw the present of the run."""
+        rows = rows_of(state)
+        layout = len(rows) != len(self._rows)
+        self._rows = rows
+        self.refresh(layout=layout)
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return len(self._rows)
+
+    def render(self) -> Content:
+        return Content("\n").join(_line(row) for row in self._rows)
+
+
+def rows_of(state: RunState) -> list[Row]:
+    """The figures that are known of a run, those that are not as –; rows that say nothing of this run are left out."""
+    steps = state.steps
+    loss = steps.metrics.get("loss", [])[-COURSE_STEPS:]
+    norm = steps.metrics.get("grad_norm", [])[-COURSE_STEPS:]
+    rows = [
+        Row(
+            "loss",
+            _metric(steps.latest("loss")),
+            loss,
+            trend(steps.loss_smoothed[-COURSE_STEPS:]),
+            falling_is_good=True,
+        ),
+        *_held_out(state),
+        Row("grad norm", _metric(steps.latest("grad_norm")), norm),
+        Row("learning rate", figures.learning_rate(steps.latest("learning_rate"))),
+        Row("tokens/s", figures.count(state.tokens_per_s()), note=_trained(state)),
+        Row(
+            "step time", _step_time(state), steps.step_time_s[-COURSE_STEPS:][len(steps.step_time_s) <= COURSE_STEPS :]
+        ),
+        Row("epoch", f"{steps.epoch[-1]:.2f}" if steps.epoch else UNKNOWN, note=_epochs(state)),
+    ]
+    if state.checkpoints:
+        newest = state.checkpoints[-1]
+        rows.append(Row("checkpoint", f"step {newest.step:,}", note=figures.size(newest.size_bytes)))
+    if state.adapter is not None:
+        rows.append(Row("adapter", "saved", note=figures.size(state.adapter.size_bytes)))
+    return rows
+
+
+def _held_out(state: RunState) -> list[Row]:
+    losses = [(known.step, known.metrics["eval_loss"]) for known in state.evaluations if "eval_loss" in known.metrics]
+    if not losses:
+        return []
+    course = [loss for _, loss in losses]
+    note = f"was {figures.metric(course[0])}" if len(course) > 1 else "at the start" if losses[0][0] == 0 else ""
+    return [Row("held-out loss", _metric(course[-1]), direction=trend(course, back=1), falling_is_good=True, note=note)]
+
+
+def _trained(state: RunState) -> str:
+    seen, trained = state.steps.latest("tokens_seen"), state.steps.latest("trained_tokens")
+    return f"{figures.percent(trained / seen)} trained" if seen and trained is not None else ""
+
+
+def _step_time(state: RunState) -> str:
+    times = state.steps.step_time_s[-PACE_STEPS:]
+    times = times[1:] or times
+    return f"{sorted(times)[len(times) // 2]:,.2f} s" if times else UNKNOWN
+
+
+def _epochs(state: RunState) -> str:
+    if state.plan is None or state.plan.steps_per_epoch <= 0:
+        return ""
+    return f"of {state.plan.total_steps / state.plan.steps_per_epoch:,.2f}"
+
+
+def _metric(value: float | None) -> str:
+    return "not a number" if value is not None and not math.isfinite(value) else figures.metric(value)
+
+
+def _line(row: Row) -> Content:
+    wrong = row.value == "not a number"
+    value = Content.styled(f"{row.value:>{VALUE_CELLS}}", "bold $error" if wrong else "bold")
+    parts = [Content.styled(f"{row.label:<{LABEL_CELLS}}", "$foreground-muted"), value, Content("  ")]
+    if row.direction is not None and not row.course:
+        parts += [_arrow(row), Content(" ")]
+    if row.course:
+        parts.append(Content.styled(f"{sparkline(row.course, SPARK_CELLS)} ", "$primary"))
+        parts.append(_arrow(row))
+    parts.append(Content.styled(row.note, "$foreground-muted"))
+    return Content("").join(parts)
+
+
+def _arrow(row: Row) -> Content:
+    if row.direction is None:
+        return Content(" ")
+    signs = glyphs()
+    sign = {1: signs.up, -1: signs.down, 0: signs.flat}[row.direction]
+    if not row.direction:
+        return Content.styled(sign, "$foreground-muted")
+    return Content.styled(sign, "$success" if (row.direction < 0) == row.falling_is_good else "$warning")

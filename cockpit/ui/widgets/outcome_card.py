@@ -1,0 +1,109 @@
+"""OutcomeCard: how a run has ended, why, what to do now, and where to read on. Hidden while there is nothing to say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.widgets import Static
+
+from cockpit.figures import count, duration, metric, size
+from cockpit.plain_text import plain_text
+from cockpit.run_dir import RunDir
+from cockpit.run_state import RunState
+from cockpit.run_summary import State
+from cockpit.ui.widgets.glyphs import glyphs
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the card says: `kind` is good, warning or bad; `lines` are (label, text), the label may be empty."""
+
+    kind: str
+    title: str
+    lines: tuple[tuple[str, str], ...]
+
+
+class OutcomeCard(Static):
+    """`show` takes what it says, or None."""
+
+    HELP = "How the run has ended. Paths and reasons can be marked with the mouse and copied with ctrl+c."
+    DEFAULT_CSS = """
+    OutcomeCard { display: none; height: auto; padding: 0 1; border: round $success; border-title-color: $success; }
+    OutcomeCard.-good, OutcomeCard.-warning, OutcomeCard.-bad { display: block; }
+    OutcomeCard.-warning { border: round $warning; border-title-color: $warning; }
+    OutcomeCard.-bad { border: round $error; border-title-color: $error; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__("", id=id, classes=classes, markup=False)
+        self._outcome: Outcome | None = None
+
+    def show(self, outcome: Outcome | None) -> None:
+        """Draw it; for None, go away."""
+        if outcome == self._outcome:
+            return
+        self._outcome = outcome
+        for kind in ("good", "warning", "bad"):
+            self.set_class(outcome is not None and outcome.kind == kind, f"-{kind}")
+        if outcome is not None:
+            self.border_title = Content(outcome.title)
+            rows = [
+                Content.assemble((f"{label}  " if label else "", "$foreground-muted"), text)
+                for label, text in outcome.lines
+            ]
+            self.update(Content("\n").join(rows))
+
+
+def outcome_of(status: State, state: RunState, run: RunDir, *, is_slow_to_start: bool = False) -> Outcome | None:
+    """What there is to say of a run that has ended or whose engine is not heard of; None while it goes its way."""
+    signs = glyphs()
+    log = ("engine.log", plain_text(str(run.engine_log)))
+    ended = state.ended
+    if status == "completed" and ended is not None:
+        return Outcome("good", f"{signs.done} completed", _gains(state, run))
+    if status == "stopped" and ended is not None:
+        planned = f" of {count(state.total_steps)}" if state.total_steps else ""
+        saved = _adapter_line(state, run) or (("", "Nothing was saved."),)
+        return Outcome(
+            "warning", f"{signs.done} stopped after step {count(ended.step)}{planned}", (*_said(state), *saved)
+        )
+    if status in ("failed", "out_of_memory") and ended is not None:
+        what = "out of memory" if status == "out_of_memory" else "failed"
+        where = f" at step {count(ended.step + 1)}" if state.steps.step else ""
+        return Outcome("bad", f"{signs.failed} {what}{where}", (*_said(state), log))
+    if status == "lost":
+        why = "The engine's process is gone and has not said why: it was killed, or the machine ran out of memory."
+        return Outcome("bad", f"{signs.failed} lost after step {count(state.step)}", (("", why), log))
+    if status == "silent":
+        host = plain_text(state.engine.host, keep_newlines=False) if state.engine else "another machine"
+        why = f"The engine runs on {host} and has not been heard of for 30 s. It may be busy, or the network slow."
+        return Outcome("warning", "! silent", (("", why), log))
+    if status == "starting" and is_slow_to_start:
+        return Outcome("warning", "! no engine yet", (("", "The engine has not said a word for 30 s."), log))
+    return None
+
+
+def _said(state: RunState) -> tuple[tuple[str, str], ...]:
+    assert state.ended is not None
+    said = (("", plain_text(state.ended.reason)), ("try", plain_text(state.ended.advice)))
+    return tuple((label, text) for label, text in said if text)
+
+
+def _gains(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
+    arrow = "→" if glyphs().braille else "->"
+    took = f"{count(state.step)} steps in {duration(state.elapsed_s)}"
+    facts = [took]
+    loss = [value for value in state.steps.loss_smoothed if value is not None]
+    if len(loss) > 1:
+        facts.append(f"loss {metric(loss[0])} {arrow} {metric(loss[-1])}")
+    held_out = [known.metrics["eval_loss"] for known in state.evaluations if "eval_loss" in known.metrics]
+    if len(held_out) > 1:
+        facts.append(f"held-out loss {metric(held_out[0])} {arrow} {metric(held_out[-1])}")
+    return (("", f" {glyphs().dot} ".join(facts)), *_adapter_line(state, run))
+
+
+def _adapter_line(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
+    if state.adapter is None:
+        return ()
+    return (("adapter", f"{plain_text(str(run.path / state.adapter.path))} ({size(state.adapter.size_bytes)})"),)

@@ -1,0 +1,149 @@
+"""PhaseBar: the phases of a run in one line: which are over and took how long, which one it is in and how far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.widget import Widget
+
+from cockpit.events import Phase
+from cockpit.figures import count, duration, percent
+from cockpit.plain_text import plain_text
+from cockpit.run_state import RunState
+from cockpit.run_summary import State
+from cockpit.ui.widgets.glyphs import glyphs
+
+NAMES: dict[Phase, tuple[str, str]] = {
+    "importing": ("importing", "import"),
+    "standby": ("waiting", "wait"),
+    "loading_model": ("loading model", "model"),
+    "preparing_data": ("preparing data", "data"),
+    "compiling": ("compiling", "compile"),
+    "training": ("training", "train"),
+    "evaluating": ("evaluating", "eval"),
+    "saving": ("saving", "save"),
+    "ready": ("chat", "chat"),
+}
+"""What a phase is called, in full and where there is little room."""
+ORDER: tuple[Phase, ...] = (
+    "importing",
+    "loading_model",
+    "preparing_data",
+    "compiling",
+    "training",
+    "saving",
+    "ready",
+)
+LONGEST_BAR = 48
+
+
+@dataclass(frozen=True)
+class PhaseFigure:
+    """One phase on the bar. `elapsed_s` None: not begun or not known. `broke`: the run ended in it, badly."""
+
+    phase: Phase
+    is_present: bool
+    is_over: bool
+    elapsed_s: float | None
+    share: float | None = None
+    detail: str = ""
+    broke: bool = False
+
+
+def phase_figures(state: RunState, now: float, status: State = "running") -> list[PhaseFigure]:
+    """All phases in their order. Measuring the held-out rows counts as the training that it interrupts."""
+    present = state.phase.phase if state.phase else None
+    shown: dict[Phase, Phase] = {"evaluating": "training" if state.steps.step else "compiling", "standby": "importing"}
+    at = shown.get(present, present) if present else None
+    reached = ORDER.index(at) if at else -1
+    found = []
+    for index, phase in enumerate(ORDER):
+        spent = state.phase_s.get(phase)
+        if phase != at or state.phase is None:
+            found.append(PhaseFigure(phase, False, index < reached or spent is not None, spent))
+            continue
+        broke = status in ("failed", "out_of_memory", "lost")
+        until = state.ended.at if state.ended and phase != "ready" else now
+        if present == phase and status != "lost":
+            spent = (spent or 0.0) + max(0.0, until - state.phase.at)
+        is_over = status == "stopped" and phase != "ready"
+        share, detail = (None, "") if broke or is_over else _progress(state, phase)
+        found.append(PhaseFigure(phase, not (broke or is_over), is_over, spent, share, detail, broke))
+    return found
+
+
+def _progress(state: RunState, phase: Phase) -> tuple[float | None, str]:
+    assert state.phase is not None
+    progress = state.progress
+    if state.phase.phase == "evaluating":
+        return None, "measuring the held-out rows"
+    if phase == "training":
+        return (state.step / state.total_steps if state.total_steps else None), ""
+    if progress is not None and progress.phase == phase:
+        unit = plain_text(progress.unit, keep_newlines=False)
+        if progress.total:
+            return progress.done / progress.total, f"{count(progress.done)}/{count(progress.total)} {unit}"
+        return None, f"{count(progress.done)} {unit}"
+    return None, plain_text(state.phase.detail, keep_newlines=False)[:40]
+
+
+class PhaseBar(Widget):
+    """`show` takes the run's state and the present (Unix seconds), which elapsed times are counted to."""
+
+    HELP = "The phases of the run. Compiling is the first step; on a GPU it takes longer than all others."
+    ALLOW_SELECT = False
+    DEFAULT_CSS = """
+    PhaseBar { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._figures: list[PhaseFigure] = phase_figures(RunState(), 0.0)
+        self._drawn = ""
+
+    def show(self, state: RunState, now: float, status: State) -> None:
+        """Draw the phases as they stand."""
+        self._figures = phase_figures(state, now, status)
+        line = self.render().plain
+        if line != self._drawn:
+            self._drawn = line
+            self.refresh()
+
+    def render(self) -> Content:
+        width = self.content_size.width
+        for short, times in ((False, True), (True, True), (True, False)):
+            parts = [self._part(figure, short=short, times=times) for figure in self._figures]
+            room = width - sum(part.cell_length for part in parts) - 2 * (len(parts) - 1)
+            if room >= 0:
+                break
+        for at, figure in enumerate(self._figures):
+            cells = min(LONGEST_BAR, room - 1)
+            if figure.is_present and figure.share is not None and cells >= 4:
+                parts[at] = Content.assemble(parts[at], " ", _bar(figure.share, cells))
+        return Content("  ").join(parts)
+
+    def _part(self, figure: PhaseFigure, *, short: bool, times: bool) -> Content:
+        signs = glyphs()
+        name = NAMES[figure.phase][short]
+        took = f" {duration(figure.elapsed_s)}" if times and figure.elapsed_s is not None else ""
+        if figure.is_present and figure.phase == "ready":
+            return Content.assemble((f"{signs.current} ", "$success"), (name, "bold"), " ready")
+        if figure.is_present:
+            took = f" {duration(figure.elapsed_s)}" if figure.elapsed_s is not None else ""
+            detail = f" {figure.detail}" if figure.detail and not (short and not times) else ""
+            share = f" {percent(figure.share)}" if figure.share is not None and figure.phase == "training" else ""
+            return Content.assemble(
+                (f"{signs.current} ", "$primary"), (name, "bold"), detail, (took, "$foreground-muted"), share
+            )
+        if figure.broke:
+            return Content.assemble((f"{signs.failed} {name}", "bold $error"), (took, "$foreground-muted"))
+        if figure.is_over:
+            return Content.assemble((f"{signs.done} ", "$success"), name, (took, "$foreground-muted"))
+        return Content.styled(f"{signs.waiting} {name}", "$foreground-disabled")
+
+
+def _bar(share: float, cells: int) -> Content:
+    full, rest = ("━", "─") if glyphs().braille else ("=", "-")
+    done = int(min(1.0, max(0.0, share)) * cells)
+    return Content.assemble((full * done, "$primary"), (rest * (cells - done), "$foreground-disabled"))

@@ -1,0 +1,94 @@
+"""RunLine: the line at the top of a run's screens: which run, how it stands, how far, how long still."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widget import Widget
+
+from cockpit.figures import UNKNOWN, count, duration, percent
+from cockpit.plain_text import plain_text
+from cockpit.run_state import RunState
+from cockpit.run_summary import State
+from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.phase_bar import NAMES
+
+WORDS: dict[State, tuple[str, str]] = {
+    "starting": ("starting the engine", "$foreground-muted"),
+    "running": ("", "bold $primary"),
+    "silent": ("silent", "bold $warning"),
+    "lost": ("lost", "bold $error"),
+    "completed": ("completed", "bold $success"),
+    "stopped": ("stopped", "bold $warning"),
+    "failed": ("failed", "bold $error"),
+    "out_of_memory": ("out of memory", "bold $error"),
+}
+"""What a run's state is called and how it is drawn; a running one is called by its phase."""
+
+
+class RunLine(Widget):
+    """`show` takes all that it says."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = """
+    RunLine { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._run_id, self._status, self._state = "", "starting", RunState()
+        self._note = ""
+        self._drawn = ""
+
+    def show(self, run_id: str, status: State, state: RunState, note: str = "") -> None:
+        """Draw the run. `note` stands in place of the phase, such as: finishing the step."""
+        self._run_id, self._status, self._state, self._note = run_id, status, state, note
+        line = self.render().plain
+        if line != self._drawn:
+            self._drawn = line
+            self.refresh()
+
+    def render(self) -> Content:
+        left = self._run_name()
+        width = self.content_size.width
+        for short in (False, True):
+            right = Content("   ").join(part for part in self._facts(short=short) if part)
+            room = width - left.cell_length - right.cell_length
+            if room >= 2:
+                break
+        return left + " " * max(2, room) + right
+
+    def _run_name(self) -> Content:
+        run_id = plain_text(self._run_id, keep_newlines=False)
+        recipe = plain_text(self._state.run.recipe_name, keep_newlines=False) if self._state.run else ""
+        dot = f" {glyphs().dot} "
+        if recipe and run_id.startswith(f"{recipe}-"):
+            return Content.assemble((recipe, "bold $primary"), (dot + run_id[len(recipe) + 1 :], "$foreground-muted"))
+        return Content.styled(run_id, "bold $primary")
+
+    def _facts(self, *, short: bool) -> list[Content]:
+        state = self._state
+        word, style = WORDS[self._status]  # type: ignore[index]
+        if self._note:
+            word, style = self._note, "bold $warning"
+        elif self._status == "running":
+            word = NAMES[state.phase.phase][0] if state.phase else "starting"
+        facts = [Content.styled(word, style)]
+        total = state.total_steps
+        if total:
+            share = percent(state.step / total)
+            step = f"{count(state.step):>{len(count(total))}}/{count(total)}"
+            facts.append(Content.assemble(("step ", "$foreground-muted"), (step, "bold"), f"{share:>6}"))
+        if self._status == "running" and total:
+            eta = self._eta(short=short)
+            facts.append(" " * max(0, (12 if short else 20) - eta.cell_length) + eta)
+        elif state.ended is not None and state.elapsed_s is not None:
+            facts.append(Content.assemble(("in ", "$foreground-muted"), duration(state.elapsed_s)))
+        return facts
+
+    def _eta(self, *, short: bool) -> Content:
+        eta = self._state.eta()
+        if eta is None:
+            return Content.assemble(("ETA ", "$foreground-muted"), UNKNOWN)
+        left, spread = eta
+        text = duration(left) if short else f"{duration(left)} ± {duration(spread)}"
+        return Content.assemble(("ETA ", "$foreground-muted"), text)

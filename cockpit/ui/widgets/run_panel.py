@@ -1,0 +1,95 @@
+"""RunPanel: what is flying: model, adapter, rows, tokens, machine; what is known before the first step and stays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widget import Widget
+
+from cockpit.figures import count
+from cockpit.plain_text import plain_text
+from cockpit.run_state import RunState
+from cockpit.ui.widgets.glyphs import glyphs
+
+if TYPE_CHECKING:
+    from cockpit.recipe.recipe import Recipe
+
+LABEL_CELLS = 14
+
+
+class RunPanel(Widget):
+    """`show` takes the recipe and the run's state."""
+
+    HELP = "What is trained, on what. The recipe as resolved stands in the run's folder."
+    DEFAULT_CSS = """
+    RunPanel { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._facts: list[tuple[str, str]] = []
+        self.border_title = Content("run")
+
+    def show(self, recipe: Recipe, state: RunState) -> None:
+        """Draw what is known."""
+        facts = facts_of(recipe, state)
+        if facts != self._facts:
+            layout = len(facts) != len(self._facts)
+            self._facts = facts
+            self.refresh(layout=layout)
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return len(self._facts)
+
+    def render(self) -> Content:
+        rows = [Content.assemble((f"{label:<{LABEL_CELLS}}", "$foreground-muted"), text) for label, text in self._facts]
+        return Content("\n").join(rows)
+
+
+def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
+    """(label, text), all of it plain; what the run has not told yet is left out."""
+    dot, training = f" {glyphs().dot} ", recipe.training
+    batch, accumulation = training.per_device_train_batch_size, training.gradient_accumulation_steps
+    sources = [_plain(source.name_or_path) for source in recipe.data.sources]
+    quantization = "" if recipe.model.quantization == "none" else f"{dot}{recipe.model.quantization}"
+    facts = [
+        ("model", f"{_plain(recipe.model.name_or_path)}{quantization}"),
+        ("LoRA", f"rank {recipe.lora.r:,}{dot}alpha {recipe.lora.lora_alpha:,g}"),
+    ]
+    if state.plan is not None and state.plan.total_parameters:
+        trained, total = state.plan.trainable_parameters, state.plan.total_parameters
+        facts.append(("trained", f"{_big(trained)} of {_big(total)} weights"))
+    facts.append(("data", dot.join(sources)))
+    if state.data is not None:
+        rows = f"{count(state.data.train_rows)}"
+        facts.append(("rows", rows + (f"{dot}{count(state.data.eval_rows)} held out" if state.data.eval_rows else "")))
+        dropped = [
+            f"{count(number)} {what}"
+            for number, what in ((state.data.skipped_rows, "left out"), (state.data.truncated_rows, "cut short"))
+            if number
+        ]
+        if dropped:
+            facts.append(("", dot.join(dropped)))
+        facts.append(("tokens", f"{count(state.data.tokens)} an epoch"))
+    facts.append(
+        ("batch", f"{batch:,} rows" if accumulation == 1 else f"{batch:,} rows, {accumulation:,} times a step")
+    )
+    if state.run is not None:
+        version = state.run.versions.get(recipe.backend, "")
+        facts.append(("backend", _plain(f"{recipe.backend} {version}".strip())))
+    if state.engine is not None:
+        facts.append(("engine", f"pid {state.engine.pid}{dot}{_plain(state.engine.host)}"))
+    return facts
+
+
+def _plain(text: str) -> str:
+    return plain_text(text, keep_newlines=False)
+
+
+def _big(value: int) -> str:
+    """1.84 M, 8.03 B, 612: a number of weights as people say it."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if value >= size:
+            return f"{value / size:.3g} {letter}"
+    return str(value)
