@@ -1,4 +1,4 @@
-"""NVML readings (no torch): which GPUs there are, what they do, which is free. A missing or hanging driver is normal."""
+"""NVML readings (no torch): which GPUs there are and what they do. A missing, failing or hanging driver is normal."""
 
 from __future__ import annotations
 

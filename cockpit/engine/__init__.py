@@ -1,0 +1,1 @@
+"""trains: the only code that may import torch; never Textual"""

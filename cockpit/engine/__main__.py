@@ -1,0 +1,56 @@
+"""python -m cockpit.engine: the detached process"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+
+def main() -> int:
+    """Run the engine of one folder. The exit status says only whether it could begin."""
+    parser = argparse.ArgumentParser(prog="python -m cockpit.engine")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--backend", choices=("unsloth", "transformers"), default="unsloth")
+    parser.add_argument("--chat", action="store_true", help="load what the run has saved, and answer")
+    parser.add_argument("--idle-s", type=float, default=None, help="unload after so many seconds without a reader")
+    options = parser.parse_args()
+
+    # Bars of libraries would fill engine.log with redrawn lines.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    from cockpit.engine.engine import IDLE_S, Engine
+    from cockpit.run_dir import RunDir
+
+    try:
+        engine = Engine(
+            RunDir(options.folder.absolute()),
+            options.backend,
+            chat_only=options.chat,
+            own_process=True,
+            idle_s=IDLE_S if options.idle_s is None else options.idle_s,
+        )
+    except OSError as error:
+        print(f"The engine cannot begin in {options.folder}: {error}", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, lambda signum, frame: engine.terminate())
+    try:
+        engine.run()
+    except OSError:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads that hang in a driver or in an import, and the stack's own clean-up, are not waited for.
+    os._exit(status)

@@ -1,0 +1,165 @@
+"""TrainerCallback -> events, translation only"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from cockpit.engine.ending import Stopped
+from cockpit.engine.journal import Journal
+from cockpit.engine.meter import StepMeter, finite
+from cockpit.engine.orders import Orders
+from cockpit.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned
+
+PROGRESS_EVERY_S = 0.2
+
+
+class EventCallback(TrainerCallback):
+    """Tells the journal what the trainer does, and the trainer what readers have asked for."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        orders: Orders,
+        meter: StepMeter,
+        *,
+        steps_per_epoch: float,
+        on_step: Callable[[int], None] = lambda step: None,
+    ) -> None:
+        """`on_step` is called with each finished step, after its event."""
+        self._journal = journal
+        self._orders = orders
+        self._meter = meter
+        self._steps_per_epoch = steps_per_epoch
+        self._on_step = on_step
+        self._learning_rate: float | None = None
+        self._since = time.monotonic()
+        self._measured = 0
+        self._measuring_since = self._since
+        self._progressed_at = 0.0
+        self._complained: set[str] = set()
+        self.step = 0
+        """The last finished step."""
+        self.evaluated_at: int | None = None
+        """The step after which the held-out rows were last measured."""
+        self.dropped = False
+        """Whether a step was dropped because that was asked for."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The plan is fixed."""
+        model = kwargs["model"]
+        sizes = [(_size(weight), weight.requires_grad) for weight in model.parameters()]
+        self._journal.tell(
+            TrainingPlanned(
+                total_steps=state.max_steps,
+                steps_per_epoch=self._steps_per_epoch,
+                trainable_parameters=sum(size for size, trained in sizes if trained),
+                total_parameters=sum(size for size, _ in sizes),
+            )
+        )
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The first step compiles; after an evaluation or a checkpoint it is training again."""
+        phase: Phase = "training" if self.step else "compiling"
+        if self._journal.phase != phase:
+            self._journal.turn_to(phase, "" if self.step else "the first step")
+            self._since = time.monotonic()
+
+    def on_substep_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Between micro-steps: the one place where a step can be dropped."""
+        if self._orders.stop == "drop":
+            self._meter.drop()
+            self.dropped = True
+            control.should_training_stop = True
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The schedule moves on before the step ends, so the step's own learning rate is read here."""
+        optimizer = kwargs.get("optimizer")
+        self._learning_rate = float(optimizer.param_groups[0]["lr"]) if optimizer is not None else None
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """A step is over."""
+        figures = self._meter.take()  # waits for the device, so that the time is the step's own
+        now = time.monotonic()
+        if self._learning_rate is not None:
+            figures["learning_rate"] = self._learning_rate
+        metrics, lost = finite(figures)
+        self.step = state.global_step
+        self._journal.tell(
+            StepEnded(
+                step=self.step,
+                total_steps=state.max_steps,
+                epoch=float(state.epoch or 0.0),
+                step_time_s=now - self._since,
+                metrics=metrics,
+            )
+        )
+        self._since = now
+        self._complain(lost)
+        self._on_step(self.step)
+        if self._orders.stop is not None:
+            control.should_training_stop = True
+            control.should_evaluate = control.should_save = False
+            self.dropped = self._orders.stop == "drop"
+        elif self.step == 1 and state.max_steps > 1:
+            self._journal.turn_to("training")
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """A batch of the held-out rows is measured. Raises Stopped: nothing is lost by leaving an evaluation."""
+        now = time.monotonic()
+        self._measured += 1
+        if now - self._progressed_at > PROGRESS_EVERY_S:
+            self._progressed_at = now
+            loader = kwargs.get("eval_dataloader")
+            self._journal.progress(self._measured, len(loader) if loader is not None else None, "batches")
+        if self._orders.stop is not None:
+            raise Stopped
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """The held-out rows are measured."""
+        now = time.monotonic()
+        measured = {name: float(v) for name, v in kwargs["metrics"].items() if isinstance(v, int | float)}
+        metrics, lost = finite(measured)
+        self.evaluated_at = state.global_step
+        self._journal.tell(Evaluated(step=state.global_step, duration_s=now - self._measuring_since, metrics=metrics))
+        self._complain(lost)
+
+    def evaluation_begins(self) -> None:
+        """The held-out rows are about to be measured."""
+        self._measuring_since, self._measured = time.monotonic(), 0
+        self._journal.turn_to("evaluating")
+
+    def checkpoint_saved(self, path: str, size_bytes: int) -> None:
+        """A checkpoint stands whole at `path`, relative to the run folder."""
+        self._journal.tell(CheckpointSaved(step=self.step, path=path, size_bytes=size_bytes))
+
+    def _complain(self, names: list[str]) -> None:
+        """Warn once for each figure that stopped being a number, and again after it has been one."""
+        for name in names:
+            if name not in self._complained:
+                self._journal.log("warning", f"{name} is not a finite number after step {self.step}.")
+        self._complained = set(names)
+
+
+def _size(weight: Any) -> int:
+    """Numbers in a weight, those of a packed 4-bit one included."""
+    shape = getattr(getattr(weight, "quant_state", None), "shape", None)
+    if shape is None:
+        return int(weight.numel())
+    size = 1
+    for length in shape:
+        size *= int(length)
+    return size

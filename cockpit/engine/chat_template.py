@@ -1,0 +1,145 @@
+"""The chat template as training and chat both use it: rendering, and where in the text the answers stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Message = dict[str, str]
+
+_QUESTION, _ANSWER = "Question7319 one", "Answer7319 one"
+_QUESTION_2, _ANSWER_2 = "Question7319 two", "Answer7319 two"
+
+
+@dataclass(frozen=True)
+class Markers:
+    """What the template writes around the turns. `turn_ends` close an answer, inside a conversation and at its end."""
+
+    instruction_part: str
+    response_part: str
+    turn_ends: tuple[str, ...]
+
+
+class ChatTemplate:
+    """A tokenizer's template. Rendered text holds its own special tokens: none are added when it is tokenized."""
+
+    def __init__(self, tokenizer: Any, instruction_part: str | None = None, response_part: str | None = None) -> None:
+        """`tokenizer` has a chat_template. The parts are found where they are not given.
+
+        Raises ValueError with a sentence where the template cannot render a question and its answer.
+        """
+        self._tokenizer = tokenizer
+        try:
+            self.markers = self._find_markers()
+        except Exception as error:
+            raise ValueError(f"The model's chat template cannot render a conversation: {error}") from error
+        if instruction_part or response_part:
+            self.markers = Markers(
+                instruction_part or self.markers.instruction_part,
+                response_part or self.markers.response_part,
+                self.markers.turn_ends,
+            )
+
+    def render(self, messages: list[Message]) -> str:
+        """The whole conversation, answers included. Raises whatever the template raises for turns it does not take."""
+        return str(self._tokenizer.apply_chat_template(messages, tokenize=False))
+
+    def prompt(self, messages: list[Message], enable_thinking: bool) -> str:
+        """The conversation up to where the model is to answer."""
+        return str(
+            self._tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True, enable_thinking=enable_thinking
+            )
+        )
+
+    def answer_spans(self, text: str, messages: list[Message]) -> list[tuple[int, int]]:
+        """Where the answers stand in `text`, the rendering of `messages`: characters [begin, end), the end of the turn
+        included and the marks before the answer left out.
+
+        Turns are walked in order and each turn's own words are stepped over, so that marks which a user has written
+        are not taken for the template's.
+        """
+        spans = []
+        at = 0
+        for message in messages:
+            part = self.markers.response_part if message["role"] == "assistant" else self.markers.instruction_part
+            header = text.find(part, at) if part else -1
+            if message["role"] == "assistant":
+                if header < 0:
+                    break
+                begin = header + len(part)
+                at = self._turn_end(text, _after(text, message["content"], begin))
+                spans.append((begin, at))
+            else:
+                if header >= 0 and message["role"] == "user":
+                    at = header + len(part)
+                at = _after(text, message["content"], at)
+        return spans
+
+    def _turn_end(self, text: str, at: int) -> int:
+        """The end of the turn whose words end at or before `at`."""
+        parts = (self.markers.instruction_part, self.markers.response_part)
+        heads = [head for head in (text.find(part, at) for part in parts if part.strip()) if head >= 0]
+        next_turn = min(heads, default=len(text))
+        found = [(text.find(end, at), end) for end in self.markers.turn_ends]
+        ends = [begin + len(end) for begin, end in found if 0 <= begin < next_turn]
+        return min(ends, default=at + len(text[at:next_turn].rstrip()))
+
+    def _find_markers(self) -> Markers:
+        turns = [
+            {"role": "user", "content": _QUESTION},
+            {"role": "assistant", "content": _ANSWER},
+            {"role": "user", "content": _QUESTION_2},
+            {"role": "assistant", "content": _ANSWER_2},
+        ]
+        text = self.render(turns)
+        before_first_answer = _between(text, _QUESTION, _ANSWER)
+        before_second_question = _between(text, _ANSWER, _QUESTION_2)
+        before_second_answer = _between(text, _QUESTION_2, _ANSWER_2)
+        tail = text[text.index(_ANSWER_2) + len(_ANSWER_2) :]
+
+        asked = self.render(turns[:1])
+        opened = str(self._tokenizer.apply_chat_template(turns[:1], tokenize=False, add_generation_prompt=True))
+        response = opened.removeprefix(asked) if opened.startswith(asked) else ""
+        while response and not (response in before_first_answer and response in before_second_answer):
+            response = response[:-1]
+        if not response.strip():
+            response = _common_suffix(before_first_answer, before_second_answer)
+        return _markers(before_second_question, response, tail.rstrip())
+
+
+def _markers(between_turns: str, response_part: str, last_end: str) -> Markers:
+    """`between_turns` holds the end of an answer and the head of a question; `last_end` closes the last answer."""
+    if between_turns.startswith(last_end):
+        return Markers(between_turns[len(last_end) :].lstrip() or between_turns, response_part, _given(last_end))
+    # The last answer ends otherwise (gpt-oss): the head begins where it looks most like the head of an answer.
+    alike = [len(_common_prefix(between_turns[at:], response_part)) for at in range(len(between_turns))]
+    head = alike.index(max(alike)) if alike else 0
+    return Markers(between_turns[head:], response_part, _given(between_turns[:head].rstrip(), last_end))
+
+
+def _given(*ends: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(end for end in ends if end.strip()))
+
+
+def _after(text: str, content: str, at: int) -> int:
+    """Where `content` ends in `text` from `at` on; `at` where the template has rewritten it."""
+    words = content.strip()
+    found = text.find(words, at) if words else -1
+    return at if found < 0 else found + len(words)
+
+
+def _between(text: str, left: str, right: str) -> str:
+    begin = text.index(left) + len(left)
+    return text[begin : text.index(right, begin)]
+
+
+def _common_prefix(a: str, b: str) -> str:
+    length = 0
+    while length < min(len(a), len(b)) and a[length] == b[length]:
+        length += 1
+    return a[:length]
+
+
+def _common_suffix(a: str, b: str) -> str:
+    return _common_prefix(a[::-1], b[::-1])[::-1]

@@ -1,0 +1,247 @@
+"""Engine: command loop, the worker thread, always ends with RunEnded"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import stat
+import threading
+import time
+import traceback
+
+from cockpit.commands import AnyCommand, Chat, Stop, StopReply, Train, Unload
+from cockpit.engine.journal import Journal
+from cockpit.engine.machine import Machine
+from cockpit.engine.orders import Orders
+from cockpit.engine.stack import imported, packages
+from cockpit.engine.worker import Worker
+from cockpit.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded
+from cockpit.run_dir import EngineIdentity, RunDir, runs_folder, standby_folder
+
+TICK_S = 0.1
+HEARTBEAT_S = 1.0
+READ_IDLE_S = 10.0
+IDLE_S = 600.0
+"""A model that nobody has looked at for so long is unloaded."""
+NO_TRAIN_S = 120.0
+"""An engine in a run folder that is not told to train within so long ends: who started it has gone."""
+UNINTERRUPTED = ("compiling", "training", "evaluating", "saving", "ready")
+"""Phases in which the worker looks at a Stop itself, or will soon."""
+
+
+class Engine:
+    """One engine: it trains one run, or loads a past one, then chats.
+
+    The thread that calls `run` takes commands, reads the machine and beats the heart; a worker thread imports, trains
+    and answers.
+    """
+
+    def __init__(
+        self, run: RunDir, backend: str, *, chat_only: bool = False, own_process: bool = False, idle_s: float = IDLE_S
+    ) -> None:
+        """`chat_only` loads what the run has saved. `own_process`: stdin and the end of the process are ours too, so
+        that a worker which cannot be interrupted may be left behind. Raises OSError where the folder cannot be written,
+        and BlockingIOError among them where another engine has it."""
+        self._run = run
+        self._lock = _locked(run)
+        self._backend = backend
+        self._chat_only = chat_only
+        self._own_process = own_process
+        self._idle_s = idle_s
+        self._orders = Orders()
+        self._journal = Journal(run)
+        self._machine = Machine()
+        self._worker = Worker(run, backend, self._journal, self._orders, self._machine, chat_only=chat_only)
+        self._terminated = threading.Event()
+        self._reason = ""
+        self._unwanted = False
+        self._stdin_matters = own_process and run.path.parent == standby_folder() and _stdin_is_pipe()
+        self._started = time.monotonic()
+        self._beat_at = self._read_at = 0.0
+        self._imported = 0
+
+    def terminate(self) -> None:
+        """End as SIGTERM asks: finish the step, save, and go. May be called from a signal handler or any thread."""
+        self._terminated.set()
+
+    def run(self) -> None:
+        """Work until there is nothing left to do. Raises OSError where the folder cannot be written."""
+        identity = EngineIdentity.of_this_process(self._backend)
+        self._run.write_identity(identity)
+        self._journal.tell(EngineStarted(pid=identity.pid, host=identity.host, backend=self._backend))
+        self._worker.start()
+        try:
+            while not self._is_over():
+                self._tick()
+                self._terminated.wait(TICK_S) if not self._reason else time.sleep(TICK_S)
+        finally:
+            self._finish()
+
+    def _tick(self) -> None:
+        try:
+            for command in self._run.take_commands():
+                self._take(command)
+        except OSError:
+            traceback.print_exc()  # the folder was out of reach for a moment, as on a network file system
+        now = time.monotonic()
+        self._beat(now)
+        self._show_import()
+        if self._terminated.is_set():
+            self._leave("The engine was told to end (SIGTERM).")
+        if self._stdin_matters and not self._worker.begun and _stdin_has_ended():
+            self._unwanted = True
+            self._leave("Who started this standby has gone.")
+        if self._is_forgotten(now):
+            self._unwanted = not self._chat_only
+            self._leave("Nobody has told this engine to train.")
+        if self._worker.ready_at is not None and self._idle(now) > self._idle_s:
+            self._leave("Nobody has looked at the run for a while.")
+
+    def _take(self, command: AnyCommand) -> None:
+        match command:
+            case Train():
+                self._answer(command, self._train(command))
+            case Stop():
+                running = self._worker.begun and not self._worker.ended
+                if running:
+                    self._orders.ask_stop(command.save)
+                self._answer(command, "" if running else "Nothing is being trained.")
+            case Chat():
+                if self._worker.ready_at is None or self._orders.leaving:
+                    self._answer(command, "There is no trained model to answer yet.")
+                else:
+                    self._orders.work.put(command)
+            case StopReply():
+                self._orders.end_reply(command.chat_id)
+                self._answer(command, "")
+            case Unload():
+                running = self._worker.begun and not self._worker.ended
+                self._answer(command, "The run is still going; stop it first." if running else "")
+                if not running:
+                    self._unwanted = not self._worker.begun and not self._chat_only
+                    self._leave("Unloaded as asked.")
+
+    def _train(self, train: Train) -> str:
+        """Take the run up. Why not, else empty."""
+        if self._worker.begun or self._chat_only:
+            return "This engine has had its run; each run gets an engine of its own."
+        if self._orders.leaving:
+            return "This engine is about to end."
+        if self._run.path.parent == standby_folder():
+            if "/" in train.run_id or train.run_id in ("", ".", ".."):
+                return "A run's id is a name without slashes."
+            place = runs_folder() / train.run_id
+            if place.exists():
+                return f"There is a run {train.run_id} already."
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._run.path.rename(place)
+            except OSError as error:
+                return f"The run's folder cannot be made: {error.strerror or error}."
+            self._run = self._worker.run = RunDir(place)
+        self._worker.begin_run(train)
+        return ""
+
+    def _answer(self, command: AnyCommand, why_not: str) -> None:
+        self._journal.tell(CommandAnswered(command_id=command.id, accepted=not why_not, text=why_not))
+
+    def _leave(self, reason: str) -> None:
+        """End as soon as what is under way may be left."""
+        if self._reason:
+            return
+        self._reason = reason
+        if self._worker.begun and not self._worker.ended:
+            self._orders.ask_stop(save=True)
+        self._orders.leave()
+
+    def _is_over(self) -> bool:
+        if self._worker.is_done():
+            return True
+        if not self._own_process or self._journal.phase in UNINTERRUPTED:
+            return False
+        # The worker is in the middle of an import or a load, which nothing interrupts, and nothing would be lost.
+        if self._worker.begun and self._orders.stop is not None:
+            return True
+        return bool(self._reason) and not self._worker.begun
+
+    def _finish(self) -> None:
+        worker = self._worker
+        try:
+            if self._orders.stop is not None:
+                worker.end_run(RunEnded(outcome="stopped", step=worker.step, reason="Stopped as asked."))
+            else:
+                worker.end_run(RunEnded(outcome="failed", step=worker.step, reason="The engine ended unexpectedly."))
+            reason = self._reason or worker.failure or "There is nothing left to do."
+            if worker.ready_at is not None:
+                self._journal.tell(ModelUnloaded(reason=reason))
+            self._journal.tell(EngineExited(reason=reason))
+        except OSError:
+            traceback.print_exc()
+        self._journal.close()
+        os.close(self._lock)
+        if self._unwanted or (self._terminated.is_set() and not worker.begun and not self._chat_only):
+            self._run.remove()
+
+    def _beat(self, now: float) -> None:
+        try:
+            if now - self._beat_at >= HEARTBEAT_S:
+                self._beat_at = now
+                self._run.heartbeat.touch()
+            training = self._worker.begun and not self._worker.ended
+            if now - self._read_at >= (HEARTBEAT_S if training else READ_IDLE_S):
+                self._read_at = now
+                self._journal.tell_reading(self._machine.read(self._worker.step))
+        except OSError:
+            traceback.print_exc()
+
+    def _show_import(self) -> None:
+        if self._journal.phase == "importing":
+            done = imported(self._backend)
+            if done != self._imported:
+                self._imported = done
+                self._journal.progress(done, len(packages(self._backend)), "packages")
+
+    def _is_forgotten(self, now: float) -> bool:
+        return (
+            not self._worker.begun
+            and not self._chat_only
+            and self._run.path.parent != standby_folder()
+            and now - self._started > NO_TRAIN_S
+        )
+
+    def _idle(self, now: float) -> float:
+        """Seconds since a reader was last there, or since the model is ready."""
+        assert self._worker.ready_at is not None
+        since_ready = now - self._worker.ready_at
+        try:
+            return min(since_ready, max(0.0, time.time() - self._run.lease.stat().st_mtime))
+        except OSError:
+            return since_ready
+
+
+def _locked(run: RunDir) -> int:
+    """A descriptor that keeps other engines out of the folder for as long as it is open."""
+    lock = os.open(run.path / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _stdin_is_pipe() -> bool:
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _stdin_has_ended() -> bool:
+    try:
+        readable, _, _ = select.select([0], [], [], 0)
+        return bool(readable) and not os.read(0, 4096)
+    except OSError:
+        return True

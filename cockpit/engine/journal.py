@@ -1,0 +1,67 @@
+"""Writes the run's three logs, from any thread of the engine."""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal
+
+from cockpit.event_log import EventWriter
+from cockpit.events import AnyEvent, LogWritten, MachineRead, Phase, PhaseProgressed, PhaseStarted
+from cockpit.plain_text import plain_text
+from cockpit.run_dir import RunDir
+
+LINE_CHARACTERS = 400
+
+
+class Journal:
+    """The run's events, its readings and its chat. Once closed it drops what still comes, so that nothing follows
+    EngineExited."""
+
+    def __init__(self, run: RunDir, attempt: int = 1) -> None:
+        """Opens the logs; they stay open when the folder is renamed. Raises OSError where they cannot be written."""
+        self._lock = threading.Lock()
+        self._events = EventWriter(run.events, attempt)
+        self._readings = EventWriter(run.gpu, attempt)
+        self._replies = EventWriter(run.chat, attempt)
+        self._closed = False
+        self.phase: Phase | None = None
+
+    def tell(self, event: AnyEvent) -> None:
+        """Append to the run's events. Raises OSError where the disk takes no more."""
+        self._append(self._events, event)
+
+    def tell_reading(self, event: MachineRead) -> None:
+        """Append to the readings."""
+        self._append(self._readings, event)
+
+    def tell_reply(self, event: AnyEvent) -> None:
+        """Append to the chat."""
+        self._append(self._replies, event)
+
+    def turn_to(self, phase: Phase, detail: str = "") -> None:
+        """The engine turns to something else."""
+        self.phase = phase
+        self.tell(PhaseStarted(phase=phase, detail=detail))
+
+    def progress(self, done: float, total: float | None, unit: str) -> None:
+        """How far the present phase is."""
+        if self.phase is not None:
+            self.tell(PhaseProgressed(phase=self.phase, done=done, total=total, unit=unit))
+
+    def log(self, level: Literal["info", "warning", "error"], text: str) -> None:
+        """A line for the log pane; what others wrote into it is made plain."""
+        line = plain_text(text, keep_newlines=False)
+        self.tell(LogWritten(level=level, text=line[:LINE_CHARACTERS]))
+
+    def close(self) -> None:
+        """Nothing is written afterwards."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                for log in (self._events, self._readings, self._replies):
+                    log.close()
+
+    def _append(self, log: EventWriter, event: AnyEvent) -> None:
+        with self._lock:
+            if not self._closed:
+                log.append(event)

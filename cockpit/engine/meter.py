@@ -1,0 +1,75 @@
+"""What no callback sees of a trainer: the loss of every step, its tokens, the gradient before clipping."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+
+class StepMeter:
+    """Sits around the trainer's training step and its clipping. Sums stay on the device until a step is over."""
+
+    def __init__(self, trainer: Any) -> None:
+        """Begins to measure `trainer`."""
+        self.tokens_seen = 0
+        self.trained_tokens = 0
+        self._losses: list[torch.Tensor] = []
+        self._counts: list[torch.Tensor] = []
+        self._gradient: torch.Tensor | float | None = None
+        self._measure(trainer)
+
+    def take(self) -> dict[str, float]:
+        """The finished step's loss and grad_norm, finite or not, and the tokens so far; the next step begins."""
+        figures: dict[str, float] = {}
+        if self._losses:
+            # Each micro-step's loss is its share of the step's: the sum is the mean over all tokens of the step.
+            figures["loss"] = float(torch.stack([loss.float() for loss in self._losses]).sum().item())
+            seen, trained = torch.stack(self._counts).sum(0).tolist()
+            self.tokens_seen += int(seen)
+            self.trained_tokens += int(trained)
+        if self._gradient is not None:
+            figures["grad_norm"] = float(self._gradient)
+        figures["tokens_seen"] = float(self.tokens_seen)
+        figures["trained_tokens"] = float(self.trained_tokens)
+        self.drop()
+        return figures
+
+    def drop(self) -> None:
+        """Forget a step that was not finished."""
+        self._losses, self._counts, self._gradient = [], [], None
+
+    def _measure(self, trainer: Any) -> None:
+        step, clip = trainer.training_step, trainer.accelerator.clip_grad_norm_
+
+        def training_step(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+            counts = _counts(inputs)  # before the step, which may empty `inputs`
+            loss: torch.Tensor = step(model, inputs, *args, **kwargs)
+            self._losses.append(loss.detach())
+            self._counts.append(counts)
+            return loss
+
+        def clip_grad_norm_(*args: Any, **kwargs: Any) -> Any:
+            norm = clip(*args, **kwargs)
+            if norm is not None:
+                self._gradient = norm.detach() if isinstance(norm, torch.Tensor) else norm
+            return norm
+
+        trainer.training_step = training_step
+        trainer.accelerator.clip_grad_norm_ = clip_grad_norm_
+
+
+def finite(figures: dict[str, float]) -> tuple[dict[str, float], list[str]]:
+    """The figures that JSON can hold, and the names of those that it cannot."""
+    return {n: v for n, v in figures.items() if math.isfinite(v)}, [
+        n for n, v in figures.items() if not math.isfinite(v)
+    ]
+
+
+def _counts(inputs: dict[str, Any]) -> torch.Tensor:
+    """[tokens without padding, tokens with loss] of one batch, on its device."""
+    ids, labels, mask = inputs["input_ids"], inputs["labels"], inputs.get("attention_mask")
+    seen = mask.sum() if isinstance(mask, torch.Tensor) and mask.dim() == 2 else torch.tensor(ids.numel())
+    trained = (labels[..., 1:] != -100).sum()
+    return torch.stack([seen.to(trained.device), trained])

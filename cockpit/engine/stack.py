@@ -1,0 +1,80 @@
+"""The training stack: importing it, how far that is, which versions it has, what it says."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import import_module, metadata
+
+from cockpit.engine.journal import Journal
+from cockpit.plain_text import plain_text
+
+PACKAGES = ("torch", "transformers", "peft", "datasets", "trl")
+VERSIONS = ("unsloth", "unsloth_zoo", "torch", "transformers", "trl", "peft", "datasets", "bitsandbytes")
+TALKERS = ("transformers", "trl", "peft", "datasets", "accelerate", "unsloth", "unsloth_zoo", "bitsandbytes")
+LINES = 50
+"""Warnings of the stack that reach the log pane; all of them are in engine.log."""
+
+
+def packages(backend: str) -> tuple[str, ...]:
+    """What is imported, as `imported` counts it."""
+    return (*PACKAGES, "unsloth") if backend == "unsloth" else PACKAGES
+
+
+def import_stack(backend: str) -> None:
+    """Import all that a run needs; takes about 20 s. Unsloth comes first: it patches the rest."""
+    if backend == "unsloth":
+        import_module("unsloth")
+    for name in PACKAGES:
+        import_module(name)
+    import_module("transformers").utils.logging.disable_progress_bar()
+    import_module("datasets").disable_progress_bars()
+    for part in ("loading", "data", "training", "chat"):
+        import_module(f"cockpit.engine.{part}")
+    # Lazy modules of the stack, which would be imported at the first step otherwise.
+    import_module("trl.trainer.sft_trainer")
+
+
+def imported(backend: str) -> int:
+    """How many of `packages` are imported whole; may be asked from another thread while it goes on."""
+    return sum(
+        not getattr(getattr(module, "__spec__", None), "_initializing", False)
+        for module in map(sys.modules.get, packages(backend))
+        if module is not None
+    )
+
+
+def versions() -> dict[str, str]:
+    """Version of each package of the stack that is installed, and of Python and cockpit; imports nothing."""
+    found = {"python": sys.version.split()[0]}
+    for package in ("finetune-cockpit", *VERSIONS):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+class StackLog(logging.Handler):
+    """Brings the stack's warnings into the log pane, each once."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(logging.WARNING)
+        self._journal = journal
+        self._told: set[str] = set()
+
+    def listen(self) -> None:
+        """Begin."""
+        for name in TALKERS:
+            logging.getLogger(name).addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one record."""
+        line = plain_text(record.getMessage(), keep_newlines=False)
+        if line in self._told or len(self._told) >= LINES:
+            return
+        self._told.add(line)
+        try:
+            self._journal.log("error" if record.levelno >= logging.ERROR else "warning", f"{record.name}: {line}")
+        except OSError:
+            self.handleError(record)

@@ -1,0 +1,231 @@
+"""The thread that imports, trains and answers"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cockpit.commands import Chat, Train
+from cockpit.engine.ending import RunFailure, ending_of
+from cockpit.engine.journal import Journal
+from cockpit.engine.machine import Machine
+from cockpit.engine.orders import Orders
+from cockpit.engine.stack import StackLog, import_stack, versions
+from cockpit.events import RunEnded, RunStarted
+from cockpit.recipe.recipe import Recipe
+from cockpit.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from cockpit.engine.loading import Loaded
+    from cockpit.engine.training import Trained
+
+DRIVER_WAITS_S = 3.0
+
+
+class Worker:
+    """Does what `orders` say, one thing after another, and ends each run exactly once."""
+
+    def __init__(
+        self, run: RunDir, backend: str, journal: Journal, orders: Orders, machine: Machine, *, chat_only: bool
+    ) -> None:
+        """`run` may be another folder by the time that Train is taken up."""
+        self.run = run
+        self.begun = False
+        """Whether a run was begun."""
+        self.ended = False
+        """Whether that run has had its RunEnded."""
+        self.ready_at: float | None = None
+        """Since when the model answers, in time.monotonic()."""
+        self.step = 0
+        self.failure = ""
+        """Why the worker ended where nobody asked for that."""
+        self._backend = backend
+        self._journal = journal
+        self._orders = orders
+        self._machine = machine
+        self._chat_only = chat_only
+        self._ending = threading.Lock()
+        self._announced = threading.Event()
+        self._recipe: Recipe | None = None
+        self._unannounced: Exception | None = None
+        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to import."""
+        self._thread.start()
+
+    def is_done(self) -> bool:
+        """Whether the thread has ended."""
+        return not self._thread.is_alive()
+
+    def begin_run(self, train: Train) -> None:
+        """Take the run up: tell of it at once, however long the import still takes."""
+        self.begun = True
+        threading.Thread(target=self._announce, args=(train,), name="announcing", daemon=True).start()
+        self._orders.work.put(train)
+
+    def end_run(self, ending: RunEnded) -> None:
+        """Tell how the run ended; only the first call counts, and none where no run was begun."""
+        with self._ending:
+            if not self.begun or self.ended:
+                return
+            self._announced.wait(DRIVER_WAITS_S)
+            self.ended = True
+            self._journal.tell(ending)
+
+    def _work(self) -> None:
+        try:
+            self._journal.turn_to("importing", self._backend)
+            import_stack(self._backend)
+            StackLog(self._journal).listen()
+            if self._chat_only:
+                self._chat_with_past_run()
+                return
+            if not self.begun:
+                self._journal.turn_to("standby")
+            job = self._orders.work.get()
+            if isinstance(job, Train):
+                self._train()
+        except BaseException as error:
+            traceback.print_exc()
+            ending = ending_of(error, self._recipe, self.step)
+            self.failure = ending.reason
+            self._try_to_end(ending)
+
+    def _train(self) -> None:
+        from cockpit.engine.loading import load_for_training
+        from cockpit.engine.training import save_adapter
+
+        self._announced.wait()
+        try:
+            if self._unannounced is not None:
+                raise self._unannounced
+            recipe = self._recipe
+            assert recipe is not None
+            self._orders.stop_if_asked()
+            self._journal.turn_to("loading_model", recipe.model.name_or_path)
+            loaded = load_for_training(recipe, self._say)
+            trained = self._prepare_and_train(recipe, loaded)
+            if trained.step and not trained.dropped:
+                save_adapter(loaded, self.run, self._journal)
+        except BaseException as error:
+            traceback.print_exc()
+            self._try_to_end(ending_of(error, self._recipe, self.step))
+            return
+        if trained.stopped:
+            self.end_run(RunEnded(outcome="stopped", step=trained.step, reason="Stopped as asked."))
+        else:
+            self.end_run(RunEnded(outcome="completed", step=trained.step))
+        if trained.step and not trained.dropped and not self._orders.leaving:
+            self._chat(loaded, recipe)
+
+    def _prepare_and_train(self, recipe: Recipe, loaded: Loaded) -> Trained:
+        from cockpit.engine.data import prepare_data
+        from cockpit.engine.training import train
+
+        self._orders.stop_if_asked()
+        self._journal.turn_to("preparing_data")
+        data = prepare_data(recipe, loaded.tokenizer, self._say, self._data_progress)
+        self._journal.tell(data.counts)
+        self._orders.stop_if_asked()
+        return train(recipe, loaded, data, self.run, self._journal, self._orders, self._step_done)
+
+    def _chat_with_past_run(self) -> None:
+        from cockpit.engine.loading import load_for_chat
+
+        recipe = _recipe_of(self.run)
+        self._journal.turn_to("loading_model", recipe.model.name_or_path)
+        self._chat(load_for_chat(recipe, self.run.adapter, self._say), recipe)
+
+    def _chat(self, loaded: Loaded, recipe: Recipe) -> None:
+        import torch
+
+        from cockpit.engine.chat import Chatter
+        from cockpit.engine.chat_template import ChatTemplate
+        from cockpit.engine.loading import for_inference
+
+        gc.collect()  # the trainer with its optimizer hangs in cycles
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        for_inference(loaded)
+        template = None
+        if loaded.tokenizer.chat_template:
+            template = ChatTemplate(loaded.tokenizer, recipe.data.instruction_part, recipe.data.response_part)
+        chatter = Chatter(loaded, template, self._journal, self._orders)
+        self.ready_at = time.monotonic()
+        self._journal.turn_to("ready")
+        while not self._orders.leaving:
+            job = self._orders.work.get()
+            if isinstance(job, Chat):
+                chatter.answer(job)
+
+    def _announce(self, train: Train) -> None:
+        """RunStarted, in a thread of its own: large files take a while to hash, and the import goes on beside it."""
+        hashes: dict[str, str] = {}
+        try:
+            self._recipe = _recipe_of(self.run)
+            hashes = _data_hashes(self._recipe)
+        except Exception as error:
+            self._unannounced = error
+        gpus = self._machine.gpus(DRIVER_WAITS_S)
+        self._journal.tell(
+            RunStarted(
+                run_id=self.run.id,
+                recipe_name=train.recipe_name or self.run.id,
+                command=train.command,
+                versions=versions(),
+                gpus=[gpu.name for gpu in gpus],
+                driver=self._machine.driver,
+                data_sha256=hashes,
+            )
+        )
+        self._announced.set()
+
+    def _try_to_end(self, ending: RunEnded) -> None:
+        try:
+            self.end_run(ending)
+        except OSError:
+            print(f"The run's end could not be written: {ending}", file=sys.stderr)
+
+    def _say(self, text: str) -> None:
+        self._journal.log("info", text)
+
+    def _data_progress(self, done: int, total: int | None) -> None:
+        self._orders.stop_if_asked()
+        self._journal.progress(done, total, "rows")
+
+    def _step_done(self, step: int) -> None:
+        self.step = step
+        self._journal.tell_reading(self._machine.read(step))
+
+
+def _recipe_of(run: RunDir) -> Recipe:
+    """The run's recipe. Raises RunFailure."""
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import RecipeError
+
+    try:
+        return RecipeDocument.load(run.recipe, "recipe.yaml").recipe()
+    except RecipeError as error:
+        raise RunFailure(str(error.problems[0])) from error
+    except OSError as error:
+        raise RunFailure(f"The run's recipe.yaml cannot be read: {error.strerror or error}.") from error
+
+
+def _data_hashes(recipe: Recipe) -> dict[str, str]:
+    """SHA-256 of each source that is a file here, by the name that the recipe gives it."""
+    from cockpit.recipe.embedded import resolve
+
+    hashes = {}
+    for source in recipe.data.sources:
+        path = Path(resolve(source.name_or_path))
+        if path.is_file():
+            with path.open("rb") as content:
+                hashes[source.name_or_path] = hashlib.file_digest(content, "sha256").hexdigest()
+    return hashes
