@@ -2,30 +2,204 @@
 
 from __future__ import annotations
 
-from cockpit.recipe.field_path import FieldPath
+import importlib.util
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
-NOT_YET: frozenset[str] = frozenset(
-    {
-        "finetuning_type",
-        "samples",
-        "model.trust_remote_code",
-        "lora.finetune_vision_layers",
-        "lora.loftq_config",
-        "data.sources.0.subset",
-        "data.sources.0.split",
-        "data.sources.0.instruction",
-        "data.sources.0.ratio",
-        "data.sources.0.columns.image",
-        "output.merged",
-        "output.push_to_hub",
-        "output.report_to",
-        "output.logging_dir",
-    }
-)
-"""Fields and sections that this version's engine does not serve. A form leaves them out."""
+from cockpit.dataset_file import SUFFIXES, recognise
+from cockpit.gpu import GpuReport
+from cockpit.recipe.data import Source
+from cockpit.recipe.embedded import local_path, resolve
+from cockpit.recipe.field_path import dotted
+from cockpit.recipe.hub_cache import cached_snapshot
+from cockpit.recipe.not_yet import CHOICES_NOT_YET, is_not_yet, served_choices
+from cockpit.recipe.problem import Problem
+from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.schema import find_place, leaves, listed
+from cockpit.recipe.section import Conflict, Section
+from cockpit.recipe.validation import shown
+
+LineOf = Callable[[str], int | None]
+"""The line of the recipe's file at which a field stands; None where it is not in the file."""
 
 
-def is_not_yet(path: FieldPath) -> bool:
-    """Whether the field, or the section it stands in, waits for a later version."""
-    like = [str(0 if isinstance(part, int) else part) for part in path]
-    return any(".".join(like[:depth]) in NOT_YET for depth in range(1, len(like) + 1))
+def preflight(recipe: Recipe, report: GpuReport, file: str, line_of: LineOf = lambda _: None) -> list[Problem]:
+    """What stands in the way of this recipe on this machine, in this version; empty where nothing does.
+
+    Looks at the disk and at `report`, never at a network; a data file is read once for as long as it does not change.
+    `line_of` gives problems their lines: RecipeDocument.line.
+    """
+    checks = (_not_yet(recipe), _of_machine(recipe, report), _of_model(recipe), _of_data(recipe), _of_output(recipe))
+    found = [conflict for check in checks for conflict in check]
+    return [Problem(file, line_of(one.field), one.field, one.wrong, one.right) for one in found]
+
+
+def _not_yet(recipe: Recipe) -> Iterator[Conflict]:
+    """Fields with a value that this version's engine would not follow."""
+    for path, value in leaves(recipe):
+        place = find_place(path)
+        if place is None:
+            continue
+        like = dotted(tuple(0 if isinstance(part, int) else part for part in path))
+        if isinstance(value, str) and value in CHOICES_NOT_YET.get(like, ()):
+            served = served_choices(path, tuple(map(str, place.type.choices)))
+            yield Conflict(dotted(path), f"this version cannot do {value} yet", f"give one of: {listed(served)}")
+        elif is_not_yet(path) and not place.required and value != place.default:
+            default = "leave it empty" if place.default in (None, []) else f"give {_word(place.default)}"
+            yield Conflict(dotted(path), f"this version cannot do {_word(value)} yet", default)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list | Section):
+        return "this"
+    return value if isinstance(value, str) and re.fullmatch(r"[\w.-]{1,30}", value) else shown(value)
+
+
+def _of_machine(recipe: Recipe, report: GpuReport) -> Iterator[Conflict]:
+    try:
+        gpu = report.choose(recipe.hardware.gpu)
+    except ValueError as error:
+        yield Conflict("hardware.gpu", str(error), "")
+        return
+    if gpu not in ("none", "driverless"):
+        return
+    if recipe.model.quantization == "int8":
+        yield Conflict("model.quantization", "int8 needs a GPU, and this run has none", "give none or nf4")
+    if _config_of(recipe).get("vision_config") is not None:
+        wrong = "models that see images need a GPU, and this run has none"
+        yield Conflict("model.name_or_path", wrong, "give a text model, or a GPU")
+
+
+def _of_model(recipe: Recipe) -> Iterator[Conflict]:
+    field, name = "model.name_or_path", recipe.model.name_or_path
+    try:
+        path = local_path(resolve(name))
+    except ValueError as error:
+        yield Conflict(field, str(error), "")
+        return
+    if path is None:
+        yield from _of_hub_name(field, name)
+        return
+    if not path.is_dir():
+        there = "this is a file" if path.exists() else "there is no such folder"
+        hint = "give the folder with config.json, weights and tokenizer"
+        if path.suffix == ".gguf":
+            hint = "GGUF files cannot be trained; give the folder of the model that it was made from"
+        yield Conflict(field, there, hint)
+        return
+    if not (path / "config.json").is_file():
+        wrong = "the folder has no config.json"
+        right = "give the folder with config.json, weights and tokenizer"
+        if (path / "adapter_config.json").is_file():
+            wrong, right = "the folder holds an adapter, not a model", "give the model that the adapter was made for"
+        yield Conflict(field, wrong, right)
+        return
+    yield from _of_model_folder(recipe, path)
+
+
+def _of_hub_name(field: str, name: str) -> Iterator[Conflict]:
+    if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name):
+        wrong = f"{shown(name)} is neither a folder here nor a name on the Hub"
+        yield Conflict(field, wrong, "give a folder, a name as owner/name, or embedded:demo")
+    elif os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE") and cached_snapshot(name) is None:
+        wrong = "it is not in the Hub's cache here, and HF_HUB_OFFLINE forbids to fetch it"
+        yield Conflict(field, wrong, "give a model that is on this disk, or embedded:demo")
+
+
+def _of_model_folder(recipe: Recipe, folder: Path) -> Iterator[Conflict]:
+    field, config = "model.name_or_path", _read_json(folder / "config.json")
+    if not config:
+        yield Conflict(field, "the folder's config.json cannot be read", "copy the model again")
+        return
+    kinds = [kind for kind in config.get("architectures") or [] if isinstance(kind, str)]
+    writes = any(kind.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for kind in kinds)
+    if config.get("is_encoder_decoder") is True or (kinds and not writes):
+        wrong = f"{shown(kinds[0]) if kinds else 'this model'} is no model that continues a text"
+        yield Conflict(field, wrong, "give a causal language model, such as Qwen, Llama, Gemma or Mistral")
+        return
+    if not any(path.suffix in (".safetensors", ".bin") for path in folder.iterdir()):
+        yield Conflict(field, "the folder has no weights (*.safetensors)", "copy the whole model")
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        yield Conflict(field, "the folder has no tokenizer", "copy the tokenizer's files beside the weights")
+    elif recipe.data.chat_template == "model" and not _has_chat_template(folder) and _needs_template(recipe):
+        wrong = "the model's tokenizer has no chat template, and the data holds conversations"
+        right = "give chatml" if recipe.backend == "unsloth" else "give chatml, and unsloth as backend"
+        yield Conflict("data.chat_template", wrong, right)
+
+
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "spiece.model")
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if any((folder / name).exists() for name in ("chat_template.jinja", "chat_template.json")):
+        return True
+    return bool(_read_json(folder / "tokenizer_config.json").get("chat_template"))
+
+
+def _needs_template(recipe: Recipe) -> bool:
+    for source in recipe.data.sources:
+        try:
+            if recognise(Path(resolve(source.name_or_path)).expanduser(), source.columns, source.format).form != "text":
+                return True
+        except (OSError, ValueError, RuntimeError):
+            continue  # told by the check of the data
+    return False
+
+
+def _config_of(recipe: Recipe) -> dict[str, Any]:
+    """The model's config.json; empty where it is not on this disk."""
+    try:
+        folder = local_path(resolve(recipe.model.name_or_path)) or cached_snapshot(recipe.model.name_or_path)
+    except (ValueError, OSError):
+        return {}
+    return _read_json(folder / "config.json") if folder is not None else {}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in the file; empty where there is none."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _of_data(recipe: Recipe) -> Iterator[Conflict]:
+    for index, source in enumerate(recipe.data.sources):
+        yield from _of_source(f"data.sources.{index}", source)
+
+
+def _of_source(field: str, source: Source) -> Iterator[Conflict]:
+    named = f"{field}.name_or_path"
+    try:
+        path = Path(resolve(source.name_or_path)).expanduser()
+        kind = "file" if path.is_file() else "folder" if path.is_dir() else "nothing"
+    except (OSError, ValueError, RuntimeError) as error:
+        yield Conflict(named, str(error), "")
+        return
+    endings = f"give a file that ends in {', '.join(SUFFIXES)}"
+    if kind == "folder":
+        yield Conflict(named, "this is a folder", endings)
+    elif kind == "nothing" and local_path(source.name_or_path) is None and path.suffix not in SUFFIXES:
+        wrong = "there is no such file, and datasets of the Hub cannot be read by this version yet"
+        yield Conflict(named, wrong, endings)
+    elif kind == "nothing":
+        yield Conflict(named, "there is no such file", endings)
+    elif source.format not in CHOICES_NOT_YET["data.sources.0.format"]:
+        try:
+            recognise(path, source.columns, source.format)
+        except ValueError as error:
+            yield Conflict(named, str(error), "")
+        except OSError as error:
+            yield Conflict(named, f"it cannot be read ({error.strerror or error})", "give a file that you may read")
+
+
+def _of_output(recipe: Recipe) -> Iterator[Conflict]:
+    for index, name in enumerate(recipe.output.report_to):
+        if importlib.util.find_spec(name) is None:
+            wrong = f"the package {name} is not installed here"
+            yield Conflict(f"output.report_to.{index}", wrong, f"install it (pip install {name}), or leave it out")

@@ -19,14 +19,15 @@ from cockpit.recipe.embedded import local_path
 from cockpit.recipe.field_path import FieldPath, dotted, parts
 from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.recipe.recipe import Recipe
-from cockpit.recipe.schema import FieldPlace, all_places, find_place, section_fields
+from cockpit.recipe.schema import FieldPlace, all_places, find_place, json_schema, section_fields
 from cockpit.recipe.setting import setting_value
+from cockpit.recipe.shelf import user_recipes_folder
 from cockpit.recipe.validation import Fault, validate
 from cockpit.recipe.yaml_edit import with_value
 from cockpit.recipe.yaml_source import YamlSource
 from cockpit.recipe.yaml_text import block_lines
 
-PATH_FIELDS = ("name_or_path", "logging_dir")
+SCHEMA_FILE = "recipe.schema.json"
 
 
 class RecipeDocument:
@@ -73,6 +74,12 @@ class RecipeDocument:
         found = [self._problem(fault) for fault in self._check()[1]]
         return sorted(found, key=lambda problem: (problem.line is None, problem.line or 0))
 
+    def line(self, field: str) -> int | None:
+        """The line of the field in the file, or of the section it would stand in; None where it was changed since."""
+        path = parts(field)
+        changed = any(path[: len(one)] == one for one in self._changes)
+        return None if changed else self._source.line(path)
+
     def value(self, field: str) -> Any:
         """What the field holds now, its default where the file leaves it out, None where it must be given and is not.
 
@@ -102,7 +109,7 @@ class RecipeDocument:
             found = [fault for fault in faults if path[: len(fault.path)] == fault.path and fault.path]
             wrong, right = (found[0].wrong, found[0].right) if found else ("there is no such field", "")
             raise RecipeError([Problem("--set", None, dotted(path), wrong, right)])
-        self._put(path, setting_value(place, text.strip()), "--set")
+        self._put(path, setting_value(place, text), "--set")
 
     def use_data(self, path: str | Path) -> None:
         """Learn from the user's own file: it becomes the only source, its form found from its columns."""
@@ -148,16 +155,22 @@ class RecipeDocument:
     def resolved_yaml(self) -> str:
         """Every field, defaults too, local paths absolute. Raises RecipeError where something is wrong."""
         values = self.recipe().model_dump(by_alias=True)
-        for section in (values["model"], *values["data"]["sources"], values["output"]):
-            for key in PATH_FIELDS:
-                if section.get(key) and (path := local_path(section[key])) is not None:
-                    section[key] = str(path)
+        for section in (values["model"], *values["data"]["sources"]):
+            if (path := local_path(section["name_or_path"])) is not None:
+                section["name_or_path"] = str(path)
+        if folder := values["output"]["logging_dir"]:
+            values["output"]["logging_dir"] = str(Path(folder).expanduser().absolute())
         return "\n".join(block_lines(values, 0)) + "\n"
 
     def save(self, path: Path) -> None:
-        """Write the file at once or not at all. From now on this is what was loaded. Raises OSError."""
+        """Write the file whole or not at all. From now on this is what was loaded. Raises OSError.
+
+        Beside a recipe in the user's own folder comes the JSON schema that its first line names.
+        """
         text = self.to_yaml()
         write_whole(path, text)
+        if path.parent == user_recipes_folder():
+            write_whole(path.parent / SCHEMA_FILE, json_schema())
         self.path = path
         self._source = yaml_source.parse(text, shown_path(path))
         self._changes, self._checked = {}, None
@@ -168,9 +181,8 @@ class RecipeDocument:
         return self._checked
 
     def _problem(self, fault: Fault) -> Problem:
-        changed = any(fault.path[: len(path)] == path for path in self._changes)
-        line = None if changed else self._source.line(fault.path)
-        return Problem(self._source.file, line, dotted(fault.path), fault.wrong, fault.right)
+        field = dotted(fault.path)
+        return Problem(self._source.file, self.line(field), field, fault.wrong, fault.right)
 
     def _put(self, path: FieldPath, value: object, file: str) -> None:
         values = self._with(path, value)

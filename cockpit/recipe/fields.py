@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from cockpit.recipe.field_path import dotted
+from cockpit.recipe.not_yet import is_not_yet, served_choices
 from cockpit.recipe.number import number_text
 from cockpit.recipe.schema import FieldPlace, all_places
 from cockpit.recipe.setting import setting_value
@@ -60,8 +61,6 @@ class FormField:
 @functools.cache
 def form_fields() -> tuple[FormField, ...]:
     """All fields of the form, group after group, in the model's order; those the engine cannot serve yet left out."""
-    from cockpit.preflight import is_not_yet
-
     found = [_form_field(place) for place in all_places() if place.path[0] in GROUPS and not is_not_yet(place.path)]
     order = list(dict.fromkeys(GROUPS.values()))
     return tuple(sorted((one for one in found if one is not None), key=lambda one: order.index(one.group)))
@@ -70,7 +69,7 @@ def form_fields() -> tuple[FormField, ...]:
 def parse_field(field: FormField, text: str) -> object:
     """The value that `text` means for the field. Raises ValueError with one sentence where it means none."""
     kind = field.place.type
-    value = setting_value(field.place, text.strip())
+    value = setting_value(field.place, text)
     if value is None and field.optional:
         return None
     if not _fits(field.place, value):
@@ -104,7 +103,7 @@ def _form_field(place: FieldPlace) -> FormField | None:
         group=GROUPS[str(place.path[0])],
         help=place.help,
         kind=shown,
-        choices=tuple(map(str, kind.choices or (kind.item.choices if kind.item else ()))),
+        choices=served_choices(place.path, tuple(map(str, kind.choices or (kind.item.choices if kind.item else ())))),
         minimum=kind.minimum,
         maximum=kind.maximum,
         exclusive_minimum=kind.exclusive_minimum,

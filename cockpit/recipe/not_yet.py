@@ -7,7 +7,6 @@ from cockpit.recipe.field_path import FieldPath
 NOT_YET: frozenset[str] = frozenset(
     {
         "finetuning_type",
-        "model.trust_remote_code",
         "lora.finetune_vision_layers",
         "lora.loftq_config",
         "data.sources.0.subset",
@@ -18,8 +17,6 @@ NOT_YET: frozenset[str] = frozenset(
         "samples",
         "output.merged",
         "output.push_to_hub",
-        "output.report_to",
-        "output.logging_dir",
     }
 )
 """Fields and sections, as dotted paths; an index stands for every element of its list."""
@@ -28,13 +25,15 @@ CHOICES_NOT_YET: dict[str, frozenset[str]] = {"data.sources.0.format": frozenset
 """Single choices of fields that are served otherwise."""
 
 
+def _like(path: FieldPath) -> str:
+    return ".".join(str(0 if isinstance(part, int) else part) for part in path)
+
+
 def is_not_yet(path: FieldPath) -> bool:
     """Whether the field, or the section it stands in, waits for a later version."""
-    like = [str(0 if isinstance(part, int) else part) for part in path]
-    return any(".".join(like[:depth]) in NOT_YET for depth in range(1, len(like) + 1))
+    return any(_like(path[:depth]) in NOT_YET for depth in range(1, len(path) + 1))
 
 
 def served_choices(path: FieldPath, choices: tuple[str, ...]) -> tuple[str, ...]:
     """The choices of a field that this version can do."""
-    like = ".".join(str(0 if isinstance(part, int) else part) for part in path)
-    return tuple(choice for choice in choices if choice not in CHOICES_NOT_YET.get(like, ()))
+    return tuple(choice for choice in choices if choice not in CHOICES_NOT_YET.get(_like(path), ()))

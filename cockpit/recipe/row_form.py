@@ -47,13 +47,17 @@ def _is_turns(*keys: str) -> Callable[[object], bool]:
     return looks
 
 
+def _is_text_or_turns(value: object) -> bool:
+    return _is_text(value) or _is_turns("role", "content")(value)
+
+
 _alpaca = USUAL | {"prompt": ("instruction",), "completion": ("output", "response"), "input": ("input",)}
 FORMS = (
     _Form("messages", ("messages",), (), _is_turns("role", "content"), USUAL),
     _Form("sharegpt", ("messages",), (), _is_turns("from", "value"), USUAL),
     _Form("image_text", ("image",), ("text", "prompt", "completion"), lambda value: value is not None, USUAL),
     _Form("alpaca", ("prompt", "completion"), ("input",), _is_text, _alpaca),
-    _Form("prompt_completion", ("prompt", "completion"), (), _is_text, USUAL),
+    _Form("prompt_completion", ("prompt", "completion"), (), _is_text_or_turns, USUAL),
     _Form("text", ("text",), (), _is_text, USUAL),
 )
 """The likeliest form first: rows that fit several have the first of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -117,6 +118,29 @@ def all_places(section: type[Section] = Recipe, prefix: FieldPath = ()) -> Itera
             yield from all_places(place.type.item.section, (*place.path, 0))
         else:
             yield place
+
+
+def leaves(section: Section, prefix: FieldPath = ()) -> Iterator[tuple[FieldPath, Any]]:
+    """Every field of a checked section and its value, elements of lists of sections each with their index.
+
+    A section that may be left out whole and is there counts as one value.
+    """
+    for key, info in section_fields(type(section)).items():
+        name = next(name for name, one in type(section).model_fields.items() if one is info)
+        value = getattr(section, name)
+        if isinstance(value, Section) and info.default is not None:
+            yield from leaves(value, (*prefix, key))
+        elif isinstance(value, list) and any(isinstance(one, Section) for one in value):
+            for index, one in enumerate(value):
+                yield from leaves(one, (*prefix, key, index))
+        else:
+            yield (*prefix, key), value
+
+
+def json_schema() -> str:
+    """The recipe's JSON schema as text, line feed at the end: editors complete and check YAML with it."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema(by_alias=True)}
+    return json.dumps(schema, indent=2) + "\n"
 
 
 def place_of(path: FieldPath, info: FieldInfo) -> FieldPlace:

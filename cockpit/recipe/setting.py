@@ -10,11 +10,11 @@ from cockpit.recipe.schema import FieldPlace
 
 def setting_value(place: FieldPlace, text: str) -> object:
     """The value for the field. Raises RecipeError where the text is no YAML; whether it fits is the model's to say."""
-    kind = place.type.kind
-    if text in ("", "null", "none", "None") and place.type.optional:
+    kind, exact, text = place.type.kind, text, text.strip()
+    if text in ("", "null") and place.type.optional:
         return None
     if kind == "text":
-        return text
+        return text if "path" in place.extra else exact
     if kind == "choice":
         return int(text) if text.isdecimal() else text
     if kind == "list" and not text.startswith("[") and place.type.item is not None:

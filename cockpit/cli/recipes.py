@@ -1,0 +1,157 @@
+"""cockpit recipes: which there are, what is in one, what is wrong with one, the schema that editors complete from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import Problem
+    from cockpit.recipe.shelf import ShelfEntry
+
+recipes_app = typer.Typer(help="List, show and check recipes.", rich_markup_mode=None)
+
+
+@recipes_app.callback(invoke_without_command=True)
+def recipes(context: typer.Context) -> None:
+    """List the recipes: those that come with cockpit, then your own. Where piped, a line each, tabs between columns."""
+    if context.invoked_subcommand is not None:
+        return
+    from cockpit.recipe.shelf import shelf
+
+    rows = [_row(entry) for entry in shelf()]
+    if sys.stdout.isatty():
+        _print_table(rows)
+    else:
+        for row in rows:
+            print("\t".join(row))
+
+
+@recipes_app.command()
+def show(name: Annotated[str, typer.Argument(help="A recipe's name, or its file.")]) -> None:
+    """Print a recipe's YAML, on a terminal after what it is for. To start one of your own: show demo > my.yaml"""
+    from cockpit.plain_text import plain_text
+    from cockpit.recipe.problem import RecipeError
+    from cockpit.recipe.shelf import find_recipe
+
+    try:
+        document = find_recipe(name)
+    except RecipeError as error:
+        _print_problems(error.problems)
+        raise typer.Exit(2) from None
+    if sys.stdout.isatty():
+        _print_about(document)
+    print(plain_text(document.to_yaml()), end="")
+
+
+@recipes_app.command()
+def check(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH...", help="Files, folders (with all below them) or names; all recipes if none."),
+    ] = None,
+) -> None:
+    """Check recipes, starting nothing. Exit status 2 where one is wrong, or where there is none."""
+    from cockpit.recipe.problem import RecipeError
+
+    fine, wrong = 0, 0
+    for load in _recipes_at(paths or []):
+        try:
+            load().recipe()
+            fine += 1
+        except RecipeError as error:
+            wrong += 1
+            _print_problems(error.problems)
+    print(f"{fine} recipe{' is' if fine == 1 else 's are'} fine" + (f", {wrong} not" if wrong else ""))
+    if wrong:
+        raise typer.Exit(2)
+
+
+@recipes_app.command()
+def schema() -> None:
+    """Print the JSON schema of a recipe, which editors complete and check YAML with."""
+    from cockpit.recipe.schema import json_schema
+
+    print(json_schema(), end="")
+
+
+def _row(entry: ShelfEntry) -> tuple[str, str, str, str, str]:
+    """Name, needs, duration, title, whose; as found even where the recipe is wrong elsewhere."""
+    from cockpit.figures import UNKNOWN
+    from cockpit.plain_text import plain_text
+
+    document = entry.document
+    if document is None:
+        return entry.name, UNKNOWN, UNKNOWN, "cannot be read: cockpit recipes check", entry.origin
+    about = [document.value(f"about.{field}") for field in ("needs", "duration", "title")]
+    shown = [plain_text(str(text), keep_newlines=False) if text else UNKNOWN for text in about]
+    return entry.name, shown[0], shown[1], shown[2], entry.origin
+
+
+def _print_table(rows: list[tuple[str, str, str, str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for name in ("recipe", "needs", "takes", "what it does", ""):
+        table.add_column(name, no_wrap=name in ("needs", ""), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _print_about(document: RecipeDocument) -> None:
+    import shutil
+    import textwrap
+
+    from cockpit.plain_text import plain_text
+
+    title, description, needs, duration = (
+        plain_text(str(document.value(f"about.{field}") or ""), keep_newlines=False)
+        for field in ("title", "description", "needs", "duration")
+    )
+    width = max(40, min(100, shutil.get_terminal_size().columns))
+    paragraphs = (title, textwrap.fill(description, width), f"Needs {needs}. Takes {duration}.")
+    print("\n".join(filter(None, paragraphs)), end="\n\n")
+
+
+def _print_problems(problems: list[Problem]) -> None:
+    for problem in problems:
+        print(problem, file=sys.stderr)
+
+
+def _recipes_at(paths: list[str]) -> Iterator[Callable[[], RecipeDocument]]:
+    """What loads each recipe that the paths and names stand for, each file once; the whole shelf for no path."""
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import Problem, RecipeError
+    from cockpit.recipe.shelf import find_recipe, recipe_files, shelf
+
+    def none_in(place: str) -> RecipeDocument:
+        raise RecipeError([Problem(place, None, "", "there is no recipe here", "give a folder with *.yaml files")])
+
+    def load(path: Path) -> Callable[[], RecipeDocument]:
+        return lambda: RecipeDocument.load(path)
+
+    seen: set[Path] = set()
+    files = [(str(entry.path), [entry.path]) for entry in shelf()] if not paths else []
+    for name in paths:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            files.append((name, recipe_files(folder)))
+        elif folder.is_file():
+            files.append((name, [folder]))
+        else:
+            yield lambda name=name: find_recipe(name)  # type: ignore[misc]
+    for place, found in files:
+        if not found:
+            yield lambda place=place: none_in(place)  # type: ignore[misc]
+        for path in found:
+            if path.resolve() not in seen:
+                seen.add(path.resolve())
+                yield load(path)

@@ -1,0 +1,58 @@
+"""Models that the Hub's cache on this disk holds whole. Folder names and files only: nothing is imported or asked."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+_shard = re.compile(r".+-\d+-of-(\d+)\.(?:safetensors|bin)")
+
+
+def cache_folder() -> Path:
+    """Where the Hub's library keeps what it has downloaded."""
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if named := os.environ.get(name):
+            return Path(named).expanduser()
+    if home := os.environ.get("HF_HOME"):
+        return Path(home).expanduser() / "hub"
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "hub"
+
+
+def cached_models() -> list[str]:
+    """Names of the models (owner/name) that have a snapshot with config.json and all of its weights, sorted."""
+    try:
+        folders = [path for path in cache_folder().iterdir() if path.name.startswith("models--")]
+    except OSError:
+        return []
+    whole = (folder for folder in folders if any(map(_is_whole, _snapshots(folder))))
+    return sorted("/".join(folder.name.split("--")[1:]) for folder in whole)
+
+
+def cached_snapshot(name: str) -> Path | None:
+    """The folder of a cached model's newest whole snapshot; None where there is none."""
+    if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name):
+        return None
+    whole = filter(_is_whole, _snapshots(cache_folder() / f"models--{name.replace('/', '--')}"))
+    return max(whole, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _snapshots(folder: Path) -> list[Path]:
+    try:
+        return [path for path in (folder / "snapshots").iterdir() if path.is_dir()]
+    except OSError:
+        return []
+
+
+def _is_whole(snapshot: Path) -> bool:
+    """Files of a snapshot are links to downloads; one that is not there yet is a link to nothing."""
+    try:
+        names = [path.name for path in snapshot.iterdir() if path.exists()]
+    except OSError:
+        return False
+    if "config.json" not in names:
+        return False
+    shards = [found for name in names if (found := _shard.fullmatch(name))]
+    if shards:
+        return len(shards) >= int(shards[0][1])
+    return any(name.endswith((".safetensors", ".bin")) for name in names)
