@@ -15,6 +15,8 @@ from cockpit.engine.orders import Orders
 from cockpit.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned
 
 PROGRESS_EVERY_S = 0.2
+NO_MEASURES = ("_runtime", "_per_second", "_num_tokens", "_model_preparation_time")
+"""Endings of what an evaluation reports beside what it has measured."""
 
 
 class EventCallback(TrainerCallback):
@@ -131,7 +133,11 @@ class EventCallback(TrainerCallback):
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """The held-out rows are measured."""
         now = time.monotonic()
-        measured = {name: float(v) for name, v in kwargs["metrics"].items() if isinstance(v, int | float)}
+        measured = {
+            name: float(value)
+            for name, value in kwargs["metrics"].items()
+            if name.startswith("eval_") and not name.endswith(NO_MEASURES)
+        }
         metrics, lost = finite(measured)
         self.evaluated_at = state.global_step
         self._journal.tell(Evaluated(step=state.global_step, duration_s=now - self._measuring_since, metrics=metrics))

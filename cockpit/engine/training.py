@@ -22,6 +22,7 @@ from cockpit.events import AdapterSaved
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
 
+SFT_ONLY = ("max_length", "packing", "dataset_kwargs")
 CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_torch_fused"}
 
 
@@ -45,16 +46,8 @@ def train(
 ) -> Trained:
     """Train the adapter and tell the journal of each step. Raises whatever the stack raises."""
     from transformers import PrinterCallback
-    from trl import SFTConfig, SFTTrainer
 
-    settings = arguments(recipe, loaded, data, run, journal)
-    trainer = SFTTrainer(
-        model=loaded.model,
-        args=SFTConfig(**settings),
-        train_dataset=data.train,
-        eval_dataset=data.held_out,
-        processing_class=loaded.tokenizer,
-    )
+    trainer = _trainer(loaded, data, arguments(recipe, loaded, data, run, journal))
     trainer.remove_callback(PrinterCallback)
     rows_per_step = recipe.training.per_device_train_batch_size * recipe.training.gradient_accumulation_steps
     callback = EventCallback(
@@ -77,6 +70,26 @@ def train(
         callback.dropped = orders.stop == "drop"
     stopped = callback.dropped or callback.step < trainer.state.max_steps
     return Trained(callback.step, stopped, callback.dropped)
+
+
+def _trainer(loaded: Loaded, data: PreparedData, settings: dict[str, Any]) -> Any:
+    """TRL's trainer; on the CPU without Unsloth the one beneath it, as TRL's loss is a Triton kernel there is none of
+    for a CPU. The rows are tokenized and masked already, so both compute the same."""
+    from transformers import Trainer, TrainingArguments
+    from trl import SFTConfig, SFTTrainer
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    common = {
+        "model": loaded.model,
+        "train_dataset": data.train,
+        "eval_dataset": data.held_out,
+        "processing_class": loaded.tokenizer,
+    }
+    if loaded.backend == "transformers" and loaded.device.type == "cpu":
+        settings = {name: value for name, value in settings.items() if name not in SFT_ONLY}
+        collator = DataCollatorForLanguageModeling(pad_token_id=loaded.tokenizer.pad_token_id)
+        return Trainer(args=TrainingArguments(**settings), data_collator=collator, **common)
+    return SFTTrainer(args=SFTConfig(**settings), **common)
 
 
 def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, journal: Journal) -> dict[str, Any]:
