@@ -36,7 +36,7 @@ Span = tuple[float, float]
 
 
 class BrailleCanvas:
-    """`width` x `height` cells. Dots count from the upper left corner; a cell that two inks want is the higher one's alone."""
+    """`width` x `height` cells. Dots count from the upper left corner; a cell that two inks want goes to the higher."""
 
     def __init__(self, width: int, height: int, *, braille: bool = True) -> None:
         self.width, self.height = width, height

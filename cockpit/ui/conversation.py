@@ -1,0 +1,49 @@
+"""Conversation: who asked what and which replies came; what is sent along with the next prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cockpit.run_state import Reply
+
+Messages = list[dict[str, str]]
+
+
+@dataclass
+class Turn:
+    """One prompt and the ids of the replies to it, oldest first: several where base and tuned were both asked."""
+
+    prompt: str
+    asked: list[str] = field(default_factory=list)
+
+
+class Conversation:
+    """The turns of the present conversation. A new one is begun by making a new object."""
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+
+    def messages_for(self, prompt: str, replies: dict[str, Reply], *, again: bool = False) -> Messages:
+        """Role/content messages that end with `prompt`; with `again`, without what was replied to it before.
+
+        A turn goes with its newest reply that has any text; one without is left out, so that roles take turns.
+        """
+        messages: Messages = []
+        for turn in self.turns[:-1] if again else self.turns:
+            answered = [reply.text for asked in turn.asked if (reply := replies.get(asked)) and reply.text.strip()]
+            if answered:
+                messages += [{"role": "user", "content": turn.prompt}, {"role": "assistant", "content": answered[-1]}]
+        return [*messages, {"role": "user", "content": prompt}]
+
+    def ask(self, prompt: str, command_id: str) -> None:
+        """A prompt was sent."""
+        self.turns.append(Turn(prompt, [command_id]))
+
+    def ask_again(self, command_id: str) -> None:
+        """The last prompt was sent once more."""
+        self.turns[-1].asked.append(command_id)
+
+    @property
+    def last_prompt(self) -> str | None:
+        """What was asked last."""
+        return self.turns[-1].prompt if self.turns else None

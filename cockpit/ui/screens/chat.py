@@ -1,0 +1,294 @@
+"""Chat: talk to what a run has trained, and ask its base the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from cockpit.figures import duration
+from cockpit.plain_text import plain_text
+from cockpit.ui.conversation import Conversation, Messages
+from cockpit.ui.widgets.chat_log import ChatLog
+from cockpit.ui.widgets.choice import Choice
+from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.phase_bar import NAMES
+from cockpit.ui.widgets.prompt_field import PromptField
+from cockpit.ui.widgets.reply_figures import ReplyFigures
+from cockpit.ui.widgets.run_line import RunLine
+from cockpit.ui.widgets.sampling_form import SamplingForm
+
+if TYPE_CHECKING:
+    from cockpit.ui.chat_engine import ChatEngine
+    from cockpit.ui.session import RunSession
+
+POLL_EVERY_S = 0.1
+CLOCK_EVERY = 5
+"""Polls between two looks at the clock while nothing happens."""
+
+
+class ChatScreen(Screen[None]):
+    """One run's model. It polls while it is visible."""
+
+    AUTO_FOCUS = "PromptField"
+    CSS_PATH = "chat.tcss"
+    HELP = (
+        "Talk to the model that the run has trained. F3 switches its adapter off and on: the last prompt is asked "
+        "again, so that base and tuned answer the same. Earlier turns are sent along; ctrl+n begins anew."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "send", "send", id="chat.send", tooltip="Send the prompt"),
+        Binding("escape", "stop_reply", "stop reply", id="chat.stop", tooltip="End the reply where it stands"),
+        Binding("f3,ctrl+t", "switch", "base/tuned", id="chat.switch", key_display="F3",
+                tooltip="Switch the adapter off or on and ask the last prompt again"),
+        Binding("ctrl+n", "new_conversation", "new", id="chat.new", tooltip="Begin a new conversation"),
+        Binding("f4", "sampling", "sampling", id="chat.sampling", tooltip="Go to the sampling fields, and back",
+                key_display="F4"),
+        Binding("f5", "load", "load model", id="chat.load", tooltip="Start an engine that loads what the run has saved",
+                key_display="F5"),
+        Binding("escape", "back", "run", id="chat.back", tooltip="Back to the run"),
+    ]  # fmt: skip
+
+    def __init__(self, session: RunSession, engine: ChatEngine | None = None) -> None:
+        """`engine` loads the model of a run whose engine is gone; made here where it is not given."""
+        super().__init__()
+        self.session = session
+        if engine is None:
+            from cockpit.ui.chat_engine import ChatEngine
+
+            engine = ChatEngine(session)
+        self._engine = engine
+        self._talk = Conversation()
+        self._asked: str | None = None
+        self._adapter = True
+        self._ticks = 0
+        self._notice = ""
+        self._keys_shown: list[bool | None] = []
+
+    def compose(self) -> ComposeResult:
+        """The conversation on the left, how replies are drawn on the right."""
+        chat = self.session.recipe.chat
+        yield RunLine()
+        yield Static("", id="notice", markup=False)
+        with Horizontal(id="chat"):
+            with Vertical(id="talk"):
+                yield ChatLog(classes="panel")
+                yield PromptField(chat.trial_prompt, classes="panel")
+            with VerticalScroll(id="side", can_focus=False):
+                with Vertical(id="who-panel", classes="panel") as who:
+                    who.border_title = Content("who answers")
+                    yield Choice(
+                        ["tuned", "base"], "tuned", id="who", help="The model with its adapter, or without it."
+                    )
+                yield SamplingForm(chat.presets, classes="panel")
+                yield ReplyFigures(classes="panel")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Begin to poll."""
+        log, prompt = self.query_one(ChatLog), self.query_one(PromptField)
+        log.border_title = Content("chat")
+        prompt.move_cursor(prompt.document.end)
+        self._name_prompt()
+        self.set_interval(POLL_EVERY_S, self._tick)
+        self._tick()
+        if not self.session.state.replies:
+            log.hint("Enter sends the prompt below. F3 asks the base model the same.")
+
+    # What happens
+
+    def _tick(self) -> None:
+        top = self.app.screen
+        if top is not self and not top.is_modal:
+            return
+        news = self.session.poll()
+        self._engine.tick()
+        self._ticks += 1
+        if news or self._ticks % CLOCK_EVERY == 1:
+            self._show()
+
+    def _show(self) -> None:
+        session, state = self.session, self.session.state
+        self.query_one(RunLine).show(session.link.run.id, session.status, state)
+        gone = session.liveness in ("lost", "exited") or state.exited is not None or state.unloaded is not None
+        self.query_one(ChatLog).show(state.replies, state.answers, is_broken=gone and not session.is_recording)
+        if self._asked is not None:
+            reply, answer = state.replies.get(self._asked), state.answers.get(self._asked)
+            if (reply is not None and reply.ended) or (answer is not None and not answer.accepted) or gone:
+                self._asked = None
+        newest = next(reversed(state.replies.values()), None)
+        self.query_one(ReplyFigures).show(newest)
+        self._show_notice()
+        keys = [self.check_action(action, ()) for action in ("stop_reply", "switch", "load")]
+        if keys != self._keys_shown:
+            self._keys_shown = keys
+            self.refresh_bindings()
+
+    def _show_notice(self) -> None:
+        kind, text = self._why_silent()
+        if text == self._notice:
+            return
+        self._notice = text
+        notice = self.query_one("#notice", Static)
+        notice.update(Content(text))
+        for known in ("waiting", "missing", "bad"):
+            notice.set_class(kind == known, f"-{known}")
+
+    def _why_silent(self) -> tuple[str, str]:
+        """Why nobody answers, as (waiting, missing or bad; a sentence); both empty while the model is there."""
+        session, state, engine = self.session, self.session.state, self._engine
+        if session.is_recording:
+            return "missing", "This is a recording: it shows what was said and takes no prompts."
+        if session.can_chat:
+            return "", ""
+        if engine.stage == "probing":
+            return "waiting", "Asking the GPU driver ..."
+        if engine.stage == "starting":
+            return "waiting", "Starting an engine ..."
+        if engine.stage == "failed":
+            return "bad", f"{engine.problem} {self._offer()}"
+        loading = state.phase is not None and state.exited is None and session.liveness in ("alive", "silent")
+        if loading and state.phase is not None:
+            took = duration(max(0.0, session.now() - state.phase.at))
+            return "waiting", f"{glyphs().current} {NAMES[state.phase.phase][0]}  {took}"
+        if state.unloaded is not None:
+            return "missing", f"The model is not loaded: {_clause(state.unloaded.reason)} {self._offer()}"
+        if session.liveness == "lost" and (state.ended is None or engine.stage == "running"):
+            return "bad", f"The engine is gone without a word. {self._offer()}"
+        if state.exited is not None and engine.stage == "running":
+            return "bad", f"The engine has ended: {_clause(state.exited.reason)} {self._offer()}"
+        return "missing", f"The model is not loaded. {self._offer()}"
+
+    def _offer(self) -> str:
+        if self.session.state.adapter is None:
+            return "This run has saved no adapter, so there is nothing to load."
+        return "F5 loads it."
+
+    # What is asked
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only the keys that do something now."""
+        if action == "stop_reply":
+            return self._asked is not None
+        if action == "back":
+            return self._asked is None
+        if action in ("send", "switch"):
+            return self.session.can_chat
+        if action == "load":
+            loads = self._engine.stage in ("probing", "starting")
+            return self._why_silent()[0] in ("missing", "bad") and not loads and self.session.state.adapter is not None
+        return True
+
+    @on(PromptField.Submitted)
+    def _on_submitted(self, message: PromptField.Submitted) -> None:
+        if self._send(message.text):
+            self.query_one(PromptField).text = ""
+
+    def action_send(self) -> None:
+        """What stands in the prompt field, from wherever the focus is."""
+        text = self.query_one(PromptField).text.strip()
+        if text:
+            self._on_submitted(PromptField.Submitted(text))
+
+    def _send(self, prompt: str) -> bool:
+        command_id = self._ask(self._talk.messages_for(prompt, self.session.state.replies))
+        if command_id is None:
+            return False
+        self._talk.ask(prompt, command_id)
+        self.query_one(ChatLog).ask(command_id, prompt, adapter=self._adapter)
+        self.query_one(PromptField).remember(prompt)
+        self._show()
+        return True
+
+    def _ask(self, messages: Messages) -> str | None:
+        """Send; the command's id, or None where that cannot be done now: then it is said why."""
+        sampling = self.query_one(SamplingForm).sampling
+        refusal = ""
+        if self._asked is not None:
+            refusal = "A reply is being written; Escape stops it."
+        elif not self.session.can_chat:
+            refusal = self._why_silent()[1] or "The model is not there."
+        elif sampling is None:
+            refusal = self.query_one(SamplingForm).problem
+        if refusal or sampling is None:
+            self.notify(refusal, severity="warning", markup=False)
+            return None
+        try:
+            self._asked = self.session.ask(messages, adapter=self._adapter, sampling=sampling)
+        except OSError as error:
+            self.notify(f"The prompt could not be sent: {_clause(str(error))}", severity="error", markup=False)
+        return self._asked
+
+    def action_switch(self) -> None:
+        """The other of base and tuned; the last prompt is put to it too."""
+        who = self.query_one("#who", Choice)
+        who.value = "base" if who.value == "tuned" else "tuned"
+
+    @on(Choice.Changed, "#who")
+    def _on_who(self, event: Choice.Changed) -> None:
+        event.stop()
+        self._adapter = event.value == "tuned"
+        self._name_prompt()
+        prompt = self._talk.last_prompt
+        if prompt is None or self._asked is not None or not self.session.can_chat:
+            return
+        command_id = self._ask(self._talk.messages_for(prompt, self.session.state.replies, again=True))
+        if command_id is not None:
+            self._talk.ask_again(command_id)
+            self.query_one(ChatLog).ask(command_id, prompt, adapter=self._adapter, again=True)
+            self._show()
+
+    def _name_prompt(self) -> None:
+        field = self.query_one(PromptField)
+        who, style = ("tuned", "bold $primary") if self._adapter else ("base", "bold $secondary")
+        field.border_title = Content.assemble("ask ", (who, style))
+        field.border_subtitle = Content("enter sends, ctrl+j new line")
+
+    def action_stop_reply(self) -> None:
+        """End the reply where it stands."""
+        if self._asked is not None:
+            try:
+                self.session.stop_reply(self._asked)
+            except OSError as error:
+                self.notify(f"The reply could not be stopped: {_clause(str(error))}", severity="error", markup=False)
+
+    def action_new_conversation(self) -> None:
+        """Nothing of what was said is sent along any more."""
+        self.action_stop_reply()
+        self._talk, self._asked = Conversation(), None
+        log = self.query_one(ChatLog)
+        log.clear(self.session.state.replies)
+        log.hint("A new conversation.")
+        self.query_one(PromptField).focus()
+        self._show()
+
+    def action_sampling(self) -> None:
+        """To the sampling fields; from them back to the prompt."""
+        side = self.query_one("#side")
+        inside = self.focused is not None and side in self.focused.ancestors
+        if inside:
+            self.query_one(PromptField).focus()
+        else:
+            self.query_one("#who", Choice).focus()
+
+    def action_load(self) -> None:
+        """Start an engine that loads what the run has saved."""
+        self._engine.load()
+        self._show()
+
+    def action_back(self) -> None:
+        """From the fields to the prompt, from there to the run."""
+        if isinstance(self.focused, PromptField | ChatLog | None):
+            self.app.pop_screen()
+        else:
+            self.query_one(PromptField).focus()
+
+
+def _clause(text: str) -> str:
+    return plain_text(text, keep_newlines=False).rstrip(".") + "."

@@ -1,0 +1,135 @@
+"""ReplyView: one reply, labelled tuned or base, growing as it is written; PromptView: what was asked."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from cockpit.figures import count
+from cockpit.plain_text import plain_text
+from cockpit.run_state import Reply
+from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.reply_figures import moment
+
+SETTLED_AFTER = 2000
+"""Characters after which a block of a reply is closed: only the block at the end is laid out anew as it grows."""
+
+
+class PromptView(Static):
+    """What the user asked."""
+
+    DEFAULT_CSS = """
+    PromptView { height: auto; padding: 0 1; margin-top: 1; border-left: outer $foreground 30%; }
+    """
+
+    def __init__(self, prompt: str) -> None:
+        super().__init__(Content.assemble(("you\n", "bold $foreground-muted"), plain_text(prompt)), markup=False)
+
+
+class ReplyView(Vertical):
+    """`show` takes the reply as it stands; what the model wrote is shown literally, never read as markup."""
+
+    DEFAULT_CSS = """
+    ReplyView { height: auto; padding: 0 1; margin-top: 1; border-left: outer $secondary; }
+    ReplyView.-tuned { border-left: outer $primary; }
+    ReplyView.-failed { border-left: outer $error; }
+    ReplyView > Static { height: auto; }
+    """
+
+    def __init__(self, *, adapter: bool) -> None:
+        super().__init__(classes="-tuned" if adapter else "-base")
+        self._adapter = adapter
+        self._head = Static("", markup=False)
+        self._blocks: list[Static] = []
+        self._settled = 0
+        self._shown = ""
+        self._note = Content.styled("waiting", "$foreground-muted")
+        self._reply: Reply | None = None
+        self._is_broken = False
+        self._is_drawn = False
+
+    def compose(self) -> ComposeResult:
+        """The label; blocks of text follow as they come."""
+        yield self._head
+
+    def on_mount(self) -> None:
+        """Draw what is known."""
+        self._is_drawn = True
+        self._write_head(self._note)
+        if self._reply is not None:
+            self.show(self._reply, is_broken=self._is_broken)
+
+    def show(self, reply: Reply, *, is_broken: bool = False) -> None:
+        """The reply as it stands. `is_broken`: the engine went away in the midst of it."""
+        self._reply, self._is_broken = reply, is_broken
+        if not self._is_drawn:
+            return
+        if reply.text != self._shown:
+            self._show_text(reply.text)
+        ended = reply.ended
+        if ended is None:
+            if is_broken:
+                self._write_head(Content.styled("cut off: the engine is gone", "$error"))
+            else:
+                self._write_head(Content.styled("replying", "$foreground-muted"))
+            return
+        self.set_class(ended.end == "failed", "-failed")
+        facts = f"{count(ended.new_tokens)} tokens"
+        if ended.duration_s > 0 and ended.new_tokens:
+            facts += f" {glyphs().dot} {ended.new_tokens / ended.duration_s:,.1f} tokens/s"
+        if ended.first_token_s is not None:
+            facts += f" {glyphs().dot} first after {moment(ended.first_token_s)}"
+        parts = [Content.styled(facts, "$foreground-muted")]
+        if ended.end == "max_new_tokens":
+            parts.append(Content.styled(f" {glyphs().dot} cut at max_new_tokens", "$warning"))
+        elif ended.end == "stopped":
+            parts.append(Content.styled(f" {glyphs().dot} stopped", "$warning"))
+        elif ended.end == "failed":
+            said = plain_text(ended.reason, keep_newlines=False) or "the engine gives no reason"
+            parts = [Content.styled(f"failed: {said}", "$error")]
+        elif not reply.text.strip():
+            parts.append(Content.styled(f" {glyphs().dot} said nothing", "$warning"))
+        self._write_head(Content("").join(parts))
+
+    def refuse(self, reason: str) -> None:
+        """The engine did not take the prompt up."""
+        self.add_class("-failed")
+        said = plain_text(reason, keep_newlines=False) or "The engine did not take the prompt."
+        self._write_head(Content.styled(said, "$error"))
+
+    def _write_head(self, note: Content) -> None:
+        self._note = note
+        name, style = ("tuned", "bold $primary") if self._adapter else ("base", "bold $secondary")
+        head = Content.assemble((name, style), "  ", note)
+        if self._is_drawn and head != self._head.content:
+            self._head.update(head)
+
+    def _show_text(self, text: str) -> None:
+        self._shown = text
+        while True:
+            tail = text[self._settled :]
+            cut = _cut(tail)
+            if not self._blocks:
+                self._add_block()
+            if cut is None:
+                self._blocks[-1].update(Content(plain_text(tail)))
+                return
+            self._blocks[-1].update(Content(plain_text(tail[:cut].removesuffix("\n"))))
+            self._settled += cut
+            self._add_block()
+
+    def _add_block(self) -> None:
+        block = Static("", markup=False)
+        self._blocks.append(block)
+        self.mount(block)
+
+
+def _cut(tail: str) -> int | None:
+    """Where a long text is cut into blocks: after a line, else after a word, else anywhere; None while it is short."""
+    if len(tail) <= SETTLED_AFTER:
+        return None
+    line = tail.rfind("\n", SETTLED_AFTER // 2, SETTLED_AFTER)
+    word = tail.rfind(" ", SETTLED_AFTER // 2, SETTLED_AFTER)
+    return (line if line >= 0 else word if word >= 0 else SETTLED_AFTER - 1) + 1

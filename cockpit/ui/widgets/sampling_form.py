@@ -1,0 +1,174 @@
+"""SamplingForm: how replies are drawn: a preset of the recipe, and its fields, each checked as it is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from cockpit.plain_text import plain_text
+from cockpit.ui.widgets.choice import Choice
+from cockpit.ui.widgets.entry import Entry
+
+if TYPE_CHECKING:
+    from cockpit.recipe.chat import Sampling
+    from cockpit.recipe.schema import FieldPlace
+
+FIELDS = ("do_sample", "temperature", "top_p", "top_k", "max_new_tokens", "enable_thinking")
+DRAWN_ONLY = ("temperature", "top_p", "top_k")
+"""Fields that greedy replies take no notice of."""
+
+
+class SamplingRow(Vertical):
+    """Label, control, and what is wrong with it."""
+
+    DEFAULT_CSS = """
+    SamplingRow {
+        height: auto;
+        & > Horizontal { height: 1; }
+        & .label { width: 16; height: 1; color: $foreground 80%; }
+        & Entry, & Choice { width: 1fr; }
+        & > .error { height: auto; color: $error; display: none; }
+        &.-wrong > .error { display: block; }
+        &.-unused .label { color: $foreground 38%; }
+        &:focus-within .label { color: $primary; text-style: bold; }
+    }
+    """
+
+    def __init__(self, name: str, control: Entry | Choice) -> None:
+        super().__init__(id=f"row-{name}")
+        self.control = control
+        self._label = name
+
+    def compose(self) -> ComposeResult:
+        """One line, and one for the error."""
+        with Horizontal():
+            yield Static(Content(self._label), classes="label", markup=False)
+            yield self.control
+        yield Static("", classes="error", markup=False)
+
+    def say(self, error: str) -> None:
+        """What is wrong; nothing where it is right."""
+        self.query_one(".error", Static).update(Content(plain_text(error, keep_newlines=False)))
+        self.set_class(bool(error), "-wrong")
+        self.control.set_class(bool(error), "-wrong")
+
+
+class SamplingForm(Vertical):
+    """Begins with the first preset. `sampling` is what stands there, `problem` why that cannot be used."""
+
+    HELP = "How replies are drawn. Greedy replies (do_sample off) always take the likeliest token."
+    DEFAULT_CSS = """
+    SamplingForm { height: auto; }
+    """
+
+    def __init__(self, presets: Sequence[Sampling], *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._presets = list(presets)
+        self._texts: dict[str, str] = _texts_of(self._presets[0])
+        self.border_title = Content("sampling")
+
+    def compose(self) -> ComposeResult:
+        """The preset where there are several, then its fields."""
+        if len(self._presets) > 1:
+            names = [plain_text(preset.name, keep_newlines=False) for preset in self._presets]
+            indices = [str(at) for at in range(len(names))]
+            help = "A preset of the recipe fills the fields below."
+            yield SamplingRow("preset", Choice(indices, "0", labels=names, id="preset", help=help))
+        for name in FIELDS:
+            text, help = self._texts[name], _place(name).help
+            if _place(name).type.kind == "bool":
+                control: Entry | Choice = Choice(["true", "false"], text, labels=["on", "off"], id=name, help=help)
+            else:
+                control = Entry(text, id=name, help=help)
+            yield SamplingRow(name, control)
+
+    def on_mount(self) -> None:
+        """Dim what greedy replies do not use."""
+        self._check()
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """The fields as they stand, or None where one is wrong."""
+        from cockpit.recipe.chat import Sampling
+
+        values = {name: _value(name, text) for name, text in self._texts.items()}
+        if any(_refusal(name, text) for name, text in self._texts.items()):
+            return None
+        return Sampling.model_validate({"name": "chat", **values})
+
+    @property
+    def problem(self) -> str:
+        """The first field that is wrong and why, or nothing."""
+        wrong = ((name, _refusal(name, text)) for name, text in self._texts.items())
+        return next((f"{name}: {refusal}" for name, refusal in wrong if refusal), "")
+
+    @on(Choice.Changed)
+    def _on_choice(self, event: Choice.Changed) -> None:
+        event.stop()
+        if event.choice.id == "preset":
+            self._take(self._presets[int(event.value)])
+        elif event.choice.id is not None:
+            self._texts[event.choice.id] = event.value
+        self._check()
+
+    @on(Input.Changed)
+    def _on_input(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.input.id is not None:
+            self._texts[event.input.id] = event.value
+            self._check()
+
+    def _take(self, preset: Sampling) -> None:
+        self._texts = _texts_of(preset)
+        for name, text in self._texts.items():
+            self.query_one(f"#row-{name}", SamplingRow).control.value = text
+
+    def _check(self) -> None:
+        greedy = self._texts["do_sample"] == "false"
+        for name in FIELDS:
+            row = self.query_one(f"#row-{name}", SamplingRow)
+            row.say(_refusal(name, self._texts[name]))
+            row.set_class(greedy and name in DRAWN_ONLY, "-unused")
+
+
+def _texts_of(preset: Sampling) -> dict[str, str]:
+    from cockpit.recipe.fields import format_value
+
+    return {name: format_value(getattr(preset, name)) for name in FIELDS}
+
+
+def _place(name: str) -> FieldPlace:
+    from cockpit.recipe.schema import find_place
+
+    place = find_place(("chat", "presets", 0, name))
+    assert place is not None
+    return place
+
+
+def _value(name: str, text: str) -> Any:
+    from cockpit.recipe.setting import setting_value
+
+    value = setting_value(_place(name), text.strip())
+    return float(value) if _place(name).type.kind == "float" and isinstance(value, int) else value
+
+
+def _refusal(name: str, text: str) -> str:
+    """What would be right, where `text` is not."""
+    from pydantic import ValidationError
+
+    from cockpit.recipe.chat import Sampling
+    from cockpit.recipe.validation import refusal
+
+    value = _value(name, text)
+    try:
+        Sampling.model_validate({name: value})
+    except ValidationError:
+        _, right = refusal(_place(name).type, value)
+        return right
+    return ""
