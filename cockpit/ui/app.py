@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from cockpit.ui.session import RunSession
 
 POLL_EVERY_S = 0.1
-LOOK_AT_TERMINAL_EVERY = 10
-"""Polls between two looks at whether the terminal is still there."""
+LOOK_EVERY = 10
+"""Polls between two looks at whether the terminal is still there, and at a run that no screen shows."""
 
 
 class CockpitApp(App[None]):
@@ -45,7 +45,7 @@ class CockpitApp(App[None]):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "help", id="app.help", tooltip="Help for this place and its keys", key_display="F1"),
-        Binding("f2", "toggle_theme", "light/dark", id="app.theme", tooltip="Switch between the dark and the light theme",
+        Binding("f2", "toggle_theme", "light/dark", id="app.theme", tooltip="The other theme",
                 show=False, key_display="F2"),
         Binding("q", "quit", "quit", id="app.quit", tooltip="Leave; a run that is going can go on without the app"),
         Binding("ctrl+q", "quit", "quit", id="app.quit_anywhere", tooltip="Leave, also from within a field", show=False,
@@ -79,7 +79,6 @@ class CockpitApp(App[None]):
         self._probe = probe
         self._standby: Standby | None = None
         self._pending: RecipeDocument | None = None
-        self._is_replay = False
         self._polls = 0
 
     def get_driver_class(self) -> type[Driver]:
@@ -121,28 +120,31 @@ class CockpitApp(App[None]):
 
     def _poll(self) -> None:
         self._polls += 1
-        if self._polls % LOOK_AT_TERMINAL_EVERY == 0 and getattr(self._driver, "is_lost", False):
+        if self._polls % LOOK_EVERY == 0 and getattr(self._driver, "is_lost", False):
             self._leave(return_code=128 + signal.SIGHUP)
             return
         assert self._standby is not None
+        if self._polls % LOOK_EVERY == 0 and self.session is not None and self._is_at_recipes():
+            self.session.poll()
         self.engine_status = self._standby.tick(may_start=self._wants_standby())
         if self._pending is not None and self._standby.report is not None:
             document, self._pending = self._pending, None
             self.start_run(document)
 
     def _wants_standby(self) -> bool:
+        return self._is_at_recipes() and not self.run_is_going()
+
+    def _is_at_recipes(self) -> bool:
+        """Whether recipes are chosen or edited, dialogs over them left aside."""
         places = [screen for screen in self.screen_stack if not screen.is_modal]
-        at_recipes = bool(places) and type(places[-1]).__name__ in ("RecipesScreen", "EditorScreen")
-        return at_recipes and not self.run_is_going()
+        return bool(places) and is_recipe_place(places[-1])
 
     # Runs
 
     def run_is_going(self) -> bool:
         """Whether the run that is shown, or was shown last, still trains."""
         session = self.session
-        if session is None or self._is_replay or session.state.ended is not None:
-            return False
-        return session.link.liveness() in ("starting", "alive", "silent")
+        return session is not None and not session.is_recording and not session.is_over
 
     @on(StartRun)
     def _on_start_run(self, message: StartRun) -> None:
@@ -197,7 +199,6 @@ class CockpitApp(App[None]):
             return
         from cockpit.ui.session import RunSession
 
-        self._is_replay = False
         self.show_live(RunSession(cast("Link", engine.link), recipe, document))
 
     def _refuse(self, document: RecipeDocument, reasons: list[str]) -> None:
@@ -208,7 +209,7 @@ class CockpitApp(App[None]):
                 self.post_message(EditRecipe(document))
 
         answers = [Answer("close", "close", "Back to where you were")]
-        if not any(type(screen).__name__ == "EditorScreen" for screen in self.screen_stack):
+        if isinstance(self.screen, RecipesScreen):
             answers.append(Answer("edit", "edit the recipe", "Open the recipe in the editor"))
         self._ask("not started", "\n".join(reasons), answers, answered)
 
@@ -220,15 +221,19 @@ class CockpitApp(App[None]):
         """Show a run: as it goes on where it is live, as it ended where it is past."""
         from cockpit.links import RunLink
 
-        self._open(RunLink(run))
+        session = self.session
+        if session is not None and session.link.run == run and self.run_is_going():
+            self.show_live(session)
+        else:
+            self._open(RunLink(run))
 
     def replay_run(self, run: RunDir, speed: float = 1.0) -> None:
         """Play a recorded run in its own time."""
         from cockpit.links import ReplayLink
 
-        self._open(ReplayLink(run, speed), is_replay=True)
+        self._open(ReplayLink(run, speed))
 
-    def _open(self, link: Link, *, is_replay: bool = False) -> None:
+    def _open(self, link: Link) -> None:
         from cockpit.recipe.document import RecipeDocument
         from cockpit.recipe.problem import RecipeError
 
@@ -240,7 +245,6 @@ class CockpitApp(App[None]):
             return
         from cockpit.ui.session import RunSession
 
-        self._is_replay = is_replay
         self.show_live(RunSession(link, recipe, document))
 
     # Screens
@@ -273,8 +277,8 @@ class CockpitApp(App[None]):
             self.push_screen(ChatScreen(session))
 
     def show_recipes(self) -> None:
-        """Back to the start, whatever is on top of it."""
-        while not isinstance(self.screen, RecipesScreen):
+        """Back to where runs are started: the recipes, or the editor with its edits where that is open."""
+        while not is_recipe_place(self.screen):
             self.pop_screen()
         self.set_terminal_title("cockpit")
 
@@ -328,15 +332,23 @@ class CockpitApp(App[None]):
     # The end
 
     async def action_quit(self) -> None:
-        """Leave at once, or ask what is to become of the run that is going."""
-        if not self.run_is_going():
-            self._leave()
-            return
-        assert self.session is not None
+        """Leave at once, or ask what is to become of the run that is going, or of edits that are not saved."""
         from cockpit.ui.screens.dialog import Answer, Dialog
 
         if isinstance(self.screen, Dialog):
             return
+        if self.session is not None:
+            self.session.poll()
+        if not self.run_is_going():
+            unsaved = getattr(self.screen, "unsaved", 0)
+            if unsaved:
+                answers = [Answer("stay", "keep editing", "Stay here"), Answer("drop", "quit", "Drop the changes")]
+                text = f"{unsaved} change{'s' * (unsaved != 1)} not saved."
+                self._ask("quit?", text, answers, lambda answer: self._leave() if answer == "drop" else None)
+            else:
+                self._leave()
+            return
+        assert self.session is not None
         run_id = self.session.link.run.id
         self._ask(
             "quit?",
@@ -356,11 +368,9 @@ class CockpitApp(App[None]):
         if answer == "leave":
             self._leave(f"{run_id} goes on. To watch it again: cockpit attach {run_id}")
             return
-        from cockpit.commands import Stop
-        from cockpit.links import new_command_id
-
         try:
-            self.session.link.send(Stop(id=new_command_id()))
+            if self.session.stop_sent is None:
+                self.session.stop()
         except OSError as error:
             self.notify(f"The run could not be asked to stop: {error}", severity="error", markup=False)
             return
@@ -378,3 +388,8 @@ class CockpitApp(App[None]):
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._leave, "", 128 + number)
+
+
+def is_recipe_place(screen: Screen[Any]) -> bool:
+    """Whether recipes are chosen or edited there."""
+    return type(screen).__name__ in ("RecipesScreen", "EditorScreen")

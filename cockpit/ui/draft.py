@@ -35,6 +35,7 @@ class Draft:
 
     def __init__(self, document: RecipeDocument) -> None:
         self.document = document.copy()
+        self._opened = document.copy()
         self.fields = {field.path: field for field in form_fields()}
         self._texts: dict[str, str] = {}
         self._errors: dict[str, str] = {}
@@ -60,7 +61,7 @@ class Draft:
         self._touched.add(path)
         try:
             value = parse_field(self.fields[path], text.replace("\\n", "\n"))
-            self.document.set(path, value)
+            self.document.set(path, self._as_opened(path, value))
         except RecipeError as error:
             self._refuse(path, text, "; ".join(part for part in _parts(error) if part))
         except ValueError as error:
@@ -87,6 +88,7 @@ class Draft:
     def saved(self, path: Path) -> None:
         """Write the recipe to `path`; from now on this is what was opened. Raises OSError."""
         self.document.save(path)
+        self._opened = self.document.copy()
         self._touched.clear()
 
     def errors(self) -> dict[str, str]:
@@ -103,11 +105,8 @@ class Draft:
 
     def changes(self) -> list[Change]:
         """The fields that differ from what was opened, in the model's order."""
-        opened = self.document.copy()
         paths = self.document.changed_fields()
-        for path in paths:
-            opened.reset(path)
-        return [Change(path, _shown(opened.value(path)), _shown(self.document.value(path))) for path in paths]
+        return [Change(path, _shown(self._opened.value(path)), _shown(self.document.value(path))) for path in paths]
 
     def is_changed(self, path: str) -> bool:
         """Whether the field's text is not the one it was opened with."""
@@ -116,6 +115,12 @@ class Draft:
     def recipe(self) -> Recipe | None:
         """The recipe, or None while something is wrong."""
         return None if self.errors() else self.document.recipe()
+
+    def _as_opened(self, path: str, value: object) -> object:
+        """The value as the file writes it where it is the same number: 32 in place of 32.0 is no change."""
+        opened = self._opened.value(path)
+        numbers = isinstance(value, float) and isinstance(opened, int) and not isinstance(opened, bool)
+        return opened if numbers and opened == value else value
 
     def _refuse(self, path: str, text: str, sentence: str) -> None:
         self._texts[path] = text

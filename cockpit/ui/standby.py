@@ -1,8 +1,7 @@
-"""The engine that warms up while the person edits, and what is known of the machine: asked for, looked at, handed over."""
+"""The engine that warms up while the person edits, and what is known of the machine."""
 
 from __future__ import annotations
 
-import subprocess
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -12,7 +11,7 @@ from cockpit.plain_text import plain_text
 
 if TYPE_CHECKING:
     from cockpit.gpu import GpuReport
-    from cockpit.links import EngineKey, StartedEngine
+    from cockpit.links import EngineKey, EngineProcess, StartedEngine
     from cockpit.recipe.recipe import Recipe
 
 SETTLED_AFTER_S = 1.0
@@ -73,7 +72,7 @@ class Standby:
     _engine: StartedEngine | None = None
     _failed: EngineKey | None = None
     _status: EngineStatus = field(default_factory=EngineStatus)
-    _leaving: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _started: list[EngineProcess] = field(default_factory=list)
 
     def want(self, recipe: Recipe | None) -> None:
         """Be warm for `recipe`; for none, keep what there is."""
@@ -83,7 +82,7 @@ class Standby:
 
     def tick(self, *, may_start: bool) -> EngineStatus:
         """Look at driver and engine; with `may_start`, start or replace the engine where the recipe asks for it."""
-        self._leaving = [process for process in self._leaving if process.poll() is None]
+        self._started = [process for process in self._started if process.poll() is None]
         if self.report is None:
             self.report = self.probe.poll()
             if self.report is not None:
@@ -105,7 +104,9 @@ class Standby:
             return engine
         if engine is not None:
             self._dismiss(engine)
-        return self.engines.start_engine(key, name)
+        engine = self.engines.start_engine(key, name)
+        self._started.append(engine.process)
+        return engine
 
     def dismiss(self) -> None:
         """End the engine that has no run."""
@@ -138,6 +139,7 @@ class Standby:
             return
         try:
             self._engine = self.engines.start_standby(key)
+            self._started.append(self._engine.process)
             self._status = EngineStatus("importing", note=note)
         except OSError as error:
             self._failed = key
@@ -172,7 +174,6 @@ class Standby:
     def _dismiss(self, engine: StartedEngine) -> None:
         engine.dismiss()
         engine.link.close()
-        self._leaving.append(engine.process)
 
 
 def _difference(was: EngineKey, now: EngineKey) -> str:

@@ -48,10 +48,10 @@ class EditorScreen(Screen[None]):
         Binding("f5,ctrl+g", "start", "start", id="editor.start", tooltip="Train with what stands here",
                 key_display="F5"),
         Binding("ctrl+s", "save", "save as", id="editor.save", tooltip="Save as a recipe of your own"),
-        Binding("ctrl+r", "reset", "reset field", id="editor.reset", tooltip="The focused field as it was opened"),
+        Binding("ctrl+r", "reset", "reset", id="editor.reset", tooltip="The focused field as it was opened"),
         Binding("f8", "reset_all", "reset all", id="editor.reset_all", tooltip="All fields as they were opened",
                 key_display="F8", show=False),
-        Binding("pagedown", "group(1)", "next group", id="editor.next_group", tooltip="Show the next group of fields",
+        Binding("pagedown", "group(1)", "group", id="editor.next_group", tooltip="Show the next group of fields",
                 key_display="pgdn", priority=True),
         Binding("pageup", "group(-1)", "group before", id="editor.previous_group", key_display="pgup",
                 tooltip="Show the group of fields before", show=False, priority=True),
@@ -75,7 +75,7 @@ class EditorScreen(Screen[None]):
         yield TopLine(f"{self.draft.document.name} · edit")
         groups = {group: self.draft.fields_of(group) for group in self.draft.groups}
         with Container(id="bench"):
-            yield GroupTabs([*groups, PLAN_TAB], id="groups", classes="pane")
+            yield GroupTabs(list(groups), PLAN_TAB, id="groups", classes="pane")
             yield RecipeForm(groups, self.draft.text, self._offers_of, id="form", classes="pane")
             with Vertical(id="meaning"):
                 yield SchedulePreview(id="preview")
@@ -100,12 +100,19 @@ class EditorScreen(Screen[None]):
         if known is None or known.report is not status.report:
             self._plan_soon()
 
+    @property
+    def unsaved(self) -> int:
+        """How many fields differ from what was opened or saved."""
+        return sum(map(self.draft.is_changed, self.draft.fields))
+
     # Groups and fields
 
     async def _show_group(self, group: str) -> None:
         self.query_one(GroupTabs).chosen = group
         self.set_class(group == PLAN_TAB, "-plan")
-        if group != PLAN_TAB:
+        if group == PLAN_TAB:
+            self.query_one("#field-help", Static).update("")
+        else:
             await self.query_one(RecipeForm).show_group(group)
             self._show_states()
 
@@ -115,8 +122,6 @@ class EditorScreen(Screen[None]):
 
     @on(GroupTabs.Chosen)
     async def _on_group_chosen(self, event: GroupTabs.Chosen) -> None:
-        if event.group == PLAN_TAB and not self.has_class("-narrow"):
-            event = GroupTabs.Chosen(self.draft.groups[0])
         await self._show_group(event.group)
         if event.enter and event.group != PLAN_TAB:
             self._focus_first()
@@ -256,7 +261,7 @@ class EditorScreen(Screen[None]):
 
     def action_leave(self) -> None:
         """Back to the recipes; asks where edits would be lost."""
-        changes = len(self.draft.changes()) + len([path for path in self.draft.errors() if path in self.draft.fields])
+        changes = self.unsaved
         if not changes:
             self.dismiss()
             return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -19,6 +21,32 @@ class HelpText(VerticalScroll):
     """The page, scrolled with the arrow keys."""
 
     HELP = "Up and down scroll this page; Escape or F1 closes it."
+
+
+class KeyTable(Widget):
+    """Keys on the left, what they do beside them; lines are broken to the width."""
+
+    DEFAULT_CSS = "KeyTable { height: auto; }"
+
+    def __init__(self, keys: Sequence[tuple[str, str, str]]) -> None:
+        """Keys, short description, and what they do in a sentence (may be empty)."""
+        super().__init__()
+        self._keys = keys
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def render(self) -> Content:
+        """The table."""
+        return Content("\n").join(self._lines(self.size.width))
+
+    def _lines(self, width: int) -> list[Content]:
+        first = max((len(keys) for keys, _, _ in self._keys), default=0)
+        lines = []
+        for keys, description, tooltip in self._keys:
+            for index, line in enumerate(Content(tooltip or description).wrap(max(10, width - first - 2))):
+                lines.append(Content.assemble((f"{'' if index else keys:>{first}}", "bold $primary"), "  ", line))
+        return lines
 
 
 class HelpScreen(ModalScreen[None]):
@@ -44,15 +72,7 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(Content(self._focused_help), classes="focused-help")
             if self._screen_help:
                 yield Static(Content(self._screen_help.strip()), classes="screen-help")
-            yield Static(self._key_table())
-
-    def _key_table(self) -> Content:
-        width = max((len(key) for key, _, _ in self._keys), default=0)
-        lines = [
-            Content.assemble((f"{key:>{width}}", "bold $primary"), "  ", (tooltip or description))
-            for key, description, tooltip in self._keys
-        ]
-        return Content("\n").join(lines)
+            yield KeyTable(self._keys)
 
 
 def help_of(widget: Widget | None) -> str:
@@ -73,11 +93,11 @@ def keys_of(screen: Screen[object]) -> list[tuple[str, str, str]]:
     found: dict[str, tuple[list[str], str, str]] = {}
     for key, active in screen.active_bindings.items():
         binding = active.binding
-        if not binding.description or binding.system or not active.enabled:
-            continue
-        if binding.id is None and not binding.show:
+        is_ours = binding.id is not None or binding.show or binding.action == "command_palette"
+        if not binding.description or not active.enabled or not is_ours:
             continue
         shown = binding.key_display or "+".join(KEY_NAMES.get(part, part) for part in key.split("+"))
         keys, _, _ = found.setdefault(binding.action, ([], binding.description, active.tooltip or binding.tooltip))
-        keys.append(shown.replace("ctrl+", "^").replace("enter", "Enter").upper() if shown.startswith("f") else shown)
+        if shown not in keys:
+            keys.append(shown)
     return [(", ".join(keys), description, tooltip) for keys, description, tooltip in found.values()]

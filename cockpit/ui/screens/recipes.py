@@ -185,7 +185,7 @@ class RecipesScreen(Screen[None]):
     def _show_plan(self, recipe: Recipe | None) -> None:
         charts = self.query("#plan")
         if recipe is None:
-            charts.set(display=False)
+            charts.remove_class("-known")
             return
         assert self._planner is not None
         from cockpit.ui.widgets.schedule_chart import schedule_title
@@ -194,7 +194,7 @@ class RecipesScreen(Screen[None]):
         report = self._status.report if self._status else None
         plan = self._planner.plan(recipe, report, str(entry.path) if entry else "")
         self.query_one(RecipeCard).show(card_of(recipe, plan))
-        charts.set(display=bool(plan.rates))
+        charts.set_class(bool(plan.rates), "-known")
         for chart in charts.results():
             title = schedule_title(recipe.training.lr_scheduler_type, plan.warmup_steps)
             chart.border_title = Content(title)

@@ -22,7 +22,6 @@ class Choice(Widget, can_focus=True):
     Choice {
         height: 1;
         padding: 0 1;
-        background: $panel;
         text-wrap: nowrap;
         &:focus { background: $block-cursor-background; }
         &.-wrong { background: $error 25%; }
@@ -105,8 +104,8 @@ class Choice(Widget, can_focus=True):
             self.value = self._values[found]
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Letters that begin a value mean that value here, not a key of the screen."""
-        return bool(character) and any(label.startswith(character or " ") for label in self._labels)
+        """Letters mean values here, never a key of the screen: in a form, q is no way to leave."""
+        return character is not None and character.isprintable()
 
     def on_click(self, event: events.Click) -> None:
         """Take the value under the mouse, or the next one."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
-from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -63,15 +62,18 @@ class CompletionEntry(Entry):
         assert isinstance(self.parent, CompletingEntry)
         return self.parent
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without an open list its keys mean what they mean around the field."""
+        return self.box.is_open if action in ("offer", "complete", "hide") else True
+
     def action_offer(self, step: int) -> None:
-        """Move the mark in the list; without a list the key means what it means around the field."""
-        if not self.box.move_mark(step):
-            raise SkipAction
+        """Move the mark in the list."""
+        self.box.move_mark(step)
 
     def action_complete(self) -> None:
-        """Take the marked offer, or the first; without a list go to the next field."""
+        """Take the marked offer, or the first; where it stands in the field already, close the list."""
         if not self.box.take(or_first=True):
-            raise SkipAction
+            self.box.hide()
 
     async def action_take_or_submit(self) -> None:
         """Take the marked offer; without one, submit."""
@@ -80,9 +82,8 @@ class CompletionEntry(Entry):
             await self.action_submit()
 
     def action_hide(self) -> None:
-        """Close the list; without one the key means what it means around the field."""
-        if not self.box.hide():
-            raise SkipAction
+        """Close the list."""
+        self.box.hide()
 
     def action_browse(self) -> None:
         """Open the list on what stands here, or on all where nothing would fit."""
@@ -106,6 +107,7 @@ class CompletingEntry(Vertical):
             padding: 0 1;
             background: $panel;
             scrollbar-size-vertical: 1;
+            & > .option-list--option { text-wrap: nowrap; text-overflow: ellipsis; }
             &.-open { display: block; }
         }
     }
@@ -187,6 +189,8 @@ class CompletingEntry(Vertical):
         was_open = self.is_open
         if self._list is not None:
             self._list.remove_class("-open")
+        if was_open:
+            self._entry.refresh_bindings()
         return was_open
 
     def browse(self) -> None:
@@ -208,6 +212,7 @@ class CompletingEntry(Vertical):
         listed.set_options(Option(_offer_content(offer)) for offer in shown)
         listed.highlighted = None
         listed.add_class("-open")
+        self._entry.refresh_bindings()
 
     def _put(self, offer: Offer) -> None:
         self.hide()
@@ -223,7 +228,7 @@ def _offer_content(offer: Offer) -> Content:
 
 
 def path_offers(text: str, suffixes: Sequence[str]) -> list[Offer]:
-    """Folders, and files with one of `suffixes` (all files for none), that `text` is the beginning of.
+    """Folders, and files with one of `suffixes`, that `text` is the beginning of.
 
     Names that no terminal may show are left out, hidden ones unless asked for by their dot. At most ENTRIES_READ names
     of a folder are looked at.
@@ -238,7 +243,7 @@ def path_offers(text: str, suffixes: Sequence[str]) -> list[Offer]:
     offers = []
     for name, is_folder in sorted(found, key=lambda entry: (not entry[1], entry[0].lower())):
         hidden = name.startswith(".") and not beginning.startswith(".")
-        fits = is_folder or not suffixes or name.lower().endswith(tuple(suffixes))
+        fits = is_folder or name.lower().endswith(tuple(suffixes))
         if fits and not hidden and name.startswith(beginning) and plain_text(name) == name:
             offers.append(Offer(f"{folder_text}{slash}{name}{'/' if is_folder else ''}"))
     return offers

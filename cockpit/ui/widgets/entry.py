@@ -8,7 +8,7 @@ from cockpit.plain_text import plain_text
 
 
 class Entry(Input):
-    """An Input without frame and without blinking; its text is selected when it gets the focus, so typing replaces it."""
+    """An Input without frame and blinking; its text is selected when it gets the focus, so that typing replaces it."""
 
     DEFAULT_CSS = """
     Entry {
@@ -25,7 +25,7 @@ class Entry(Input):
     )
 
     def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None, help: str = "") -> None:
-        super().__init__(one_line(value), placeholder, id=id, compact=True)
+        super().__init__(one_line(value), placeholder, id=id)
         self.cursor_blink = False
         if help:
             self.HELP = help

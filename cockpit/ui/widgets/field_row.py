@@ -29,11 +29,12 @@ class FieldRow(Widget):
     FieldRow {
         layout: grid;
         grid-size: 3;
-        grid-columns: 29 1fr 8;
+        grid-columns: 28 1fr 8;
         grid-rows: auto;
         height: auto;
         & > .label { height: 1; text-wrap: nowrap; text-overflow: ellipsis; color: $foreground 80%; }
         & > .unit { height: 1; padding-left: 1; text-wrap: nowrap; text-overflow: ellipsis; color: $foreground 60%; }
+        & > .wide { column-span: 2; }
         & > .error { column-span: 3; height: auto; padding-left: 2; color: $error; display: none; }
         &.-wrong > .error { display: block; }
         &:focus-within > .label { color: $primary; text-style: bold; }
@@ -69,8 +70,10 @@ class FieldRow(Widget):
     def compose(self) -> ComposeResult:
         """Label, control, unit; the error's line below."""
         yield Static(self._label(), classes="label", markup=False)
+        self._control.set_class(not self.field.unit, "wide")
         yield self._control
-        yield Static(self.field.unit, classes="unit", markup=False)
+        if self.field.unit:
+            yield Static(self.field.unit, classes="unit", markup=False)
         yield Static("", classes="error", markup=False)
 
     @property

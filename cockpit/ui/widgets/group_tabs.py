@@ -38,10 +38,22 @@ class GroupTabs(Widget, can_focus=True):
             self.group = group
             self.enter = enter
 
-    def __init__(self, groups: Sequence[str], *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self, groups: Sequence[str], extra: str = "", *, id: str | None = None, classes: str | None = None
+    ) -> None:
+        """`extra` is one more tab, there only where the tabs stand in a row."""
         super().__init__(id=id, classes=classes)
-        self._groups = list(groups)
+        self._all = list(groups)
+        self._extra = extra
         self._counts: Mapping[str, tuple[int, int]] = {}
+
+    @property
+    def _is_row(self) -> bool:
+        return self.size.height <= 1
+
+    @property
+    def _groups(self) -> list[str]:
+        return [*self._all, self._extra] if self._extra and self._is_row else self._all
 
     def set_counts(self, counts: Mapping[str, tuple[int, int]]) -> None:
         """Changed fields and errors of each group."""
@@ -51,7 +63,7 @@ class GroupTabs(Widget, can_focus=True):
 
     def render(self) -> Content:
         """A line a group; or all in one line."""
-        if self.size.height > 1:
+        if not self._is_row:
             return Content("\n").join(self._line(group) for group in self._groups)
         return Content("  ").join(self._tab(group) for group in self._groups)
 
@@ -62,15 +74,14 @@ class GroupTabs(Widget, can_focus=True):
         if group != self.chosen:
             return Content.assemble("  ", name, marks)
         style = "bold $block-cursor-foreground on $block-cursor-background" if self.has_focus else "bold $primary"
-        return Content.assemble("▸ ", name, marks).stylize(style)
+        return Content.assemble("▸ ", name, marks).stylize_before(style)
 
     def _tab(self, group: str) -> Content:
         marks = self._marks(group)
         name = Content.assemble(group, " " if marks else "", marks)
         if group != self.chosen:
             return Content.assemble(" ", (name.plain, "$foreground-muted") if not marks else name, " ")
-        shown = Content.assemble("▸", name, " ").stylize("bold $primary" if not self.has_focus else "bold reverse")
-        return shown
+        return Content.assemble("▸", name, " ").stylize_before("bold reverse" if self.has_focus else "bold $primary")
 
     def _marks(self, group: str) -> Content:
         changed, wrong = self._counts.get(group, (0, 0))
@@ -92,7 +103,7 @@ class GroupTabs(Widget, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Ask for the group under the mouse."""
-        if self.size.height > 1:
+        if not self._is_row:
             if event.y < len(self._groups):
                 self.post_message(self.Chosen(self._groups[event.y]))
             return

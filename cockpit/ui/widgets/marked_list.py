@@ -29,6 +29,9 @@ class MarkedList(OptionList):
     }
     """
 
+    EMPTY = ""
+    """What stands in a list without rows."""
+
     def row_ids(self) -> Sequence[str]:
         """The rows' ids, in order."""
         raise NotImplementedError
@@ -42,6 +45,9 @@ class MarkedList(OptionList):
         ids = list(self.row_ids())
         width = self.scrollable_content_region.width or self.size.width or 40
         rows = [self.row_content(index, width) for index in range(len(ids))]
+        if not ids:
+            self.set_options([Option(Content.styled(f"  {self.EMPTY}", "$foreground-muted"), disabled=True)])
+            return
         if ids == [option.id for option in self.options]:
             for index, row in enumerate(rows):
                 if row != self.options[index].prompt:
@@ -50,8 +56,7 @@ class MarkedList(OptionList):
         chosen = self.highlighted_option.id if self.highlighted_option else None
         with self.prevent(OptionList.OptionHighlighted):
             self.set_options(Option(row, id=id) for id, row in zip(ids, rows, strict=True))
-            if ids:
-                self.highlighted = ids.index(chosen) if chosen in ids else 0
+            self.highlighted = ids.index(chosen) if chosen in ids else 0
 
     def on_resize(self, _event: events.Resize) -> None:
         """Rows are as wide as the list."""
@@ -67,9 +72,9 @@ class MarkedList(OptionList):
 
 
 def columns(width: int, left: Content, right: Sequence[Content], gap: str = "  ") -> Content:
-    """`left` shortened to what room the right-aligned `right` columns leave, after one free cell for the mark."""
+    """`left` shortened to what room the right-aligned `right` columns leave, after the free cells for the mark."""
     tail = Content(gap).join(right) if right else Content("")
     room = max(4, width - tail.cell_length - 3)
     return Content.assemble(
-        " ", left.truncate(room, ellipsis=True).pad_right(max(0, room - left.cell_length)), " ", tail
+        "  ", left.truncate(room, ellipsis=True).pad_right(max(0, room - left.cell_length)), " ", tail
     )

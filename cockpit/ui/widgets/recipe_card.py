@@ -1,4 +1,4 @@
-"""RecipeCard: what the selected recipe does, with which model, adapter, data and trainer, and what stands in its way."""
+"""RecipeCard: what the marked recipe does, with which model, adapter, data and trainer, and what would stop it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from cockpit.figures import count, learning_rate
+from cockpit.figures import count
 from cockpit.plain_text import plain_text
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cockpit.ui.plan import Plan
 
 LABEL_CELLS = 8
+ROOMY = 30
+"""Lines of the screen from which on the title stands apart."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ class RecipeCard(VerticalScroll):
         card, width = self._card, max(20, self.scrollable_content_region.width)
         lines: list[Content] = []
         if card.title:
-            lines += [*Content.styled(plain_text(card.title), "bold").wrap(width), Content("")]
+            lines += Content.styled(plain_text(card.title), "bold").wrap(width)
+            if self.app.size.height >= ROOMY:
+                lines.append(Content(""))
         if card.description:
             for paragraph in plain_text(card.description).strip().split("\n\n"):
                 lines += Content(" ".join(paragraph.split())).wrap(width)
@@ -84,18 +88,20 @@ class RecipeCard(VerticalScroll):
 
 def card_of(recipe: Recipe, plan: Plan | None) -> CardText:
     """The card of a sound recipe; without a plan, of what the recipe alone says."""
+    from cockpit.recipe.fields import format_value
+
     model, lora, training = recipe.model, recipe.lora, recipe.training
     targets = (
         lora.target_modules if isinstance(lora.target_modules, str) else f"{len(lora.target_modules)} kinds of layer"
     )
     facts = [
-        ("model", f"{model.name_or_path}  {quantization_text(recipe)}, {count(model.max_seq_length)} tokens"),
+        ("model", f"{model.name_or_path} · {quantization_text(recipe)}, {count(model.max_seq_length)} tokens"),
         ("LoRA", f"r {lora.r}, alpha {lora.lora_alpha:g}, {targets}"),
         ("data", _data_text(recipe, plan)),
         (
             "train",
             f"{training.per_device_train_batch_size} × {training.gradient_accumulation_steps} rows a step, "
-            f"{learning_rate(training.learning_rate)} {training.lr_scheduler_type.replace('_', ' ')}, {training.optim}",
+            f"{format_value(training.learning_rate)} {training.lr_scheduler_type.replace('_', ' ')}, {training.optim}",
         ),
     ]
     if plan is not None:
@@ -114,7 +120,7 @@ def quantization_text(recipe: Recipe) -> str:
 
 def _data_text(recipe: Recipe, plan: Plan | None) -> str:
     names = ", ".join(source.name_or_path for source in recipe.data.sources)
-    found = f"  {plan.data.said}" if plan is not None and plan.data.said else ""
+    found = f" · {plan.data.said}" if plan is not None and plan.data.said else ""
     held_out = f", {count(recipe.data.eval_rows)} held out" if recipe.data.eval_rows else ""
     return f"{names}{found}{held_out}"
 

@@ -14,6 +14,7 @@ from cockpit.ui.widgets.marked_list import MarkedList, columns
 
 NEEDS_CELLS = 8
 DURATION_CELLS = 9
+YOURS = " · yours"
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,9 @@ class RecipeList(MarkedList):
     """Highlighting a row shows its card; Enter starts it."""
 
     HELP = (
-        "The recipes: cockpit's own first, then yours. Needs is the smallest machine that runs it (CPU, or VRAM in GiB).\n"
-        "Enter starts the marked one, e opens it in the editor. A recipe of your own is a YAML file in your recipe folder."
+        "The recipes: cockpit's own first, then yours. Beside each stand the smallest machine that runs it (CPU, or GiB "
+        "of VRAM) and about how long it takes.\nEnter starts the marked one, e opens it in the editor. A recipe of your "
+        "own is a YAML file in your recipe folder."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -58,8 +60,6 @@ class RecipeList(MarkedList):
         name = Content(plain_text(row.name, keep_newlines=False))
         if row.problem:
             return columns(width, Content.assemble(("✗ ", "$error"), name), [Content.styled("broken", "$error")])
-        if row.is_yours:
-            name = name + Content.styled(" · yours", "$foreground-muted")
         right = []
         if width >= 34:
             needs = Content(plain_text(row.needs, keep_newlines=False)).truncate(NEEDS_CELLS, ellipsis=True)
@@ -68,6 +68,9 @@ class RecipeList(MarkedList):
         right.append(
             Content.styled(duration.pad_left(DURATION_CELLS - duration.cell_length).plain, "$foreground-muted")
         )
+        tail = sum(column.cell_length + 1 for column in right)
+        if row.is_yours and name.cell_length + len(YOURS) + tail + 4 <= width:
+            name = name + Content.styled(YOURS, "$foreground-muted")
         return columns(width, name, right, gap=" ")
 
 

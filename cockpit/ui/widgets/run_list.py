@@ -36,6 +36,7 @@ SIGNS = {
 class RunList(MarkedList):
     """Enter opens the marked run: live where it is going on, as it ended where it is past."""
 
+    EMPTY = "none yet"
     HELP = (
         "Your runs, newest first. ● is live, ✓ completed, ■ stopped, ✗ failed, ? lost or silent.\n"
         "Enter opens the marked one: a live run is followed, a past one shown as it ended."
