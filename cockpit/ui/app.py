@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
@@ -17,10 +18,10 @@ from textual.reactive import reactive
 from textual.screen import Screen
 
 from cockpit.plain_text import plain_text
+from cockpit.ui.engine_status import Engines, EngineStatus, Probe
 from cockpit.ui.preferences import remember_theme, remembered_theme
 from cockpit.ui.requests import EditRecipe, OpenRun, StartRun, WarmFor
 from cockpit.ui.screens.recipes import RecipesScreen
-from cockpit.ui.standby import Engines, EngineStatus, Probe, Standby
 from cockpit.ui.themes import DARK, LIGHT, THEMES
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from cockpit.run_dir import RunDir
     from cockpit.ui.screens.dialog import Answer
     from cockpit.ui.session import RunSession
+    from cockpit.ui.standby import Standby
 
 POLL_EVERY_S = 0.1
 LOOK_EVERY = 10
@@ -39,7 +41,7 @@ class CockpitApp(App[None]):
     """The app. `open_run` or `replay` is shown at once where given; `recipe` names the one selected at first."""
 
     TITLE = "cockpit"
-    CSS_PATH: ClassVar[list[str]] = ["app.tcss", "screens/recipes.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "screens/recipes.tcss"]
     """The first screen's too: Textual reads those of later screens when they are pushed."""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]
@@ -101,6 +103,8 @@ class CockpitApp(App[None]):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        from cockpit.ui.standby import Standby
+
         if self._engines is None:
             from cockpit import links
 
@@ -180,10 +184,9 @@ class CockpitApp(App[None]):
             self._pending = document
             self.notify("Waiting for the GPU driver to answer; the run starts then.", markup=False)
             return
-        file = str(document.path or document.name)
         try:
             recipe = document.recipe()
-            problems = preflight(recipe, report, file)
+            problems = preflight(recipe, report, document.file, document.line)
             if problems:
                 self._refuse(document, [str(problem) for problem in problems])
                 return

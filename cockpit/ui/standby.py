@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
 from cockpit import events as ev
 from cockpit.plain_text import plain_text
+from cockpit.ui.engine_status import Engines, EngineStatus, Probe
 
 if TYPE_CHECKING:
     from cockpit.gpu import GpuReport
@@ -16,46 +17,6 @@ if TYPE_CHECKING:
 
 SETTLED_AFTER_S = 1.0
 """An engine is replaced only once another key has been wanted for so long: passing over a recipe costs no import."""
-
-Stage = Literal["none", "importing", "warm", "failed"]
-
-
-class Engines(Protocol):
-    """Who starts engines: cockpit.links, or a test's own."""
-
-    def start_standby(self, key: EngineKey) -> StartedEngine:
-        """An engine that imports the stack and waits."""
-        ...
-
-    def start_engine(self, key: EngineKey, name: str) -> StartedEngine:
-        """An engine in a run folder of its own."""
-        ...
-
-
-class Probe(Protocol):
-    """Who asks the GPU driver: cockpit.gpu.GpuProbe, or a test's own."""
-
-    def poll(self) -> GpuReport | None:
-        """The answer, or None while there is none."""
-        ...
-
-
-@dataclass(frozen=True)
-class EngineStatus:
-    """What the top line says of engine and machine. `report` is None until the driver has answered.
-
-    `share` of the import, 0 to 1, None where the engine does not say; `vram_mib` what the engine holds of its GPU, None
-    where there is none; `note` says why an engine was replaced, until the new one is warm.
-    """
-
-    stage: Stage = "none"
-    detail: str = ""
-    share: float | None = None
-    pid: int | None = None
-    vram_mib: float | None = None
-    note: str = ""
-    gpu: str = ""
-    report: GpuReport | None = None
 
 
 @dataclass

@@ -56,6 +56,7 @@ class TerminalDriver(LinuxDriver):
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
+        assert self._file is not None
         self._output = GuardedOutput(self._file)
         self._file = self._output  # type: ignore[assignment]
         self._hang_up = select.poll()
@@ -77,7 +78,7 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Take the terminal; its window's title is put by for later."""
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._writer_thread is not None:
             self.write("\x1b[22;2t")
             title, self._title = self._title, ""

@@ -29,7 +29,7 @@ from cockpit.ui.widgets.top_line import TopLine
 if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.fields import FormField
-    from cockpit.ui.standby import EngineStatus
+    from cockpit.ui.engine_status import EngineStatus
 
 PLAN_AFTER_S = 0.15
 """The plan follows once typing has paused for so long: a data file is not read for each letter of its name."""

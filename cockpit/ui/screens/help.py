@@ -82,7 +82,7 @@ def help_of(widget: Widget | None) -> str:
     for node in widget.ancestors_with_self:
         if isinstance(node, Screen):
             return ""
-        text = getattr(node, "HELP", None)
+        text = getattr(node, "own_help", "") or getattr(node, "HELP", None)
         if text:
             return str(text).strip()
     return ""

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
     from cockpit.recipe.shelf import ShelfEntry
     from cockpit.run_summary import RunSummary
+    from cockpit.ui.engine_status import EngineStatus
     from cockpit.ui.plan import Planner
-    from cockpit.ui.standby import EngineStatus
     from cockpit.ui.widgets.schedule_chart import ScheduleChart
 
 RUNS_SHOWN = 50

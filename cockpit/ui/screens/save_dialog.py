@@ -31,7 +31,7 @@ class SaveDialog(ModalScreen[Path | None]):
         """`name` stands in the field at first."""
         super().__init__()
         self._folder = folder
-        self._name = name
+        self._first_name = name
         self._asked_to_replace: Path | None = None
 
     def compose(self) -> ComposeResult:
@@ -40,7 +40,7 @@ class SaveDialog(ModalScreen[Path | None]):
             box.border_title = "save as a recipe of your own"
             box.border_subtitle = "enter saves · esc closes"
             yield Static("Its name in the list:")
-            yield Entry(self._name, id="name", help="The recipe's name: a file name without its ending.")
+            yield Entry(self._first_name, id="name", help="The recipe's name: a file name without its ending.")
             yield Static("", classes="said", markup=False)
 
     def on_mount(self) -> None:

@@ -59,8 +59,8 @@ class Choice(Widget, can_focus=True):
         self._values = tuple(values)
         self._labels = tuple(labels) or self._values
         self.set_reactive(Choice.value, value)
-        if help:
-            self.HELP = help
+        self.own_help = help
+        """Goes before HELP where it is given."""
 
     def watch_value(self, value: str) -> None:
         """Tell."""

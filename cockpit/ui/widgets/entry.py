@@ -27,8 +27,8 @@ class Entry(Input):
     def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None, help: str = "") -> None:
         super().__init__(one_line(value), placeholder, id=id)
         self.cursor_blink = False
-        if help:
-            self.HELP = help
+        self.own_help = help
+        """Goes before HELP where it is given."""
 
     def validate_value(self, value: str) -> str:
         """Only what a terminal may show."""

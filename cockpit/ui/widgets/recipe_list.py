@@ -33,9 +33,9 @@ class RecipeList(MarkedList):
     """Highlighting a row shows its card; Enter starts it."""
 
     HELP = (
-        "The recipes: cockpit's own first, then yours. Beside each stand the smallest machine that runs it (CPU, or GiB "
-        "of VRAM) and about how long it takes.\nEnter starts the marked one, e opens it in the editor. A recipe of your "
-        "own is a YAML file in your recipe folder."
+        "The recipes: cockpit's own first, then yours. Beside each stand the smallest machine that runs it (CPU, or "
+        "GiB of VRAM) and about how long it takes.\nEnter starts the marked one, e opens it in the editor. A recipe of "
+        "your own is a YAML file in your recipe folder."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,4 +1,4 @@
-"""SchedulePreview: what the edits mean before the run: steps, rows a step, data, and the learning rate at every step."""
+"""SchedulePreview: what the edits mean before the run: steps, data, and the learning rate at every step."""
 
 from __future__ import annotations
 

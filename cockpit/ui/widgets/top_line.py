@@ -12,7 +12,7 @@ from cockpit.plain_text import plain_text
 
 if TYPE_CHECKING:
     from cockpit.gpu import GpuReport
-    from cockpit.ui.standby import EngineStatus
+    from cockpit.ui.engine_status import EngineStatus
 
 BAR_CELLS = 5
 
