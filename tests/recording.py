@@ -156,7 +156,6 @@ def _prepare(recorder: Recorder, steps: int, gpus: int, before: ev.Phase | None)
                     data_sha256={"embedded:pirate": "0" * 64},
                 )
             )
-            _log(recorder, "Run started on " + (f"{gpus} GPU" if gpus else "2 CPU cores"))
             continue
         _say_progress(recorder, phase, 1.0)
         recorder.wait(seconds if phase != "compiling" else 0.0)
@@ -169,8 +168,6 @@ def _prepare(recorder: Recorder, steps: int, gpus: int, before: ev.Phase | None)
                     total_steps=steps, steps_per_epoch=74.75, trainable_parameters=196_608, total_parameters=1_835_008
                 )
             )
-        if phase == "loading_model":
-            _log(recorder, "Model loaded: 1,835,008 parameters, 196,608 of them trained")
         _read_machine(recorder, 0, gpus)
     return True
 
@@ -214,7 +211,6 @@ def _evaluate(recorder: Recorder, step: int, steps: int) -> None:
     recorder.wait(0.4)
     metrics = {"eval_loss": _loss(step, steps) * 1.05}
     recorder.say(ev.Evaluated(step=step, duration_s=0.4, metrics=metrics))
-    _log(recorder, f"Held-out loss {metrics['eval_loss']:.3f} after step {step}")
     recorder.say(ev.PhaseStarted(phase="training" if step else "compiling"))
 
 
@@ -227,7 +223,6 @@ def _end(recorder: Recorder, ending: Ending, until: int, reason: str) -> None:
         recorder.run.adapter.mkdir()
         (recorder.run.adapter / "adapter_config.json").write_text("{}", encoding="utf-8")
         recorder.say(ev.AdapterSaved(path="adapter", size_bytes=812_340))
-        _log(recorder, "Adapter saved, 793 KiB")
         recorder.say(
             ev.RunEnded(outcome=ending, step=until, reason="Stopped on request." if ending == "stopped" else "")
         )
@@ -239,7 +234,6 @@ def _end(recorder: Recorder, ending: Ending, until: int, reason: str) -> None:
     else:
         reason = reason or "Row 812 of pirate.jsonl has no answer, and data.on_bad_row is fail."
         advice = "Mend the row, or set data.on_bad_row to skip."
-    _log(recorder, reason, "error")
     recorder.say(ev.RunEnded(outcome=ending, step=until, reason=reason, advice=advice))
     recorder.say(ev.EngineExited(reason="the run has ended"))
 

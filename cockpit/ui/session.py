@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from cockpit.commands import Chat, Stop, StopReply, Unload
 from cockpit.links import Link, ReplayLink, new_command_id
 from cockpit.run_dir import Liveness
-from cockpit.run_state import RunState
+from cockpit.run_state import LOG_LINES, LogLine, RunState
 from cockpit.run_summary import State
+from cockpit.ui.log_lines import log_line
 
 if TYPE_CHECKING:
     from cockpit.recipe.chat import Sampling
@@ -44,6 +46,8 @@ class RunSession:
         """Reads the run from its beginning, whoever has read from the link before. `clock` gives Unix time."""
         self.link, self.recipe, self.document = link, recipe, document
         self.state = RunState()
+        self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
+        """The engine's own lines and the landmarks of the run, oldest first."""
         self.stop_sent: Stop | None = None
         """The last Stop that was sent, until a run starts anew."""
         self._clock = clock or (self._recorded_time if isinstance(link, ReplayLink) else time.time)
@@ -58,6 +62,9 @@ class RunSession:
         batch = self.link.poll()
         for event in batch:
             self.state.apply(event)
+            line = log_line(event)
+            if line is not None:
+                self.log.append(line)
         if batch:
             self._newest_at = max(self._newest_at, batch[-1].at)
             self._newest_seen = time.monotonic()

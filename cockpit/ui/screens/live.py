@@ -188,7 +188,7 @@ class LiveScreen(Screen[None]):
 
     def _show_log(self) -> None:
         new = []
-        for line in reversed(self.session.state.log):
+        for line in reversed(self.session.log):
             if line is self._logged:
                 break
             new.append(line)

@@ -105,9 +105,9 @@ class ScheduleChart(Plot):
         frame.canvas.write(at, row, signs.mark, _MEASURED)
         text = f" {learning_rate(rate)}"
         beside = [(at + 1, row), (at + 1, row - 1), (at + 1, row + 1), (at - len(text) - 1, row + 1)]
-        beside += [(at - len(text) - 1, r) for r in (row, row - 1, row + 2, row - 2)]
-        beside += [(at + 1, r) for r in (row - 2, row + 2)]
-        free = [place for place in beside if frame.canvas.is_empty(*place, len(text))]
+        beside += [(at + 1, r) for r in (row - 2, row - 3)]
+        beside += [(at - len(text) - 1, r) for r in (row, row - 1, row - 2, row + 2)]
+        free = [place for place in beside if place[1] < frame.rows and frame.canvas.is_empty(*place, len(text))]
         column, row = (free or [(min(at + 1, frame.canvas.width - len(text)), row)])[0]
         frame.canvas.write(column, row, text, _MEASURED)
 
