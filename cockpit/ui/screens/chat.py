@@ -18,7 +18,7 @@ from cockpit.ui.conversation import Conversation, Messages
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.glyphs import glyphs
-from cockpit.ui.widgets.phase_bar import NAMES
+from cockpit.ui.widgets.phase_bar import NAMES, progress_text
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import ReplyFigures
 from cockpit.ui.widgets.run_line import RunLine
@@ -156,7 +156,7 @@ class ChatScreen(Screen[None]):
         loading = state.phase is not None and state.exited is None and session.liveness in ("alive", "silent")
         if loading and state.phase is not None:
             took = duration(max(0.0, session.now() - state.phase.at))
-            return "waiting", f"{glyphs().current} {NAMES[state.phase.phase][0]}  {took}"
+            return "waiting", f"{glyphs().current} {NAMES[state.phase.phase][0]}  {progress_text(state)}  {took}"
         if state.unloaded is not None:
             return "missing", f"The model is not loaded: {_clause(state.unloaded.reason)} {self._offer()}"
         if session.liveness == "lost" and (state.ended is None or engine.stage == "running"):

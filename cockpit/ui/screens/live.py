@@ -124,7 +124,8 @@ class LiveScreen(Screen[None]):
     def _show(self) -> None:
         session, state = self.session, self.session.state
         self.query_one(RunLine).show(session.link.run.id, session.status, state, self._note())
-        self.query_one(PhaseBar).show(state, session.now(), session.status)
+        loaded = session.can_chat or session.is_recording
+        self.query_one(PhaseBar).show(state, session.now(), session.status, is_loaded=loaded)
         outcome = outcome_of(session.status, state, session.link.run, is_slow_to_start=session.is_slow_to_start)
         self.query_one(OutcomeCard).show(outcome)
         self.set_class(outcome is not None, "-has-card")

@@ -51,8 +51,13 @@ class PhaseFigure:
     broke: bool = False
 
 
-def phase_figures(state: RunState, now: float, status: State = "running") -> list[PhaseFigure]:
-    """All phases in their order. Measuring the held-out rows counts as the training that it interrupts."""
+def phase_figures(
+    state: RunState, now: float, status: State = "running", *, is_loaded: bool = True
+) -> list[PhaseFigure]:
+    """All phases in their order; measuring the held-out rows counts as the training that it interrupts.
+
+    `is_loaded` tells whether a model that was ready to chat still is.
+    """
     present = state.phase.phase if state.phase else None
     shown: dict[Phase, Phase] = {"evaluating": "training" if state.steps.step else "compiling", "standby": "importing"}
     at = shown.get(present, present) if present else None
@@ -68,9 +73,23 @@ def phase_figures(state: RunState, now: float, status: State = "running") -> lis
         if present == phase and status != "lost":
             spent = (spent or 0.0) + max(0.0, until - state.phase.at)
         is_over = status == "stopped" and phase != "ready"
+        if phase == "ready" and not is_loaded:
+            found.append(PhaseFigure(phase, False, False, None))
+            continue
         share, detail = (None, "") if broke or is_over else _progress(state, phase)
         found.append(PhaseFigure(phase, not (broke or is_over), is_over, spent, share, detail, broke))
     return found
+
+
+def progress_text(state: RunState) -> str:
+    """How far the present phase is: 3/6 packages; empty where the engine does not say."""
+    progress = state.progress
+    if state.phase is None or progress is None or progress.phase != state.phase.phase:
+        return ""
+    unit = plain_text(progress.unit, keep_newlines=False)
+    return (
+        f"{count(progress.done)}/{count(progress.total)} {unit}" if progress.total else f"{count(progress.done)} {unit}"
+    )
 
 
 def _progress(state: RunState, phase: Phase) -> tuple[float | None, str]:
@@ -81,10 +100,7 @@ def _progress(state: RunState, phase: Phase) -> tuple[float | None, str]:
     if phase == "training":
         return (state.step / state.total_steps if state.total_steps else None), ""
     if progress is not None and progress.phase == phase:
-        unit = plain_text(progress.unit, keep_newlines=False)
-        if progress.total:
-            return progress.done / progress.total, f"{count(progress.done)}/{count(progress.total)} {unit}"
-        return None, f"{count(progress.done)} {unit}"
+        return (progress.done / progress.total if progress.total else None), progress_text(state)
     return None, plain_text(state.phase.detail, keep_newlines=False)[:40]
 
 
@@ -102,9 +118,9 @@ class PhaseBar(Widget):
         self._figures: list[PhaseFigure] = phase_figures(RunState(), 0.0)
         self._drawn = ""
 
-    def show(self, state: RunState, now: float, status: State) -> None:
+    def show(self, state: RunState, now: float, status: State, *, is_loaded: bool = True) -> None:
         """Draw the phases as they stand."""
-        self._figures = phase_figures(state, now, status)
+        self._figures = phase_figures(state, now, status, is_loaded=is_loaded)
         line = self.render().plain
         if line != self._drawn:
             self._drawn = line
