@@ -22,9 +22,6 @@ def main() -> int:
     # Bars of libraries would fill engine.log with redrawn lines.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
-    # Threads of the CPU's kernels that spin while they wait for each other stand still as soon as anything else, such
-    # as the app, wants a core: measured on 2 cores beside another busy process, steps were 6 to 30 times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

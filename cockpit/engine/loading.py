@@ -245,11 +245,6 @@ def _loaded(model: Any, tokenizer: Any, recipe: Recipe) -> Loaded:
 
 def _with_template(tokenizer: Any, recipe: Recipe) -> Any:
     name = recipe.data.chat_template
-    if recipe.backend != "unsloth":
-        raise RunFailure(
-            f"The chat template {plain_text(name)} is one of Unsloth's, and the backend is transformers.",
-            "Set data.chat_template to model, or backend to unsloth.",
-        )
     from unsloth import get_chat_template
 
     try:

@@ -1,0 +1,92 @@
+"""A tiny model made here, and engines hosted in this process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cockpit.commands import Train
+from cockpit.engine.engine import Engine
+from cockpit.links import RunLink, StartedEngine, new_command_id
+from cockpit.run_dir import RunDir, runs_folder
+from tests.engine import tiny
+from tests.engine.follower import Follower
+
+# Before anything imports torch, as the engine's own process has it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For what the whole session shares."""
+    return tmp_path_factory.mktemp("engine")
+
+
+@pytest.fixture(scope="session")
+def model(folder: Path) -> Path:
+    """The tiny model's folder."""
+    return tiny.make_model(folder / "model")
+
+
+@pytest.fixture(scope="session")
+def rows(folder: Path) -> Path:
+    """40 rows of messages."""
+    return tiny.write_rows(folder / "rows.jsonl", tiny.chat_rows(40))
+
+
+class HostedRun(Follower):
+    """A run whose engine is hosted on a thread of this process."""
+
+    def __init__(self, name: str, recipe: str, **options: Any) -> None:
+        self.run = RunDir.create(runs_folder() / name)
+        self.run.recipe.write_text(recipe, encoding="utf-8")
+        self.engine = Engine(self.run, "transformers", **options)
+        self._thread = threading.Thread(target=self.engine.run, name="hosting")
+        self._thread.start()
+        super().__init__(RunLink(self.run))
+        self.train = Train(id=new_command_id(), run_id=self.run.id, command=["test"])
+        self.run.send(self.train)
+
+    def close(self) -> None:
+        """End the engine, wherever it is."""
+        self.engine.terminate()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+        self.link.close()
+
+
+@pytest.fixture
+def hosted(model: Path, rows: Path) -> Iterator[Callable[..., HostedRun]]:
+    """Starts runs of the tiny recipe with changes; their engines end with the test."""
+    started: list[HostedRun] = []
+
+    def start(*, data: Path = rows, text: str = "", idle_s: float = 600, **changes: Any) -> HostedRun:
+        recipe = text or tiny.recipe_text(model, data, backend="transformers", **changes)
+        started.append(HostedRun(f"hosted-{len(started)}", recipe, idle_s=idle_s))
+        return started[-1]
+
+    yield start
+    for run in started:
+        run.close()
+
+
+@contextmanager
+def cockpit_home(path: Path) -> Iterator[None]:
+    """COCKPIT_HOME for engines that outlive a test, which see no GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COCKPIT_HOME", str(path))
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        yield
+
+
+def kill(engine: StartedEngine) -> None:
+    """End an engine process that a test has started, if it still runs."""
+    if engine.process.poll() is None:
+        engine.process.kill()
+    engine.process.wait(30)

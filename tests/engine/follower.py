@@ -1,0 +1,76 @@
+"""Follows a run in a test until something is so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from cockpit.commands import AnyCommand, Chat
+from cockpit.events import AnyEvent, CommandAnswered, PhaseStarted, ReplyEnded, ReplyGrew
+from cockpit.links import RunLink, new_command_id
+from cockpit.run_state import RunState
+
+PATIENCE_S = 150.0
+Kind = TypeVar("Kind", bound=AnyEvent)
+
+
+class Follower:
+    """All events of a run so far, and its state."""
+
+    def __init__(self, link: RunLink) -> None:
+        self.link = link
+        self.events: list[AnyEvent] = []
+        self.state = RunState()
+
+    def poll(self) -> None:
+        """Take in what has come."""
+        for event in self.link.poll():
+            self.events.append(event)
+            self.state.apply(event)
+
+    def until(self, so: Callable[[], bool]) -> None:
+        """Follow until `so`; fails after PATIENCE_S."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not so():
+            assert time.monotonic() < deadline, f"not so in time; last events: {self.events[-5:]}"
+            self.poll()
+            time.sleep(0.02)
+        self.poll()
+
+    def all(self, kind: type[Kind]) -> list[Kind]:
+        """The events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def phases(self) -> list[str]:
+        """The phases in their order."""
+        return [event.phase for event in self.all(PhaseStarted)]
+
+    def until_phase(self, phase: str) -> None:
+        """Follow until the engine is in `phase`."""
+        self.until(lambda: self.state.phase is not None and self.state.phase.phase == phase)
+
+    def until_ended(self) -> None:
+        """Follow until the run has ended."""
+        self.until(lambda: self.state.ended is not None)
+
+    def until_exited(self) -> None:
+        """Follow until the engine says that it exits."""
+        self.until(lambda: self.state.exited is not None)
+
+    def send(self, command: AnyCommand) -> CommandAnswered:
+        """Send, and follow until it is answered."""
+        self.link.send(command)
+        self.until(lambda: command.id in self.state.answers)
+        return self.state.answers[command.id]
+
+    def ask(self, prompt: str, **sampling: object) -> tuple[str, ReplyEnded]:
+        """Chat, and follow until the reply is whole."""
+        chat = Chat(id=new_command_id(), messages=[{"role": "user", "content": prompt}], **sampling)  # type: ignore[arg-type]
+        self.link.send(chat)
+        self.until(lambda: chat.id in self.state.replies and self.state.replies[chat.id].ended is not None)
+        ended = self.state.replies[chat.id].ended
+        assert ended is not None
+        text = "".join(event.text for event in self.all(ReplyGrew) if event.command_id == chat.id)
+        assert text == self.state.replies[chat.id].text
+        return text, ended
