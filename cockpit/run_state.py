@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import isfinite
 from statistics import quantiles
 
 from cockpit import events as ev
@@ -68,7 +69,7 @@ class Steps:
         return next((value for value in reversed(self.metrics.get(name, [])) if value is not None), None)
 
     def _smooth(self, loss: float | None) -> None:
-        if loss is not None and loss == loss:
+        if loss is not None and isfinite(loss):
             self._average = SMOOTHING * self._average + (1 - SMOOTHING) * loss
             self._weight = SMOOTHING * self._weight + (1 - SMOOTHING)
         self.loss_smoothed.append(self._average / self._weight if self._weight else None)
