@@ -1,0 +1,409 @@
+"""Each widget of the run's screens, mounted alone."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from textual.content import Content
+from textual.geometry import Region
+from textual.widget import Widget
+
+from cockpit import events as ev
+from cockpit.recipe.document import RecipeDocument
+from cockpit.run_dir import RunDir
+from cockpit.run_state import LOG_LINES, LogLine, RunState
+from cockpit.ui.widgets.log_pane import LogPane, wrap_cells
+from cockpit.ui.widgets.loss_chart import LossChart
+from cockpit.ui.widgets.now_panel import NowPanel
+from cockpit.ui.widgets.outcome_card import OutcomeCard, outcome_of
+from cockpit.ui.widgets.panel_tabs import PanelTabs
+from cockpit.ui.widgets.phase_bar import PhaseBar, phase_figures
+from cockpit.ui.widgets.run_line import RunLine
+from cockpit.ui.widgets.run_panel import RunPanel
+from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title, short_rate
+from cockpit.ui.widgets.vram_gauge import EngineGauge, VramGauge
+from tests.recording import RECIPE, Ending, record
+from tests.ui.stage import Stage, recorded, until
+
+HOSTILE = "\x1b[31mred\x1b]0;title\x07[bold]not markup[/bold]\x00"
+SHOWN = "red[bold]not markup[/bold]"
+
+
+def text_of(widget: Widget) -> list[str]:
+    """What stands on the widget's content, row by row."""
+    content = Region(widget.gutter.left, widget.gutter.top, *widget.size)
+    lines = widget.render_lines(content) if widget.size else []
+    return ["".join(segment.text for segment in strip).rstrip() for strip in lines]
+
+
+def plain(title: object) -> str:
+    """A border's title or subtitle as it is shown."""
+    return Content.from_markup(str(title)).plain
+
+
+def all_text(widget: Widget) -> str:
+    return "\n".join(text_of(widget))
+
+
+def state_of(run: RunDir) -> RunState:
+    state = RunState()
+    for event in recorded(run):
+        state.apply(event)
+    return state
+
+
+def steps_to(count: int, loss: float = 2.0) -> RunState:
+    state = RunState()
+    for step in range(1, count + 1):
+        state.apply(
+            ev.StepEnded(
+                step=step,
+                total_steps=100,
+                epoch=step / 50,
+                step_time_s=1.0,
+                at=float(step),
+                metrics={"loss": loss + 1 / step, "learning_rate": 1e-4},
+            )
+        )
+    return state
+
+
+async def test_loss_chart_shows_real_numbers_legend_and_last_value() -> None:
+    chart = LossChart()
+    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
+        await until(pilot, lambda: "No step" in all_text(chart))
+        state = steps_to(80)
+        chart.set_total(100)
+        chart.set_evaluations([(0, 4.0), (50, 2.2)])
+        chart.set_steps(state.steps)
+        await pilot.pause()
+        text = all_text(chart)
+        assert "2.015" in text  # the smoothed loss of the last step
+        assert "◆" in text and "100" in text
+        assert plain(chart.border_subtitle) == "raw · smoothed · ◆ held out"
+
+
+async def test_loss_chart_takes_in_only_what_is_new_and_starts_anew_after_a_resume() -> None:
+    chart = LossChart()
+    async with Stage(widgets=[chart]).run_test(size=(80, 20)):
+        state = steps_to(50)
+        chart.set_steps(state.steps)
+        state.apply(ev.StepEnded(step=51, total_steps=100, epoch=1, step_time_s=1, at=51, metrics={"loss": 9.0}))
+        chart.set_steps(state.steps)
+        assert chart._raw.bounds() == (2.02, 9.0)
+        for step in range(30, 60):  # a new attempt goes back, past where the old one was
+            event = ev.StepEnded(
+                step=step, total_steps=100, epoch=1, step_time_s=1, at=100 + step, metrics={"loss": 1.0}
+            )
+            state.apply(event)
+        chart.set_steps(state.steps)
+        assert chart._raw.bounds() == (1.0, 3.0)
+
+
+async def test_loss_chart_switches_to_a_log_scale_and_copes_with_what_it_cannot_show() -> None:
+    chart = LossChart()
+    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
+        state = steps_to(20)
+        for step, loss in ((21, float("nan")), (22, 0.0), (23, float("inf"))):
+            event = ev.StepEnded(step=step, total_steps=100, epoch=1, step_time_s=1, at=step, metrics={"loss": loss})
+            state.apply(event)
+        chart.set_steps(state.steps)
+        chart.log_scale = True
+        await pilot.pause()
+        assert str(chart.border_title) == "loss · log scale"
+        assert "2 not a number" in str(chart.border_subtitle)
+        assert any("⠤" in line or "⣀" in line or "⠒" in line for line in text_of(chart))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (8, 4), (300, 100)])
+async def test_charts_draw_at_any_size(size: tuple[int, int]) -> None:
+    loss, schedule = LossChart(), ScheduleChart()
+    loss.set_steps(steps_to(40).steps)
+    schedule.set_plan([1e-4 * step for step in range(1000)])
+    schedule.set_step(400)
+    for chart in (loss, schedule):
+        canvas = chart.draw(*size)
+        assert (canvas.width, canvas.height) == size
+
+
+async def test_loss_chart_shows_a_young_run_wide() -> None:
+    chart = LossChart()
+    chart.set_total(800)
+    for steps, window in ((5, 100), (100, 100), (101, 200), (399, 400), (401, 800)):
+        chart.set_steps(steps_to(steps).steps)
+        assert chart._window() == window
+
+
+async def test_schedule_chart_marks_step_and_measured_rate() -> None:
+    chart = ScheduleChart()
+    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
+        await until(pilot, lambda: "not known yet" in all_text(chart))
+        chart.set_plan([2e-4 * (1 - step / 100) for step in range(100)])
+        await pilot.pause()
+        assert "2e-4" in all_text(chart) and "┃" not in all_text(chart)
+        chart.set_step(50, 1.02e-4)
+        await pilot.pause()
+        assert "1.02e-4" in all_text(chart) and "┃" in all_text(chart) and "◆" in all_text(chart)
+        chart.set_step(None)
+        await pilot.pause()
+        assert "┃" not in all_text(chart)
+        chart.set_plan([], "Count the rows first.")
+        await pilot.pause()
+        assert "Count the rows first." in all_text(chart)
+
+
+def test_titles_of_the_schedule() -> None:
+    assert schedule_title("linear", 5) == "learning rate · linear, 5 warm-up steps"
+    assert schedule_title("constant_with_warmup", 1) == "learning rate · constant with warmup, 1 warm-up step"
+    assert [short_rate(rate) for rate in (0, 2e-4, 1.5e-4, 1e-10)] == ["0", "2e-4", "1.5e-4", "1e-10"]
+
+
+def reading(**changes: object) -> ev.GpuReading:
+    given = {"index": 0, "uuid": "GPU-0", "name": "NVIDIA H200", "vram_total_mib": 143_360.0} | changes
+    return ev.GpuReading(**given)  # type: ignore[arg-type]
+
+
+async def test_vram_gauge() -> None:
+    gauge = VramGauge()
+    async with Stage(widgets=[gauge]).run_test(size=(46, 5)) as pilot:
+        gauge.show([reading(vram_used_mib=7065.6, vram_this_run_mib=6860.8, utilization_percent=97, power_w=540)])
+        await pilot.pause()
+        vram, shares, use = text_of(gauge)
+        assert vram.startswith("VRAM ▓") and vram.endswith("6.9/140 GiB") and "▒" in vram and "░" in vram
+        assert shares.strip() == "this run 6.7 · others 0.2 · free 133"
+        assert use.endswith("97 %   – °C  540 W")
+        assert str(gauge.border_title) == "GPU 0 · H200"
+        gauge.show([reading(name=HOSTILE)])
+        await pilot.pause()
+        assert "this run – · others – · free –" in all_text(gauge)
+        assert plain(gauge.border_title) == f"GPU 0 · {SHOWN}"
+
+
+async def test_engine_gauge() -> None:
+    gauge = EngineGauge()
+    async with Stage(widgets=[gauge]).run_test(size=(46, 5)) as pilot:
+        await until(pilot, lambda: "not been measured" in all_text(gauge))
+        machine = ev.MachineRead(
+            step=1, gpus=[], cpu_percent=187, rss_mib=1229, ram_used_mib=3174, ram_total_mib=16_384
+        )
+        gauge.show([machine, machine])
+        await pilot.pause()
+        cpu, ram, shares = text_of(gauge)
+        assert cpu.endswith("1.9 cores busy")
+        assert ram.endswith("3.1/16.0 GiB")
+        assert shares.strip() == "engine 1.2 · others 1.9 · free 12.9"
+
+
+async def test_now_panel_knows_nothing_then_all(tmp_path: Path) -> None:
+    panel = NowPanel()
+    async with Stage(widgets=[panel]).run_test(size=(46, 12)) as pilot:
+        assert all(line.endswith("–") for line in text_of(panel) if line)
+        panel.show(state_of(record(tmp_path, until=300)))
+        await pilot.pause()
+        rows = {line[:14].strip(): line[14:].split() for line in text_of(panel)}
+        assert rows["held-out loss"][-1] == "4.011"
+        assert rows["learning rate"] == ["7.02e-7"]
+        assert rows["tokens/s"][1:] == ["46", "%", "trained"]
+        assert rows["epoch"] == ["4.01", "of", "4.01"]
+        assert rows["adapter"] == ["saved", "793", "KiB"]
+
+
+async def test_now_panel_says_that_a_loss_is_no_number() -> None:
+    panel = NowPanel()
+    async with Stage(widgets=[panel]).run_test(size=(46, 12)) as pilot:
+        panel.show(steps_to(3, float("nan")))
+        await pilot.pause()
+        assert "not a number" in text_of(panel)[0]
+
+
+async def test_run_panel_tells_what_is_trained(tmp_path: Path) -> None:
+    panel = RunPanel()
+    document = RecipeDocument.parse(RECIPE.replace("embedded:pirate", '"[red]rows.jsonl"'), "x.yaml")
+    async with Stage(widgets=[panel]).run_test(size=(46, 14)) as pilot:
+        panel.show(document.recipe(), state_of(record(tmp_path, until=5, ending="going")))
+        await pilot.pause()
+        text = all_text(panel)
+        for fact in (
+            "embedded:demo",
+            "rank 16 · alpha 16",
+            "197 K of 1.84 M weights",
+            "[red]rows.jsonl",
+            "1,196 · 64 held out",
+        ):
+            assert fact in text
+        assert "3 left out · 2 cut short" in text and "unsloth 2026.10.9" in text and "pid 4711" in text
+
+
+BEFORE = [("importing", "importing"), ("loading_model", "loading model"), ("preparing_data", "preparing data")]
+
+
+@pytest.mark.parametrize(("phase", "name"), [*BEFORE, ("compiling", "compiling")])
+async def test_phase_bar_before_the_first_step(tmp_path: Path, phase: ev.Phase, name: str) -> None:
+    bar, state = PhaseBar(), state_of(record(tmp_path, before=phase))
+    assert state.phase is not None
+    async with Stage(widgets=[bar]).run_test(size=(160, 2)) as pilot:
+        bar.show(state, state.phase.at + 12, "running")
+        await pilot.pause()
+        (line, *_) = text_of(bar)
+        assert f"● {name}" in line and "12 s" in line and "○ training" in line
+        if phase == "preparing_data":
+            assert "353/1,260 rows" in line and "━" in line
+        if phase != "importing":
+            assert "✓ importing 21 s" in line
+
+
+async def test_phase_bar_while_training_fills_the_room_with_its_bar(tmp_path: Path) -> None:
+    bar, state = PhaseBar(), state_of(record(tmp_path, until=150, ending="going"))
+    assert state.phase is not None
+    for width in (80, 120, 200):
+        async with Stage(widgets=[bar]).run_test(size=(width, 2)) as pilot:
+            bar.show(state, state.phase.at + 1, "running")
+            await pilot.pause()
+            (line, *_) = text_of(bar)
+            assert "50 %" in line and line.count("━") in (line.count("─"), line.count("─") - 1)
+            assert len(line) <= width
+
+
+@pytest.mark.parametrize(
+    ("ending", "sign"), [("failed", "✗"), ("out_of_memory", "✗"), ("lost", "✗"), ("stopped", "✓"), ("completed", "✓")]
+)
+def test_phase_bar_when_the_run_is_over(tmp_path: Path, ending: Ending, sign: str) -> None:
+    state = state_of(record(tmp_path, until=20, ending=ending))
+    figures = {figure.phase: figure for figure in phase_figures(state, 9e9, ending)}  # type: ignore[arg-type]
+    assert figures["training"].broke is (sign == "✗")
+    assert not figures["training"].is_present
+    assert figures["ready"].is_present is (sign == "✓")
+    unloaded = phase_figures(state, 9e9, ending, is_loaded=False)  # type: ignore[arg-type]
+    assert not unloaded[-1].is_present
+
+
+def test_measuring_the_held_out_rows_counts_as_training(tmp_path: Path) -> None:
+    state = state_of(record(tmp_path, until=20, ending="going"))
+    state.apply(ev.PhaseStarted(phase="evaluating", at=9e9))
+    figures = {figure.phase: figure for figure in phase_figures(state, 9e9 + 1)}
+    assert figures["training"].is_present and figures["training"].detail == "measuring the held-out rows"
+
+
+async def test_run_line(tmp_path: Path) -> None:
+    line, state = RunLine(), state_of(record(tmp_path, until=126, ending="going"))
+    async with Stage(widgets=[line]).run_test(size=(100, 2)) as pilot:
+        line.show("demo-1120-2349", "running", state)
+        await pilot.pause()
+        (text, *_) = text_of(line)
+        assert text.strip().startswith("demo · 1120-2349") and "training" in text and "step 126/300  42 %" in text
+        assert "ETA 38 s ± " in text
+        line.show("demo-1120-2349", "running", state, "stopping: finishing the step")
+        await pilot.pause()
+        assert "stopping: finishing the step" in text_of(line)[0]
+        line.show(HOSTILE, "lost", RunState())
+        await pilot.pause()
+        assert text_of(line)[0].strip().startswith(SHOWN) and text_of(line)[0].endswith("lost")
+
+
+async def test_log_pane_shows_lines_literally_and_wrapped() -> None:
+    pane = LogPane()
+    async with Stage(widgets=[pane]).run_test(size=(40, 8)) as pilot:
+        await pilot.pause()
+        pane.add([LogLine(0, "info", HOSTILE), LogLine(0, "error", "word " * 12), LogLine(0, "odd", "x" * 60)])
+        await pilot.pause()
+        rows = text_of(pane)
+        assert rows[0].endswith(SHOWN)
+        assert "✗ word" in rows[1] and rows[2].strip().startswith("word")
+        assert all(len(row) <= 40 for row in rows)
+
+
+async def test_log_pane_follows_its_end_until_one_scrolls_up() -> None:
+    pane = LogPane()
+    async with Stage(widgets=[pane]).run_test(size=(60, 8)) as pilot:
+        pane.add([LogLine(0, "info", f"line {number}") for number in range(100)])
+        await until(pilot, lambda: text_of(pane)[-1].endswith("line 99"))
+        pane.focus()
+        await pilot.press("pageup")
+        await until(pilot, lambda: not pane.follows)
+        seen = text_of(pane)
+        pane.add([LogLine(0, "info", "one more")])
+        await pilot.pause()
+        assert text_of(pane) == seen
+        assert "follows" in str(pane.border_subtitle)
+        await pilot.press("end")
+        await until(pilot, lambda: pane.follows and text_of(pane)[-1].endswith("one more"))
+        pane.add([LogLine(0, "info", "the last")])
+        await until(pilot, lambda: text_of(pane)[-1].endswith("the last"))
+
+
+async def test_log_pane_wraps_anew_when_its_width_changes_and_forgets_the_oldest() -> None:
+    pane = LogPane()
+    async with Stage(widgets=[pane]).run_test(size=(100, 8)) as pilot:
+        pane.add([LogLine(0, "info", "word " * 15)])
+        await until(pilot, lambda: len(pane._rows) == 1)
+        await pilot.resize_terminal(40, 8)
+        await until(pilot, lambda: len(pane._rows) > 1)
+        for _ in range(3):
+            pane.add([LogLine(0, "info", "short")] * LOG_LINES)
+        assert len(pane._lines) <= LOG_LINES * 1.25
+
+
+def test_wrap_cells() -> None:
+    assert wrap_cells("one two three", 7) == ["one two", "three"]
+    assert wrap_cells("abcdefgh", 3) == ["abc", "def", "gh"]
+    assert wrap_cells("漢字漢字", 5) == ["漢字", "漢字"]
+    assert wrap_cells("a\n\nb", 5) == ["a", "", "b"]
+    assert wrap_cells("", 5) == [""]
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "words"),
+    [
+        ("completed", "good", ["✓ completed", "20 steps in", "held-out loss", "adapter", "793 KiB"]),
+        ("stopped", "warning", ["stopped after step 20 of 300", "adapter"]),
+        ("failed", "bad", ["✗ failed at step 21", "has no answer", "try", "engine.log"]),
+        ("out_of_memory", "bad", ["✗ out of memory at step 21", "79.2 GiB", "max_seq_length", "engine.log"]),
+        ("lost", "bad", ["✗ lost after step 20", "gone", "engine.log"]),
+        ("silent", "warning", ["! silent", "here", "30 s", "engine.log"]),
+    ],
+)
+async def test_outcome_card(tmp_path: Path, ending: Ending, kind: str, words: list[str]) -> None:
+    run = record(tmp_path, until=20, ending=ending)
+    card = OutcomeCard()
+    async with Stage(widgets=[card]).run_test(size=(100, 12)) as pilot:
+        assert not card.display
+        card.show(outcome_of(ending, state_of(run), run))  # type: ignore[arg-type]
+        await pilot.pause()
+        assert card.display and card.has_class(f"-{kind}")
+        text = f"{card.border_title}\n{card.content}".replace("\n", " ")
+        assert all(word in text for word in words if word != "held-out loss")
+        card.show(None)
+        await pilot.pause()
+        assert not card.display
+
+
+def test_outcome_card_has_nothing_to_say_of_a_run_that_goes_its_way(tmp_path: Path) -> None:
+    run = record(tmp_path, until=20, ending="going")
+    assert outcome_of("running", state_of(run), run) is None
+    assert outcome_of("starting", RunState(), run) is None
+    slow = outcome_of("starting", RunState(), run, is_slow_to_start=True)
+    assert slow is not None and slow.lines[-1][0] == "engine.log"
+
+
+async def test_outcome_card_shows_reasons_literally(tmp_path: Path) -> None:
+    run = record(tmp_path, until=20, ending="failed", reason=HOSTILE)
+    card = OutcomeCard()
+    async with Stage(widgets=[card]).run_test(size=(100, 12)) as pilot:
+        card.show(outcome_of("failed", state_of(run), run))
+        await pilot.pause()
+        assert SHOWN in all_text(card) and "\x1b" not in all_text(card)
+
+
+async def test_panel_tabs_are_clicked() -> None:
+    tabs, chosen = PanelTabs(("now", "learning rate", "log")), []
+
+    class Clicked(Stage):
+        def on_panel_tabs_chosen(self, message: PanelTabs.Chosen) -> None:
+            chosen.append(message.index)
+
+    async with Clicked(widgets=[tabs]).run_test(size=(60, 3)) as pilot:
+        for column in (3, 15, 30, 50):
+            await pilot.click(tabs, offset=(column, 0))
+            await asyncio.sleep(0)
+        await pilot.pause()
+        assert chosen == [0, 1, 2]
