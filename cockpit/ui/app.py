@@ -175,7 +175,6 @@ class CockpitApp(App[None]):
     def start_run(self, document: RecipeDocument) -> None:
         """Check the recipe, give it to the standby engine (or to a new one) and show the run."""
         assert self._standby is not None
-        from cockpit.links import EngineKey
         from cockpit.preflight import preflight
         from cockpit.recipe.problem import RecipeError
 
@@ -190,7 +189,7 @@ class CockpitApp(App[None]):
             if problems:
                 self._refuse(document, [str(problem) for problem in problems])
                 return
-            key = EngineKey.of(recipe, report)
+            key = self._standby.key_for(recipe)
             name = recipe.output.run_name or document.name
             engine = self._standby.take(key, name)
             engine.train(document.resolved_yaml(), name, ["cockpit", *sys.argv[1:]])

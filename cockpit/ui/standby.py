@@ -35,6 +35,19 @@ class Standby:
     _status: EngineStatus = field(default_factory=EngineStatus)
     _started: list[EngineProcess] = field(default_factory=list)
 
+    def key_for(self, recipe: Recipe) -> EngineKey:
+        """The key of the recipe's engine. Raises ValueError with a sentence where its GPU is not there.
+
+        Without any driver, a recipe that asks for the CPU and one that takes what there is are served by one engine.
+        """
+        from cockpit.gpu import DRIVERLESS
+        from cockpit.links import EngineKey
+
+        assert self.report is not None
+        key = EngineKey.of(recipe, self.report)
+        is_bare = not (self.report.gpus or self.report.driver or self.report.problem)
+        return replace(key, gpu=DRIVERLESS) if is_bare else key
+
     def want(self, recipe: Recipe | None) -> None:
         """Be warm for `recipe`; for none, keep what there is."""
         if recipe is not None:
@@ -78,10 +91,9 @@ class Standby:
     def _settle_key(self) -> None:
         if self._recipe is None or self.report is None:
             return
-        from cockpit.links import EngineKey
-
+        key: EngineKey | None
         try:
-            key, self._refused = EngineKey.of(self._recipe, self.report), ""
+            key, self._refused = self.key_for(self._recipe), ""
         except ValueError as error:
             key, self._refused = None, plain_text(str(error), keep_newlines=False)
         if key != self._wanted:

@@ -55,7 +55,8 @@ class RecipesScreen(Screen[None]):
         self._summaries: dict[str, tuple[tuple[int, int], RunSummary]] = {}
         self._status: EngineStatus | None = None
         self._planner: Planner | None = None
-        self._is_filled = False
+        self.is_filled = False
+        """Whether the recipes have been read; before that only their names stand there."""
 
     def compose(self) -> ComposeResult:
         """The frame; what costs time to find comes after the first paint."""
@@ -85,7 +86,7 @@ class RecipesScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Recipes may have been saved and runs ended meanwhile."""
-        if self._is_filled:
+        if self.is_filled:
             self._list_names()
             self._read_recipes()
             self._read_runs()
@@ -121,7 +122,7 @@ class RecipesScreen(Screen[None]):
         chart = ScheduleChart(id="plan", classes="pane")
         await self.query_one("#chosen").mount(chart)
         self._read_recipes()
-        self._is_filled = True
+        self.is_filled = True
         self._show_chosen()
         self._read_runs()
         self.set_interval(LOOK_AT_RUNS_EVERY_S, self._read_runs)
@@ -150,14 +151,14 @@ class RecipesScreen(Screen[None]):
 
     @on(OptionList.OptionHighlighted, "#recipe-list")
     def _on_highlighted(self) -> None:
-        if self._is_filled:
+        if self.is_filled:
             self._show_chosen()
 
     def _show_status(self, status: EngineStatus) -> None:
         known = self._status
         self._status = status
         self.query_one(TopLine).set_status(status)
-        if self._is_filled and (known is None or known.report is not status.report):
+        if self.is_filled and (known is None or known.report is not status.report):
             self._show_chosen()
 
     def _chosen(self) -> ShelfEntry | None:
@@ -221,7 +222,7 @@ class RecipesScreen(Screen[None]):
     def action_edit(self) -> None:
         """Open the editor on the marked recipe."""
         entry = self._chosen()
-        if entry is None or not self._is_filled:
+        if entry is None or not self.is_filled:
             return
         if entry.document is None:
             self._say_problems(entry)
@@ -256,7 +257,7 @@ class RecipesScreen(Screen[None]):
 
     def _sound_document(self) -> RecipeDocument | None:
         entry = self._chosen()
-        if entry is None or not self._is_filled:
+        if entry is None or not self.is_filled:
             return None
         if entry.document is None or entry.problems:
             self._say_problems(entry)

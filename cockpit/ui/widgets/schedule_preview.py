@@ -32,7 +32,7 @@ class SchedulePreview(Vertical):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._facts: list[tuple[str, Content]] = []
+        self._facts = [("steps", Content("– while something is wrong"))]
 
     def compose(self) -> ComposeResult:
         """Facts above, the curve below."""
