@@ -22,6 +22,12 @@ KEYS = {
     "down": "\x1b[B",
     "right": "\x1b[C",
     "left": "\x1b[D",
+    "pagedown": "\x1b[6~",
+    "f1": "\x1bOP",
+    "f2": "\x1bOQ",
+    "f3": "\x1bOR",
+    "f4": "\x1bOS",
+    "f5": "\x1b[15~",
 }
 
 
@@ -75,6 +81,11 @@ class Terminal:
         for key in keys:
             text = chr(ord(key[5]) & 0x1F) if key.startswith("ctrl+") else KEYS.get(key, key)
             os.write(self._master, text.encode())
+
+    def has_ended(self) -> bool:
+        """Whether the program has ended; what it wrote is not looked at."""
+        self._reap()
+        return self.status is not None
 
     def wait_for_end(self, timeout: float = 20) -> int:
         """Wait until the program has ended; its exit status, negative for a signal."""
