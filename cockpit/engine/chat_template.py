@@ -54,7 +54,8 @@ class ChatTemplate:
 
     def answer_spans(self, text: str, messages: list[Message]) -> list[tuple[int, int]]:
         """Where the answers stand in `text`, the rendering of `messages`: characters [begin, end), the end of the turn
-        included and the marks before the answer left out.
+        included and the marks before the answer left out. Blanks that end those marks are the answer's: tokenizers
+        write a blank and the word after it as one token.
 
         Turns are walked in order and each turn's own words are stepped over, so that marks which a user has written
         are not taken for the template's.
@@ -67,7 +68,7 @@ class ChatTemplate:
             if message["role"] == "assistant":
                 if header < 0:
                     break
-                begin = header + len(part)
+                begin = header + len(part.rstrip(" "))
                 at = self._turn_end(text, _after(text, message["content"], begin))
                 spans.append((begin, at))
             else:

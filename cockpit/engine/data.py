@@ -301,11 +301,14 @@ def masked(ids: list[int], places: list[tuple[int, int]], spans: list[tuple[int,
 
 
 def marked_spans(text: str, instruction_part: str, response_part: str) -> list[tuple[int, int]]:
-    """What stands between each `response_part` and the next `instruction_part` (or the end): [begin, end)."""
+    """What stands between each `response_part` and the next `instruction_part` (or the end): [begin, end).
+
+    Blanks that end the `response_part` are the answer's, as in ChatTemplate.answer_spans.
+    """
     spans = []
     at = text.find(response_part)
     while at >= 0:
-        begin = at + len(response_part)
+        begin = at + len(response_part.rstrip(" "))
         turn = text.find(instruction_part, begin) if instruction_part else -1
         end = turn if turn >= 0 else len(text)
         spans.append((begin, end))

@@ -89,6 +89,11 @@ def chat_rows(count: int) -> list[dict[str, Any]]:
     ]
 
 
+def pair(question: str, answer: str) -> list[dict[str, str]]:
+    """A question and its answer as turns."""
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+
+
 def recipe_text(model: Path, data: Path, *, backend: str = "unsloth", **changes: Any) -> str:
     """A recipe for the tiny model as YAML (JSON is YAML). `changes` are fields such as training__max_steps=4."""
     recipe: dict[str, Any] = {
