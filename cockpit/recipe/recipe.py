@@ -33,7 +33,7 @@ class About(Section):
 class Recipe(Section):
     """What to train."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: int = Field(alias="schema", ge=1, le=1)
     """Version of this file's form."""
 
     method: Literal["sft"]

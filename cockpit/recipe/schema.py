@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from cockpit.recipe.field_path import FieldPath
+from cockpit.recipe.field_path import FieldPath, dotted
 from cockpit.recipe.number import number_text
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.section import Section
@@ -55,6 +55,8 @@ class FieldType:
             return f"one of: {listed(self.choices)}" if len(self.choices) > 1 else str(self.choices[0])
         if self.kind == "section":
             return "a section with fields of its own"
+        if self.kind in ("int", "float") and self.minimum == self.maximum is not None:
+            return number_text(self.minimum)
         if self.kind in ("int", "float"):
             return ("a whole number" if self.kind == "int" else "a number") + self._range()
         return {"bool": "true or false", "text": "text"}[self.kind]
@@ -93,6 +95,7 @@ class FieldPlace:
         return self.default is PydanticUndefined
 
 
+@functools.lru_cache(maxsize=1024)
 def find_place(path: FieldPath) -> FieldPlace | None:
     """The field at `path`, or None where the model has none. An index stands for any element of its list."""
     place = FieldPlace((), field_type(Recipe, ()), Recipe.__doc__ or "", PydanticUndefined, {}, Recipe)
@@ -106,6 +109,15 @@ def find_place(path: FieldPath) -> FieldPlace | None:
         else:
             return None
     return place
+
+
+@functools.cache
+def places_by_name() -> dict[str, list[str]]:
+    """All fields, dotted, by the last part of their paths."""
+    found: dict[str, list[str]] = {}
+    for place in all_places():
+        found.setdefault(str(place.path[-1]), []).append(dotted(place.path))
+    return found
 
 
 def all_places(section: type[Section] = Recipe, prefix: FieldPath = ()) -> Iterator[FieldPlace]:

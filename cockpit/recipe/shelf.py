@@ -30,6 +30,11 @@ class ShelfEntry:
     path: Path
     origin: Origin
 
+    @property
+    def is_read(self) -> bool:
+        """Whether its file has been read; asking for more costs no time then."""
+        return "_read" in vars(self)
+
     @functools.cached_property
     def document(self) -> RecipeDocument | None:
         """The recipe, sound or not; None where the file is no YAML."""

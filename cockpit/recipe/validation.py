@@ -15,8 +15,12 @@ from cockpit.plain_text import plain_text
 from cockpit.recipe.field_path import FieldPath, dotted
 from cockpit.recipe.number import number_text
 from cockpit.recipe.recipe import Recipe
-from cockpit.recipe.schema import FieldPlace, FieldType, all_places, find_place, listed, place_of, section_fields
+from cockpit.recipe.schema import FieldPlace, FieldType, find_place, listed, places_by_name, place_of, section_fields
 from cockpit.recipe.section import CONFLICT, Section
+from cockpit.recipe.yaml_source import scalar
+
+MOST_FAULTS = 50
+"""Of more errors only so many are told."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,12 @@ def validate(values: dict[str, Any]) -> tuple[Recipe | None, list[Fault]]:
     try:
         return Recipe.model_validate(values), []
     except ValidationError as error:
-        faults = list(_faults(error, values))
+        faults = list(_faults(error))
     if all(fault.conflict for fault in faults):
         return None, faults
     single = [fault for fault in faults if not fault.conflict]
+    if len(single) > MOST_FAULTS:
+        return None, single
     return None, single + _conflicts(values, [fault.path for fault in single])
 
 
@@ -49,9 +55,15 @@ def _conflicts(values: dict[str, Any], faulty: list[FieldPath]) -> list[Fault]:
     try:
         Recipe.model_validate(mended)
     except ValidationError as error:
-        found = [fault for fault in _faults(error, mended) if fault.conflict]
-        return [fault for fault in found if not any(fault.path[: len(path)] == path for path in faulty)]
+        found = [fault for fault in _faults(error) if fault.conflict]
+        return [fault for fault in found if not any(_is_about(fault, path) for path in faulty)]
     return []
+
+
+def _is_about(conflict: Fault, path: FieldPath) -> bool:
+    """Whether the conflict may be there only because the field at `path` was mended."""
+    names = [part for part in path if isinstance(part, str)]
+    return conflict.path[: len(path)] == path or (bool(names) and names[-1] in conflict.wrong)
 
 
 def _mend(values: Any, path: FieldPath) -> None:
@@ -87,15 +99,21 @@ def _own_places(section: type[Section]) -> Iterator[tuple[str, FieldPlace]]:
         yield key, place_of((key,), info)
 
 
-def _faults(error: ValidationError, values: dict[str, Any]) -> Iterator[Fault]:
-    seen: set[FieldPath] = set()
+def _faults(error: ValidationError) -> Iterator[Fault]:
+    singles: dict[FieldPath, Any] = {}
     for one in error.errors(include_url=False):
         path = _path(one["loc"])
         if one["type"] == CONFLICT:
             yield Fault(path, one["ctx"]["wrong"], one["ctx"]["right"], conflict=True)
-        elif path not in seen:  # a field of several types gives an error for each
-            seen.add(path)
-            yield _fault(path, one["type"], one["input"])
+        else:
+            singles.setdefault(path, one)
+    # A field of several types has an error for each; the innermost says most.
+    around = {path[:depth] for path in singles for depth in range(len(path))}
+    told = [path for path in singles if path not in around]
+    for path in told[:MOST_FAULTS]:
+        yield _fault(path, singles[path]["type"], singles[path]["input"])
+    if len(told) > MOST_FAULTS:
+        yield Fault((), f"{len(told) - MOST_FAULTS:,} more errors", "mend these first")
 
 
 def _path(location: tuple[str | int, ...]) -> FieldPath:
@@ -127,13 +145,12 @@ def _unknown(path: FieldPath) -> Fault:
     where = dotted(path[:-1]) or "a recipe"
     name = str(path[-1])
     wrong = f"{where} has no such field"
-    elsewhere = [dotted(place.path) for place in all_places() if place.path[-1] == name]
-    if elsewhere:
+    if elsewhere := places_by_name().get(name):
         return Fault(path, wrong, f"it stands at {listed(elsewhere[:3])}")
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return Fault(path, wrong, f"did you mean {close[0]}?")
-    return Fault(path, wrong, f"it has {listed(known)}" if len(known) <= 8 else "remove it; F1 in the editor lists all")
+    return Fault(path, wrong, f"it has {listed(known)}" if len(known) <= 8 else "'cockpit recipes schema' lists all")
 
 
 def refusal(kind: FieldType, value: object) -> tuple[str, str]:
@@ -145,7 +162,7 @@ def refusal(kind: FieldType, value: object) -> tuple[str, str]:
         return _number_refusal(kind, value, right)
     if kind.kind == "choice" and isinstance(value, str | int) and not isinstance(value, bool):
         close = get_close_matches(str(value).lower(), [str(choice) for choice in kind.choices], n=1)
-        hint = f"did you mean {close[0]}? {right[0].upper()}{right[1:]}" if close else right
+        hint = f"did you mean {close[0]}? {right[0].upper()}{right[1:]}" if close and len(kind.choices) > 1 else right
         return f"{shown(value)} is not one of the choices", hint
     if kind.kind == "text" and isinstance(value, str):
         return ("is empty text", "write something") if not value else (f"{shown(value)} is too long", "shorten it")
@@ -161,11 +178,8 @@ def refusal(kind: FieldType, value: object) -> tuple[str, str]:
 
 def _number_refusal(kind: FieldType, value: object, right: str) -> tuple[str, str]:
     if isinstance(value, str):
-        try:
-            float(value.replace("_", ""))
-        except ValueError:
-            return f"{shown(value)} is text, not a number", right
-        return f"{shown(value)} is text", f"{right}, without quotes"
+        in_quotes = isinstance(scalar(value), int | float)
+        return f"{shown(value)} is text, not a number", f"{right}, without quotes" if in_quotes else right
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"{shown(value)} is not a number", right
     if not math.isfinite(value):

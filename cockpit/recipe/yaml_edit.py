@@ -79,7 +79,7 @@ class _Edit:
     def _add_in_braces(self, section: _Spot, after: _Spot | None, entry: str) -> str:
         if after is not None:
             end = self._end(after)
-            return self._spliced(end, end, f", {entry}")
+            return self._spliced(end, end, f"{' ' if after.is_empty else ''}, {entry}")
         start = section.node.start_mark.index + 1
         return self._spliced(start, start, entry + (", " if section.node.value else ""))
 
@@ -93,7 +93,8 @@ class _Edit:
         end = len(self.text) if end < 0 else end
         below = self.text[end:].lstrip(" ")
         apart = section.around is None and is_block(value) and (below.startswith("\n\n") or not below.strip())
-        return self._spliced(end, end, ("\n\n" if apart else "\n") + "\n".join(lines))
+        last = "\n" if end == len(self.text) else ""
+        return self._spliced(end, end, ("\n\n" if apart else "\n") + "\n".join(lines) + last)
 
     def replace(self, at: _Spot, value: object) -> str:
         """Put `value` in the place of what stands at `at`."""
@@ -114,6 +115,8 @@ class _Edit:
     def _replace_after_colon(self, at: _Spot, value: object, start: int, end: int) -> str:
         """The new value takes another shape than the old one: all behind the key is written anew, but its comment."""
         colon = self.text.index(":", at.key.end_mark.index) + 1
+        if at.is_empty:
+            start = end = (self.text + "\n").find("\n", colon)
         behind_key = self.text[colon : max(colon, min(start, end))].split("\n")[0].strip()
         comment = f"  {behind_key}" if behind_key.startswith("#") else ""
         first, *below = entry_lines("k", value, at.key.start_mark.column)

@@ -11,7 +11,7 @@ from typing import Any
 from cockpit.recipe.field_path import FieldPath, dotted
 from cockpit.recipe.problem import Problem, RecipeError
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 64 * 1024
 MAX_DEPTH = 16
 
 _unprintable = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff\ud800-\udfff]")
@@ -75,7 +75,7 @@ def parse(text: str, file: str) -> YamlSource:
     reader = _Reader(text, file)
     values = reader.value(root, ()) if root is not None else None
     if reader.problems:
-        raise RecipeError(reader.problems)
+        raise RecipeError(reader.problems[:50])
     if values is None:
         raise _refused(file, None, "it is empty", "copy a recipe to start from: cockpit recipes show demo")
     if not isinstance(values, dict):
@@ -169,42 +169,65 @@ def _compose(text: str, file: str) -> Any:
         return reader.compose(text)
     except MaxDepthExceededError as error:
         wrong, right = "it is nested too deep for a recipe", "a recipe has sections, fields and lists"
-        raise _refused(file, _line(error), wrong, right) from None
+        raise _refused(file, int(error.problem_mark.line) + 1, wrong, right) from None
     except MarkedYAMLError as error:
-        raise _refused(file, _line(error), *_syntax(error, text)) from None
+        raise _refused(file, *_slip(error, text)) from None
     except Exception as error:  # on some broken text the parser trips over itself; to the user that is bad YAML too
         raise _refused(
             file, None, f"it is not valid YAML ({type(error).__name__})", "write it as name: value"
         ) from None
 
 
-def _line(error: Any) -> int | None:
-    mark = error.problem_mark or error.context_mark
-    return None if mark is None else mark.line + 1
+@dataclass(frozen=True)
+class _Slip:
+    """A common error: what the parser says of it, and what that means. `at_start`: the line where the thing began."""
+
+    said: str
+    wrong: str
+    right: str
+    at_start: bool = False
 
 
-def _syntax(error: Any, text: str) -> tuple[str, str]:
-    """What is wrong and right, for an error of the YAML parser."""
-    said = " ".join(filter(None, (error.context, error.problem))).replace("\n", " ")
-    mark = error.problem_mark or error.context_mark
-    line = text.splitlines()[mark.line] if mark is not None and mark.line < len(text.splitlines()) else ""
-    for part, wrong, right in _SYNTAX:
-        if part in said:
-            return wrong, right
-    if line.lstrip(" ").startswith("\t") or "'\\t'" in said:
-        return "a tab stands where YAML wants blanks", "indent with blanks"
-    return f"it is not valid YAML ({said})", "write it as name: value, with sections indented by two blanks"
-
-
-_SYNTAX = (
-    ("another document", "a second document begins here (---)", "keep one recipe in a file"),
-    ("could not find expected ':'", "a colon is missing", "write it as name: value"),
-    ("mapping values are not allowed", "a colon stands where none may be", "put text that holds ': ' in quotes"),
-    ("quoted scalar", "a quote is not closed", "add the closing quote"),
-    ("unknown escape character", "the text in quotes holds an unknown \\ escape", "write \\\\ for one backslash"),
-    ("expected ',' or ']'", "a list is not closed", "add the missing ] or comma"),
-    ("expected ',' or '}'", "a section in braces is not closed", "add the missing } or comma"),
-    ("undefined alias", "anchors and aliases (& and *) are not read", "write the value out; put text with * in quotes"),
-    ("expected <block end>", "the indentation does not fit the lines above", "indent the fields of a section alike"),
-    ("cannot start any token", "a character stands here that cannot begin a value", "put the value in quotes"),
+_SLIPS = (
+    _Slip("another document", "a second document begins here (---)", "keep one recipe in a file"),
+    _Slip("could not find expected ':'", "a colon is missing", "write it as name: value", at_start=True),
+    _Slip("mapping values are not allowed", "a colon stands where none may be", "put text that holds ': ' in quotes"),
+    _Slip("unknown escape character", "the text in quotes holds an unknown \\ escape", "write \\\\ for one backslash"),
+    _Slip("quoted scalar", "a quote is not closed, or closed too early", "put one quote at each end", at_start=True),
+    _Slip("expected ',' or ']'", "a list is not closed", "add the missing ] or comma", at_start=True),
+    _Slip("expected ',' or '}'", "a section in braces is not closed", "add the missing } or comma", at_start=True),
+    _Slip("alias", "anchors and aliases (& and *) are not read", "write the value out; put text with * in quotes"),
+    _Slip("an anchor", "anchors and aliases (& and *) are not read", "write the value out; put text with & in quotes"),
+    _Slip("a tag", "YAML tags (!) are not read", "write the plain value; put text with ! in quotes"),
+    _Slip("directive", "YAML directives (%) are not read", "remove the line"),
+    _Slip("expected <block end>", "the indentation does not fit the lines above", "indent a section's fields alike"),
+    _Slip("<document start>", "this stands outside of the recipe's sections", "write it as name: value"),
+    _Slip("sequence entries are not allowed", "a list begins where none may be", "put each - on a line below its key"),
+    _Slip("block scalar", "a text after | or > begins wrong", "put it on the lines below, indented"),
+    _Slip("expected the node content", "a value is missing or has a stray bracket", "write it as name: value"),
+    _Slip("cannot start any token", "a character stands here that no value begins with", "put the value in quotes"),
 )
+
+
+def _slip(error: Any, text: str) -> tuple[int | None, str, str]:
+    """Line, what is wrong, and what is right, for an error of the YAML parser."""
+    said = " ".join(filter(None, (error.context, error.problem)))
+    mark, start = error.problem_mark or error.context_mark, error.context_mark or error.problem_mark
+    line = None if mark is None else int(mark.line) + 1
+    lines = text.split("\n")
+    if "'\\t'" in said or (line is not None and lines[min(line, len(lines)) - 1].lstrip(" ").startswith("\t")):
+        return line, "a tab stands where YAML wants blanks", "indent with blanks"
+    if "mapping values are not allowed" in said and line is not None and line > 1:
+        before, here = lines[line - 2], lines[line - 1]
+        if before.strip() and ":" not in before:
+            return line - 1, "a colon is missing", "write it as name: value"
+        if _indent(before) < _indent(here) and not before.strip().endswith(":"):
+            return line, "the indentation does not fit the line above", "indent the fields of a section alike"
+    for slip in _SLIPS:
+        if slip.said in said:
+            return (int(start.line) + 1 if slip.at_start and start is not None else line), slip.wrong, slip.right
+    return line, f"it is not valid YAML ({said})", "write it as name: value, with sections indented by two blanks"
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))

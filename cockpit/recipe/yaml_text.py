@@ -79,9 +79,9 @@ def is_block(value: object) -> bool:
 
 
 def _fits_block_scalar(text: str) -> bool:
-    """Whether the text has several lines, and a block scalar can hold it exactly."""
+    """Whether the text has several lines, more than one and its end, and a block scalar can hold it exactly."""
     lines = text.split("\n")
-    if len(lines) < 2 or not lines[0] or text.endswith("\n\n"):
+    if len(lines) < 3 or not lines[0] or text.endswith("\n\n"):
         return False
     return all(line == line.strip() and (not line or line.isprintable()) for line in lines)
 
