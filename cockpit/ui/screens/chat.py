@@ -153,8 +153,8 @@ class ChatScreen(Screen[None]):
             return "waiting", "Starting an engine ..."
         if engine.stage == "failed":
             return "bad", f"{engine.problem} {self._offer()}"
-        loading = state.phase is not None and state.exited is None and session.liveness in ("alive", "silent")
-        if loading and state.phase is not None:
+        lives = state.exited is None and state.unloaded is None and session.liveness in ("alive", "silent")
+        if lives and state.phase is not None:
             took = duration(max(0.0, session.now() - state.phase.at))
             return "waiting", f"{glyphs().current} {NAMES[state.phase.phase][0]}  {progress_text(state)}  {took}"
         if state.unloaded is not None:
@@ -181,8 +181,8 @@ class ChatScreen(Screen[None]):
         if action in ("send", "switch"):
             return self.session.can_chat
         if action == "load":
-            loads = self._engine.stage in ("probing", "starting")
-            return self._why_silent()[0] in ("missing", "bad") and not loads and self.session.state.adapter is not None
+            takes = self.session.state.adapter is not None and not self.session.is_recording
+            return takes and self._why_silent()[0] in ("missing", "bad")
         return True
 
     @on(PromptField.Submitted)

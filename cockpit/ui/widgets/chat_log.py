@@ -15,7 +15,7 @@ from cockpit.ui.widgets.reply_view import PromptView, ReplyView
 
 EARLIER_REPLIES = 20
 """Replies from before the pane was opened that it shows."""
-LONGEST = 200
+LONGEST = 120
 """Prompts and replies that stay on the screen; older ones go."""
 
 
