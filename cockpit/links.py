@@ -214,6 +214,7 @@ class StartedEngine:
 
 def start_standby(key: EngineKey) -> StartedEngine:
     """Start an engine that imports the stack and waits. It ends when this process does, unless it was given a run."""
+    _remove_lost_standbys()
     return _start(key, RunDir.create(standby_folder() / uuid.uuid4().hex[:12]), subprocess.PIPE)
 
 
@@ -242,6 +243,16 @@ def start_chat_engine(run: RunDir, key: EngineKey) -> StartedEngine:
 def new_command_id() -> str:
     """An id that no other command has."""
     return uuid.uuid4().hex[:12]
+
+
+def _remove_lost_standbys() -> None:
+    """Folders of standbys that were killed, or could not import, are nobody's."""
+    try:
+        for path in standby_folder().iterdir():
+            if RunDir(path).liveness() == "lost":
+                RunDir(path).remove()
+    except OSError:
+        pass  # there is no such folder yet, or another app is at it too
 
 
 def _start(key: EngineKey, run: RunDir, stdin: int, *options: str) -> StartedEngine:
