@@ -49,13 +49,28 @@ class Recipe(Section):
     """lora trains an adapter; full trains every weight, which takes many times the memory."""
 
     model: Model
+    """Which model is tuned, and how it is loaded."""
+
     hardware: Hardware = Hardware()
+    """Where the engine runs and what it may compile."""
+
     lora: Lora = Lora()
+    """The adapter."""
+
     data: Data
+    """The rows to learn from."""
+
     training: Training = Training()
+    """How it is trained."""
+
     samples: Samples = Samples()
+    """Prompts answered while it trains."""
+
     chat: Chat = Chat()
+    """The chat pane after training."""
+
     output: Output = Output()
+    """What the run leaves behind and whom it reports to."""
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from self._method_conflicts()

@@ -53,8 +53,9 @@ class FieldType:
             return f"{listed(self.choices, quoted=True)} or {named}" if self.choices else named
         if self.kind == "choice":
             return f"one of: {listed(self.choices)}" if len(self.choices) > 1 else str(self.choices[0])
-        if self.kind == "section":
-            return "a section with fields of its own"
+        if self.section is not None:
+            needed = [key for key, info in section_fields(self.section).items() if info.is_required()]
+            return f"a section with {listed(needed)}" if needed else "a section with fields of its own"
         if self.kind in ("int", "float") and self.minimum == self.maximum is not None:
             return number_text(self.minimum)
         if self.kind in ("int", "float"):

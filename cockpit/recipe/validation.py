@@ -15,7 +15,7 @@ from cockpit.plain_text import plain_text
 from cockpit.recipe.field_path import FieldPath, dotted
 from cockpit.recipe.number import number_text
 from cockpit.recipe.recipe import Recipe
-from cockpit.recipe.schema import FieldPlace, FieldType, find_place, listed, places_by_name, place_of, section_fields
+from cockpit.recipe.schema import FieldPlace, FieldType, find_place, listed, place_of, places_by_name, section_fields
 from cockpit.recipe.section import CONFLICT, Section
 from cockpit.recipe.yaml_source import scalar
 
@@ -134,7 +134,7 @@ def _fault(path: FieldPath, kind: str, value: object) -> Fault:
     if place is None:
         return Fault(path, "is not read here", "remove it")
     if kind == "missing":
-        return Fault(path, "is missing", f"give {place.type.words}: {place.help}")
+        return Fault(path, "is missing", f"give {place.type.words}: {place.help.rstrip('.')}")
     return Fault(path, *refusal(place.type, value))
 
 
@@ -157,7 +157,7 @@ def refusal(kind: FieldType, value: object) -> tuple[str, str]:
     """What is wrong with a value that the field cannot take, and what would be right."""
     right = f"give {kind.words}"
     if value is None:
-        return "is empty", right
+        return "is empty", f"{right}, or remove the line" if kind.section else right
     if kind.kind in ("int", "float"):
         return _number_refusal(kind, value, right)
     if kind.kind == "choice" and isinstance(value, str | int) and not isinstance(value, bool):
@@ -173,6 +173,8 @@ def refusal(kind: FieldType, value: object) -> tuple[str, str]:
     if kind.kind == "bool" and isinstance(value, str) and value.lower() in ("yes", "no", "on", "off", "true", "false"):
         meant = "true" if value.lower() in ("yes", "on", "true") else "false"
         return f"{shown(value)} is text", f"write {meant}, without quotes"
+    if kind.kind == "bool":
+        return f"{shown(value)} is {'a number' if isinstance(value, int | float) else 'neither true nor false'}", right
     return f"{shown(value)} is not {_noun(kind)}", right
 
 
@@ -193,7 +195,7 @@ def _number_refusal(kind: FieldType, value: object, right: str) -> tuple[str, st
 
 
 def _noun(kind: FieldType) -> str:
-    nouns = {"bool": "true or false", "text": "text", "list": "a list", "section": "a section"}
+    nouns = {"text": "text", "list": "a list", "section": "a section"}
     return nouns.get(kind.kind, "one of the choices")
 
 

@@ -217,12 +217,12 @@ def _slip(error: Any, text: str) -> tuple[int | None, str, str]:
     lines = text.split("\n")
     if "'\\t'" in said or (line is not None and lines[min(line, len(lines)) - 1].lstrip(" ").startswith("\t")):
         return line, "a tab stands where YAML wants blanks", "indent with blanks"
-    if "mapping values are not allowed" in said and line is not None and line > 1:
-        before, here = lines[line - 2], lines[line - 1]
-        if before.strip() and ":" not in before:
+    if line is not None and ("mapping values are not allowed" in said or "expected <block end>" in said):
+        before, here = ["", *lines][line - 1], lines[line - 1]
+        if before.strip() and ":" not in before and (_indent(before) == _indent(here) or "mapping" in said):
             return line - 1, "a colon is missing", "write it as name: value"
         if _indent(before) < _indent(here) and not before.strip().endswith(":"):
-            return line, "the indentation does not fit the line above", "indent the fields of a section alike"
+            return line, "the indentation does not fit the line above", "indent a section's fields alike"
     for slip in _SLIPS:
         if slip.said in said:
             return (int(start.line) + 1 if slip.at_start and start is not None else line), slip.wrong, slip.right

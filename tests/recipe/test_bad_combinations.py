@@ -1,0 +1,219 @@
+"""Bad recipes: fields that are fine alone and cannot work together. Each gives its whole message and exit status 2."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.recipe.sample import Bad, checked
+
+BAD = [
+    Bad(
+        "both warm-ups",
+        {"warmup_steps: 5": "warmup_steps: 5\n  warmup_ratio: 0.1"},
+        ["40: training.warmup_ratio: warmup_steps is set too; keep one of the two"],
+    ),
+    Bad(
+        "warm-up of a constant rate",
+        {"warmup_steps: 5": "warmup_steps: 5\n  lr_scheduler_type: constant"},
+        [
+            "39: training.warmup_steps: the schedule constant has no warm-up; give constant_with_warmup as lr_scheduler_type, or no warm-up"
+        ],
+    ),
+    Bad(
+        "evaluation of no rows",
+        {"eval_rows: 64\n\ntraining:": "seed: 1\n\ntraining:\n  eval_steps: 5"},
+        [
+            "37: training.eval_steps: no rows are held out to measure, as data.eval_rows is 0; give data.eval_rows too, or leave it empty"
+        ],
+    ),
+    Bad(
+        "rows longer than the model",
+        {"max_steps: 60": "max_length: 512"},
+        [
+            "37: training.max_length: rows of 512 tokens do not fit model.max_seq_length (256); give at most 256, or raise model.max_seq_length"
+        ],
+    ),
+    Bad(
+        "everything held out",
+        {"format: messages": "max_rows: 50"},
+        [
+            "34: data.eval_rows: 64 held-out rows of 50 (max_rows) leave none to train on; give at most 49, or a larger max_rows"
+        ],
+    ),
+    Bad(
+        "full training of nf4",
+        {"quantization: none\n": "quantization: nf4\nfinetuning_type: full\n"},
+        [
+            "19: finetuning_type: nf4 weights cannot be trained, and full trains every weight; give lora, or none as model.quantization"
+        ],
+    ),
+    Bad(
+        "LoftQ on nf4",
+        {"quantization: none\nhardware": "quantization: nf4\nhardware", "- v_proj": "- v_proj\n  loftq_config: {}"},
+        [
+            "29: lora.loftq_config: LoftQ quantises the base itself, and model.quantization is nf4; give none as model.quantization, or leave it empty"
+        ],
+    ),
+    Bad(
+        "DoRA and LoftQ",
+        {"- v_proj": "- v_proj\n  use_dora: true\n  loftq_config: {}"},
+        ["30: lora.loftq_config: use_dora starts the adapter in its own way; keep one of the two"],
+    ),
+    Bad(
+        "no language, no vision",
+        {"r: 16": "finetune_language_layers: false\n  r: 16"},
+        [
+            "24: lora.finetune_language_layers: with finetune_vision_layers off as well, no layer is left to train; switch one of the two on"
+        ],
+    ),
+    Bad(
+        "no attention, no feed-forward",
+        {"r: 16": "finetune_attention_modules: false\n  finetune_mlp_modules: false\n  r: 16"},
+        [
+            "24: lora.finetune_attention_modules: with finetune_mlp_modules off as well, no layer is left to train; switch one of the two on"
+        ],
+    ),
+    Bad(
+        "Unsloth's checkpointing without it",
+        {
+            "gradient_checkpointing: none": "gradient_checkpointing: unsloth",
+            "backend: unsloth": "backend: transformers",
+        },
+        [
+            "40: training.gradient_checkpointing: unsloth checkpointing is Unsloth's own, and backend is transformers; give non_reentrant, reentrant or none"
+        ],
+    ),
+    Bad(
+        "checkpoints to keep, none saved",
+        {"training:\n": "output:\n  save_total_limit: 3\ntraining:\n"},
+        [
+            "37: output.save_total_limit: no checkpoints are saved, as save_steps is empty; give save_steps too, or leave it empty"
+        ],
+    ),
+    Bad(
+        "merged 4-bit of 16-bit",
+        {"training:\n": "output:\n  merged: merged_4bit\ntraining:\n"},
+        [
+            "37: output.merged: merged_4bit is for an nf4 base, and model.quantization is none; give merged_16bit, or nf4 as model.quantization"
+        ],
+    ),
+    Bad(
+        "repository",
+        {"training:\n": "output:\n  push_to_hub: me\ntraining:\n"},
+        ["37: output.push_to_hub: this names no repository of the Hub; write it as owner/name"],
+    ),
+    Bad(
+        "TensorBoard's folder",
+        {"training:\n": "output:\n  logging_dir: logs\ntraining:\n"},
+        [
+            "37: output.logging_dir: it is TensorBoard's folder, and report_to does not name tensorboard; add tensorboard to report_to, or leave it empty"
+        ],
+    ),
+    Bad(
+        "samples that never come",
+        {"training:\n": "samples:\n  prompts: [hello]\ntraining:\n"},
+        [
+            "37: samples.prompts: they are never asked: both samples.every_steps and output.save_steps are empty; give one of the two"
+        ],
+    ),
+    Bad(
+        "samples of nothing",
+        {"training:\n": "samples:\n  every_steps: 5\ntraining:\n"},
+        ["37: samples.every_steps: there are no samples.prompts to answer; give prompts, or leave it empty"],
+    ),
+    Bad(
+        "presets of one name",
+        {"training:\n": "chat:\n  presets:\n    - name: chat\n    - name: chat\ntraining:\n"},
+        ["39: chat.presets.1.name: preset 0 is called chat too; give each preset a name of its own"],
+    ),
+    Bad(
+        "half of the markers",
+        {"eval_rows: 64": "instruction_part: <user>"},
+        [
+            "34: data.instruction_part: response_part is empty, so the answers would not be found; give both, or leave both empty to find them"
+        ],
+    ),
+    Bad(
+        "markers that are not used",
+        {"eval_rows: 64": "response_part: <bot>\n  train_on_responses_only: false"},
+        [
+            "34: data.response_part: it is not used, as train_on_responses_only is off; switch train_on_responses_only on, or leave it empty"
+        ],
+    ),
+    Bad(
+        "ratio of one source",
+        {"format: messages": "ratio: 0.5"},
+        ["33: data.sources.0.ratio: there is only one source; leave it empty, or add a source"],
+    ),
+    Bad(
+        "ratio everywhere",
+        {"format: messages": "ratio: 0.5\n    - name_or_path: b.json\n      ratio: 0.5"},
+        [
+            "35: data.sources.1.ratio: every source has a ratio, so none says how large the mixture is; leave one source without; it is taken whole"
+        ],
+    ),
+    Bad(
+        "ratios above one",
+        {"format: messages": "ratio: 0.5\n    - name_or_path: b.json\n      ratio: 0.5\n    - name_or_path: c.json"},
+        [
+            "35: data.sources.1.ratio: the ratios add up to 1 or more, so nothing is left for the source without one; give ratios that add up to less than 1"
+        ],
+    ),
+    Bad(
+        "two without a ratio",
+        {"format: messages": "ratio: 0.5\n    - name_or_path: b.json\n    - name_or_path: c.json"},
+        ["35: data.sources.2.ratio: sources 1 and 2 have no ratio; give all but one a ratio, or none"],
+    ),
+    Bad(
+        "images among texts",
+        {"format: messages": "format: messages\n    - name_or_path: b.json\n      format: image_text"},
+        [
+            "33: data.sources.0.format: rows without images cannot be mixed with rows that have them; give image_text for all sources, or for none"
+        ],
+    ),
+    Bad(
+        "packed images",
+        {"format: messages\n  eval_rows: 64\n\ntraining:": "format: image_text\n\ntraining:\n  packing: true"},
+        ["36: training.packing: rows with images cannot be packed; give false"],
+    ),
+    Bad(
+        "column of another form",
+        {"format: messages": "format: text\n      columns: {prompt: question}"},
+        [
+            "34: data.sources.0.columns.prompt: rows of the form text have no prompt; they have text; or give auto as format"
+        ],
+    ),
+    Bad(
+        "instruction for messages",
+        {"format: messages": "format: messages\n      instruction: Say it."},
+        [
+            "34: data.sources.0.instruction: rows of the form messages have no place for an instruction of their own; leave it empty; it is for rows with images"
+        ],
+    ),
+    Bad(
+        "template by name without Unsloth",
+        {"eval_rows: 64": "chat_template: chatml", "backend: unsloth": "backend: transformers"},
+        [
+            "34: data.chat_template: templates by name are Unsloth's own, and backend is transformers; give model, or unsloth as backend"
+        ],
+    ),
+    Bad(
+        "several at once",
+        {
+            "r: 16  # rank\n  lora_alpha: 32": "r: 0\n  lora_alfa: 32\n  lora_dropout: 2",
+            "warmup_steps: 5": "warmup_steps: 5\n  warmup_ratio: 0.1",
+            "method: sft\n": "",
+        },
+        [
+            "23: lora.r: 0 is below the smallest value; give a whole number from 1 to 1024",
+            "24: lora.lora_alfa: lora has no such field; did you mean lora_alpha?",
+            "25: lora.lora_dropout: 2 is above the largest value; give a number from 0 to below 1",
+            " method: is missing; give sft: Kind of training: sft is supervised fine-tuning on examples",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
+def test_message(bad: Bad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checked(bad, tmp_path, monkeypatch) == bad.says
