@@ -190,7 +190,7 @@ async def flown(
 ) -> AsyncIterator[tuple[CockpitApp, Pilot[Any]]]:
     """The app with its recipes read."""
     app = CockpitApp(engines=engines or FakeEngines(), probe=probe or FakeProbe(), **options)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: getattr(app.screen_stack[0], "is_filled", False))
         await pilot.pause()
         yield app, pilot

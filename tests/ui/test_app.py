@@ -1,0 +1,338 @@
+"""The app: what it asks of engines and when, starting, quitting, themes, help, palette."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from cockpit import events as ev
+from cockpit.commands import Stop
+from cockpit.gpu import GpuReport
+from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.shelf import user_recipes_folder
+from cockpit.run_dir import runs_folder
+from cockpit.ui.app import CockpitApp
+from cockpit.ui.preferences import preferences_file
+from cockpit.ui.screens.dialog import Dialog
+from cockpit.ui.screens.help import HelpScreen
+from cockpit.ui.themes import DARK, LIGHT
+from tests.recording import record
+from tests.ui.engines import TWO_GPUS, FakeEngines, FakeProbe, flown, shown, until, write_recipe
+
+OTHER_BACKEND = {
+    "method: sft": "method: sft\nbackend: transformers",
+    "max_steps: 300": "max_steps: 300\n  gradient_checkpointing: none",
+}
+
+
+def place(app: CockpitApp) -> str:
+    return type(app.screen).__name__
+
+
+async def started(app: CockpitApp, pilot: Pilot[Any]) -> None:
+    await pilot.press("enter")
+    await until(pilot, lambda: place(app) == "LiveScreen")
+
+
+# The standby
+
+
+async def test_a_standby_warms_for_the_marked_recipe_and_takes_the_run() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await started(app, pilot)
+        assert engines.said == ["standby unsloth driverless = 1", "train demo on 1"]
+        assert "schema: 1" in engines.started[0].recipe_text
+
+
+async def test_the_header_says_what_the_engine_does() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: "engine warming up" in shown(app))
+        assert "CPU only, no NVIDIA driver" in shown(app)
+        link = engines.started[0].link
+        link.events = [
+            ev.EngineStarted(pid=123, host="here", backend="unsloth"),
+            ev.PhaseStarted(phase="importing", detail="transformers"),
+            ev.PhaseProgressed(phase="importing", done=2, total=5, unit="packages"),
+        ]
+        await until(pilot, lambda: "▰▰▱▱▱ transformers" in shown(app))
+        link.events = [ev.PhaseStarted(phase="standby")]
+        await until(pilot, lambda: "engine warm (pid 123)" in shown(app))
+
+
+async def test_what_the_warm_engine_holds_of_the_gpu_is_told() -> None:
+    engines = FakeEngines()
+    async with flown((160, 40), engines=engines, probe=FakeProbe(TWO_GPUS), recipe="mine") as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        gpu = ev.GpuReading(index=0, uuid="GPU-1", name="NVIDIA H200", vram_this_run_mib=0.0)
+        reading = ev.MachineRead(step=0, gpus=[gpu], cpu_percent=1, rss_mib=1, ram_used_mib=1, ram_total_mib=1)
+        engines.started[0].link.events = [
+            ev.EngineStarted(pid=9, host="here", backend="unsloth"),
+            ev.PhaseStarted(phase="standby"),
+            reading,
+        ]
+        await until(pilot, lambda: "engine warm (pid 9, holds 0 MiB of GPU)" in shown(app))
+
+
+async def test_an_edit_that_changes_the_key_replaces_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cockpit.ui.standby.SETTLED_AFTER_S", 0.0)
+    write_recipe(user_recipes_folder(), "mine", **OTHER_BACKEND)
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: len(engines.started) == 1)
+        await pilot.press("down")
+        await until(pilot, lambda: len(engines.started) == 2)
+        assert engines.said == [
+            "standby unsloth driverless = 1",
+            "dismiss 1",
+            "standby transformers driverless = 2",
+        ]
+        await until(pilot, lambda: "for backend transformers" in shown(app))
+
+
+async def test_passing_over_a_recipe_replaces_nothing() -> None:
+    write_recipe(user_recipes_folder(), "mine", **OTHER_BACKEND)
+    engines = FakeEngines()
+    async with flown(engines=engines) as (_, pilot):
+        await until(pilot, lambda: len(engines.started) == 1)
+        await pilot.press("down", "up")
+        polls = engines.started[0].link.polls
+        await until(pilot, lambda: engines.started[0].link.polls > polls + 3)
+        assert len(engines.started) == 1
+
+
+async def test_an_engine_that_dies_is_told_and_not_started_again_and_again() -> None:
+    engines = FakeEngines()
+    async with flown((160, 40), engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        engines.started[0].link.events = [ev.RunEnded(outcome="failed", step=0, reason="unsloth cannot be imported.")]
+        engines.started[0].process.status = 1
+        await until(pilot, lambda: "engine: unsloth cannot be imported." in shown(app))
+        await pilot.pause(0.3)
+        assert len(engines.started) == 1
+        await started(app, pilot)
+        assert engines.said[1:] == ["engine unsloth driverless = 2", "train demo on 2"]
+
+
+async def test_no_standby_while_a_run_trains_and_a_new_one_after_it() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await started(app, pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: place(app) == "RecipesScreen")
+        await pilot.pause(0.3)
+        assert len(engines.started) == 1
+        engines.started[0].link.events = [ev.RunEnded(outcome="completed", step=1)]
+        await until(pilot, lambda: len(engines.started) == 2, tries=800)
+
+
+async def test_start_waits_for_the_driver_to_answer() -> None:
+    engines, probe = FakeEngines(), FakeProbe(None)
+    async with flown(engines=engines, probe=probe) as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: "Waiting for the GPU driver" in shown(app))
+        assert engines.started == []
+        probe.report = GpuReport()
+        await until(pilot, lambda: place(app) == "LiveScreen")
+
+
+async def test_a_driver_that_fails_is_told() -> None:
+    report = GpuReport(problem="The NVIDIA driver has not answered for 5 s.")
+    async with flown((160, 40), probe=FakeProbe(report)) as (app, pilot):
+        await until(pilot, lambda: "The NVIDIA driver has not answered" in shown(app))
+
+
+# Starting
+
+
+async def test_what_cannot_work_here_is_said_and_not_started() -> None:
+    write_recipe(user_recipes_folder(), "mine", **{"embedded:demo": "/nowhere/model"})
+    engines = FakeEngines()
+    async with flown(engines=engines, recipe="mine") as (app, pilot):
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        assert "model.name_or_path" in shown(app)
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: place(app) == "EditorScreen")
+        assert not any(said.startswith("train") for said in engines.said)
+
+
+async def test_a_full_disk_is_said() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        engines.started[0].refuses = OSError(28, "No space left on device")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        assert "No space left on device" in shown(app)
+
+
+async def test_another_run_beside_one_is_asked_for() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await started(app, pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: place(app) == "RecipesScreen")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        assert "still training" in shown(app)
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: place(app) == "LiveScreen")
+        assert engines.said[-2:] == ["engine unsloth driverless = 2", "train demo on 2"]
+
+
+async def test_a_run_is_opened_at_launch() -> None:
+    run = record(runs_folder(), run_id="demo-1120-2349")
+    async with flown(open_run=run) as (app, pilot):
+        await until(pilot, lambda: place(app) == "LiveScreen")
+        await until(pilot, lambda: "demo" in shown(app))
+
+
+async def test_a_run_without_a_readable_recipe_is_said() -> None:
+    run = record(runs_folder(), run_id="demo-1120-2349")
+    run.recipe.write_text("schema: 9\n")
+    async with flown(open_run=run) as (app, pilot):
+        await until(pilot, lambda: "recipe.yaml" in shown(app))
+        assert place(app) == "RecipesScreen"
+
+
+# Quitting
+
+
+async def test_quit_without_a_run_dismisses_the_standby() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+    assert engines.said[-1] == "dismiss 1"
+
+
+async def test_quit_can_leave_the_run_going() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await started(app, pilot)
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.is_running)
+    assert engines.started[0].link.sent == []
+    assert "dismiss 1" not in engines.said
+
+
+async def test_quit_can_stop_and_save() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await started(app, pilot)
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: not app.is_running)
+    (stop,) = engines.started[0].link.sent
+    assert isinstance(stop, Stop)
+    assert stop.save
+
+
+async def test_quit_can_be_taken_back() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await started(app, pilot)
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        await pilot.press("escape")
+        await until(pilot, lambda: place(app) == "LiveScreen")
+        assert app.is_running
+
+
+async def test_quit_asks_about_edits_that_are_not_saved(tmp_path: Path) -> None:
+    async with flown() as (app, pilot):
+        await pilot.press("e")
+        await until(pilot, lambda: place(app) == "EditorScreen")
+        await pilot.press("pagedown", "9")
+        await until(pilot, lambda: getattr(app.screen, "unsaved", 0) == 1)
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        assert "1 change not saved." in shown(app)
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: not app.is_running)
+
+
+# Looks and help
+
+
+async def test_the_theme_is_kept_for_the_next_launch() -> None:
+    async with flown() as (app, pilot):
+        assert app.theme == DARK.name
+        await pilot.press("f2")
+        await until(pilot, preferences_file().exists)
+        assert json.loads(preferences_file().read_text()) == {"theme": LIGHT.name}
+    async with flown() as (app, _):
+        assert app.theme == LIGHT.name
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"theme": 3}', '{"theme": "none such"}', "\x00"])
+async def test_a_preferences_file_that_is_none_does_no_harm(content: str) -> None:
+    preferences_file().parent.mkdir(parents=True)
+    preferences_file().write_text(content)
+    async with flown() as (app, _):
+        assert app.theme == DARK.name
+
+
+async def test_help_tells_of_the_focused_widget_and_of_every_key() -> None:
+    async with flown() as (app, pilot):
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        text = shown(app)
+        assert "The recipes: cockpit's own first" in text
+        assert "Train the marked recipe" in text
+        assert "F2" in text
+        await pilot.press("escape")
+        await until(pilot, lambda: place(app) == "RecipesScreen")
+
+
+async def test_the_palette_runs_what_keys_run() -> None:
+    async with flown() as (app, pilot):
+        commands = {command.title: command for command in app.get_system_commands(app.screen)}
+        assert {"Start", "Edit", "New from file", "Help", "Quit", "Theme"} <= set(commands)
+        await commands["Edit"].callback()
+        await until(pilot, lambda: place(app) == "EditorScreen")
+
+
+async def test_every_key_is_named_and_explained() -> None:
+    async with flown() as (app, pilot):
+        app.screen.action_edit()  # type: ignore[attr-defined]
+        await until(pilot, lambda: place(app) == "EditorScreen")
+        for screen in app.screen_stack:
+            bindings = [active.binding for active in screen.active_bindings.values()]
+            ours = [binding for binding in bindings if binding.id]
+            assert len(ours) > 5
+            assert all(binding.description and binding.tooltip for binding in ours)
+
+
+async def test_every_focusable_widget_has_help() -> None:
+    async with flown() as (app, pilot):
+        app.screen.action_edit()  # type: ignore[attr-defined]
+        await until(pilot, lambda: place(app) == "EditorScreen")
+        for screen in app.screen_stack:
+            for widget in screen.focus_chain:
+                assert getattr(widget, "own_help", "") or widget.HELP, widget
+
+
+async def test_a_recipe_with_escapes_in_its_name_starts_nothing_odd(tmp_path: Path) -> None:
+    document = RecipeDocument.parse((write_recipe(tmp_path, "a")).read_text(), "x\x1b[31m.yaml")
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: app.engine_status.report is not None)
+        app.start_run(document)
+        await until(pilot, lambda: place(app) == "LiveScreen" and app.screen.is_mounted)
+        await pilot.pause()
+        assert "\x1b" not in shown(app)
