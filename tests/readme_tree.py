@@ -1,4 +1,4 @@
-"""The tree that ends the README, made from the modules' own docstrings: `python -m tests.readme_tree` writes it there."""
+"""The tree that ends the README, made from the modules' docstrings; `python -m tests.readme_tree` writes it there."""
 
 import ast
 from pathlib import Path
