@@ -78,11 +78,20 @@ def _checked(
             document.use_data(data)
         if model is not None:
             document.use_model(model)
-        for setting in settings:
-            document.set_from_text(setting)
-        resolved = document.recipe()
     except RecipeError as error:
         _refuse([str(problem) for problem in error.problems])
+    wrong: list[str] = []
+    for setting in settings:
+        try:
+            document.set_from_text(setting)
+        except RecipeError as error:
+            wrong += [str(problem) for problem in error.problems]
+    try:
+        resolved = document.recipe()
+    except RecipeError as error:
+        wrong += [str(problem) for problem in error.problems]
+    if wrong:
+        _refuse(wrong)
     report = GpuProbe().wait()
     problems = preflight(resolved, report, document.file)
     if problems:
