@@ -22,7 +22,7 @@ from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schema import FieldPlace, all_places, find_place, json_schema, section_fields
 from cockpit.recipe.setting import setting_value
 from cockpit.recipe.shelf import user_recipes_folder
-from cockpit.recipe.validation import Fault, validate
+from cockpit.recipe.validation import Fault, unknown_field, validate
 from cockpit.recipe.yaml_edit import with_value
 from cockpit.recipe.yaml_source import YamlSource
 from cockpit.recipe.yaml_text import block_lines
@@ -105,10 +105,8 @@ class RecipeDocument:
         if not equals:
             raise RecipeError([Problem("--set", None, setting, "this sets nothing", "write it as lora.r=32")])
         if place is None:
-            _, faults = validate(self._with(path, None))
-            found = [fault for fault in faults if path[: len(fault.path)] == fault.path and fault.path]
-            wrong, right = (found[0].wrong, found[0].right) if found else ("there is no such field", "")
-            raise RecipeError([Problem("--set", None, dotted(path), wrong, right)])
+            fault = unknown_field(path)
+            raise RecipeError([Problem("--set", None, dotted(path), fault.wrong, fault.right)])
         self._put(path, setting_value(place, text), "--set")
 
     def use_data(self, path: str | Path) -> None:
@@ -185,6 +183,11 @@ class RecipeDocument:
         return Problem(self._source.file, self.line(field), field, fault.wrong, fault.right)
 
     def _put(self, path: FieldPath, value: object, file: str) -> None:
+        for depth, part in enumerate(path):
+            there = self.value(dotted(path[:depth])) if isinstance(part, int) else None
+            if isinstance(there, list) and isinstance(part, int) and part > len(there):
+                wrong = f"there is no element {part}; {dotted(path[:depth])} has {len(there)}, counted from 0"
+                raise RecipeError([Problem(file, None, dotted(path), wrong, f"{len(there)} would add one")])
         values = self._with(path, value)
         _, faults = validate(values)
         mine = [one for one in faults if not one.conflict and _touch(one.path, path)]

@@ -129,7 +129,7 @@ def _path(location: tuple[str | int, ...]) -> FieldPath:
 
 def _fault(path: FieldPath, kind: str, value: object) -> Fault:
     if kind == "extra_forbidden":
-        return _unknown(path)
+        return unknown_field(path)
     place = find_place(path)
     if place is None:
         return Fault(path, "is not read here", "remove it")
@@ -138,12 +138,18 @@ def _fault(path: FieldPath, kind: str, value: object) -> Fault:
     return Fault(path, *refusal(place.type, value))
 
 
-def _unknown(path: FieldPath) -> Fault:
-    around = find_place(path[:-1])
-    assert around is not None and around.type.section is not None
+def unknown_field(path: FieldPath) -> Fault:
+    """What is wrong with a path that the model does not have, and which field may have been meant."""
+    depth = next(depth for depth in range(1, len(path) + 1) if find_place(path[:depth]) is None)
+    around = find_place(path[: depth - 1])
+    assert around is not None, "the recipe itself has a place"
+    if around.type.section is None:
+        field = dotted(path[: depth - 1])
+        kind = f"{field} is a list" if around.type.item is not None else f"{field} has no fields of its own"
+        return Fault(path, kind, f"write {field}{'.0 for its first element' if around.type.item else ''}")
     known = list(section_fields(around.type.section))
-    where = dotted(path[:-1]) or "a recipe"
-    name = str(path[-1])
+    where = dotted(path[: depth - 1]) or "a recipe"
+    name = str(path[depth - 1])
     wrong = f"{where} has no such field"
     if elsewhere := places_by_name().get(name):
         return Fault(path, wrong, f"it stands at {listed(elsewhere[:3])}")
@@ -191,6 +197,8 @@ def _number_refusal(kind: FieldType, value: object, right: str) -> tuple[str, st
         return f"{shown(value)} is below the smallest value" if value < low else f"{shown(value)} is too small", right
     if high is not None and (value > high or (kind.exclusive_maximum and value == high)):
         return f"{shown(value)} is above the largest value" if value > high else f"{shown(value)} is too large", right
+    if value == int(value):
+        return f"{shown(value)} is written with a point or an exponent", f"write {int(value)}"
     return f"{shown(value)} is not a whole number", right
 
 

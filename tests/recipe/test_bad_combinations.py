@@ -16,42 +16,48 @@ BAD = [
         "warm-up of a constant rate",
         {"warmup_steps: 5": "warmup_steps: 5\n  lr_scheduler_type: constant"},
         [
-            "39: training.warmup_steps: the schedule constant has no warm-up; give constant_with_warmup as lr_scheduler_type, or no warm-up"
+            "39: training.warmup_steps: the schedule constant has no warm-up; give constant_with_warmup "
+            "as lr_scheduler_type, or no warm-up",
         ],
     ),
     Bad(
         "evaluation of no rows",
         {"eval_rows: 64\n\ntraining:": "seed: 1\n\ntraining:\n  eval_steps: 5"},
         [
-            "37: training.eval_steps: no rows are held out to measure, as data.eval_rows is 0; give data.eval_rows too, or leave it empty"
+            "37: training.eval_steps: no rows are held out to measure, as data.eval_rows is 0; give "
+            "data.eval_rows too, or leave it empty",
         ],
     ),
     Bad(
         "rows longer than the model",
         {"max_steps: 60": "max_length: 512"},
         [
-            "37: training.max_length: rows of 512 tokens do not fit model.max_seq_length (256); give at most 256, or raise model.max_seq_length"
+            "37: training.max_length: rows of 512 tokens do not fit model.max_seq_length (256); give at "
+            "most 256, or raise model.max_seq_length",
         ],
     ),
     Bad(
         "everything held out",
         {"format: messages": "max_rows: 50"},
         [
-            "34: data.eval_rows: 64 held-out rows of 50 (max_rows) leave none to train on; give at most 49, or a larger max_rows"
+            "34: data.eval_rows: 64 held-out rows of 50 (max_rows) leave none to train on; give at most "
+            "49, or a larger max_rows",
         ],
     ),
     Bad(
         "full training of nf4",
         {"quantization: none\n": "quantization: nf4\nfinetuning_type: full\n"},
         [
-            "19: finetuning_type: nf4 weights cannot be trained, and full trains every weight; give lora, or none as model.quantization"
+            "19: finetuning_type: nf4 weights cannot be trained, and full trains every weight; give lora, "
+            "or none as model.quantization",
         ],
     ),
     Bad(
         "LoftQ on nf4",
         {"quantization: none\nhardware": "quantization: nf4\nhardware", "- v_proj": "- v_proj\n  loftq_config: {}"},
         [
-            "29: lora.loftq_config: LoftQ quantises the base itself, and model.quantization is nf4; give none as model.quantization, or leave it empty"
+            "29: lora.loftq_config: LoftQ quantises the base itself, and model.quantization is nf4; give "
+            "none as model.quantization, or leave it empty",
         ],
     ),
     Bad(
@@ -63,14 +69,16 @@ BAD = [
         "no language, no vision",
         {"r: 16": "finetune_language_layers: false\n  r: 16"},
         [
-            "24: lora.finetune_language_layers: with finetune_vision_layers off as well, no layer is left to train; switch one of the two on"
+            "24: lora.finetune_language_layers: with finetune_vision_layers off as well, no layer is left "
+            "to train; switch one of the two on",
         ],
     ),
     Bad(
         "no attention, no feed-forward",
         {"r: 16": "finetune_attention_modules: false\n  finetune_mlp_modules: false\n  r: 16"},
         [
-            "24: lora.finetune_attention_modules: with finetune_mlp_modules off as well, no layer is left to train; switch one of the two on"
+            "24: lora.finetune_attention_modules: with finetune_mlp_modules off as well, no layer is left "
+            "to train; switch one of the two on",
         ],
     ),
     Bad(
@@ -80,21 +88,24 @@ BAD = [
             "backend: unsloth": "backend: transformers",
         },
         [
-            "40: training.gradient_checkpointing: unsloth checkpointing is Unsloth's own, and backend is transformers; give non_reentrant, reentrant or none"
+            "40: training.gradient_checkpointing: unsloth checkpointing is Unsloth's own, and backend is "
+            "transformers; give non_reentrant, reentrant or none",
         ],
     ),
     Bad(
         "checkpoints to keep, none saved",
         {"training:\n": "output:\n  save_total_limit: 3\ntraining:\n"},
         [
-            "37: output.save_total_limit: no checkpoints are saved, as save_steps is empty; give save_steps too, or leave it empty"
+            "37: output.save_total_limit: no checkpoints are saved, as save_steps is empty; give "
+            "save_steps too, or leave it empty",
         ],
     ),
     Bad(
         "merged 4-bit of 16-bit",
         {"training:\n": "output:\n  merged: merged_4bit\ntraining:\n"},
         [
-            "37: output.merged: merged_4bit is for an nf4 base, and model.quantization is none; give merged_16bit, or nf4 as model.quantization"
+            "37: output.merged: merged_4bit is for an nf4 base, and model.quantization is none; give "
+            "merged_16bit, or nf4 as model.quantization",
         ],
     ),
     Bad(
@@ -106,14 +117,16 @@ BAD = [
         "TensorBoard's folder",
         {"training:\n": "output:\n  logging_dir: logs\ntraining:\n"},
         [
-            "37: output.logging_dir: it is TensorBoard's folder, and report_to does not name tensorboard; add tensorboard to report_to, or leave it empty"
+            "37: output.logging_dir: it is TensorBoard's folder, and report_to does not name tensorboard; "
+            "add tensorboard to report_to, or leave it empty",
         ],
     ),
     Bad(
         "samples that never come",
         {"training:\n": "samples:\n  prompts: [hello]\ntraining:\n"},
         [
-            "37: samples.prompts: they are never asked: both samples.every_steps and output.save_steps are empty; give one of the two"
+            "37: samples.prompts: they are never asked: both samples.every_steps and output.save_steps "
+            "are empty; give one of the two",
         ],
     ),
     Bad(
@@ -130,14 +143,16 @@ BAD = [
         "half of the markers",
         {"eval_rows: 64": "instruction_part: <user>"},
         [
-            "34: data.instruction_part: response_part is empty, so the answers would not be found; give both, or leave both empty to find them"
+            "34: data.instruction_part: response_part is empty, so the answers would not be found; give "
+            "both, or leave both empty to find them",
         ],
     ),
     Bad(
         "markers that are not used",
         {"eval_rows: 64": "response_part: <bot>\n  train_on_responses_only: false"},
         [
-            "34: data.response_part: it is not used, as train_on_responses_only is off; switch train_on_responses_only on, or leave it empty"
+            "34: data.response_part: it is not used, as train_on_responses_only is off; switch "
+            "train_on_responses_only on, or leave it empty",
         ],
     ),
     Bad(
@@ -149,14 +164,16 @@ BAD = [
         "ratio everywhere",
         {"format: messages": "ratio: 0.5\n    - name_or_path: b.json\n      ratio: 0.5"},
         [
-            "35: data.sources.1.ratio: every source has a ratio, so none says how large the mixture is; leave one source without; it is taken whole"
+            "35: data.sources.1.ratio: every source has a ratio, so none says how large the mixture is; "
+            "leave one source without; it is taken whole",
         ],
     ),
     Bad(
         "ratios above one",
         {"format: messages": "ratio: 0.5\n    - name_or_path: b.json\n      ratio: 0.5\n    - name_or_path: c.json"},
         [
-            "35: data.sources.1.ratio: the ratios add up to 1 or more, so nothing is left for the source without one; give ratios that add up to less than 1"
+            "35: data.sources.1.ratio: the ratios add up to 1 or more, so nothing is left for the source "
+            "without one; give ratios that add up to less than 1",
         ],
     ),
     Bad(
@@ -168,7 +185,8 @@ BAD = [
         "images among texts",
         {"format: messages": "format: messages\n    - name_or_path: b.json\n      format: image_text"},
         [
-            "33: data.sources.0.format: rows without images cannot be mixed with rows that have them; give image_text for all sources, or for none"
+            "33: data.sources.0.format: rows without images cannot be mixed with rows that have them; "
+            "give image_text for all sources, or for none",
         ],
     ),
     Bad(
@@ -180,21 +198,24 @@ BAD = [
         "column of another form",
         {"format: messages": "format: text\n      columns: {prompt: question}"},
         [
-            "34: data.sources.0.columns.prompt: rows of the form text have no prompt; they have text; or give auto as format"
+            "34: data.sources.0.columns.prompt: rows of the form text have no prompt; they have text; or "
+            "give auto as format",
         ],
     ),
     Bad(
         "instruction for messages",
         {"format: messages": "format: messages\n      instruction: Say it."},
         [
-            "34: data.sources.0.instruction: rows of the form messages have no place for an instruction of their own; leave it empty; it is for rows with images"
+            "34: data.sources.0.instruction: rows of the form messages have no place for an instruction "
+            "of their own; leave it empty; it is for rows with images",
         ],
     ),
     Bad(
         "template by name without Unsloth",
         {"eval_rows: 64": "chat_template: chatml", "backend: unsloth": "backend: transformers"},
         [
-            "34: data.chat_template: templates by name are Unsloth's own, and backend is transformers; give model, or unsloth as backend"
+            "34: data.chat_template: templates by name are Unsloth's own, and backend is transformers; "
+            "give model, or unsloth as backend",
         ],
     ),
     Bad(

@@ -1,4 +1,4 @@
-"""Bad recipes: fields that do not exist, are missing, or hold what they cannot. Each gives its whole message and exit status 2."""
+"""Bad recipes: unknown and missing fields, wrong types and values. Each gives its whole message and exit status 2."""
 
 from pathlib import Path
 
@@ -26,7 +26,8 @@ BAD = [
         "key like no other",
         {"gpu: none": "colour: red"},
         [
-            "20: hardware.colour: hardware has no such field; it has gpu, compile, dynamo_cache_size_limit, dynamo_accumulated_cache_size_limit"
+            "20: hardware.colour: hardware has no such field; it has gpu, compile, "
+            "dynamo_cache_size_limit, dynamo_accumulated_cache_size_limit",
         ],
     ),
     Bad(
@@ -53,7 +54,8 @@ BAD = [
         "missing name in a source",
         {"- name_or_path: embedded:pirate\n      format": "- format"},
         [
-            "32: data.sources.0.name_or_path: is missing; give text: A file (JSON, JSONL, CSV, Parquet, text), a dataset's name on the Hub, or embedded:pirate, which is shipped"
+            "32: data.sources.0.name_or_path: is missing; give text: A file (JSON, JSONL, CSV, Parquet, "
+            "text), a dataset's name on the Hub, or embedded:pirate, which is shipped",
         ],
     ),
     Bad(
@@ -95,7 +97,8 @@ BAD = [
         "underscore in a number",
         {"max_steps: 60": "max_steps: 1_000"},
         [
-            "37: training.max_steps: '1_000' is text, not a number; give a whole number from 1 to 10000000, or leave it empty"
+            "37: training.max_steps: '1_000' is text, not a number; give a whole number from 1 to "
+            "10000000, or leave it empty",
         ],
     ),
     Bad("nothing for a whole number", {"r: 16": "r:"}, ["24: lora.r: is empty; give a whole number from 1 to 1024"]),
@@ -175,7 +178,8 @@ BAD = [
     Bad(
         "title too long",
         {
-            "title: A sample": "title: long long long long long long long long long long long long long long long long long long long long "
+            "title: A sample": "title: long long long long long long long long long long long long long "
+            "long long long long long long long ",
         },
         ["7: about.title: 'long long long long long long long long…' is too long; shorten it"],
     ),
@@ -197,14 +201,17 @@ BAD = [
         "optimizer of another stack",
         {"max_steps: 60": "optim: lion"},
         [
-            "37: training.optim: 'lion' is not one of the choices; give one of: adamw_torch, adamw_torch_fused, adamw_8bit, paged_adamw_8bit, adafactor, sgd"
+            "37: training.optim: 'lion' is not one of the choices; give one of: adamw_torch, "
+            "adamw_torch_fused, adamw_8bit, paged_adamw_8bit, adafactor, sgd",
         ],
     ),
     Bad(
         "reporter",
         {"training:\n": "output:\n  report_to: [tensorbord]\ntraining:\n"},
         [
-            "37: output.report_to.0: 'tensorbord' is not one of the choices; did you mean tensorboard? Give one of: tensorboard, wandb, mlflow, trackio, swanlab, comet_ml, clearml, codecarbon, dvclive, neptune"
+            "37: output.report_to.0: 'tensorbord' is not one of the choices; did you mean tensorboard? "
+            "Give one of: tensorboard, wandb, mlflow, trackio, swanlab, comet_ml, clearml, codecarbon, "
+            "dvclive, neptune",
         ],
     ),
     Bad(

@@ -1,0 +1,182 @@
+"""RecipeDocument: comments and order survive, changes are known, what was resolved is whole."""
+
+from pathlib import Path
+
+import pytest
+
+from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.problem import Problem, RecipeError
+from cockpit.recipe.schema import all_places
+from tests.recipe.sample import SAMPLE
+
+
+@pytest.fixture
+def document() -> RecipeDocument:
+    return RecipeDocument.parse(SAMPLE, "sample.yaml")
+
+
+def test_unchanged_text_stays_as_it_is(document: RecipeDocument, tmp_path: Path) -> None:
+    document.save(tmp_path / "copy.yaml")
+    assert (tmp_path / "copy.yaml").read_text() == SAMPLE
+
+
+def test_change_replaces_its_value_alone(document: RecipeDocument) -> None:
+    document.set("lora.r", 32)
+    document.set("lora.target_modules.0", "k_proj")
+    expected = SAMPLE.replace("r: 16  # rank", "r: 32  # rank").replace("q_proj  # query", "k_proj  # query")
+    assert document.to_yaml() == expected
+
+
+def test_new_fields_stand_in_the_models_order(document: RecipeDocument) -> None:
+    document.set("lora.bias", "all")
+    document.set("lora.lora_dropout", 0.1)
+    document.set("data.train_on_responses_only", False)
+    document.set("output.save_steps", 10)
+    document.set("about.title", "Another: one")
+    expected = SAMPLE.replace("  lora_alpha: 32\n", "  lora_alpha: 32\n  lora_dropout: 0.1\n  bias: all\n").replace(
+        "  eval_rows: 64\n", "  train_on_responses_only: false\n  eval_rows: 64\n"
+    )
+    expected = expected.replace("title: A sample", 'title: "Another: one"') + "\noutput:\n  save_steps: 10\n"
+    assert document.to_yaml() == expected
+
+
+def test_list_keeps_its_layout(document: RecipeDocument) -> None:
+    document.set("lora.target_modules", ["a", "b", "c"])
+    expected = "    - a\n    - b\n    - c\n"
+    assert document.to_yaml() == SAMPLE.replace("    - q_proj  # query\n    - v_proj\n", expected)
+
+
+def test_changes_are_known_and_taken_back(document: RecipeDocument) -> None:
+    document.set("training.seed", 7)
+    document.set("lora.r", 8)
+    document.set("lora.lora_alpha", 8)
+    assert document.changed_fields() == ["lora.r", "lora.lora_alpha", "training.seed"]
+    document.set("lora.r", 16)
+    assert document.changed_fields() == ["lora.lora_alpha", "training.seed"]
+    document.reset("lora")
+    document.reset("training.seed")
+    assert document.changed_fields() == []
+    assert document.to_yaml() == SAMPLE
+
+
+def test_default_that_is_not_written_stays_unwritten(document: RecipeDocument) -> None:
+    document.set("training.seed", 3407)
+    assert document.to_yaml() == SAMPLE
+
+
+def test_refused_value_changes_nothing(document: RecipeDocument) -> None:
+    with pytest.raises(RecipeError) as refused:
+        document.set("lora.r", 0)
+    assert refused.value.problems == [
+        Problem("sample.yaml", None, "lora.r", "0 is below the smallest value", "give a whole number from 1 to 1024")
+    ]
+    assert document.value("lora.r") == 16
+    assert document.changed_fields() == []
+
+
+def test_value_that_does_not_fit_the_others_is_told_by_problems(document: RecipeDocument) -> None:
+    document.set("training.warmup_ratio", 0.1)
+    assert [problem.field for problem in document.problems()] == ["training.warmup_ratio"]
+    document.set("training.warmup_steps", 0)
+    assert document.problems() == []
+
+
+def test_values_with_defaults(document: RecipeDocument) -> None:
+    assert document.value("lora.r") == 16
+    assert document.value("lora.bias") == "none"
+    assert document.value("data.sources.0.split") == "train"
+    assert document.value("chat.presets.0.name") == "chat"
+    assert document.value("lora.loftq_config") is None
+    assert document.value("data.sources.0.columns.prompt") is None
+    with pytest.raises(KeyError):
+        document.value("lora.rank")
+
+
+def test_copy_goes_its_own_way(document: RecipeDocument) -> None:
+    document.set("lora.r", 8)
+    twin = document.copy()
+    twin.set("lora.r", 64)
+    assert (document.value("lora.r"), twin.value("lora.r")) == (8, 64)
+    assert twin.changed_fields() == ["lora.r"]
+
+
+def test_lines_of_fields(document: RecipeDocument) -> None:
+    assert document.line("lora.r") == SAMPLE.split("\n").index("  r: 16  # rank") + 1
+    assert document.line("lora.bias") == SAMPLE.split("\n").index("lora:") + 1
+    document.set("lora.r", 8)
+    assert document.line("lora.r") is None
+
+
+def test_saved_document_is_unchanged_and_named_after_its_file(document: RecipeDocument, tmp_path: Path) -> None:
+    document.set("lora.r", 8)
+    document.save(tmp_path / "mine.yaml")
+    assert (document.name, document.changed_fields()) == ("mine", [])
+    assert RecipeDocument.load(tmp_path / "mine.yaml").value("lora.r") == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_failed_save_leaves_the_old_file(document: RecipeDocument, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").mkdir()
+    document.set("lora.r", 8)
+    with pytest.raises(OSError):
+        document.save(tmp_path / "mine.yaml")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
+    assert document.changed_fields() == ["lora.r"]
+
+
+def test_own_recipe_gets_the_schema_beside_it(document: RecipeDocument) -> None:
+    from cockpit.recipe.schema import json_schema
+    from cockpit.recipe.shelf import user_recipes_folder
+
+    document.save(user_recipes_folder() / "mine.yaml")
+    assert (user_recipes_folder() / "recipe.schema.json").read_text() == json_schema()
+
+
+def test_resolved_text_holds_every_field_and_means_the_same(document: RecipeDocument) -> None:
+    document.set("lora.loftq_config", {"loftq_bits": 8})
+    document.set("chat.trial_prompt", "Several\nlines, a: colon, and \x7f \u2028 🎉")
+    document.set("data.response_part", "<bot>\n")
+    resolved = RecipeDocument.parse(document.resolved_yaml(), "resolved")
+    assert resolved.recipe() == document.recipe()
+    written = [".".join(map(str, place.path)) for place in all_places() if place.path[:2] != ("lora", "loftq_config")]
+    assert [field for field in written if resolved.line(field) is None] == []
+    assert RecipeDocument.parse(resolved.resolved_yaml(), "again").recipe() == document.recipe()
+
+
+def test_resolved_paths_are_absolute(document: RecipeDocument, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").write_text("{}")
+    Path("model").mkdir()
+    document.use_data("rows.jsonl")
+    document.use_model("./model")
+    document.set("output.report_to", ["tensorboard"])
+    document.set("output.logging_dir", "logs")
+    resolved = RecipeDocument.parse(document.resolved_yaml(), "resolved").recipe()
+    assert resolved.data.sources[0].name_or_path == str(tmp_path / "rows.jsonl")
+    assert resolved.model.name_or_path == str(tmp_path / "model")
+    assert resolved.output.logging_dir == str(tmp_path / "logs")
+    document.use_model("owner/name")
+    assert "name_or_path: owner/name" in document.resolved_yaml()
+
+
+def test_own_data_replaces_all_sources() -> None:
+    text = SAMPLE.replace(
+        "      format: messages\n", "      format: text\n      columns: {text: body}\n    - name_or_path: b\n"
+    )
+    document = RecipeDocument.parse(text, "sample.yaml")
+    document.use_data(Path("mine.json"))
+    (source,) = document.recipe().data.sources
+    assert (source.name_or_path, source.format, source.columns.text) == ("mine.json", "auto", None)
+    assert document.recipe().data.eval_rows == 64
+
+
+def test_own_model_has_no_revision_of_the_other() -> None:
+    document = RecipeDocument.parse(SAMPLE.replace("  quantization: none", "  revision: v2"), "sample.yaml")
+    document.use_model(Path("/models/mine"))
+    assert document.recipe().model.name_or_path == "/models/mine"
+    assert document.recipe().model.revision is None
+
+
+def test_problem_is_one_plain_line() -> None:
+    problem = Problem("x\x1b[31m.yaml", 3, "lora.\nr", "'\x1b]0;title\x07' is wrong", "")
+    assert str(problem) == "x.yaml:3: lora. r: '' is wrong"
