@@ -10,9 +10,8 @@ def number_text(value: float | None) -> str:
     text = repr(value)
     if isinstance(value, int) or value == 0 or 1e-3 <= abs(value) < 1e15:
         return text.removesuffix(".0")
-    mantissa, _, exponent = (text if "e" in text else f"{value:e}").partition("e")
-    try:
-        short = repr(float(mantissa)).removesuffix(".0") + f"e{int(exponent)}"
-    except ValueError:  # inf and nan
+    digits, _, exponent = (text if "e" in text else f"{value:e}").partition("e")
+    if not exponent:  # inf and nan
         return text
+    short = (digits.rstrip("0").rstrip(".") if "." in digits else digits) + f"e{int(exponent)}"
     return short if float(short) == value else text
