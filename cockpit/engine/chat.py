@@ -13,7 +13,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from cockpit.commands import Chat
 from cockpit.engine.chat_template import ChatTemplate, Message
-from cockpit.engine.ending import is_out_of_memory
+from cockpit.engine.ending import first_line, is_out_of_memory
 from cockpit.engine.journal import Journal
 from cockpit.engine.loading import Loaded
 from cockpit.engine.orders import Orders
@@ -193,5 +193,4 @@ class _Halt(StoppingCriteria):
 def _reason(error: Exception) -> str:
     if is_out_of_memory(error):
         return "Memory ran out while the model answered; ask something shorter or lower max_new_tokens."
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return plain_text(first, keep_newlines=False)[:300]
+    return plain_text(first_line(error), keep_newlines=False)[:300]

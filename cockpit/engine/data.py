@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import time
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ import pyarrow as pa
 from cockpit.dataset_file import DatasetForm, read_rows, recognise
 from cockpit.engine.chat_template import ChatTemplate, Message
 from cockpit.engine.conversation import conversation_of
-from cockpit.engine.ending import RunFailure
+from cockpit.engine.ending import RunFailure, first_line
 from cockpit.events import DataPrepared
 from cockpit.plain_text import plain_text
 from cockpit.recipe.data import Source
@@ -93,13 +97,14 @@ def prepare_data(recipe: Recipe, tokenizer: Any, say: Say, progress: Progress) -
     told = time.monotonic()
     done = 0
     conversations = reader.conversations()
-    while batch := list(itertools.islice(conversations, BATCH_ROWS)):
-        for where, why in encoder.add(batch):
-            reader.refuse(where, why)
-        done += len(batch)
-        if time.monotonic() - told > PROGRESS_EVERY_S:
-            told = time.monotonic()
-            progress(done, reader.total)
+    with _tokenizing_on_all_cores():
+        while batch := list(itertools.islice(conversations, BATCH_ROWS)):
+            for where, why in encoder.add(batch):
+                reader.refuse(where, why)
+            done += len(batch)
+            if time.monotonic() - told > PROGRESS_EVERY_S:
+                told = time.monotonic()
+                progress(done, reader.total)
     progress(done, done)
     reader.summarise()
 
@@ -122,6 +127,17 @@ def prepare_data(recipe: Recipe, tokenizer: Any, say: Say, progress: Progress) -
             trained_tokens=rows.trained_tokens(train_rows),
         ),
     )
+
+
+@contextmanager
+def _tokenizing_on_all_cores() -> Iterator[None]:
+    """Off for the rest of the process, where processes that load batches are forked."""
+    before = os.environ.get("TOKENIZERS_PARALLELISM")
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
+    try:
+        yield
+    finally:
+        os.environ["TOKENIZERS_PARALLELISM"] = before or "false"
 
 
 def held_out_rows(rows: int, wanted: int, seed: int) -> list[int]:
@@ -218,7 +234,7 @@ class Encoder:
             try:
                 text = template.render(conversation)
             except Exception as error:
-                yield where, f"the chat template refuses it ({_first_line(error)})"
+                yield where, f"the chat template refuses it ({first_line(error)})"
                 continue
             spans = template.answer_spans(text, conversation) if self._on_answers else [(0, len(text))]
             drawn.append((where, text, spans, False))
@@ -288,15 +304,10 @@ def masked(ids: list[int], places: list[tuple[int, int]], spans: list[tuple[int,
     `places` are the tokens' own [begin, end) in the text; both lists ascend.
     """
     labels = [IGNORED] * len(ids)
-    inside = iter(spans)
-    span = next(inside, None)
-    for index, (begin, end) in enumerate(places):
-        while span is not None and begin >= span[1]:
-            span = next(inside, None)
-        if span is None:
-            break
-        if begin >= span[0] and end <= span[1]:
-            labels[index] = ids[index]
+    for begin, end in spans:
+        first = bisect_left(places, begin, key=itemgetter(0))
+        beyond = bisect_right(places, end, key=itemgetter(1))
+        labels[first:beyond] = ids[first:beyond]
     return labels
 
 
@@ -314,7 +325,3 @@ def marked_spans(text: str, instruction_part: str, response_part: str) -> list[t
         spans.append((begin, end))
         at = text.find(response_part, end)
     return spans
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

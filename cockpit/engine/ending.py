@@ -41,9 +41,14 @@ def ending_of(error: BaseException, recipe: Recipe | None, step: int) -> RunEnde
     if isinstance(error, OSError) and error.strerror:
         place = f" ({error.filename})" if error.filename else ""
         return RunEnded(outcome="failed", step=step, reason=_plain(f"{error.strerror}{place}."), advice=SEE_LOG)
-    first = next((line for line in str(error).splitlines() if line.strip()), "")
-    reason = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    name, first = type(error).__name__, first_line(error)
+    reason = name if first == name else f"{name}: {first}"
     return RunEnded(outcome="failed", step=step, reason=_plain(reason), advice=SEE_LOG)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what the exception says, else its kind; not yet plain."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from cockpit.engine.ending import RunFailure, is_out_of_memory
+from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
 from cockpit.plain_text import plain_text
 from cockpit.recipe.embedded import resolve
 from cockpit.recipe.lora import Lora
+from cockpit.recipe.model import Hardware
 from cockpit.recipe.recipe import Recipe
 
 ATTENTION = ("self_attn", "attention", "attn")
@@ -47,7 +48,7 @@ def load_for_training(recipe: Recipe, say: Say) -> Loaded:
         model = add(model, recipe)
     except ValueError as error:
         raise RunFailure(
-            f"The adapter does not fit the model: {_first_line(error)}",
+            f"The adapter does not fit the model: {first_line(error)}",
             "lora.target_modules must name layers of this model; all-linear takes every linear one.",
         ) from error
     return _loaded(model, tokenizer, recipe)
@@ -65,7 +66,7 @@ def load_for_chat(recipe: Recipe, adapter: Path, say: Say) -> Loaded:
     except (OSError, ValueError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
-        raise RunFailure(f"The saved adapter cannot be loaded: {_first_line(error)}") from error
+        raise RunFailure(f"The saved adapter cannot be loaded: {first_line(error)}") from error
     return _loaded(model, tokenizer, recipe)
 
 
@@ -84,6 +85,7 @@ def for_inference(loaded: Loaded) -> None:
 def _load_base(recipe: Recipe, say: Say) -> tuple[Any, Any]:
     name = resolve(recipe.model.name_or_path)
     on_cpu = not torch.cuda.is_available()
+    _limit_compiling(recipe.hardware)
     if recipe.model.quantization == "int8" and on_cpu:
         raise RunFailure("int8 needs a GPU.", "Set model.quantization to none or nf4.")
     load = _load_by_unsloth if recipe.backend == "unsloth" else _load_plainly
@@ -92,7 +94,7 @@ def _load_base(recipe: Recipe, say: Say) -> tuple[Any, Any]:
     except (OSError, ValueError) as error:
         raise RunFailure(
             f"The model {plain_text(recipe.model.name_or_path, keep_newlines=False)} cannot be loaded: "
-            f"{_first_line(error)}",
+            f"{first_line(error)}",
             "model.name_or_path is a folder with config.json, weights and tokenizer, or a name on the Hub.",
         ) from error
     tokenizer = getattr(processing, "tokenizer", processing)
@@ -256,6 +258,16 @@ def _with_template(tokenizer: Any, recipe: Recipe) -> Any:
         ) from error
 
 
+def _limit_compiling(hardware: Hardware) -> None:
+    """How often torch may compile one function again, and all of them together."""
+    import torch._dynamo
+
+    if hardware.dynamo_cache_size_limit is not None:
+        torch._dynamo.config.cache_size_limit = hardware.dynamo_cache_size_limit
+    if hardware.dynamo_accumulated_cache_size_limit is not None:
+        torch._dynamo.config.accumulated_cache_size_limit = hardware.dynamo_accumulated_cache_size_limit
+
+
 def _unsloth_checkpointing(recipe: Recipe) -> str | bool:
     mode = recipe.training.gradient_checkpointing
     return "unsloth" if mode == "unsloth" else mode != "none"
@@ -278,7 +290,3 @@ def _keep_trainable_layout(model: Any) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

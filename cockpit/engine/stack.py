@@ -13,6 +13,14 @@ from cockpit.plain_text import plain_text
 PACKAGES = ("torch", "transformers", "peft", "datasets", "trl")
 VERSIONS = ("unsloth", "unsloth_zoo", "torch", "transformers", "trl", "peft", "datasets", "bitsandbytes")
 TALKERS = ("transformers", "trl", "peft", "datasets", "accelerate", "unsloth", "unsloth_zoo", "bitsandbytes")
+NOISE = (
+    "==((====))==",  # Unsloth's banner
+    "Unsloth: Not an error",
+    "Unsloth: Restored added_tokens_decoder",
+    "Passing `generation_config` together with",
+    "Both `max_new_tokens`",
+)
+"""Beginnings of warnings that tell the user nothing."""
 LINES = 50
 """Warnings of the stack that reach the log pane; all of them are in engine.log."""
 
@@ -75,7 +83,7 @@ class StackLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take one record."""
         line = plain_text(record.getMessage(), keep_newlines=False)
-        if line in self._told or len(self._told) >= LINES:
+        if line.startswith(NOISE) or line in self._told or len(self._told) >= LINES:
             return
         self._told.add(line)
         try:

@@ -108,6 +108,10 @@ class Worker:
                 raise self._unannounced
             recipe = self._recipe
             assert recipe is not None
+            if recipe.backend != self._backend:
+                raise RunFailure(
+                    f"This engine is warm for {self._backend}, and the recipe's backend is {recipe.backend}."
+                )
             self._orders.stop_if_asked()
             self._journal.turn_to("loading_model", recipe.model.name_or_path)
             loaded = load_for_training(recipe, self._say)
@@ -174,18 +178,22 @@ class Worker:
         except Exception as error:
             self._unannounced = error
         gpus = self._machine.gpus(DRIVER_WAITS_S)
-        self._journal.tell(
-            RunStarted(
-                run_id=self.run.id,
-                recipe_name=train.recipe_name or self.run.id,
-                command=train.command,
-                versions=versions(),
-                gpus=[gpu.name for gpu in gpus],
-                driver=self._machine.driver,
-                data_sha256=hashes,
+        try:
+            self._journal.tell(
+                RunStarted(
+                    run_id=self.run.id,
+                    recipe_name=train.recipe_name or self.run.id,
+                    command=train.command,
+                    versions=versions(),
+                    gpus=[gpu.name for gpu in gpus],
+                    driver=self._machine.driver,
+                    data_sha256=hashes,
+                )
             )
-        )
-        self._announced.set()
+        except OSError as error:
+            self._unannounced = error
+        finally:
+            self._announced.set()
 
     def _try_to_end(self, ending: RunEnded) -> None:
         try:
