@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Iterable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cockpit.ui.session import RunSession
     from cockpit.ui.standby import Standby
 
+LOOKS = Path(__file__).parent
 POLL_EVERY_S = 0.1
 LOOK_EVERY = 10
 """Polls between two looks at whether the terminal is still there, and at a run that no screen shows."""
@@ -41,8 +42,8 @@ class CockpitApp(App[None]):
     """The app. `open_run` or `replay` is shown at once where given; `recipe` names the one selected at first."""
 
     TITLE = "cockpit"
-    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "screens/recipes.tcss"]
-    """The first screen's too: Textual reads those of later screens when they are pushed."""
+    CSS_PATH: ClassVar[list[str | PurePath]] = [LOOKS / "app.tcss", LOOKS / "screens" / "recipes.tcss"]
+    """The first screen's too: Textual reads those of later screens when they are pushed. Absolute, for subclasses."""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [

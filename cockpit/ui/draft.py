@@ -108,9 +108,9 @@ class Draft:
         paths = self.document.changed_fields()
         return [Change(path, _shown(self._opened.value(path)), _shown(self.document.value(path))) for path in paths]
 
-    def is_changed(self, path: str) -> bool:
-        """Whether the field's text is not the one it was opened with."""
-        return path in self._texts or path in self.document.changed_fields()
+    def changed(self) -> set[str]:
+        """The fields whose text is not the one they were opened with."""
+        return {*self._texts, *self.document.changed_fields()}
 
     def recipe(self) -> Recipe | None:
         """The recipe, or None while something is wrong."""
@@ -138,7 +138,7 @@ class Draft:
             belonging = [MODEL_REVISION]
         else:
             return
-        is_new = self.is_changed(path)
+        is_new = path in self.changed()
         for one in belonging:
             if one in self._touched:
                 continue

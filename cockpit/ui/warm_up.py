@@ -30,6 +30,9 @@ MODULES = (
     "cockpit.forecast",
     "cockpit.preflight",
     "cockpit.links",
+    "cockpit.ui.screens.editor",
+    "cockpit.ui.session",
+    "cockpit.ui.screens.live",
 )
 """In the order of their dependence, none of them long by itself."""
 

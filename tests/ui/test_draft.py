@@ -23,7 +23,7 @@ def test_a_good_text_changes_the_recipe(draft: Draft) -> None:
     draft.type("lora.r", "32")
     assert draft.document.recipe().lora.r == 32
     assert [(change.path, change.was, change.now) for change in draft.changes()] == [("lora.r", "16", "32")]
-    assert draft.is_changed("lora.r")
+    assert draft.changed() == {"lora.r"}
     assert draft.errors() == {}
 
 

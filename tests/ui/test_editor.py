@@ -71,8 +71,7 @@ async def test_an_error_stands_under_its_field_and_start_goes_to_it(tmp_path: Pa
         await type_text(pilot, "fast")
         await pilot.pause()
         row = next(row for row in screen.query(FieldRow) if row.field.path == "training.learning_rate")
-        assert row.has_class("-wrong")
-        assert "fast" in str(row.query_one(".error").render())
+        assert "fast" in row.error
         await pilot.press("f5")
         await until(pilot, lambda: screen.query_one(RecipeForm).focused_path == "lora.r")
         await until(pilot, lambda: "2 errors left" in shown(app))

@@ -12,7 +12,7 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from cockpit.plain_text import plain_text
 from cockpit.ui.draft import DATA_FILE, Draft
@@ -22,6 +22,7 @@ from cockpit.ui.widgets.change_list import ChangeList
 from cockpit.ui.widgets.completing_entry import Offer, Offers, name_offers, path_offers
 from cockpit.ui.widgets.field_row import FieldRow, help_text
 from cockpit.ui.widgets.group_tabs import GroupTabs
+from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.recipe_form import RecipeForm
 from cockpit.ui.widgets.schedule_preview import SchedulePreview, summary_of
 from cockpit.ui.widgets.top_line import TopLine
@@ -68,6 +69,7 @@ class EditorScreen(Screen[None]):
         self._planner = Planner()
         self._status: EngineStatus | None = None
         self._plan_timer: Timer | None = None
+        self._summary = ""
         self._names: dict[str, list[Offer]] = {}
 
     def compose(self) -> ComposeResult:
@@ -82,13 +84,16 @@ class EditorScreen(Screen[None]):
                 yield ChangeList(id="changes", classes="pane")
         yield Static("", id="summary", markup=False)
         yield Static("", id="field-help", markup=False)
-        yield Footer()
+        yield KeyBar()
 
-    async def on_mount(self) -> None:
-        """The first group, its first field."""
+    def on_mount(self) -> None:
+        """The frame; its first group follows in a frame of its own."""
         self.query_one("#changes").border_title = Content("changes")
         self.query_one("#facts").add_class("pane")
         self.watch(self.app, "engine_status", self._show_status)
+        self.call_after_refresh(self._open)
+
+    async def _open(self) -> None:
         await self._show_group(self.draft.groups[0])
         self._focus_first()
         self._show_plan()
@@ -103,7 +108,7 @@ class EditorScreen(Screen[None]):
     @property
     def unsaved(self) -> int:
         """How many fields differ from what was opened or saved."""
-        return sum(map(self.draft.is_changed, self.draft.fields))
+        return len(self.draft.changed())
 
     # Groups and fields
 
@@ -165,29 +170,27 @@ class EditorScreen(Screen[None]):
         self._plan_soon()
 
     def _show_states(self) -> None:
-        errors = self.draft.errors()
+        errors, changed = self.draft.errors(), self.draft.changed()
         form = self.query_one(RecipeForm)
         form.refresh_texts()
-        form.set_states(errors, self.draft.is_changed)
+        form.set_states(errors, changed)
         counts = {}
         for group in self.draft.groups:
             paths = [field.path for field in self.draft.fields_of(group)]
-            counts[group] = (sum(map(self.draft.is_changed, paths)), sum(path in errors for path in paths))
+            counts[group] = (sum(path in changed for path in paths), sum(path in errors for path in paths))
         self.query_one(GroupTabs).set_counts(counts)
         elsewhere = {path: text for path, text in errors.items() if path not in self.draft.fields}
         self.query_one(ChangeList).show(self.draft.changes(), elsewhere)
-        self._show_summary(len(errors))
+        self._show_summary(len(errors), len(changed))
 
-    def _show_summary(self, wrong: int) -> None:
-        changed = len(self.draft.changes())
+    def _show_summary(self, wrong: int, changed: int) -> None:
         parts = []
         if wrong:
             parts.append(Content.styled(f"✗ {errors_text(wrong)}", "$error"))
         if changed:
             parts.append(Content.styled(f"● {changed} changed", "$warning"))
-        recipe = self.draft.recipe()
-        if recipe is not None:
-            parts.append(Content(plain_text(summary_of(recipe, self._planner.plan(recipe, None, "")))))
+        if not wrong and self._summary:
+            parts.append(Content(self._summary))
         self.query_one("#summary", Static).update(Content("  ").join(parts))
 
     def _plan_soon(self) -> None:
@@ -200,7 +203,9 @@ class EditorScreen(Screen[None]):
         report = self._status.report if self._status else None
         plan = self._planner.plan(recipe, report, self.draft.document.name) if recipe is not None else None
         self.query_one(SchedulePreview).show(recipe, plan)
-        if recipe is not None:
+        if recipe is not None and plan is not None:
+            self._summary = plain_text(summary_of(recipe, plan), keep_newlines=False)
+            self._show_summary(0, self.unsaved)
             self.post_message(WarmFor(recipe))
 
     async def action_reset(self) -> None:

@@ -11,9 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList
+from textual.widgets import OptionList
 
 from cockpit.ui.requests import EditRecipe, OpenRun, StartRun, WarmFor
+from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.recipe_card import CardText, RecipeCard, card_of
 from cockpit.ui.widgets.recipe_list import RecipeList, RecipeRow
 from cockpit.ui.widgets.run_list import RunList
@@ -63,22 +64,18 @@ class RecipesScreen(Screen[None]):
         yield TopLine("recipes")
         with Container(id="deck"):
             with Container(id="lists"):
-                yield self._pane("recipes", RecipeList(id="recipe-list"), "pane-recipes")
-                yield self._pane("recent runs", RunList(id="run-list"), "pane-runs")
+                yield RecipeList(id="recipe-list", classes="pane")
+                yield RunList(id="run-list", classes="pane")
             with Vertical(id="chosen"):
                 yield RecipeCard(id="card", classes="pane")
-        yield Footer()
-
-    @staticmethod
-    def _pane(title: str, content: RecipeList | RunList, id: str) -> Vertical:
-        pane = Vertical(content, id=id, classes="pane")
-        pane.border_title = Content(title)
-        return pane
+        yield KeyBar()
 
     # Filling
 
     def on_mount(self) -> None:
         """The names at once; their contents once the first frame is out."""
+        self.query_one(RecipeList).border_title = Content("recipes")
+        self.query_one(RunList).border_title = Content("recent runs")
         self._list_names()
         self.query_one(RecipeList).focus()
         self.watch(self.app, "engine_status", self._show_status, init=False)
@@ -145,7 +142,7 @@ class RecipesScreen(Screen[None]):
                 self._summaries[run.id] = known
             rows.append(known[1])
         self.query_one(RunList).set_rows(rows)
-        self.query_one("#pane-runs").set_class(not rows, "-empty")
+        self.query_one(RunList).set_class(not rows, "-empty")
 
     # The chosen recipe
 

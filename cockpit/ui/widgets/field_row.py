@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from cockpit.plain_text import plain_text
 from cockpit.ui.widgets.choice import Choice
@@ -19,27 +19,23 @@ from cockpit.ui.widgets.entry import Entry
 if TYPE_CHECKING:
     from cockpit.recipe.fields import FormField
 
+LABEL_CELLS = 28
+UNIT_CELLS = 9
 YES_AND_NO = {"true": "on", "false": "off"}
 
 
 class FieldRow(Widget):
-    """Given the field and its text. Tells what is typed by FieldRow.Edited; whether that is right, others say."""
+    """Given the field and its text. Tells what is typed by FieldRow.Edited; whether that is right, others say.
 
-    DEFAULT_CSS = """
-    FieldRow {
-        layout: grid;
-        grid-size: 3;
-        grid-columns: 28 1fr 8;
-        grid-rows: auto;
-        height: auto;
-        & > .label { height: 1; text-wrap: nowrap; text-overflow: ellipsis; color: $foreground 80%; }
-        & > .unit { height: 1; padding-left: 1; text-wrap: nowrap; text-overflow: ellipsis; color: $foreground 60%; }
-        & > .wide { column-span: 2; }
-        & > .error { column-span: 3; height: auto; padding-left: 2; color: $error; display: none; }
-        &.-wrong > .error { display: block; }
-        &:focus-within > .label { color: $primary; text-style: bold; }
-        &.-wrong > .label { color: $error; }
-    }
+    Label, unit and error are drawn by the row itself: a form of widgets for each would be slow to build and to style.
+    """
+
+    DEFAULT_CSS = f"""
+    FieldRow {{
+        height: 1;
+        & > Entry, & > Choice, & > CompletingEntry {{ margin-left: {LABEL_CELLS}; }}
+        &.-unit > Entry {{ margin-right: {UNIT_CELLS}; }}
+    }}
     """
 
     class Edited(Message):
@@ -52,7 +48,7 @@ class FieldRow(Widget):
 
     def __init__(self, field: FormField, text: str, offers: Offers | None = None) -> None:
         """`offers` completes a field of kind path."""
-        super().__init__()
+        super().__init__(classes="-unit" if field.unit else None)
         self.field = field
         self._text = text
         self._error = ""
@@ -68,13 +64,43 @@ class FieldRow(Widget):
             self._control = Entry(text, placeholder="" if not field.optional else "–", help=help_text(field))
 
     def compose(self) -> ComposeResult:
-        """Label, control, unit; the error's line below."""
-        yield Static(self._label(), classes="label", markup=False)
-        self._control.set_class(not self.field.unit, "wide")
+        """The control; all else is drawn."""
         yield self._control
-        if self.field.unit:
-            yield Static(self.field.unit, classes="unit", markup=False)
-        yield Static("", classes="error", markup=False)
+
+    def render(self) -> Content:
+        """Label and unit, and below them what is wrong."""
+        is_focused = self.has_focus_within
+        style = "$error" if self._error else "bold $primary" if is_focused else "$foreground 80%"
+        mark = ("● ", "$warning") if self._is_changed else "  "
+        label = Content.assemble(mark, (self.field.label, style)).truncate(LABEL_CELLS - 1, ellipsis=True)
+        unit = Content.styled(self.field.unit, "$foreground 60%").truncate(UNIT_CELLS - 1, ellipsis=True)
+        gap = self.size.width - label.cell_length - UNIT_CELLS + 1
+        return Content("\n").join([Content.assemble(label, " " * gap, unit), *self._error_lines()])
+
+    def _error_lines(self) -> list[Content]:
+        if not self._error:
+            return []
+        wrapped = Content(self._error).wrap(max(10, self.size.width - 4))
+        return [
+            Content.assemble(("  ✗ " if n == 0 else "    "), line).stylize("$error") for n, line in enumerate(wrapped)
+        ]
+
+    def on_resize(self) -> None:
+        """The error takes as many lines as the width makes of it."""
+        self._fit()
+
+    def on_descendant_focus(self) -> None:
+        """The label of the focused field stands out."""
+        self.refresh()
+
+    def on_descendant_blur(self) -> None:
+        """And no longer."""
+        self.refresh()
+
+    def _fit(self) -> None:
+        height = 1 + len(self._error_lines())
+        if height != self.size.height:
+            self.styles.height = height
 
     @property
     def control(self) -> Entry | Choice:
@@ -94,17 +120,19 @@ class FieldRow(Widget):
 
     def set_state(self, *, is_changed: bool, error: str) -> None:
         """Mark the field as changed, and say what is wrong with it (nothing where it is right)."""
-        if is_changed != self._is_changed:
-            self._is_changed = is_changed
-            self.query_one(".label", Static).update(self._label())
-        if error != self._error:
-            self._error = error
-            self.query_one(".error", Static).update(Content.assemble("✗ ", plain_text(error, keep_newlines=False)))
-            self.set_class(bool(error), "-wrong")
+        error = plain_text(error, keep_newlines=False)
+        if (is_changed, error) == (self._is_changed, self._error):
+            return
+        if bool(error) != bool(self._error):
             self.control.set_class(bool(error), "-wrong")
+        self._is_changed, self._error = is_changed, error
+        self._fit()
+        self.refresh()
 
-    def _label(self) -> Content:
-        return Content.assemble(("● ", "$warning") if self._is_changed else "  ", self.field.label)
+    @property
+    def error(self) -> str:
+        """What is said to be wrong with it."""
+        return self._error
 
     @on(Choice.Changed)
     def _on_choice(self, event: Choice.Changed) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from textual.containers import VerticalGroup, VerticalScroll
@@ -22,8 +22,6 @@ class RecipeForm(VerticalScroll, can_focus=False):
 
     DEFAULT_CSS = """
     RecipeForm { scrollbar-size-vertical: 1; }
-    RecipeForm > VerticalGroup { display: none; }
-    RecipeForm > VerticalGroup.-shown { display: block; }
     """
 
     class FieldFocused(Message):
@@ -61,13 +59,13 @@ class RecipeForm(VerticalScroll, can_focus=False):
             self._built[group] = VerticalGroup(*rows)
             await self.mount(self._built[group])
         for name, box in self._built.items():
-            box.set_class(name == group, "-shown")
+            box.display = name == group
         self.scroll_home(animate=False)
 
-    def set_states(self, errors: Mapping[str, str], is_changed: Callable[[str], bool]) -> None:
+    def set_states(self, errors: Mapping[str, str], changed: Collection[str]) -> None:
         """Mark errors and changes on the fields that have been built."""
         for path, row in self._rows.items():
-            row.set_state(is_changed=is_changed(path), error=errors.get(path, ""))
+            row.set_state(is_changed=path in changed, error=errors.get(path, ""))
 
     def refresh_texts(self) -> None:
         """Take the texts anew: a reset, or a field that went along with another."""

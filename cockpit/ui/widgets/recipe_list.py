@@ -42,8 +42,8 @@ class RecipeList(MarkedList):
         Binding("enter", "select", "start", id="recipes.start", tooltip="Train the marked recipe", show=True),
     ]
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, markup=False)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes, markup=False)
         self._rows: Sequence[RecipeRow] = ()
 
     def set_rows(self, rows: Sequence[RecipeRow]) -> None:

@@ -46,8 +46,8 @@ class RunList(MarkedList):
         Binding("enter", "select", "open", id="runs.open", tooltip="Show the marked run", show=True),
     ]
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, markup=False)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes, markup=False)
         self._rows: Sequence[RunSummary] = ()
 
     def set_rows(self, rows: Sequence[RunSummary]) -> None:
