@@ -81,6 +81,14 @@ def form_of(file: str, rows: list[Row], named: dict[str, str], wanted: RowFormat
     fitting = [form for form in FORMS if wanted in ("auto", form.name)]
     for form in fitting:
         parts = _parts(form, rows, columns, named)
+        if (
+            wanted == "auto"
+            and form.name == "alpaca"
+            and "prompt" in named
+            and parts is not None
+            and "input" not in parts
+        ):
+            continue  # nothing but two columns of other names
         if parts is not None:
             if form.name in NOT_YET and wanted == "auto":
                 raise ValueError(
