@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from cockpit.links import EngineKey, StartedEngine
     from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import Problem
 
 ENGINE_ENDS_S = 30.0
 
@@ -95,8 +96,19 @@ def _checked(
     report = GpuProbe().wait()
     problems = preflight(resolved, report, document.file)
     if problems:
-        _refuse([str(problem) for problem in problems])
+        _refuse([str(_blamed(problem, data, model)) for problem in problems])
     return document, EngineKey.of(resolved, report)
+
+
+def _blamed(problem: Problem, data: Path | None, model: str | None) -> Problem:
+    """The problem, laid at the option that brought it in place of the recipe, where it was one."""
+    from dataclasses import replace
+
+    if data is not None and problem.field.startswith("data.sources"):
+        return replace(problem, file="--data", line=None, field=str(data))
+    if model is not None and problem.field == "model.name_or_path":
+        return replace(problem, file="--model", line=None, field=model)
+    return problem
 
 
 def _refuse(sentences: list[str]) -> None:
