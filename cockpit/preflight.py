@@ -21,7 +21,7 @@ from cockpit.recipe.problem import Problem
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schema import find_place, leaves, listed
 from cockpit.recipe.section import Conflict, Section
-from cockpit.recipe.validation import shown
+from cockpit.recipe.validation import scalar_shown, shown
 
 LineOf = Callable[[str], int | None]
 """The line of the recipe's file at which a field stands; None where it is not in the file."""
@@ -49,12 +49,12 @@ def _not_yet(recipe: Recipe) -> Iterator[Conflict]:
             served = served_choices(path, tuple(map(str, place.type.choices)))
             yield Conflict(dotted(path), f"this version cannot do {value} yet", f"give one of: {listed(served)}")
         elif is_not_yet(path) and not place.required and value != place.default:
-            default = "leave it empty" if place.default in (None, []) else f"give {_word(place.default)}"
+            default = "leave it empty" if place.default in (None, []) else f"give {scalar_shown(place.default)}"
             yield Conflict(dotted(path), f"this version cannot do {_word(value)} yet", default)
 
 
 def _word(value: Any) -> str:
-    if isinstance(value, list | Section):
+    if isinstance(value, bool | list | Section):
         return "this"
     return value if isinstance(value, str) and re.fullmatch(r"[\w.-]{1,30}", value) else shown(value)
 

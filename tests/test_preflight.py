@@ -1,0 +1,246 @@
+"""Preflight: what stands in the way of a recipe on this machine is said before anything is loaded."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cockpit.events import GpuReading
+from cockpit.gpu import GpuReport
+from cockpit.preflight import preflight
+from cockpit.recipe.document import RecipeDocument
+from tests.recipe.sample import SAMPLE
+
+NO_GPU = GpuReport()
+ONE_GPU = GpuReport(gpus=[GpuReading(index=0, uuid="GPU-1234", name="Tesla", vram_total_mib=1e4)], driver="580")
+MODEL = {
+    "config.json": json.dumps({"architectures": ["Qwen3ForCausalLM"]}),
+    "model.safetensors": "",
+    "tokenizer.json": "{}",
+    "tokenizer_config.json": json.dumps({"chat_template": "{{ messages }}"}),
+}
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model and rows that are sound, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    write_model()
+    (tmp_path / "rows.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}]}\n')
+    return tmp_path
+
+
+def write_model(folder: str = "model", **changes: str | None) -> None:
+    """The sound model; names of changed files stand with two underscores for the dot, None leaves a file out."""
+    path = Path(folder)
+    path.mkdir(exist_ok=True)
+    for name, content in (MODEL | {name.replace("__", "."): content for name, content in changes.items()}).items():
+        (path / name).unlink(missing_ok=True)
+        if content is not None:
+            (path / name).write_text(content)
+
+
+def document(**settings: object) -> RecipeDocument:
+    """The sample on the sound model and rows, with settings (__ for the dot)."""
+    sample = RecipeDocument.parse(SAMPLE, "sample.yaml")
+    sample.use_model("./model")
+    sample.use_data("rows.jsonl")
+    for name, value in settings.items():
+        sample.set(name.replace("__", "."), value)
+    return sample
+
+
+def said(sample: RecipeDocument, report: GpuReport = NO_GPU) -> list[str]:
+    return [str(problem) for problem in preflight(sample.recipe(), report, "sample.yaml", sample.line)]
+
+
+def test_sound_recipe_has_nothing_in_its_way() -> None:
+    assert said(document()) == []
+    assert said(document(hardware__gpu="auto", model__quantization="int8"), ONE_GPU) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("finetuning_type", "full", "this version cannot do full yet; give lora"),
+        ("lora.finetune_vision_layers", True, "this version cannot do this yet; give false"),
+        ("lora.loftq_config", {"loftq_bits": 4}, "this version cannot do this yet; leave it empty"),
+        ("data.sources.0.subset", "main", "this version cannot do main yet; leave it empty"),
+        ("data.sources.0.split", "validation", "this version cannot do validation yet; give train"),
+        ("output.merged", "merged_16bit", "this version cannot do merged_16bit yet; give none"),
+        ("output.push_to_hub", "me/mine", "this version cannot do 'me/mine' yet; leave it empty"),
+    ],
+)
+def test_what_this_version_does_not_do_yet(field: str, value: object, sentence: str) -> None:
+    assert said(document(**{field.replace(".", "__"): value})) == [f"sample.yaml: {field}: {sentence}"]
+
+
+def test_samples_are_not_done_yet() -> None:
+    sample = document(samples__prompts=["\x1b[31mhello"], samples__every_steps=5)
+    assert said(sample) == [
+        "sample.yaml: samples.prompts: this version cannot do this yet; leave it empty",
+        "sample.yaml: samples.every_steps: this version cannot do 5 yet; leave it empty",
+    ]
+
+
+def test_lines_are_those_of_the_file() -> None:
+    text = SAMPLE.replace("      format: messages", "      format: sharegpt").replace("embedded:demo", "./model")
+    sample = RecipeDocument.parse(text.replace("embedded:pirate", "rows.jsonl"), "sample.yaml")
+    choices = "auto, messages, alpaca, prompt_completion, text"
+    line = text.split("\n").index("      format: sharegpt") + 1
+    assert said(sample) == [
+        f"sample.yaml:{line}: data.sources.0.format: this version cannot do sharegpt yet; give one of: {choices}"
+    ]
+
+
+def test_gpu_that_is_not_there() -> None:
+    (problem,) = preflight(document(hardware__gpu="7").recipe(), ONE_GPU, "sample.yaml")
+    assert (problem.field, problem.right) == ("hardware.gpu", "")
+    assert problem.wrong.startswith("There is no GPU 7 here; there is 0 (Tesla, GPU-1234)")
+
+
+def test_what_needs_a_gpu() -> None:
+    assert said(document(model__quantization="int8")) == [
+        "sample.yaml: model.quantization: int8 needs a GPU, and this run has none; give none or nf4"
+    ]
+    seeing = {"architectures": ["Gemma3ForConditionalGeneration"], "vision_config": {}}
+    write_model(config__json=json.dumps(seeing))
+    assert said(document()) == [
+        "sample.yaml: model.name_or_path: models that see images need a GPU, and this run has none; "
+        "give a text model, or a GPU"
+    ]
+    assert said(document(hardware__gpu="0"), ONE_GPU) == []
+
+
+FOLDER = "give the folder with config.json, weights and tokenizer"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("./gone", f"there is no such folder; {FOLDER}"),
+        ("rows.jsonl", f"this is a file; {FOLDER}"),
+        (
+            "./m.gguf",
+            "there is no such folder; GGUF files cannot be trained; give the folder of the model that it was made from",
+        ),
+        ("empty", f"the folder has no config.json; {FOLDER}"),
+        ("adapter", "the folder holds an adapter, not a model; give the model that the adapter was made for"),
+        ("embedded:other", "cockpit ships no embedded:other; it ships embedded:demo and embedded:pirate"),
+        (
+            "a b",
+            "'a b' is neither a folder here nor a name on the Hub; give a folder, a name as owner/name, or "
+            "embedded:demo",
+        ),
+        (
+            "a/b/c",
+            "'a/b/c' is neither a folder here nor a name on the Hub; give a folder, a name as owner/name, or "
+            "embedded:demo",
+        ),
+    ],
+)
+def test_model_that_is_none(name: str, sentence: str) -> None:
+    Path("empty").mkdir()
+    Path("adapter").mkdir()
+    Path("adapter/adapter_config.json").write_text("{}")
+    sample = document()
+    sample.use_model(name)
+    assert said(sample) == [f"sample.yaml: model.name_or_path: {sentence}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"config__json": "{"}, "the folder's config.json cannot be read; copy the model again"),
+        ({"config__json": "[]"}, "the folder's config.json cannot be read; copy the model again"),
+        (
+            {"config__json": '{"architectures": ["BertForMaskedLM"]}'},
+            "'BertForMaskedLM' is no model that continues a text; give a causal language model, such as Qwen, Llama, "
+            "Gemma or Mistral",
+        ),
+        (
+            {"config__json": '{"architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": true}'},
+            "'T5ForConditionalGeneration' is no model that continues a text; give a causal language model, such as "
+            "Qwen, Llama, Gemma or Mistral",
+        ),
+        ({"model__safetensors": None}, "the folder has no weights (*.safetensors); copy the whole model"),
+        ({"tokenizer__json": None}, "the folder has no tokenizer; copy the tokenizer's files beside the weights"),
+    ],
+)
+def test_model_folder_that_is_not_whole(changes: dict[str, str | None], sentence: str) -> None:
+    write_model(**changes)
+    assert said(document()) == [f"sample.yaml: model.name_or_path: {sentence}"]
+
+
+def test_conversations_need_a_chat_template() -> None:
+    write_model(tokenizer_config__json="{}")
+    template = (
+        "sample.yaml:30: data.chat_template: the model's tokenizer has no chat template, and the data holds "
+        "conversations; give chatml"
+    )
+    assert said(document()) == [template]
+    assert said(document(backend="transformers")) == [f"{template}, and unsloth as backend"]
+    assert said(document(data__chat_template="chatml")) == []
+    Path("rows.txt").write_text("just text\n")
+    assert said(document(data__sources__0__name_or_path="rows.txt")) == []
+    write_model(tokenizer_config__json="{}", chat_template__jinja="{{ messages }}")
+    assert said(document()) == []
+
+
+def test_hub_name_is_left_to_the_hub_unless_it_is_forbidden(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = document()
+    sample.use_model("owner/name")
+    assert said(sample) == []
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert said(sample) == [
+        "sample.yaml: model.name_or_path: it is not in the Hub's cache here, and HF_HUB_OFFLINE forbids to fetch it; "
+        "give a model that is on this disk, or embedded:demo"
+    ]
+    cached = files / "hub" / "models--owner--name" / "snapshots" / "0123"
+    cached.parent.mkdir(parents=True)
+    write_model(str(cached))
+    assert said(sample) == []
+
+
+ENDINGS = "give a file that ends in .json, .jsonl, .ndjson, .csv, .tsv, .parquet, .txt"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("gone.jsonl", f"there is no such file; {ENDINGS}"),
+        ("./gone", f"there is no such file; {ENDINGS}"),
+        ("model", f"this is a folder; {ENDINGS}"),
+        (
+            "mlabonne/FineTome-100k",
+            f"there is no such file, and datasets of the Hub cannot be read by this version yet; {ENDINGS}",
+        ),
+        ("rows.xlsx", "rows.xlsx has an ending that is not read; " + ENDINGS),
+        ("none.jsonl", "none.jsonl has no rows"),
+        ("embedded:rows", "cockpit ships no embedded:rows; it ships embedded:demo and embedded:pirate"),
+    ],
+)
+def test_data_that_is_none(name: str, sentence: str) -> None:
+    Path("rows.xlsx").write_text("PK")
+    Path("none.jsonl").write_text("")
+    sample = document()
+    sample.use_data(name)
+    assert said(sample) == [f"sample.yaml: data.sources.0.name_or_path: {sentence}"]
+
+
+def test_reporters_must_be_installed() -> None:
+    sample = document(output__report_to=["neptune"])
+    assert said(sample) == [
+        "sample.yaml: output.report_to.0: the package neptune is not installed here; "
+        "install it (pip install neptune), or leave it out"
+    ]
+
+
+def test_all_is_said_at_once() -> None:
+    sample = document(hardware__gpu="3", finetuning_type="full")
+    sample.use_model("./gone")
+    sample.use_data("gone.jsonl")
+    fields = [problem.field for problem in preflight(sample.recipe(), NO_GPU, "sample.yaml")]
+    assert fields == ["finetuning_type", "hardware.gpu", "model.name_or_path", "data.sources.0.name_or_path"]
