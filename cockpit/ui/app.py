@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Iterable
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 LOOKS = Path(__file__).parent
 POLL_EVERY_S = 0.1
+FREEZE_AFTER_S = 3.0
+"""By then all modules are imported that a first screen needs: they stay, and need not be looked at for garbage again."""
 LOOK_EVERY = 10
 """Polls between two looks at whether the terminal is still there, and at a run that no screen shows."""
 
@@ -116,6 +119,9 @@ class CockpitApp(App[None]):
             self._probe = GpuProbe()
         self._standby = Standby(self._engines, self._probe)
         self.set_interval(POLL_EVERY_S, self._poll)
+        if not self.is_headless:
+            # A full collection walks every object of Textual and pydantic: it held the screen up for 50 to 100 ms.
+            self.set_timer(FREEZE_AFTER_S, gc.freeze)
         if self._open_first is not None:
             self.open_run(self._open_first)
         elif self._replay_first is not None:
