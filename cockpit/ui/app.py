@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 LOOKS = Path(__file__).parent
 POLL_EVERY_S = 0.1
 FREEZE_AFTER_S = 3.0
-"""By then all modules are imported that a first screen needs: they stay, and need not be looked at for garbage again."""
+"""By then what a first screen needs is imported: it stays, and need not be looked through for garbage again."""
 LOOK_EVERY = 10
 """Polls between two looks at whether the terminal is still there, and at a run that no screen shows."""
 
