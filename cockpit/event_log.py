@@ -11,7 +11,7 @@ import msgspec
 from cockpit import events
 from cockpit.events import AnyEvent
 
-READ_BYTES = 1 << 20
+READ_BYTES = 1 << 17
 """The most that one poll reads, so that a frame's work is bounded."""
 
 

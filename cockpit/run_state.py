@@ -64,6 +64,10 @@ class Steps:
             column.append(event.metrics.get(name))
         self._smooth(event.metrics.get("loss"))
 
+    def pace(self) -> list[float]:
+        """The last PACE_STEPS step times, the first step (which compiles) left out."""
+        return self.step_time_s[max(1, len(self.step_time_s) - PACE_STEPS) :]
+
     def latest(self, name: str) -> float | None:
         """The newest value of a metric, or None."""
         return next((value for value in reversed(self.metrics.get(name, [])) if value is not None), None)
@@ -115,6 +119,10 @@ class RunState:
     def apply(self, event: ev.AnyEvent) -> None:
         """Take one event in. Events of one log come in their order."""
         match event:
+            case ev.StepEnded():
+                self.steps.append(event)
+            case ev.MachineRead():
+                self.machine.append(event)
             case ev.EngineStarted():
                 self.engine, self.phase, self.progress = event, None, None
                 self.unloaded = self.exited = None
@@ -131,10 +139,10 @@ class RunState:
                 self.data = event
             case ev.TrainingPlanned():
                 self.plan = event
-            case ev.StepEnded():
-                self.steps.append(event)
             case ev.Evaluated():
-                self.evaluations = [known for known in self.evaluations if known.step < event.step] + [event]
+                while self.evaluations and self.evaluations[-1].step >= event.step:
+                    self.evaluations.pop()
+                self.evaluations.append(event)
             case ev.CheckpointSaved():
                 self.checkpoints.append(event)
             case ev.AdapterSaved():
@@ -157,8 +165,6 @@ class RunState:
             case ev.ReplyEnded():
                 if reply := self.replies.get(event.command_id):
                     reply.ended = event
-            case ev.MachineRead():
-                self.machine.append(event)
 
     @property
     def step(self) -> int:
@@ -193,7 +199,7 @@ class RunState:
         """
         if self.total_steps is None or self.ended is not None:
             return None
-        times = self.steps.step_time_s[1:][-PACE_STEPS:]
+        times = self.steps.pace()
         if len(times) < 2:
             return None
         low, median, high = quantiles(times, n=4)
@@ -203,7 +209,7 @@ class RunState:
     def tokens_per_s(self) -> float | None:
         """Tokens a second without padding, over the last PACE_STEPS steps, the first step left out."""
         seen = self.steps.metrics.get("tokens_seen", [])
-        times = self.steps.step_time_s[1:][-PACE_STEPS:]
+        times = self.steps.pace()
         if not times or len(seen) < 2:
             return None
         first, last = seen[-len(times) - 1], seen[-1]

@@ -16,6 +16,8 @@ OUTCOMES = {
 
 def log_line(event: ev.AnyEvent) -> LogLine | None:
     """The line of an event, or None for one that is shown elsewhere. What others wrote in it is not cleaned yet."""
+    if isinstance(event, ev.StepEnded | ev.MachineRead | ev.ReplyGrew):
+        return None
     if isinstance(event, ev.LogWritten):
         return LogLine(event.at, event.level, event.text)
     text = _landmark(event)

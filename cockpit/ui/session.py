@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
 
 LOOK_AT_ENGINE_EVERY_S = 1.0
+MANY_EVENTS = 250
+"""A poll that brings so many has probably left more behind."""
 SLOW_START_AFTER_S = 30.0
 """An engine that has not said anything for so long probably never will."""
 
@@ -48,6 +50,8 @@ class RunSession:
         self.state = RunState()
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         """The engine's own lines and the landmarks of the run, oldest first."""
+        self.is_behind = False
+        """Whether the last poll brought so much that more is probably waiting."""
         self.stop_sent: Stop | None = None
         """The last Stop that was sent, until a run starts anew."""
         self._clock = clock or (self._recorded_time if isinstance(link, ReplayLink) else time.time)
@@ -65,6 +69,7 @@ class RunSession:
             line = log_line(event)
             if line is not None:
                 self.log.append(line)
+        self.is_behind = len(batch) >= MANY_EVENTS
         if batch:
             self._newest_at = max(self._newest_at, batch[-1].at)
             self._newest_seen = time.monotonic()

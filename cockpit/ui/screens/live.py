@@ -26,9 +26,12 @@ from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title
 from cockpit.ui.widgets.vram_gauge import EngineGauge, VramGauge
 
 if TYPE_CHECKING:
+    from cockpit.events import Evaluated
     from cockpit.ui.session import RunSession, Screens
 
 POLL_EVERY_S = 0.1
+CATCH_UP_AFTER_S = 0.02
+"""Between two parts of a log that is longer than what one poll reads."""
 CLOCK_EVERY = 5
 """Polls between two looks at the clock while nothing happens."""
 PANELS = ("now", "learning rate", "log", "run")
@@ -68,6 +71,7 @@ class LiveScreen(Screen[None]):
         self.session = session
         self._ticks = 0
         self._logged: LogLine | None = None
+        self._evaluated: Evaluated | None = None
         self._planned_for: tuple[int | None, int | None] | None = None
         self._went_to_chat = False
         self._told: set[str] = set()
@@ -110,11 +114,19 @@ class LiveScreen(Screen[None]):
 
     # What happens
 
+    def _catch_up(self) -> None:
+        """Read on in a long log, between two frames."""
+        if self.app.screen is self and self.session.poll() and self.session.is_behind:
+            self.set_timer(CATCH_UP_AFTER_S, self._catch_up)
+
     def _tick(self) -> None:
         top = self.app.screen
         if top is not self and not top.is_modal:
             return
+        was_behind = self.session.is_behind
         news = self.session.poll()
+        if self.session.is_behind and not was_behind:
+            self.set_timer(CATCH_UP_AFTER_S, self._catch_up)
         self._ticks += 1
         if news or self._ticks % CLOCK_EVERY == 1:
             self._show()
@@ -131,10 +143,10 @@ class LiveScreen(Screen[None]):
         self.set_class(outcome is not None, "-has-card")
         loss = self.query_one(LossChart)
         loss.set_total(state.total_steps)
-        evaluated = [
-            (known.step, known.metrics["eval_loss"]) for known in state.evaluations if "eval_loss" in known.metrics
-        ]
-        loss.set_evaluations(evaluated)
+        if state.evaluations and state.evaluations[-1] is not self._evaluated:
+            self._evaluated = state.evaluations[-1]
+            known = [(one.step, one.metrics["eval_loss"]) for one in state.evaluations if "eval_loss" in one.metrics]
+            loss.set_evaluations(known)
         loss.set_why_empty("No step was taken." if session.is_over else "The first step has not ended yet.")
         loss.set_steps(state.steps)
         self._show_schedule()

@@ -19,7 +19,9 @@ from cockpit.ui.widgets.entry import Entry
 if TYPE_CHECKING:
     from cockpit.recipe.fields import FormField
 
-LABEL_CELLS = 28
+LABEL_CELLS, WIDE_LABEL_CELLS = 31, 39
+WIDE = 76
+"""Cells of a row from which on the label gets more of them."""
 UNIT_CELLS = 9
 YES_AND_NO = {"true": "on", "false": "off"}
 
@@ -30,13 +32,7 @@ class FieldRow(Widget):
     Label, unit and error are drawn by the row itself: a form of widgets for each would be slow to build and to style.
     """
 
-    DEFAULT_CSS = f"""
-    FieldRow {{
-        height: 1;
-        & > Entry, & > Choice, & > CompletingEntry {{ margin-left: {LABEL_CELLS}; }}
-        &.-unit > Entry {{ margin-right: {UNIT_CELLS}; }}
-    }}
-    """
+    DEFAULT_CSS = "FieldRow { height: 1; }"
 
     class Edited(Message):
         """The field's text is another one now."""
@@ -48,7 +44,7 @@ class FieldRow(Widget):
 
     def __init__(self, field: FormField, text: str, offers: Offers | None = None) -> None:
         """`offers` completes a field of kind path."""
-        super().__init__(classes="-unit" if field.unit else None)
+        super().__init__()
         self.field = field
         self._text = text
         self._error = ""
@@ -65,6 +61,7 @@ class FieldRow(Widget):
 
     def compose(self) -> ComposeResult:
         """The control; all else is drawn."""
+        self._control.styles.margin = (0, UNIT_CELLS if self.field.unit else 0, 0, LABEL_CELLS)
         yield self._control
 
     def render(self) -> Content:
@@ -72,7 +69,7 @@ class FieldRow(Widget):
         is_focused = self.has_focus_within
         style = "$error" if self._error else "bold $primary" if is_focused else "$foreground 80%"
         mark = ("● ", "$warning") if self._is_changed else "  "
-        label = Content.assemble(mark, (self.field.label, style)).truncate(LABEL_CELLS - 1, ellipsis=True)
+        label = Content.assemble(mark, (self.field.label, style)).truncate(self._label_cells - 1, ellipsis=True)
         unit = Content.styled(self.field.unit, "$foreground 60%").truncate(UNIT_CELLS - 1, ellipsis=True)
         gap = self.size.width - label.cell_length - UNIT_CELLS + 1
         return Content("\n").join([Content.assemble(label, " " * gap, unit), *self._error_lines()])
@@ -86,8 +83,18 @@ class FieldRow(Widget):
         ]
 
     def on_resize(self) -> None:
-        """The error takes as many lines as the width makes of it."""
+        """The label takes its share, the error as many lines as the width makes of it."""
+        self._place_control()
         self._fit()
+
+    @property
+    def _label_cells(self) -> int:
+        return WIDE_LABEL_CELLS if self.size.width >= WIDE else LABEL_CELLS
+
+    def _place_control(self) -> None:
+        margin = (0, UNIT_CELLS if self.field.unit else 0, 0, self._label_cells)
+        if self._control.styles.margin != margin:
+            self._control.styles.margin = margin
 
     def on_descendant_focus(self) -> None:
         """The label of the focused field stands out."""

@@ -127,10 +127,7 @@ class LossChart(Plot):
         canvas, left = frame.canvas, frame.left * 2
         canvas.points(self._rows(frame, self._raw), _RAW, left)
         canvas.curve(self._rows(frame, self._smoothed), _SMOOTHED, left)
-        sign = glyphs().mark
-        for step, loss in self._evaluations:
-            if step <= frame.last:
-                canvas.write(frame.dot_column(step) // 2, frame.dot_row(loss) // 4, sign, _EVAL)
+        self._mark_evaluations(frame)
         if self._last is not None and self._last_smoothed is not None:
             self._label(frame, self._last[0], self._last_smoothed)
         return canvas
@@ -160,6 +157,12 @@ class LossChart(Plot):
     def _rows(self, frame: Frame, trace: Trace) -> list[tuple[int, int] | None]:
         columns = trace.columns(frame.first, frame.last, max(1, frame.columns * 2))
         return [span and (frame.dot_row(span[1]), frame.dot_row(span[0])) for span in columns]
+
+    def _mark_evaluations(self, frame: Frame) -> None:
+        """The last held-out loss of each column."""
+        marks = {frame.dot_column(step) // 2: loss for step, loss in self._evaluations if math.isfinite(loss)}
+        for column, loss in marks.items():
+            frame.canvas.write(column, frame.dot_row(loss) // 4, glyphs().mark, _EVAL)
 
     def _label(self, frame: Frame, step: int, loss: float) -> None:
         """The newest smoothed value, where it hides nothing: behind the curve's end, else above or under it."""

@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from cockpit import figures
 from cockpit.figures import UNKNOWN
-from cockpit.run_state import PACE_STEPS, RunState
+from cockpit.run_state import RunState
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.sparkline import sparkline, trend
 
@@ -95,11 +95,12 @@ def rows_of(state: RunState) -> list[Row]:
 
 
 def _held_out(state: RunState) -> list[Row]:
-    losses = [(known.step, known.metrics["eval_loss"]) for known in state.evaluations if "eval_loss" in known.metrics]
-    if not losses:
+    first_and_last_two = [*state.evaluations[:1], *state.evaluations[1:][-2:]]
+    course = [known.metrics["eval_loss"] for known in first_and_last_two if "eval_loss" in known.metrics]
+    if not course:
         return []
-    course = [loss for _, loss in losses]
-    note = f"was {figures.metric(course[0])}" if len(course) > 1 else "at the start" if losses[0][0] == 0 else ""
+    at_start = "at the start" if state.evaluations[0].step == 0 else ""
+    note = f"was {figures.metric(course[0])}" if len(course) > 1 else at_start
     return [Row("held-out loss", _metric(course[-1]), direction=trend(course, back=1), falling_is_good=True, note=note)]
 
 
@@ -109,8 +110,7 @@ def _trained(state: RunState) -> str:
 
 
 def _step_time(state: RunState) -> str:
-    times = state.steps.step_time_s[-PACE_STEPS:]
-    times = times[1:] or times
+    times = state.steps.pace() or state.steps.step_time_s
     return f"{sorted(times)[len(times) // 2]:,.2f} s" if times else UNKNOWN
 
 
