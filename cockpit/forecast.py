@@ -17,7 +17,12 @@ def training_rows(recipe: Recipe, rows: int | None) -> int | None:
     if rows is None or len(sources) > 1:
         return None
     taken = min(rows, sources[0].max_rows or rows)
-    return taken - min(recipe.data.eval_rows, max(0, taken - 1))
+    return taken - held_out_count(taken, recipe.data.eval_rows)
+
+
+def held_out_count(rows: int, wanted: int) -> int:
+    """How many of `rows` rows are held out where `wanted` are asked for: a small file keeps most of its rows."""
+    return min(wanted, rows // 5)
 
 
 def planned_steps(recipe: Recipe, train_rows: int | None) -> int | None:

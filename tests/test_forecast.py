@@ -112,11 +112,12 @@ def test_rows_that_are_held_out_or_too_many_are_not_trained_on() -> None:
     document = RecipeDocument.parse(SAMPLE, "sample")
     assert training_rows(document.recipe(), None) is None
     assert training_rows(document.recipe(), 1000) == 936
-    assert training_rows(document.recipe(), 64) == 1  # as the engine does: one row is always left
+    assert training_rows(document.recipe(), 100) == 80  # a fifth is held out at most
+    assert training_rows(document.recipe(), 4) == 4
     assert training_rows(document.recipe(), 0) == 0
-    document.set("data.sources.0.max_rows", 100)
-    assert training_rows(document.recipe(), 1000) == 36
-    assert training_rows(document.recipe(), 80) == 16
+    document.set("data.sources.0.max_rows", 400)
+    assert training_rows(document.recipe(), 1000) == 336
+    assert training_rows(document.recipe(), 50) == 40
     document.set("data.sources.1.name_or_path", "more.json")
     assert training_rows(document.recipe(), 1000) is None
 

@@ -23,6 +23,7 @@ from cockpit.engine.chat_template import ChatTemplate, Message
 from cockpit.engine.conversation import conversation_of
 from cockpit.engine.ending import RunFailure, first_line
 from cockpit.events import DataPrepared
+from cockpit.forecast import held_out_count
 from cockpit.plain_text import plain_text
 from cockpit.recipe.data import Source
 from cockpit.recipe.embedded import resolve
@@ -141,8 +142,8 @@ def _tokenizing_on_all_cores() -> Iterator[None]:
 
 
 def held_out_rows(rows: int, wanted: int, seed: int) -> list[int]:
-    """Which of `rows` rows are held out, ascending; at least one is left to train on."""
-    return sorted(random.Random(seed).sample(range(rows), min(wanted, rows - 1)))
+    """Which of `rows` rows are held out, ascending."""
+    return sorted(random.Random(seed).sample(range(rows), held_out_count(rows, wanted)))
 
 
 class RowReader:

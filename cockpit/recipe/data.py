@@ -112,7 +112,7 @@ class Data(Section):
     """What begins an answer in the template, such as <start_of_turn>model\\n; empty to find it."""
 
     eval_rows: int = Field(default=0, ge=0, le=MAX_ROWS, json_schema_extra=unit("rows"))
-    """Rows held out of training to measure the loss on; 0 for none."""
+    """Rows held out of training to measure the loss on, a fifth of all at most; 0 for none."""
 
     on_bad_row: Literal["skip", "fail"] = "skip"
     """What to do with a row that cannot be used: count it and go on, or end the run."""
@@ -129,11 +129,6 @@ class Data(Section):
             if getattr(self, field) is not None and not self.train_on_responses_only:
                 wrong = "it is not used, as train_on_responses_only is off"
                 yield Conflict(field, wrong, "switch train_on_responses_only on, or leave it empty")
-        limits = [source.max_rows for source in self.sources]
-        most = sum(limit for limit in limits if limit is not None)
-        if None not in limits and self.eval_rows >= most:
-            wrong = f"{self.eval_rows:,} held-out rows of {most:,} (max_rows) leave none to train on"
-            yield Conflict("eval_rows", wrong, f"give at most {most - 1:,}, or a larger max_rows")
 
     def _mixture_conflicts(self) -> Iterator[Conflict]:
         shares = [source.ratio for source in self.sources]

@@ -225,13 +225,13 @@ def test_data_that_cannot_be_learnt_ends_the_run(
 
 def test_held_out_rows_are_the_seeds_choice_and_never_trained(tmp_path: Path) -> None:
     rows = [{"prompt": "what is", "completion": f"n {n}"} for n in range(20)]
-    data = prepare(tmp_path, rows, data__eval_rows=5, data__seed=7)
+    data = prepare(tmp_path, rows, data__eval_rows=4, data__seed=7)
     held, trained = data.held_out["input_ids"][:], data.train["input_ids"][:]
-    assert (len(held), len(trained)) == (5, 15)
+    assert (len(held), len(trained)) == (4, 16)
     assert not {tuple(row) for row in held} & {tuple(row) for row in trained}
     assert held_out_rows(20, 5, 7) == held_out_rows(20, 5, 7) != held_out_rows(20, 5, 8)
-    assert len(held_out_rows(3, 5, 7)) == 2
-    again = prepare(tmp_path, rows, data__eval_rows=5, data__seed=7)
+    assert len(held_out_rows(30, 10, 7)) == 6
+    again = prepare(tmp_path, rows, data__eval_rows=4, data__seed=7)
     assert again.held_out["input_ids"][:] == held
 
 

@@ -37,14 +37,6 @@ BAD = [
         ],
     ),
     Bad(
-        "everything held out",
-        {"format: messages": "max_rows: 50"},
-        [
-            "34: data.eval_rows: 64 held-out rows of 50 (max_rows) leave none to train on; give at most "
-            "49, or a larger max_rows",
-        ],
-    ),
-    Bad(
         "full training of nf4",
         {"quantization: none\n": "quantization: nf4\nfinetuning_type: full\n"},
         [
