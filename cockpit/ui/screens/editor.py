@@ -280,7 +280,7 @@ class EditorScreen(Screen[None]):
             Answer("stay", "keep editing", "Stay in the editor"),
             Answer("drop", "drop the changes", "Back to the recipes; the recipe stays as it was"),
         ]
-        text = f"{changes} change{'s' * (changes != 1)} not saved. Ctrl+S keeps them as a recipe of your own."
+        text = f"{changes} change{'s' * (changes != 1)} not saved. Ctrl+S would keep the recipe as one of your own."
         self.app.push_screen(Dialog("leave the editor?", text, answers), answered)
 
     # Completion

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cockpit.recipe.fields import FormField
 
 LABEL_CELLS, WIDE_LABEL_CELLS = 31, 39
-WIDE = 76
+WIDE = 90
 """Cells of a row from which on the label gets more of them."""
 UNIT_CELLS = 9
 YES_AND_NO = {"true": "on", "false": "off"}

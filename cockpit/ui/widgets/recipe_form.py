@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from cockpit.recipe.fields import FormField
 
 
-class RecipeForm(VerticalScroll, can_focus=False):
-    """Given fields, texts, errors and changes; tells what is typed (FieldRow.Edited) and where the focus is."""
+class RecipeForm(VerticalScroll, can_focus=False, inherit_bindings=False):
+    """Given fields, texts, errors and changes; tells what is typed (FieldRow.Edited) and where the focus is.
+
+    The arrow keys go from field to field, and the form scrolls along: it has no scrolling keys of its own.
+    """
 
     DEFAULT_CSS = """
     RecipeForm { scrollbar-size-vertical: 1; }
