@@ -133,8 +133,8 @@ def test_stop_before_training_ends_the_run_at_step_0(hosted: Hosted, tmp_path: P
 
 
 def test_stop_during_an_evaluation_leaves_it(hosted: Hosted, tmp_path: Path) -> None:
-    data = tiny.write_rows(tmp_path / "many.jsonl", tiny.chat_rows(3000))
-    run = hosted(data=data, data__eval_rows=2900, training__max_steps=3)
+    data = tiny.write_rows(tmp_path / "many.jsonl", tiny.chat_rows(12_000))
+    run = hosted(data=data, data__eval_rows=2400, training__max_steps=3)
     run.until_phase("evaluating")
     run.link.send(Stop(id=new_command_id()))
     run.until_exited()
