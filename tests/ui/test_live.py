@@ -235,7 +235,7 @@ async def test_panels_never_overlap_nor_leave_the_screen(tmp_path: Path, size: t
     async with stage(session_of(RunLink(run))).run_test(size=size) as pilot:
         screen = pilot.app.screen
         await until(pilot, lambda: "100/300" in line(pilot) or size[0] < 80)
-        panels = [panel for panel in screen.query(".panel") if panel.is_on_screen and panel.region.area]
+        panels = [panel for panel in screen.query(".pane") if panel.is_on_screen and panel.region.area]
         assert len(panels) >= 2
         for at, panel in enumerate(panels):
             assert not any(overlap(panel, other) for other in panels[at + 1 :])

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from cockpit.figures import duration
 from cockpit.plain_text import plain_text
@@ -18,6 +18,7 @@ from cockpit.ui.conversation import Conversation, Messages
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.phase_bar import NAMES, progress_text
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import ReplyFigures
@@ -78,17 +79,17 @@ class ChatScreen(Screen[None]):
         yield Static("", id="notice", markup=False)
         with Horizontal(id="chat"):
             with Vertical(id="talk"):
-                yield ChatLog(classes="panel")
-                yield PromptField(chat.trial_prompt, classes="panel")
+                yield ChatLog(classes="pane")
+                yield PromptField(chat.trial_prompt, classes="pane")
             with VerticalScroll(id="side", can_focus=False):
-                with Vertical(id="who-panel", classes="panel") as who:
+                with Vertical(id="who-panel", classes="pane") as who:
                     who.border_title = Content("who answers")
                     yield Choice(
                         ["tuned", "base"], "tuned", id="who", help="The model with its adapter, or without it."
                     )
-                yield SamplingForm(chat.presets, classes="panel")
-                yield ReplyFigures(classes="panel")
-        yield Footer()
+                yield SamplingForm(chat.presets, classes="pane")
+                yield ReplyFigures(classes="pane")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Begin to poll."""

@@ -9,11 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from cockpit.figures import percent
 from cockpit.plain_text import plain_text
 from cockpit.run_state import LogLine
+from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
 from cockpit.ui.widgets.loss_chart import LossChart
 from cockpit.ui.widgets.now_panel import NowPanel
@@ -83,16 +83,16 @@ class LiveScreen(Screen[None]):
         yield PhaseBar()
         yield OutcomeCard()
         with Container(id="panels"):
-            yield LossChart(classes="panel")
+            yield LossChart(classes="pane")
             yield PanelTabs(PANELS)
             with Container(id="side"):
                 with VerticalScroll(id="machine", can_focus=False):
-                    yield EngineGauge(classes="panel")
-                yield NowPanel(classes="panel")
-                yield RunPanel(classes="panel")
-            yield ScheduleChart(classes="panel")
-            yield LogPane(classes="panel")
-        yield Footer()
+                    yield EngineGauge(classes="pane")
+                yield NowPanel(classes="pane")
+                yield RunPanel(classes="pane")
+            yield ScheduleChart(classes="pane")
+            yield LogPane(classes="pane")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Begin to poll."""
@@ -182,7 +182,7 @@ class LiveScreen(Screen[None]):
         wanted = readings[-1].gpus
         if len(gauges) != len(wanted):
             column.remove_children(VramGauge)
-            gauges = [VramGauge(classes="panel") for _ in wanted]
+            gauges = [VramGauge(classes="pane") for _ in wanted]
             column.mount(*gauges)
         self.query_one(EngineGauge).display = not wanted
         if not wanted:

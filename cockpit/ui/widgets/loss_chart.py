@@ -142,7 +142,7 @@ class LossChart(Plot):
         if self._log_scale:
             positive = [value for value in (self._raw.lowest_above_zero(), *losses) if value is not None and value > 0]
             low = min(positive, default=0.0)
-        return Axis.around(low, high, max(2, (height - 1) // 3), log=self._log_scale)
+        return Axis.around(low, high, max(3, (height - 1) // 3), log=self._log_scale)
 
     def _window(self) -> int:
         """The last step that is drawn."""

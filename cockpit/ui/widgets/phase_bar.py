@@ -146,8 +146,10 @@ class PhaseBar(Widget):
         if figure.is_present and figure.phase == "ready":
             return Content.assemble((f"{signs.current} ", "$success"), (name, "bold"), " ready")
         if figure.is_present:
-            took = f" {duration(figure.elapsed_s)}" if figure.elapsed_s is not None else ""
-            detail = f" {figure.detail}" if figure.detail and not (short and not times) else ""
+            briefly = short and not times  # the bar is worth more than the time, which the line above tells too
+            known = figure.elapsed_s is not None and not (briefly and figure.share is not None)
+            took = f" {duration(figure.elapsed_s)}" if known else ""
+            detail = f" {figure.detail}" if figure.detail and not briefly else ""
             share = f" {percent(figure.share)}" if figure.share is not None and figure.phase == "training" else ""
             return Content.assemble(
                 (f"{signs.current} ", "$primary"), (name, "bold"), detail, (took, "$foreground-muted"), share
