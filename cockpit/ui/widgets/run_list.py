@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cockpit.run_summary import RunSummary
 
 SPARK_CELLS = 8
-STATE_CELLS = 11
+STATE_CELLS = 12
 WHEN_CELLS = 5
 SIGNS = {
     "starting": ("◌", "$primary"),
@@ -78,12 +78,13 @@ def state_text(row: RunSummary) -> str:
         case "starting":
             return "starting"
         case "running" | "silent":
-            return f"step {row.step}{of}" if row.total_steps else "preparing"
+            steps = f"{row.step}{of}"
+            return (f"step {steps}" if len(steps) <= STATE_CELLS - 5 else steps) if row.total_steps else "preparing"
         case "completed":
             return f"{row.step} steps"
         case "out_of_memory":
             return "no memory"
-    return f"{row.state} {row.step}{of}"
+    return f"{row.state} {row.step}"
 
 
 def when(row: RunSummary, now: float | None = None) -> str:
@@ -98,10 +99,13 @@ def when(row: RunSummary, now: float | None = None) -> str:
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """The last `width` values as bars; equal ones as low bars, and nothing where there is only one."""
-    shown = [value for value in values if value == value][-width:]
-    if len(shown) < 2:
+    """The values as at most `width` bars, each the mean of its share; nothing where there is only one value."""
+    known = [value for value in values if value == value]
+    if len(known) < 2:
         return ""
+    bars = min(width, len(known))
+    shares = [known[bar * len(known) // bars : (bar + 1) * len(known) // bars] for bar in range(bars)]
+    shown = [sum(share) / len(share) for share in shares]
     sparks = glyphs().sparks
     low, high = min(shown), max(shown)
     return "".join(sparks[round((value - low) / ((high - low) or 1) * (len(sparks) - 1))] for value in shown)

@@ -1,0 +1,57 @@
+"""Planner: what a recipe would do here."""
+
+from pathlib import Path
+
+from cockpit.gpu import GpuReport
+from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.recipe import Recipe
+from cockpit.ui.plan import Planner
+from tests.ui.engines import write_data, write_recipe
+
+
+def recipe(path: Path, **settings: str) -> Recipe:
+    document = RecipeDocument.load(path)
+    for setting in settings.values():
+        document.set_from_text(setting)
+    return document.recipe()
+
+
+def test_rows_steps_and_rates_follow_from_the_file(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, "mine", data=str(write_data(tmp_path, rows=90)))
+    plan = Planner().plan(recipe(path, a="training.max_steps=null"), None, "mine")
+    assert (plan.data.rows, plan.train_rows, plan.total_steps, plan.effective_batch) == (90, 80, 10, 8)
+    assert len(plan.rates) == 10
+    assert plan.problems == ()
+
+
+def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, "mine", data=str(write_data(tmp_path, rows=20)))
+    planner = Planner()
+    assert planner.data_of(recipe(path)).rows == 20
+    write_data(tmp_path, rows=30)
+    assert planner.data_of(recipe(path)).rows == 30
+
+
+def test_a_form_that_is_not_known_is_said(tmp_path: Path) -> None:
+    (tmp_path / "odd.jsonl").write_text('{"left": 1, "right": 2}\n')
+    found = Planner().data_of(recipe(write_recipe(tmp_path, "mine", data=str(tmp_path / "odd.jsonl"))))
+    assert found.is_problem
+    assert "left" in found.said
+
+
+def test_a_hub_name_is_left_to_the_run(tmp_path: Path) -> None:
+    found = Planner().data_of(recipe(write_recipe(tmp_path, "mine", data="owner/name")))
+    assert (found.said, found.rows, found.is_problem) == ("", None, False)
+
+
+def test_what_stands_in_the_way_is_part_of_the_plan(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, "mine", data=str(tmp_path / "none.jsonl"))
+    plan = Planner().plan(recipe(path), GpuReport(), "mine")
+    assert any(problem.field.startswith("data.sources") for problem in plan.problems)
+
+
+def test_a_plan_too_long_to_draw_has_no_rates(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, "mine", data=str(write_data(tmp_path)))
+    plan = Planner().plan(recipe(path, a="training.max_steps=10000000"), None, "mine")
+    assert plan.total_steps == 10_000_000
+    assert not plan.rates
