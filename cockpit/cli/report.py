@@ -75,7 +75,7 @@ class LineReport:
     def say(self, text: str, at: float | None = None) -> None:
         """Print `text` behind the time of day."""
         clock = time.strftime("%H:%M:%S", time.localtime(at))
-        print(f"{clock}  {plain_text(text, keep_newlines=False)}", file=self._out, flush=True)
+        print(f"{clock}  {_one_line(text)}", file=self._out, flush=True)
 
 
 class LiveReport(LineReport):
@@ -94,7 +94,7 @@ class LiveReport(LineReport):
 
     def _draw(self, text: str) -> None:
         width = shutil.get_terminal_size().columns - 1
-        self._out.write("\r\x1b[K" + plain_text(text, keep_newlines=False)[:width])
+        self._out.write("\r\x1b[K" + _one_line(text)[:width])
         self._out.flush()
 
 
@@ -168,3 +168,8 @@ def live_line(state: RunState) -> str:
         far = f"{figures.count(progress.done)}/{figures.count(progress.total)} {progress.unit}"
         text += f"  {figures.percent(progress.done / progress.total)}  {far}"
     return text
+
+
+def _one_line(text: str) -> str:
+    """Plain text on one line, its columns kept apart."""
+    return plain_text(text).replace("\n", " ")
