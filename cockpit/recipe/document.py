@@ -166,9 +166,9 @@ class RecipeDocument:
         Beside a recipe in the user's own folder comes the JSON schema that its first line names.
         """
         text = self.to_yaml()
-        write_whole(path, text)
         if path.parent == user_recipes_folder():
             write_whole(path.parent / SCHEMA_FILE, json_schema())
+        write_whole(path, text)
         self.path = path
         self._source = yaml_source.parse(text, shown_path(path))
         self._changes, self._checked = {}, None
@@ -193,7 +193,7 @@ class RecipeDocument:
         mine = [one for one in faults if not one.conflict and _touch(one.path, path)]
         if mine:
             raise RecipeError(Problem(file, None, dotted(one.path), one.wrong, one.right) for one in mine)
-        self._apply(path, value)
+        self._apply(path, deepcopy(value))
 
     def _apply(self, path: FieldPath, value: object) -> None:
         self._values, self._checked = self._with(path, value), None
