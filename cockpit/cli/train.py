@@ -94,7 +94,7 @@ def _checked(
     if wrong:
         _refuse(wrong)
     report = GpuProbe().wait()
-    problems = preflight(resolved, report, document.file)
+    problems = preflight(resolved, report, document.file, document.line)
     if problems:
         _refuse([str(_blamed(problem, data, model)) for problem in problems])
     return document, EngineKey.of(resolved, report)
