@@ -16,6 +16,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 RECORDING = HERE / "recording"
+STILL_FRAMES = 12
+"""Frames, 50 ms apart, that have to be the same before a picture is taken."""
 TALKED_AFTER_S = 4.0
 """How long after the last event the pictures of the whole run are taken."""
 
@@ -118,10 +120,17 @@ async def take(picture: Picture, target: Path) -> None:
         else:
             await _until(pilot, lambda: app.session is not None and app.session.state.run is not None)
         await picture.prepare(pilot)
-        await pilot.pause(1.0)
-        await pilot.wait_for_scheduled_animations()
-        drawn = app.export_screenshot(title="cockpit")
+        drawn = await still(pilot)
     (target / f"{picture.name}.svg").write_text(without_network(drawn), encoding="utf-8")
+
+
+async def still(pilot: Any) -> str:
+    """The picture, once nothing moves on it any more."""
+    seen: list[str] = []
+    while len(seen) < STILL_FRAMES or len(set(seen[-STILL_FRAMES:])) > 1:
+        await pilot.pause(0.05)
+        seen.append(pilot.app.export_screenshot(title="cockpit"))
+    return seen[-1]
 
 
 def without_network(svg: str) -> str:
