@@ -181,12 +181,12 @@ class CockpitApp(App[None]):
 
     def start_run(self, document: RecipeDocument) -> None:
         """Check the recipe, give it to the standby engine (or to a new one) and show the run."""
-        assert self._standby is not None
         from cockpit.preflight import preflight
         from cockpit.recipe.problem import RecipeError
 
-        report = self._standby.report
-        if report is None:
+        standby = self._standby
+        report = standby.report if standby is not None else None
+        if standby is None or report is None:
             self._pending = document
             self.notify("Waiting for the GPU driver to answer; the run starts then.", markup=False)
             return
@@ -196,9 +196,9 @@ class CockpitApp(App[None]):
             if problems:
                 self._refuse(document, [str(problem) for problem in problems])
                 return
-            key = self._standby.key_for(recipe)
+            key = standby.key_for(recipe)
             name = recipe.output.run_name or document.name
-            engine = self._standby.take(key, name)
+            engine = standby.take(key, name)
             engine.train(document.resolved_yaml(), name, ["cockpit", *sys.argv[1:]])
         except RecipeError as error:
             self._refuse(document, [str(problem) for problem in error.problems])

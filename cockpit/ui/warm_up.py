@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 
 MODULES = (
@@ -10,9 +11,17 @@ MODULES = (
     "msgspec",
     "cockpit.events",
     "psutil",
+    "secrets",
     "annotated_types",
     "pydantic_core",
     "pydantic",
+    "pydantic.config",
+    "pydantic._internal._fields",
+    "pydantic._internal._validators",
+    "pydantic._internal._core_utils",
+    "pydantic._internal._decorators",
+    "pydantic._internal._mock_val_ser",
+    "pydantic.json_schema",
     "pydantic.types",
     "pydantic._internal._generate_schema",
     "pydantic.main",
@@ -40,5 +49,7 @@ MODULES = (
 async def import_for_editing() -> None:
     """Import what reading and editing recipes takes."""
     for module in MODULES:
-        importlib.import_module(module)
+        # What another version has no longer under this name is imported later, by whoever needs it.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
         await asyncio.sleep(0)

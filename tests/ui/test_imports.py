@@ -1,10 +1,13 @@
 """What the app's process imports, seen in a fresh process: a static graph does not see deferred imports."""
 
+import importlib.util
 import json
 import subprocess
 import sys
 
 import pytest
+
+from cockpit.ui.warm_up import MODULES
 
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys
@@ -37,3 +40,8 @@ def test_the_first_frame_needs_no_heavy_import(heavy: str) -> None:
     _, roots = imported(IMPORT_APP)
     assert "textual" in roots
     assert heavy not in roots
+
+
+def test_what_is_imported_ahead_is_there() -> None:
+    missing = [module for module in MODULES if importlib.util.find_spec(module) is None]
+    assert missing == []

@@ -7,11 +7,13 @@ from textual.widgets import OptionList
 
 from cockpit.recipe.shelf import user_recipes_folder
 from cockpit.run_dir import runs_folder
+from cockpit.ui.app import CockpitApp
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.path_dialog import PathDialog
+from cockpit.ui.screens.recipes import RecipesScreen
 from cockpit.ui.widgets.recipe_list import RecipeList
 from tests.recording import record
-from tests.ui.engines import FakeEngines, flown, shown, until, write_data, write_recipe
+from tests.ui.engines import FakeEngines, FakeProbe, flown, shown, until, write_data, write_recipe
 
 
 def listed(app: Any) -> list[str]:
@@ -94,6 +96,30 @@ async def test_recent_runs_show_their_outcome_and_open() -> None:
         await until(pilot, lambda: type(app.screen).__name__ == "LiveScreen")
         assert app.session is not None
         assert app.session.link.run.id == str(runs.highlighted_option.id if runs.highlighted_option else "")
+
+
+async def test_a_click_marks_and_a_second_one_starts() -> None:
+    write_recipe(user_recipes_folder(), "mine")
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await pilot.click("#recipe-list", offset=(5, 2))
+        await pilot.pause()
+        assert app.screen.query_one(RecipeList).highlighted == 1
+        assert not any(said.startswith("train") for said in engines.said)
+        await pilot.click("#recipe-list", offset=(5, 2), times=2)
+        await until(pilot, lambda: type(app.screen).__name__ == "LiveScreen")
+        assert engines.said[-1].startswith("train mine")
+
+
+async def test_enter_pressed_before_the_recipes_are_read_is_not_lost() -> None:
+    engines = FakeEngines()
+    app = CockpitApp(engines=engines, probe=FakeProbe())
+    async with app.run_test() as pilot:
+        assert isinstance(app.screen, RecipesScreen)
+        app.screen.is_filled = False
+        app.screen.action_start()
+        await until(pilot, lambda: type(app.screen).__name__ == "LiveScreen")
+        assert engines.said[-1].startswith("train demo")
 
 
 async def test_new_from_a_recipe_file_opens_the_editor(tmp_path: Path) -> None:

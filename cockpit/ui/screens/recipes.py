@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -58,6 +59,7 @@ class RecipesScreen(Screen[None]):
         self._planner: Planner | None = None
         self.is_filled = False
         """Whether the recipes have been read; before that only their names stand there."""
+        self._asked_early: Callable[[], None] | None = None
 
     def compose(self) -> ComposeResult:
         """The frame; what costs time to find comes after the first paint."""
@@ -122,6 +124,8 @@ class RecipesScreen(Screen[None]):
         self.is_filled = True
         self._show_chosen()
         self._read_runs()
+        if self._asked_early is not None:
+            self._asked_early()
         self.set_interval(LOOK_AT_RUNS_EVERY_S, self._read_runs)
 
     def _read_recipes(self) -> None:
@@ -211,15 +215,21 @@ class RecipesScreen(Screen[None]):
             self.post_message(OpenRun(known[1].run))
 
     def action_start(self) -> None:
-        """Train the marked recipe."""
+        """Train the marked recipe; a key that comes before it has been read waits for that."""
+        if not self.is_filled:
+            self._asked_early = self.action_start
+            return
         document = self._sound_document()
         if document is not None:
             self.post_message(StartRun(document.copy()))
 
     def action_edit(self) -> None:
-        """Open the editor on the marked recipe."""
+        """Open the editor on the marked recipe; a key that comes before it has been read waits for that."""
+        if not self.is_filled:
+            self._asked_early = self.action_edit
+            return
         entry = self._chosen()
-        if entry is None or not self.is_filled:
+        if entry is None:
             return
         if entry.document is None:
             self._say_problems(entry)
@@ -254,7 +264,7 @@ class RecipesScreen(Screen[None]):
 
     def _sound_document(self) -> RecipeDocument | None:
         entry = self._chosen()
-        if entry is None or not self.is_filled:
+        if entry is None:
             return None
         if entry.document is None or entry.problems:
             self._say_problems(entry)

@@ -62,6 +62,16 @@ class MarkedList(OptionList):
         """Rows are as wide as the list."""
         self.draw_rows()
 
+    def on_click(self, event: events.Click) -> None:
+        """A click marks a row, a second one at once takes it: a run is not started by a stray click."""
+        event.prevent_default()
+        index = event.style.meta.get("option")
+        if index is None or self.options[index].disabled:
+            return
+        self.highlighted = index
+        if event.chain > 1:
+            self.action_select()
+
     def render_line(self, y: int) -> Strip:
         """As OptionList does, with the mark."""
         strip = super().render_line(y)
