@@ -331,6 +331,15 @@ async def test_log_pane_follows_its_end_until_one_scrolls_up() -> None:
         await until(pilot, lambda: text_of(pane)[-1].endswith("the last"))
 
 
+async def test_log_pane_follows_from_the_first_line_that_does_not_fit() -> None:
+    pane = LogPane()
+    async with Stage(widgets=[pane]).run_test(size=(60, 6)) as pilot:
+        for number in range(10):
+            newest = f"line {number}"
+            pane.add([LogLine(0, "info", newest)])
+            await until(pilot, lambda newest=newest: any(row.endswith(newest) for row in text_of(pane)))
+
+
 async def test_log_pane_wraps_anew_when_its_width_changes_and_forgets_the_oldest() -> None:
     pane = LogPane()
     async with Stage(widgets=[pane]).run_test(size=(100, 8)) as pilot:

@@ -29,7 +29,7 @@ class LogPane(ScrollView, can_focus=True):
     HELP = "The run's log. Scroll up to read: it waits; End follows it again."
     COMPONENT_CLASSES = {"log-pane--time", "log-pane--info", "log-pane--warning", "log-pane--error"}
     DEFAULT_CSS = """
-    LogPane { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
+    LogPane { height: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
     LogPane > .log-pane--time { color: $text-muted; }
     LogPane > .log-pane--info { color: $foreground; }
     LogPane > .log-pane--warning { color: $warning; }
@@ -112,9 +112,15 @@ class LogPane(ScrollView, can_focus=True):
 
     def _grow(self) -> None:
         self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows))
+        self._follow()
+        self.refresh()
+
+    def _follow(self) -> None:
+        """To the end; once more after the next frame where the scroll bar is only about to appear."""
         if self._follows:
             self.scroll_end(animate=False, immediate=True, x_axis=False)
-        self.refresh()
+            if self.scroll_y < self.max_scroll_y:
+                self.call_after_refresh(self.scroll_end, animate=False, immediate=True, x_axis=False)
 
     def _say_whether_it_follows(self) -> None:
         self.border_subtitle = Content("" if self._follows else "scrolled up; end follows again")
