@@ -45,8 +45,8 @@ class TopLine(Widget):
         )
         room = self.size.width - left.cell_length - 2
         right = Content("")
-        for short in (False, True):
-            parts = [part for part in (engine_text(self._status, short), machine_text(self._status, short)) if part]
+        for detail, short in ((2, False), (1, False), (1, True), (0, True)):
+            parts = [part for part in (engine_text(self._status, detail), machine_text(self._status, short)) if part]
             right = Content("   ").join(parts)
             if right.cell_length <= room:
                 break
@@ -54,30 +54,30 @@ class TopLine(Widget):
         return left + " " * max(2, self.size.width - left.cell_length - right.cell_length) + right
 
 
-def engine_text(status: EngineStatus | None, short: bool) -> Content:
-    """What the standby does, or nothing where there is none."""
+def engine_text(status: EngineStatus | None, detail: int) -> Content:
+    """What the standby does, or nothing where there is none; `detail` from 0, a word, to 2, all that is known."""
     if status is None:
         return Content("")
-    note = f" {status.note}" if status.note and not short else ""
     if status.stage == "importing":
-        text = Content.assemble(("◌ ", "$warning"), f"engine warming up{note}" if not short else "engine")
+        note = f" {status.note}" if status.note and detail == 2 else ""
+        text = Content.assemble(("◌ ", "$warning"), f"engine warming up{note}" if detail else "engine")
         if status.share is not None:
             done = round(status.share * BAR_CELLS)
             text += Content.assemble(" ", ("▰" * done, "$warning"), ("▱" * (BAR_CELLS - done), "$foreground-disabled"))
-        if not short:
+        if detail == 2:
             text += Content.styled(f" {status.detail or 'importing'}", "$foreground-muted")
         return text
     if status.stage == "warm":
-        text = Content.assemble(("● ", "$success"), "engine warm")
+        text = Content.assemble(("● ", "$success"), "engine warm" if detail else "warm")
         facts = [f"pid {status.pid}"] if status.pid else []
         if status.vram_mib is not None:
             facts.append(f"holds {status.vram_mib:,.0f} MiB of GPU")
-        if facts and not short:
+        if facts and detail == 2:
             text += Content.styled(f" ({', '.join(facts)})", "$foreground-muted")
         return text
     if status.stage == "failed":
-        return Content.assemble(("✗ ", "$error"), "engine failed" if short else f"engine: {status.detail}")
-    return Content.styled(status.detail, "$warning") if status.detail else Content("")
+        return Content.assemble(("✗ ", "$error"), f"engine: {status.detail}" if detail == 2 else "engine failed")
+    return Content.styled(status.detail, "$warning") if status.detail and detail else Content("")
 
 
 def machine_text(status: EngineStatus | None, short: bool) -> Content:
