@@ -12,13 +12,14 @@ from cockpit.links import ReplayLink, RunLink
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.live import LiveScreen, layout_for
 from cockpit.ui.session import RunSession
+from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.log_pane import LogPane
 from cockpit.ui.widgets.loss_chart import LossChart
 from cockpit.ui.widgets.outcome_card import OutcomeCard
 from cockpit.ui.widgets.phase_bar import NAMES, PhaseBar
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.schedule_chart import ScheduleChart
-from cockpit.ui.widgets.vram_gauge import EngineGauge, VramGauge
+from cockpit.ui.widgets.vram_gauge import VramGauge
 from tests.recording import BEGAN, Ending, record
 from tests.ui.engines import FakeLink
 from tests.ui.stage import NOW, Stage, fed, recorded, session_of, until

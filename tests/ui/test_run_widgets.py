@@ -12,6 +12,7 @@ from cockpit import events as ev
 from cockpit.recipe.document import RecipeDocument
 from cockpit.run_dir import RunDir
 from cockpit.run_state import LOG_LINES, LogLine, RunState
+from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.log_pane import LogPane, wrap_cells
 from cockpit.ui.widgets.loss_chart import LossChart
 from cockpit.ui.widgets.now_panel import NowPanel
@@ -21,7 +22,7 @@ from cockpit.ui.widgets.phase_bar import PhaseBar, phase_figures
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title, short_rate
-from cockpit.ui.widgets.vram_gauge import EngineGauge, VramGauge
+from cockpit.ui.widgets.vram_gauge import VramGauge
 from tests.recording import RECIPE, Ending, record
 from tests.ui.stage import Stage, recorded, until
 

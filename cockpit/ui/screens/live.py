@@ -13,6 +13,7 @@ from textual.screen import Screen
 from cockpit.figures import percent
 from cockpit.plain_text import plain_text
 from cockpit.run_state import LogLine
+from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
 from cockpit.ui.widgets.loss_chart import LossChart
@@ -23,7 +24,7 @@ from cockpit.ui.widgets.phase_bar import PhaseBar
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title
-from cockpit.ui.widgets.vram_gauge import EngineGauge, VramGauge
+from cockpit.ui.widgets.vram_gauge import VramGauge
 
 if TYPE_CHECKING:
     from cockpit.events import Evaluated

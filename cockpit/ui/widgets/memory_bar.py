@@ -32,5 +32,11 @@ def gib(mib: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 0.05 or value == 0 else f"{value:.2f}"
 
 
+def fitting(width: int, text: str, more: str) -> str:
+    """Both parts, or the first alone where there is no room."""
+    both = f"{text} {glyphs().dot} {more}"
+    return both if len(both) <= width else text
+
+
 def _cells(share: float, width: int) -> int:
     return max(1, round(share * width)) if share > 0 else 0

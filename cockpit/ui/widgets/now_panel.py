@@ -53,9 +53,10 @@ class NowPanel(Widget):
     def show(self, state: RunState) -> None:
         """Draw the present of the run."""
         rows = rows_of(state)
-        layout = len(rows) != len(self._rows)
-        self._rows = rows
-        self.refresh(layout=layout)
+        if rows != self._rows:
+            layout = len(rows) != len(self._rows)
+            self._rows = rows
+            self.refresh(layout=layout)
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
         return len(self._rows)

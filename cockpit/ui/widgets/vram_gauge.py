@@ -1,4 +1,4 @@
-"""VramGauge: memory and load of one GPU. EngineGauge: CPU and RAM of the engine, where there is no GPU."""
+"""VramGauge: memory and load of one GPU."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from textual.content import Content
 from textual.widget import Widget
 
-from cockpit.events import GpuReading, MachineRead
+from cockpit.events import GpuReading
 from cockpit.figures import UNKNOWN
 from cockpit.plain_text import plain_text
 from cockpit.ui.widgets.glyphs import glyphs
-from cockpit.ui.widgets.memory_bar import gib, memory_bar
+from cockpit.ui.widgets.memory_bar import fitting, gib, memory_bar
 from cockpit.ui.widgets.sparkline import sparkline
 
 SPARK_CELLS = 12
@@ -33,7 +33,7 @@ class VramGauge(Widget):
 
     def show(self, readings: Sequence[GpuReading]) -> None:
         """Draw the last of these readings of one GPU, and the course of its load."""
-        if not readings:
+        if not readings or readings[-1] is self._reading:
             return
         self._reading = readings[-1]
         self._use = [reading.utilization_percent for reading in readings]
@@ -54,7 +54,7 @@ class VramGauge(Widget):
         others = used - own if used is not None and own is not None else None
         free = total - used if used is not None and total is not None else None
         dot = glyphs().dot
-        shares = _fitting(
+        shares = fitting(
             self.content_size.width - 5, f"this run {gib(own)} {dot} others {gib(others)}", f"free {gib(free)}"
         )
         return Content("\n").join(
@@ -74,58 +74,6 @@ class VramGauge(Widget):
         text = " ".join(facts)
         width = max(0, min(SPARK_CELLS, self.content_size.width - 6 - len(text)))
         return Content.assemble("use  ", (sparkline(self._use[-60:], width, low=0, high=100), "$primary"), " ", text)
-
-
-class EngineGauge(Widget):
-    """The engine on the CPU: `show` takes its readings, oldest first."""
-
-    HELP = "What the engine's process takes: processor cores, and memory beside that of all others."
-    ALLOW_SELECT = False
-    DEFAULT_CSS = """
-    EngineGauge { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
-    """
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._reading: MachineRead | None = None
-        self._cores: Sequence[float] = ()
-        self.border_title = Content(f"engine {glyphs().dot} CPU")
-
-    def show(self, readings: Sequence[MachineRead]) -> None:
-        """Draw the last of these readings, and the course of the processor's load."""
-        if readings:
-            self._reading = readings[-1]
-            self._cores = [reading.cpu_percent / 100 for reading in readings]
-            self.refresh()
-
-    def get_content_height(self, container: object, viewport: object, width: int) -> int:
-        return 3
-
-    def render(self) -> Content:
-        reading = self._reading
-        if reading is None:
-            return Content.styled("The engine has not been measured yet.", "$foreground-muted")
-        cores = f" {reading.cpu_percent / 100:.1f} cores busy"
-        dot, width = glyphs().dot, self.content_size.width
-        figures = f" {gib(reading.ram_used_mib)}/{gib(reading.ram_total_mib)} GiB"
-        bar = memory_bar(max(4, width - 5 - len(figures)), reading.rss_mib, reading.ram_used_mib, reading.ram_total_mib)
-        others = max(0.0, reading.ram_used_mib - reading.rss_mib)
-        free = max(0.0, reading.ram_total_mib - reading.ram_used_mib)
-        shares = _fitting(width - 5, f"engine {gib(reading.rss_mib)} {dot} others {gib(others)}", f"free {gib(free)}")
-        spark = sparkline(self._cores[-60:], max(0, min(20, width - 5 - len(cores))), low=0)
-        return Content("\n").join(
-            [
-                Content.assemble("CPU  ", (spark, "$primary"), cores),
-                Content.assemble("RAM  ", bar, figures),
-                Content.assemble("     ", (shares, "$foreground-muted")),
-            ]
-        )
-
-
-def _fitting(width: int, text: str, more: str) -> str:
-    """Both parts, or the first alone where there is no room."""
-    both = f"{text} {glyphs().dot} {more}"
-    return both if len(both) <= width else text
 
 
 def _whole(value: float | None) -> str:

@@ -1,0 +1,59 @@
+"""EngineGauge: CPU and RAM of the engine's process, where there is no GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.widget import Widget
+
+from cockpit.events import MachineRead
+from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.memory_bar import fitting, gib, memory_bar
+from cockpit.ui.widgets.sparkline import sparkline
+
+
+class EngineGauge(Widget):
+    """The engine on the CPU: `show` takes its readings, oldest first."""
+
+    HELP = "What the engine's process takes: processor cores, and memory beside that of all others."
+    ALLOW_SELECT = False
+    DEFAULT_CSS = """
+    EngineGauge { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._reading: MachineRead | None = None
+        self._cores: Sequence[float] = ()
+        self.border_title = Content(f"engine {glyphs().dot} CPU")
+
+    def show(self, readings: Sequence[MachineRead]) -> None:
+        """Draw the last of these readings, and the course of the processor's load."""
+        if readings and readings[-1] is not self._reading:
+            self._reading = readings[-1]
+            self._cores = [reading.cpu_percent / 100 for reading in readings]
+            self.refresh()
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return 3
+
+    def render(self) -> Content:
+        reading = self._reading
+        if reading is None:
+            return Content.styled("The engine has not been measured yet.", "$foreground-muted")
+        cores = f" {reading.cpu_percent / 100:.1f} cores busy"
+        dot, width = glyphs().dot, self.content_size.width
+        figures = f" {gib(reading.ram_used_mib)}/{gib(reading.ram_total_mib)} GiB"
+        bar = memory_bar(max(4, width - 5 - len(figures)), reading.rss_mib, reading.ram_used_mib, reading.ram_total_mib)
+        others = max(0.0, reading.ram_used_mib - reading.rss_mib)
+        free = max(0.0, reading.ram_total_mib - reading.ram_used_mib)
+        shares = fitting(width - 5, f"engine {gib(reading.rss_mib)} {dot} others {gib(others)}", f"free {gib(free)}")
+        spark = sparkline(self._cores[-60:], max(0, min(20, width - 5 - len(cores))), low=0)
+        return Content("\n").join(
+            [
+                Content.assemble("CPU  ", (spark, "$primary"), cores),
+                Content.assemble("RAM  ", bar, figures),
+                Content.assemble("     ", (shares, "$foreground-muted")),
+            ]
+        )
