@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from cockpit.links import Link
     from cockpit.recipe.document import RecipeDocument
     from cockpit.run_dir import RunDir
-    from cockpit.ui.screens.dialog import Answer
     from cockpit.ui.session import RunSession
     from cockpit.ui.standby import Standby
 
@@ -163,21 +162,13 @@ class CockpitApp(App[None]):
             self.start_run(message.document)
             return
         assert self.session is not None
-        from cockpit.ui.screens.dialog import Answer
+        from cockpit.ui.screens.questions import start_beside
 
         def answered(answer: str | None) -> None:
             if answer == "beside":
                 self.start_run(message.document)
 
-        self._ask(
-            "another run?",
-            f"{self.session.link.run.id} is still training. Two runs share memory and processor.",
-            [
-                Answer("back", "not now", "Change nothing"),
-                Answer("beside", "start beside it", "Start a second run on this machine"),
-            ],
-            answered,
-        )
+        self.push_screen(start_beside(self.session.link.run.id), answered)
 
     def start_run(self, document: RecipeDocument) -> None:
         """Check the recipe, give it to the standby engine (or to a new one) and show the run."""
@@ -198,8 +189,14 @@ class CockpitApp(App[None]):
                 return
             key = standby.key_for(recipe)
             name = recipe.output.run_name or document.name
+            text = document.resolved_yaml()
             engine = standby.take(key, name)
-            engine.train(document.resolved_yaml(), name, ["cockpit", *sys.argv[1:]])
+            try:
+                engine.train(text, name, ["cockpit", *sys.argv[1:]])
+            except OSError:
+                engine.dismiss()
+                engine.process.terminate()
+                raise
         except RecipeError as error:
             self._refuse(document, [str(problem) for problem in error.problems])
             return
@@ -211,16 +208,13 @@ class CockpitApp(App[None]):
         self.show_live(RunSession(cast("Link", engine.link), recipe, document))
 
     def _refuse(self, document: RecipeDocument, reasons: list[str]) -> None:
-        from cockpit.ui.screens.dialog import Answer
+        from cockpit.ui.screens.questions import not_started
 
         def answered(answer: str | None) -> None:
             if answer == "edit":
                 self.post_message(EditRecipe(document))
 
-        answers = [Answer("close", "close", "Back to where you were")]
-        if isinstance(self.screen, RecipesScreen):
-            answers.append(Answer("edit", "edit the recipe", "Open the recipe in the editor"))
-        self._ask("not started", "\n".join(reasons), answers, answered)
+        self.push_screen(not_started(reasons, can_edit=isinstance(self.screen, RecipesScreen)), answered)
 
     @on(OpenRun)
     def _on_open_run(self, message: OpenRun) -> None:
@@ -298,11 +292,6 @@ class CockpitApp(App[None]):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen))
 
-    def _ask(self, title: str, text: str, answers: list[Answer], answered: Any) -> None:
-        from cockpit.ui.screens.dialog import Dialog
-
-        self.push_screen(Dialog(title, text, answers), answered)
-
     # Looks
 
     def action_toggle_theme(self) -> None:
@@ -342,33 +331,24 @@ class CockpitApp(App[None]):
 
     async def action_quit(self) -> None:
         """Leave at once, or ask what is to become of the run that is going, or of edits that are not saved."""
-        from cockpit.ui.screens.dialog import Answer, Dialog
+        from cockpit.ui.screens.dialog import Dialog
+        from cockpit.ui.screens.questions import drop_changes, leave_run
 
         if isinstance(self.screen, Dialog):
             return
         if self.session is not None:
             self.session.poll()
-        if not self.run_is_going():
-            unsaved = getattr(self.screen, "unsaved", 0)
-            if unsaved:
-                answers = [Answer("stay", "keep editing", "Stay here"), Answer("drop", "quit", "Drop the changes")]
-                text = f"{unsaved} change{'s' * (unsaved != 1)} not saved."
-                self._ask("quit?", text, answers, lambda answer: self._leave() if answer == "drop" else None)
-            else:
-                self._leave()
-            return
-        assert self.session is not None
-        run_id = self.session.link.run.id
-        self._ask(
-            "quit?",
-            f"{run_id} is still training. It needs no app to go on.",
-            [
-                Answer("leave", "leave it running", "The run goes on; cockpit attach shows it again"),
-                Answer("stop", "stop and save", "The step is finished, the adapter is saved, then the run ends"),
-                Answer("stay", "cancel", "Stay here"),
-            ],
-            self._quit_answered,
-        )
+        unsaved = getattr(self.screen, "unsaved", 0)
+        if self.session is not None and self.run_is_going():
+            self.push_screen(leave_run(self.session.link.run.id), self._quit_answered)
+        elif unsaved:
+            self.push_screen(drop_changes(unsaved, quits=True), self._drop_answered)
+        else:
+            self._leave()
+
+    def _drop_answered(self, answer: str | None) -> None:
+        if answer == "drop":
+            self._leave()
 
     def _quit_answered(self, answer: str | None) -> None:
         if answer not in ("leave", "stop") or self.session is None:

@@ -166,13 +166,13 @@ class EditorScreen(Screen[None]):
     @on(FieldRow.Edited)
     def _on_edited(self, event: FieldRow.Edited) -> None:
         self.draft.type(event.path, event.text)
-        self._show_states()
+        self._show_states(typed_in=event.path)
         self._plan_soon()
 
-    def _show_states(self) -> None:
+    def _show_states(self, typed_in: str | None = None) -> None:
         errors, changed = self.draft.errors(), self.draft.changed()
         form = self.query_one(RecipeForm)
-        form.refresh_texts()
+        form.refresh_texts(but=typed_in)
         form.set_states(errors, changed)
         counts = {}
         for group in self.draft.groups:
@@ -270,18 +270,13 @@ class EditorScreen(Screen[None]):
         if not changes:
             self.dismiss()
             return
-        from cockpit.ui.screens.dialog import Answer, Dialog
+        from cockpit.ui.screens.questions import drop_changes
 
         def answered(answer: str | None) -> None:
             if answer == "drop":
                 self.dismiss()
 
-        answers = [
-            Answer("stay", "keep editing", "Stay in the editor"),
-            Answer("drop", "drop the changes", "Back to the recipes; the recipe stays as it was"),
-        ]
-        text = f"{changes} change{'s' * (changes != 1)} not saved. Ctrl+S would keep the recipe as one of your own."
-        self.app.push_screen(Dialog("leave the editor?", text, answers), answered)
+        self.app.push_screen(drop_changes(changes, quits=False), answered)
 
     # Completion
 

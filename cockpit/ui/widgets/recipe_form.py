@@ -70,10 +70,13 @@ class RecipeForm(VerticalScroll, can_focus=False, inherit_bindings=False):
         for path, row in self._rows.items():
             row.set_state(is_changed=path in changed, error=errors.get(path, ""))
 
-    def refresh_texts(self) -> None:
-        """Take the texts anew: a reset, or a field that went along with another."""
+    def refresh_texts(self, but: str | None = None) -> None:
+        """Take the texts anew: a reset, or a field that went along with another.
+
+        Not in the field `but`, which is being typed in: what it shows may be newer than what is known of it here.
+        """
         for path, row in self._rows.items():
-            if path != self.focused_path or row.text != self._text_of(path):
+            if path != but:
                 row.show_text(self._text_of(path))
 
     @property

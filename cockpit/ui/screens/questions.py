@@ -1,0 +1,45 @@
+"""What the app asks before it does something that cannot be taken back. The first answer is the safe one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cockpit.ui.screens.dialog import Answer, Dialog
+
+
+def start_beside(run_id: str) -> Dialog:
+    """Another run beside one that trains: `beside` or not."""
+    answers = [
+        Answer("back", "not now", "Change nothing"),
+        Answer("beside", "start beside it", "Start a second run on this machine"),
+    ]
+    text = f"{run_id} is still training. Two runs share memory and processor."
+    return Dialog("another run?", text, answers)
+
+
+def not_started(reasons: Sequence[str], *, can_edit: bool) -> Dialog:
+    """Why a run was not started; `edit` to open the recipe, where that is offered."""
+    answers = [Answer("close", "close", "Back to where you were")]
+    if can_edit:
+        answers.append(Answer("edit", "edit the recipe", "Open the recipe in the editor"))
+    return Dialog("not started", "\n".join(reasons), answers)
+
+
+def leave_run(run_id: str) -> Dialog:
+    """What becomes of a run that trains when the app ends: `leave`, `stop`, or `stay` in the app."""
+    answers = [
+        Answer("leave", "leave it running", "The run goes on; cockpit attach shows it again"),
+        Answer("stop", "stop and save", "The step is finished, the adapter is saved, then the run ends"),
+        Answer("stay", "cancel", "Stay here"),
+    ]
+    return Dialog("quit?", f"{run_id} is still training. It needs no app to go on.", answers)
+
+
+def drop_changes(changes: int, *, quits: bool) -> Dialog:
+    """Edits that would be lost: `drop` them, or `stay`."""
+    answers = [
+        Answer("stay", "keep editing", "Stay in the editor"),
+        Answer("drop", "drop the changes", "The recipe stays as it was"),
+    ]
+    text = f"{changes} change{'s' * (changes != 1)} not saved. Ctrl+S would keep the recipe as one of your own."
+    return Dialog("quit?" if quits else "leave the editor?", text, answers)
