@@ -34,7 +34,10 @@ class Follower:
         deadline = time.monotonic() + PATIENCE_S
         while not so():
             assert time.monotonic() < deadline, f"not so in time; last events: {self.events[-5:]}"
+            over = self.link.liveness() in ("exited", "lost")
+            count = len(self.events)
             self.poll()
+            assert so() or not over or len(self.events) > count, f"the engine has gone: {self.events[-5:]}"
             time.sleep(0.02)
         self.poll()
 
