@@ -54,29 +54,30 @@ class Draft:
         """What the field shows: the text as typed where it is wrong, else the value."""
         return self._texts.get(path, one_line(format_value(self.document.value(path))))
 
-    def type(self, path: str, text: str) -> None:
-        """Take a field's text in. A text that means no value of the field changes nothing but its error."""
+    def type(self, path: str, text: str) -> list[str]:
+        """Take a field's text in; the fields that went along with it. A text that means no value of the field changes
+        nothing but its error."""
         if text == self.text(path):
-            return
+            return []
         self._touched.add(path)
         try:
             value = parse_field(self.fields[path], text.replace("\\n", "\n"))
             self.document.set(path, self._as_opened(path, value))
         except RecipeError as error:
             self._refuse(path, text, "; ".join(part for part in _parts(error) if part))
+            return []
         except ValueError as error:
             self._refuse(path, text, str(error))
-        else:
-            self._texts.pop(path, None)
-            self._errors.pop(path, None)
-            self._take_along(path)
+            return []
+        self._forget(path)
+        return self._take_along(path)
 
-    def reset(self, path: str) -> None:
-        """The field as it was opened."""
+    def reset(self, path: str) -> list[str]:
+        """The field as it was opened; the fields that went along with it, itself among them."""
         self._forget(path)
         self._touched.discard(path)
         self.document.reset(path)
-        self._take_along(path)
+        return [path, *self._take_along(path)]
 
     def reset_all(self) -> None:
         """All fields as they were opened."""
@@ -130,22 +131,22 @@ class Draft:
         self._texts.pop(path, None)
         self._errors.pop(path, None)
 
-    def _take_along(self, path: str) -> None:
+    def _take_along(self, path: str) -> list[str]:
         """Another file has a form of its own, another model its own revisions, unless the person said so."""
         if path == DATA_FILE:
             belonging = [one for one in self.fields if one.startswith(DATA_FORM)]
         elif path == MODEL:
             belonging = [MODEL_REVISION]
         else:
-            return
+            return []
         is_new = path in self.changed()
-        for one in belonging:
-            if one in self._touched:
-                continue
+        taken = [one for one in belonging if one not in self._touched]
+        for one in taken:
             if not is_new:
                 self.document.reset(one)
             elif self.document.value(one) != self.fields[one].default:
                 self.document.set(one, self.fields[one].default)
+        return taken
 
 
 def _parts(error: RecipeError) -> tuple[str, str]:

@@ -165,14 +165,22 @@ class EditorScreen(Screen[None]):
 
     @on(FieldRow.Edited)
     def _on_edited(self, event: FieldRow.Edited) -> None:
-        self.draft.type(event.path, event.text)
-        self._show_states(typed_in=event.path)
+        self._take_in(event.path, event.text)
+        self._show_states()
         self._plan_soon()
 
-    def _show_states(self, typed_in: str | None = None) -> None:
+    def _take_in(self, path: str, text: str) -> None:
+        self.query_one(RecipeForm).refresh_texts(self.draft.type(path, text))
+
+    def _take_all_in(self) -> None:
+        """A key that acts on the whole recipe may come before the news of the last key that was typed."""
+        for path, text in self.query_one(RecipeForm).texts().items():
+            self._take_in(path, text)
+        self._show_states()
+
+    def _show_states(self) -> None:
         errors, changed = self.draft.errors(), self.draft.changed()
         form = self.query_one(RecipeForm)
-        form.refresh_texts(but=typed_in)
         form.set_states(errors, changed)
         counts = {}
         for group in self.draft.groups:
@@ -212,13 +220,14 @@ class EditorScreen(Screen[None]):
         """The focused field as it was opened."""
         path = self.query_one(RecipeForm).focused_path
         if path is not None:
-            self.draft.reset(path)
+            self.query_one(RecipeForm).refresh_texts(self.draft.reset(path))
             self._show_states()
             self._plan_soon()
 
     def action_reset_all(self) -> None:
         """All fields as they were opened."""
         self.draft.reset_all()
+        self.query_one(RecipeForm).refresh_texts()
         self._show_states()
         self._plan_soon()
 
@@ -252,6 +261,7 @@ class EditorScreen(Screen[None]):
         self.notify(f"Saved as {plain_text(self.draft.document.name)}, in the list from now on.", markup=False)
 
     async def _has_errors(self, what: str) -> bool:
+        self._take_all_in()
         errors = self.draft.errors()
         if not errors:
             return False

@@ -70,13 +70,17 @@ class RecipeForm(VerticalScroll, can_focus=False, inherit_bindings=False):
         for path, row in self._rows.items():
             row.set_state(is_changed=path in changed, error=errors.get(path, ""))
 
-    def refresh_texts(self, but: str | None = None) -> None:
-        """Take the texts anew: a reset, or a field that went along with another.
+    def texts(self) -> dict[str, str]:
+        """What stands in the fields that have been built, typed a moment ago or not."""
+        return {path: row.text for path, row in self._rows.items()}
 
-        Not in the field `but`, which is being typed in: what it shows may be newer than what is known of it here.
+    def refresh_texts(self, paths: Collection[str] | None = None) -> None:
+        """Take the texts of `paths` anew (None: of all): after a reset, or for fields that went along with another.
+
+        Never after mere typing: what a field shows may then be newer than what is known of it here.
         """
         for path, row in self._rows.items():
-            if path != but:
+            if paths is None or path in paths:
                 row.show_text(self._text_of(path))
 
     @property
