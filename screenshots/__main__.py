@@ -69,7 +69,9 @@ def make_run(folder: Path, picture: Picture) -> tuple[Path, float]:
     events = [ev.decode(line) for line in (RECORDING / "events.jsonl").read_bytes().splitlines()]
     run_id = next(event.run_id for event in events if isinstance(event, ev.RunStarted))
     steps = {event.step: event.at for event in events if isinstance(event, ev.StepEnded)}
-    ends_at = float("inf") if picture.until_step is None else steps[picture.until_step]
+    last_reply = ev.decode((RECORDING / "chat.jsonl").read_bytes().splitlines()[-1])
+    assert last_reply is not None
+    ends_at = last_reply.at if picture.until_step is None else steps[picture.until_step]
     for name in ("events.jsonl", "gpu.jsonl", "chat.jsonl"):
         for line in (RECORDING / name).read_bytes().splitlines(keepends=True):
             event = ev.decode(line)
