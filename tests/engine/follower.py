@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,8 +19,10 @@ Kind = TypeVar("Kind", bound=AnyEvent)
 class Follower:
     """All events of a run so far, and its state."""
 
-    def __init__(self, link: RunLink) -> None:
+    def __init__(self, link: RunLink, process: subprocess.Popen[bytes] | None = None) -> None:
+        """`process` tells of an engine that takes over a run whose last engine is lost."""
         self.link = link
+        self._process = process
         self.events: list[AnyEvent] = []
         self.state = RunState()
 
@@ -34,12 +37,17 @@ class Follower:
         deadline = time.monotonic() + PATIENCE_S
         while not so():
             assert time.monotonic() < deadline, f"not so in time; last events: {self.events[-5:]}"
-            over = self.link.liveness() in ("exited", "lost")
+            over = self._is_over()
             count = len(self.events)
             self.poll()
             assert so() or not over or len(self.events) > count, f"the engine has gone: {self.events[-5:]}"
             time.sleep(0.02)
         self.poll()
+
+    def _is_over(self) -> bool:
+        if self._process is not None:
+            return self._process.poll() is not None
+        return self.link.liveness() in ("exited", "lost")
 
     def all(self, kind: type[Kind]) -> list[Kind]:
         """The events of one kind."""

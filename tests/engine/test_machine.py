@@ -1,0 +1,67 @@
+"""Readings of the machine, whatever the driver does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from cockpit.engine import machine
+from cockpit.engine.machine import Machine
+from cockpit.events import GpuReading
+
+ONE, TWO = (GpuReading(index=n, uuid=f"GPU-{n}", name="H200") for n in range(2))
+
+
+class FakeNvml:
+    """Answers as its maker says."""
+
+    driver = "570.1"
+    answer: Callable[[], list[GpuReading]] = staticmethod(lambda: [ONE, TWO])
+
+    def read(self, pid: int | None = None) -> list[GpuReading]:
+        return type(self).answer()
+
+
+@pytest.fixture(autouse=True)
+def fake_nvml(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "Nvml", FakeNvml)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def test_the_gpus_that_this_process_sees_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1")
+    here = Machine()
+    assert here.gpus(wait_s=10) == [TWO]
+    reading = here.read(step=7)
+    assert (reading.step, reading.gpus, here.driver) == (7, [TWO], "570.1")
+    assert 0 < reading.rss_mib < reading.ram_total_mib
+    assert 0 < reading.ram_used_mib < reading.ram_total_mib
+
+
+def test_a_driver_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def hang() -> list[GpuReading]:
+        released.wait(60)
+        return [ONE]
+
+    monkeypatch.setattr(FakeNvml, "answer", staticmethod(hang))
+    here = Machine()
+    assert here.read(step=0).gpus == []
+    released.set()
+    assert here.gpus(wait_s=10) == [ONE]
+
+
+def test_readings_that_are_old_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Machine()
+    assert here.gpus(wait_s=10) == [ONE, TWO]
+    monkeypatch.setattr(machine, "STALE_AFTER_S", -1.0)
+    assert here.gpus() == []
+
+
+def test_the_cpu_asks_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(machine, "Nvml", None)
+    assert Machine().gpus(wait_s=10) == []
