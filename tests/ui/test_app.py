@@ -36,6 +36,13 @@ async def started(app: CockpitApp, pilot: Pilot[Any]) -> None:
     await until(pilot, lambda: place(app) == "LiveScreen")
 
 
+async def polled(app: CockpitApp, pilot: Pilot[Any], times: int = 4) -> None:
+    """Wait until the app has looked at its engine a few times more."""
+    seen: list[object] = []
+    app.set_interval(0.05, lambda: seen.append(None))
+    await until(pilot, lambda: len(seen) > 2 * times)
+
+
 # The standby
 
 
@@ -112,7 +119,7 @@ async def test_an_engine_that_dies_is_told_and_not_started_again_and_again() -> 
         engines.started[0].link.events = [ev.RunEnded(outcome="failed", step=0, reason="unsloth cannot be imported.")]
         engines.started[0].process.status = 1
         await until(pilot, lambda: "engine: unsloth cannot be imported." in shown(app))
-        await pilot.pause(0.3)
+        await polled(app, pilot)
         assert len(engines.started) == 1
         await started(app, pilot)
         assert engines.said[1:] == ["engine unsloth driverless = 2", "train demo on 2"]
@@ -125,7 +132,7 @@ async def test_no_standby_while_a_run_trains_and_a_new_one_after_it() -> None:
         await started(app, pilot)
         await pilot.press("escape")
         await until(pilot, lambda: place(app) == "RecipesScreen")
-        await pilot.pause(0.3)
+        await polled(app, pilot)
         assert len(engines.started) == 1
         engines.started[0].link.events = [ev.RunEnded(outcome="completed", step=1)]
         await until(pilot, lambda: len(engines.started) == 2, tries=800)

@@ -1,8 +1,10 @@
 """The start screen: what is listed, what the card says, where the keys lead."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.widgets import OptionList
 
 from cockpit.recipe.shelf import user_recipes_folder
@@ -111,13 +113,16 @@ async def test_a_click_marks_and_a_second_one_starts() -> None:
         assert engines.said[-1].startswith("train mine")
 
 
-async def test_enter_pressed_before_the_recipes_are_read_is_not_lost() -> None:
+async def test_enter_pressed_before_the_recipes_are_read_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = asyncio.Event()
+    monkeypatch.setattr("cockpit.ui.warm_up.import_for_editing", imported.wait)
     engines = FakeEngines()
     app = CockpitApp(engines=engines, probe=FakeProbe())
     async with app.run_test() as pilot:
         assert isinstance(app.screen, RecipesScreen)
-        app.screen.is_filled = False
-        app.screen.action_start()
+        await pilot.press("enter")
+        assert not app.screen.is_filled
+        imported.set()
         await until(pilot, lambda: type(app.screen).__name__ == "LiveScreen")
         assert engines.said[-1].startswith("train demo")
 

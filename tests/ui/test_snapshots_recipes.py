@@ -13,6 +13,7 @@ from cockpit.ui.app import CockpitApp
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.themes import LIGHT
 from cockpit.ui.widgets.recipe_form import RecipeForm
+from cockpit.ui.widgets.schedule_preview import SchedulePreview
 from tests.recording import BEGAN, record
 from tests.ui.engines import TWO_GPUS, FakeEngines, FakeProbe, until, write_data, write_recipe
 
@@ -74,7 +75,8 @@ async def edit(pilot: Pilot[Any], engines: FakeEngines) -> None:
     await until(pilot, lambda: len(screen.draft.errors()) == 1)
     await pilot.press("up")
     await until(pilot, lambda: form.focused_path == "lora.lora_alpha")
-    await pilot.pause(0.3)
+    await until(pilot, lambda: screen.query_one(SchedulePreview).has_class("-stale"))
+    await pilot.pause()
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

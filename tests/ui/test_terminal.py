@@ -107,7 +107,7 @@ def test_without_colour_no_colour_is_sent_and_the_focus_is_seen(pid_file: Path) 
     terminal, _ = open_app(pid_file, NO_COLOR="1", COLORTERM="truecolor")
     with terminal:
         assert "▸ demo" in terminal.text
-        colours = re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)", terminal.received)
+        colours = re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)(?=[;m])", terminal.received)
         assert colours
         assert all(red == green == blue for red, green, blue in colours)
 
