@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from textual.app import App
 from textual.pilot import Pilot
 
 from cockpit import events as ev
@@ -178,6 +179,11 @@ async def until(pilot: Pilot[Any], holds: Callable[[], bool], tries: int = 400) 
             return
         await pilot.pause(0.01)
     raise AssertionError("it did not come to hold")
+
+
+def is_at(app: App[Any], screen: str) -> bool:
+    """Whether the app shows the screen of this class, mounted."""
+    return type(app.screen).__name__ == screen and app.screen.is_mounted
 
 
 @asynccontextmanager

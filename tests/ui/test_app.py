@@ -19,7 +19,7 @@ from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.help import HelpScreen
 from cockpit.ui.themes import DARK, LIGHT
 from tests.recording import record
-from tests.ui.engines import TWO_GPUS, FakeEngines, FakeProbe, flown, shown, until, write_recipe
+from tests.ui.engines import TWO_GPUS, FakeEngines, FakeProbe, flown, is_at, shown, until, write_recipe
 
 OTHER_BACKEND = {
     "method: sft": "method: sft\nbackend: transformers",
@@ -33,7 +33,7 @@ def place(app: CockpitApp) -> str:
 
 async def started(app: CockpitApp, pilot: Pilot[Any]) -> None:
     await pilot.press("enter")
-    await until(pilot, lambda: place(app) == "LiveScreen")
+    await until(pilot, lambda: is_at(app, "LiveScreen"))
 
 
 async def polled(app: CockpitApp, pilot: Pilot[Any], times: int = 4) -> None:
@@ -131,7 +131,7 @@ async def test_no_standby_while_a_run_trains_and_a_new_one_after_it() -> None:
         await until(pilot, lambda: bool(engines.started))
         await started(app, pilot)
         await pilot.press("escape")
-        await until(pilot, lambda: place(app) == "RecipesScreen")
+        await until(pilot, lambda: is_at(app, "RecipesScreen"))
         await polled(app, pilot)
         assert len(engines.started) == 1
         engines.started[0].link.events = [ev.RunEnded(outcome="completed", step=1)]
@@ -145,7 +145,7 @@ async def test_start_waits_for_the_driver_to_answer() -> None:
         await until(pilot, lambda: "Waiting for the GPU driver" in shown(app))
         assert engines.started == []
         probe.report = GpuReport()
-        await until(pilot, lambda: place(app) == "LiveScreen")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
 
 
 async def test_a_driver_that_fails_is_told() -> None:
@@ -165,7 +165,7 @@ async def test_what_cannot_work_here_is_said_and_not_started() -> None:
         await until(pilot, lambda: isinstance(app.screen, Dialog))
         assert "model.name_or_path" in shown(app)
         await pilot.press("right", "enter")
-        await until(pilot, lambda: place(app) == "EditorScreen")
+        await until(pilot, lambda: is_at(app, "EditorScreen"))
         assert not any(said.startswith("train") for said in engines.said)
 
 
@@ -186,19 +186,19 @@ async def test_another_run_beside_one_is_asked_for() -> None:
         await until(pilot, lambda: bool(engines.started))
         await started(app, pilot)
         await pilot.press("escape")
-        await until(pilot, lambda: place(app) == "RecipesScreen")
+        await until(pilot, lambda: is_at(app, "RecipesScreen"))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Dialog))
         assert "still training" in shown(app)
         await pilot.press("right", "enter")
-        await until(pilot, lambda: place(app) == "LiveScreen")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
         assert engines.said[-2:] == ["engine unsloth driverless = 2", "train demo on 2"]
 
 
 async def test_a_run_is_opened_at_launch() -> None:
     run = record(runs_folder(), run_id="demo-1120-2349")
     async with flown(open_run=run) as (app, pilot):
-        await until(pilot, lambda: place(app) == "LiveScreen")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
         await until(pilot, lambda: "demo" in shown(app))
 
 
@@ -257,14 +257,14 @@ async def test_quit_can_be_taken_back() -> None:
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, Dialog))
         await pilot.press("escape")
-        await until(pilot, lambda: place(app) == "LiveScreen")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
         assert app.is_running
 
 
 async def test_quit_asks_about_edits_that_are_not_saved(tmp_path: Path) -> None:
     async with flown() as (app, pilot):
         await pilot.press("e")
-        await until(pilot, lambda: place(app) == "EditorScreen")
+        await until(pilot, lambda: is_at(app, "EditorScreen"))
         await pilot.press("pagedown", "9")
         await until(pilot, lambda: getattr(app.screen, "unsaved", 0) == 1)
         await pilot.press("ctrl+q")
@@ -304,7 +304,7 @@ async def test_help_tells_of_the_focused_widget_and_of_every_key() -> None:
         assert "Train the marked recipe" in text
         assert "F2" in text
         await pilot.press("escape")
-        await until(pilot, lambda: place(app) == "RecipesScreen")
+        await until(pilot, lambda: is_at(app, "RecipesScreen"))
 
 
 async def test_the_palette_runs_what_keys_run() -> None:
@@ -312,13 +312,13 @@ async def test_the_palette_runs_what_keys_run() -> None:
         commands = {command.title: command for command in app.get_system_commands(app.screen)}
         assert {"Start", "Edit", "New from file", "Help", "Quit", "Theme"} <= set(commands)
         await commands["Edit"].callback()
-        await until(pilot, lambda: place(app) == "EditorScreen")
+        await until(pilot, lambda: is_at(app, "EditorScreen"))
 
 
 async def test_every_key_is_named_and_explained() -> None:
     async with flown() as (app, pilot):
         app.screen.action_edit()  # type: ignore[attr-defined]
-        await until(pilot, lambda: place(app) == "EditorScreen")
+        await until(pilot, lambda: is_at(app, "EditorScreen"))
         for screen in app.screen_stack:
             bindings = [active.binding for active in screen.active_bindings.values()]
             ours = [binding for binding in bindings if binding.id]
@@ -329,7 +329,7 @@ async def test_every_key_is_named_and_explained() -> None:
 async def test_every_focusable_widget_has_help() -> None:
     async with flown() as (app, pilot):
         app.screen.action_edit()  # type: ignore[attr-defined]
-        await until(pilot, lambda: place(app) == "EditorScreen")
+        await until(pilot, lambda: is_at(app, "EditorScreen"))
         for screen in app.screen_stack:
             for widget in screen.focus_chain:
                 assert getattr(widget, "own_help", "") or widget.HELP, widget
@@ -341,6 +341,6 @@ async def test_a_recipe_with_escapes_in_its_name_starts_nothing_odd(tmp_path: Pa
     async with flown(engines=engines) as (app, pilot):
         await until(pilot, lambda: app.engine_status.report is not None)
         app.start_run(document)
-        await until(pilot, lambda: place(app) == "LiveScreen" and app.screen.is_mounted)
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
         await pilot.pause()
         assert "\x1b" not in shown(app)

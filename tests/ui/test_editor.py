@@ -17,7 +17,7 @@ from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.save_dialog import SaveDialog
 from cockpit.ui.widgets.field_row import FieldRow
 from cockpit.ui.widgets.recipe_form import RecipeForm
-from tests.ui.engines import FakeEngines, flown, shown, until, write_data, write_recipe
+from tests.ui.engines import FakeEngines, flown, is_at, shown, until, write_data, write_recipe
 
 
 @asynccontextmanager
@@ -197,7 +197,7 @@ async def test_leaving_asks_only_where_something_would_be_lost(tmp_path: Path) -
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is screen)
         await pilot.press("ctrl+r", "escape")
-        await until(pilot, lambda: type(app.screen).__name__ == "RecipesScreen")
+        await until(pilot, lambda: is_at(app, "RecipesScreen"))
 
 
 async def test_start_trains_what_stands_in_the_form(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ async def test_start_trains_what_stands_in_the_form(tmp_path: Path) -> None:
         await go_to(pilot, screen, "lora.r")
         await type_text(pilot, "32")
         await pilot.press("f5")
-        await until(pilot, lambda: type(app.screen).__name__ == "LiveScreen")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
         assert engines.said[-1] == "train mine on 1"
         assert "r: 32" in engines.started[0].recipe_text
 
@@ -240,5 +240,5 @@ async def test_the_help_of_the_focused_field_stands_below(tmp_path: Path) -> Non
         assert "Rank: how much the adapter can learn" in text
         assert "whole number from 1 to 1,024" in text
         await pilot.press("f1")
-        await until(pilot, lambda: type(app.screen).__name__ == "HelpScreen")
+        await until(pilot, lambda: is_at(app, "HelpScreen"))
         assert "Rank: how much the adapter can learn" in shown(app)

@@ -15,7 +15,7 @@ from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.screens.recipes import RecipesScreen
 from cockpit.ui.widgets.recipe_list import RecipeList
 from tests.recording import record
-from tests.ui.engines import FakeEngines, FakeProbe, flown, shown, until, write_data, write_recipe
+from tests.ui.engines import FakeEngines, FakeProbe, flown, is_at, shown, until, write_data, write_recipe
 
 
 def listed(app: Any) -> list[str]:
@@ -95,7 +95,7 @@ async def test_recent_runs_show_their_outcome_and_open() -> None:
         runs = app.screen.query_one("#run-list", OptionList)
         await until(pilot, lambda: runs.has_focus)
         await pilot.press("enter")
-        await until(pilot, lambda: type(app.screen).__name__ == "LiveScreen")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
         assert app.session is not None
         assert app.session.link.run.id == str(runs.highlighted_option.id if runs.highlighted_option else "")
 
@@ -109,7 +109,7 @@ async def test_a_click_marks_and_a_second_one_starts() -> None:
         assert app.screen.query_one(RecipeList).highlighted == 1
         assert not any(said.startswith("train") for said in engines.said)
         await pilot.click("#recipe-list", offset=(5, 2), times=2)
-        await until(pilot, lambda: type(app.screen).__name__ == "LiveScreen")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
         assert engines.said[-1].startswith("train mine")
 
 
@@ -123,7 +123,7 @@ async def test_enter_pressed_before_the_recipes_are_read_is_not_lost(monkeypatch
         assert not app.screen.is_filled
         app.screen.action_start()
         imported.set()
-        await until(pilot, lambda: type(app.screen).__name__ == "LiveScreen")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
         assert engines.said[-1].startswith("train demo")
 
 
