@@ -55,7 +55,10 @@ _decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
 
 def decode(content: bytes) -> AnyCommand:
     """A command file's content. Raises msgspec.DecodeError when it is none."""
-    return _decoder.decode(content)
+    try:
+        return _decoder.decode(content)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def encode(command: AnyCommand) -> bytes:

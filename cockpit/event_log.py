@@ -25,18 +25,29 @@ class EventWriter:
         self._seq = 0
         content = path.read_bytes()
         self._seq = content.count(b"\n")
-        if content and not content.endswith(b"\n"):
-            os.write(self._fd, b"\n")
-            self._seq += 1
+        self._is_torn = bool(content) and not content.endswith(b"\n")
+        self._end_torn_line()
 
     def append(self, event: AnyEvent) -> AnyEvent:
-        """Stamp the event with seq, at and attempt, write it, and return it as written."""
+        """Stamp the event with seq, at and attempt, write it, and return it as written.
+
+        Raises OSError where it cannot be written (a full disk); a line that was cut off so spoils none after it.
+        """
+        self._end_torn_line()
         stamped = msgspec.structs.replace(event, seq=self._seq, at=time.time(), attempt=self._attempt)
         line = events.encode(stamped)
         while line:
-            line = line[os.write(self._fd, line) :]
+            written = os.write(self._fd, line)
+            line = line[written:]
+            self._is_torn = bool(line)
         self._seq += 1
         return stamped
+
+    def _end_torn_line(self) -> None:
+        if self._is_torn:
+            os.write(self._fd, b"\n")
+            self._is_torn = False
+            self._seq += 1
 
     def close(self) -> None:
         """Nothing can be written afterwards."""

@@ -242,6 +242,8 @@ def decode(line: bytes) -> AnyEvent | None:
     """One line of a log, or None for a type that this version does not know. Raises msgspec.DecodeError if torn."""
     try:
         return _decoder.decode(line)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None
     except msgspec.ValidationError:
         if _peek.decode(line).get("type") in _types:
             raise

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -165,12 +166,11 @@ class RunDir:
         """The commands sent since the last call, oldest first. Each is taken once; a file that is none is dropped."""
         taken = []
         for path in sorted(self.commands.glob("[!.]*.json")):
-            content = path.read_bytes()
-            path.unlink()
             try:
-                taken.append(commands.decode(content))
-            except msgspec.DecodeError:
-                continue
+                taken.append(commands.decode(path.read_bytes()))
+            except (OSError, msgspec.DecodeError):
+                pass  # a file that is none must not keep the others from being taken
+            path.unlink(missing_ok=True)
         return taken
 
     def write_identity(self, identity: EngineIdentity) -> None:
@@ -206,11 +206,15 @@ class RunDir:
 
 def all_runs() -> list[RunDir]:
     """Every run on this machine, newest first."""
+    found = []
     try:
-        found = [RunDir(path) for path in runs_folder().iterdir() if (path / "recipe.yaml").is_file()]
+        for path in runs_folder().iterdir():
+            run = RunDir(path)
+            with suppress(OSError):
+                found.append((run.recipe.stat().st_mtime, run))
     except OSError:
         return []
-    return sorted(found, key=lambda run: run.recipe.stat().st_mtime, reverse=True)
+    return [run for _, run in sorted(found, key=lambda dated: dated[0], reverse=True)]
 
 
 def find_run(name: str) -> RunDir:
@@ -226,7 +230,7 @@ def find_run(name: str) -> RunDir:
         return matches[0]
     shown = plain_text(name, keep_newlines=False)
     if matches:
-        ids = ", ".join(run.id for run in matches[:5])
+        ids = ", ".join(plain_text(run.id, keep_newlines=False) for run in matches[:5])
         raise LookupError(f"Several runs begin with '{shown}': {ids}. Give more of the id.")
     raise LookupError(f"No run is called '{shown}'; 'cockpit runs' lists all {len(runs)}, and 'last' is the newest.")
 

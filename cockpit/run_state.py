@@ -68,6 +68,12 @@ class Steps:
         """The last PACE_STEPS step times, the first step (which compiles) left out."""
         return self.step_time_s[max(1, len(self.step_time_s) - PACE_STEPS) :]
 
+    def between_s(self) -> float:
+        """Mean seconds between the end of a step and the start of the next one."""
+        if len(self.at) < 2:
+            return 0.0
+        return max(0.0, self.at[-1] - self.at[0] - sum(self.step_time_s[1:])) / (len(self.at) - 1)
+
     def latest(self, name: str) -> float | None:
         """The newest value of a metric, or None."""
         return next((value for value in reversed(self.metrics.get(name, [])) if value is not None), None)
@@ -194,8 +200,9 @@ class RunState:
     def eta(self) -> tuple[float, float] | None:
         """Seconds of training left, and how much that may be off; None until two steps after the first are done.
 
-        The median of the last PACE_STEPS step times, the first step (which compiles) left out; the spread is half the
-        distance between their quartiles.
+        The median of the last PACE_STEPS step times, the first step (which compiles) left out, plus what has come
+        between the steps so far (evaluations, checkpoints) as a mean, plus a last evaluation where there were any.
+        The spread is half the distance between the quartiles of the step times.
         """
         if self.total_steps is None or self.ended is not None:
             return None
@@ -204,7 +211,8 @@ class RunState:
             return None
         low, median, high = quantiles(times, n=4)
         left = self.total_steps - self.step
-        return left * median, left * (high - low) / 2
+        last_evaluation = self.evaluations[-1].duration_s if self.evaluations and left else 0.0
+        return left * (median + self.steps.between_s()) + last_evaluation, left * (high - low) / 2
 
     def tokens_per_s(self) -> float | None:
         """Tokens a second without padding, over the last PACE_STEPS steps, the first step left out."""

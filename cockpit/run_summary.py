@@ -17,6 +17,7 @@ State = Literal["starting", "running", "silent", "lost", "completed", "stopped",
 
 HEAD_BYTES = 16 * 1024
 TAIL_BYTES = 64 * 1024
+"""Read first; 16 times as much as long as it holds no step (a long evaluation, many chats after the end)."""
 LOSSES = 40
 
 
@@ -65,17 +66,28 @@ def _state_without_end(run: RunDir) -> State:
 
 
 def _both_ends(path: Path) -> list[ev.AnyEvent]:
+    """The events of the log's head, and of a tail that is long enough to hold a step."""
     try:
         with path.open("rb") as log:
-            content = log.read(HEAD_BYTES + TAIL_BYTES)
-            if len(content) == HEAD_BYTES + TAIL_BYTES:
-                head = content[:HEAD_BYTES]
-                log.seek(max(HEAD_BYTES, os.fstat(log.fileno()).st_size - TAIL_BYTES))
-                content = head[: head.rfind(b"\n") + 1] + log.read().partition(b"\n")[2]
+            size = os.fstat(log.fileno()).st_size
+            head = log.read(HEAD_BYTES)
+            tail_bytes = TAIL_BYTES
+            while True:
+                start = max(HEAD_BYTES, size - tail_bytes)
+                log.seek(start)
+                tail = log.read()
+                if start == HEAD_BYTES:
+                    return _decoded(head + tail)
+                if b'"type":"StepEnded"' in tail:
+                    return _decoded(head[: head.rfind(b"\n") + 1]) + _decoded(tail.partition(b"\n")[2])
+                tail_bytes *= 16
     except OSError:
         return []
+
+
+def _decoded(content: bytes) -> list[ev.AnyEvent]:
     found = []
-    for line in content.splitlines():
+    for line in content.split(b"\n"):
         try:
             event = ev.decode(line)
         except msgspec.DecodeError:

@@ -1,4 +1,7 @@
+import os
 from pathlib import Path
+
+import pytest
 
 from cockpit import events as ev
 from cockpit.event_log import EventReader, EventWriter
@@ -92,3 +95,27 @@ def test_a_log_may_come_late_and_its_folder_may_move(tmp_path: Path) -> None:
     here.rename(there)
     writer.append(logged("two"))
     assert texts(reader.poll()) == ["two"]
+
+
+def test_bytes_that_are_no_utf8_spoil_one_line_only(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b'{"type":"LogWritten","level":"info","text":"\xe9"}\n' + ev.encode(logged("after")))
+    assert texts(EventReader(path).poll()) == ["after"]
+
+
+def test_a_line_cut_off_by_a_full_disk_spoils_none_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    writer = EventWriter(path)
+    write, left = os.write, [10, 0]
+
+    def full(fd: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(28, "No space left on device")
+        return write(fd, data[: left.pop(0)])
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            writer.append(logged("lost"))
+    writer.append(logged("kept"))
+    assert texts(EventReader(path).poll()) == ["kept"]

@@ -127,3 +127,24 @@ def test_a_dead_engine_leaves_a_lost_run() -> None:
     log_of(run, 3)
     run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), started=1.0))
     assert RunSummary.of(run).state == "lost"
+
+
+def test_a_file_that_is_no_command_keeps_no_other_from_being_taken() -> None:
+    run = make_run("demo-1")
+    run.send(Stop(id="b"))
+    (run.commands / "zz.json").write_bytes(b'{"type":"Stop","id":"\xe9"}')
+    (run.commands / "0.json").write_bytes(b"\xff")
+    assert run.take_commands() == [Stop(id="b")]
+
+
+def test_a_summary_looks_behind_a_long_evaluation_and_many_chats() -> None:
+    run = make_run("demo-1")
+    writer = log_of(run, 500)
+    for number in range(2000):
+        writer.append(ev.PhaseProgressed(phase="evaluating", done=number, total=2000, unit="rows"))
+    writer.append(ev.RunEnded(outcome="completed", step=500))
+    for _ in range(1000):
+        writer.append(ev.EngineStarted(pid=1, host="h", backend="unsloth"))
+        writer.append(ev.EngineExited(reason="idle"))
+    summary = RunSummary.of(run)
+    assert (summary.state, summary.step, summary.total_steps, summary.loss) == ("completed", 500, 500, 4.0)

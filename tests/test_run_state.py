@@ -63,6 +63,15 @@ def test_eta_leaves_the_compiling_step_out_and_is_the_median() -> None:
     assert state_after(planned(), step(1, took_s=90), step(2)).eta() is None
 
 
+def test_eta_counts_what_comes_between_the_steps() -> None:
+    evaluated = ev.Evaluated(step=4, duration_s=6.0, metrics={"eval_loss": 1.0})
+    steps = [step(n, took_s=2.0, at=100 + 2.0 * n + (6.0 if n > 4 else 0.0)) for n in range(1, 7)]
+    state = state_after(planned(), *steps[:4], evaluated, *steps[4:])
+    eta = state.eta()
+    assert eta is not None
+    assert eta[0] == pytest.approx(4 * (2.0 + 6.0 / 5) + 6.0)
+
+
 def test_no_eta_once_it_has_ended() -> None:
     state = state_after(planned(), *(step(n) for n in range(1, 5)), ev.RunEnded(outcome="stopped", step=4))
     assert state.eta() is None

@@ -86,7 +86,7 @@ def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
     state, stream = RunState(), PlainTextStream()
     sent = False
     while True:
-        gone = (started is not None and started.process.poll() is not None) or link.liveness() == "lost"
+        gone = started.process.poll() is not None if started else link.liveness() in ("lost", "exited")
         batch = link.poll()
         for event in batch:
             state.apply(event)

@@ -45,19 +45,25 @@ def report_for(as_json: bool) -> Report:
 
 
 class JsonReport:
-    """The events as they stand in the log, a line each; sentences go to stderr."""
+    """The events as they stand in the log, a line each; sentences go to stderr.
+
+    Characters that a terminal might act on are escaped as JSON has it, so the values are the same.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def tell(self, event: ev.AnyEvent, state: RunState) -> None:
         """Print the event."""
-        self._out.write(ev.encode(event).decode())
+        line = ev.encode(event).decode().rstrip("\n")
+        if plain_text(line) != line:
+            line = "".join(char if plain_text(char) == char else _escaped(char) for char in line)
+        self._out.write(line + "\n")
         self._out.flush()
 
     def say(self, text: str) -> None:
         """Print a sentence to stderr."""
-        print(text, file=sys.stderr, flush=True)
+        print(_one_line(text), file=sys.stderr, flush=True)
 
 
 class LineReport:
@@ -168,6 +174,11 @@ def live_line(state: RunState) -> str:
         far = f"{figures.count(progress.done)}/{figures.count(progress.total)} {progress.unit}"
         text += f"  {figures.percent(progress.done / progress.total)}  {far}"
     return text
+
+
+def _escaped(char: str) -> str:
+    """As JSON writes a character that it does not show; all that plain_text takes out lies in the basic plane."""
+    return f"\\u{ord(char):04x}"
 
 
 def _one_line(text: str) -> str:

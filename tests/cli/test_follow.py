@@ -118,3 +118,12 @@ def test_the_live_line_never_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = [piece.split("\n")[0] for piece in out.getvalue().split("\r\x1b[K")]
     assert any(piece.startswith("step 1/2") for piece in drawn)
     assert all(len(piece) < 30 for piece in drawn if piece.startswith("step "))
+
+
+def test_json_escapes_what_a_terminal_would_act_on() -> None:
+    out = io.StringIO()
+    hostile = ev.LogWritten(level="info", text="\x9b31m\u202e\x7f\x1b[2J é 🦜")
+    follow(FakeLink([[STARTED, hostile, COMPLETED]]), JsonReport(out))
+    line = out.getvalue().splitlines()[1]
+    assert not any(char in line for char in "\x9b\u202e\x7f\x1b")
+    assert ev.decode(line.encode()) == hostile
