@@ -41,7 +41,7 @@ LOOK_EVERY = 10
 
 
 class CockpitApp(App[None]):
-    """The app. `open_run` or `replay` is shown at once where given; `recipe` names the one selected at first."""
+    """The app. `open_run` is shown at once where given; `recipe` names the one selected at first."""
 
     TITLE = "cockpit"
     CSS_PATH: ClassVar[list[str | PurePath]] = [LOOKS / "app.tcss", LOOKS / "screens" / "recipes.tcss"]
@@ -63,7 +63,6 @@ class CockpitApp(App[None]):
     def __init__(
         self,
         open_run: RunDir | None = None,
-        replay: RunDir | None = None,
         recipe: str | None = None,
         *,
         engines: Engines | None = None,
@@ -78,7 +77,6 @@ class CockpitApp(App[None]):
         self.session: RunSession | None = None
         """The run that is shown, or was shown last."""
         self._open_first = open_run
-        self._replay_first = replay
         self._recipe_first = recipe
         self._engines = engines
         self._probe = probe
@@ -123,8 +121,6 @@ class CockpitApp(App[None]):
             self.set_timer(FREEZE_AFTER_S, gc.freeze)
         if self._open_first is not None:
             self.open_run(self._open_first)
-        elif self._replay_first is not None:
-            self.replay_run(self._replay_first)
         else:
             self.set_terminal_title("cockpit")
 
@@ -229,12 +225,6 @@ class CockpitApp(App[None]):
             self.show_live(session)
         else:
             self._open(RunLink(run))
-
-    def replay_run(self, run: RunDir, speed: float = 1.0) -> None:
-        """Play a recorded run in its own time."""
-        from cockpit.links import ReplayLink
-
-        self._open(ReplayLink(run, speed))
 
     def _open(self, link: Link) -> None:
         from cockpit.recipe.document import RecipeDocument
