@@ -228,17 +228,21 @@ class Encoder:
         """Take the rows in; yields those that it cannot take: where they stand, and why. Raises RunFailure."""
         drawn: list[tuple[str, str, list[tuple[int, int]], bool]] = []
         for where, conversation in batch:
+            bare = isinstance(conversation, str)
             if isinstance(conversation, str):
-                drawn.append((where, conversation, self._spans_of_text(conversation), True))
+                text, spans = conversation, self._spans_of_text(conversation)
+            else:
+                template = self._chat_template()
+                try:
+                    text = template.render(conversation)
+                except Exception as error:
+                    yield where, f"the chat template refuses it ({first_line(error)})"
+                    continue
+                spans = template.answer_spans(text, conversation) if self._on_answers else [(0, len(text))]
+            if half := half_character(text):
+                yield where, f"its text holds half a character ({half}), as a cut emoji leaves one"
                 continue
-            template = self._chat_template()
-            try:
-                text = template.render(conversation)
-            except Exception as error:
-                yield where, f"the chat template refuses it ({first_line(error)})"
-                continue
-            spans = template.answer_spans(text, conversation) if self._on_answers else [(0, len(text))]
-            drawn.append((where, text, spans, False))
+            drawn.append((where, text, spans, bare))
         if not drawn:
             return
         encoded = self._tokenizer(
@@ -297,6 +301,16 @@ class Encoder:
         if end is not None and ids[-1:] != [end]:
             ids, labels = [*ids, end], [*labels, end if labels[-1:] != [IGNORED] else IGNORED]
         return ids, labels
+
+
+def half_character(text: str) -> str:
+    r"""The first lone surrogate of `text` as JSON writes it (\ud83d), which no tokenizer takes; empty where all is
+    whole."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"\\u{ord(text[error.start]):04x}"
+    return ""
 
 
 def masked(ids: list[int], places: list[tuple[int, int]], spans: list[tuple[int, int]]) -> list[int]:

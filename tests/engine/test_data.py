@@ -166,6 +166,7 @@ def test_rows_are_cut_and_those_without_an_answer_left_are_left_out(tmp_path: Pa
         ({"messages": tiny.pair("q", " ")}, "the answer is empty"),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "turn 1 holds more than text"),
         ({"other": 1}, "messages is no list of turns"),
+        ({"messages": tiny.pair("q", "arr \ud83d")}, "its text holds half a character (\\ud83d), as a cut emoji"),
     ],
 )
 def test_bad_rows_are_said_counted_or_end_the_run(tmp_path: Path, row: dict[str, Any], why: str) -> None:
@@ -179,6 +180,11 @@ def test_bad_rows_are_said_counted_or_end_the_run(tmp_path: Path, row: dict[str,
     assert said == [f"Row left out: rows.jsonl:2: {why}" + said[0].split(why)[1]]
     with pytest.raises(RunFailure, match=r"rows\.jsonl:2"):
         prepare_data(recipe(path, data__on_bad_row="fail"), tokenizer, said.append, lambda done, total: None)
+
+
+def test_a_plain_text_with_half_a_character_is_a_bad_row(tmp_path: Path) -> None:
+    data = prepare(tmp_path, [{"text": "cat"}, {"text": "\ude00 dog"}, {"text": "whole \U0001f600"}])
+    assert (data.counts.train_rows, data.counts.skipped_rows) == (2, 1)
 
 
 def test_a_line_that_is_no_json_is_a_bad_row(tmp_path: Path) -> None:
