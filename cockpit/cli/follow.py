@@ -18,6 +18,10 @@ from cockpit.run_state import RunState
 POLL_S = 0.1
 ABORT_AFTER_S = 5.0
 """How long the second Ctrl-C waits for the engine to drop its step before the process is ended."""
+WAITING = {
+    "starting": "The engine has not begun yet; waiting for it.",
+    "silent": "The engine is on another machine, or was, and gives no sign of life; waiting for it. Ctrl-C ends this.",
+}
 EXIT_STATUS = {"completed": 0, "stopped": 130, "failed": 1, "out_of_memory": 1}
 
 
@@ -55,7 +59,7 @@ def follow(
     engine, is ended if it does not obey. Without `interrupts`, Ctrl-C is left to the caller.
     """
     state = RunState()
-    asked, deadline = 0, None
+    asked, deadline, waits = 0, None, ""
     while True:
         gone = _is_gone(link, started)  # asked before the poll: what an engine wrote before it went is then read
         batch = link.poll()
@@ -84,6 +88,10 @@ def follow(
                 f"The engine was ended in the middle of its work; what the run {link.run.id} has saved is whole."
             )
             return 130
+        why = "" if batch else WAITING.get(link.liveness(), "")
+        if why and why != waits:
+            report.say(why)
+        waits = why
         if not batch:
             time.sleep(POLL_S)
 

@@ -59,7 +59,7 @@ def train(
             print(f"Watch it with: cockpit attach {shlex.quote(run.id)}", file=sys.stderr)
             return
         status = follow(started.link, report, started, interrupts)
-    _end(started)
+        _end(started)
     raise typer.Exit(status)
 
 

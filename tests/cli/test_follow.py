@@ -127,3 +127,11 @@ def test_json_escapes_what_a_terminal_would_act_on() -> None:
     line = out.getvalue().splitlines()[1]
     assert not any(char in line for char in "\x9b\u202e\x7f\x1b")
     assert ev.decode(line.encode()) == hostile
+
+
+def test_what_gives_no_sign_of_life_is_said_once() -> None:
+    link = FakeLink([[STARTED], [], [], [], [COMPLETED]], liveness="silent")
+    link.liveness = lambda: "silent"  # type: ignore[method-assign]
+    status, text = told(link)
+    assert status == 0
+    assert text.count("gives no sign of life") == 1
