@@ -51,6 +51,7 @@ class Worker:
         self._machine = machine
         self._chat_only = chat_only
         self._ending = threading.Lock()
+        self._end: RunEnded | None = None
         self._announced = threading.Event()
         self._recipe: Recipe | None = None
         self._unannounced: Exception | None = None
@@ -71,13 +72,17 @@ class Worker:
         self._orders.work.put(train)
 
     def end_run(self, ending: RunEnded) -> None:
-        """Tell how the run ended; only the first call counts, and none where no run was begun."""
+        """Tell how the run ended, once; the first call says how, and none counts where no run was begun.
+
+        Raises OSError where the disk takes no more; a later call tries to write the same end again.
+        """
         with self._ending:
             if not self.begun or self.ended:
                 return
+            self._end = self._end or ending
             self._announced.wait(DRIVER_WAITS_S)
+            self._journal.tell(self._end)
             self.ended = True
-            self._journal.tell(ending)
 
     def _work(self) -> None:
         try:

@@ -1,0 +1,73 @@
+"""How the worker tells of a run: begun first, ended once, whatever the disk and the driver do."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from cockpit.commands import Train
+from cockpit.engine.journal import Journal
+from cockpit.engine.machine import Machine
+from cockpit.engine.orders import Orders
+from cockpit.engine.worker import Worker
+from cockpit.event_log import EventReader
+from cockpit.events import AnyEvent, RunEnded
+from cockpit.run_dir import RunDir
+from tests.engine import tiny
+
+COMPLETED = RunEnded(outcome="completed", step=3)
+FAILED = RunEnded(outcome="failed", step=3, reason="The engine ended unexpectedly.")
+
+
+class FullDisk(Journal):
+    """A journal whose disk is full while `full`."""
+
+    full = False
+
+    def tell(self, event: AnyEvent) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().tell(event)
+
+
+class Begun:
+    """A worker that has been given a run and does not work on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.run = RunDir.create(folder / "run")
+        data = tiny.write_rows(folder / "rows.jsonl", tiny.chat_rows(4))
+        self.run.recipe.write_text(tiny.recipe_text(folder, data), encoding="utf-8")
+        self.journal = FullDisk(self.run)
+        self.worker = Worker(self.run, "unsloth", self.journal, Orders(), Machine(), chat_only=False)
+
+    def begin(self) -> None:
+        self.worker.begin_run(Train(id="t", run_id="run", command=["test"]))
+
+    def announced(self) -> bool:
+        return self.worker._announced.wait(30)
+
+    def told(self) -> list[AnyEvent]:
+        return EventReader(self.run.events).poll()
+
+
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begun:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    return Begun(tmp_path)
+
+
+def test_an_end_that_the_disk_did_not_take_is_told_later(begun: Begun) -> None:
+    begun.begin()
+    assert begun.announced()
+    begun.journal.full = True
+    with pytest.raises(OSError, match="No space left"):
+        begun.worker.end_run(COMPLETED)
+    assert not begun.worker.ended
+    begun.journal.full = False
+    begun.worker.end_run(FAILED)
+    begun.worker.end_run(FAILED)
+    assert begun.worker.ended
+    ends = [event for event in begun.told() if isinstance(event, RunEnded)]
+    assert [end.outcome for end in ends] == ["completed"]
