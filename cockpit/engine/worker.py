@@ -17,7 +17,7 @@ from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.orders import Orders
 from cockpit.engine.stack import StackLog, import_stack, versions
-from cockpit.events import RunEnded, RunStarted
+from cockpit.events import GpuReading, RunEnded, RunStarted
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
 
@@ -52,6 +52,9 @@ class Worker:
         self._chat_only = chat_only
         self._ending = threading.Lock()
         self._end: RunEnded | None = None
+        self._starting = threading.Lock()
+        self._start_told = False
+        self._order: Train | None = None
         self._announced = threading.Event()
         self._recipe: Recipe | None = None
         self._unannounced: Exception | None = None
@@ -67,8 +70,9 @@ class Worker:
 
     def begin_run(self, train: Train) -> None:
         """Take the run up: tell of it at once, however long the import still takes."""
+        self._order = train
         self.begun = True
-        threading.Thread(target=self._announce, args=(train,), name="announcing", daemon=True).start()
+        threading.Thread(target=self._announce, name="announcing", daemon=True).start()
         self._orders.work.put(train)
 
     def end_run(self, ending: RunEnded) -> None:
@@ -81,6 +85,8 @@ class Worker:
                 return
             self._end = self._end or ending
             self._announced.wait(DRIVER_WAITS_S)
+            # Large files may still be hashed, or the disk was full: the run begins in the log before it ends there.
+            self._tell_start({}, self._machine.gpus())
             self._journal.tell(self._end)
             self.ended = True
 
@@ -178,7 +184,7 @@ class Worker:
             if isinstance(job, Chat):
                 chatter.answer(job)
 
-    def _announce(self, train: Train) -> None:
+    def _announce(self) -> None:
         """RunStarted, in a thread of its own: large files take a while to hash, and the import goes on beside it."""
         hashes: dict[str, str] = {}
         try:
@@ -188,21 +194,29 @@ class Worker:
             self._unannounced = error
         gpus = self._machine.gpus(DRIVER_WAITS_S)
         try:
+            self._tell_start(hashes, gpus)
+        except OSError as error:
+            self._unannounced = error
+        finally:
+            self._announced.set()
+
+    def _tell_start(self, hashes: dict[str, str], gpus: list[GpuReading]) -> None:
+        """RunStarted, unless it has been told. Raises OSError where the disk takes no more."""
+        with self._starting:
+            if self._start_told or self._order is None:
+                return
             self._journal.tell(
                 RunStarted(
                     run_id=self.run.id,
-                    recipe_name=train.recipe_name or self.run.id,
-                    command=train.command,
+                    recipe_name=self._order.recipe_name or self.run.id,
+                    command=self._order.command,
                     versions=versions(),
                     gpus=[gpu.name for gpu in gpus],
                     driver=self._machine.driver,
                     data_sha256=hashes,
                 )
             )
-        except OSError as error:
-            self._unannounced = error
-        finally:
-            self._announced.set()
+            self._start_told = True
 
     def _try_to_end(self, ending: RunEnded) -> None:
         try:

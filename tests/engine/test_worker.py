@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import errno
+import threading
 from pathlib import Path
 
 import pytest
 
 from cockpit.commands import Train
+from cockpit.engine import worker as worker_module
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.orders import Orders
 from cockpit.engine.worker import Worker
 from cockpit.event_log import EventReader
-from cockpit.events import AnyEvent, RunEnded
+from cockpit.events import AnyEvent, RunEnded, RunStarted
 from cockpit.run_dir import RunDir
 from tests.engine import tiny
 
@@ -71,3 +73,30 @@ def test_an_end_that_the_disk_did_not_take_is_told_later(begun: Begun) -> None:
     assert begun.worker.ended
     ends = [event for event in begun.told() if isinstance(event, RunEnded)]
     assert [end.outcome for end in ends] == ["completed"]
+
+
+def test_a_run_that_ends_while_its_data_is_hashed_begins_before_it_ends(
+    begun: Begun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = threading.Event()
+
+    def hash_slowly(recipe: object) -> dict[str, str]:
+        hashed.wait(30)
+        return {"rows.jsonl": "0" * 64}
+
+    monkeypatch.setattr(worker_module, "_data_hashes", hash_slowly)
+    monkeypatch.setattr(worker_module, "DRIVER_WAITS_S", 0.01)
+    begun.begin()
+    begun.worker.end_run(FAILED)
+    hashed.set()
+    assert begun.announced()
+    assert [type(event) for event in begun.told()] == [RunStarted, RunEnded]
+
+
+def test_a_beginning_that_the_disk_did_not_take_is_told_before_the_end(begun: Begun) -> None:
+    begun.journal.full = True
+    begun.begin()
+    assert begun.announced()
+    begun.journal.full = False
+    begun.worker.end_run(FAILED)
+    assert [type(event) for event in begun.told()] == [RunStarted, RunEnded]
