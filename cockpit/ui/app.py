@@ -7,6 +7,7 @@ import gc
 import signal
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -76,6 +77,8 @@ class CockpitApp(App[None]):
         self.theme = theme_name if theme_name in self.available_themes else DARK.name
         self.session: RunSession | None = None
         """The run that is shown, or was shown last."""
+        self._left: list[RunSession] = []
+        """Runs that were shown before it, and whose engines this app has started."""
         self._open_first = open_run
         self._recipe_first = recipe
         self._engines = engines
@@ -130,7 +133,9 @@ class CockpitApp(App[None]):
             self._leave(return_code=128 + signal.SIGHUP)
             return
         assert self._standby is not None
-        if self._polls % LOOK_EVERY == 0 and self.session is not None and self._is_at_recipes():
+        if self._polls % LOOK_EVERY == 0 and self._is_at_recipes() and self.run_is_going():
+            # A run that is over is not looked at: its lease would keep the model loaded for as long as the app is open.
+            assert self.session is not None
             self.session.poll()
         self.engine_status = self._standby.tick(may_start=self._wants_standby())
         if self._pending is not None and self._standby.report is not None:
@@ -186,6 +191,7 @@ class CockpitApp(App[None]):
             key = standby.key_for(recipe)
             name = recipe.output.run_name or document.name
             text = document.resolved_yaml()
+            self._unload_ended()
             engine = standby.take(key, name)
             try:
                 engine.train(text, name, ["cockpit", *sys.argv[1:]])
@@ -201,7 +207,17 @@ class CockpitApp(App[None]):
             return
         from cockpit.ui.session import RunSession
 
-        self.show_live(RunSession(cast("Link", engine.link), recipe, document))
+        session = RunSession(cast("Link", engine.link), recipe, document)
+        session.is_engine_ours = True
+        self.show_live(session)
+
+    def _unload_ended(self) -> None:
+        """Let the models go that engines of ours still hold after their runs, for chats that nobody is having."""
+        for session in filter(None, (*self._left, self.session)):
+            if session.is_engine_ours:
+                with suppress(OSError):
+                    session.unload()
+        self._left = [session for session in self._left if session.is_engine_ours]
 
     def _refuse(self, document: RecipeDocument, reasons: list[str]) -> None:
         from cockpit.ui.screens.questions import not_started
@@ -259,6 +275,8 @@ class CockpitApp(App[None]):
 
         if self.session is not None and self.session is not session:
             self.session.link.close()
+            if self.session.is_engine_ours:
+                self._left.append(self.session)
         self.session = session
         self.push_screen(LiveScreen(session))
 
@@ -326,7 +344,7 @@ class CockpitApp(App[None]):
 
         if isinstance(self.screen, Dialog):
             return
-        if self.session is not None:
+        if self.session is not None and self.run_is_going():
             self.session.poll()
         unsaved = getattr(self.screen, "unsaved", 0)
         if self.session is not None and self.run_is_going():
@@ -358,6 +376,9 @@ class CockpitApp(App[None]):
     def _leave(self, message: str = "", return_code: int = 0) -> None:
         if self._standby is not None:
             self._standby.dismiss()
+        if return_code == 0:
+            # A terminal that was lost is no wish to end the chat: whoever attaches again finds the model loaded.
+            self._unload_ended()
         self.exit(return_code=return_code, message=Content(message) if message else None)
 
     def _answer_signals(self) -> None:

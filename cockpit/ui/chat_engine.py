@@ -55,6 +55,7 @@ class ChatEngine:
                 self._fail(plain_text(str(error), keep_newlines=False))
                 return
             self._engine.link.close()
+            self._session.is_engine_ours = True
             self.stage = "starting"
         elif self._engine is not None and self.stage in ("starting", "running"):
             if self._session.state.engine is not self._before:

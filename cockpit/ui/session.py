@@ -11,7 +11,7 @@ from cockpit.commands import Chat, Stop, StopReply, Unload
 from cockpit.links import Link, ReplayLink, new_command_id
 from cockpit.run_dir import Liveness
 from cockpit.run_state import LOG_LINES, LogLine, RunState
-from cockpit.run_summary import State
+from cockpit.run_summary import RunSummary, State
 from cockpit.ui.log_lines import log_line
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class RunSession:
         self.state = RunState()
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         """The engine's own lines and the landmarks of the run, oldest first."""
+        self.is_engine_ours = False
+        """Whether this app has started the engine, and so lets its model go when it is in the way."""
         self.is_behind = False
         """Whether the last poll brought so much that more is probably waiting."""
         self.stop_sent: Stop | None = None
@@ -148,8 +150,11 @@ class RunSession:
         self.link.send(StopReply(id=new_command_id(), chat_id=chat_id))
 
     def unload(self) -> None:
-        """Let the model go. Raises OSError."""
-        self.link.send(Unload(id=new_command_id()))
+        """Let the model go of a run that is over; does nothing where no engine holds one. Raises OSError."""
+        over = self.is_over or RunSummary.of(self.link.run).state not in ("starting", "running", "silent")
+        if over and self.link.liveness() == "alive":
+            self.link.send(Unload(id=new_command_id()))
+            self.is_engine_ours = False
 
     def _look_at_engine(self, *, idle: bool) -> bool:
         """Ask about the engine's process once a second. True where the answer has changed.

@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from cockpit import events as ev
-from cockpit.commands import Stop
+from cockpit.commands import Stop, Unload
 from cockpit.gpu import GpuReport
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.shelf import user_recipes_folder
@@ -19,7 +19,7 @@ from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.help import HelpScreen
 from cockpit.ui.themes import DARK, LIGHT
 from tests.recording import record
-from tests.ui.engines import TWO_GPUS, FakeEngines, FakeProbe, flown, is_at, shown, until, write_recipe
+from tests.ui.engines import TWO_GPUS, FakeEngines, FakeLink, FakeProbe, flown, is_at, shown, until, write_recipe
 
 OTHER_BACKEND = {
     "method: sft": "method: sft\nbackend: transformers",
@@ -208,6 +208,79 @@ async def test_a_run_without_a_readable_recipe_is_said() -> None:
     async with flown(open_run=run) as (app, pilot):
         await until(pilot, lambda: "recipe.yaml" in shown(app))
         assert place(app) == "RecipesScreen"
+
+
+# Models of runs that have ended
+
+
+async def ended(app: CockpitApp, pilot: Pilot[Any], link: FakeLink) -> None:
+    """The run ends before the eyes of whoever watches; back at the recipes."""
+    link.events = [ev.RunEnded(outcome="failed", step=1)]
+    await until(pilot, lambda: app.session is not None and app.session.is_over)
+    await pilot.press("escape")
+    await until(pilot, lambda: is_at(app, "RecipesScreen"))
+
+
+async def test_an_ended_run_keeps_its_model_until_another_starts() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await started(app, pilot)
+        link = engines.started[0].link
+        await ended(app, pilot, link)
+        await polled(app, pilot)
+        assert link.sent == []
+        await started(app, pilot)
+        assert [type(command) for command in link.sent] == [Unload]
+        assert engines.started[-1].link.sent == []
+
+
+async def test_a_run_that_ended_unseen_lets_its_model_go_too() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await started(app, pilot)
+        first = engines.started[0].link
+        app.open_run(record(runs_folder(), run_id="demo-1120-2349"))
+        await until(pilot, lambda: app.session is not None and app.session.is_over)
+        await pilot.press("escape")
+        await until(pilot, lambda: is_at(app, "RecipesScreen"))
+        first.run = record(runs_folder(), run_id="demo-1120-2350")
+        await started(app, pilot)
+        assert [type(command) for command in first.sent] == [Unload]
+
+
+async def test_an_ended_run_that_no_screen_shows_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cockpit.ui.app.LOOK_EVERY", 1)
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await started(app, pilot)
+        link = engines.started[0].link
+        await ended(app, pilot, link)
+        polls = link.polls
+        await polled(app, pilot)
+        assert link.polls == polls
+
+
+async def test_quit_lets_the_model_of_an_ended_run_go() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await started(app, pilot)
+        await ended(app, pilot, engines.started[0].link)
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+    assert [type(command) for command in engines.started[0].link.sent] == [Unload]
+
+
+async def test_quit_leaves_the_engine_of_somebody_else_alone() -> None:
+    run = record(runs_folder(), run_id="demo-1120-2349")
+    async with flown(open_run=run) as (app, pilot):
+        await until(pilot, lambda: app.session is not None and app.session.can_chat)
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+    assert run.take_commands() == []
 
 
 # Quitting
