@@ -84,39 +84,65 @@ def visible_gpus(gpus: list[GpuReading], named: str | None) -> list[GpuReading]:
 
 
 class Nvml:
-    """The driver's readings, taken in this process. Every method copes with a driver that fails."""
+    """The driver's readings, taken in this process. Every method copes with a driver that fails: what one call does
+    not give is left out of that reading, and asked for again at the next."""
 
     def __init__(self) -> None:
         """Connect. Without a driver, `read` gives nothing; `problem` says why where there is one that fails."""
         self.driver = ""
         self.problem = ""
+        self.absent = False
+        """Whether there is no driver at all, so that no later reading finds one."""
         self._library: Any = None
-        self._handles: list[Any] = []
-        try:
-            import pynvml
-        except ImportError:
-            return
-        try:
-            pynvml.nvmlInit()
-        except pynvml.NVMLError as error:
-            if not isinstance(error, getattr(pynvml, "NVMLError_LibraryNotFound", ())):
-                self.problem = f"The NVIDIA driver does not answer ({_sentence_part(error)})."
-            return
-        self._library = pynvml
-        self.driver = _text(self._ask("nvmlSystemGetDriverVersion"))
-        count = self._ask("nvmlDeviceGetCount")
-        if count is None:
-            self.problem = "The NVIDIA driver does not say how many GPUs there are."
-        for index in range(count or 0):
-            handle = self._ask("nvmlDeviceGetHandleByIndex", index)
-            if handle is None:
-                self.problem = f"The NVIDIA driver does not answer for GPU {index}."
-            else:
-                self._handles.append((index, handle))
+        self._kept: dict[tuple[str, int], Any] = {}
+        self._connect()
 
     def read(self, pid: int | None = None) -> list[GpuReading]:
         """All GPUs now; with `pid`, also what that process holds of each (None where the driver does not name it)."""
-        return [self._read(index, handle, pid) for index, handle in self._handles]
+        self._connect()
+        handles = [(index, self._keep("nvmlDeviceGetHandleByIndex", index, index)) for index in range(self._count())]
+        return [self._read(index, handle, pid) for index, handle in handles if handle is not None]
+
+    def _connect(self) -> None:
+        """Ask for all that is not known yet and never changes."""
+        if self.absent:
+            return
+        self.problem = ""
+        if self._library is None:
+            self._library = self._initialised()
+        if self._library is None:
+            return
+        self.driver = self.driver or _text(self._ask("nvmlSystemGetDriverVersion"))
+        if self._keep("nvmlDeviceGetCount", -1) is None:
+            self.problem = "The NVIDIA driver does not say how many GPUs there are."
+        for index in range(self._count()):
+            if self._keep("nvmlDeviceGetHandleByIndex", index, index) is None:
+                self.problem = f"The NVIDIA driver does not answer for GPU {index}."
+
+    def _initialised(self) -> Any:
+        """The library once its driver answers, else None."""
+        try:
+            import pynvml
+        except ImportError:
+            self.absent = True
+            return None
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError as error:
+            self.absent = isinstance(error, getattr(pynvml, "NVMLError_LibraryNotFound", ()))
+            if not self.absent:
+                self.problem = f"The NVIDIA driver does not answer ({_sentence_part(error)})."
+            return None
+        return pynvml
+
+    def _count(self) -> int:
+        return int(self._kept.get(("nvmlDeviceGetCount", -1)) or 0)
+
+    def _keep(self, function: str, index: int, *arguments: Any) -> Any:
+        """What the driver says of GPU `index` and will always say: asked for until it answers once."""
+        if self._kept.get((function, index)) is None:
+            self._kept[function, index] = self._ask(function, *arguments)
+        return self._kept[function, index]
 
     def _read(self, index: int, handle: Any, pid: int | None) -> GpuReading:
         memory = self._ask("nvmlDeviceGetMemoryInfo", handle)
@@ -125,8 +151,8 @@ class Nvml:
         sensor = getattr(self._library, "NVML_TEMPERATURE_GPU", 0)
         return GpuReading(
             index=index,
-            uuid=_text(self._ask("nvmlDeviceGetUUID", handle)) or str(index),
-            name=_text(self._ask("nvmlDeviceGetName", handle)) or "GPU",
+            uuid=_text(self._keep("nvmlDeviceGetUUID", index, handle)) or str(index),
+            name=_text(self._keep("nvmlDeviceGetName", index, handle)) or "GPU",
             vram_used_mib=_number(memory, lambda m: m.used / _MIB),
             vram_total_mib=_number(memory, lambda m: m.total / _MIB),
             vram_this_run_mib=None if pid is None else self._held_by(handle, pid),

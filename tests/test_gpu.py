@@ -126,6 +126,26 @@ class TestNvml:
         assert nvml.problem.startswith("The NVIDIA driver does not")
         assert "\x1b" not in nvml.problem
 
+    @pytest.mark.parametrize("failing", ["init", "count", "handle", "uuid", "name", "driver"])
+    def test_a_call_that_fails_once_is_tried_again(self, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+        monkeypatch.setenv("FAKE_FAILING", failing)
+        nvml = Nvml()
+        nvml.read()
+        import pynvml
+
+        pynvml.FAILING.clear()
+        assert [(one.uuid, one.name) for one in nvml.read()] == [(f"GPU-{n}000", "NVIDIA H200") for n in range(2)]
+        assert (nvml.driver, nvml.problem, nvml.absent) == ("570.1", "", False)
+
+    @pytest.mark.parametrize("failing", ["handle", "uuid", "name"])
+    def test_what_never_changes_outlives_a_call_that_fails(self, failing: str) -> None:
+        nvml = Nvml()
+        before = nvml.read()
+        import pynvml
+
+        pynvml.FAILING.append(failing)
+        assert nvml.read() == before
+
     def test_no_driver_is_no_problem(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FAKE_NO_DRIVER", "1")
         assert (Nvml().read(), Nvml().problem) == ([], "")

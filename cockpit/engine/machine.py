@@ -62,12 +62,12 @@ class Machine:
 
     def _ask_driver(self) -> None:
         nvml = Nvml()
-        self.driver = nvml.driver
         pid, named = os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES")
         while True:
             self._gpus = visible_gpus(nvml.read(pid), named)
+            self.driver = nvml.driver
             self._read_at = time.monotonic()
             self._answered.set()
-            if not self._gpus:
+            if nvml.absent:
                 return
             time.sleep(EVERY_S)

@@ -18,6 +18,7 @@ class FakeNvml:
     """Answers as its maker says."""
 
     driver = "570.1"
+    absent = False
     answer: Callable[[], list[GpuReading]] = staticmethod(lambda: [ONE, TWO])
 
     def read(self, pid: int | None = None) -> list[GpuReading]:
@@ -59,6 +60,35 @@ def test_readings_that_are_old_are_not_shown(monkeypatch: pytest.MonkeyPatch) ->
     assert here.gpus(wait_s=10) == [ONE, TWO]
     monkeypatch.setattr(machine, "STALE_AFTER_S", -1.0)
     assert here.gpus() == []
+
+
+def test_a_reading_that_is_empty_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_again = threading.Event()
+
+    class EmptyAtFirst(FakeNvml):
+        answers = iter([[], [ONE]])
+
+        def read(self, pid: int | None = None) -> list[GpuReading]:
+            following = next(self.answers, None)
+            if following is None:
+                read_again.set()
+            return following or []
+
+    monkeypatch.setattr(machine, "Nvml", EmptyAtFirst)
+    monkeypatch.setattr(machine, "EVERY_S", 0.01)
+    Machine()
+    assert read_again.wait(10)
+
+
+def test_without_a_driver_it_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeNvml, "absent", True)
+    monkeypatch.setattr(FakeNvml, "answer", staticmethod(lambda: []))
+    before = {thread for thread in threading.enumerate() if thread.name == "nvml"}
+    here = Machine()
+    assert here.gpus(wait_s=10) == []
+    for thread in {one for one in threading.enumerate() if one.name == "nvml"} - before:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_the_cpu_asks_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
