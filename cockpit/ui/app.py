@@ -113,11 +113,10 @@ class CockpitApp(App[None]):
             from cockpit import links
 
             self._engines = cast(Engines, links)
-        if self._probe is None:
-            from cockpit.gpu import GpuProbe
+        from cockpit.gpu import GpuProbe
 
-            self._probe = GpuProbe()
-        self._standby = Standby(self._engines, self._probe)
+        probe = self._probe
+        self._standby = Standby(self._engines, GpuProbe if probe is None else lambda: probe)
         self.set_interval(POLL_EVERY_S, self._poll)
         if not self.is_headless:
             # A full collection walks every object of Textual and pydantic: it held the screen up for 50 to 100 ms.
@@ -137,7 +136,7 @@ class CockpitApp(App[None]):
             # A run that is over is not looked at: its lease would keep the model loaded for as long as the app is open.
             assert self.session is not None
             self.session.poll()
-        self.engine_status = self._standby.tick(may_start=self._wants_standby())
+        self.engine_status = self._standby.tick(may_start=self._wants_standby(), is_shown=self._is_at_recipes())
         if self._pending is not None and self._standby.report is not None:
             document, self._pending = self._pending, None
             self.start_run(document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -11,21 +12,33 @@ from cockpit.plain_text import plain_text
 from cockpit.ui.engine_status import Engines, EngineStatus, Probe
 
 if TYPE_CHECKING:
+    from cockpit.events import GpuReading
     from cockpit.gpu import GpuReport
     from cockpit.links import EngineKey, EngineProcess, StartedEngine
     from cockpit.recipe.recipe import Recipe
 
+PROBE_EVERY_S = 10.0
+"""How old the driver's answer gets while recipes are shown: others come and go on the same GPUs."""
+CLEARLY_FREER_MIB = 2048.0
+"""So much more free memory makes `auto` leave the GPU that an engine is warm for: readings always differ a little."""
 SETTLED_AFTER_S = 1.0
 """An engine is replaced only once another key has been wanted for so long: passing over a recipe costs no import."""
 
 
 @dataclass
 class Standby:
-    """At most one engine without a run. `tick` is called about ten times a second; nothing here waits."""
+    """At most one engine without a run. `tick` is called about ten times a second; nothing here waits.
+
+    `probes` begins to ask the GPU driver anew; `report` is its newest answer.
+    """
 
     engines: Engines
-    probe: Probe
+    probes: Callable[[], Probe]
     report: GpuReport | None = None
+    _probe: Probe | None = None
+    _probed_at: float = float("-inf")
+    _was_shown: bool = False
+    _is_doubted: bool = False
     _wanted: EngineKey | None = None
     _wanted_since: float = 0.0
     _refused: str = ""
@@ -45,6 +58,11 @@ class Standby:
 
         assert self.report is not None
         key = EngineKey.of(recipe, self.report)
+        if recipe.hardware.gpu.strip().lower() == "auto" and self._engine is not None:
+            free = {gpu.uuid: _free_mib(gpu) for gpu in self.report.visible()}
+            warm = self._engine.key.gpu
+            if warm in free and free[warm] + CLEARLY_FREER_MIB >= free.get(key.gpu, 0.0):
+                key = replace(key, gpu=warm)
         is_bare = not (self.report.gpus or self.report.driver or self.report.problem)
         return replace(key, gpu=DRIVERLESS) if is_bare else key
 
@@ -54,13 +72,13 @@ class Standby:
             self._recipe = recipe
             self._settle_key()
 
-    def tick(self, *, may_start: bool) -> EngineStatus:
-        """Look at driver and engine; with `may_start`, start or replace the engine where the recipe asks for it."""
+    def tick(self, *, may_start: bool, is_shown: bool = True) -> EngineStatus:
+        """Look at driver and engine; with `may_start`, start or replace the engine where the recipe asks for it.
+
+        `is_shown` where recipes are: what is free on the GPUs is asked again when they come back, and as they stay.
+        """
         self._started = [process for process in self._started if process.poll() is None]
-        if self.report is None:
-            self.report = self.probe.poll()
-            if self.report is not None:
-                self._settle_key()
+        self._ask_driver(is_shown=is_shown)
         if may_start and self._wanted is not None:
             self._start_or_replace(self._wanted)
         if self._engine is not None:
@@ -87,6 +105,34 @@ class Standby:
         if self._engine is not None:
             self._dismiss(self._engine)
             self._engine, self._status = None, EngineStatus()
+
+    def _ask_driver(self, *, is_shown: bool) -> None:
+        comes_back, self._was_shown = is_shown and not self._was_shown, is_shown
+        if self._probe is None:
+            is_old = time.monotonic() - self._probed_at >= PROBE_EVERY_S
+            known = self.report
+            changes = known is None or (bool(known.gpus) and is_shown and (comes_back or is_old))
+            if not changes and not (known is not None and known.problem and comes_back):
+                return
+            self._probed_at = time.monotonic()
+            try:
+                self._probe = self.probes()
+            except OSError as error:
+                from cockpit.gpu import GpuReport
+
+                self.report = self.report or GpuReport(problem=f"The NVIDIA driver cannot be asked: {error}")
+                self._settle_key()
+                return
+        answer = self._probe.poll()
+        if answer is None:
+            return
+        self._probe = None
+        # A driver that has answered before may be late once on a busy machine; only the second failure is believed.
+        had_gpus = self.report is not None and bool(self.report.gpus)
+        self._is_doubted, is_believed = bool(answer.problem), self._is_doubted or not (answer.problem and had_gpus)
+        if is_believed and answer != self.report:
+            self.report = answer
+            self._settle_key()
 
     def _settle_key(self) -> None:
         if self._recipe is None or self.report is None:
@@ -147,6 +193,12 @@ class Standby:
     def _dismiss(self, engine: StartedEngine) -> None:
         engine.dismiss()
         engine.link.close()
+
+
+def _free_mib(gpu: GpuReading) -> float:
+    if gpu.vram_total_mib is None or gpu.vram_used_mib is None:
+        return -1.0
+    return gpu.vram_total_mib - gpu.vram_used_mib
 
 
 def _difference(was: EngineKey, now: EngineKey) -> str:
