@@ -82,7 +82,7 @@ def test_a_reading_that_is_empty_is_followed_by_another(monkeypatch: pytest.Monk
 
 def test_without_a_driver_it_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeNvml, "absent", True)
-    monkeypatch.setattr(FakeNvml, "answer", staticmethod(lambda: []))
+    monkeypatch.setattr(FakeNvml, "answer", staticmethod(list))
     before = {thread for thread in threading.enumerate() if thread.name == "nvml"}
     here = Machine()
     assert here.gpus(wait_s=10) == []
