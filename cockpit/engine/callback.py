@@ -126,7 +126,8 @@ class EventCallback(TrainerCallback):
         if now - self._progressed_at > PROGRESS_EVERY_S:
             self._progressed_at = now
             loader = kwargs.get("eval_dataloader")
-            self._journal.progress(self._measured, len(loader) if loader is not None else None, "batches")
+            total = len(loader) if loader is not None else None
+            self._journal.progress("evaluating", self._measured, total, "batches")
         if self._orders.stop is not None:
             raise Stopped
 

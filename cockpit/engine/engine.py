@@ -200,7 +200,7 @@ class Engine:
             done = imported(self._backend)
             if done != self._imported:
                 self._imported = done
-                self._journal.progress(done, len(packages(self._backend)), "packages")
+                self._journal.progress("importing", done, len(packages(self._backend)), "packages")
 
     def _is_forgotten(self, now: float) -> bool:
         return (

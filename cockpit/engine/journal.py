@@ -40,13 +40,15 @@ class Journal:
 
     def turn_to(self, phase: Phase, detail: str = "") -> None:
         """The engine turns to something else."""
-        self.phase = phase
-        self.tell(PhaseStarted(phase=phase, detail=detail))
+        with self._lock:
+            self.phase = phase
+            self._write(self._events, PhaseStarted(phase=phase, detail=detail))
 
-    def progress(self, done: float, total: float | None, unit: str) -> None:
-        """How far the present phase is."""
-        if self.phase is not None:
-            self.tell(PhaseProgressed(phase=self.phase, done=done, total=total, unit=unit))
+    def progress(self, phase: Phase, done: float, total: float | None, unit: str) -> None:
+        """How far `phase` is; nothing where another thread has turned to the next one meanwhile."""
+        with self._lock:
+            if self.phase == phase:
+                self._write(self._events, PhaseProgressed(phase=phase, done=done, total=total, unit=unit))
 
     def log(self, level: Literal["info", "warning", "error"], text: str) -> None:
         """A line for the log pane; what others wrote into it is made plain."""
@@ -63,5 +65,9 @@ class Journal:
 
     def _append(self, log: EventWriter, event: AnyEvent) -> None:
         with self._lock:
-            if not self._closed:
-                log.append(event)
+            self._write(log, event)
+
+    def _write(self, log: EventWriter, event: AnyEvent) -> None:
+        """With the lock held."""
+        if not self._closed:
+            log.append(event)

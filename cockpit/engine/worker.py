@@ -229,7 +229,7 @@ class Worker:
 
     def _data_progress(self, done: int, total: int | None) -> None:
         self._orders.stop_if_asked()
-        self._journal.progress(done, total, "rows")
+        self._journal.progress("preparing_data", done, total, "rows")
 
     def _step_done(self, step: int) -> None:
         self.step = step

@@ -1,0 +1,45 @@
+"""The journal keeps phases and their progress in order, whatever thread writes."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from cockpit.engine.journal import Journal
+from cockpit.event_log import EventReader, EventWriter
+from cockpit.events import AnyEvent, PhaseProgressed, PhaseStarted
+from cockpit.run_dir import RunDir
+
+
+def test_progress_of_a_phase_that_is_over_is_dropped(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run")
+    journal = Journal(run)
+    journal.turn_to("importing")
+    journal.progress("importing", 1, 9, "packages")
+    journal.turn_to("standby")
+    journal.progress("importing", 2, 9, "packages")
+    told = EventReader(run.events).poll()
+    assert [type(event) for event in told] == [PhaseStarted, PhaseProgressed, PhaseStarted]
+
+
+def test_a_phase_begins_in_the_log_before_any_progress_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress that another thread tells while the phase is being written comes after it."""
+    run = RunDir.create(tmp_path / "run")
+    journal = Journal(run)
+    append = EventWriter.append
+    others: list[threading.Thread] = []
+
+    def meddle(writer: EventWriter, event: AnyEvent) -> AnyEvent:
+        if isinstance(event, PhaseStarted):
+            others.append(threading.Thread(target=journal.progress, args=("training", 1, 9, "steps")))
+            others[-1].start()
+            others[-1].join(0.2)
+        return append(writer, event)
+
+    monkeypatch.setattr(EventWriter, "append", meddle)
+    journal.turn_to("training")
+    others[0].join(10)
+    told = EventReader(run.events).poll()
+    assert [type(event) for event in told] == [PhaseStarted, PhaseProgressed]
