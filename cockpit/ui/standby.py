@@ -179,7 +179,7 @@ class Standby:
                 case ev.MachineRead():
                     held = [gpu.vram_this_run_mib for gpu in event.gpus if gpu.vram_this_run_mib is not None]
                     status = replace(status, vram_mib=sum(held) if held else None)
-                case ev.RunEnded() if event.reason:
+                case ev.EngineExited() if event.reason:
                     status = replace(status, stage="failed", detail=plain_text(event.reason, keep_newlines=False))
         if engine.process.poll() is not None:
             said = (

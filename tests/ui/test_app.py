@@ -116,7 +116,7 @@ async def test_an_engine_that_dies_is_told_and_not_started_again_and_again() -> 
     engines = FakeEngines()
     async with flown((160, 40), engines=engines) as (app, pilot):
         await until(pilot, lambda: bool(engines.started))
-        engines.started[0].link.events = [ev.RunEnded(outcome="failed", step=0, reason="unsloth cannot be imported.")]
+        engines.started[0].link.events = [ev.EngineExited(reason="unsloth cannot be imported.")]
         engines.started[0].process.status = 1
         await until(pilot, lambda: "engine: unsloth cannot be imported." in shown(app))
         await polled(app, pilot)
