@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from cockpit.commands import Chat, Stop, StopReply, Unload
+from cockpit.events import CommandAnswered
 from cockpit.links import Link, ReplayLink, new_command_id
 from cockpit.run_dir import Liveness
 from cockpit.run_state import LOG_LINES, LogLine, RunState
@@ -54,8 +55,11 @@ class RunSession:
         """Whether this app has started the engine, and so lets its model go when it is in the way."""
         self.is_behind = False
         """Whether the last poll brought so much that more is probably waiting."""
-        self.stop_sent: Stop | None = None
-        """The last Stop that was sent, until a run starts anew."""
+        self._stops: list[Stop] = []
+        self.refused_stop: CommandAnswered | None = None
+        """The last refusal of a Stop."""
+        self.refused_start: CommandAnswered | None = None
+        """The engine's refusal to take the run up."""
         self._clock = clock or (self._recorded_time if isinstance(link, ReplayLink) else time.time)
         self._newest_at, self._newest_seen = 0.0, time.monotonic()
         self._liveness: Liveness = "starting"
@@ -68,6 +72,8 @@ class RunSession:
         batch = self.link.poll()
         for event in batch:
             self.state.apply(event)
+            if isinstance(event, CommandAnswered) and not event.accepted:
+                self._take_refusal(event)
             line = log_line(event)
             if line is not None:
                 self.log.append(line)
@@ -76,6 +82,19 @@ class RunSession:
             self._newest_at = max(self._newest_at, batch[-1].at)
             self._newest_seen = time.monotonic()
         return self._look_at_engine(idle=not batch) or bool(batch)
+
+    def _take_refusal(self, answer: CommandAnswered) -> None:
+        if any(stop.id == answer.command_id for stop in self._stops):
+            self.refused_stop = answer
+            self._stops = [stop for stop in self._stops if stop.id != answer.command_id]
+        elif self.state.run is None:
+            # Before a run has begun there is nothing but it to be refused.
+            self.refused_start = answer
+
+    @property
+    def stop_sent(self) -> Stop | None:
+        """The last Stop that was sent and not refused."""
+        return self._stops[-1] if self._stops else None
 
     @property
     def liveness(self) -> Liveness:
@@ -87,6 +106,8 @@ class RunSession:
         """How the run stands or has ended."""
         if self.state.ended is not None:
             return self.state.ended.outcome
+        if self.refused_start is not None and self.state.run is None:
+            return "failed"
         if self._liveness in ("lost", "silent"):
             return "lost" if self._liveness == "lost" else "silent"
         if self.state.exited is not None or self._liveness == "exited":
@@ -126,7 +147,7 @@ class RunSession:
         """Ask for an end: at first the step is finished and saved, asked again it is dropped. Raises OSError."""
         command = Stop(id=new_command_id(), save=self.stop_sent is None)
         self.link.send(command)
-        self.stop_sent = command
+        self._stops.append(command)
         return command
 
     def ask(self, messages: list[dict[str, str]], *, adapter: bool, sampling: Sampling) -> str:

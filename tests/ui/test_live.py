@@ -9,6 +9,7 @@ from textual.widget import Widget
 from cockpit import events as ev
 from cockpit.commands import Stop
 from cockpit.links import ReplayLink, RunLink
+from cockpit.run_dir import RunDir
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.live import LiveScreen, layout_for
 from cockpit.ui.session import RunSession
@@ -20,7 +21,7 @@ from cockpit.ui.widgets.phase_bar import NAMES, PhaseBar
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.schedule_chart import ScheduleChart
 from cockpit.ui.widgets.vram_gauge import VramGauge
-from tests.recording import BEGAN, Ending, record
+from tests.recording import BEGAN, RECIPE, Ending, record
 from tests.ui.engines import FakeLink
 from tests.ui.stage import NOW, Stage, fed, recorded, session_of, until
 
@@ -149,6 +150,43 @@ async def test_a_refused_stop_is_told(tmp_path: Path) -> None:
         await until(pilot, lambda: app.said)
         assert app.said == ["It is [b]over[/b] already."]
         assert "stopping" not in line(pilot)
+        assert keys(pilot)["s"] == "stop and save"
+        await pilot.press("s", "enter")
+        assert [command.save for command in link.sent if isinstance(command, Stop)] == [True, True]
+
+
+async def test_a_refused_start_is_told(tmp_path: Path) -> None:
+    link = FakeLink(RunDir(tmp_path / "demo-1120-2349"))
+    session = session_of(link)
+    async with stage(session).run_test(size=(120, 40)) as pilot:
+        link.events = [
+            ev.EngineStarted(pid=4711, host="here", backend="unsloth"),
+            ev.CommandAnswered(command_id="a", accepted=False, text="The folder [b]cannot[/b] be moved."),
+        ]
+        await until(pilot, lambda: card(pilot))
+        assert "not started" in card(pilot) and "The folder [b]cannot[/b] be moved." in card(pilot)
+        assert session.is_over
+        assert "s" not in keys(pilot)
+
+
+async def test_the_schedules_title_counts_the_warm_up_of_a_ratio(tmp_path: Path) -> None:
+    recipe = RECIPE.replace("warmup_steps: 15", "warmup_ratio: 0.1")
+    link = RunLink(record(tmp_path, until=5, ending="going"))
+    async with stage(session_of(link, recipe=recipe)).run_test(size=(120, 40)) as pilot:
+        chart = pilot.app.screen.query_one(ScheduleChart)
+        await until(pilot, lambda: "30 warm-up steps" in str(chart.border_title))
+
+
+@pytest.mark.parametrize("saves", [True, False])
+async def test_chat_opens_by_itself_after_a_stop_that_has_saved(tmp_path: Path, saves: bool) -> None:
+    run = record(tmp_path, until=20, ending="stopped")
+    link = FakeLink(run)
+    link.events = [event for event in recorded(run) if saves or not isinstance(event, ev.AdapterSaved)]
+    app = stage(session_of(link, now=BEGAN))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: card(pilot))
+        await until(pilot, lambda: app.asked or not saves)
+        assert app.asked == (["chat"] if saves else [])
 
 
 async def test_a_stop_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
+from textual.content import Content
 from textual.screen import Screen
 
 from cockpit.figures import percent
@@ -27,7 +28,7 @@ from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title
 from cockpit.ui.widgets.vram_gauge import VramGauge
 
 if TYPE_CHECKING:
-    from cockpit.events import Evaluated
+    from cockpit.events import CommandAnswered, Evaluated
     from cockpit.ui.session import RunSession, Screens
 
 POLL_EVERY_S = 0.1
@@ -75,7 +76,7 @@ class LiveScreen(Screen[None]):
         self._evaluated: Evaluated | None = None
         self._planned_for: tuple[int | None, int | None] | None = None
         self._went_to_chat = False
-        self._told: set[str] = set()
+        self._told: CommandAnswered | None = None
         self._keys_shown: list[bool | None] = []
 
     def compose(self) -> ComposeResult:
@@ -97,8 +98,6 @@ class LiveScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin to poll."""
-        training = self.session.recipe.training
-        self.query_one(ScheduleChart).border_title = schedule_title(training.lr_scheduler_type, training.warmup_steps)
         self._lay_out(self.app.size.width, self.app.size.height)
         self._show_panel(0)
         self.set_interval(POLL_EVERY_S, self._tick)
@@ -139,7 +138,14 @@ class LiveScreen(Screen[None]):
         self.query_one(RunLine).show(session.link.run.id, session.status, state, self._note())
         loaded = session.can_chat or session.is_recording
         self.query_one(PhaseBar).show(state, session.now(), session.status, is_loaded=loaded)
-        outcome = outcome_of(session.status, state, session.link.run, is_slow_to_start=session.is_slow_to_start)
+        refused = session.refused_start
+        outcome = outcome_of(
+            session.status,
+            state,
+            session.link.run,
+            is_slow_to_start=session.is_slow_to_start,
+            refusal=refused.text if refused else None,
+        )
         self.query_one(OutcomeCard).show(outcome)
         self.set_class(outcome is not None, "-has-card")
         loss = self.query_one(LossChart)
@@ -161,15 +167,18 @@ class LiveScreen(Screen[None]):
         self._app.set_terminal_title(title)
 
     def _show_schedule(self) -> None:
-        from cockpit.forecast import learning_rates, planned_steps
+        from cockpit.forecast import learning_rates, planned_steps, warmup_steps
 
         state, chart = self.session.state, self.query_one(ScheduleChart)
         rows = state.data.train_rows if state.data else None
+        training = self.session.recipe.training
         if (state.total_steps, rows) != self._planned_for:
             self._planned_for = (state.total_steps, rows)
             total = state.total_steps or planned_steps(self.session.recipe, rows)
+            warmup = warmup_steps(training, total) if total else training.warmup_steps
+            chart.border_title = Content(schedule_title(training.lr_scheduler_type, warmup))
             chart.set_plan(
-                learning_rates(self.session.recipe.training, total) if total else [],
+                learning_rates(training, total) if total else [],
                 "The steps are known once the rows are counted.",
             )
         chart.set_step(state.step or None, state.steps.latest("learning_rate"))
@@ -214,9 +223,6 @@ class LiveScreen(Screen[None]):
         sent, state = self.session.stop_sent, self.session.state
         if sent is None or self.session.is_over:
             return ""
-        answer = state.answers.get(sent.id)
-        if answer is not None and not answer.accepted:
-            return ""
         if not sent.save:
             return "dropping the step"
         if state.phase and state.phase.phase == "saving":
@@ -224,18 +230,17 @@ class LiveScreen(Screen[None]):
         return "stopping: finishing the step" if state.steps.step else "stopping after the first step"
 
     def _tell_refusals(self) -> None:
-        sent = self.session.stop_sent
-        answer = self.session.state.answers.get(sent.id) if sent else None
-        if answer is not None and not answer.accepted and answer.command_id not in self._told:
-            self._told.add(answer.command_id)
+        answer = self.session.refused_stop
+        if answer is not None and answer is not self._told:
+            self._told = answer
             self.notify(plain_text(answer.text), severity="warning", markup=False)
 
     def _go_to_chat(self, *, is_current: bool) -> None:
-        """Once, when the run completes before the eyes of whoever watches it."""
+        """Once, when the run has ended with a model to talk to, before the eyes of whoever watches it."""
         state = self.session.state
-        if self._went_to_chat or not is_current or state.ended is None or state.ended.outcome != "completed":
+        if self._went_to_chat or not is_current or state.ended is None or state.adapter is None:
             return
-        if state.phase is not None and state.phase.phase == "ready":
+        if state.ended.outcome in ("completed", "stopped") and state.can_chat:
             self._went_to_chat = True
             if self.session.was_seen_ending:
                 self._app.show_chat(self.session)

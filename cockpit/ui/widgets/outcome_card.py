@@ -55,8 +55,13 @@ class OutcomeCard(Static):
             self.update(Content("\n").join(rows))
 
 
-def outcome_of(status: State, state: RunState, run: RunDir, *, is_slow_to_start: bool = False) -> Outcome | None:
-    """What there is to say of a run that has ended or whose engine is not heard of; None while it goes its way."""
+def outcome_of(
+    status: State, state: RunState, run: RunDir, *, is_slow_to_start: bool = False, refusal: str | None = None
+) -> Outcome | None:
+    """What there is to say of a run that has ended or whose engine is not heard of; None while it goes its way.
+
+    `refusal` is the engine's sentence where it has not taken the run up.
+    """
     signs = glyphs()
     log = ("engine.log", plain_text(str(run.engine_log)))
     ended = state.ended
@@ -72,6 +77,8 @@ def outcome_of(status: State, state: RunState, run: RunDir, *, is_slow_to_start:
         what = "out of memory" if status == "out_of_memory" else "failed"
         where = f" at step {count(ended.step + 1)}" if state.steps.step else ""
         return Outcome("bad", f"{signs.failed} {what}{where}", (*_said(state), log))
+    if status == "failed" and refusal is not None:
+        return Outcome("bad", f"{signs.failed} not started", (("", plain_text(refusal)), log))
     if status == "lost":
         why = "The engine's process is gone and has not said why: it was killed, or the machine ran out of memory."
         return Outcome("bad", f"{signs.failed} lost after step {count(state.step)}", (("", why), log))
