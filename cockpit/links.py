@@ -14,11 +14,11 @@ from typing import IO, Protocol
 import platformdirs
 
 from cockpit.commands import AnyCommand, Train
-from cockpit.event_log import EventReader
-from cockpit.events import AnyEvent, EngineExited, EngineStarted
+from cockpit.event_log import EventReader, EventWriter
+from cockpit.events import AnyEvent, EngineExited, EngineStarted, RunEnded
 from cockpit.gpu import GpuReport
 from cockpit.recipe.recipe import Recipe
-from cockpit.run_dir import Liveness, RunDir, new_run_id, runs_folder, standby_folder
+from cockpit.run_dir import EngineIdentity, Liveness, RunDir, new_run_id, runs_folder, standby_folder
 
 LEASE_EVERY_S = 2.0
 """How often a reader tells the engine that somebody is there."""
@@ -205,6 +205,18 @@ class StartedEngine:
         if run != here:
             self.link.move_to(run)
         return run
+
+    def abort(self, step: int) -> None:
+        """End the engine in the middle of whatever it does, and say so in its log in its place, after step `step`."""
+        self.process.kill()
+        self.process.wait()
+        run = self.link.run
+        run.write_identity(EngineIdentity.of_this_process(self.key.backend))
+        log = EventWriter(run.events)
+        reason = "Aborted: the engine was ended in the middle of a step; nothing more was saved."
+        log.append(RunEnded(outcome="stopped", step=step, reason=reason))
+        log.append(EngineExited(reason="aborted"))
+        log.close()
 
     def dismiss(self) -> None:
         """End a standby that has not been given a run: its stdin ends."""

@@ -83,10 +83,9 @@ def follow(
                 link.send(Stop(id=new_command_id(), save=False))
                 deadline = deadline or time.monotonic() + ABORT_AFTER_S
         if started and deadline and (time.monotonic() > deadline or asked > 2):
-            started.process.kill()
-            report.say(
-                f"The engine was ended in the middle of its work; what the run {link.run.id} has saved is whole."
-            )
+            started.abort(state.step)
+            for event in link.poll():
+                report.tell(event, state)
             return 130
         why = "" if batch else WAITING.get(link.liveness(), "")
         if why and why != waits:

@@ -17,7 +17,7 @@ PHASES = {
     "standby": "ready to start",
     "loading_model": "loading the model",
     "preparing_data": "preparing the data",
-    "compiling": "first step, which compiles on a GPU",
+    "compiling": "the first step, which compiles on a GPU",
     "training": "training",
     "evaluating": "measuring the held-out rows",
     "saving": "saving",
@@ -111,7 +111,8 @@ def sentence(event: ev.AnyEvent) -> str:
             where = ", ".join(event.gpus) or "the CPU"
             return f"run {event.run_id} started on {where}"
         case ev.PhaseStarted():
-            return f"{PHASES.get(event.phase, event.phase)}{': ' + event.detail if event.detail else ''}"
+            detail = f": {event.detail}" if event.detail and event.detail not in PHASES[event.phase] else ""
+            return PHASES[event.phase] + detail
         case ev.DataPrepared():
             share = event.trained_tokens / event.tokens if event.tokens else None
             line = f"{figures.count(event.train_rows)} rows, {figures.count(event.tokens)} tokens"
@@ -168,7 +169,7 @@ def live_line(state: RunState) -> str:
         return ""
     if state.step and state.phase.phase == "training":
         return step_line(state)
-    text = PHASES.get(state.phase.phase, state.phase.phase)
+    text = PHASES[state.phase.phase]
     progress = state.progress
     if progress and progress.total:
         far = f"{figures.count(progress.done)}/{figures.count(progress.total)} {progress.unit}"

@@ -59,6 +59,8 @@ def train(
             print(f"Watch it with: cockpit attach {shlex.quote(run.id)}", file=sys.stderr)
             return
         status = follow(started.link, report, started, interrupts)
+        if (run.adapter / "adapter_config.json").is_file():
+            report.say(f"The adapter is in {run.adapter}; ask it with: cockpit chat {shlex.quote(run.id)} -p QUESTION")
         _end(started)
     raise typer.Exit(status)
 

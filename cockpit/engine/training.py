@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -49,12 +50,12 @@ def train(
 
     trainer = _trainer(loaded, data, arguments(recipe, loaded, data, run, journal))
     trainer.remove_callback(PrinterCallback)
-    rows_per_step = recipe.training.per_device_train_batch_size * recipe.training.gradient_accumulation_steps
+    batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size)
     callback = EventCallback(
         journal,
         orders,
         StepMeter(trainer),
-        steps_per_epoch=max(1.0, len(data.train) / rows_per_step),
+        steps_per_epoch=math.ceil(batches / recipe.training.gradient_accumulation_steps),
         on_step=on_step,
     )
     trainer.add_callback(callback)
