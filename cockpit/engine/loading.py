@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.pytorch_utils import Conv1D
 
 from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
 from cockpit.plain_text import plain_text
@@ -207,24 +208,43 @@ def text_targets(model: Any, lora: Lora) -> str | list[str]:
 
     Raises RunFailure where none is left.
     """
-    left_out = [
-        *(() if lora.finetune_attention_modules else ATTENTION),
-        *(() if lora.finetune_mlp_modules else FEED_FORWARD),
-    ]
-    if lora.finetune_language_layers and not left_out:
+    kinds = {
+        "attention": lora.finetune_attention_modules,
+        "feed-forward": lora.finetune_mlp_modules,
+        "": True,
+    }
+    if lora.finetune_language_layers and all(kinds.values()):
         return lora.target_modules
-    names = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
-    kept = [name for name in names if lora.finetune_language_layers and not any(part in name for part in left_out)]
-    leaves = dict.fromkeys(name.rpartition(".")[2] for name in kept)
-    if lora.target_modules == "all-linear":
-        leaves.pop("lm_head", None)
-    targets = [leaf for leaf in leaves if lora.target_modules == "all-linear" or leaf in lora.target_modules]
+    names = [name for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D))]
+    named = [name for name in names if _is_named(name, lora.target_modules)]
+    kept = [name for name in named if lora.finetune_language_layers and kinds[_kind(name)]]
+    # A leaf's name means all layers of that name to PEFT: where some of them are left out, the kept ones are spelt out.
+    shared = {_leaf(name) for name in names if name not in kept}
+    targets = list(dict.fromkeys(name if _leaf(name) in shared else _leaf(name) for name in kept))
     if not targets:
         raise RunFailure(
             "The layer switches leave no layer for the adapter.",
             "Switch on lora.finetune_language_layers, and attention or feed-forward modules.",
         )
     return targets
+
+
+def _is_named(name: str, target_modules: str | list[str]) -> bool:
+    """Whether the recipe names the layer, as PEFT reads it: by the end of its name; the head is none of all-linear."""
+    if target_modules == "all-linear":
+        return _leaf(name) != "lm_head"
+    return any(name == target or name.endswith(f".{target}") for target in target_modules)
+
+
+def _kind(name: str) -> str:
+    """attention, feed-forward or empty. Attention first: its output is called dense in some models."""
+    if any(part in name for part in ATTENTION):
+        return "attention"
+    return "feed-forward" if any(part in name for part in FEED_FORWARD) else ""
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _sees(config: Any) -> bool:
