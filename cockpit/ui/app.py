@@ -136,6 +136,8 @@ class CockpitApp(App[None]):
             # A run that is over is not looked at: its lease would keep the model loaded for as long as the app is open.
             assert self.session is not None
             self.session.poll()
+        if self.session is not None and self.session.is_engine_ours and self.session.refused_start is not None:
+            self._standby.end_refusing()
         self.engine_status = self._standby.tick(may_start=self._wants_standby(), is_shown=self._is_at_recipes())
         if self._pending is not None and self._standby.report is not None:
             document, self._pending = self._pending, None

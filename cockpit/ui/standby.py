@@ -44,6 +44,7 @@ class Standby:
     _refused: str = ""
     _recipe: Recipe | None = None
     _engine: StartedEngine | None = None
+    _given: StartedEngine | None = None
     _failed: EngineKey | None = None
     _status: EngineStatus = field(default_factory=EngineStatus)
     _started: list[EngineProcess] = field(default_factory=list)
@@ -93,12 +94,20 @@ class Standby:
         engine, self._engine = self._engine, None
         self._failed, self._status = None, EngineStatus()
         if engine is not None and engine.key == key and engine.process.poll() is None:
+            self._given = engine
             return engine
         if engine is not None:
             self._dismiss(engine)
         engine = self.engines.start_engine(key, name)
         self._started.append(engine.process)
+        self._given = engine
         return engine
+
+    def end_refusing(self) -> None:
+        """End the engine that was taken last: it has refused its run, and would wait for another for ever."""
+        if self._given is not None:
+            self._given.dismiss()
+            self._given = None
 
     def dismiss(self) -> None:
         """End the engine that has no run."""

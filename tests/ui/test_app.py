@@ -210,6 +210,19 @@ async def test_a_run_without_a_readable_recipe_is_said() -> None:
         assert place(app) == "RecipesScreen"
 
 
+async def test_an_engine_that_refuses_its_run_is_ended_and_another_warms_up() -> None:
+    engines = FakeEngines()
+    async with flown(engines=engines) as (app, pilot):
+        await until(pilot, lambda: bool(engines.started))
+        await started(app, pilot)
+        refusal = ev.CommandAnswered(command_id="a", accepted=False, text="The run's folder cannot be made.")
+        engines.started[0].link.events = [ev.EngineStarted(pid=1, host="here", backend="unsloth"), refusal]
+        await until(pilot, lambda: "The run's folder cannot be made." in shown(app))
+        await until(pilot, lambda: engines.said[-1] == "dismiss 1")
+        await pilot.press("escape")
+        await until(pilot, lambda: len(engines.started) == 2)
+
+
 # Models of runs that have ended
 
 
