@@ -31,9 +31,6 @@ def _ascii_cell(bits: int) -> str:
 
 _ASCII = [_ascii_cell(bits) for bits in range(256)]
 
-Span = tuple[float, float]
-"""Lowest and highest value in one column of dots."""
-
 
 class BrailleCanvas:
     """`width` x `height` cells. Dots count from the upper left corner; a cell that two inks want goes to the higher."""
