@@ -167,6 +167,11 @@ class Engine:
 
     def _finish(self) -> None:
         worker = self._worker
+        self._orders.leave()
+        try:
+            self._refuse_the_rest()
+        except OSError:
+            traceback.print_exc()
         try:
             if self._orders.stop is not None:
                 worker.end_run(RunEnded(outcome="stopped", step=worker.step, reason="Stopped as asked."))
@@ -182,6 +187,13 @@ class Engine:
         os.close(self._lock)
         if self._unwanted or (self._terminated.is_set() and not worker.begun and not self._chat_only):
             self._run.remove()
+
+    def _refuse_the_rest(self) -> None:
+        """Answer what was asked for and will not be done: Chats in the queue, commands since the last tick."""
+        for chat in self._orders.unanswered():
+            self._answer(chat, "The model was unloaded before it could answer.")
+        for command in self._run.take_commands():
+            self._take(command)
 
     def _beat(self, now: float) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from typing import Literal
@@ -31,6 +32,15 @@ class Orders:
         """End the worker once it has nothing left to finish; a reply in the making is ended."""
         self._leaving = True
         self.work.put(None)
+
+    def unanswered(self) -> list[Chat]:
+        """The Chats that the worker, which has ended, has left; each is given out once."""
+        left: list[Chat] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                job = self.work.get_nowait()
+                left += [job] if isinstance(job, Chat) else []
+        return left
 
     def end_reply(self, chat_id: str) -> None:
         """End the reply to this Chat, begun or not."""
