@@ -10,6 +10,8 @@ import threading
 import time
 import traceback
 
+import psutil
+
 from cockpit.commands import AnyCommand, Chat, Stop, StopReply, Train, Unload
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
@@ -70,6 +72,8 @@ class Engine:
         identity = EngineIdentity.of_this_process(self._backend)
         self._run.write_identity(identity)
         self._journal.tell(EngineStarted(pid=identity.pid, host=identity.host, backend=self._backend))
+        if self._chat_only:
+            self._drop_stale_commands()
         self._worker.start()
         try:
             while not self._is_over():
@@ -77,6 +81,14 @@ class Engine:
                 self._terminated.wait(TICK_S) if not self._reason else time.sleep(TICK_S)
         finally:
             self._finish()
+
+    def _drop_stale_commands(self) -> None:
+        """Commands from before this engine was started were for one that has gone; its Unload is not ours."""
+        since = time.time() - (_process_age_s() if self._own_process else time.monotonic() - self._started)
+        for path in self._run.commands.glob("[!.]*.json"):
+            sent, _, _ = path.name.partition("-")
+            if sent.isdecimal() and int(sent) / 1e9 < since:
+                path.unlink(missing_ok=True)
 
     def _tick(self) -> None:
         try:
@@ -241,6 +253,12 @@ def _locked(run: RunDir) -> int:
         os.close(lock)
         raise
     return lock
+
+
+def _process_age_s() -> float:
+    """Seconds since this process was started, to a hundredth."""
+    process = psutil.Process()
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - (process.create_time() - psutil.boot_time())
 
 
 def _stdin_is_pipe() -> bool:

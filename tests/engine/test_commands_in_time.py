@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cockpit.commands import Chat, Unload
@@ -47,3 +48,28 @@ def test_a_chat_in_the_queue_is_answered_when_the_engine_leaves(run: RunDir) -> 
     assert answers["unload"].accepted
     assert not answers["waiting"].accepted
     assert answers["waiting"].text.endswith(".")
+
+
+def test_commands_for_an_engine_that_has_gone_do_not_hit_the_next(run: RunDir) -> None:
+    run.send(Unload(id="stale"))
+    engine = Engine(run, "transformers", chat_only=True)
+    run.send(ask("asked"))
+    hosting = threading.Thread(target=engine.run)
+    hosting.start()
+    follower = Follower(RunLink(run))
+    try:
+        follower.until(lambda: not list(run.commands.iterdir()))
+        run.send(Unload(id="ours"))
+        follower.until_exited()
+    finally:
+        engine.terminate()
+        hosting.join(30)
+    assert {answer.command_id for answer in follower.all(CommandAnswered)} == {"asked", "ours"}
+
+
+def test_the_age_of_a_process_is_known_finer_than_the_clock_of_its_boot() -> None:
+    from cockpit.engine.engine import _process_age_s
+
+    began = time.time() - _process_age_s()
+    assert abs(began - psutil.Process().create_time()) < 1.1
+    assert _process_age_s() <= _process_age_s()
