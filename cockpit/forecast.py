@@ -13,11 +13,19 @@ def training_rows(recipe: Recipe, rows: int | None) -> int | None:
 
     None where that is not known: `rows` is None, or there are several sources.
     """
+    taken = _taken_rows(recipe, rows)
+    return None if taken is None else taken - held_out_count(taken, recipe.data.eval_rows)
+
+
+def held_out_rows(recipe: Recipe, rows: int | None) -> int | None:
+    """How many of the first source's `rows` are held out; None where `training_rows` is not known either."""
+    taken = _taken_rows(recipe, rows)
+    return None if taken is None else held_out_count(taken, recipe.data.eval_rows)
+
+
+def _taken_rows(recipe: Recipe, rows: int | None) -> int | None:
     sources = recipe.data.sources
-    if rows is None or len(sources) > 1:
-        return None
-    taken = min(rows, sources[0].max_rows or rows)
-    return taken - held_out_count(taken, recipe.data.eval_rows)
+    return None if rows is None or len(sources) > 1 else min(rows, sources[0].max_rows or rows)
 
 
 def held_out_count(rows: int, wanted: int) -> int:

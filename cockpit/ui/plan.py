@@ -35,6 +35,7 @@ class Plan:
 
     data: DataFound
     train_rows: int | None
+    held_out: int | None
     total_steps: int | None
     effective_batch: int
     warmup_steps: int
@@ -60,6 +61,7 @@ class Planner:
         return Plan(
             data=data,
             train_rows=rows,
+            held_out=forecast.held_out_rows(recipe, data.rows),
             total_steps=total,
             effective_batch=training.per_device_train_batch_size * training.gradient_accumulation_steps,
             warmup_steps=forecast.warmup_steps(training, total) if total else training.warmup_steps,

@@ -6,6 +6,8 @@ from cockpit.gpu import GpuReport
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from cockpit.ui.plan import Planner
+from cockpit.ui.widgets.recipe_card import card_of
+from cockpit.ui.widgets.schedule_preview import facts_of
 from tests.ui.engines import write_data, write_recipe
 
 
@@ -22,6 +24,17 @@ def test_rows_steps_and_rates_follow_from_the_file(tmp_path: Path) -> None:
     assert (plan.data.rows, plan.train_rows, plan.total_steps, plan.effective_batch) == (90, 80, 10, 8)
     assert len(plan.rates) == 10
     assert plan.problems == ()
+
+
+def test_held_out_rows_are_those_that_the_engine_holds_out(tmp_path: Path) -> None:
+    data = str(write_data(tmp_path, rows=91))
+    path = write_recipe(tmp_path, "mine", data=data, **{"eval_rows: 10": "eval_rows: 100"})
+    small = recipe(path)
+    plan = Planner().plan(small, None, "mine")
+    assert (plan.train_rows, plan.held_out) == (73, 18)
+    assert dict(facts_of(small, plan))["train"].plain == "73 rows, 18 held out"
+    assert dict(card_of(small, plan).facts)["data"].endswith("91 rows, 18 held out")
+    assert dict(card_of(small, None).facts)["data"].endswith(", at most 100 held out")
 
 
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:

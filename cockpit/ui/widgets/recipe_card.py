@@ -121,8 +121,15 @@ def quantization_text(recipe: Recipe) -> str:
 def _data_text(recipe: Recipe, plan: Plan | None) -> str:
     names = ", ".join(source.name_or_path for source in recipe.data.sources)
     found = f" · {plan.data.said}" if plan is not None and plan.data.said else ""
-    held_out = f", {count(recipe.data.eval_rows)} held out" if recipe.data.eval_rows else ""
-    return f"{names}{found}{held_out}"
+    return f"{names}{found}{_held_out_text(recipe, plan)}"
+
+
+def _held_out_text(recipe: Recipe, plan: Plan | None) -> str:
+    """The recipe's number is the most there may be, as long as the rows are not known: a small file keeps most."""
+    known = plan.held_out if plan is not None else None
+    if known is not None:
+        return f", {count(known)} held out" if known else ""
+    return f", at most {count(recipe.data.eval_rows)} held out" if recipe.data.eval_rows else ""
 
 
 def _short(problem: object) -> str:

@@ -90,7 +90,7 @@ def facts_of(recipe: Recipe, plan: Plan) -> list[tuple[str, Content]]:
     else:
         facts.append(("data", Content(data.said or "read when the run starts")))
     if plan.train_rows is not None:
-        held_out = f", {count(recipe.data.eval_rows)} held out" if recipe.data.eval_rows else ""
+        held_out = f", {count(plan.held_out)} held out" if plan.held_out else ""
         facts.append(("train", Content(f"{count(plan.train_rows)} rows{held_out}")))
     for problem in plan.problems:
         if problem.field.startswith("data.") and data.is_problem:
