@@ -25,7 +25,8 @@ GROWS_EVERY_S = 0.06
 
 
 class Chatter:
-    """Answers with a loaded model. The prompt is rendered as training rendered its rows."""
+    """Answers with a loaded model. The prompt is rendered by the chat template, as training rendered conversations;
+    rows of plain text were learnt without one."""
 
     def __init__(self, loaded: Loaded, template: ChatTemplate | None, journal: Journal, orders: Orders) -> None:
         """Without a `template` the last message is the prompt as it stands."""

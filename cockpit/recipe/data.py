@@ -118,7 +118,7 @@ class Data(Section):
     """What to do with a row that cannot be used: count it and go on, or end the run."""
 
     seed: int = Field(default=42, ge=0, le=2**32 - 1)
-    """Seed of sampling, shuffling and of the choice of held-out rows."""
+    """Seed of the choice of held-out rows; training.seed shuffles the others."""
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from self._mixture_conflicts()

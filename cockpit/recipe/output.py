@@ -20,7 +20,7 @@ class Output(Section):
     """Name of the run; empty for the recipe's name. The time is added."""
 
     logging_steps: int = Field(default=1, ge=1, le=1_000_000, json_schema_extra=unit("steps"))
-    """Steps between two points of the loss curve."""
+    """Steps between two figures for report_to. The curves here have every step."""
 
     save_steps: int | None = Field(default=None, ge=1, le=10_000_000, json_schema_extra=unit("steps"))
     """Steps between two checkpoints; empty for none."""
