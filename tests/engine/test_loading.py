@@ -38,7 +38,7 @@ def adapted(model: torch.nn.Module, lora: Lora) -> set[str]:
         ({"finetune_mlp_modules": False}, {"attn.c_proj", "attn.c_attn"}),
     ],
 )
-def test_a_name_in_two_kinds_of_layer(named: Any, switches: dict[str, bool], left: set[str]) -> None:
+def test_a_name_in_two_kinds_of_layer(named: Any, switches: dict[str, Any], left: set[str]) -> None:
     shape = {"attn": {"c_attn": linear(), "c_proj": linear()}, "mlp": {"c_fc": linear(), "c_proj": linear()}}
     assert adapted(model_of(shape), Lora(target_modules=named, **switches)) == left
 
