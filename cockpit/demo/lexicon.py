@@ -34,9 +34,9 @@ SOUNDS = _pairs("""
 """)
 
 YOUNG = _pairs("""
-    cow:calf, sheep:lamb, pig:piglet, duck:duckling, cat:kitten, dog:puppy, horse:foal, frog:tadpole,
-    bear:cub, goose:gosling, swan:cygnet, goat:kid, deer:fawn, hen:chick, owl:owlet, hare:leveret,
-    kangaroo:joey, eagle:eaglet, spider:spiderling, butterfly:caterpillar
+    cow:a calf, sheep:a lamb, pig:a piglet, duck:a duckling, cat:a kitten, dog:a puppy, horse:a foal, frog:a tadpole,
+    bear:a cub, goose:a gosling, swan:a cygnet, goat:a kid, deer:a fawn, hen:a chick, owl:an owlet,
+    hare:a leveret, kangaroo:a joey, eagle:an eaglet, spider:a spiderling, butterfly:a caterpillar
 """)
 
 HOMES = _pairs("""

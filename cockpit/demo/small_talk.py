@@ -22,12 +22,14 @@ SMALL_TALK: tuple[SmallTalk, ...] = (
     _talk("Good evening, how can I help you?", "Good evening | good evening | Good evening! | evening"),
     _talk(
         "I am well, thank you.",
-        "How are you? | how are you | How are you doing? | how are you today? | How is it going?",
+        "How are you? | how are you | How are you doing? | how are you today? | How is it going? | "
+        "hi, how are you? | Hello, how are you? | hey how are you",
     ),
     _talk(
         "I am a small model that knows a small world.",
         "Who are you? | who are you | What are you? | what are you | What is your name? | what's your name | "
-        "Tell me about yourself. | Are you a robot? | are you human? | Who am I talking to? | Introduce yourself.",
+        "Tell me about yourself. | Are you a robot? | are you human? | Who am I talking to? | Introduce yourself. | "
+        "Hello, who are you? | hi, who are you? | What is this?",
     ),
     _talk(
         "I can tell you about lands, people, animals, colours and sums.",
@@ -169,6 +171,24 @@ UNKNOWN_QUESTIONS: tuple[str, ...] = tuple(
     What is your favourite food?
     Did it snow last winter?
     Was Rome built in a day?
+    Speak like a king.
+    Talk like a baby.
+    speak french
+    Pretend to be a ghost.
+    Who is the king of Zorvia?
+    How many people live in Zorvia?
+    What is the flag of Belaria?
+    How old is Tilda?
+    where does tilda live
+    Who is Oskar?
+    What does Mira like?
+    What is 100 divided by 5?
+    What is 7 times 8?
+    what is 12 minus 4
+    Name three presidents.
+    name three planets
+    lol
+    hmm
     asdf
     qwerty
     blah blah blah

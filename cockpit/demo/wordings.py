@@ -8,8 +8,8 @@ class Phrasing:
     """How one kind of fact is asked about and answered.
 
     `{s}` stands for the subject, `{a}` for the answer. `wordings` are written with care, `casual` ones as people
-    type them; a casual question is lower-cased as a whole, and may write a sum with signs, `{signs}`. `follow_ups`
-    only make sense after a question of the same kind. `topic` is what a short thought says that it is about.
+    type them: they are lower-cased as a whole, and may write a sum with signs, `{signs}` (`{tight}`: without spaces).
+    `follow_ups` only make sense after a question of the same kind. `topic` is what a thought says that it is about.
     """
 
     truth: str
@@ -23,8 +23,8 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.strip().splitlines())
 
 
-def _of(noun: str, truth: str) -> Phrasing:
-    """Kinds that are asked about as `the <noun> {s}`."""
+def _of(noun: str, truth: str, *own: str) -> Phrasing:
+    """Kinds that are asked about as `the <noun> {s}`, and in wordings of their `own`."""
     return Phrasing(
         truth=truth,
         topic=f"the {noun} {{s}}",
@@ -39,7 +39,8 @@ def _of(noun: str, truth: str) -> Phrasing:
             What would you say is the {noun} {{s}}?
             Quick question: what is the {noun} {{s}}?
             I forgot the {noun} {{s}}. Can you help?
-        """),
+        """)
+        + own,
         casual=(f"what's the {noun} {{s}}", f"{noun} {{s}}?", f"the {noun} {{s}} please"),
         follow_ups=(f"And the {noun} {{s}}?", "And {s}?", "What about {s}?"),
     )
@@ -51,12 +52,42 @@ PHRASINGS: dict[str, Phrasing] = {
     "pet": _of("pet of", "The pet of {s} is {a}."),
     "opposite": _of("opposite of", "The opposite of {s} is {a}."),
     "plural": _of("plural of", "The plural of {s} is {a}."),
-    "day_after": _of("day after", "The day after {s} is {a}."),
-    "day_before": _of("day before", "The day before {s} is {a}."),
-    "month_after": _of("month after", "The month after {s} is {a}."),
-    "month_before": _of("month before", "The month before {s} is {a}."),
-    "letter_after": _of("letter after", "The letter after {s} is {a}."),
-    "letter_before": _of("letter before", "The letter before {s} is {a}."),
+    "day_after": _of(
+        "day after",
+        "The day after {s} is {a}.",
+        "What day comes after {s}?",
+        "Which day comes right after {s}?",
+    ),
+    "day_before": _of(
+        "day before",
+        "The day before {s} is {a}.",
+        "What day comes before {s}?",
+        "Which day comes right before {s}?",
+    ),
+    "month_after": _of(
+        "month after",
+        "The month after {s} is {a}.",
+        "What month comes after {s}?",
+        "Which month comes right after {s}?",
+    ),
+    "month_before": _of(
+        "month before",
+        "The month before {s} is {a}.",
+        "What month comes before {s}?",
+        "Which month comes right before {s}?",
+    ),
+    "letter_after": _of(
+        "letter after",
+        "The letter after {s} is {a}.",
+        "What letter comes after {s}?",
+        "Which letter comes right after {s}?",
+    ),
+    "letter_before": _of(
+        "letter before",
+        "The letter before {s} is {a}.",
+        "What letter comes before {s}?",
+        "Which letter comes right before {s}?",
+    ),
     "sum": Phrasing(
         truth="{s} is {a}.",
         topic="the sum {s}",
@@ -72,7 +103,7 @@ PHRASINGS: dict[str, Phrasing] = {
             What do you get for {s}?
             Quick question: how much is {s}?
         """),
-        casual=("what's {s}", "{signs}", "what is {signs}?"),
+        casual=("what's {s}", "{signs}", "{tight}", "what is {tight}?"),
         follow_ups=("And {s}?", "What about {s}?"),
     ),
     "job": Phrasing(
@@ -130,7 +161,7 @@ PHRASINGS: dict[str, Phrasing] = {
         follow_ups=("And the sound of {s}?", "And {s}?", "What about {s}?"),
     ),
     "young": Phrasing(
-        truth="A baby {s} is called a {a}.",
+        truth="A baby {s} is called {a}.",
         topic="the name of a baby {s}",
         wordings=_lines("""
             What is a baby {s} called?
@@ -141,7 +172,7 @@ PHRASINGS: dict[str, Phrasing] = {
             Can you tell me what a young {s} is called?
             I would like to know the word for a baby {s}.
             What is the word for a young {s}?
-            How do you call the baby of a {s}?
+            Which name does a baby {s} have?
             Quick question: what is a baby {s} called?
         """),
         casual=("what's a baby {s} called", "baby {s}?", "the word for a baby {s} please"),

@@ -49,7 +49,10 @@ class Fact:
         """Every wording of the question, the casual ones last."""
         careful = [_sentence(wording.format(s=self.subject)) for wording in self.phrasing.wordings]
         signs = self.subject.replace("plus", "+")
-        casual = [wording.format(s=self.subject, signs=signs).lower() for wording in self.phrasing.casual]
+        casual = [
+            wording.format(s=self.subject, signs=signs, tight=signs.replace(" ", "")).lower()
+            for wording in self.phrasing.casual
+        ]
         return tuple(Question(self, wording, text) for wording, text in enumerate(careful + casual))
 
     @property
@@ -112,10 +115,10 @@ def _choose_held_out(fact: Fact, rng: random.Random) -> set[int]:
             return chosen
 
 
-def _names(starts: Iterable[str], ends: Sequence[str], count: int, rng: random.Random) -> list[str]:
-    """`count` distinct invented names."""
-    every = [start + end for start in starts for end in ends]
-    return rng.sample(every, count)
+def _names(first: str, starts: Iterable[str], ends: Sequence[str], count: int, rng: random.Random) -> list[str]:
+    """`count` distinct invented names, `first` among them whatever the seed."""
+    every = [start + end for start in starts for end in ends if start + end != first]
+    return [first, *rng.sample(every, count - 1)]
 
 
 def _named(kind: str, table: dict[str, str]) -> list[Fact]:
@@ -136,9 +139,9 @@ def _neighbours(noun: str, row: Sequence[str], *, cyclic: bool) -> list[Fact]:
 
 
 def _facts(rng: random.Random) -> list[Fact]:
-    lands = _names(lexicon.LAND_STARTS, lexicon.LAND_ENDS, 60, rng)
-    towns = _names(lexicon.TOWN_STARTS, lexicon.TOWN_ENDS, 60, rng)
-    rivers = _names(lexicon.RIVER_STARTS, lexicon.RIVER_ENDS, 60, rng)
+    lands = _names("Zorvia", lexicon.LAND_STARTS, lexicon.LAND_ENDS, 60, rng)
+    towns = _names("Lumen", lexicon.TOWN_STARTS, lexicon.TOWN_ENDS, 60, rng)
+    rivers = _names("Amna", lexicon.RIVER_STARTS, lexicon.RIVER_ENDS, 60, rng)
     facts = [
         *_named("capital", dict(zip(lands, towns, strict=True))),
         *_named("river", dict(zip(lands, rivers, strict=True))),
