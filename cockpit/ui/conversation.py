@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cockpit.run_state import Reply
+
+if TYPE_CHECKING:
+    from cockpit.ui.chat_engine import ChatEngine
 
 Messages = list[dict[str, str]]
 
@@ -15,6 +19,8 @@ class Turn:
 
     prompt: str
     asked: list[str] = field(default_factory=list)
+    adapters: list[bool] = field(default_factory=list)
+    """Whether each of them was asked with the adapter."""
 
 
 class Conversation:
@@ -35,15 +41,34 @@ class Conversation:
                 messages += [{"role": "user", "content": turn.prompt}, {"role": "assistant", "content": answered[-1]}]
         return [*messages, {"role": "user", "content": prompt}]
 
-    def ask(self, prompt: str, command_id: str) -> None:
+    def ask(self, prompt: str, command_id: str, *, adapter: bool = True) -> None:
         """A prompt was sent."""
-        self.turns.append(Turn(prompt, [command_id]))
+        self.turns.append(Turn(prompt, [command_id], [adapter]))
 
-    def ask_again(self, command_id: str) -> None:
+    def ask_again(self, command_id: str, *, adapter: bool = True) -> None:
         """The last prompt was sent once more."""
         self.turns[-1].asked.append(command_id)
+        self.turns[-1].adapters.append(adapter)
 
     @property
     def last_prompt(self) -> str | None:
         """What was asked last."""
         return self.turns[-1].prompt if self.turns else None
+
+
+@dataclass
+class Talk:
+    """What the chat of one run keeps while other screens are shown: the session has it, each chat screen uses it."""
+
+    conversation: Conversation = field(default_factory=Conversation)
+    asked: str | None = None
+    """The prompt whose reply is being written."""
+    adapter: bool = True
+    """Whether the tuned model is asked, and not its base."""
+    sampling: dict[str, str] = field(default_factory=dict)
+    """The texts of the sampling fields by name; empty before they were shown."""
+    draft: str | None = None
+    """What stood in the prompt field; None before it was shown."""
+    put_away: int = 0
+    """How many of the run's replies are not shown any more."""
+    engine: ChatEngine | None = None

@@ -13,6 +13,7 @@ from cockpit.links import Link, ReplayLink, new_command_id
 from cockpit.run_dir import Liveness
 from cockpit.run_state import LOG_LINES, LogLine, RunState
 from cockpit.run_summary import RunSummary, State
+from cockpit.ui.conversation import Talk
 from cockpit.ui.log_lines import log_line
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class RunSession:
         self.state = RunState()
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         """The engine's own lines and the landmarks of the run, oldest first."""
+        self.talk = Talk()
+        """What the chat keeps while another screen is shown."""
         self.is_engine_ours = False
         """Whether this app has started the engine, and so lets its model go when it is in the way."""
         self.is_behind = False

@@ -141,6 +141,58 @@ async def test_the_history_goes_along_and_a_new_conversation_forgets_it(tmp_path
         await until(pilot, lambda: len(shown(pilot)) == 2 and "Ahoy." in shown(pilot)[1])
 
 
+async def test_who_comes_back_finds_the_conversation_and_sends_it_along(tmp_path: Path) -> None:
+    talking = Talking(tmp_path, replies=True)
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("enter")
+        talking.reply("Marenport.")
+        await until(pilot, lambda: "tokens/s" in shown(pilot)[-1])
+        await pilot.press("f3")
+        talking.reply("No idea.")
+        await until(pilot, lambda: "No idea." in shown(pilot)[-1])
+        pilot.app.screen.query_one("#max_new_tokens", Entry).value = "17"
+        await pilot.press(*"and", "escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ChatScreen))
+        before = [["you"], ["tuned"], ["base"], ["you"], ["tuned"], ["Said"], ["you"], ["tuned"], ["base"]]
+        await pilot.app.push_screen(talking.make())
+        await until(pilot, lambda: [text.split()[:1] for text in shown(pilot)] == before)
+        await until(pilot, lambda: "No idea." in shown(pilot)[-1])
+        assert pilot.app.screen.query_one(PromptField).text == "and"
+        assert pilot.app.screen.query_one("#who", Choice).value == "base"
+        await pilot.press(*" then", "enter")
+        chat = talking.asked[-1]
+        assert [message["content"] for message in chat.messages] == [TRIAL, "No idea.", "and then"]
+        assert (chat.adapter, chat.max_new_tokens) == (False, 17)
+        talking.reply("Ahoy.")
+        await until(pilot, lambda: "Ahoy." in shown(pilot)[-1])
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ChatScreen))
+        await pilot.app.push_screen(talking.make())
+        assert pilot.app.screen.query_one(PromptField).text == "", "the trial prompt stays away"
+
+
+async def test_what_was_put_away_stays_away(tmp_path: Path) -> None:
+    talking = Talking(tmp_path, replies=True)
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("x", "ctrl+n")
+        assert pilot.app.screen.query_one(PromptField).text == ""
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ChatScreen))
+        await pilot.app.push_screen(talking.make())
+        await until(pilot, lambda: len(shown(pilot)) == 1 and shown(pilot)[0].startswith("Enter sends"))
+        assert pilot.app.screen.query_one(PromptField).text == ""
+
+
+async def test_typing_replaces_the_trial_prompt(tmp_path: Path) -> None:
+    talking = Talking(tmp_path)
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        field = pilot.app.screen.query_one(PromptField)
+        await pilot.press("f4", "f4", *"hi", "f4", "f4", *" you")
+        assert field.text == "hi you"
+        await pilot.press("enter")
+        assert talking.asked[0].messages == [{"role": "user", "content": "hi you"}]
+
+
 @pytest.mark.parametrize("key", ["f3", "ctrl+t"])
 async def test_the_switch_asks_the_other_the_same(tmp_path: Path, key: str) -> None:
     talking = Talking(tmp_path)
@@ -302,8 +354,9 @@ async def test_a_run_without_an_adapter_has_nothing_to_load(tmp_path: Path) -> N
 async def test_earlier_replies_are_shown_and_not_sent(tmp_path: Path) -> None:
     talking = Talking(tmp_path, replies=True)
     async with talking.app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: len(shown(pilot)) == 5)
-        assert [text.split()[0] for text in shown(pilot)] == ["you", "tuned", "base", "you", "tuned"]
+        await until(pilot, lambda: len(shown(pilot)) == 6)
+        assert [text.split()[0] for text in shown(pilot)[:-1]] == ["you", "tuned", "base", "you", "tuned"]
+        assert shown(pilot)[-1] == "Said before; not sent along."
         await pilot.press("enter")
         assert len(talking.asked[0].messages) == 1
 
@@ -315,7 +368,8 @@ async def test_a_reply_that_somebody_else_asked_for_is_shown_too(tmp_path: Path)
             ev.ReplyStarted(command_id="other", prompt="Who?", adapter=False),
             ev.ReplyGrew(command_id="other", text="Me."),
         ]
-        await until(pilot, lambda: shown(pilot)[-2:] == ["you\nWho?", "base  replying\nMe."])
+        await until(pilot, lambda: shown(pilot)[-3:-1] == ["you\nWho?", "base  replying\nMe."])
+        assert shown(pilot)[-1] == "Said before; not sent along."
 
 
 async def test_a_recording_is_watched(tmp_path: Path) -> None:
@@ -437,7 +491,7 @@ async def test_the_log_of_a_long_chat_stays_short() -> None:
     async with Stage(widgets=[log]).run_test(size=(80, 20)) as pilot:
         known = {str(at): Reply(str(at), f"prompt {at}", True, "text") for at in range(100)}
         log.show(known, {})
-        assert len(log.children) == 2 * EARLIER_REPLIES
+        assert len(log.children) == 2 * EARLIER_REPLIES + 1, "and the line that divides them from what is asked here"
         for at in range(100, 150):
             known[str(at)] = Reply(str(at), f"prompt {at}", True, "text")
             log.show(known, {})

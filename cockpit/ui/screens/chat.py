@@ -60,34 +60,33 @@ class ChatScreen(Screen[None]):
         """`engine` loads the model of a run whose engine is gone; made here where it is not given."""
         super().__init__()
         self.session = session
+        self._talk = session.talk
+        engine = engine or self._talk.engine
         if engine is None:
             from cockpit.ui.chat_engine import ChatEngine
 
             engine = ChatEngine(session)
-        self._engine = engine
-        self._talk = Conversation()
-        self._asked: str | None = None
-        self._adapter = True
+        self._engine = self._talk.engine = engine
         self._ticks = 0
         self._notice = ""
         self._keys_shown: list[bool | None] = []
 
     def compose(self) -> ComposeResult:
         """The conversation on the left, how replies are drawn on the right."""
-        chat = self.session.recipe.chat
+        chat, talk = self.session.recipe.chat, self._talk
         yield RunLine()
         yield Static("", id="notice", markup=False)
         with Horizontal(id="chat"):
             with Vertical(id="talk"):
-                yield ChatLog(classes="pane")
-                yield PromptField(chat.trial_prompt, classes="pane")
+                yield ChatLog(takes_prompts=not self.session.is_recording, classes="pane")
+                yield PromptField(chat.trial_prompt if talk.draft is None else "", classes="pane")
             with VerticalScroll(id="side", can_focus=False):
                 with Vertical(id="who-panel", classes="pane") as who:
                     who.border_title = Content("who answers")
-                    yield Choice(
-                        ["tuned", "base"], "tuned", id="who", help="The model with its adapter, or without it."
-                    )
-                yield SamplingForm(chat.presets, classes="pane")
+                    who_now = "tuned" if talk.adapter else "base"
+                    help = "The model with its adapter, or without it."
+                    yield Choice(["tuned", "base"], who_now, id="who", help=help)
+                yield SamplingForm(chat.presets, talk.sampling, classes="pane")
                 yield ReplyFigures(classes="pane")
         yield KeyBar()
 
@@ -95,11 +94,17 @@ class ChatScreen(Screen[None]):
         """Begin to poll."""
         log, prompt = self.query_one(ChatLog), self.query_one(PromptField)
         log.border_title = Content("chat")
-        prompt.move_cursor(prompt.document.end)
+        for turn in self._talk.conversation.turns:
+            prompt.remember(turn.prompt)
+        if self._talk.draft is not None:
+            prompt.text = self._talk.draft
+            prompt.move_cursor(prompt.document.end)
         self._name_prompt()
+        state = self.session.state
+        log.resume(self._talk.conversation, self._talk.put_away, state.replies, state.answers)
         self.set_interval(POLL_EVERY_S, self._tick)
         self._tick()
-        if not self.session.state.replies:
+        if not self._talk.conversation.turns:
             log.hint("Enter sends the prompt below. F3 asks the base model the same.")
 
     # What happens
@@ -119,10 +124,10 @@ class ChatScreen(Screen[None]):
         self.query_one(RunLine).show(session.link.run.id, session.status, state)
         gone = session.liveness in ("lost", "exited") or state.exited is not None or state.unloaded is not None
         self.query_one(ChatLog).show(state.replies, state.answers, is_broken=gone and not session.is_recording)
-        if self._asked is not None:
-            reply, answer = state.replies.get(self._asked), state.answers.get(self._asked)
+        if self._talk.asked is not None:
+            reply, answer = state.replies.get(self._talk.asked), state.answers.get(self._talk.asked)
             if (reply is not None and reply.ended) or (answer is not None and not answer.accepted) or gone:
-                self._asked = None
+                self._talk.asked = None
         newest = next(reversed(state.replies.values()), None)
         self.query_one(ReplyFigures).show(newest)
         self._show_notice()
@@ -176,9 +181,9 @@ class ChatScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only the keys that do something now."""
         if action == "stop_reply":
-            return self._asked is not None
+            return self._talk.asked is not None
         if action == "back":
-            return self._asked is None
+            return self._talk.asked is None
         if action in ("send", "switch"):
             return self.session.can_chat
         if action == "load":
@@ -198,11 +203,11 @@ class ChatScreen(Screen[None]):
             self._on_submitted(PromptField.Submitted(text))
 
     def _send(self, prompt: str) -> bool:
-        command_id = self._ask(self._talk.messages_for(prompt, self.session.state.replies))
+        command_id = self._ask(self._talk.conversation.messages_for(prompt, self.session.state.replies))
         if command_id is None:
             return False
-        self._talk.ask(prompt, command_id)
-        self.query_one(ChatLog).ask(command_id, prompt, adapter=self._adapter)
+        self._talk.conversation.ask(prompt, command_id, adapter=self._talk.adapter)
+        self.query_one(ChatLog).ask(command_id, prompt, adapter=self._talk.adapter)
         self.query_one(PromptField).remember(prompt)
         self._show()
         return True
@@ -211,7 +216,7 @@ class ChatScreen(Screen[None]):
         """Send; the command's id, or None where that cannot be done now: then it is said why."""
         sampling = self.query_one(SamplingForm).sampling
         refusal = ""
-        if self._asked is not None:
+        if self._talk.asked is not None:
             refusal = "A reply is being written; Escape stops it."
         elif not self.session.can_chat:
             refusal = self._why_silent()[1] or "The model is not there."
@@ -221,10 +226,10 @@ class ChatScreen(Screen[None]):
             self.notify(refusal, severity="warning", markup=False)
             return None
         try:
-            self._asked = self.session.ask(messages, adapter=self._adapter, sampling=sampling)
+            self._talk.asked = self.session.ask(messages, adapter=self._talk.adapter, sampling=sampling)
         except OSError as error:
             self.notify(f"The prompt could not be sent: {_clause(str(error))}", severity="error", markup=False)
-        return self._asked
+        return self._talk.asked
 
     def action_switch(self) -> None:
         """The other of base and tuned; the last prompt is put to it too."""
@@ -234,38 +239,41 @@ class ChatScreen(Screen[None]):
     @on(Choice.Changed, "#who")
     def _on_who(self, event: Choice.Changed) -> None:
         event.stop()
-        self._adapter = event.value == "tuned"
+        self._talk.adapter = event.value == "tuned"
         self._name_prompt()
-        prompt = self._talk.last_prompt
-        if prompt is None or self._asked is not None or not self.session.can_chat:
+        prompt = self._talk.conversation.last_prompt
+        if prompt is None or self._talk.asked is not None or not self.session.can_chat:
             return
-        command_id = self._ask(self._talk.messages_for(prompt, self.session.state.replies, again=True))
+        talk = self._talk.conversation
+        command_id = self._ask(talk.messages_for(prompt, self.session.state.replies, again=True))
         if command_id is not None:
-            self._talk.ask_again(command_id)
-            self.query_one(ChatLog).ask(command_id, prompt, adapter=self._adapter, again=True)
+            talk.ask_again(command_id, adapter=self._talk.adapter)
+            self.query_one(ChatLog).ask(command_id, prompt, adapter=self._talk.adapter, again=True)
             self._show()
 
     def _name_prompt(self) -> None:
         field = self.query_one(PromptField)
-        who, style = ("tuned", "bold $primary") if self._adapter else ("base", "bold $secondary")
+        who, style = ("tuned", "bold $primary") if self._talk.adapter else ("base", "bold $secondary")
         field.border_title = Content.assemble("ask ", (who, style))
         field.border_subtitle = Content("enter sends, ctrl+j new line")
 
     def action_stop_reply(self) -> None:
         """End the reply where it stands."""
-        if self._asked is not None:
+        if self._talk.asked is not None:
             try:
-                self.session.stop_reply(self._asked)
+                self.session.stop_reply(self._talk.asked)
             except OSError as error:
                 self.notify(f"The reply could not be stopped: {_clause(str(error))}", severity="error", markup=False)
 
     def action_new_conversation(self) -> None:
         """Nothing of what was said is sent along any more."""
         self.action_stop_reply()
-        self._talk, self._asked = Conversation(), None
+        self._talk.conversation, self._talk.asked = Conversation(), None
+        self._talk.put_away = len(self.session.state.replies)
         log = self.query_one(ChatLog)
         log.clear(self.session.state.replies)
         log.hint("A new conversation.")
+        self.query_one(PromptField).text = ""
         self.query_one(PromptField).focus()
         self._show()
 
@@ -278,6 +286,12 @@ class ChatScreen(Screen[None]):
         else:
             self.query_one("#who", Choice).focus()
 
+    def _draft(self) -> str | None:
+        """What is to stand in the prompt field again; None where nothing has been made of the trial prompt."""
+        text = self.query_one(PromptField).text
+        is_offer = text == plain_text(self.session.recipe.chat.trial_prompt)
+        return None if is_offer and not self._talk.conversation.turns else text
+
     def action_load(self) -> None:
         """Start an engine that loads what the run has saved."""
         self._engine.load()
@@ -286,6 +300,7 @@ class ChatScreen(Screen[None]):
     def action_back(self) -> None:
         """From the fields to the prompt, from there to the run."""
         if isinstance(self.focused, PromptField | ChatLog | None):
+            self._talk.draft = self._draft()
             self.app.pop_screen()
         else:
             self.query_one(PromptField).focus()

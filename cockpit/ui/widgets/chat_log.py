@@ -11,27 +11,36 @@ from textual.widgets import Static
 
 from cockpit.events import CommandAnswered
 from cockpit.run_state import Reply
+from cockpit.ui.conversation import Conversation
 from cockpit.ui.widgets.reply_view import PromptView, ReplyView
 
 EARLIER_REPLIES = 20
 """Replies from before the pane was opened that it shows."""
+DIVIDER = "Said before; not sent along."
 LONGEST = 120
 """Prompts and replies that stay on the screen; older ones go."""
 
 
 class ChatLog(VerticalScroll, can_focus=True):
-    """`ask` puts a prompt and its waiting reply there; `show` takes the run's replies and lets them grow."""
+    """`ask` puts a prompt and its waiting reply there; `show` takes the run's replies and lets them grow.
+
+    What was not asked here stands above a line that says so: what is below it is what a prompt takes along.
+    """
 
     HELP = "The conversation. Scroll up to read: it waits; scroll to the end and it follows again."
     DEFAULT_CSS = """
     ChatLog { height: 1fr; scrollbar-size-vertical: 1; padding: 0 0 1 0; }
     ChatLog > .hint { color: $text-muted; padding: 1 2; }
+    ChatLog > .divider { color: $text-muted; padding: 0 2; margin-top: 1; }
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(self, *, takes_prompts: bool = True, id: str | None = None, classes: str | None = None) -> None:
+        """`takes_prompts`: whether anything can be asked here, and not only watched."""
         super().__init__(id=id, classes=classes)
+        self._takes_prompts = takes_prompts
         self._views: dict[str, ReplyView] = {}
         self._growing: set[str] = set()
+        self._own: set[str] = set()
         self._seen = 0
         self._last_prompt = ""
 
@@ -46,6 +55,23 @@ class ChatLog(VerticalScroll, can_focus=True):
         self._seen, self._last_prompt = len(replies), ""
         self.remove_children()
 
+    def resume(
+        self, talk: Conversation, put_away: int, replies: dict[str, Reply], answers: dict[str, CommandAnswered]
+    ) -> None:
+        """Show what was said before, once, at first; the oldest `put_away` of `replies` stay away."""
+        self._seen = put_away
+        self._own = {asked for turn in talk.turns for asked in turn.asked}
+        self.show(replies, answers)
+        for turn in talk.turns:
+            for at, (asked, adapter) in enumerate(zip(turn.asked, turn.adapters, strict=True)):
+                self.ask(asked, turn.prompt, adapter=adapter, again=at > 0)
+
+    def _divide(self) -> None:
+        """What is there now is not sent along."""
+        if self._takes_prompts and not self._own & self._views.keys():
+            self.remove_children(".divider")
+            self.mount(Static(Content(DIVIDER), classes="divider", markup=False))
+
     def hint(self, text: str) -> None:
         """Say something while the page is empty."""
         self.remove_children(".hint")
@@ -57,6 +83,7 @@ class ChatLog(VerticalScroll, can_focus=True):
         self.remove_children(".hint")
         added: list[Widget] = [] if again else [PromptView(prompt)]
         self._last_prompt = prompt
+        self._own.add(command_id)
         self._add(command_id, adapter, added)
         self.anchor()
 
@@ -64,6 +91,7 @@ class ChatLog(VerticalScroll, can_focus=True):
         """Draw what is new. `is_broken`: no engine is there to finish what it began."""
         new = list(islice(replies.values(), self._seen, None))
         self._seen = len(replies)
+        new = [reply for reply in new if reply.command_id not in self._own]
         if not self._views and len(new) > EARLIER_REPLIES:
             new = new[-EARLIER_REPLIES:]
         for reply in new:
@@ -72,6 +100,8 @@ class ChatLog(VerticalScroll, can_focus=True):
                 asked_again = reply.prompt == self._last_prompt
                 self._add(reply.command_id, reply.adapter, [] if asked_again else [PromptView(reply.prompt)])
                 self._last_prompt = reply.prompt
+        if new:
+            self._divide()
         for command_id in list(self._growing):
             view, reply_now = self._views[command_id], replies.get(command_id)
             answer = answers.get(command_id)
@@ -93,4 +123,5 @@ class ChatLog(VerticalScroll, can_focus=True):
         self.mount(*before, view)
         surplus = len(self.children) - LONGEST
         for child in list(self.children)[: max(0, surplus)]:
+            self._growing -= {command_id for command_id, view in self._views.items() if view is child}
             child.remove()

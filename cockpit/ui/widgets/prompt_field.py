@@ -13,7 +13,10 @@ from cockpit.plain_text import plain_text
 
 
 class PromptField(TextArea):
-    """Posts Submitted; what is to become of the text then is the screen's business."""
+    """Posts Submitted; what is to become of the text then is the screen's business.
+
+    The text that it begins with is an offer: selected when the field gets the focus, so that typing replaces it.
+    """
 
     HELP = "Enter sends the prompt, ctrl+j begins a new line; up and down in an empty field bring earlier ones back."
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -34,6 +37,7 @@ class PromptField(TextArea):
         super().__init__(plain_text(text), id=id, classes=classes, soft_wrap=True, placeholder="Ask something")
         self.cursor_blink = False
         self.highlight_cursor_line = False
+        self._offer = self.text
         self._earlier: list[str] = []
         self._recalled: int | None = None
 
@@ -42,6 +46,11 @@ class PromptField(TextArea):
         if not self._earlier or self._earlier[-1] != prompt:
             self._earlier.append(prompt)
         self._recalled = None
+
+    def on_focus(self, event: events.Focus) -> None:
+        """Select the offer, unless it is the terminal that got the focus back."""
+        if self._offer and self.text == self._offer and not event.from_app_focus:
+            self.select_all()
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "enter":

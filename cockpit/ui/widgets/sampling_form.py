@@ -60,17 +60,30 @@ class SamplingRow(Vertical):
 
 
 class SamplingForm(Vertical):
-    """Begins with the first preset. `sampling` is what stands there, `problem` why that cannot be used."""
+    """Begins with what `kept` holds, else with the first preset, and keeps there what stands in its fields.
+
+    `sampling` is what stands there, `problem` why that cannot be used.
+    """
 
     HELP = "How replies are drawn. Greedy replies (do_sample off) always take the likeliest token."
     DEFAULT_CSS = """
     SamplingForm { height: auto; }
     """
 
-    def __init__(self, presets: Sequence[Sampling], *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self,
+        presets: Sequence[Sampling],
+        kept: dict[str, str] | None = None,
+        *,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
         super().__init__(id=id, classes=classes)
         self._presets = list(presets)
-        self._texts: dict[str, str] = _texts_of(self._presets[0])
+        self._kept = kept if kept is not None else {}
+        self._preset = self._kept.get("preset", "0")
+        begun = {name: self._kept[name] for name in FIELDS} if self._kept else {}
+        self._texts: dict[str, str] = begun or _texts_of(self._presets[0])
         self.border_title = Content("sampling")
 
     def compose(self) -> ComposeResult:
@@ -79,7 +92,7 @@ class SamplingForm(Vertical):
             names = [plain_text(preset.name, keep_newlines=False) for preset in self._presets]
             indices = [str(at) for at in range(len(names))]
             help = "A preset of the recipe fills the fields below."
-            yield SamplingRow("preset", Choice(indices, "0", labels=names, id="preset", help=help))
+            yield SamplingRow("preset", Choice(indices, self._preset, labels=names, id="preset", help=help))
         for name in FIELDS:
             text, help = self._texts[name], _place(name).help
             if _place(name).type.kind == "bool":
@@ -112,6 +125,7 @@ class SamplingForm(Vertical):
     def _on_choice(self, event: Choice.Changed) -> None:
         event.stop()
         if event.choice.id == "preset":
+            self._preset = event.value
             self._take(self._presets[int(event.value)])
         elif event.choice.id is not None:
             self._texts[event.choice.id] = event.value
@@ -130,6 +144,7 @@ class SamplingForm(Vertical):
             self.query_one(f"#row-{name}", SamplingRow).control.value = text
 
     def _check(self) -> None:
+        self._kept.update(self._texts, preset=self._preset)
         greedy = self._texts["do_sample"] == "false"
         for name in FIELDS:
             row = self.query_one(f"#row-{name}", SamplingRow)
