@@ -292,7 +292,7 @@ async def test_run_line(tmp_path: Path) -> None:
         await pilot.pause()
         (text, *_) = text_of(line)
         assert text.strip().startswith("demo · 1120-2349") and "training" in text and "step 126/300  42 %" in text
-        assert "ETA 38 s ± " in text
+        assert "ETA 40 s ± " in text
         line.show("demo-1120-2349", "running", state, "stopping: finishing the step")
         await pilot.pause()
         assert "stopping: finishing the step" in text_of(line)[0]
