@@ -407,7 +407,7 @@ async def test_sampling_fields_are_checked_and_sent(tmp_path: Path) -> None:
     talking = Talking(tmp_path)
     async with talking.app.run_test(size=(120, 40)) as pilot:
         form = pilot.app.screen.query_one(SamplingForm)
-        await pilot.press("f4", "tab", "right")
+        await pilot.press("f4", "right")
         await until(pilot, lambda: form.query_one("#temperature", Entry).value == "0.9")
         assert form.query_one("#do_sample", Choice).value == "true"
         entry = form.query_one("#temperature", Entry)
@@ -429,6 +429,24 @@ async def test_sampling_fields_are_checked_and_sent(tmp_path: Path) -> None:
             True,
             True,
         )
+
+
+async def test_f4_goes_to_the_sampling_fields_and_back(tmp_path: Path) -> None:
+    talking = Talking(tmp_path)
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+
+        def place() -> str | None:
+            return pilot.app.focused.id if pilot.app.focused else None
+
+        seen = []
+        for key in ("f4", "up", "down", "down", "up", "down", "down", "down", "down", "down", "down"):
+            await pilot.press(key)
+            seen.append(place())
+        fields = ["temperature", "top_p", "top_k", "max_new_tokens", "enable_thinking", "enable_thinking"]
+        assert seen == ["preset", "preset", "do_sample", "temperature", "do_sample", *fields]
+        assert "sampling" in keys(pilot)
+        await pilot.press("f4")
+        assert isinstance(pilot.app.focused, PromptField)
 
 
 async def test_greedy_replies_dim_what_they_do_not_use(tmp_path: Path) -> None:

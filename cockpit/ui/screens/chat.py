@@ -284,7 +284,7 @@ class ChatScreen(Screen[None]):
         if inside:
             self.query_one(PromptField).focus()
         else:
-            self.query_one("#who", Choice).focus()
+            self.query_one(SamplingForm).focus_first()
 
     def _draft(self) -> str | None:
         """What is to stand in the prompt field again; None where nothing has been made of the trial prompt."""

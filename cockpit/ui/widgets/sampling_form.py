@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
@@ -66,6 +67,12 @@ class SamplingForm(Vertical):
     """
 
     HELP = "How replies are drawn. Greedy replies (do_sample off) always take the likeliest token."
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "field(1)", "next field", id="sampling.next", tooltip="Go to the next field", show=False),
+        Binding(
+            "up", "field(-1)", "field before", id="sampling.previous", tooltip="Go to the field before", show=False
+        ),
+    ]
     DEFAULT_CSS = """
     SamplingForm { height: auto; }
     """
@@ -120,6 +127,16 @@ class SamplingForm(Vertical):
         """The first field that is wrong and why, or nothing."""
         wrong = ((name, _refusal(name, text)) for name, text in self._texts.items())
         return next((f"{name}: {refusal}" for name, refusal in wrong if refusal), "")
+
+    def focus_first(self) -> None:
+        """To the first field, which is the preset where there are several."""
+        self.query(SamplingRow).first().control.focus()
+
+    def action_field(self, step: int) -> None:
+        """To the next field or the one before; the ends are ends."""
+        rows = list(self.query(SamplingRow))
+        at = next((index for index, row in enumerate(rows) if row.has_focus_within), 0)
+        rows[min(max(0, at + step), len(rows) - 1)].control.focus()
 
     @on(Choice.Changed)
     def _on_choice(self, event: Choice.Changed) -> None:
