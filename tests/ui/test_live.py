@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
+from textual.widgets import Static
 
 from cockpit import events as ev
 from cockpit.commands import Stop
@@ -123,6 +124,8 @@ async def test_stop_is_confirmed_sent_and_said(tmp_path: Path) -> None:
         await until(pilot, lambda: "training" in line(pilot))
         await pilot.press("s")
         assert isinstance(pilot.app.screen, Dialog)
+        said = " ".join(str(static.content) for static in pilot.app.screen.query(Static))
+        assert "The step in hand is finished" in said, "no number: the run goes on while the dialog is open"
         await pilot.press("escape")
         assert not link.sent
         await pilot.press("s", "enter")

@@ -263,8 +263,7 @@ class LiveScreen(Screen[None]):
 
     def action_stop(self) -> None:
         """Ask lightly, then finish the step and save."""
-        step = self.session.state.step
-        text = f"Step {step + 1:,} is finished, the adapter is saved, and the run ends."
+        text = "The step in hand is finished, the adapter is saved, and the run ends."
         self._confirm("stop?", text, "stop and save", "Finish the step, save, end the run")
 
     def action_drop(self) -> None:
