@@ -209,6 +209,16 @@ async def test_now_panel_knows_nothing_then_all(tmp_path: Path) -> None:
         assert rows["adapter"] == ["saved", "793", "KiB"]
 
 
+@pytest.mark.parametrize(("step", "words"), [(0, "at the start"), (26, "at step 26")])
+async def test_now_panel_says_when_the_only_held_out_loss_was_measured(step: int, words: str) -> None:
+    panel, state = NowPanel(), steps_to(30, 2.0)
+    state.apply(ev.Evaluated(step=step, duration_s=0.4, metrics={"eval_loss": 5.704}))
+    async with Stage(widgets=[panel]).run_test(size=(44, 12)) as pilot:
+        panel.show(state)
+        await pilot.pause()
+        assert any("5.704" in line and line.rstrip().endswith(words) for line in text_of(panel))
+
+
 async def test_now_panel_says_that_a_loss_is_no_number() -> None:
     panel = NowPanel()
     async with Stage(widgets=[panel]).run_test(size=(46, 12)) as pilot:

@@ -100,8 +100,9 @@ def _held_out(state: RunState) -> list[Row]:
     course = [known.metrics["eval_loss"] for known in first_and_last_two if "eval_loss" in known.metrics]
     if not course:
         return []
-    at_start = "at the start" if state.evaluations[0].step == 0 else ""
-    note = f"was {figures.metric(course[0])}" if len(course) > 1 else at_start
+    step = state.evaluations[0].step
+    measured = f"at step {figures.count(step)}" if step else "at the start"
+    note = f"was {figures.metric(course[0])}" if len(course) > 1 else measured
     return [Row("held-out loss", _metric(course[-1]), direction=trend(course, back=1), falling_is_good=True, note=note)]
 
 
