@@ -12,6 +12,7 @@ from typing import Any
 
 from cockpit.dataset_file import SUFFIXES, recognise
 from cockpit.gpu import GpuReport
+from cockpit.plain_text import plain_text
 from cockpit.recipe.data import Source
 from cockpit.recipe.embedded import local_path, resolve
 from cockpit.recipe.field_path import dotted
@@ -53,6 +54,10 @@ def _not_yet(recipe: Recipe) -> Iterator[Conflict]:
             yield Conflict(dotted(path), f"this version cannot do {_word(value)} yet", default)
 
 
+def _plain(name: str) -> str:
+    return plain_text(name, keep_newlines=False)
+
+
 def _word(value: Any) -> str:
     if isinstance(value, bool | list | Section):
         return "this"
@@ -85,7 +90,7 @@ def _of_model(recipe: Recipe) -> Iterator[Conflict]:
         yield from _of_hub_name(field, name)
         return
     if not path.is_dir():
-        there = "this is a file" if path.exists() else "there is no such folder"
+        there = "this is a file" if path.exists() else f"there is no such folder: {_plain(name)}"
         hint = "give the folder with config.json, weights and tokenizer"
         if path.suffix == ".gguf":
             hint = "GGUF files cannot be trained; give the folder of the model that it was made from"
@@ -185,10 +190,10 @@ def _of_source(field: str, source: Source) -> Iterator[Conflict]:
     if kind == "folder":
         yield Conflict(named, "this is a folder", endings)
     elif kind == "nothing" and local_path(source.name_or_path) is None and path.suffix not in SUFFIXES:
-        wrong = "there is no such file, and datasets of the Hub cannot be read by this version yet"
+        wrong = f"there is no such file: {_plain(source.name_or_path)}, and datasets of the Hub are not read yet"
         yield Conflict(named, wrong, endings)
     elif kind == "nothing":
-        yield Conflict(named, "there is no such file", endings)
+        yield Conflict(named, f"there is no such file: {_plain(source.name_or_path)}", endings)
     elif source.format not in CHOICES_NOT_YET["data.sources.0.format"]:
         try:
             recognise(path, source.columns, source.format)

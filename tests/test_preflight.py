@@ -120,11 +120,12 @@ FOLDER = "give the folder with config.json, weights and tokenizer"
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("./gone", f"there is no such folder; {FOLDER}"),
+        ("./gone", f"there is no such folder: ./gone; {FOLDER}"),
         ("rows.jsonl", f"this is a file; {FOLDER}"),
         (
             "./m.gguf",
-            "there is no such folder; GGUF files cannot be trained; give the folder of the model that it was made from",
+            "there is no such folder: ./m.gguf; GGUF files cannot be trained; give the folder of the model that it was "
+            "made from",
         ),
         ("empty", f"the folder has no config.json; {FOLDER}"),
         ("adapter", "the folder holds an adapter, not a model; give the model that the adapter was made for"),
@@ -210,12 +211,12 @@ ENDINGS = "give a file that ends in .json, .jsonl, .ndjson, .csv, .tsv, .parquet
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("gone.jsonl", f"there is no such file; {ENDINGS}"),
-        ("./gone", f"there is no such file; {ENDINGS}"),
+        ("gone.jsonl", f"there is no such file: gone.jsonl; {ENDINGS}"),
+        ("./gone", f"there is no such file: ./gone; {ENDINGS}"),
         ("model", f"this is a folder; {ENDINGS}"),
         (
             "mlabonne/FineTome-100k",
-            f"there is no such file, and datasets of the Hub cannot be read by this version yet; {ENDINGS}",
+            f"there is no such file: mlabonne/FineTome-100k, and datasets of the Hub are not read yet; {ENDINGS}",
         ),
         ("rows.xlsx", "rows.xlsx has an ending that is not read; " + ENDINGS),
         ("none.jsonl", "none.jsonl has no rows"),

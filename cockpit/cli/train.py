@@ -107,10 +107,12 @@ def _blamed(problem: Problem, data: Path | None, model: str | None) -> Problem:
     from dataclasses import replace
 
     if data is not None and problem.field.startswith("data.sources"):
-        return replace(problem, file="--data", line=None, field=str(data))
-    if model is not None and problem.field == "model.name_or_path":
-        return replace(problem, file="--model", line=None, field=model)
-    return problem
+        option, value = "--data", str(data)
+    elif model is not None and problem.field == "model.name_or_path":
+        option, value = "--model", model
+    else:
+        return problem
+    return replace(problem, file=option, line=None, field="" if value in problem.wrong else value)
 
 
 def _refuse(sentences: list[str]) -> None:

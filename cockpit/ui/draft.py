@@ -104,6 +104,12 @@ class Draft:
         order = list(self.fields)
         return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
+    def field_at(self, path: str) -> str | None:
+        """The form's field at the path, or the one that holds it as an element; None where the form has none."""
+        while path and path not in self.fields:
+            path = path.rpartition(".")[0]
+        return path or None
+
     def changes(self) -> list[Change]:
         """The fields that differ from what was opened, in the model's order."""
         paths = self.document.changed_fields()

@@ -61,7 +61,7 @@ def test_an_interrupt_saves_and_what_it_saved_answers(short_recipe: str) -> None
         (["attach", "nothing"], "There are no runs in {home}/runs yet; start one with: cockpit train demo"),
         (["chat", "last", "-p", "x"], "There are no runs in {home}/runs yet; start one with: cockpit train demo"),
         (["train", "demo", "--detach", "--in-process"], "give one of the two"),
-        (["train", "demo", "--data", "no.json"], "--data: no.json: there is no such file; give"),
+        (["train", "demo", "--data", "no.json"], "--data: there is no such file: no.json; give"),
         (["train", "demo", "--model", "/"], "--model: /: the folder has no config.json; give"),
         (["train", "demo", "--set", "lora.r=0"], "--set: lora.r: 0 is below the smallest value"),
     ],

@@ -81,6 +81,28 @@ async def test_an_error_stands_under_its_field_and_start_goes_to_it(tmp_path: Pa
         assert not any(said.startswith("train") for said in engines.said)
 
 
+async def test_a_file_that_is_not_there_is_an_error_at_its_field(tmp_path: Path) -> None:
+    engines = FakeEngines()
+    async with editing(write_recipe(tmp_path, "mine"), engines=engines) as (app, pilot, screen):
+        await go_to(pilot, screen, "data.sources.0.name_or_path")
+        row = next(row for row in screen.query(FieldRow) if row.field.path == "data.sources.0.name_or_path")
+        row.control.value = "gone.jsonl"
+        await until(pilot, lambda: row.error.startswith("there is no such file: gone.jsonl; give"))
+        await until(pilot, lambda: "✗1" in shown(app))
+        await pilot.press("pagedown")
+        await until(pilot, lambda: screen.query_one(RecipeForm).group == "Training")
+        await pilot.press("f5")
+        await until(pilot, lambda: screen.query_one(RecipeForm).focused_path == "data.sources.0.name_or_path")
+        assert app.screen is screen
+        assert not any(said.startswith("train") for said in engines.said)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, SaveDialog))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        row.control.value = str(write_data(tmp_path))
+        await until(pilot, lambda: not row.error)
+
+
 async def test_the_plan_follows_each_edit(tmp_path: Path) -> None:
     data = write_data(tmp_path, rows=90)
     async with editing(write_recipe(tmp_path, "mine", data=str(data))) as (app, pilot, screen):

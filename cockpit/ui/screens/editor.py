@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.fields import FormField
     from cockpit.ui.engine_status import EngineStatus
+    from cockpit.ui.plan import Plan
 
 PLAN_AFTER_S = 0.15
 """The plan follows once typing has paused for so long: a data file is not read for each letter of its name."""
@@ -70,6 +71,8 @@ class EditorScreen(Screen[None]):
         self._status: EngineStatus | None = None
         self._plan_timer: Timer | None = None
         self._summary = ""
+        self._obstacles: dict[str, str] = {}
+        """What the plan found in the way of a start here, a sentence for each field of the form that is to blame."""
         self._names: dict[str, list[Offer]] = {}
 
     def compose(self) -> ComposeResult:
@@ -170,6 +173,8 @@ class EditorScreen(Screen[None]):
         self._plan_soon()
 
     def _take_in(self, path: str, text: str) -> None:
+        if text != self.draft.text(path):
+            self._obstacles.pop(path, None)
         self.query_one(RecipeForm).refresh_texts(self.draft.type(path, text))
 
     def _take_all_in(self) -> None:
@@ -178,8 +183,14 @@ class EditorScreen(Screen[None]):
             self._take_in(path, text)
         self._show_states()
 
+    def _errors(self) -> dict[str, str]:
+        """What is wrong with the recipe, and what stands in its way on this machine, in the form's order."""
+        errors = self._obstacles | self.draft.errors()
+        order = [path for path in self.draft.fields if path in errors]
+        return {path: errors[path] for path in dict.fromkeys([*order, *errors])}
+
     def _show_states(self) -> None:
-        errors, changed = self.draft.errors(), self.draft.changed()
+        errors, changed = self._errors(), self.draft.changed()
         form = self.query_one(RecipeForm)
         form.set_states(errors, changed)
         counts = {}
@@ -213,8 +224,18 @@ class EditorScreen(Screen[None]):
         self.query_one(SchedulePreview).show(recipe, plan)
         if recipe is not None and plan is not None:
             self._summary = plain_text(summary_of(recipe, plan), keep_newlines=False)
-            self._show_summary(0, self.unsaved)
+            self._take_obstacles(plan)
             self.post_message(WarmFor(recipe))
+
+    def _take_obstacles(self, plan: Plan) -> None:
+        found: dict[str, str] = {}
+        for problem in plan.problems:
+            path = self.draft.field_at(problem.field)
+            if path is not None:
+                sentence = "; ".join(filter(None, (problem.wrong, problem.right)))
+                found.setdefault(path, plain_text(sentence, keep_newlines=False))
+        self._obstacles = found
+        self._show_states()
 
     async def action_reset(self) -> None:
         """The focused field as it was opened."""
@@ -235,13 +256,16 @@ class EditorScreen(Screen[None]):
 
     async def action_start(self) -> None:
         """Train, or go to the first error."""
-        if await self._has_errors("start"):
+        self._take_all_in()
+        self._show_plan()
+        if await self._has_errors("start", self._errors()):
             return
         self.post_message(StartRun(self.draft.document.copy()))
 
     async def action_save(self) -> None:
         """Ask for a name, and write the recipe there."""
-        if await self._has_errors("save"):
+        self._take_all_in()
+        if await self._has_errors("save", self.draft.errors()):
             return
         from cockpit.recipe.shelf import user_recipes_folder
         from cockpit.ui.screens.save_dialog import SaveDialog
@@ -260,9 +284,7 @@ class EditorScreen(Screen[None]):
         self._show_states()
         self.notify(f"Saved as {plain_text(self.draft.document.name)}, in the list from now on.", markup=False)
 
-    async def _has_errors(self, what: str) -> bool:
-        self._take_all_in()
-        errors = self.draft.errors()
+    async def _has_errors(self, what: str, errors: dict[str, str]) -> bool:
         if not errors:
             return False
         first = next(iter(errors))
