@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.plain_text import plain_text
 from cockpit.recipe.fields import FormField, form_fields, format_value, parse_field
-from cockpit.recipe.problem import RecipeError
+from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.ui.widgets.entry import one_line
 
 if TYPE_CHECKING:
@@ -93,14 +93,18 @@ class Draft:
         self._touched.clear()
 
     def errors(self) -> dict[str, str]:
-        """What is wrong, a sentence a field, in the form's order; fields that are not in the form come last.
+        """What is wrong, a sentence a field, in the form's order; fields that are not in the form come last, with
+        their line in the file: `training.steps (line 12)`.
 
         Texts that mean no value, and values that do not go together.
         """
         found = dict(self._errors)
         for problem in self.document.problems():
             sentence = "; ".join(filter(None, (problem.wrong, problem.right)))
-            found.setdefault(problem.field, plain_text(sentence, keep_newlines=False))
+            path = self.field_at(problem.field)
+            if path is None:
+                sentence += f"; mend it in the file {problem.file}"
+            found.setdefault(path or _with_line(problem), plain_text(sentence, keep_newlines=False))
         order = list(self.fields)
         return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
@@ -153,6 +157,11 @@ class Draft:
             elif self.document.value(one) != self.fields[one].default:
                 self.document.set(one, self.fields[one].default)
         return taken
+
+
+def _with_line(problem: Problem) -> str:
+    line = f"line {problem.line}" if problem.line is not None else ""
+    return f"{problem.field} ({line})" if problem.field and line else problem.field or line
 
 
 def _parts(error: RecipeError) -> tuple[str, str]:

@@ -103,6 +103,20 @@ async def test_a_file_that_is_not_there_is_an_error_at_its_field(tmp_path: Path)
         await until(pilot, lambda: not row.error)
 
 
+async def test_an_error_that_is_not_in_the_form_is_told_with_its_line_and_file(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, "mine", max_steps="max_stepz")
+    line = path.read_text().split("\n").index("  max_stepz: 300") + 1
+    async with editing(path, (140, 40)) as (app, pilot, screen):
+        await until(pilot, lambda: "max_stepz" in shown(app))
+        (sentence,) = (f"{field}: {text}" for field, text in screen.draft.errors().items())
+        assert sentence.startswith(f"training.max_stepz (line {line}): ")
+        assert sentence.endswith(f"; mend it in the file {path}")
+        assert sentence in str(screen.query_one("#summary").render())
+        assert f"✗ training.max_stepz (line {line})" in shown(app)
+        await pilot.press("f5")
+        await until(pilot, lambda: "Cannot start: 1 error left, training.max_stepz" in " ".join(shown(app).split()))
+
+
 async def test_the_plan_follows_each_edit(tmp_path: Path) -> None:
     data = write_data(tmp_path, rows=90)
     async with editing(write_recipe(tmp_path, "mine", data=str(data))) as (app, pilot, screen):

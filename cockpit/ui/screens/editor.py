@@ -200,14 +200,16 @@ class EditorScreen(Screen[None]):
         self.query_one(GroupTabs).set_counts(counts)
         elsewhere = {path: text for path, text in errors.items() if path not in self.draft.fields}
         self.query_one(ChangeList).show(self.draft.changes(), elsewhere)
-        self._show_summary(len(errors), len(changed))
+        self._show_summary(len(errors), len(changed), _sentences(elsewhere))
 
-    def _show_summary(self, wrong: int, changed: int) -> None:
+    def _show_summary(self, wrong: int, changed: int, elsewhere: list[str]) -> None:
         parts = []
         if wrong:
             parts.append(Content.styled(f"✗ {errors_text(wrong)}", "$error"))
         if changed:
             parts.append(Content.styled(f"● {changed} changed", "$warning"))
+        if elsewhere:
+            parts.append(Content.styled(elsewhere[0], "$error"))
         if not wrong and self._summary:
             parts.append(Content(self._summary))
         self.query_one("#summary", Static).update(Content("  ").join(parts))
@@ -291,9 +293,8 @@ class EditorScreen(Screen[None]):
         if first in self.draft.fields:
             await self._show_group(self.draft.fields[first].group)
             self.query_one(RecipeForm).focus_field(first)
-        self.notify(
-            f"Cannot {what}: {errors_text(len(errors))} left, the first at {first}.", severity="error", markup=False
-        )
+        where = f"the first at {first}." if first in self.draft.fields else f"{first}: {errors[first]}."
+        self.notify(f"Cannot {what}: {errors_text(len(errors))} left, {where}", severity="error", markup=False)
         return True
 
     def action_leave(self) -> None:
@@ -333,6 +334,10 @@ class EditorScreen(Screen[None]):
                 shipped = [Offer(name, "ships with cockpit") for name in embedded_models()]
                 self._names[path] = [*shipped, *(Offer(name, "in the Hub's cache") for name in cached_models())]
         return self._names[path]
+
+
+def _sentences(errors: dict[str, str]) -> list[str]:
+    return [plain_text(f"{path}: {text}", keep_newlines=False) for path, text in errors.items()]
 
 
 def errors_text(count: int) -> str:
