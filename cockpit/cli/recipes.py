@@ -85,12 +85,21 @@ def _row(entry: ShelfEntry) -> tuple[str, str, str, str, str]:
     from cockpit.figures import UNKNOWN
     from cockpit.plain_text import plain_text
 
-    document = entry.document
+    document, wrong = entry.document, _first_problem(entry)
     if document is None:
-        return entry.name, UNKNOWN, UNKNOWN, "cannot be read: cockpit recipes check", entry.origin
+        return entry.name, UNKNOWN, UNKNOWN, wrong, entry.origin
     about = [document.value(f"about.{field}") for field in ("needs", "duration", "title")]
     shown = [plain_text(str(text), keep_newlines=False) if text else UNKNOWN for text in about]
-    return entry.name, shown[0], shown[1], shown[2], entry.origin
+    return entry.name, shown[0], shown[1], wrong or shown[2], entry.origin
+
+
+def _first_problem(entry: ShelfEntry) -> str:
+    """What is wrong with a recipe first, and where more is told; empty for a sound one."""
+    from dataclasses import replace
+
+    if not entry.problems:
+        return ""
+    return f"✗ {replace(entry.problems[0], file=entry.path.name)} (all: cockpit recipes check)"
 
 
 def _print_table(rows: list[tuple[str, str, str, str, str]]) -> None:

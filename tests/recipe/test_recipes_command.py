@@ -54,6 +54,20 @@ def test_table_fits_80_columns_and_shows_strangers_strings_plain(monkeypatch: py
     assert "torn" in whole
 
 
+def test_list_says_what_is_wrong_with_a_recipe() -> None:
+    folder = user_recipes_folder()
+    folder.mkdir(parents=True)
+    (folder / "odd.yaml").write_text(SAMPLE.replace("r: 16", "rr: 16"))
+    (folder / "torn.yaml").write_text("a: [")
+    result = run()
+    assert result.exit_code == 0
+    told = {line.split("\t")[0]: line.split("\t")[3] for line in result.stdout.splitlines()}
+    assert told["odd"].startswith("✗ odd.yaml:")
+    assert "lora.rr: " in told["odd"]
+    assert told["torn"].startswith("✗ torn.yaml")
+    assert "✗" not in told["demo"]
+
+
 def test_show_prints_the_file_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (shipped_recipes_folder() / "demo.yaml").read_text()
     assert run("show", "demo").stdout == text
