@@ -129,6 +129,9 @@ async def test_run_list_shows_nothing_yet_and_then_runs() -> None:
     app = Bench(RunList)
     async with app.run_test(size=(60, 6)) as pilot:
         await pilot.pause()
+        assert "none yet" not in shown(app)  # nobody has looked
+        app.query_one(RunList).set_rows([])
+        await pilot.pause()
         assert "none yet" in shown(app)
         app.query_one(RunList).set_rows([summary("running"), summary("failed", run=RunDir(Path("x-[b]")))])
         await pilot.pause()

@@ -36,7 +36,6 @@ SIGNS = {
 class RunList(MarkedList):
     """Enter opens the marked run: live where it is going on, as it ended where it is past."""
 
-    EMPTY = "none yet"
     HELP = (
         "Your runs, newest first. ● is live, ✓ completed, ■ stopped, ✗ failed, ? lost or silent.\n"
         "Enter opens the marked one: a live run is followed, a past one shown as it ended."
@@ -51,7 +50,8 @@ class RunList(MarkedList):
         self._rows: Sequence[RunSummary] = ()
 
     def set_rows(self, rows: Sequence[RunSummary]) -> None:
-        """Show these runs."""
+        """Show these runs; until then nothing is said of whether there are any."""
+        self.EMPTY = "none yet"
         self._rows = rows
         self.draw_rows()
 
