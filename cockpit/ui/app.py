@@ -263,7 +263,12 @@ class CockpitApp(App[None]):
     def _on_edit_recipe(self, message: EditRecipe) -> None:
         from cockpit.ui.screens.editor import EditorScreen
 
-        self.push_screen(EditorScreen(message.document))
+        def left(saved: Path | None) -> None:
+            for screen in self.screen_stack:
+                if saved is not None and isinstance(screen, RecipesScreen):
+                    screen.mark(saved)
+
+        self.push_screen(EditorScreen(message.document), left)
 
     @on(WarmFor)
     def _on_warm_for(self, message: WarmFor) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DATA_FILE = "data.sources.0.name_or_path"
 DATA_FORM = ("data.sources.0.format", "data.sources.0.columns.")
+MOST_TOLD = 5
+"""Changed fields that a new recipe's description names."""
 MODEL = "model.name_or_path"
 MODEL_REVISION = "model.revision"
 
@@ -87,8 +89,21 @@ class Draft:
         self._touched.clear()
 
     def saved(self, path: Path) -> None:
-        """Write the recipe to `path`; from now on this is what was opened. Raises OSError."""
-        self.document.save(path)
+        """Write the recipe to `path`; from now on this is what was opened. Raises OSError.
+
+        Under another name it no longer tells what the recipe is that it was made from.
+        """
+        document = self.document.copy()
+        changed = document.changed_fields()
+        if path.stem != document.name and not any(field.startswith("about") for field in changed):
+            fields = f": {', '.join(changed)}" if 0 < len(changed) <= MOST_TOLD else ""
+            document.set("about.title", plain_text(path.stem, keep_newlines=False)[:80])
+            document.set(
+                "about.description",
+                f"From {self.document.name}, changed{fields}." if changed else f"From {self.document.name}.",
+            )
+        document.save(path)
+        self.document = document
         self._opened = self.document.copy()
         self._touched.clear()
 

@@ -209,6 +209,9 @@ async def test_saved_recipes_stand_in_the_list(tmp_path: Path) -> None:
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is not screen)
         await until(pilot, lambda: "wide · yours" in shown(app))
+        await until(pilot, lambda: "▸ wide" in shown(app))
+        about = RecipeDocument.load(user_recipes_folder() / "wide.yaml").recipe().about
+        assert (about.title, about.description) == ("wide", "From mine, changed: lora.r.")
 
 
 async def test_a_name_that_is_taken_asks_again(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ PLAN_AFTER_S = 0.15
 PLAN_TAB = "Plan"
 
 
-class EditorScreen(Screen[None]):
-    """Edits a copy; nothing is written unless it is saved."""
+class EditorScreen(Screen[Path | None]):
+    """Edits a copy; nothing is written unless it is saved. The result is the file that was saved last."""
 
     CSS_PATH = "editor.tcss"
     HELP = (
@@ -71,6 +71,7 @@ class EditorScreen(Screen[None]):
         self._status: EngineStatus | None = None
         self._plan_timer: Timer | None = None
         self._summary = ""
+        self._saved_as: Path | None = None
         self._obstacles: dict[str, str] = {}
         """What the plan found in the way of a start here, a sentence for each field of the form that is to blame."""
         self._names: dict[str, list[Offer]] = {}
@@ -282,6 +283,7 @@ class EditorScreen(Screen[None]):
         except OSError as error:
             self.notify(f"It could not be saved: {error}", severity="error", markup=False)
             return
+        self._saved_as = path
         self.query_one(TopLine).place = f"{self.draft.document.name} · edit"
         self._show_states()
         self.notify(f"Saved as {plain_text(self.draft.document.name)}, in the list from now on.", markup=False)
@@ -301,13 +303,13 @@ class EditorScreen(Screen[None]):
         """Back to the recipes; asks where edits would be lost."""
         changes = self.unsaved
         if not changes:
-            self.dismiss()
+            self.dismiss(self._saved_as)
             return
         from cockpit.ui.screens.questions import drop_changes
 
         def answered(answer: str | None) -> None:
             if answer == "drop":
-                self.dismiss()
+                self.dismiss(self._saved_as)
 
         self.app.push_screen(drop_changes(changes, quits=False), answered)
 

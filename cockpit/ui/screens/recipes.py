@@ -91,6 +91,15 @@ class RecipesScreen(Screen[None]):
             self._read_runs()
             self._show_chosen()
 
+    def mark(self, path: Path) -> None:
+        """Mark the recipe in this file, once it is in the list."""
+        self._wanted = str(path)
+        if not self.is_filled:
+            return
+        self._list_names()
+        self._read_recipes()
+        self._show_chosen()
+
     def _list_names(self) -> None:
         from cockpit.recipe.shelf import shelf
 
@@ -219,9 +228,9 @@ class RecipesScreen(Screen[None]):
         if not self.is_filled:
             self._asked_early = self.action_start
             return
-        document = self._sound_document()
-        if document is not None:
-            self.post_message(StartRun(document.copy()))
+        entry = self._chosen()
+        if entry is not None and entry.document is not None and not entry.problems:
+            self.post_message(StartRun(entry.document.copy()))
 
     def action_edit(self) -> None:
         """Open the editor on the marked recipe; a key that comes before it has been read waits for that."""
@@ -229,11 +238,8 @@ class RecipesScreen(Screen[None]):
             self._asked_early = self.action_edit
             return
         entry = self._chosen()
-        if entry is None:
-            return
-        if entry.document is None:
-            self._say_problems(entry)
-            return
+        if entry is None or entry.document is None:
+            return  # the card says why
         self.post_message(EditRecipe(entry.document.copy()))
 
     def action_new(self) -> None:
