@@ -23,7 +23,7 @@ from cockpit.plain_text import plain_text
 from cockpit.ui.engine_status import Engines, EngineStatus, Probe
 from cockpit.ui.preferences import remember_theme, remembered_theme
 from cockpit.ui.requests import EditRecipe, OpenRun, StartRun, WarmFor
-from cockpit.ui.screens.recipes import RecipesScreen
+from cockpit.ui.screens.recipes import RecipesScreen, mark_saved
 from cockpit.ui.themes import DARK, LIGHT, THEMES
 
 if TYPE_CHECKING:
@@ -263,12 +263,7 @@ class CockpitApp(App[None]):
     def _on_edit_recipe(self, message: EditRecipe) -> None:
         from cockpit.ui.screens.editor import EditorScreen
 
-        def left(saved: Path | None) -> None:
-            for screen in self.screen_stack:
-                if saved is not None and isinstance(screen, RecipesScreen):
-                    screen.mark(saved)
-
-        self.push_screen(EditorScreen(message.document), left)
+        self.push_screen(EditorScreen(message.document), lambda saved: mark_saved(self.screen_stack, saved))
 
     @on(WarmFor)
     def _on_warm_for(self, message: WarmFor) -> None:

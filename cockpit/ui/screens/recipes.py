@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -280,6 +280,13 @@ class RecipesScreen(Screen[None]):
     def _say_problems(self, entry: ShelfEntry) -> None:
         first = str(entry.problems[0]) if entry.problems else ""
         self.notify(f"This recipe cannot be used: {first}", severity="error", markup=False)
+
+
+def mark_saved(screens: Iterable[Screen[Any]], path: Path | None) -> None:
+    """Mark the recipe that was saved, if one was, where recipes are listed."""
+    for screen in screens:
+        if path is not None and isinstance(screen, RecipesScreen):
+            screen.mark(path)
 
 
 def _as_chart(widget: object) -> ScheduleChart:
