@@ -16,10 +16,12 @@ import platformdirs
 from cockpit.commands import AnyCommand, Train
 from cockpit.event_log import EventReader, EventWriter
 from cockpit.events import AnyEvent, EngineExited, EngineStarted, RunEnded
-from cockpit.gpu import GpuReport
+from cockpit.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import EngineIdentity, Liveness, RunDir, new_run_id, runs_folder, standby_folder
 
+CPU_NICE = 5
+"""How far an engine that trains on the CPU stands back."""
 LEASE_EVERY_S = 2.0
 """How often a reader tells the engine that somebody is there."""
 
@@ -159,9 +161,9 @@ class EngineKey:
             "TOKENIZERS_PARALLELISM": "false",
             "PYTHONUNBUFFERED": "1",
         }
-        if self.gpu == "none":
+        if self.gpu == NONE:
             extra["CUDA_VISIBLE_DEVICES"] = ""
-        elif self.gpu != "driverless":
+        elif self.gpu != DRIVERLESS:
             extra["CUDA_VISIBLE_DEVICES"] = self.gpu
         if not self.compile:
             extra |= {"UNSLOTH_COMPILE_DISABLE": "1", "TORCHDYNAMO_DISABLE": "1"}
@@ -270,9 +272,12 @@ def _remove_lost_standbys() -> None:
 def _start(key: EngineKey, run: RunDir, stdin: int, *options: str) -> StartedEngine:
     package_parent = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
+    # Training on the CPU takes every core; the app, and whatever else the person does there, go first.
+    nice = str(CPU_NICE if key.gpu in (NONE, DRIVERLESS) else 0)
+    options = ("--backend", key.backend, "--nice", nice, *options)
     with run.engine_log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cockpit.engine", str(run.path), "--backend", key.backend, *options],
+            [sys.executable, "-m", "cockpit.engine", str(run.path), *options],
             stdin=stdin,
             stdout=log,
             stderr=log,

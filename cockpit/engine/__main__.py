@@ -17,8 +17,10 @@ def main() -> int:
     parser.add_argument("--backend", choices=("unsloth", "transformers"), default="unsloth")
     parser.add_argument("--chat", action="store_true", help="load what the run has saved, and answer")
     parser.add_argument("--idle-s", type=float, default=None, help="unload after so many seconds without a reader")
+    parser.add_argument("--nice", type=int, default=0, help="let other processes go first, by so much")
     options = parser.parse_args()
 
+    os.nice(options.nice)  # before any thread begins: each has its own
     # Bars of libraries would fill engine.log with redrawn lines.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")

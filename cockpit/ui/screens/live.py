@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 POLL_EVERY_S = 0.1
 CATCH_UP_AFTER_S = 0.02
 """Between two parts of a log that is longer than what one poll reads."""
+FRAME_S = 1 / 60
 CLOCK_EVERY = 5
 """Polls between two looks at the clock while nothing happens."""
 PANELS = ("now", "learning rate", "log", "run")
@@ -148,6 +149,19 @@ class LiveScreen(Screen[None]):
         )
         self.query_one(OutcomeCard).show(outcome)
         self.set_class(outcome is not None, "-has-card")
+        self._show_keys()
+        share = f" {percent(state.step / state.total_steps)}" if state.total_steps else ""
+        title = f"{plain_text(session.link.run.id, keep_newlines=False)}{share}"
+        self._app.set_terminal_title(title)
+        parts = (self._show_loss, self._show_schedule, self._show_panels)
+        for frame, part in enumerate(parts, 1):
+            if self._ticks <= 1:
+                part()
+            else:  # one panel's work a frame, so that keys typed meanwhile do not wait for all of them
+                self.set_timer(frame * FRAME_S, part)
+
+    def _show_loss(self) -> None:
+        session, state = self.session, self.session.state
         loss = self.query_one(LossChart)
         loss.set_total(state.total_steps)
         if state.evaluations and state.evaluations[-1] is not self._evaluated:
@@ -156,15 +170,12 @@ class LiveScreen(Screen[None]):
             loss.set_evaluations(known)
         loss.set_why_empty("No step was taken." if session.is_over else "The first step has not ended yet.")
         loss.set_steps(state.steps)
-        self._show_schedule()
-        self.query_one(NowPanel).show(state)
-        self.query_one(RunPanel).show(session.recipe, state)
+
+    def _show_panels(self) -> None:
+        self.query_one(NowPanel).show(self.session.state)
+        self.query_one(RunPanel).show(self.session.recipe, self.session.state)
         self._show_machine()
         self._show_log()
-        self._show_keys()
-        share = f" {percent(state.step / state.total_steps)}" if state.total_steps else ""
-        title = f"{plain_text(session.link.run.id, keep_newlines=False)}{share}"
-        self._app.set_terminal_title(title)
 
     def _show_schedule(self) -> None:
         from cockpit.forecast import learning_rates, planned_steps, warmup_steps
