@@ -97,9 +97,8 @@ def main() -> None:
     print("lag of a 60 Hz timer:")
     describe("all of it", [lag for _, lag in measured])
     describe("the app's own start", [lag for at, lag in measured if at < STARTED_AFTER_S])
-    describe(
-        "after that, the engine importing, loading, training", [lag for at, lag in measured if at >= STARTED_AFTER_S]
-    )
+    later = [lag for at, lag in measured if at >= STARTED_AFTER_S]
+    describe("after that, the engine importing, loading, training", later)
 
 
 def describe(name: str, lags_s: list[float]) -> None:
@@ -107,9 +106,8 @@ def describe(name: str, lags_s: list[float]) -> None:
     ordered = sorted(1000 * lag for lag in lags_s)
     p50, p99 = (ordered[int(len(ordered) * share)] for share in (0.5, 0.99))
     stalls = sum(lag > 100 for lag in ordered)
-    print(
-        f"  {name}: {len(ordered):,} ticks, p50 {p50:.1f}, p99 {p99:.1f}, worst {ordered[-1]:.0f} ms, {stalls} over 100 ms"
-    )
+    worst = f"worst {ordered[-1]:.0f} ms, {stalls} stalls over 100 ms"
+    print(f"  {name}: {len(ordered):,} ticks, p50 {p50:.1f} ms, p99 {p99:.1f} ms, {worst}")
 
 
 if __name__ == "__main__":
