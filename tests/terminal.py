@@ -47,7 +47,7 @@ class Terminal:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def pump(self, seconds: float = 0.05) -> bool:
-        """Take in what the program writes within `seconds`. False once it has closed the terminal; nothing comes after hang_up."""
+        """Take in what the program writes within `seconds`. False once it has closed the terminal."""
         if self._master < 0:
             time.sleep(seconds)
             return True
