@@ -65,6 +65,8 @@ class Talk:
     """The prompt whose reply is being written."""
     adapter: bool = True
     """Whether the tuned model is asked, and not its base."""
+    switched: bool = False
+    """Whether base and tuned were switched while a reply was being written: the other is asked when it has ended."""
     sampling: dict[str, str] = field(default_factory=dict)
     """The texts of the sampling fields by name; empty before they were shown."""
     draft: str | None = None

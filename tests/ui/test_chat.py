@@ -227,6 +227,20 @@ async def test_while_a_reply_is_written_nothing_else_is_asked(tmp_path: Path) ->
         assert pilot.app.screen.query_one(PromptField).text == "more"
 
 
+async def test_the_other_is_asked_when_a_reply_has_ended_during_which_they_were_switched(tmp_path: Path) -> None:
+    talking = Talking(tmp_path)
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("enter")
+        talking.reply("Arr", end=None)
+        await until(pilot, lambda: "replying" in shown(pilot)[-1])
+        await pilot.press("f3")
+        assert len(talking.asked) == 1
+        talking.end("end_of_turn")
+        await until(pilot, lambda: len(talking.asked) == 2)
+        assert [chat.adapter for chat in talking.asked] == [True, False]
+        assert talking.asked[0].messages == talking.asked[1].messages
+
+
 async def test_escape_stops_a_reply_and_then_goes_back(tmp_path: Path) -> None:
     talking = Talking(tmp_path)
     async with talking.app.run_test(size=(120, 40)) as pilot:

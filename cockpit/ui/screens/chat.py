@@ -128,6 +128,8 @@ class ChatScreen(Screen[None]):
             reply, answer = state.replies.get(self._talk.asked), state.answers.get(self._talk.asked)
             if (reply is not None and reply.ended) or (answer is not None and not answer.accepted) or gone:
                 self._talk.asked = None
+                if self._talk.switched:
+                    self._put_to_who_is_chosen()
         newest = next(reversed(state.replies.values()), None)
         self.query_one(ReplyFigures).show(newest)
         self._show_notice()
@@ -241,10 +243,17 @@ class ChatScreen(Screen[None]):
         event.stop()
         self._talk.adapter = event.value == "tuned"
         self._name_prompt()
-        prompt = self._talk.conversation.last_prompt
-        if prompt is None or self._talk.asked is not None or not self.session.can_chat:
-            return
+        self._talk.switched = self._talk.asked is not None
+        if not self._talk.switched:
+            self._put_to_who_is_chosen()
+
+    def _put_to_who_is_chosen(self) -> None:
+        """The last prompt, unless it was they who have just been asked it."""
+        self._talk.switched = False
         talk = self._talk.conversation
+        prompt = talk.last_prompt
+        if prompt is None or not self.session.can_chat or talk.turns[-1].adapters[-1] == self._talk.adapter:
+            return
         command_id = self._ask(talk.messages_for(prompt, self.session.state.replies, again=True))
         if command_id is not None:
             talk.ask_again(command_id, adapter=self._talk.adapter)

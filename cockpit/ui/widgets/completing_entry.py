@@ -31,6 +31,8 @@ class Offer:
 
     value: str
     note: str = ""
+    label: str = ""
+    """What the list shows; empty for the value."""
 
     @property
     def leads_on(self) -> bool:
@@ -223,7 +225,7 @@ class CompletingEntry(Vertical):
 
 
 def _offer_content(offer: Offer) -> Content:
-    value = plain_text(offer.value, keep_newlines=False)
+    value = plain_text(offer.label or offer.value, keep_newlines=False)
     return Content.assemble(value, (f"  {offer.note}" if offer.note else "", "$foreground-muted"))
 
 
@@ -245,7 +247,8 @@ def path_offers(text: str, suffixes: Sequence[str]) -> list[Offer]:
         hidden = name.startswith(".") and not beginning.startswith(".")
         fits = is_folder or name.lower().endswith(tuple(suffixes))
         if fits and not hidden and name.startswith(beginning) and plain_text(name) == name:
-            offers.append(Offer(f"{folder_text}{slash}{name}{'/' if is_folder else ''}"))
+            label = f"{name}{'/' if is_folder else ''}"
+            offers.append(Offer(f"{folder_text}{slash}{label}", label=label))
     return offers
 
 
