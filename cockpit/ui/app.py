@@ -106,7 +106,10 @@ class CockpitApp(App[None]):
         self.theme_changed_signal.subscribe(self, self._remember_theme)
         self.call_after_refresh(self._begin)
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
+        from cockpit.ui.warm_up import import_for_editing
+
+        await import_for_editing()
         from cockpit.ui.standby import Standby
 
         if self._engines is None:

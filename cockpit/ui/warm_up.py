@@ -42,6 +42,10 @@ MODULES = (
     "cockpit.ui.screens.editor",
     "cockpit.ui.session",
     "cockpit.ui.screens.live",
+    "cockpit.ui.standby",
+    "cockpit.ui.chat_engine",
+    "textual.widgets._text_area",
+    "cockpit.ui.screens.chat",
 )
 """In the order of their dependence, none of them long by itself."""
 
