@@ -16,85 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-WORDS = [
-    "the",
-    "a",
-    "of",
-    "to",
-    "and",
-    "in",
-    "is",
-    "that",
-    "for",
-    "it",
-    "with",
-    "as",
-    "on",
-    "be",
-    "at",
-    "by",
-    "this",
-    "have",
-    "from",
-    "or",
-    "one",
-    "had",
-    "not",
-    "but",
-    "what",
-    "all",
-    "were",
-    "when",
-    "we",
-    "there",
-    "can",
-    "an",
-    "your",
-    "which",
-    "their",
-    "said",
-    "if",
-    "do",
-    "will",
-    "each",
-    "about",
-    "how",
-    "up",
-    "out",
-    "them",
-    "then",
-    "she",
-    "many",
-    "some",
-    "so",
-    "these",
-    "would",
-    "other",
-    "into",
-    "has",
-    "more",
-    "her",
-    "two",
-    "like",
-    "him",
-    "see",
-    "time",
-    "could",
-    "no",
-    "make",
-    "than",
-    "first",
-    "been",
-    "its",
-    "who",
-    "now",
-    "people",
-    "my",
-    "made",
-    "over",
-    "did",
-    "down",
-]
+WORDS = (
+    "the a of to and in is that for it with as on be at by this have from or one had not but what all were when we "
+    "there can an your which their said if do will each about how up out them then she many some so these would "
+    "other into has more her two like him see time could no make than first been its who now people my made over "
+    "did down"
+)
 ROLE_NAMES = "user\nmodel\nassistant\nsystem\ntool\n"
 VOCABULARY = 2000
 
@@ -273,7 +200,8 @@ def make_tokenizer(family: Family, folder: Path) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    texts = [" ".join(WORDS[i:] + WORDS[:i]) for i in range(len(WORDS))] + [ROLE_NAMES] * 50
+    words = WORDS.split()
+    texts = [" ".join(words[i:] + words[:i]) for i in range(len(words))] + [ROLE_NAMES] * 50
     tokenizer.train_from_iterator(texts, trainer)
     if bos := family.roles.get("bos_token"):
         tokenizer.post_processor = processors.TemplateProcessing(
