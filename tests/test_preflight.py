@@ -64,9 +64,6 @@ def test_sound_recipe_has_nothing_in_its_way() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("finetuning_type", "full", "this version cannot do full yet; give lora"),
-        ("lora.finetune_vision_layers", True, "this version cannot do this yet; give false"),
-        ("lora.loftq_config", {"loftq_bits": 4}, "this version cannot do this yet; leave it empty"),
         ("data.sources.0.subset", "main", "this version cannot do main yet; leave it empty"),
         ("data.sources.0.split", "validation", "this version cannot do validation yet; give train"),
         ("output.merged", "merged_16bit", "this version cannot do merged_16bit yet; give none"),
@@ -240,8 +237,8 @@ def test_reporters_must_be_installed() -> None:
 
 
 def test_all_is_said_at_once() -> None:
-    sample = document(hardware__gpu="3", finetuning_type="full")
+    sample = document(hardware__gpu="3", output__merged="merged_16bit")
     sample.use_model("./gone")
     sample.use_data("gone.jsonl")
     fields = [problem.field for problem in preflight(sample.recipe(), NO_GPU, "sample.yaml")]
-    assert fields == ["finetuning_type", "hardware.gpu", "model.name_or_path", "data.sources.0.name_or_path"]
+    assert fields == ["output.merged", "hardware.gpu", "model.name_or_path", "data.sources.0.name_or_path"]

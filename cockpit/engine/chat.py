@@ -43,6 +43,8 @@ class Chatter:
         stream = ReplyStream(self._loaded.tokenizer, self._journal, chat.id)
         end, reason, prompt_tokens = "failed", "", 0
         try:
+            if not (chat.adapter or self._loaded.adapted):
+                raise ValueError("Every weight of the model was trained, so there is no base here to compare with.")
             ids = self._prompt_ids(chat)
             prompt_tokens = len(ids)
             room = self._loaded.context_tokens - prompt_tokens

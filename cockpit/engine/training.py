@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from cockpit.engine.base_model import best_dtype, named_dtype
 from cockpit.engine.callback import EventCallback
 from cockpit.engine.data import PreparedData
 from cockpit.engine.ending import Stopped
@@ -151,7 +152,7 @@ def save_adapter(loaded: Loaded, run: RunDir, journal: Journal) -> None:
     partial = run.path / "adapter.partial"
     shutil.rmtree(partial, ignore_errors=True)
     loaded.model.save_pretrained(str(partial))
-    loaded.tokenizer.save_pretrained(str(partial))
+    (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
     shutil.rmtree(run.adapter, ignore_errors=True)
     partial.rename(run.adapter)
     journal.tell(AdapterSaved(path=run.adapter.name, size_bytes=_size(run.adapter)))
@@ -161,7 +162,7 @@ def _compute_dtype(recipe: Recipe, loaded: Loaded) -> torch.dtype:
     """float32, or the 16-bit type that the forward pass is cast to."""
     dtype = getattr(loaded.model, "dtype", torch.float32)
     if dtype == torch.float32 and recipe.model.dtype != "float32" and loaded.device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return named_dtype(recipe.model.dtype) or best_dtype()
     return dtype if dtype in (torch.bfloat16, torch.float16) else torch.float32
 
 

@@ -172,10 +172,12 @@ class Worker:
         template = None
         if loaded.tokenizer.chat_template:
             template = ChatTemplate(loaded.tokenizer, recipe.data.instruction_part, recipe.data.response_part)
-        if recipe.lora.bias != "none":
+        if recipe.lora.bias != "none" and loaded.adapted:
             self._say(
                 "lora.bias has trained biases of the base itself: without the adapter it answers not quite as before."
             )
+        if recipe.lora.loftq_config is not None and loaded.adapted:
+            self._say("LoftQ has rounded the base itself: without the adapter it answers not quite as before.")
         chatter = Chatter(loaded, template, self._journal, self._orders)
         self.ready_at = time.monotonic()
         self._journal.turn_to("ready")

@@ -25,7 +25,7 @@ def cached_models() -> list[str]:
         folders = [path for path in cache_folder().iterdir() if path.name.startswith("models--")]
     except OSError:
         return []
-    whole = (folder for folder in folders if any(map(_is_whole, _snapshots(folder))))
+    whole = (folder for folder in folders if any(map(is_whole, _snapshots(folder))))
     return sorted("/".join(folder.name.split("--")[1:]) for folder in whole)
 
 
@@ -33,7 +33,7 @@ def cached_snapshot(name: str) -> Path | None:
     """The folder of a cached model's newest whole snapshot; None where there is none."""
     if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name):
         return None
-    whole = filter(_is_whole, _snapshots(cache_folder() / f"models--{name.replace('/', '--')}"))
+    whole = filter(is_whole, _snapshots(cache_folder() / f"models--{name.replace('/', '--')}"))
     return max(whole, key=lambda path: path.stat().st_mtime, default=None)
 
 
@@ -44,8 +44,9 @@ def _snapshots(folder: Path) -> list[Path]:
         return []
 
 
-def _is_whole(snapshot: Path) -> bool:
-    """Files of a snapshot are links to downloads; one that is not there yet is a link to nothing."""
+def is_whole(snapshot: Path) -> bool:
+    """Whether a snapshot has its config and all of its weights. Its files are links to downloads; one that is not there
+    yet is a link to nothing."""
     try:
         names = [path.name for path in snapshot.iterdir() if path.exists()]
     except OSError:

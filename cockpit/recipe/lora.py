@@ -13,7 +13,7 @@ ModuleName = Annotated[str, Field(min_length=1)]
 class Loftq(Section):
     """LoftQ: start the adapter so that it makes good what quantisation lost."""
 
-    loftq_bits: Literal[2, 4, 8] = 4
+    loftq_bits: Literal[4, 8] = 4
     """Bits of the quantised base."""
 
     loftq_iter: int = Field(default=1, ge=1, le=100)

@@ -6,9 +6,6 @@ from cockpit.recipe.field_path import FieldPath
 
 NOT_YET: frozenset[str] = frozenset(
     {
-        "finetuning_type",
-        "lora.finetune_vision_layers",
-        "lora.loftq_config",
         "data.sources.0.subset",
         "data.sources.0.split",
         "data.sources.0.columns.image",

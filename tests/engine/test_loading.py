@@ -1,56 +1,153 @@
-"""Which layers the switches leave to the adapter, as PEFT itself takes the names."""
+"""Which class, tokenizer and processor a model gets from plain transformers, and what its adapter is made of."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
-import peft
 import pytest
 import torch
 
-from cockpit.engine.loading import text_targets
-from cockpit.recipe.lora import Lora
+from cockpit.engine.ending import RunFailure
+from cockpit.engine.loading import Loaded, load_for_chat, load_for_training
+from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.recipe import Recipe
+from tests.engine import tiny
+from tests.engine.families import make_family
 
 
-def model_of(shape: dict[str, dict[str, Any]]) -> torch.nn.Module:
-    """Two blocks whose parts hold the layers that `shape` gives them."""
-    block = {part: torch.nn.ModuleDict(layers) for part, layers in shape.items()}
-    return torch.nn.ModuleDict({"h": torch.nn.ModuleList([torch.nn.ModuleDict(block)] * 2)})
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the models of this module."""
+    return tmp_path_factory.mktemp("families")
 
 
-def linear() -> torch.nn.Module:
-    return torch.nn.Linear(4, 4)
+def model_of(families: Path, name: str) -> Path:
+    folder = families / name
+    return folder if folder.is_dir() else make_family(name, folder)
 
 
-def adapted(model: torch.nn.Module, lora: Lora) -> set[str]:
-    """Parts and leaves that got an adapter."""
-    found = peft.inject_adapter_in_model(peft.LoraConfig(target_modules=text_targets(model, lora)), model)
+def recipe_for(model: Path, rows: Path, **changes: Any) -> Recipe:
+    text = tiny.recipe_text(model, rows, backend="transformers", **changes)
+    return RecipeDocument.parse(text, "recipe.yaml").recipe()
+
+
+def loaded_from(model: Path, rows: Path, **changes: Any) -> Loaded:
+    return load_for_training(recipe_for(model, rows, **changes), lambda _: None)
+
+
+def adapted_layers(loaded: Loaded) -> set[str]:
+    """Whole names of the layers with an adapter, less the layer's number."""
     return {
-        name.split(".", 2)[2] for name, module in found.named_modules() if isinstance(module, peft.tuners.lora.Linear)
+        name.removeprefix("base_model.model.").replace(".lora_A.default", "").replace(".1.", ".0.")
+        for name, _ in loaded.model.named_modules()
+        if name.endswith(".lora_A.default")
     }
 
 
-@pytest.mark.parametrize("named", ["all-linear", ["c_attn", "c_proj", "c_fc"]])
 @pytest.mark.parametrize(
-    ("switches", "left"),
+    ("family", "kind"),
     [
-        ({"finetune_attention_modules": False}, {"mlp.c_proj", "mlp.c_fc"}),
-        ({"finetune_mlp_modules": False}, {"attn.c_proj", "attn.c_attn"}),
+        ("llama", "LlamaForCausalLM"),
+        ("gemma3-text", "Gemma3ForCausalLM"),
+        ("gemma3", "Gemma3ForConditionalGeneration"),
+        ("misnamed", "Gemma3ForCausalLM"),
+        ("gpt-oss", "GptOssForCausalLM"),
     ],
 )
-def test_a_name_in_two_kinds_of_layer(named: Any, switches: dict[str, Any], left: set[str]) -> None:
-    shape = {"attn": {"c_attn": linear(), "c_proj": linear()}, "mlp": {"c_fc": linear(), "c_proj": linear()}}
-    assert adapted(model_of(shape), Lora(target_modules=named, **switches)) == left
+def test_class_tokenizer_and_processor(families: Path, rows: Path, family: str, kind: str) -> None:
+    loaded = loaded_from(model_of(families, family), rows)
+    assert type(loaded.model.base_model.model).__name__ == kind
+    assert loaded.tokenizer.is_fast
+    assert loaded.tokenizer.padding_side == "right"
+    assert loaded.adapted
+    assert (loaded.processor is not None) == (family == "gemma3")
+    if loaded.processor is not None:
+        assert loaded.processor.tokenizer is loaded.tokenizer
+    ids = torch.tensor([loaded.tokenizer("what is the name")["input_ids"]])
+    loss = loaded.model(input_ids=ids, labels=ids).loss
+    loss.backward()
+    assert any(parameter.grad is not None for parameter in loaded.model.parameters())
 
 
-def test_the_output_of_an_attention_may_be_called_dense() -> None:
-    model = model_of(
-        {"attention": {"query_key_value": linear(), "dense": linear()}, "mlp": {"dense_h_to_4h": linear()}}
+@pytest.mark.parametrize("targets", ["all-linear", ["q_proj", "v_proj", "o_proj", "up_proj"]])
+def test_text_on_a_model_that_sees_leaves_its_vision_alone(families: Path, rows: Path, targets: Any) -> None:
+    layers = adapted_layers(loaded_from(model_of(families, "gemma3"), rows, lora__target_modules=targets))
+    assert all("language_model" in layer for layer in layers)
+    text = {layer.rpartition(".")[2] for layer in layers}
+    assert {"q_proj", "v_proj", "o_proj", "up_proj"} <= text
+    assert "lm_head" not in text
+
+
+def test_vision_alone_and_vision_with_language(families: Path, rows: Path) -> None:
+    model = model_of(families, "gemma3")
+    changes = {"lora__target_modules": "all-linear", "lora__finetune_vision_layers": True}
+    seeing = adapted_layers(loaded_from(model, rows, **changes, lora__finetune_language_layers=False))
+    assert seeing
+    assert all("vision_tower" in layer for layer in seeing)
+    both = adapted_layers(loaded_from(model, rows, **changes))
+    assert seeing < both
+    attention = adapted_layers(loaded_from(model, rows, **changes, lora__finetune_mlp_modules=False))
+    assert {layer.rpartition(".")[2] for layer in attention} == {"q_proj", "k_proj", "v_proj", "o_proj", "out_proj"}
+
+
+def test_full_training_trains_every_weight_and_is_saved_whole(families: Path, rows: Path, tmp_path: Path) -> None:
+    recipe = recipe_for(model_of(families, "llama"), rows)
+    full = recipe.model_copy(update={"finetuning_type": "full"})
+    loaded = load_for_training(full, lambda _: None)
+    assert not loaded.adapted
+    assert all(parameter.requires_grad for parameter in loaded.model.parameters())
+    with torch.no_grad():
+        loaded.model.lm_head.weight.add_(1.0)
+    loaded.model.save_pretrained(tmp_path / "saved")
+    loaded.tokenizer.save_pretrained(tmp_path / "saved")
+    again = load_for_chat(full, tmp_path / "saved", lambda _: None)
+    assert not again.adapted
+    assert torch.equal(again.model.lm_head.weight, loaded.model.lm_head.weight)
+
+
+def test_modules_trained_whole_stay_unquantised(families: Path, rows: Path) -> None:
+    loaded = loaded_from(
+        model_of(families, "llama"),
+        rows,
+        model__quantization="nf4",
+        lora__modules_to_save=["lm_head", "embed_tokens"],
+        lora__target_modules=["q_proj"],
     )
-    lora = Lora(target_modules="all-linear", finetune_mlp_modules=False)
-    assert adapted(model, lora) == {"attention.query_key_value", "attention.dense"}
+    trained = {name: p.dtype for name, p in loaded.model.named_parameters() if p.requires_grad and "lora" not in name}
+    assert {name.split(".modules_to_save")[0].rpartition(".")[2] for name in trained} == {"lm_head", "embed_tokens"}
+    assert set(trained.values()) == {torch.float32}
+    quantised = {name for name, p in loaded.model.named_parameters() if type(p).__name__ == "Params4bit"}
+    assert any("q_proj" in name for name in quantised)
 
 
-def test_names_that_mean_one_kind_stay_as_they_are() -> None:
-    model = model_of({"self_attn": {"q_proj": linear()}, "mlp": {"up_proj": linear()}})
-    assert text_targets(model, Lora(target_modules="all-linear", finetune_mlp_modules=False)) == ["q_proj"]
+def test_adapter_on_a_model_that_sees_is_loaded_again_with_its_processor(
+    families: Path, rows: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_for(model_of(families, "gemma3"), rows)
+    loaded = load_for_training(recipe, lambda _: None)
+    loaded.model.save_pretrained(tmp_path / "adapter")
+    loaded.processor.save_pretrained(tmp_path / "adapter")
+    saved = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert saved["base_model_name_or_path"] == str(model_of(families, "gemma3"))
+    again = load_for_chat(recipe, tmp_path / "adapter", lambda _: None)
+    assert again.adapted
+    assert again.processor is not None
+    assert again.processor.tokenizer is again.tokenizer
+
+
+def test_layers_that_are_not_there_fail_with_a_sentence(families: Path, rows: Path) -> None:
+    with pytest.raises(RunFailure, match="The adapter does not fit the model"):
+        loaded_from(model_of(families, "llama"), rows, lora__target_modules=["query"])
+
+
+def test_plain_engine_never_imports_unsloth() -> None:
+    code = (
+        "import sys; from cockpit.engine.stack import import_stack; import_stack('transformers');"
+        "print([name for name in sys.modules if name.split('.')[0].startswith('unsloth')])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip().splitlines()[-1] == "[]"

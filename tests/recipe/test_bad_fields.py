@@ -217,7 +217,7 @@ BAD = [
     Bad(
         "bits",
         {"- v_proj": "- v_proj\n  loftq_config: {loftq_bits: 3}"},
-        ["29: lora.loftq_config.loftq_bits: 3 is not one of the choices; give one of: 2, 4, 8"],
+        ["29: lora.loftq_config.loftq_bits: 3 is not one of the choices; give one of: 4, 8"],
     ),
 ]
 

@@ -42,8 +42,7 @@ BAD = {
     "lora.target_modules=": "lora.target_modules: the list is empty; give 'all-linear' or a list of texts",
     "lora.target_modules=[q_proj": "lora.target_modules: a list is not closed; add the missing ] or comma",
     "model.name_or_path=": "model.name_or_path: is empty text; write something",
-    "lora.loftq_config={loftq_bits: 3}": "lora.loftq_config.loftq_bits: 3 is not one of the choices; "
-    "give one of: 2, 4, 8",
+    "lora.loftq_config={loftq_bits: 3}": "lora.loftq_config.loftq_bits: 3 is not one of the choices; give one of: 4, 8",
     "method=dpo": "method: 'dpo' is not one of the choices; give sft",
     "\x1b[31mlora.[red]r=3": "lora.[red]r: a recipe has no such field; did you mean lora?",
 }

@@ -1,0 +1,84 @@
+"""The LoRA adapter on a base model, by Unsloth or by plain peft"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from cockpit.engine.base_model import unsloth_checkpointing, unsloth_class
+from cockpit.engine.lora_targets import lora_targets
+from cockpit.recipe.lora import Lora
+from cockpit.recipe.recipe import Recipe
+
+
+def add_by_unsloth(model: Any, recipe: Recipe, *, sees: bool, images: bool) -> Any:
+    """The model with a fresh adapter, patched for training. Raises what the stack raises."""
+    # The layer switches are in the targets already; Unsloth's own ones read all-linear as all of them on.
+    targets = lora_targets(model, recipe.lora, sees=sees)
+    with _offloading_aside(model) as aside:
+        return unsloth_class(sees, images).get_peft_model(
+            model,
+            target_modules=targets,
+            use_gradient_checkpointing=unsloth_checkpointing(recipe),
+            random_state=recipe.lora.random_state,
+            temporary_location=aside,
+            **({"finetune_vision_layers": True} if sees else {}),
+            **_fields(recipe.lora),
+        )
+
+
+def add_plainly(model: Any, recipe: Recipe, *, sees: bool) -> Any:
+    """The model with a fresh adapter, ready to be trained by any trainer. Raises what the stack raises."""
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    mode = recipe.training.gradient_checkpointing
+    if recipe.model.quantization != "none":
+        model = prepare_model_for_kbit_training(
+            model,
+            use_gradient_checkpointing=mode != "none",
+            gradient_checkpointing_kwargs={"use_reentrant": mode == "reentrant"},
+        )
+    elif mode == "reentrant":
+        model.enable_input_require_grads()  # without it no gradient reaches what is computed again
+    targets = lora_targets(model, recipe.lora, sees=sees)
+    torch.manual_seed(recipe.lora.random_state)
+    model = get_peft_model(model, LoraConfig(target_modules=targets, task_type="CAUSAL_LM", **_fields(recipe.lora)))
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.dtype == torch.float16:
+            parameter.data = parameter.data.float()  # a gradient scaler takes no weights in 16 bits
+    return model
+
+
+def _fields(lora: Lora) -> dict[str, Any]:
+    """The recipe's fields under PEFT's names."""
+    fields: dict[str, Any] = {
+        "r": lora.r,
+        "lora_alpha": lora.lora_alpha,
+        "lora_dropout": lora.lora_dropout,
+        "bias": lora.bias,
+        "use_rslora": lora.use_rslora,
+        "modules_to_save": list(lora.modules_to_save) or None,
+    }
+    if lora.use_dora:
+        fields["use_dora"] = True
+    if lora.loftq_config is not None:
+        fields["init_lora_weights"] = "loftq"
+        fields["loftq_config"] = lora.loftq_config.model_dump()
+    return fields
+
+
+@contextmanager
+def _offloading_aside(model: Any) -> Iterator[str]:
+    """A folder for layers that Unsloth moves to the disk. It would put them into the model's own folder: it joins its
+    temporary one with the name that the model was loaded by, which is a whole path."""
+    name = model.config._name_or_path
+    with tempfile.TemporaryDirectory(prefix="cockpit-", ignore_cleanup_errors=True) as aside:
+        model.config._name_or_path = "offloaded"
+        try:
+            yield aside  # what is mapped from there stays readable when the folder has gone
+        finally:
+            model.config._name_or_path = name
