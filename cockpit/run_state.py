@@ -107,6 +107,8 @@ class RunState:
     phase_s: dict[str, float] = field(default_factory=dict)
     """Seconds spent in each phase that ended before the run did; one that comes again adds to what it has."""
     progress: ev.PhaseProgressed | None = None
+    progress_began: ev.PhaseProgressed | None = None
+    """The first progress of the present phase, which its pace is counted from."""
     run: ev.RunStarted | None = None
     data: ev.DataPrepared | None = None
     plan: ev.TrainingPlanned | None = None
@@ -130,15 +132,16 @@ class RunState:
             case ev.MachineRead():
                 self.machine.append(event)
             case ev.EngineStarted():
-                self.engine, self.phase, self.progress = event, None, None
+                self.engine, self.phase, self.progress, self.progress_began = event, None, None, None
                 self.unloaded = self.exited = None
             case ev.PhaseStarted():
                 if self.phase is not None and (self.ended is None or self.phase.at < self.ended.at):
                     spent = self.phase_s.get(self.phase.phase, 0.0) + max(0.0, event.at - self.phase.at)
                     self.phase_s[self.phase.phase] = spent
-                self.phase, self.progress = event, None
+                self.phase, self.progress, self.progress_began = event, None, None
             case ev.PhaseProgressed():
                 self.progress = event
+                self.progress_began = self.progress_began or event
             case ev.RunStarted():
                 self.run, self.ended = event, None
             case ev.DataPrepared():
@@ -181,6 +184,14 @@ class RunState:
     def total_steps(self) -> int | None:
         """How many steps are planned."""
         return self.plan.total_steps if self.plan else None
+
+    def progress_pace(self) -> tuple[float, float] | None:
+        """Units a second of the present phase, and seconds until it is done; None while nobody can know."""
+        first, last = self.progress_began, self.progress
+        if first is None or last is None or last.total is None or last.done <= first.done or last.at <= first.at:
+            return None
+        pace = (last.done - first.done) / (last.at - first.at)
+        return pace, (last.total - last.done) / pace
 
     @property
     def can_chat(self) -> bool:

@@ -15,6 +15,7 @@ from cockpit.run_state import RunState
 PHASES = {
     "importing": "importing the training stack",
     "standby": "ready to start",
+    "downloading": "downloading the model",
     "loading_model": "loading the model",
     "preparing_data": "preparing the data",
     "compiling": "the first step, which compiles on a GPU",
@@ -173,6 +174,10 @@ def live_line(state: RunState) -> str:
     progress = state.progress
     if progress and progress.total:
         far = f"{figures.count(progress.done)}/{figures.count(progress.total)} {progress.unit}"
+        if progress.unit == "B":
+            far = f"{figures.size(progress.done)}/{figures.size(progress.total)}"
+            if pace := state.progress_pace():
+                far += f"  {figures.size(pace[0])}/s  ETA {figures.duration(pace[1])}"
         text += f"  {figures.percent(progress.done / progress.total)}  {far}"
     return text
 

@@ -124,6 +124,7 @@ class Worker:
                     f"This engine is warm for {self._backend}, and the recipe's backend is {recipe.backend}."
                 )
             self._orders.stop_if_asked()
+            self._download(recipe)
             self._journal.turn_to("loading_model", recipe.model.name_or_path)
             loaded = load_for_training(recipe, self._say)
             trained = self._prepare_and_train(recipe, loaded)
@@ -151,10 +152,19 @@ class Worker:
         self._orders.stop_if_asked()
         return train(recipe, loaded, data, self.run, self._journal, self._orders, self._step_done)
 
+    def _download(self, recipe: Recipe) -> None:
+        """Bring a model of the Hub to this disk."""
+        from cockpit.engine.hub import download, is_on_hub
+
+        if is_on_hub(recipe.model):
+            self._journal.turn_to("downloading", recipe.model.name_or_path)
+            download(recipe.model, self._say, self._download_progress)
+
     def _chat_with_past_run(self) -> None:
         from cockpit.engine.loading import load_for_chat
 
         recipe = _recipe_of(self.run)
+        self._download(recipe)
         self._journal.turn_to("loading_model", recipe.model.name_or_path)
         self._chat(load_for_chat(recipe, self.run.adapter, self._say), recipe)
 
@@ -232,6 +242,10 @@ class Worker:
     def _data_progress(self, done: int, total: int | None) -> None:
         self._orders.stop_if_asked()
         self._journal.progress("preparing_data", done, total, "rows")
+
+    def _download_progress(self, done: int, total: int) -> None:
+        self._orders.stop_if_asked()
+        self._journal.progress("downloading", done, total, "B")
 
     def _step_done(self, step: int) -> None:
         self.step = step

@@ -263,6 +263,20 @@ async def test_phase_bar_before_the_first_step(tmp_path: Path, phase: ev.Phase, 
             assert "✓ importing 21 s" in line
 
 
+async def test_phase_bar_tells_a_download_and_leaves_it_out_where_there_was_none() -> None:
+    bar, state = PhaseBar(), RunState()
+    state.apply(ev.PhaseStarted(phase="downloading", at=100))
+    for at, done in ((101, 0), (111, 40 * 2**20)):
+        state.apply(ev.PhaseProgressed(phase="downloading", done=done, total=100 * 2**20, unit="B", at=at))
+    async with Stage(widgets=[bar]).run_test(size=(160, 2)) as pilot:
+        bar.show(state, 112, "running")
+        await pilot.pause()
+        assert "● downloading 40 MiB/100 MiB, 4.0 MiB/s, 15 s left 12 s" in text_of(bar)[0]
+    state.apply(ev.PhaseStarted(phase="loading_model", at=126))
+    assert [figure.phase for figure in phase_figures(state, 127) if figure.is_over] == ["importing", "downloading"]
+    assert "downloading" not in [figure.phase for figure in phase_figures(RunState(), 0)]
+
+
 async def test_phase_bar_while_training_fills_the_room_with_its_bar(tmp_path: Path) -> None:
     bar, state = PhaseBar(), state_of(record(tmp_path, until=150, ending="going"))
     assert state.phase is not None

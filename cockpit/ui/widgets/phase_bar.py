@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.widget import Widget
 
-from cockpit.events import Phase
-from cockpit.figures import count, duration, percent
+from cockpit.events import Phase, PhaseProgressed
+from cockpit.figures import count, duration, percent, size
 from cockpit.plain_text import plain_text
 from cockpit.run_state import RunState
 from cockpit.run_summary import State
@@ -17,6 +17,7 @@ from cockpit.ui.widgets.glyphs import glyphs
 NAMES: dict[Phase, tuple[str, str]] = {
     "importing": ("importing", "import"),
     "standby": ("waiting", "wait"),
+    "downloading": ("downloading", "fetch"),
     "loading_model": ("loading model", "model"),
     "preparing_data": ("preparing data", "data"),
     "compiling": ("compiling", "compile"),
@@ -28,6 +29,7 @@ NAMES: dict[Phase, tuple[str, str]] = {
 """What a phase is called, in full and where there is little room."""
 ORDER: tuple[Phase, ...] = (
     "importing",
+    "downloading",
     "loading_model",
     "preparing_data",
     "compiling",
@@ -65,6 +67,8 @@ def phase_figures(
     found = []
     for index, phase in enumerate(ORDER):
         spent = state.phase_s.get(phase)
+        if phase == "downloading" and phase != at and spent is None:
+            continue  # the model was here already
         if phase != at or state.phase is None:
             found.append(PhaseFigure(phase, False, index < reached or spent is not None, spent))
             continue
@@ -86,10 +90,19 @@ def progress_text(state: RunState) -> str:
     progress = state.progress
     if state.phase is None or progress is None or progress.phase != state.phase.phase:
         return ""
+    if progress.unit == "B":
+        return _download_text(state, progress)
     unit = plain_text(progress.unit, keep_newlines=False)
     return (
         f"{count(progress.done)}/{count(progress.total)} {unit}" if progress.total else f"{count(progress.done)} {unit}"
     )
+
+
+def _download_text(state: RunState, progress: PhaseProgressed) -> str:
+    """1.2 GiB/4.1 GiB, 45 MiB/s, 1 m 05 s left."""
+    text = f"{size(progress.done)}/{size(progress.total)}"
+    pace = state.progress_pace()
+    return text if pace is None else f"{text}, {size(pace[0])}/s, {duration(pace[1])} left"
 
 
 def _progress(state: RunState, phase: Phase) -> tuple[float | None, str]:
