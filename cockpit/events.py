@@ -79,6 +79,8 @@ class DataPrepared(Event, tag=True, frozen=True, kw_only=True):
     truncated_rows: int
     tokens: int
     trained_tokens: int
+    sha256: str = ""
+    """Of what the model is given: all tokens and labels, or all turns and images."""
 
 
 class TrainingPlanned(Event, tag=True, frozen=True, kw_only=True):

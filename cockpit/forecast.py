@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from cockpit.recipe.data import Data
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.training import Training
 
@@ -14,13 +15,13 @@ def training_rows(recipe: Recipe, rows: int | None) -> int | None:
     None where that is not known: `rows` is None, or there are several sources.
     """
     taken = _taken_rows(recipe, rows)
-    return None if taken is None else taken - held_out_count(taken, recipe.data.eval_rows)
+    return None if taken is None else taken - held_out_count(taken, recipe.data)
 
 
 def held_out_rows(recipe: Recipe, rows: int | None) -> int | None:
     """How many of the first source's `rows` are held out; None where `training_rows` is not known either."""
     taken = _taken_rows(recipe, rows)
-    return None if taken is None else held_out_count(taken, recipe.data.eval_rows)
+    return None if taken is None else held_out_count(taken, recipe.data)
 
 
 def _taken_rows(recipe: Recipe, rows: int | None) -> int | None:
@@ -28,9 +29,11 @@ def _taken_rows(recipe: Recipe, rows: int | None) -> int | None:
     return None if rows is None or len(sources) > 1 else min(rows, sources[0].max_rows or rows)
 
 
-def held_out_count(rows: int, wanted: int) -> int:
-    """How many of `rows` rows are held out where `wanted` are asked for: a small file keeps most of its rows."""
-    return min(wanted, rows // 5)
+def held_out_count(rows: int, data: Data) -> int:
+    """How many of `rows` rows are held out: the share asked for, or the number, of which a small file keeps most."""
+    if data.eval_share is not None:
+        return min(max(1, round(rows * data.eval_share)), rows - 1)
+    return min(data.eval_rows, rows // 5)
 
 
 def planned_steps(recipe: Recipe, train_rows: int | None) -> int | None:

@@ -7,22 +7,25 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from cockpit.dataset_file import SUFFIXES, recognise
+from cockpit.dataset_file import recognise
+from cockpit.dataset_rows import SUFFIXES
 from cockpit.gpu import GpuReport
 from cockpit.plain_text import plain_text
 from cockpit.recipe.data import Source
 from cockpit.recipe.embedded import local_path, resolve
 from cockpit.recipe.field_path import dotted
-from cockpit.recipe.hub_cache import cached_snapshot
+from cockpit.recipe.hub_cache import cached_snapshot, is_cached_dataset, is_hub_name
 from cockpit.recipe.not_yet import CHOICES_NOT_YET, is_not_yet, served_choices
 from cockpit.recipe.problem import Problem
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schema import find_place, leaves, listed
 from cockpit.recipe.section import Conflict, Section
 from cockpit.recipe.validation import scalar_shown, shown
+from cockpit.template_names import MODELS_OWN, named_templates
 
 LineOf = Callable[[str], int | None]
 """The line of the recipe's file at which a field stands; None where it is not in the file."""
@@ -132,8 +135,7 @@ def _of_model_folder(recipe: Recipe, folder: Path) -> Iterator[Conflict]:
         yield Conflict(field, "the folder has no tokenizer", "copy the tokenizer's files beside the weights")
     elif recipe.data.chat_template == "model" and not _has_chat_template(folder) and _needs_template(recipe):
         wrong = "the model's tokenizer has no chat template, and the data holds conversations"
-        right = "give chatml" if recipe.backend == "unsloth" else "give chatml, and unsloth as backend"
-        yield Conflict("data.chat_template", wrong, right)
+        yield Conflict("data.chat_template", wrong, "give chatml")
 
 
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "spiece.model")
@@ -148,7 +150,8 @@ def _has_chat_template(folder: Path) -> bool:
 def _needs_template(recipe: Recipe) -> bool:
     for source in recipe.data.sources:
         try:
-            if recognise(Path(resolve(source.name_or_path)).expanduser(), source.columns, source.format).form != "text":
+            path = Path(resolve(source.name_or_path)).expanduser()
+            if recognise(path, source.columns, source.format, source.split).form != "text":
                 return True
         except (OSError, ValueError, RuntimeError):
             continue  # told by the check of the data
@@ -174,6 +177,12 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _of_data(recipe: Recipe) -> Iterator[Conflict]:
+    name = recipe.data.chat_template
+    if name != MODELS_OWN and (templates := named_templates()) and name not in templates:
+        close = get_close_matches(name, templates, n=3, cutoff=0.5) or ["chatml", "gemma-3", "llama-3.1", "qwen-3"]
+        yield Conflict(
+            "data.chat_template", f"{shown(name)} is no template of Unsloth's", f"give model, or {listed(close)}"
+        )
     for index, source in enumerate(recipe.data.sources):
         yield from _of_source(f"data.sources.{index}", source)
 
@@ -186,21 +195,44 @@ def _of_source(field: str, source: Source) -> Iterator[Conflict]:
     except (OSError, ValueError, RuntimeError) as error:
         yield Conflict(named, str(error), "")
         return
-    endings = f"give a file that ends in {', '.join(SUFFIXES)}"
-    if kind == "folder":
-        yield Conflict(named, "this is a folder", endings)
-    elif kind == "nothing" and local_path(source.name_or_path) is None and path.suffix not in SUFFIXES:
-        wrong = f"there is no such file: {_plain(source.name_or_path)}, and datasets of the Hub are not read yet"
-        yield Conflict(named, wrong, endings)
-    elif kind == "nothing":
-        yield Conflict(named, f"there is no such file: {_plain(source.name_or_path)}", endings)
-    elif source.format not in CHOICES_NOT_YET["data.sources.0.format"]:
-        try:
-            recognise(path, source.columns, source.format)
-        except ValueError as error:
-            yield Conflict(named, str(error), "")
-        except OSError as error:
-            yield Conflict(named, f"it cannot be read ({error.strerror or error})", "give a file that you may read")
+    if kind == "nothing":
+        yield from _of_hub_dataset(field, source, path)
+        return
+    if source.subset is not None:
+        yield Conflict(f"{field}.subset", "data on this disk has no subsets", "leave it empty")
+    try:
+        form = recognise(path, source.columns, source.format, source.split)
+    except ValueError as error:
+        about_split = source.split != "train" and "split" in str(error)
+        yield Conflict(f"{field}.split" if about_split else named, str(error), "")
+        return
+    except OSError as error:
+        yield Conflict(named, f"it cannot be read ({error.strerror or error})", "give a file that you may read")
+        return
+    if source.instruction is not None and form.form != "image_text":
+        wrong = f"rows of the form {form.form} have no place for an instruction of their own"
+        yield Conflict(f"{field}.instruction", wrong, "leave it empty; it is for rows with an image and a text")
+
+
+def _of_hub_dataset(field: str, source: Source, path: Path) -> Iterator[Conflict]:
+    name = f"{field}.name_or_path"
+    if local_path(source.name_or_path) is not None or path.suffix.lower() in SUFFIXES:
+        endings = f"give a file that ends in {', '.join(SUFFIXES)}"
+        yield Conflict(name, f"there is no such file: {_plain(source.name_or_path)}", endings)
+    elif not is_hub_name(source.name_or_path):
+        wrong = f"{shown(source.name_or_path)} is neither a file here nor a name on the Hub"
+        yield Conflict(name, wrong, "give a file, or a dataset as owner/name")
+    elif _is_offline() and not is_cached_dataset(source.name_or_path):
+        named = _plain(source.name_or_path)
+        wrong = f"the dataset {named} is not in the cache here, and HF_HUB_OFFLINE forbids to fetch it"
+        yield Conflict(name, wrong, "give a file that is on this disk")
+
+
+def _is_offline() -> bool:
+    return any(
+        os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
+        for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
+    )
 
 
 def _of_output(recipe: Recipe) -> Iterator[Conflict]:

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cockpit.dataset_file import DatasetForm, RowError, read_rows, recognise
+from cockpit.dataset_file import DatasetForm, recognise
+from cockpit.dataset_rows import RowError, read_rows
 from cockpit.recipe.data import Columns, RowFormat
 
 ROWS: list[dict[str, Any]] = [
@@ -180,20 +181,24 @@ def test_form_is_recognised(row: dict[str, Any], form: RowFormat, columns: dict[
     assert recognise(path, Columns(), "auto") == DatasetForm(form, columns, 3)
 
 
-READ = "give role/content messages, alpaca (instruction, input, output), prompt and completion, or text"
+READ = (
+    "give role/content messages, ShareGPT (from, value), alpaca (instruction, input, output), prompt and completion, "
+    "image and text, or text"
+)
 OTHER_FORMS = [
-    (
-        {"conversations": [{"from": "human", "value": "a"}]},
-        f"a.jsonl holds ShareGPT conversations (from and value), which this version cannot train on yet; {READ}",
-    ),
     (
         {"prompt": "a", "chosen": "b", "rejected": "c"},
         "a.jsonl holds preference data (chosen and rejected answers), which is for methods such as DPO and not "
         f"for sft; {READ}",
     ),
     (
-        {"image": "a.png", "text": "b"},
-        f"a.jsonl holds rows with images, which this version cannot train on yet; {READ}",
+        {
+            "conversations": [{"from": "human", "value": "a"}],
+            "chosen": {"from": "gpt", "value": "b"},
+            "rejected": {"from": "gpt", "value": "c"},
+        },
+        "a.jsonl holds preference data (chosen and rejected answers), which is for methods such as DPO and not "
+        f"for sft; {READ}",
     ),
     (
         {"foo": 1, "turns": [{"who": "a", "says": "b"}], "\x1b[31m[red]": {}},

@@ -64,8 +64,6 @@ def test_sound_recipe_has_nothing_in_its_way() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("data.sources.0.subset", "main", "this version cannot do main yet; leave it empty"),
-        ("data.sources.0.split", "validation", "this version cannot do validation yet; give train"),
         ("output.merged", "merged_16bit", "this version cannot do merged_16bit yet; give none"),
         ("output.push_to_hub", "me/mine", "this version cannot do 'me/mine' yet; leave it empty"),
     ],
@@ -83,12 +81,11 @@ def test_samples_are_not_done_yet() -> None:
 
 
 def test_lines_are_those_of_the_file() -> None:
-    text = SAMPLE.replace("      format: messages", "      format: sharegpt").replace("embedded:demo", "./model")
+    text = SAMPLE.replace("      format: messages", "      split: test").replace("embedded:demo", "./model")
     sample = RecipeDocument.parse(text.replace("embedded:pirate", "rows.jsonl"), "sample.yaml")
-    choices = "auto, messages, alpaca, prompt_completion, text"
-    line = text.split("\n").index("      format: sharegpt") + 1
+    line = text.split("\n").index("      split: test") + 1
     assert said(sample) == [
-        f"sample.yaml:{line}: data.sources.0.format: this version cannot do sharegpt yet; give one of: {choices}"
+        f"sample.yaml:{line}: data.sources.0.split: rows.jsonl is a file, which has no splits; leave split as train"
     ]
 
 
@@ -179,12 +176,37 @@ def test_conversations_need_a_chat_template() -> None:
         "conversations; give chatml"
     )
     assert said(document()) == [template]
-    assert said(document(backend="transformers")) == [f"{template}, and unsloth as backend"]
+    assert said(document(backend="transformers")) == [template]
     assert said(document(data__chat_template="chatml")) == []
     Path("rows.txt").write_text("just text\n")
     assert said(document(data__sources__0__name_or_path="rows.txt")) == []
     write_model(tokenizer_config__json="{}", chat_template__jinja="{{ messages }}")
     assert said(document()) == []
+
+
+def test_hub_dataset_is_left_to_the_hub_unless_it_is_forbidden(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = document(data__sources__0__name_or_path="owner/rows", data__sources__0__split="test")
+    assert said(sample) == []
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert said(sample) == [
+        "sample.yaml: data.sources.0.name_or_path: the dataset owner/rows is not in the cache here, and HF_HUB_OFFLINE "
+        "forbids to fetch it; give a file that is on this disk"
+    ]
+    (files / "hub" / "datasets--owner--rows").mkdir(parents=True)
+    assert said(sample) == []
+
+
+def test_template_that_unsloth_does_not_have() -> None:
+    assert said(document(data__chat_template="gemma-33")) == [
+        "sample.yaml: data.chat_template: 'gemma-33' is no template of Unsloth's; give model, or gemma-3, gemma-3n, "
+        "gemma3"
+    ]
+    assert said(document(data__chat_template="llama-3.3", backend="transformers")) == []
+
+
+def test_a_file_has_no_subsets() -> None:
+    found = said(document(data__sources__0__subset="main"))
+    assert found == ["sample.yaml: data.sources.0.subset: data on this disk has no subsets; leave it empty"]
 
 
 def test_hub_name_is_left_to_the_hub_unless_it_is_forbidden(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,11 +232,8 @@ ENDINGS = "give a file that ends in .json, .jsonl, .ndjson, .csv, .tsv, .parquet
     [
         ("gone.jsonl", f"there is no such file: gone.jsonl; {ENDINGS}"),
         ("./gone", f"there is no such file: ./gone; {ENDINGS}"),
-        ("model", f"this is a folder; {ENDINGS}"),
-        (
-            "mlabonne/FineTome-100k",
-            f"there is no such file: mlabonne/FineTome-100k, and datasets of the Hub are not read yet; {ENDINGS}",
-        ),
+        ("model", "model has no split called train; it has config, tokenizer, tokenizer_config"),
+        ("a b", "'a b' is neither a file here nor a name on the Hub; give a file, or a dataset as owner/name"),
         ("rows.xlsx", "rows.xlsx has an ending that is not read; " + ENDINGS),
         ("none.jsonl", "none.jsonl has no rows"),
         ("embedded:rows", "cockpit ships no embedded:rows; it ships embedded:demo and embedded:pirate"),

@@ -12,7 +12,8 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from transformers.generation.streamers import BaseStreamer
 
 from cockpit.commands import Chat
-from cockpit.engine.chat_template import ChatTemplate, Message
+from cockpit.engine.chat_template import ChatTemplate
+from cockpit.engine.conversation import Message
 from cockpit.engine.ending import first_line, is_out_of_memory
 from cockpit.engine.journal import Journal
 from cockpit.engine.loading import Loaded

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-Message = dict[str, str]
+from cockpit.engine.conversation import Conversation, Message, texts_of
 
 _QUESTION, _ANSWER = "Question7319 one", "Answer7319 one"
 _QUESTION_2, _ANSWER_2 = "Question7319 two", "Answer7319 two"
+_TOOL, _RESULT = "probe7319", "Result7319"
+_CALL: Message = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [{"type": "function", "function": {"name": _TOOL, "arguments": {"x": 1}}}],
+}
+_DECLARED = {"name": _TOOL, "description": "probe", "parameters": {"type": "object", "properties": {}}}
 
 
 @dataclass(frozen=True)
@@ -40,9 +50,26 @@ class ChatTemplate:
                 self.markers.turn_ends,
             )
 
-    def render(self, messages: list[Message]) -> str:
+    def render(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()) -> str:
         """The whole conversation, answers included. Raises whatever the template raises for turns it does not take."""
-        return str(self._tokenizer.apply_chat_template(messages, tokenize=False))
+        more = {"tools": list(tools)} if tools else {}
+        return str(self._tokenizer.apply_chat_template(list(messages), tokenize=False, **more))
+
+    def adapted(self, conversation: Conversation) -> Conversation:
+        """The conversation as the template can write it. Where it knows no tools, they stand in the system turn as
+        JSON, a call is its JSON as an answer, and what a tool returned is said by the user."""
+        messages, tools = conversation.messages, conversation.tools
+        if tools and not self._takes_tools:
+            declared = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
+            first = messages[0] if messages[0]["role"] == "system" else {"role": "system", "content": ""}
+            words = "\n\n".join(filter(None, ("".join(texts_of(first)).strip(), f"Tools:\n{declared}")))
+            messages = [{"role": "system", "content": words}, *messages[first is messages[0] :]]
+            tools = []
+        if not self._takes_calls:
+            messages = [_call_in_words(message) if message.get("tool_calls") else message for message in messages]
+        if not self._takes_results:
+            messages = [{**turn, "role": "user"} if turn["role"] == "tool" else turn for turn in messages]
+        return replace(conversation, messages=messages, tools=tools)
 
     def prompt(self, messages: list[Message], enable_thinking: bool) -> str:
         """The conversation up to where the model is to answer."""
@@ -63,18 +90,19 @@ class ChatTemplate:
         spans = []
         at = 0
         for message in messages:
+            words = list(texts_of(message))
             part = self.markers.response_part if message["role"] == "assistant" else self.markers.instruction_part
             header = text.find(part, at) if part else -1
             if message["role"] == "assistant":
                 if header < 0:
                     break
                 begin = header + len(part.rstrip(" "))
-                at = self._turn_end(text, _after(text, message["content"], begin))
+                at = self._turn_end(text, _after(text, words, begin))
                 spans.append((begin, at))
             else:
                 if header >= 0 and message["role"] == "user":
                     at = header + len(part)
-                at = _after(text, message["content"], at)
+                at = _after(text, words, at)
         return spans
 
     def _turn_end(self, text: str, at: int) -> int:
@@ -86,8 +114,30 @@ class ChatTemplate:
         ends = [begin + len(end) for begin, end in found if 0 <= begin < next_turn]
         return min(ends, default=at + len(text[at:next_turn].rstrip()))
 
+    @functools.cached_property
+    def _takes_tools(self) -> bool:
+        asked: list[Message] = [{"role": "user", "content": _QUESTION}]
+        return self._writes(_TOOL, asked, [{"type": "function", "function": _DECLARED}])
+
+    @functools.cached_property
+    def _takes_calls(self) -> bool:
+        return self._writes(_TOOL, [{"role": "user", "content": _QUESTION}, _CALL])
+
+    @functools.cached_property
+    def _takes_results(self) -> bool:
+        call = _CALL if self._takes_calls else _call_in_words(_CALL)
+        turns = [{"role": "user", "content": _QUESTION}, call, {"role": "tool", "content": _RESULT}]
+        return self._writes(_RESULT, [*turns, {"role": "assistant", "content": _ANSWER}])
+
+    def _writes(self, words: str, messages: list[Message], tools: Sequence[dict[str, Any]] = ()) -> bool:
+        """Whether the rendering holds `words`."""
+        try:
+            return words in self.render(messages, tools)
+        except Exception:
+            return False
+
     def _find_markers(self) -> Markers:
-        turns = [
+        turns: list[Message] = [
             {"role": "user", "content": _QUESTION},
             {"role": "assistant", "content": _ANSWER},
             {"role": "user", "content": _QUESTION_2},
@@ -123,11 +173,18 @@ def _given(*ends: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(end for end in ends if end.strip()))
 
 
-def _after(text: str, content: str, at: int) -> int:
-    """Where `content` ends in `text` from `at` on; `at` where the template has rewritten it."""
-    words = content.strip()
-    found = text.find(words, at) if words else -1
-    return at if found < 0 else found + len(words)
+def _call_in_words(message: Message) -> Message:
+    calls = [json.dumps(call["function"], ensure_ascii=False) for call in message["tool_calls"]]
+    words = "\n".join(filter(None, ("".join(texts_of(message)).strip(), *calls)))
+    return {"role": "assistant", "content": words}
+
+
+def _after(text: str, words: Sequence[str], at: int) -> int:
+    """Where the last of `words` ends in `text` from `at` on; those that the template has rewritten are passed over."""
+    for one in map(str.strip, words):
+        found = text.find(one, at) if one else -1
+        at = at if found < 0 else found + len(one)
+    return at
 
 
 def _between(text: str, left: str, right: str) -> str:

@@ -1,29 +1,58 @@
-"""One row of a dataset -> the turns of a conversation, or a plain text."""
+"""One row of a dataset -> the turns of a conversation, its tools and images, or a plain text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from cockpit.engine.chat_template import Message
+from cockpit.plain_text import plain_text
 
+Message = dict[str, Any]
+"""A turn: role; content, a text or a list of {"type": "text" | "image"} parts; tool_calls where it calls tools."""
 ROLES = ("system", "user", "assistant", "tool")
+ALIASES = {
+    **dict.fromkeys(("human", "input", "prompter"), "user"),
+    **dict.fromkeys(("gpt", "model", "bot", "chatgpt", "output", "function_call", "tool_call"), "assistant"),
+    **dict.fromkeys(("observation", "function", "function_response", "tool_response", "ipython"), "tool"),
+    "developer": "system",
+}
+"""What else the roles are called."""
+CALLS = ("function_call", "tool_call")
+IMAGE_MARK = "<image>"
+"""Where in a text the next image of the row's image column stands."""
 
 
-def conversation_of(row: Mapping[str, Any], form: str, columns: Mapping[str, str]) -> list[Message] | str:
+@dataclass(frozen=True)
+class Conversation:
+    """The turns, ending with an answer; what the model may call; references to the images in the turns' order."""
+
+    messages: list[Message]
+    tools: list[dict[str, Any]] = field(default_factory=list)
+    images: list[Any] = field(default_factory=list)
+
+
+def conversation_of(
+    row: Mapping[str, Any], form: str, columns: Mapping[str, str], instruction: str | None = None
+) -> Conversation | str:
     """The row's turns, ending with an answer; a plain text for the form `text`.
 
-    `columns` names the column of each part: messages; prompt, input, completion; text. Raises ValueError with the end
-    of a sentence that begins with the row's place.
+    `columns` names the column of each part: messages; prompt, input, completion; text; image, system, tools.
+    `instruction` is the user's words for rows of image_text without a prompt. Raises ValueError with the end of a
+    sentence that begins with the row's place.
     """
     match form:
-        case "messages":
-            return _checked(_turns(row, columns["messages"]))
+        case "messages" | "sharegpt":
+            turns = _with_system(_turns(row, columns["messages"]), row, columns)
+            return _with_images(_checked(turns), row, columns, _tools(row, columns))
+        case "image_text":
+            return _image_and_text(row, columns, instruction)
         case "alpaca" | "prompt_completion":
-            return _checked(_pair(row, columns))
+            return Conversation(_checked(_with_system(_pair(row, columns), row, columns)))
         case "text":
             return _words(row, columns["text"])
-    raise ValueError(f"rows of the form {form} cannot be trained on yet")
+    raise ValueError(f"rows of the form {form} cannot be trained on")
 
 
 def _pair(row: Mapping[str, Any], columns: Mapping[str, str]) -> list[Message]:
@@ -38,6 +67,51 @@ def _pair(row: Mapping[str, Any], columns: Mapping[str, str]) -> list[Message]:
     return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
 
+def _image_and_text(row: Mapping[str, Any], columns: Mapping[str, str], instruction: str | None) -> Conversation:
+    """One turn of the user, the words before the image, and one answer."""
+    image = row.get(columns["image"])
+    image = image[0] if isinstance(image, list) and len(image) == 1 else image
+    if image is None or image == "":
+        raise ValueError(f"{columns['image']} is missing")
+    asked = _words(row, columns["prompt"]) if "prompt" in columns else instruction
+    answer = _words(row, columns["completion"] if "completion" in columns else columns["text"])
+    words = [{"type": "text", "text": asked}] if asked else []
+    return Conversation(
+        [
+            {"role": "user", "content": [*words, {"type": "image"}]},
+            {"role": "assistant", "content": [{"type": "text", "text": answer}]},
+        ],
+        images=[image],
+    )
+
+
+def _with_system(turns: list[Message], row: Mapping[str, Any], columns: Mapping[str, str]) -> list[Message]:
+    words = row.get(columns["system"]) if "system" in columns else None
+    if not isinstance(words, str) or not words.strip() or turns[0]["role"] == "system":
+        return turns
+    return [{"role": "system", "content": words}, *turns]
+
+
+def _tools(row: Mapping[str, Any], columns: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The tools as {"type": "function", "function": {name, description, parameters}}."""
+    tools = row.get(columns["tools"]) if "tools" in columns else None
+    if isinstance(tools, str):
+        tools = _json(tools, columns["tools"]) if tools.strip() else []
+    if tools is None:
+        return []
+    tools = [tools] if isinstance(tools, Mapping) else tools
+    if not isinstance(tools, list) or not all(isinstance(one, Mapping) for one in tools):
+        raise ValueError(f"{columns['tools']} is no list of tools")
+    return [dict(one) if "function" in one else {"type": "function", "function": dict(one)} for one in tools]
+
+
+def _json(text: str, column: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{column} is no whole JSON") from None
+
+
 def _turns(row: Mapping[str, Any], column: str) -> list[Message]:
     turns = row.get(column)
     if not isinstance(turns, list) or not turns:
@@ -48,30 +122,146 @@ def _turns(row: Mapping[str, Any], column: str) -> list[Message]:
 def _turn(turn: Any, number: int) -> Message:
     if not isinstance(turn, Mapping):
         raise ValueError(f"turn {number} has no role and content")
-    role, content = turn.get("role"), turn.get("content")
-    if isinstance(content, list):
-        parts = [
-            part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None for part in content
-        ]
-        if not all(isinstance(part, str) for part in parts):
-            raise ValueError(f"turn {number} holds more than text")
-        content = "".join(part for part in parts if part)
-    if role not in ROLES:
-        raise ValueError(f"turn {number} has the role {role!r}; known are {', '.join(ROLES)}")
-    if not isinstance(content, str):
+    role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
+    known = ALIASES.get(role.strip().lower(), role.strip().lower()) if isinstance(role, str) else role
+    if known not in ROLES:
+        shown = plain_text(repr(role)[:40], keep_newlines=False)
+        raise ValueError(f"turn {number} has the role {shown}; known are {', '.join(ROLES)}")
+    if isinstance(role, str) and role.strip().lower() in CALLS:
+        return _call(content, number)
+    message: Message = {"role": known, "content": _content(content, number)}
+    if calls := turn.get("tool_calls"):
+        message["tool_calls"] = [_called(call, number) for call in calls if isinstance(call, Mapping)]
+        message["content"] = message["content"] or ""
+    thought = turn.get("reasoning_content")
+    if isinstance(thought, str) and thought.strip():
+        message["reasoning_content"] = thought
+    if message["content"] is None:
         raise ValueError(f"turn {number} has no text as its content")
-    return {"role": role, "content": content}
+    return message
+
+
+def _content(content: Any, number: int) -> Any:
+    """A text, a list of text and image parts, or None where there is none."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else None
+    parts = []
+    for part in content:
+        if not isinstance(part, Mapping) or part.get("type") not in ("text", "image"):
+            raise ValueError(f"turn {number} holds more than text and images")
+        if part["type"] == "image":
+            given = next((part[name] for name in ("image", "path", "bytes", "url") if part.get(name) is not None), None)
+            parts.append({"type": "image"} if given is None else {"type": "image", "image": given})
+        elif isinstance(part.get("text"), str):
+            parts.append({"type": "text", "text": part["text"]})
+    if any(part["type"] == "image" for part in parts):
+        return parts
+    return "".join(part["text"] for part in parts)
+
+
+def _call(content: Any, number: int) -> Message:
+    """ShareGPT's function_call: its value is the call, or a list of calls, as JSON; other words are an answer."""
+    if not isinstance(content, str) or not content.strip():
+        raise ValueError(f"turn {number} has no text as its content")
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return {"role": "assistant", "content": content}
+    calls = value if isinstance(value, list) else [value]
+    if not calls or not all(isinstance(call, Mapping) and "name" in call for call in calls):
+        return {"role": "assistant", "content": content}
+    return {"role": "assistant", "content": "", "tool_calls": [_called(call, number) for call in calls]}
+
+
+def _called(call: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """{"type": "function", "function": {name, arguments}}, the arguments as an object, as templates take them."""
+    function = call.get("function", call)
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        raise ValueError(f"turn {number} calls a tool without a name")
+    arguments = function.get("arguments", {})
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except (ValueError, RecursionError):
+            arguments = {"arguments": arguments}
+    return {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
 
 
 def _checked(turns: list[Message]) -> list[Message]:
-    """The turns without what follows the last answer, which nobody answers."""
+    """The turns without what follows the last answer, which nobody answers. Raises ValueError where the roles cannot
+    follow each other so, or nothing is answered."""
+    for number, turn in enumerate(turns, 1):
+        before = turns[number - 2]["role"] if number > 1 else ""
+        if turn["role"] == "system" and number > 1:
+            raise ValueError(f"turn {number} is a system turn, which can only be the first")
+        if turn["role"] == "tool" and before not in ("assistant", "tool"):
+            raise ValueError(f"turn {number} is what a tool returned, and no turn of the assistant stands before it")
+        if turn["role"] == "assistant" and before in ("", "system"):
+            raise ValueError(f"turn {number} is an answer, and nobody has asked before it")
     while turns and turns[-1]["role"] != "assistant":
         turns = turns[:-1]
     if not turns:
         raise ValueError("there is no answer to learn")
-    if not any(turn["content"].strip() for turn in turns if turn["role"] == "assistant"):
+    if not any(_says(turn) for turn in turns if turn["role"] == "assistant"):
         raise ValueError("the answer is empty")
     return turns
+
+
+def _says(turn: Message) -> bool:
+    return bool(turn.get("tool_calls")) or any(part.strip() for part in texts_of(turn))
+
+
+def texts_of(turn: Message) -> Iterator[str]:
+    """The texts of a turn's content."""
+    content = turn["content"]
+    if isinstance(content, str):
+        yield content
+    else:
+        yield from (part["text"] for part in content if part["type"] == "text")
+
+
+def _with_images(
+    turns: list[Message], row: Mapping[str, Any], columns: Mapping[str, str], tools: list[dict[str, Any]]
+) -> Conversation:
+    """The conversation with its images: those of the turns' parts, or of the row's column in their order."""
+    column = row.get(columns["image"]) if "image" in columns else None
+    spare = [one for one in (column if isinstance(column, list) else [column]) if one is not None]
+    if not spare and all(isinstance(turn["content"], str) for turn in turns):
+        return Conversation(turns, tools)
+    if spare and not any(_has_place(turn) for turn in turns):
+        first = next(turn for turn in turns if turn["role"] == "user")
+        first["content"] = IMAGE_MARK * len(spare) + first["content"]
+    images: list[Any] = []
+    placed = []
+    for turn in turns:
+        parts = []
+        for part in _parts(turn["content"], bool(column)):
+            if part["type"] == "image":
+                if "image" not in part and not spare:
+                    raise ValueError("its turns have more images than the row gives")
+                images.append(part["image"] if "image" in part else spare.pop(0))
+            parts.append({"type": "image"} if part["type"] == "image" else part)
+        placed.append({**turn, "content": parts})
+    if spare:
+        raise ValueError(f"it has {len(spare)} more images than places for them ({IMAGE_MARK}) in its turns")
+    return Conversation(placed, tools, images)
+
+
+def _has_place(turn: Message) -> bool:
+    content = turn["content"]
+    return not isinstance(content, str) or IMAGE_MARK in content
+
+
+def _parts(content: Any, marked: bool) -> list[dict[str, Any]]:
+    """The content as parts; with `marked`, an image stands at each IMAGE_MARK of a text."""
+    if not isinstance(content, str):
+        return list(content)
+    pieces = content.split(IMAGE_MARK) if marked else [content]
+    parts: list[dict[str, Any]] = []
+    for number, piece in enumerate(pieces):
+        parts += [{"type": "image"}] if number else []
+        parts += [{"type": "text", "text": piece}] if piece.strip() else []
+    return parts
 
 
 def _words(row: Mapping[str, Any], column: str) -> str:

@@ -6,101 +6,78 @@ import itertools
 import os
 import random
 import time
-from array import array
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from operator import itemgetter
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from cockpit.dataset_file import DatasetForm, read_rows, recognise
-from cockpit.engine.chat_template import ChatTemplate, Message
-from cockpit.engine.conversation import conversation_of
+from cockpit.engine.chat_template import ChatTemplate
+from cockpit.engine.encoder import Encoder
 from cockpit.engine.ending import RunFailure, first_line
+from cockpit.engine.image_collator import MakeCollator, image_collator
+from cockpit.engine.image_rows import ImageRows
+from cockpit.engine.packing import packed_table
+from cockpit.engine.row_reader import RowReader
+from cockpit.engine.token_rows import Rows
 from cockpit.events import DataPrepared
 from cockpit.forecast import held_out_count
-from cockpit.plain_text import plain_text
-from cockpit.recipe.data import Source
-from cockpit.recipe.embedded import resolve
+from cockpit.recipe.data import Data
 from cockpit.recipe.recipe import Recipe
 
 BATCH_ROWS = 256
 """Rows that the tokenizer is given at once."""
 PROGRESS_EVERY_S = 0.2
-IGNORED = -100
-"""The label of a token without loss."""
-SHOWN_BAD_ROWS = 5
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int | None], None]
 """Told the rows done and the rows in all; may raise to end the work."""
 
 
-@dataclass
-class Rows:
-    """Tokenized rows, end to end: row i is [offsets[i], offsets[i + 1]) of `input_ids` and of `labels`."""
-
-    input_ids: array[int] = field(default_factory=lambda: array("i"))
-    labels: array[int] = field(default_factory=lambda: array("i"))
-    offsets: array[int] = field(default_factory=lambda: array("q", [0]))
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def append(self, input_ids: list[int], labels: list[int]) -> None:
-        """Add a row; both lists are of its length."""
-        self.input_ids.extend(input_ids)
-        self.labels.extend(labels)
-        self.offsets.append(len(self.input_ids))
-
-    def tokens(self, rows: list[int]) -> int:
-        """Tokens of the rows `rows`."""
-        return int(np.diff(np.frombuffer(self.offsets, np.int64))[rows].sum())
-
-    def trained_tokens(self, rows: list[int]) -> int:
-        """Tokens of the rows `rows` that a loss is taken on; the first of a row is never predicted."""
-        trained = np.frombuffer(self.labels, np.int32) != IGNORED
-        starts = np.frombuffer(self.offsets, np.int64)[:-1]
-        trained[starts] = False
-        return int(np.add.reduceat(trained, starts, dtype=np.int64)[rows].sum())
-
-    def table(self, order: list[int]) -> pa.Table:
-        """Columns input_ids and labels (lists of int32) of the rows `order`, in that order."""
-        starts = np.frombuffer(self.offsets, np.int64)
-        columns = {}
-        for name, values in (("input_ids", self.input_ids), ("labels", self.labels)):
-            flat = pa.array(np.frombuffer(values, np.int32))
-            columns[name] = pa.LargeListArray.from_arrays(pa.array(starts), flat).take(pa.array(order, pa.int64()))
-        return pa.table(columns)
-
-
 @dataclass(frozen=True)
 class PreparedData:
-    """Datasets with input_ids and labels, cut to length; `held_out` is None where no row is held out."""
+    """Datasets with input_ids and labels, cut to length; `held_out` is None where no row is held out.
+
+    `packed`: the training rows have seq_lengths, and several rows each. `collator`: given the model, makes what
+    collates rows with images, which are `messages` in place of tokens; None for all others.
+    """
 
     train: Any
     held_out: Any
     counts: DataPrepared
+    collator: MakeCollator | None = None
+    packed: bool = False
 
 
-def prepare_data(recipe: Recipe, tokenizer: Any, say: Say, progress: Progress) -> PreparedData:
-    """Read, render, tokenize, mask and cut the recipe's rows. Raises RunFailure where nothing is left to learn."""
+def prepare_data(
+    recipe: Recipe, tokenizer: Any, say: Say, progress: Progress, processor: Any | None = None
+) -> PreparedData:
+    """Read, render, tokenize, mask and cut the recipe's rows; those with images are checked and kept as turns.
+
+    `processor` is that of a model that sees. Raises RunFailure where nothing is left to learn.
+    """
+    reader = RowReader(recipe, say)
+    if reader.has_images:
+        return _with_images(recipe, tokenizer, processor, reader, say, progress)
+    return _texts(recipe, tokenizer, reader, say, progress)
+
+
+def max_tokens(recipe: Recipe) -> int:
+    """The most tokens of a row."""
+    return min(recipe.training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
+
+
+def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say, progress: Progress) -> PreparedData:
     from datasets import Dataset
 
-    length = min(recipe.training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
-    encoder = Encoder(recipe, tokenizer, length, say)
-    reader = RowReader(recipe, say)
+    encoder = Encoder(recipe, tokenizer, max_tokens(recipe), say)
     told = time.monotonic()
     done = 0
-    conversations = reader.conversations()
+    read = reader.read()
     with _tokenizing_on_all_cores():
-        while batch := list(itertools.islice(conversations, BATCH_ROWS)):
-            for where, why in encoder.add(batch):
+        while batch := list(itertools.islice(read, BATCH_ROWS)):
+            for where, why in encoder.add([(row.where, row.content) for row in batch]):
                 reader.refuse(where, why)
             done += len(batch)
             if time.monotonic() - told > PROGRESS_EVERY_S:
@@ -110,24 +87,125 @@ def prepare_data(recipe: Recipe, tokenizer: Any, say: Say, progress: Progress) -
     reader.summarise()
 
     rows = encoder.rows
+    train_rows, held_out = _parted(recipe, rows, reader, say)
+    packed = recipe.training.packing and _can_pack(recipe, say)
+    if packed:
+        table = packed_table(rows, train_rows, max_tokens(recipe), recipe.training.seed)
+        say(
+            f"{len(train_rows):,} rows are packed into {len(table):,} sequences of up to {max_tokens(recipe):,} tokens."
+        )
+    return PreparedData(
+        train=Dataset(table if packed else rows.table(train_rows)),
+        held_out=Dataset(rows.table(held_out)) if held_out else None,
+        counts=_counts(rows, train_rows, held_out, reader, encoder.truncated),
+        packed=packed,
+    )
+
+
+def _with_images(
+    recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader, say: Say, progress: Progress
+) -> PreparedData:
+    if processor is None:
+        raise RunFailure(
+            "The data has images, and this model does not see them.",
+            "Give a model that sees as model.name_or_path, or data without images.",
+        )
+    if recipe.training.packing:
+        say("Rows with images are not packed.")
+    if recipe.data.chat_template != "model":
+        processor.tokenizer = tokenizer
+        processor.chat_template = tokenizer.chat_template
+    template = _image_template(recipe, processor)
+    length, on_answers = max_tokens(recipe), recipe.data.train_on_responses_only
+    rows = ImageRows(processor, template, length, on_answers=on_answers, widest=_widest(recipe, processor))
+    told = time.monotonic()
+    for done, row in enumerate(reader.read(), 1):
+        try:
+            if isinstance(row.content, str):
+                raise ValueError("it is a plain text among rows with images")
+            rows.add(row.content, row.folder)
+        except (ValueError, OSError) as error:
+            reader.refuse(row.where, str(error))
+        if time.monotonic() - told > PROGRESS_EVERY_S:
+            told = time.monotonic()
+            progress(done, reader.total)
+    progress(len(rows), len(rows))
+    reader.summarise()
+    train_rows, held_out = _parted(recipe, rows, reader, say)
+    return PreparedData(
+        train=rows.dataset(train_rows),
+        held_out=rows.dataset(held_out) if held_out else None,
+        counts=_counts(rows, train_rows, held_out, reader, 0),
+        collator=image_collator(processor, template, length, recipe.backend, on_answers=on_answers),
+    )
+
+
+def _image_template(recipe: Recipe, processor: Any) -> ChatTemplate:
+    if not getattr(processor, "chat_template", None):
+        processor.chat_template = processor.tokenizer.chat_template
+    if not processor.chat_template:
+        raise RunFailure(
+            "The model's processor has no chat template, and the data holds conversations.",
+            "Set data.chat_template to one of Unsloth's, such as gemma-3.",
+        )
+    try:
+        return ChatTemplate(processor, recipe.data.instruction_part, recipe.data.response_part)
+    except ValueError as error:
+        raise RunFailure(first_line(error), "Set data.chat_template to another one.") from error
+
+
+def _widest(recipe: Recipe, processor: Any) -> int | None:
+    """Unsloth makes images at most as wide as the model's own; the plain stack leaves that to the processor."""
+    size: Any = getattr(getattr(processor, "image_processor", None), "size", None)
+    width = size.get("width") if isinstance(size, Mapping) else getattr(size, "width", None)
+    return int(width) if width and recipe.backend == "unsloth" else None
+
+
+def _parted(recipe: Recipe, rows: Rows | ImageRows, reader: RowReader, say: Say) -> tuple[list[int], list[int]]:
+    """The rows to train on and the held-out ones. Raises RunFailure where there is no row."""
     if not len(rows):
         raise RunFailure("No row of the data can be learnt from.", reader.first_refusal)
-    held_out = held_out_rows(len(rows), recipe.data.eval_rows, recipe.data.seed)
-    if len(held_out) < recipe.data.eval_rows:
-        say(f"Held out are {len(held_out):,} rows, not {recipe.data.eval_rows:,}: there are {len(rows):,} in all.")
-    train_rows = sorted(set(range(len(rows))) - set(held_out))
-    return PreparedData(
-        train=Dataset(rows.table(train_rows)),
-        held_out=Dataset(rows.table(held_out)) if held_out else None,
-        counts=DataPrepared(
-            train_rows=len(train_rows),
-            eval_rows=len(held_out),
-            skipped_rows=reader.refused,
-            truncated_rows=encoder.truncated,
-            tokens=rows.tokens(train_rows),
-            trained_tokens=rows.trained_tokens(train_rows),
-        ),
+    data = recipe.data
+    held_out = held_out_rows(len(rows), data)
+    if len(held_out) < data.eval_rows:
+        say(f"Held out are {len(held_out):,} rows, not {data.eval_rows:,}: there are {len(rows):,} in all.")
+    return train_order(len(rows), held_out, data), held_out
+
+
+def held_out_rows(rows: int, data: Data) -> list[int]:
+    """Which of `rows` rows are held out, ascending."""
+    return sorted(random.Random(data.seed).sample(range(rows), held_out_count(rows, data)))
+
+
+def train_order(rows: int, held_out: list[int], data: Data) -> list[int]:
+    """The other rows: as they stand where there is one source, shuffled with data.seed where several are mixed."""
+    order = range(rows) if len(data.sources) == 1 else np.random.default_rng(data.seed).permutation(rows).tolist()
+    out = set(held_out)
+    return [row for row in order if row not in out]
+
+
+def _counts(
+    rows: Rows | ImageRows, train_rows: list[int], held_out: list[int], reader: RowReader, truncated: int
+) -> DataPrepared:
+    return DataPrepared(
+        train_rows=len(train_rows),
+        eval_rows=len(held_out),
+        skipped_rows=reader.refused,
+        truncated_rows=truncated,
+        tokens=rows.tokens(train_rows),
+        trained_tokens=rows.trained_tokens(train_rows),
+        sha256=rows.sha256(),
     )
+
+
+def _can_pack(recipe: Recipe, say: Say) -> bool:
+    """Unsloth on a CPU switches packing off and would let the rows of a sequence see each other."""
+    import torch
+
+    if recipe.backend == "unsloth" and not torch.cuda.is_available():
+        say("With backend unsloth packing needs a GPU; rows are padded instead.")
+        return False
+    return True
 
 
 @contextmanager
@@ -139,204 +217,3 @@ def _tokenizing_on_all_cores() -> Iterator[None]:
         yield
     finally:
         os.environ["TOKENIZERS_PARALLELISM"] = before or "false"
-
-
-def held_out_rows(rows: int, wanted: int, seed: int) -> list[int]:
-    """Which of `rows` rows are held out, ascending."""
-    return sorted(random.Random(seed).sample(range(rows), held_out_count(rows, wanted)))
-
-
-class RowReader:
-    """The rows of all sources in their order; those that cannot be used are counted, or end the run."""
-
-    def __init__(self, recipe: Recipe, say: Say) -> None:
-        """Looks at the sources. Raises RunFailure where one cannot be read or has no known form."""
-        self._data = recipe.data
-        self._say = say
-        self._forms = [self._recognised(source) for source in recipe.data.sources]
-        self.refused = 0
-        self.first_refusal = ""
-
-    @property
-    def total(self) -> int | None:
-        """Rows in all; None where a file does not say without being read."""
-        counts = []
-        for source, (_, form) in zip(self._data.sources, self._forms, strict=True):
-            if form.rows is None and source.max_rows is None:
-                return None
-            counts.append(min(n for n in (form.rows, source.max_rows) if n is not None))
-        return sum(counts)
-
-    def conversations(self) -> Iterator[tuple[str, list[Message] | str]]:
-        """Each usable row: where it stands, and its turns or text. Raises RunFailure."""
-        for source, (path, form) in zip(self._data.sources, self._forms, strict=True):
-            try:
-                rows = read_rows(path, lambda error: self._refuse(str(error)))
-                for where, row in itertools.islice(rows, source.max_rows):
-                    try:
-                        conversation = conversation_of(row, form.form, form.columns)
-                    except ValueError as error:
-                        self.refuse(where, str(error))
-                        continue
-                    yield where, conversation
-            except (ValueError, OSError) as error:
-                raise RunFailure(f"The data cannot be read to its end: {error}.") from error
-
-    def refuse(self, where: str, why: str) -> None:
-        """The row at `where` cannot be used."""
-        self._refuse(f"{where}: {why}")
-
-    def _refuse(self, sentence: str) -> None:
-        sentence += "."
-        if self._data.on_bad_row == "fail":
-            raise RunFailure(sentence, "data.on_bad_row: skip leaves such rows out.")
-        self.refused += 1
-        self.first_refusal = self.first_refusal or f"The first one: {sentence}"
-        if self.refused <= SHOWN_BAD_ROWS:
-            self._say(f"Row left out: {sentence}")
-
-    def summarise(self) -> None:
-        """Say how many rows were left out beyond those that were named."""
-        if self.refused > SHOWN_BAD_ROWS:
-            self._say(f"{self.refused:,} rows were left out in all.")
-
-    def _recognised(self, source: Source) -> tuple[Path, DatasetForm]:
-        path = Path(resolve(source.name_or_path))
-        if not path.is_file():
-            shown = plain_text(source.name_or_path, keep_newlines=False)
-            raise RunFailure(f"The data file {shown} is not there.", "Give its path in data.sources.")
-        try:
-            return path, recognise(path, source.columns, source.format)
-        except (ValueError, OSError) as error:
-            raise RunFailure(str(error)) from error
-
-
-class Encoder:
-    """Conversations and texts -> tokens and labels, cut to `length` tokens."""
-
-    def __init__(self, recipe: Recipe, tokenizer: Any, length: int, say: Say) -> None:
-        self.rows = Rows()
-        self.truncated = 0
-        self._data = recipe.data
-        self._tokenizer = tokenizer
-        self._length = length
-        self._say = say
-        self._template: ChatTemplate | None = None
-        self._texts_told = False
-
-    def add(self, batch: list[tuple[str, list[Message] | str]]) -> Iterator[tuple[str, str]]:
-        """Take the rows in; yields those that it cannot take: where they stand, and why. Raises RunFailure."""
-        drawn: list[tuple[str, str, list[tuple[int, int]], bool]] = []
-        for where, conversation in batch:
-            bare = isinstance(conversation, str)
-            if isinstance(conversation, str):
-                text, spans = conversation, self._spans_of_text(conversation)
-            else:
-                template = self._chat_template()
-                try:
-                    text = template.render(conversation)
-                except Exception as error:
-                    yield where, f"the chat template refuses it ({first_line(error)})"
-                    continue
-                spans = template.answer_spans(text, conversation) if self._on_answers else [(0, len(text))]
-            if half := half_character(text):
-                yield where, f"its text holds half a character ({half}), as a cut emoji leaves one"
-                continue
-            drawn.append((where, text, spans, bare))
-        if not drawn:
-            return
-        encoded = self._tokenizer(
-            [text for _, text, _, _ in drawn],
-            add_special_tokens=False,
-            return_offsets_mapping=True,
-            return_attention_mask=False,
-            verbose=False,
-        )
-        for (where, _, spans, bare), ids, places in zip(
-            drawn, encoded["input_ids"], encoded["offset_mapping"], strict=True
-        ):
-            row = (ids, masked(ids, places, spans))
-            if bare:
-                row = self._closed(*row)
-            input_ids, labels = (column[: self._length] for column in row)
-            if all(label == IGNORED for label in labels[1:]):
-                yield where, f"no token of an answer stands within its first {self._length:,} tokens"
-                continue
-            self.truncated += len(row[0]) > self._length
-            self.rows.append(input_ids, labels)
-
-    @property
-    def _on_answers(self) -> bool:
-        return self._data.train_on_responses_only
-
-    def _chat_template(self) -> ChatTemplate:
-        if self._template is None:
-            if not self._tokenizer.chat_template:
-                raise RunFailure(
-                    "The model's tokenizer has no chat template, and the data holds conversations.",
-                    "Set data.chat_template to one of Unsloth's, such as chatml.",
-                )
-            try:
-                self._template = ChatTemplate(self._tokenizer, self._data.instruction_part, self._data.response_part)
-            except ValueError as error:
-                raise RunFailure(str(error), "Set data.chat_template to another one.") from error
-        return self._template
-
-    def _spans_of_text(self, text: str) -> list[tuple[int, int]]:
-        """A plain text has answers only where the recipe says what they begin with; else all of it is learnt."""
-        if not self._on_answers:
-            return [(0, len(text))]
-        if self._data.response_part:
-            return marked_spans(text, self._data.instruction_part or "", self._data.response_part)
-        if not self._texts_told:
-            self._texts_told = True
-            self._say("Plain texts have no answers apart, so the loss is taken on the whole of them.")
-        return [(0, len(text))]
-
-    def _closed(self, ids: list[int], labels: list[int]) -> tuple[list[int], list[int]]:
-        """A plain text between the marks that the tokenizer's model begins and ends a text with."""
-        begin, end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
-        if begin is not None and ids[:1] != [begin] and self._tokenizer("a")["input_ids"][:1] == [begin]:
-            ids, labels = [begin, *ids], [IGNORED, *labels]
-        if end is not None and ids[-1:] != [end]:
-            ids, labels = [*ids, end], [*labels, end if labels[-1:] != [IGNORED] else IGNORED]
-        return ids, labels
-
-
-def half_character(text: str) -> str:
-    r"""The first lone surrogate of `text` as JSON writes it (\ud83d), which no tokenizer takes; empty where all is
-    whole."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        return f"\\u{ord(text[error.start]):04x}"
-    return ""
-
-
-def masked(ids: list[int], places: list[tuple[int, int]], spans: list[tuple[int, int]]) -> list[int]:
-    """`ids` as labels, IGNORED where a token does not stand wholly in one of `spans`.
-
-    `places` are the tokens' own [begin, end) in the text; both lists ascend.
-    """
-    labels = [IGNORED] * len(ids)
-    for begin, end in spans:
-        first = bisect_left(places, begin, key=itemgetter(0))
-        beyond = bisect_right(places, end, key=itemgetter(1))
-        labels[first:beyond] = ids[first:beyond]
-    return labels
-
-
-def marked_spans(text: str, instruction_part: str, response_part: str) -> list[tuple[int, int]]:
-    """What stands between each `response_part` and the next `instruction_part` (or the end): [begin, end).
-
-    Blanks that end the `response_part` are the answer's, as in ChatTemplate.answer_spans.
-    """
-    spans = []
-    at = text.find(response_part)
-    while at >= 0:
-        begin = at + len(response_part.rstrip(" "))
-        turn = text.find(instruction_part, begin) if instruction_part else -1
-        end = turn if turn >= 0 else len(text)
-        spans.append((begin, end))
-        at = text.find(response_part, end)
-    return spans

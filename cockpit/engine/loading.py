@@ -13,6 +13,7 @@ from cockpit.engine.base_model import Say, load_by_unsloth, load_plainly, proces
 from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.hub import folder_of
 from cockpit.model_folder import ModelFolder
+from cockpit.engine.template_by_name import with_named_template
 from cockpit.plain_text import plain_text
 from cockpit.recipe.embedded import local_path
 from cockpit.recipe.model import Hardware
@@ -115,7 +116,7 @@ def _load(
     if not getattr(tokenizer, "is_fast", False):
         raise RunFailure("This model has only a slow tokenizer, which does not say where its tokens stand in the text.")
     if recipe.data.chat_template != "model":
-        tokenizer = _with_template(tokenizer, recipe)
+        tokenizer = with_named_template(tokenizer, recipe.data.chat_template, recipe.backend)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
@@ -150,19 +151,6 @@ def _loaded(model: Any, tokenizer: Any, recipe: Recipe, processor: Any, *, adapt
     positions = getattr(text_config, "max_position_embeddings", None) or recipe.model.max_seq_length
     context = min(recipe.model.max_seq_length, int(positions))
     return Loaded(model, tokenizer, context, recipe.backend, processor, adapted)
-
-
-def _with_template(tokenizer: Any, recipe: Recipe) -> Any:
-    name = recipe.data.chat_template
-    from unsloth import get_chat_template
-
-    try:
-        return get_chat_template(tokenizer, chat_template=name)
-    except (KeyError, ValueError, AssertionError) as error:
-        raise RunFailure(
-            f"Unsloth has no chat template called {plain_text(name)}.",
-            "Set data.chat_template to model, chatml, gemma-3, llama-3.1, qwen-3 ...",
-        ) from error
 
 
 def _limit_compiling(hardware: Hardware) -> None:

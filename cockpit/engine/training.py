@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from cockpit.engine.base_model import best_dtype, named_dtype
+from cockpit.engine.batching import batching, make_trainer
 from cockpit.engine.callback import EventCallback
 from cockpit.engine.data import PreparedData
 from cockpit.engine.ending import Stopped
@@ -24,7 +25,6 @@ from cockpit.events import AdapterSaved
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
 
-SFT_ONLY = ("max_length", "packing", "dataset_kwargs")
 CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_torch_fused"}
 
 
@@ -49,7 +49,7 @@ def train(
     """Train the adapter and tell the journal of each step. Raises whatever the stack raises."""
     from transformers import PrinterCallback
 
-    trainer = _trainer(loaded, data, arguments(recipe, loaded, data, run, journal))
+    trainer = make_trainer(recipe, loaded, data, arguments(recipe, loaded, data, run, journal))
     trainer.remove_callback(PrinterCallback)
     batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size)
     callback = EventCallback(
@@ -74,37 +74,14 @@ def train(
     return Trained(callback.step, stopped, callback.dropped)
 
 
-def _trainer(loaded: Loaded, data: PreparedData, settings: dict[str, Any]) -> Any:
-    """TRL's trainer; on the CPU without Unsloth the one beneath it, as TRL's loss is a Triton kernel there is none of
-    for a CPU. The rows are tokenized and masked already, so both compute the same."""
-    from transformers import Trainer, TrainingArguments
-    from trl import SFTConfig, SFTTrainer
-    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
-
-    common = {
-        "model": loaded.model,
-        "train_dataset": data.train,
-        "eval_dataset": data.held_out,
-        "processing_class": loaded.tokenizer,
-    }
-    if loaded.backend == "transformers" and loaded.device.type == "cpu":
-        settings = {name: value for name, value in settings.items() if name not in SFT_ONLY}
-        collator = DataCollatorForLanguageModeling(pad_token_id=loaded.tokenizer.pad_token_id)
-        return Trainer(args=TrainingArguments(**settings), data_collator=collator, **common)
-    return SFTTrainer(args=SFTConfig(**settings), **common)
-
-
 def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, journal: Journal) -> dict[str, Any]:
     """The recipe in SFTConfig's words."""
     training, output = recipe.training, recipe.output
     on_cpu = loaded.device.type == "cpu"
-    optim, packing = training.optim, training.packing
+    optim = training.optim
     if on_cpu and optim in CPU_OPTIMIZERS:
         optim = CPU_OPTIMIZERS[optim]  # type: ignore[assignment]
         journal.log("info", f"{training.optim} needs a GPU; {optim} takes its place on the CPU.")
-    if on_cpu and packing:
-        packing = False
-        journal.log("info", "packing needs a GPU; rows are padded instead.")
     dtype = _compute_dtype(recipe, loaded)
     os.environ["TENSORBOARD_LOGGING_DIR"] = output.logging_dir or str(run.path / "tensorboard")
     return {
@@ -121,9 +98,7 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
         "optim": optim,
         "weight_decay": training.weight_decay,
         "max_grad_norm": training.max_grad_norm,
-        "max_length": min(training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length),
-        "packing": packing,
-        "dataset_kwargs": {"skip_prepare_dataset": not packing},
+        **batching(recipe, loaded, data),
         **_checkpointing(training.gradient_checkpointing),
         "eval_on_start": data.held_out is not None,
         "eval_strategy": "steps" if data.held_out is not None and training.eval_steps else "no",

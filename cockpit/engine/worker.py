@@ -147,7 +147,7 @@ class Worker:
 
         self._orders.stop_if_asked()
         self._journal.turn_to("preparing_data")
-        data = prepare_data(recipe, loaded.tokenizer, self._say, self._data_progress)
+        data = prepare_data(recipe, loaded.tokenizer, self._say, self._data_progress, loaded.processor)
         self._journal.tell(data.counts)
         self._orders.stop_if_asked()
         return train(recipe, loaded, data, self.run, self._journal, self._orders, self._step_done)
@@ -266,13 +266,24 @@ def _recipe_of(run: RunDir) -> Recipe:
 
 
 def _data_hashes(recipe: Recipe) -> dict[str, str]:
-    """SHA-256 of each source that is a file here, by the name that the recipe gives it."""
+    """SHA-256 of each file of the sources that are on this disk, by the name that the recipe gives it.
+
+    What is fetched from the Hub has its hash in DataPrepared, with all else that is trained on.
+    """
+    from cockpit.dataset_file import split_files
     from cockpit.recipe.embedded import resolve
 
     hashes = {}
     for source in recipe.data.sources:
-        path = Path(resolve(source.name_or_path))
-        if path.is_file():
-            with path.open("rb") as content:
-                hashes[source.name_or_path] = hashlib.file_digest(content, "sha256").hexdigest()
+        path = Path(resolve(source.name_or_path)).expanduser()
+        if not path.exists():
+            continue
+        try:
+            files = split_files(path, source.split)
+        except ValueError:
+            continue  # told when the data is read
+        for file in files:
+            with file.open("rb") as content:
+                name = source.name_or_path if file == path else f"{source.name_or_path}: {file.name}"
+                hashes[name] = hashlib.file_digest(content, "sha256").hexdigest()
     return hashes

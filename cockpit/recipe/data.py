@@ -19,12 +19,12 @@ RowFormat = Literal[
 
 
 PARTS: dict[RowFormat, tuple[str, ...]] = {
-    "messages": ("messages",),
-    "sharegpt": ("messages",),
-    "alpaca": ("prompt", "input", "completion"),
+    "messages": ("messages", "system", "tools", "image"),
+    "sharegpt": ("messages", "system", "tools", "image"),
+    "alpaca": ("prompt", "input", "completion", "system"),
     "prompt_completion": ("prompt", "completion"),
     "text": ("text",),
-    "image_text": ("image", "text", "prompt", "completion"),
+    "image_text": ("image", "prompt", "completion", "text"),
 }
 """The parts that a row of each form has; each may have a column of another name."""
 
@@ -50,20 +50,26 @@ class Columns(Section):
     """Plain text."""
 
     image: str | None = None
-    """The picture."""
+    """The picture: a path, or the bytes of its file."""
+
+    system: str | None = None
+    """What the system turn says, in a column of its own."""
+
+    tools: str | None = None
+    """The tools that the model may call, as a list or its JSON text."""
 
 
 class Source(Section):
     """One dataset."""
 
     name_or_path: str = Field(min_length=1, json_schema_extra=place(".json", ".jsonl", ".csv", ".parquet", ".txt"))
-    """A file (JSON, JSONL, CSV, Parquet, text), a dataset's name on the Hub, or embedded:pirate, which is shipped."""
+    """A file (JSON, JSONL, CSV, Parquet, text), a folder of them, a dataset's name on the Hub, or embedded:pirate."""
 
     subset: str | None = None
-    """Which configuration of a Hub dataset; empty for its only one."""
+    """Which configuration of a Hub dataset; empty for its only one or its default."""
 
-    split: str = "train"
-    """Which split to train on."""
+    split: str = Field(default="train", min_length=1)
+    """Which split to train on: of a Hub dataset (train, train[:10%]), or of a folder that holds several."""
 
     format: RowFormat = "auto"
     """The form of a row; auto looks at the columns of the first rows."""
@@ -77,8 +83,8 @@ class Source(Section):
     max_rows: int | None = Field(default=None, ge=1, le=MAX_ROWS, json_schema_extra=unit("rows"))
     """Take at most this many rows; empty for all."""
 
-    ratio: float | None = Field(default=None, gt=0, lt=1)
-    """This source's share of the mixture, its rows drawn with data.seed. One source of several is left without one."""
+    ratio: float | None = Field(default=None, gt=0, le=1000)
+    """Rows drawn of this source for each row of the one source without a ratio: 0.25 adds 250 to 1,000 rows."""
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.format == "auto":
@@ -114,17 +120,22 @@ class Data(Section):
     eval_rows: int = Field(default=0, ge=0, le=MAX_ROWS, json_schema_extra=unit("rows"))
     """Rows held out of training to measure the loss on, a fifth of all at most; 0 for none."""
 
+    eval_share: float | None = Field(default=None, gt=0, le=0.5)
+    """Held-out rows as a share of all, in place of eval_rows: 0.05 is every twentieth row."""
+
     on_bad_row: Literal["skip", "fail"] = "skip"
-    """What to do with a row that cannot be used: count it and go on, or end the run."""
+    """What to do with a row that cannot be used: leave it out and count it, or end the run."""
 
     seed: int = Field(default=42, ge=0, le=2**32 - 1)
-    """Seed of the choice of held-out rows; training.seed shuffles the others."""
+    """Seed of the held-out rows, of rows drawn by ratio, and of the order in which sources are mixed."""
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from self._mixture_conflicts()
         if self.instruction_part is not None and self.response_part is None:
             wrong = "response_part is empty, so the answers would not be found"
             yield Conflict("instruction_part", wrong, "give both, or leave both empty to find them")
+        if self.eval_share is not None and self.eval_rows:
+            yield Conflict("eval_share", "eval_rows is set too", "keep one of the two")
         for field in ("instruction_part", "response_part"):
             if getattr(self, field) is not None and not self.train_on_responses_only:
                 wrong = "it is not used, as train_on_responses_only is off"
@@ -136,19 +147,14 @@ class Data(Section):
         if given and len(shares) == 1:
             yield Conflict("sources.0.ratio", "there is only one source", "leave it empty, or add a source")
         elif given and len(given) == len(shares):
-            wrong = "every source has a ratio, so none says how large the mixture is"
+            wrong = "every source has a ratio, and none is left that they are ratios to"
             yield Conflict(f"sources.{given[-1]}.ratio", wrong, "leave one source without; it is taken whole")
         elif given and len(given) < len(shares) - 1:
             without = [index for index, share in enumerate(shares) if share is None]
             wrong = f"sources {' and '.join(map(str, without))} have no ratio"
             yield Conflict(f"sources.{without[1]}.ratio", wrong, "give all but one a ratio, or none")
-        elif sum(share or 0 for share in shares) >= 1:
-            wrong = "the ratios add up to 1 or more, so nothing is left for the source without one"
-            yield Conflict(f"sources.{given[-1]}.ratio", wrong, "give ratios that add up to less than 1")
-        images = [source.format == "image_text" for source in self.sources]
-        if any(images) and not all(
-            one or source.format == "auto" for one, source in zip(images, self.sources, strict=True)
-        ):
-            index = next(i for i, source in enumerate(self.sources) if source.format not in ("image_text", "auto"))
-            wrong = "rows without images cannot be mixed with rows that have them"
-            yield Conflict(f"sources.{index}.format", wrong, "give image_text for all sources, or for none")
+        if any(source.format == "image_text" for source in self.sources):
+            for index, source in enumerate(self.sources):
+                if source.format in ("alpaca", "prompt_completion", "text"):
+                    wrong = "rows without images cannot be mixed with rows that have them"
+                    yield Conflict(f"sources.{index}.format", wrong, "give image_text for all sources, or for none")

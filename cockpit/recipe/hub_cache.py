@@ -57,3 +57,25 @@ def is_whole(snapshot: Path) -> bool:
     if shards:
         return len(shards) >= int(shards[0][1])
     return any(name.endswith((".safetensors", ".bin")) for name in names)
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether the name could be one on the Hub: name or owner/name."""
+    return re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name) is not None
+
+
+def is_cached_dataset(name: str) -> bool:
+    """Whether the datasets library or the Hub's library has kept something of the dataset on this disk."""
+    named = os.environ.get("HF_DATASETS_CACHE")
+    prepared = Path(named).expanduser() if named else cache_folder().parent / "datasets"
+    try:
+        if (cache_folder() / f"datasets--{name.replace('/', '--')}").is_dir():
+            return True
+        # The library writes a name's capitals and dashes in a way of its own.
+        return any(_letters(path.name) == _letters(name) for path in prepared.iterdir())
+    except OSError:
+        return False
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

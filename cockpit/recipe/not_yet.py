@@ -6,11 +6,6 @@ from cockpit.recipe.field_path import FieldPath
 
 NOT_YET: frozenset[str] = frozenset(
     {
-        "data.sources.0.subset",
-        "data.sources.0.split",
-        "data.sources.0.columns.image",
-        "data.sources.0.instruction",
-        "data.sources.0.ratio",
         "samples",
         "output.merged",
         "output.push_to_hub",
@@ -18,7 +13,7 @@ NOT_YET: frozenset[str] = frozenset(
 )
 """Fields and sections, as dotted paths; an index stands for every element of its list."""
 
-CHOICES_NOT_YET: dict[str, frozenset[str]] = {"data.sources.0.format": frozenset({"sharegpt", "image_text"})}
+CHOICES_NOT_YET: dict[str, frozenset[str]] = {}
 """Single choices of fields that are served otherwise."""
 
 

@@ -97,9 +97,6 @@ class Recipe(Section):
         if self.training.gradient_checkpointing == "unsloth":
             wrong = "unsloth checkpointing is Unsloth's own, and backend is transformers"
             yield Conflict("training.gradient_checkpointing", wrong, "give non_reentrant, reentrant or none")
-        if self.data.chat_template != "model":
-            wrong = "templates by name are Unsloth's own, and backend is transformers"
-            yield Conflict("data.chat_template", wrong, "give model, or unsloth as backend")
         if self.output.merged == "merged_4bit":
             wrong = "merged_4bit is Unsloth's own, and backend is transformers"
             yield Conflict("output.merged", wrong, "give merged_16bit or none")
@@ -109,9 +106,9 @@ class Recipe(Section):
         if self.training.max_length is not None and self.training.max_length > longest:
             wrong = f"rows of {self.training.max_length:,} tokens do not fit model.max_seq_length ({longest:,})"
             yield Conflict("training.max_length", wrong, f"give at most {longest}, or raise model.max_seq_length")
-        if self.training.eval_steps is not None and not self.data.eval_rows:
+        if self.training.eval_steps is not None and not (self.data.eval_rows or self.data.eval_share):
             wrong = "no rows are held out to measure, as data.eval_rows is 0"
-            yield Conflict("training.eval_steps", wrong, "give data.eval_rows too, or leave it empty")
+            yield Conflict("training.eval_steps", wrong, "give data.eval_rows or eval_share too, or leave it empty")
         if self.training.packing and any(source.format == "image_text" for source in self.data.sources):
             yield Conflict("training.packing", "rows with images cannot be packed", "give false")
         if self.samples.prompts and self.samples.every_steps is None and self.output.save_steps is None:

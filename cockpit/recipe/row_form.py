@@ -1,4 +1,4 @@
-"""Which form rows of data have, told by their columns: turns of a conversation, alpaca, prompt and completion, text."""
+"""Which form rows of data have, told by their columns: turns, alpaca, prompt and completion, text, image and text."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ USUAL = {
     "completion": ("completion", "output", "response", "answer", "generated_solution", "solution", "target"),
     "text": ("text", "content"),
     "image": ("image", "images"),
+    "system": ("system", "system_prompt"),
+    "tools": ("tools", "functions"),
 }
 """The usual names of the column for each part of a row, the likeliest first."""
 
@@ -51,19 +53,29 @@ def _is_text_or_turns(value: object) -> bool:
     return _is_text(value) or _is_turns("role", "content")(value)
 
 
+def _is_image(value: object) -> bool:
+    """A path, a file's bytes, or both as the datasets library keeps them; or a list of one."""
+    if isinstance(value, list):
+        return len(value) == 1 and _is_image(value[0])
+    return isinstance(value, str | bytes) or (isinstance(value, dict) and {"bytes", "path"} & set(value) != set())
+
+
 _alpaca = USUAL | {"prompt": ("instruction",), "completion": ("output", "response"), "input": ("input",)}
+_captioned = USUAL | {"text": ("text", "caption", "latex", "content")}
+_ASIDE = ("system", "tools", "image")
 FORMS = (
-    _Form("messages", ("messages",), (), _is_turns("role", "content"), USUAL),
-    _Form("sharegpt", ("messages",), (), _is_turns("from", "value"), USUAL),
-    _Form("image_text", ("image",), ("text", "prompt", "completion"), lambda value: value is not None, USUAL),
-    _Form("alpaca", ("prompt", "completion"), ("input",), _is_text, _alpaca),
+    _Form("messages", ("messages",), _ASIDE, _is_turns("role"), USUAL),
+    _Form("sharegpt", ("messages",), _ASIDE, _is_turns("from", "value"), USUAL),
+    _Form("image_text", ("image",), ("prompt", "completion", "text"), _is_image, _captioned),
+    _Form("alpaca", ("prompt", "completion"), ("input", "system"), _is_text, _alpaca),
     _Form("prompt_completion", ("prompt", "completion"), (), _is_text_or_turns, USUAL),
     _Form("text", ("text",), (), _is_text, USUAL),
 )
 """The likeliest form first: rows that fit several have the first of them."""
-NOT_YET = {"sharegpt": "ShareGPT conversations (from and value)", "image_text": "rows with images"}
-"""Forms that this version knows and cannot train on."""
-READ = "role/content messages, alpaca (instruction, input, output), prompt and completion, or text"
+READ = (
+    "role/content messages, ShareGPT (from, value), alpaca (instruction, input, output), prompt and completion, "
+    "image and text, or text"
+)
 
 
 def form_of(file: str, rows: list[Row], named: dict[str, str], wanted: RowFormat) -> tuple[RowFormat, dict[str, str]]:
@@ -76,7 +88,7 @@ def form_of(file: str, rows: list[Row], named: dict[str, str], wanted: RowFormat
     for part, name in named.items():
         if name not in columns:
             raise ValueError(f"{file} has no column '{_shown(name)}' for {part}; it has {_listed(columns)}")
-    if wanted == "auto":
+    if not named:
         _refuse_other_methods(file, columns)
     fitting = [form for form in FORMS if wanted in ("auto", form.name)]
     for form in fitting:
@@ -90,13 +102,11 @@ def form_of(file: str, rows: list[Row], named: dict[str, str], wanted: RowFormat
         ):
             continue  # nothing but two columns of other names
         if parts is not None:
-            if form.name in NOT_YET and wanted == "auto":
-                raise ValueError(
-                    f"{file} holds {NOT_YET[form.name]}, which this version cannot train on yet; give {READ}"
-                )
             return form.name, parts
     if wanted != "auto":
         needs = " and ".join(f"{part} ({_examples(fitting[0], part)})" for part in fitting[0].needs)
+        if wanted == "image_text":
+            needs += " and one for what to answer (text or completion)"
         raise ValueError(f"{file} is not {wanted}: that needs a column for {needs}; it has {_described(rows, columns)}")
     raise ValueError(f"{file} has a form that is not known: its columns are {_described(rows, columns)}; give {READ}")
 
@@ -113,9 +123,20 @@ def _parts(form: _Form, rows: list[Row], columns: list[str], named: dict[str, st
             found[part] = name
         elif part in form.needs:
             return None
+    if form.name == "image_text" and not {"text", "completion"} & set(found):
+        return None
     values = [[row.get(found[part]) for row in rows] for part in form.needs]
     fits = all(sum(map(form.looks, column)) * 2 >= len(rows) for column in values)
     return found if fits else None
+
+
+def has_images(form: RowFormat, parts: Mapping[str, str], rows: list[Row]) -> bool:
+    """Whether rows of this form have images: in a column of their own, or as parts of their turns."""
+    if "image" in parts:
+        return True
+    turns = [turn for row in rows for turn in row.get(parts.get("messages", ""), None) or () if isinstance(turn, dict)]
+    contents = [turn["content"] for turn in turns if isinstance(turn.get("content"), list)]
+    return any(isinstance(part, dict) and part.get("type") == "image" for content in contents for part in content)
 
 
 def _refuse_other_methods(file: str, columns: list[str]) -> None:

@@ -81,7 +81,7 @@ class Planner:
             status = path.stat()
         except (OSError, ValueError, RuntimeError):
             return DataFound("", None)
-        key = (path, status.st_mtime_ns, status.st_size, source.format, repr(source.columns))
+        key = (path, status.st_mtime_ns, status.st_size, source.format, repr(source.columns), source.split)
         if key not in self._found:
             self._found[key] = _recognised(path, source)
         return self._found[key]
@@ -90,10 +90,8 @@ class Planner:
 def _recognised(path: Path, source: Source) -> DataFound:
     from cockpit.dataset_file import recognise
 
-    if not path.is_file():
-        return DataFound("a folder", None)
     try:
-        form = recognise(path, source.columns, source.format)
+        form = recognise(path, source.columns, source.format, source.split)
     except (OSError, ValueError) as error:
         return DataFound(plain_text(str(error), keep_newlines=False), None, is_problem=True)
     rows = f"{count(form.rows)} rows" if form.rows is not None else "rows not counted"

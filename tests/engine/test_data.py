@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from cockpit.engine.chat_template import ChatTemplate
-from cockpit.engine.data import IGNORED, PreparedData, held_out_rows, marked_spans, masked, prepare_data
+from cockpit.engine.data import PreparedData, prepare_data
+from cockpit.engine.encoder import marked_spans, masked
 from cockpit.engine.ending import RunFailure, Stopped
+from cockpit.engine.token_rows import IGNORED
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from tests.engine import tiny
@@ -164,7 +166,10 @@ def test_rows_are_cut_and_those_without_an_answer_left_are_left_out(tmp_path: Pa
         ({"messages": ["x"]}, "turn 1 has no role and content"),
         ({"messages": None}, "messages is no list of turns"),
         ({"messages": tiny.pair("q", " ")}, "the answer is empty"),
-        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "turn 1 holds more than text"),
+        ({"messages": [{"role": "user", "content": [{"type": "audio"}]}]}, "turn 1 holds more than text and images"),
+        ({"messages": [SINGLE[1]]}, "turn 1 is an answer, and nobody has asked before it"),
+        ({"messages": [SINGLE[0], {"role": "system", "content": "x"}, SINGLE[1]]}, "turn 2 is a system turn"),
+        ({"messages": [{"role": "tool", "content": "x"}, SINGLE[1]]}, "turn 1 is what a tool returned"),
         ({"other": 1}, "messages is no list of turns"),
         ({"messages": tiny.pair("q", "arr \ud83d")}, "its text holds half a character (\\ud83d), as a cut emoji"),
     ],
@@ -235,22 +240,25 @@ def test_held_out_rows_are_the_seeds_choice_and_never_trained(tmp_path: Path) ->
     held, trained = data.held_out["input_ids"][:], data.train["input_ids"][:]
     assert (len(held), len(trained)) == (4, 16)
     assert not {tuple(row) for row in held} & {tuple(row) for row in trained}
-    assert held_out_rows(20, 5, 7) == held_out_rows(20, 5, 7) != held_out_rows(20, 5, 8)
-    assert len(held_out_rows(30, 10, 7)) == 6
     again = prepare(tmp_path, rows, data__eval_rows=4, data__seed=7)
-    assert again.held_out["input_ids"][:] == held
+    other = prepare(tmp_path, rows, data__eval_rows=4, data__seed=8)
+    assert again.held_out["input_ids"][:] == held != other.held_out["input_ids"][:]
+    share = prepare(tmp_path, rows, data__eval_rows=0, data__eval_share=0.1)
+    assert (share.counts.train_rows, share.counts.eval_rows) == (18, 2)
 
 
-def test_sources_are_joined_and_max_rows_cuts_each(tmp_path: Path) -> None:
+def test_sources_are_mixed_by_ratio_and_max_rows_cuts_each(tmp_path: Path) -> None:
     first = tiny.write_rows(tmp_path / "a.jsonl", [{"messages": SINGLE}] * 9)
     second = tmp_path / "b.json"
     second.write_text(json.dumps([{"instruction": "what", "output": "cat"}] * 5), encoding="utf-8")
-    sources = [{"name_or_path": str(first), "max_rows": 4}, {"name_or_path": str(second), "ratio": 0.5}]
+    sources = [{"name_or_path": str(first), "max_rows": 8}, {"name_or_path": str(second), "ratio": 0.25}]
     told: list[tuple[int, int | None]] = []
     both = recipe(first, data__sources=sources)
-    data = prepare_data(both, tiny.make_tokenizer(), lambda text: None, lambda done, total: told.append((done, total)))
-    assert data.counts.train_rows == 9
-    assert told[-1] == (9, 9)
+    heard: list[str] = []
+    data = prepare_data(both, tiny.make_tokenizer(), heard.append, lambda done, total: told.append((done, total)))
+    assert data.counts.train_rows == 10
+    assert told[-1] == (10, 10)
+    assert heard == ["Of b.json, 2 of 5 rows are drawn."]
 
 
 def test_progress_can_end_the_work(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ BAD = [
         {"eval_rows: 64\n\ntraining:": "seed: 1\n\ntraining:\n  eval_steps: 5"},
         [
             "37: training.eval_steps: no rows are held out to measure, as data.eval_rows is 0; give "
-            "data.eval_rows too, or leave it empty",
+            "data.eval_rows or eval_share too, or leave it empty",
         ],
     ),
     Bad(
@@ -156,16 +156,8 @@ BAD = [
         "ratio everywhere",
         {"format: messages": "ratio: 0.5\n    - name_or_path: b.json\n      ratio: 0.5"},
         [
-            "35: data.sources.1.ratio: every source has a ratio, so none says how large the mixture is; "
+            "35: data.sources.1.ratio: every source has a ratio, and none is left that they are ratios to; "
             "leave one source without; it is taken whole",
-        ],
-    ),
-    Bad(
-        "ratios above one",
-        {"format: messages": "ratio: 0.5\n    - name_or_path: b.json\n      ratio: 0.5\n    - name_or_path: c.json"},
-        [
-            "35: data.sources.1.ratio: the ratios add up to 1 or more, so nothing is left for the source "
-            "without one; give ratios that add up to less than 1",
         ],
     ),
     Bad(
@@ -175,7 +167,7 @@ BAD = [
     ),
     Bad(
         "images among texts",
-        {"format: messages": "format: messages\n    - name_or_path: b.json\n      format: image_text"},
+        {"format: messages": "format: text\n    - name_or_path: b.json\n      format: image_text"},
         [
             "33: data.sources.0.format: rows without images cannot be mixed with rows that have them; "
             "give image_text for all sources, or for none",
@@ -203,12 +195,14 @@ BAD = [
         ],
     ),
     Bad(
-        "template by name without Unsloth",
-        {"eval_rows: 64": "chat_template: chatml", "backend: unsloth": "backend: transformers"},
-        [
-            "34: data.chat_template: templates by name are Unsloth's own, and backend is transformers; "
-            "give model, or unsloth as backend",
-        ],
+        "held out by number and by share",
+        {"eval_rows: 64": "eval_rows: 64\n  eval_share: 0.1"},
+        ["35: data.eval_share: eval_rows is set too; keep one of the two"],
+    ),
+    Bad(
+        "packing without padding",
+        {"max_steps: 60": "packing: true\n  padding_free: true"},
+        ["38: training.padding_free: packing leaves no padding to save; keep one of the two"],
     ),
     Bad(
         "several at once",

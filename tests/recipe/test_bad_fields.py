@@ -55,7 +55,7 @@ BAD = [
         {"- name_or_path: embedded:pirate\n      format": "- format"},
         [
             "32: data.sources.0.name_or_path: is missing; give text: A file (JSON, JSONL, CSV, Parquet, "
-            "text), a dataset's name on the Hub, or embedded:pirate, which is shipped",
+            "text), a folder of them, a dataset's name on the Hub, or embedded:pirate",
         ],
     ),
     Bad(

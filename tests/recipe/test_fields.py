@@ -43,7 +43,8 @@ def test_what_is_not_done_yet_names_real_fields_and_choices() -> None:
         place = find_place(parts(field))
         assert place is not None
         assert choices < set(place.type.choices)
-    assert FIELDS["data.sources.0.format"].choices == ("auto", "messages", "alpaca", "prompt_completion", "text")
+    forms = ("auto", "messages", "sharegpt", "alpaca", "prompt_completion", "text", "image_text")
+    assert FIELDS["data.sources.0.format"].choices == forms
 
 
 def test_a_field_carries_what_the_model_says() -> None:

@@ -37,8 +37,8 @@ BAD = {
     "write data.sources.0 for its first element",
     "data.sources.7.split=x": "data.sources.7.split: there is no element 7; data.sources has 1, counted from 0; "
     "1 would add one",
-    "data.sources.0.ratio=2": "data.sources.0.ratio: 2 is above the largest value; "
-    "give a number above 0 and below 1, or leave it empty",
+    "data.sources.0.ratio=2000": "data.sources.0.ratio: 2000 is above the largest value; "
+    "give a number above 0 and up to 1000, or leave it empty",
     "lora.target_modules=": "lora.target_modules: the list is empty; give 'all-linear' or a list of texts",
     "lora.target_modules=[q_proj": "lora.target_modules: a list is not closed; add the missing ] or comma",
     "model.name_or_path=": "model.name_or_path: is empty text; write something",

@@ -12,7 +12,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from cockpit.figures import count
+from cockpit.figures import count, percent
 from cockpit.plain_text import plain_text
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ def _held_out_text(recipe: Recipe, plan: Plan | None) -> str:
     known = plan.held_out if plan is not None else None
     if known is not None:
         return f", {count(known)} held out" if known else ""
+    if recipe.data.eval_share is not None:
+        return f", {percent(recipe.data.eval_share)} of all held out"
     return f", at most {count(recipe.data.eval_rows)} held out" if recipe.data.eval_rows else ""
 
 

@@ -1,0 +1,71 @@
+"""Prepared rows -> the backend's trainer, with batches that are padded, joined, packed or of images"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cockpit.engine.data import PreparedData, max_tokens
+from cockpit.engine.loading import Loaded
+from cockpit.recipe.recipe import Recipe
+
+SFT_ONLY = ("max_length", "packing", "padding_free", "dataset_kwargs", "dataset_text_field")
+"""What SFTConfig has and TrainingArguments has not."""
+
+
+def batching(recipe: Recipe, loaded: Loaded, data: PreparedData) -> dict[str, Any]:
+    """How rows become batches, in SFTConfig's words. The rows are tokenized, masked and cut already."""
+    joined = _is_joined(recipe, loaded, data)
+    length: int | None = max_tokens(recipe)
+    if joined and loaded.backend == "transformers":
+        length = None  # TRL takes a length to mean that rows are still to be cut, and then joins none
+    by_length = recipe.training.group_by_length and not data.packed and data.collator is None
+    return {
+        "max_length": length,
+        "packing": data.packed,
+        "padding_free": joined or data.packed,
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "dataset_text_field": "text" if data.collator is None else "",
+        "remove_unused_columns": False,
+        "train_sampling_strategy": "group_by_length" if by_length else "random",
+    }
+
+
+def make_trainer(recipe: Recipe, loaded: Loaded, data: PreparedData, settings: dict[str, Any]) -> Any:
+    """TRL's trainer; on the CPU without Unsloth the one beneath it, as TRL's loss is a Triton kernel there is none of
+    for a CPU. The rows are tokenized and masked already, so both compute the same."""
+    from transformers import Trainer, TrainingArguments
+    from trl import SFTConfig, SFTTrainer
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    common = {
+        "model": loaded.model,
+        "train_dataset": data.train,
+        "eval_dataset": data.held_out,
+        "processing_class": loaded.tokenizer if data.collator is None else loaded.processor,
+    }
+    collator = None if data.collator is None else data.collator(loaded.model)
+    if loaded.backend == "transformers" and loaded.device.type == "cpu":
+        if collator is None:
+            collator = DataCollatorForLanguageModeling(
+                pad_token_id=loaded.tokenizer.pad_token_id, padding_free=settings["padding_free"]
+            )
+        # With a cache the model takes joined rows for one long row.
+        loaded.model.config.use_cache = False
+        settings = {name: value for name, value in settings.items() if name not in SFT_ONLY}
+        return Trainer(args=TrainingArguments(**settings), data_collator=collator, **common)
+    if settings["padding_free"] and not data.packed:
+        _attest_length(data, max_tokens(recipe))
+    return SFTTrainer(args=SFTConfig(**settings), data_collator=collator, **common)
+
+
+def _is_joined(recipe: Recipe, loaded: Loaded, data: PreparedData) -> bool:
+    if not recipe.training.padding_free or data.packed or data.collator is not None:
+        return False
+    return loaded.backend == "transformers" or loaded.device.type != "cpu"
+
+
+def _attest_length(data: PreparedData, length: int) -> None:
+    """Unsloth pads tokenized rows all the same unless their dataset says to what length they were cut."""
+    for dataset in (data.train, data.held_out):
+        if dataset is not None:
+            dataset._unsloth_truncated_to = length

@@ -1,0 +1,140 @@
+"""Conversations with images: checked, measured, and kept so that an image is opened only when its row is trained on"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from cockpit.engine.chat_template import ChatTemplate
+from cockpit.engine.conversation import Conversation, Message
+from cockpit.engine.encoder import masked
+from cockpit.engine.ending import first_line
+from cockpit.engine.images import image_size, open_image, stored_image
+from cockpit.engine.token_rows import IGNORED
+
+SCHEMA = pa.schema(
+    {
+        "messages": pa.large_string(),
+        "tools": pa.large_string(),
+        "images": pa.large_list(pa.struct({"bytes": pa.large_binary(), "path": pa.large_string()})),
+    }
+)
+
+
+class ImageRows:
+    """Rows for a model that sees. They are not tokenized: that is done a batch at a time, with the images."""
+
+    def __init__(self, processor: Any, template: ChatTemplate, length: int, *, on_answers: bool, widest: int | None):
+        """`length`: the most tokens of a row. `widest`: images are made at most so many pixels wide; None for never."""
+        self._processor = processor
+        self._template = template
+        self._length = length
+        self._on_answers = on_answers
+        self._widest = widest
+        self._rows: list[dict[str, Any]] = []
+        self._tokens: list[int] = []
+        self._trained: list[int] = []
+        self._digest = hashlib.sha256()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, conversation: Conversation, folder: Path) -> None:
+        """Take a row in. Raises ValueError with the end of a sentence where it cannot be trained on."""
+        images = [stored_image(one, folder) for one in conversation.images]
+        sizes = [image_size(one) for one in images]
+        adapted = self._template.adapted(conversation)
+        messages = [in_parts(message) for message in adapted.messages]
+        try:
+            text = self._template.render(messages, adapted.tools)
+        except Exception as error:
+            raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
+        labels = text_labels(self._processor.tokenizer, self._template, text, messages, on_answers=self._on_answers)[1]
+        trained = sum(label != IGNORED for label in labels[1:])
+        if not trained:
+            raise ValueError("no token of an answer is found in it")
+        seen = self._image_tokens(sizes)
+        if len(labels) + seen > self._length:
+            raise ValueError(
+                f"its {len(labels) + seen:,} tokens, {seen:,} of them its image's, do not fit training.max_length "
+                f"({self._length:,}), and a row with an image cannot be cut"
+            )
+        turns = json.dumps(messages)
+        self._rows.append({"messages": turns, "tools": json.dumps(adapted.tools), "images": images})
+        self._tokens.append(len(labels) + seen)
+        self._trained.append(trained)
+        for image in images:
+            self._digest.update(image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes())
+        self._digest.update(turns.encode())
+
+    def tokens(self, rows: list[int]) -> int:
+        """Tokens of the rows `rows`, as far as the processor tells how many an image has."""
+        return sum(self._tokens[row] for row in rows)
+
+    def trained_tokens(self, rows: list[int]) -> int:
+        """Tokens of the rows `rows` that a loss is taken on."""
+        return sum(self._trained[row] for row in rows)
+
+    def sha256(self) -> str:
+        """Of all turns and images."""
+        return self._digest.hexdigest()
+
+    def dataset(self, order: list[int]) -> Any:
+        """A dataset of the rows `order`; each of its rows has `messages` whose image parts hold opened images."""
+        from datasets import Dataset
+
+        table = pa.Table.from_pylist([self._rows[row] for row in order], schema=SCHEMA)
+        return Dataset(table).with_transform(opened_rows)
+
+    def _image_tokens(self, sizes: list[tuple[int, int]]) -> int:
+        """Tokens that the images add to their marks in the text; 0 where the processor does not tell."""
+        if not sizes:
+            return 0
+        fitted = []
+        for width, height in sizes:
+            scale = min(1.0, self._widest / width) if self._widest else 1.0
+            fitted.append((max(1, int(height * scale)), max(1, int(width * scale))))
+        try:
+            counted = self._processor._get_num_multimodal_tokens(image_sizes=fitted)["num_image_tokens"]
+        except Exception:
+            return 0
+        return sum(int(one) for one in counted) - len(sizes)
+
+
+def in_parts(message: Message) -> Message:
+    """The turn with its content as a list of parts."""
+    content = message["content"]
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}] if content else []
+    return {**message, "content": content}
+
+
+def opened_rows(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """The rows of a batch as collators take them, their images opened. Raises ValueError for one that is damaged."""
+    conversations, options = [], []
+    for messages, tools, images in zip(batch["messages"], batch["tools"], batch["images"], strict=True):
+        opened = iter([open_image(one) for one in images])
+        turns = json.loads(messages)
+        for turn in turns:
+            for part in turn["content"]:
+                if part["type"] == "image":
+                    part["image"] = next(opened)
+        conversations.append(turns)
+        declared = json.loads(tools)
+        options.append({"tools": declared} if declared else {})
+    return {"messages": conversations, "chat_template_kwargs": options}
+
+
+def text_labels(
+    tokenizer: Any, template: ChatTemplate, text: str, messages: list[Message], *, on_answers: bool
+) -> tuple[list[int], list[int]]:
+    """Tokens and labels of a rendered conversation whose images are still single marks."""
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    ids = list(encoded["input_ids"])
+    spans = template.answer_spans(text, messages) if on_answers else [(0, len(text))]
+    return ids, masked(ids, encoded["offset_mapping"], spans)

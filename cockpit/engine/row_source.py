@@ -1,0 +1,145 @@
+"""Where rows come from: a file or folder on this disk, or a dataset on the Hub"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cockpit.dataset_file import SAMPLE_ROWS, DatasetForm, form_of_rows, named_columns, recognise, rows_of, split_files
+from cockpit.dataset_rows import SUFFIXES, Row, RowError
+from cockpit.engine.ending import RunFailure, first_line
+from cockpit.plain_text import plain_text
+from cockpit.recipe.data import Source
+from cockpit.recipe.embedded import local_path, resolve
+from cockpit.recipe.hub_cache import is_hub_name
+
+Say = Callable[[str], None]
+
+
+class LocalRows:
+    """The rows of a split on this disk."""
+
+    def __init__(self, source: Source, path: Path) -> None:
+        """Looks at the first rows. Raises ValueError or OSError where it cannot be read or has no known form."""
+        self._path, self._split = path, source.split
+        self.form: DatasetForm = recognise(path, source.columns, source.format, source.split)
+        self.name = plain_text(path.name, keep_newlines=False)
+        self.folder = split_files(path, source.split)[0].parent
+        """What paths of images are relative to."""
+
+    def count(self) -> int:
+        """How many rows can be read."""
+        if self.form.rows is not None:
+            return self.form.rows
+        return sum(1 for _ in self.rows(lambda _: None))
+
+    def rows(self, on_bad_row: Callable[[RowError], None]) -> Iterator[tuple[str, Row]]:
+        """Every row that can be read and where it stands. Raises ValueError or OSError where it cannot be read on."""
+        return rows_of(self._path, self._split, on_bad_row)
+
+
+class HubRows:
+    """The rows of a split of a dataset on the Hub, or of its copy in the cache."""
+
+    folder = Path()
+
+    def __init__(self, source: Source, say: Say) -> None:
+        """Fetches the dataset where it is not in the cache. Raises RunFailure."""
+        self.name = plain_text(source.name_or_path, keep_newlines=False)
+        say(f"Fetching {self.name} from the Hub, where it is not in the cache here.")
+        self._dataset = _undecoded(_loaded(source))
+        sample = [dict(row) for row in itertools.islice(self._dataset, SAMPLE_ROWS)]
+        if not sample:
+            raise RunFailure(f"{self.name} has no rows in its split {plain_text(source.split)}.")
+        try:
+            named = named_columns(source.columns)
+            self.form = form_of_rows(self.name, sample, named, source.format, len(self._dataset))
+        except ValueError as error:
+            raise RunFailure(f"{error}.") from error
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self._dataset)
+
+    def rows(self, on_bad_row: Callable[[RowError], None]) -> Iterator[tuple[str, Row]]:
+        """Every row and where it stands."""
+        return ((f"{self.name} row {number}", row) for number, row in enumerate(self._dataset, 1))
+
+
+RowSource = LocalRows | HubRows
+
+
+def open_source(source: Source, say: Say) -> RowSource:
+    """The source, looked at. Raises RunFailure where it is not there, cannot be read or has no known form."""
+    shown = plain_text(source.name_or_path, keep_newlines=False)
+    try:
+        path = Path(resolve(source.name_or_path)).expanduser()
+        if path.exists():
+            return LocalRows(source, path)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise RunFailure(f"{error}.") from error
+    named_here = local_path(source.name_or_path) is not None or path.suffix.lower() in SUFFIXES
+    if named_here or not is_hub_name(source.name_or_path):
+        raise RunFailure(f"The data file {shown} is not there.", "Give its path in data.sources.")
+    return HubRows(source, say)
+
+
+def _loaded(source: Source) -> Any:
+    import datasets
+    from datasets.exceptions import DatasetNotFoundError
+
+    name = plain_text(source.name_or_path, keep_newlines=False)
+    try:
+        return datasets.load_dataset(source.name_or_path, source.subset, split=source.split)
+    except DatasetNotFoundError as error:
+        if "gated" in str(error):
+            raise RunFailure(
+                f"The dataset {name} is gated: its owner has to let you in.",
+                f"Ask for access on its page on the Hub ({name}), then log in (hf auth login) or set HF_TOKEN.",
+            ) from error
+        raise RunFailure(
+            f"There is no dataset {name} on the Hub, or it is private.",
+            "Give owner/name as the Hub has it, and for a private one log in (hf auth login) or set HF_TOKEN.",
+        ) from error
+    except (ConnectionError, TimeoutError) as error:
+        raise RunFailure(
+            f"The dataset {name} is not in the cache here, and the Hub cannot be reached: {first_line(error)}",
+            "Set HF_ENDPOINT to a mirror, or give a file in data.sources.",
+        ) from error
+    except ValueError as error:
+        raise RunFailure(_refusal(name, source, error), "See data.sources: subset and split.") from error
+    except (RuntimeError, OSError) as error:
+        raise RunFailure(f"The dataset {name} cannot be loaded: {first_line(error)}") from error
+
+
+def _refusal(name: str, source: Source, error: ValueError) -> str:
+    """In one line, what the datasets library says of a subset or a split that is not there."""
+    said = first_line(error)
+    if "BuilderConfig" in said or "Config name is missing" in said:
+        asked = "has several subsets, and none was given" if source.subset is None else f"has no subset {source.subset}"
+        return plain_text(f"The dataset {name} {asked}: {' '.join(str(error).split())[:300]}", keep_newlines=False)
+    if "split" in said.lower():
+        return plain_text(f"The dataset {name} has no split {source.split}: {said}", keep_newlines=False)
+    return f"The dataset {name} cannot be loaded: {said}"
+
+
+def _undecoded(dataset: Any) -> Any:
+    """The dataset with its images as they are stored, so that each is opened only when it is trained on."""
+    for column, feature in dataset.features.items():
+        cast = _without_decoding(feature)
+        if cast is not feature:
+            dataset = dataset.cast_column(column, cast)
+    return dataset
+
+
+def _without_decoding(feature: Any) -> Any:
+    import datasets
+
+    if isinstance(feature, datasets.Image):
+        return datasets.Image(decode=False)
+    if isinstance(feature, datasets.List):
+        inner = _without_decoding(feature.feature)
+        return feature if inner is feature.feature else datasets.List(inner)
+    return feature
