@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
+from cockpit.dataset_file import trains_images
 from cockpit.engine import adapter as lora
 from cockpit.engine.base_model import Say, load_by_unsloth, load_plainly, processor_of, unsloth_class
 from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.hub import folder_of
-from cockpit.model_folder import ModelFolder
 from cockpit.engine.template_by_name import with_named_template
+from cockpit.model_folder import ModelFolder
 from cockpit.plain_text import plain_text
 from cockpit.recipe.embedded import local_path
 from cockpit.recipe.model import Hardware
@@ -42,7 +43,7 @@ class Loaded:
 def load_for_training(recipe: Recipe, say: Say) -> Loaded:
     """The base with a fresh adapter, or with every weight to be trained. Raises RunFailure where it cannot be had."""
     folder = ModelFolder.at(folder_of(recipe.model))
-    images = False
+    images = trains_images(recipe)
     full = recipe.finetuning_type == "full"
     model, tokenizer, processor = _load(folder, recipe, say, images=images, full=full)
     if images and processor is None:
