@@ -92,7 +92,7 @@ def _loaded(source: Source) -> Any:
 
     name = plain_text(source.name_or_path, keep_newlines=False)
     try:
-        return datasets.load_dataset(source.name_or_path, source.subset, split=source.split)
+        return datasets.load_dataset(source.name_or_path, source.subset, data_files=source.file, split=source.split)
     except DatasetNotFoundError as error:
         if "gated" in str(error):
             raise RunFailure(

@@ -68,6 +68,9 @@ class Source(Section):
     subset: str | None = None
     """Which configuration of a Hub dataset; empty for its only one or its default."""
 
+    file: str | None = Field(default=None, min_length=1)
+    """One file of a Hub dataset's repository, such as unified_chip2.jsonl; empty for what the dataset itself names."""
+
     split: str = Field(default="train", min_length=1)
     """Which split to train on: of a Hub dataset (train, train[:10%]), or of a folder that holds several."""
 

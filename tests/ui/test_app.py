@@ -91,7 +91,7 @@ async def test_an_edit_that_changes_the_key_replaces_the_engine(monkeypatch: pyt
     engines = FakeEngines()
     async with flown(engines=engines) as (app, pilot):
         await until(pilot, lambda: len(engines.started) == 1)
-        await pilot.press("down")
+        await pilot.press("end")
         await until(pilot, lambda: len(engines.started) == 2)
         assert engines.said == [
             "standby unsloth driverless = 1",
@@ -106,7 +106,7 @@ async def test_passing_over_a_recipe_replaces_nothing() -> None:
     engines = FakeEngines()
     async with flown(engines=engines) as (_, pilot):
         await until(pilot, lambda: len(engines.started) == 1)
-        await pilot.press("down", "up")
+        await pilot.press("end", "home")
         polls = engines.started[0].link.polls
         await until(pilot, lambda: engines.started[0].link.polls > polls + 3)
         assert len(engines.started) == 1

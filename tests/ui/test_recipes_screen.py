@@ -36,7 +36,7 @@ async def test_the_demo_is_first_and_marked() -> None:
 async def test_ones_own_recipes_stand_in_the_same_list_and_show_on_the_card() -> None:
     write_recipe(user_recipes_folder(), "mine", **{"r: 16": "r: 48"})
     async with flown() as (app, pilot):
-        await pilot.press("down")
+        await pilot.press("end")
         await pilot.pause()
         text = shown(app)
         assert "mine · yours" in text
@@ -48,7 +48,8 @@ async def test_ones_own_recipes_stand_in_the_same_list_and_show_on_the_card() ->
 async def test_a_named_recipe_is_marked_at_first() -> None:
     write_recipe(user_recipes_folder(), "mine")
     async with flown(recipe="mine") as (app, _):
-        assert app.screen.query_one(RecipeList).highlighted == 1
+        recipes = app.screen.query_one(RecipeList)
+        assert recipes.highlighted == recipes.option_count - 1
 
 
 async def test_a_broken_recipe_is_listed_with_what_is_wrong() -> None:
@@ -105,11 +106,12 @@ async def test_a_click_marks_and_a_second_one_starts() -> None:
     write_recipe(user_recipes_folder(), "mine")
     engines = FakeEngines()
     async with flown(engines=engines) as (app, pilot):
-        await pilot.click("#recipe-list", offset=(5, 2))
+        last = app.screen.query_one(RecipeList).option_count - 1
+        await pilot.click("#recipe-list", offset=(5, last + 1))
         await pilot.pause()
-        assert app.screen.query_one(RecipeList).highlighted == 1
+        assert app.screen.query_one(RecipeList).highlighted == last
         assert not any(said.startswith("train") for said in engines.said)
-        await pilot.click("#recipe-list", offset=(5, 2), times=2)
+        await pilot.click("#recipe-list", offset=(5, last + 1), times=2)
         await until(pilot, lambda: is_at(app, "LiveScreen"))
         assert engines.said[-1].startswith("train mine")
 
