@@ -57,8 +57,8 @@ def download(model: Model, say: Callable[[str], None], progress: Progress) -> No
 
     Raises RunFailure with a sentence where the model cannot be had, and whatever `progress` raises.
     """
+    import httpx
     from huggingface_hub import constants
-    from huggingface_hub.errors import HfHubHTTPError
 
     cached = _cached_folder(model)
     if constants.HF_HUB_OFFLINE:
@@ -69,17 +69,12 @@ def download(model: Model, say: Callable[[str], None], progress: Progress) -> No
             )
         return
     try:
-        listing = _listing(model)
-        _fetch(model, listing, progress)
-    except (HfHubHTTPError, OSError, ConnectionError, TimeoutError) as error:
+        _fetch(model, _listing(model), progress)
+    except (OSError, httpx.TransportError) as error:
         failure = _explained(error, model)
         if cached is None or not _is_connection(error):
             raise failure from error
         say(f"{failure} The copy in the Hub's cache is used as it is.")
-    except _connection_errors() as error:
-        if cached is None:
-            raise _explained(error, model) from error
-        say(f"{_unreachable(error)} The copy in the Hub's cache is used as it is.")
 
 
 def _listing(model: Model) -> Listing:
@@ -117,10 +112,8 @@ def _fetch(model: Model, listing: Listing, progress: Progress) -> None:
         revision = model.revision if name == CONFIG else listing.commit
         hf_hub_download(model.name_or_path, name, revision=revision, tqdm_class=counter.bar())
 
-    if CONFIG not in missing:
-        missing[CONFIG] = 0
     fetch(CONFIG)
-    del missing[CONFIG]
+    missing.pop(CONFIG, None)
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="download")
     try:
         waiting: set[Future[None]] = {pool.submit(fetch, name) for name in missing}
@@ -202,12 +195,6 @@ def _check_disk(model: Model, wanted: int) -> None:
         )
 
 
-def _connection_errors() -> tuple[type[Exception], ...]:
-    import httpx
-
-    return (httpx.TransportError,)
-
-
 def _is_connection(error: Exception) -> bool:
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -250,9 +237,7 @@ def _explained(error: Exception, model: Model) -> RunFailure:
         return RunFailure(f"The Hub ({_endpoint()}) answers with status {status} for {name}.", "Try again later.")
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         return RunFailure(f"{name} cannot be written: {error.strerror} ({error.filename}).", "Make room there.")
-    return RunFailure(
-        f"{_unreachable(error)}", "Look at the network and HF_ENDPOINT, or give a model that is on this disk."
-    )
+    return RunFailure(_unreachable(error), "Look at the network and HF_ENDPOINT, or give a model that is on this disk.")
 
 
 def _shown(model: Model) -> str:

@@ -1,0 +1,182 @@
+"""Models of the Hub: what is fetched, what is said when that fails, and that a token stays where it belongs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cockpit.commands import Stop
+from cockpit.events import PhaseProgressed, RunEnded
+from cockpit.links import EngineKey, StartedEngine, new_command_id, start_engine
+from tests.engine import tiny
+from tests.engine.conftest import cockpit_home, kill
+from tests.engine.follower import Follower
+from tests.engine.hub_server import COMMIT, HubServer
+
+TOKEN = "hf_secretsecretsecretsecretsecret"
+CODE = """
+import json, sys
+from cockpit.engine.ending import RunFailure
+from cockpit.engine.hub import download, folder_of
+from cockpit.recipe.model import Model
+
+model = Model(**json.loads(sys.argv[1]))
+told = {"said": [], "progress": []}
+try:
+    download(model, told["said"].append, lambda done, total: told["progress"].append((done, total)))
+    told["folder"] = str(folder_of(model))
+except RunFailure as failure:
+    told["failure"], told["advice"] = str(failure), failure.advice
+told["torch"] = "torch" in sys.modules
+print("TOLD", json.dumps(told))
+"""
+
+
+@pytest.fixture
+def hub(model: Path, tmp_path: Path) -> Iterator[HubServer]:
+    """The tiny model on a Hub of its own, beside files that nobody needs."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    for file in model.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "pytorch_model.bin").write_bytes(b"not wanted")
+    (folder / "modeling_tiny.py").write_text("raise SystemExit")
+    server = HubServer(folder)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def environment(hub: HubServer, tmp_path: Path) -> dict[str, str]:
+    """Of a process that knows that Hub alone, and has a token for it."""
+    place = {
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path / "hf"),
+        "HF_TOKEN": TOKEN,
+        "HF_HUB_ETAG_TIMEOUT": "5",
+    }
+    unset = ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")
+    return {name: value for name, value in os.environ.items() if name not in unset} | place
+
+
+def fetched(environment: dict[str, str], name: str = "tiny/model", **fields: object) -> dict[str, object]:
+    """What a download told, in a process of its own: the Hub's library reads its settings at import."""
+    asked = json.dumps({"name_or_path": name, **fields})
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, asked], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("TOLD "))
+    found: dict[str, object] = json.loads(line[5:])
+    return found
+
+
+def test_what_is_fetched(hub: HubServer, environment: dict[str, str], model: Path) -> None:
+    told = fetched(environment)
+    folder = Path(str(told["folder"]))
+    assert folder.name == COMMIT
+    assert not told["torch"]
+    assert {file.name for file in folder.iterdir()} == {file.name for file in model.iterdir()}
+    assert (folder / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    done, total = told["progress"][-1]  # type: ignore[index]
+    assert done == total == sum(file.stat().st_size for file in model.iterdir())
+    assert [path for _, path, token in hub.asked if token != f"Bearer {TOKEN}"] == []
+    asked = len(hub.asked)
+    again = fetched(environment)
+    assert again["folder"] == told["folder"]
+    asked += 2
+    assert len(hub.asked) == asked, "what is here is not asked for again, only what the newest is"
+    offline = fetched(environment | {"HF_HUB_OFFLINE": "1"})
+    assert (offline["folder"], len(hub.asked)) == (told["folder"], asked)
+    hub.refusals["tiny/model"] = (503, "")
+    cut_off = fetched(environment)
+    assert cut_off["folder"] == told["folder"]
+    assert "The copy in the Hub's cache is used as it is." in str(cut_off["said"])
+
+
+def test_code_is_fetched_only_where_it_is_trusted(environment: dict[str, str]) -> None:
+    told = fetched(environment, trust_remote_code=True, revision=COMMIT)
+    assert (Path(str(told["folder"])) / "modeling_tiny.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "failure", "advice"),
+    [
+        ("tiny/gated", {}, "tiny/gated is gated: its makers give access on request.", "Ask at {hub}/tiny/gated, then"),
+        ("tiny/none", {}, "There is no model tiny/none on the Hub ({hub}), or it is private", "hf auth login"),
+        ("tiny/model", {"revision": "v9"}, "tiny/model has no revision v9 on the Hub.", "Give a branch"),
+        ("tiny/broken", {}, "The Hub ({hub}) answers with status 503 for tiny/broken.", "Try again later."),
+    ],
+)
+def test_what_the_hub_refuses(
+    hub: HubServer, environment: dict[str, str], name: str, fields: dict[str, str], failure: str, advice: str
+) -> None:
+    told = fetched(environment, name, **fields)
+    assert str(told["failure"]).startswith(failure.format(hub=hub.endpoint))
+    assert advice.format(hub=hub.endpoint) in str(told["advice"])
+    assert TOKEN not in json.dumps(told)
+
+
+def test_no_network_and_nothing_cached(environment: dict[str, str]) -> None:
+    nobody = "http://127.0.0.1:9"
+    told = fetched(environment | {"HF_ENDPOINT": nobody})
+    assert str(told["failure"]).startswith(f"The Hub ({nobody}) cannot be reached (")
+    offline = fetched(environment | {"HF_HUB_OFFLINE": "1"})
+    assert "HF_HUB_OFFLINE forbids to fetch it" in str(offline["failure"])
+
+
+def test_a_disk_that_is_too_small(hub: HubServer, environment: dict[str, str]) -> None:
+    hub.sizes["model.safetensors"] = 1 << 60
+    told = fetched(environment)
+    assert str(told["failure"]).startswith("tiny/model needs 1,048,576.0 TiB more on the disk of ")
+    assert "HF_HOME" in str(told["advice"])
+
+
+def test_an_adapter_on_the_hub_is_no_model(hub: HubServer, environment: dict[str, str]) -> None:
+    (hub.folder / "config.json").rename(hub.folder / "adapter_config.json")
+    assert "holds an adapter, not a model" in str(fetched(environment)["failure"])
+
+
+def start(environment: dict[str, str], home: Path, rows: Path) -> tuple[StartedEngine, Follower]:
+    with cockpit_home(home), pytest.MonkeyPatch.context() as patch:
+        for name in ("HF_ENDPOINT", "HF_HOME", "HF_TOKEN"):
+            patch.setenv(name, environment[name])
+        patch.delenv("HF_HUB_OFFLINE", raising=False)
+        started = start_engine(EngineKey("transformers", "none"), "from the hub")
+        recipe = tiny.recipe_text(Path("tiny/model"), rows, backend="transformers", training__max_steps=1)
+        started.train(recipe, "from the hub", ["test"])
+    return started, Follower(started.link)
+
+
+def test_a_run_downloads_stops_goes_on_and_never_tells_its_token(
+    hub: HubServer, environment: dict[str, str], tmp_path: Path, rows: Path
+) -> None:
+    import threading
+
+    gate = hub.gates["model.safetensors"] = threading.Event()
+    started, run = start(environment, tmp_path / "home", rows)
+    try:
+        run.until_phase("downloading")
+        run.until(lambda: any(event.unit == "B" and event.done for event in run.all(PhaseProgressed)))
+        run.send(Stop(id=new_command_id()))
+        run.until_ended()
+        assert [event.outcome for event in run.all(RunEnded)] == ["stopped"]
+    finally:
+        kill(started)
+    gate.set()
+    started, run = start(environment, tmp_path / "home", rows)
+    try:
+        run.until_phase("ready")
+    finally:
+        kill(started)
+    adapter = json.loads((started.link.run.adapter / "adapter_config.json").read_text())
+    assert adapter["base_model_name_or_path"] == "tiny/model"
+    written = [file for file in (tmp_path / "home").rglob("*") if file.is_file()]
+    assert len(written) > 10
+    assert [file for file in written if TOKEN.encode() in file.read_bytes()] == []
