@@ -28,6 +28,8 @@ class GpuReport(msgspec.Struct, frozen=True, kw_only=True):
     gpus: list[GpuReading] = []
     driver: str = ""
     problem: str = ""
+    capabilities: dict[str, tuple[int, int]] = {}
+    """CUDA's compute capability of each GPU by its UUID, where the driver tells it."""
 
     def visible(self) -> list[GpuReading]:
         """The GPUs that an inherited CUDA_VISIBLE_DEVICES leaves, in its order; all of them where it is not set."""
@@ -102,6 +104,17 @@ class Nvml:
         self._connect()
         handles = [(index, self._keep("nvmlDeviceGetHandleByIndex", index, index)) for index in range(self._count())]
         return [self._read(index, handle, pid) for index, handle in handles if handle is not None]
+
+    def capabilities(self) -> dict[str, tuple[int, int]]:
+        """Compute capability by UUID."""
+        found = {}
+        for index in range(self._count()):
+            handle = self._keep("nvmlDeviceGetHandleByIndex", index, index)
+            uuid = _text(self._keep("nvmlDeviceGetUUID", index, handle)) or str(index)
+            told = self._keep("nvmlDeviceGetCudaComputeCapability", index, handle)
+            if isinstance(told, tuple | list) and len(told) == 2:
+                found[uuid] = (int(told[0]), int(told[1]))
+        return found
 
     def _connect(self) -> None:
         """Ask for all that is not known yet and never changes."""
@@ -260,7 +273,8 @@ def _sentence_part(error: Exception) -> str:
 
 def _print_report() -> None:
     nvml = Nvml()
-    report = GpuReport(gpus=nvml.read(), driver=nvml.driver, problem=nvml.problem)
+    gpus = nvml.read()
+    report = GpuReport(gpus=gpus, driver=nvml.driver, problem=nvml.problem, capabilities=nvml.capabilities())
     sys.stdout.buffer.write(msgspec.json.encode(report))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ class ModelFolder:
             return str(settings.get("bnb_4bit_quant_type") or "fp4")
         return "int8" if settings.get("load_in_8bit") else str(settings.get("quant_method") or "").lower()
 
-    @cached_property
+    @functools.cached_property
     def weights(self) -> list[Path]:
         """The safetensors files, else the older *.bin files; both empty where the model has neither."""
         try:
@@ -77,6 +77,19 @@ class ModelFolder:
                 return sorted(shard for shard in shards if not (self.path / shard).is_file())
         return []
 
+    def torn_file(self) -> str:
+        """Name of the first safetensors file that is shorter than its header says, or none at all; empty where all are
+        whole."""
+        for path in self.weights:
+            if path.suffix != ".safetensors":
+                continue
+            try:
+                if path.stat().st_size < _end(path):
+                    return path.name
+            except (OSError, ValueError, KeyError, TypeError):
+                return path.name
+        return ""
+
     def loaded_bytes(self, quantization: str, *, full_precision: bool = False) -> int | None:
         """Bytes of the weights alone once they are loaded as `quantization` (none, nf4, int8) asks, unquantised ones in
         16 bits or with `full_precision` in 32; None where the files do not tell."""
@@ -93,7 +106,7 @@ class ModelFolder:
                     small = {"nf4": 0.516, "int8": 1.0}.get(quantization, wide)
                     is_linear = dimensions == 2 and not _kept_16_bit.search(name)
                     total += numbers * (small if is_linear else wide)
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         return round(total)
 
@@ -107,8 +120,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _tensors(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, count of numbers and of dimensions of each tensor. Raises ValueError where the file is no safetensors."""
+def _header(path: Path) -> tuple[int, dict[str, Any]]:
+    """Bytes before the first tensor, and each tensor's description. Raises ValueError where it is no safetensors."""
+    status = path.stat()
+    return _header_of(path, (status.st_size, status.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=256)
+def _header_of(path: Path, version: tuple[int, int]) -> tuple[int, dict[str, Any]]:
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if length > LONGEST_HEADER:
@@ -116,7 +135,17 @@ def _tensors(path: Path) -> Iterator[tuple[str, int, int]]:
         header = json.loads(stream.read(length))
     if not isinstance(header, dict):
         raise ValueError("no safetensors file")
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            shape = tensor["shape"]
-            yield name, prod(shape), len(shape)
+    return 8 + length, {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+
+
+def _end(path: Path) -> int:
+    """Bytes that the file has when it is whole."""
+    begin, tensors = _header(path)
+    return begin + max((int(tensor["data_offsets"][1]) for tensor in tensors.values()), default=0)
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, count of numbers and of dimensions of each tensor."""
+    for name, tensor in _header(path)[1].items():
+        shape = tensor["shape"]
+        yield name, prod(shape), len(shape)

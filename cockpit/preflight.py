@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -11,14 +10,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from cockpit.dataset_file import recognise
+from cockpit.dataset_file import recognise, trains_images
 from cockpit.dataset_rows import SUFFIXES
 from cockpit.gpu import GpuReport
+from cockpit.model_check import NAME, model_folder, of_machine, of_model
+from cockpit.model_folder import read_json
 from cockpit.plain_text import plain_text
 from cockpit.recipe.data import Source
 from cockpit.recipe.embedded import local_path, resolve
 from cockpit.recipe.field_path import dotted
-from cockpit.recipe.hub_cache import cached_snapshot, is_cached_dataset, is_hub_name
+from cockpit.recipe.hub_cache import is_cached_dataset, is_hub_name
 from cockpit.recipe.not_yet import CHOICES_NOT_YET, is_not_yet, served_choices
 from cockpit.recipe.problem import Problem
 from cockpit.recipe.recipe import Recipe
@@ -37,7 +38,15 @@ def preflight(recipe: Recipe, report: GpuReport, file: str, line_of: LineOf = la
     Looks at the disk and at `report`, never at a network; a data file is read once for as long as it does not change.
     `line_of` gives problems their lines: RecipeDocument.line.
     """
-    checks = (_not_yet(recipe), _of_machine(recipe, report), _of_model(recipe), _of_data(recipe), _of_output(recipe))
+    images = trains_images(recipe)
+    checks = (
+        _not_yet(recipe),
+        of_machine(recipe, report, images=images),
+        of_model(recipe, images=images),
+        _of_tokenizer(recipe),
+        _of_data(recipe),
+        _of_output(recipe),
+    )
     found = [conflict for check in checks for conflict in check]
     return [Problem(file, line_of(one.field), one.field, one.wrong, one.right) for one in found]
 
@@ -67,73 +76,14 @@ def _word(value: Any) -> str:
     return value if isinstance(value, str) and re.fullmatch(r"[\w.-]{1,30}", value) else shown(value)
 
 
-def _of_machine(recipe: Recipe, report: GpuReport) -> Iterator[Conflict]:
-    try:
-        gpu = report.choose(recipe.hardware.gpu)
-    except ValueError as error:
-        yield Conflict("hardware.gpu", str(error), "")
+def _of_tokenizer(recipe: Recipe) -> Iterator[Conflict]:
+    """A model of this disk whose tokenizer is missing, or lacks the template that the data asks for."""
+    folder = model_folder(recipe)
+    if folder is None or not folder.config:
         return
-    if gpu not in ("none", "driverless"):
-        return
-    if recipe.model.quantization == "int8":
-        yield Conflict("model.quantization", "int8 needs a GPU, and this run has none", "give none or nf4")
-    if _config_of(recipe).get("vision_config") is not None:
-        wrong = "models that see images need a GPU, and this run has none"
-        yield Conflict("model.name_or_path", wrong, "give a text model, or a GPU")
-
-
-def _of_model(recipe: Recipe) -> Iterator[Conflict]:
-    field, name = "model.name_or_path", recipe.model.name_or_path
-    try:
-        path = local_path(resolve(name))
-    except ValueError as error:
-        yield Conflict(field, str(error), "")
-        return
-    if path is None:
-        yield from _of_hub_name(field, name)
-        return
-    if not path.is_dir():
-        there = "this is a file" if path.exists() else f"there is no such folder: {_plain(name)}"
-        hint = "give the folder with config.json, weights and tokenizer"
-        if path.suffix == ".gguf":
-            hint = "GGUF files cannot be trained; give the folder of the model that it was made from"
-        yield Conflict(field, there, hint)
-        return
-    if not (path / "config.json").is_file():
-        wrong = "the folder has no config.json"
-        right = "give the folder with config.json, weights and tokenizer"
-        if (path / "adapter_config.json").is_file():
-            wrong, right = "the folder holds an adapter, not a model", "give the model that the adapter was made for"
-        yield Conflict(field, wrong, right)
-        return
-    yield from _of_model_folder(recipe, path)
-
-
-def _of_hub_name(field: str, name: str) -> Iterator[Conflict]:
-    if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name):
-        wrong = f"{shown(name)} is neither a folder here nor a name on the Hub"
-        yield Conflict(field, wrong, "give a folder, a name as owner/name, or embedded:demo")
-    elif os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE") and cached_snapshot(name) is None:
-        wrong = "it is not in the Hub's cache here, and HF_HUB_OFFLINE forbids to fetch it"
-        yield Conflict(field, wrong, "give a model that is on this disk, or embedded:demo")
-
-
-def _of_model_folder(recipe: Recipe, folder: Path) -> Iterator[Conflict]:
-    field, config = "model.name_or_path", _read_json(folder / "config.json")
-    if not config:
-        yield Conflict(field, "the folder's config.json cannot be read", "copy the model again")
-        return
-    kinds = [kind for kind in config.get("architectures") or [] if isinstance(kind, str)]
-    writes = any(kind.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for kind in kinds)
-    if config.get("is_encoder_decoder") is True or (kinds and not writes):
-        wrong = f"{shown(kinds[0]) if kinds else 'this model'} is no model that continues a text"
-        yield Conflict(field, wrong, "give a causal language model, such as Qwen, Llama, Gemma or Mistral")
-        return
-    if not any(path.suffix in (".safetensors", ".bin") for path in folder.iterdir()):
-        yield Conflict(field, "the folder has no weights (*.safetensors)", "copy the whole model")
-    if not any((folder / name).is_file() for name in _TOKENIZERS):
-        yield Conflict(field, "the folder has no tokenizer", "copy the tokenizer's files beside the weights")
-    elif recipe.data.chat_template == "model" and not _has_chat_template(folder) and _needs_template(recipe):
+    if not any((folder.path / name).is_file() for name in _TOKENIZERS):
+        yield Conflict(NAME, "the folder has no tokenizer", "copy the tokenizer's files beside the weights")
+    elif recipe.data.chat_template == "model" and not _has_chat_template(folder.path) and _needs_template(recipe):
         wrong = "the model's tokenizer has no chat template, and the data holds conversations"
         yield Conflict("data.chat_template", wrong, "give chatml")
 
@@ -144,7 +94,7 @@ _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json",
 def _has_chat_template(folder: Path) -> bool:
     if any((folder / name).exists() for name in ("chat_template.jinja", "chat_template.json")):
         return True
-    return bool(_read_json(folder / "tokenizer_config.json").get("chat_template"))
+    return bool(read_json(folder / "tokenizer_config.json").get("chat_template"))
 
 
 def _needs_template(recipe: Recipe) -> bool:
@@ -156,24 +106,6 @@ def _needs_template(recipe: Recipe) -> bool:
         except (OSError, ValueError, RuntimeError):
             continue  # told by the check of the data
     return False
-
-
-def _config_of(recipe: Recipe) -> dict[str, Any]:
-    """The model's config.json; empty where it is not on this disk."""
-    try:
-        folder = local_path(resolve(recipe.model.name_or_path)) or cached_snapshot(recipe.model.name_or_path)
-    except (ValueError, OSError):
-        return {}
-    return _read_json(folder / "config.json") if folder is not None else {}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in the file; empty where there is none."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _of_data(recipe: Recipe) -> Iterator[Conflict]:

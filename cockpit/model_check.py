@@ -1,0 +1,269 @@
+"""Whether a model can be loaded on this machine: told from its files and from the GPU, before anything is loaded."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import re
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from cockpit import figures
+from cockpit.events import GpuReading
+from cockpit.gpu import DRIVERLESS, NONE, GpuReport
+from cockpit.model_folder import ModelFolder
+from cockpit.plain_text import plain_text
+from cockpit.recipe.embedded import local_path, resolve
+from cockpit.recipe.hub_cache import cached_snapshot
+from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.section import Conflict
+from cockpit.recipe.validation import shown
+
+NAME = "model.name_or_path"
+WHOLE_FOLDER = "give the folder with config.json, weights and tokenizer"
+OLDEST_DRIVERS = ((13, 580), (12, 525), (11, 450))
+"""CUDA's major version, and the oldest driver that any of its releases runs on (Linux)."""
+BFLOAT16_SINCE = (8, 0)
+"""Compute capability of the first GPUs with bfloat16."""
+READY_MADE = {"nf4": "nf4", "fp4": "nf4", "int8": "int8"}
+"""How bitsandbytes has quantised a folder -> model.quantization that loads it."""
+NOT_TRAINABLE = ("gptq", "awq", "gguf", "exl2", "quip", "hqq", "eetq", "aqlm")
+
+
+def model_folder(recipe: Recipe) -> ModelFolder | None:
+    """The model's files where they are on this disk, in the Hub's cache too."""
+    try:
+        folder = local_path(resolve(recipe.model.name_or_path))
+        if folder is None and not recipe.model.name_or_path.startswith("embedded:"):
+            folder = cached_snapshot(recipe.model.name_or_path)
+    except (ValueError, OSError):
+        return None
+    return ModelFolder.at(folder) if folder is not None and folder.is_dir() else None
+
+
+def of_machine(recipe: Recipe, report: GpuReport, *, images: bool) -> Iterator[Conflict]:
+    """What this machine, or the GPU that the recipe chooses, cannot do. `images`: the data has some."""
+    try:
+        chosen = report.choose(recipe.hardware.gpu)
+    except ValueError as error:
+        yield Conflict("hardware.gpu", str(error), "")
+        return
+    if chosen in (NONE, DRIVERLESS):
+        yield from _of_cpu(recipe, images)
+        return
+    yield from _of_torch(report)
+    yield from _of_types(recipe, report, chosen)
+    reading = next((gpu for gpu in report.gpus if gpu.uuid == chosen), None)
+    if reading is not None:
+        yield from _of_memory(recipe, reading)
+
+
+def _of_cpu(recipe: Recipe, images: bool) -> Iterator[Conflict]:
+    if recipe.model.quantization == "int8":
+        yield Conflict("model.quantization", "int8 needs a GPU, and this run has none", "give none or nf4")
+    if recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora":
+        yield Conflict("lora.loftq_config", "LoftQ needs a GPU, and this run has none", "leave it empty")
+    if images and recipe.backend == "unsloth":
+        wrong = "Unsloth trains images on a GPU only, and this run has none"
+        yield Conflict("backend", wrong, "give transformers, or a GPU")
+
+
+def _of_torch(report: GpuReport) -> Iterator[Conflict]:
+    """A driver that the installed torch cannot use."""
+    cuda = torch_cuda()
+    if cuda is None:
+        return
+    if cuda == "":
+        wrong = "there is an NVIDIA GPU, and the torch that is installed here was built without CUDA"
+        yield Conflict("hardware.gpu", wrong, "install a torch with CUDA, or give none to train on the CPU")
+        return
+    oldest = next((driver for major, driver in OLDEST_DRIVERS if cuda.split(".")[0] == str(major)), None)
+    found = re.match(r"\d+", report.driver)
+    if oldest is not None and found and int(found[0]) < oldest:
+        wrong = f"the NVIDIA driver {plain_text(report.driver, keep_newlines=False)} is too old for torch's CUDA {cuda}"
+        right = f"update it to {oldest} or newer, install a torch for an older CUDA, or give none to train on the CPU"
+        yield Conflict("hardware.gpu", wrong, right)
+
+
+@functools.cache
+def torch_cuda() -> str | None:
+    """The CUDA version that the installed torch is built for, empty for a build without; None where nobody can tell."""
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None:
+        return None
+    try:
+        text = (Path(found.origin).parent / "version.py").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    told = re.search(r"^cuda\b[^=\n]*=\s*(?:'([\d.]+)'|None)", text, re.MULTILINE)
+    return None if told is None else told[1] or ""
+
+
+def _of_types(recipe: Recipe, report: GpuReport, chosen: str) -> Iterator[Conflict]:
+    capability = report.capabilities.get(chosen)
+    if capability is None or tuple(capability) >= BFLOAT16_SINCE:
+        return
+    for field in ("dtype", "bnb_4bit_compute_dtype"):
+        if getattr(recipe.model, field) == "bfloat16":
+            yield Conflict(f"model.{field}", "the chosen GPU has no bfloat16", "give auto or float16")
+
+
+def _of_memory(recipe: Recipe, gpu: GpuReading) -> Iterator[Conflict]:
+    """Weights that do not fit alone, before anything is computed with them."""
+    folder = model_folder(recipe)
+    if folder is None or gpu.vram_total_mib is None or gpu.vram_used_mib is None:
+        return
+    settings = recipe.model
+    needed = folder.loaded_bytes(settings.quantization, full_precision=settings.dtype == "float32")
+    free = (gpu.vram_total_mib - gpu.vram_used_mib) * 2**20
+    if needed is None or needed <= free:
+        return
+    wrong = f"the weights alone take {figures.size(needed)}, and GPU {gpu.index} has {figures.size(free)} free"
+    total = gpu.vram_total_mib * 2**20
+    ways = []
+    if needed <= total:
+        ways.append("free memory there (a model that still chats holds some)")
+    if not folder.quantized and settings.quantization != "nf4" and recipe.finetuning_type == "lora":
+        smaller = folder.loaded_bytes("nf4")
+        if smaller is not None and smaller < total:
+            ways.append("give nf4 as model.quantization")
+    yield Conflict(NAME, wrong, ", ".join([*ways, "or give a smaller model"]) if ways else "give a smaller model")
+
+
+def of_model(recipe: Recipe, *, images: bool) -> Iterator[Conflict]:
+    """What is wrong with the model that the recipe names. `images`: the data has some."""
+    name = recipe.model.name_or_path
+    try:
+        path = local_path(resolve(name))
+    except ValueError as error:
+        yield Conflict(NAME, str(error), "")
+        return
+    if name.startswith("embedded:"):
+        path = Path(resolve(name))
+    if path is None:
+        yield from _of_hub_name(name)
+    elif not path.is_dir():
+        there = (
+            "this is a file" if path.exists() else f"there is no such folder: {plain_text(name, keep_newlines=False)}"
+        )
+        hint = WHOLE_FOLDER
+        if path.suffix == ".gguf":
+            hint = "GGUF files cannot be trained; give the folder of the model that it was made from"
+        yield Conflict(NAME, there, hint)
+    elif not (path / "config.json").is_file():
+        yield _no_config(path)
+    else:
+        yield from _of_folder(recipe, ModelFolder.at(path), images)
+
+
+def _of_hub_name(name: str) -> Iterator[Conflict]:
+    if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name):
+        wrong = f"{shown(name)} is neither a folder here nor a name on the Hub"
+        yield Conflict(NAME, wrong, "give a folder, a name as owner/name, or embedded:demo")
+    elif os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE") and cached_snapshot(name) is None:
+        wrong = "it is not in the Hub's cache here, and HF_HUB_OFFLINE forbids to fetch it"
+        yield Conflict(NAME, wrong, "give a model that is on this disk, or embedded:demo")
+
+
+def _no_config(folder: Path) -> Conflict:
+    if (folder / "adapter_config.json").is_file():
+        wrong = "the folder holds an adapter, not a model"
+        return Conflict(NAME, wrong, "give the model that the adapter was made for")
+    if any(folder.glob("*.gguf")):
+        wrong = "the folder holds a GGUF file, which cannot be trained"
+        return Conflict(NAME, wrong, "give the folder of the model that it was made from")
+    return Conflict(NAME, "the folder has no config.json", WHOLE_FOLDER)
+
+
+def _of_folder(recipe: Recipe, folder: ModelFolder, images: bool) -> Iterator[Conflict]:
+    if not folder.config:
+        yield Conflict(NAME, "the folder's config.json cannot be read", "copy the model again")
+        return
+    kinds = folder.architectures
+    writes = any(kind.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for kind in kinds)
+    if folder.config.get("is_encoder_decoder") is True or (kinds and not writes):
+        wrong = f"{shown(kinds[0]) if kinds else 'this model'} is no model that continues a text"
+        yield Conflict(NAME, wrong, "give a causal language model, such as Qwen, Llama, Gemma or Mistral")
+        return
+    yield from _of_family(recipe, folder)
+    yield from _of_weights(folder)
+    yield from _of_quantization(recipe, folder)
+    if images and not folder.sees:
+        yield Conflict(NAME, "the data has images, and this model reads text alone", "give a model that sees")
+
+
+def _of_family(recipe: Recipe, folder: ModelFolder) -> Iterator[Conflict]:
+    """A family that the installed transformers does not know."""
+    known = known_families()
+    kind = folder.model_type
+    if not kind or known is None or f'"{kind}"' in known or recipe.model.trust_remote_code:
+        return
+    wrong = f"the installed transformers ({_version('transformers')}) does not know the family {shown(kind)}"
+    right = "update transformers, or give another model"
+    if folder.config.get("auto_map"):
+        right = "update transformers, or run the code that comes with the model (model.trust_remote_code: true)"
+    yield Conflict(NAME, wrong, right)
+
+
+@functools.cache
+def known_families() -> str | None:
+    """The text of transformers' own list of families, without importing it; None where it is not to be found."""
+    found = importlib.util.find_spec("transformers")
+    if found is None or found.origin is None:
+        return None
+    auto = Path(found.origin).parent / "models" / "auto"
+    texts = []
+    for name in ("configuration_auto.py", "auto_mappings.py"):
+        try:
+            texts.append((auto / name).read_text(encoding="utf-8"))
+        except OSError:
+            continue
+    return "\n".join(texts) or None
+
+
+def _of_weights(folder: ModelFolder) -> Iterator[Conflict]:
+    if not folder.weights:
+        yield Conflict(NAME, "the folder has no weights (*.safetensors)", "copy the whole model")
+    elif missing := folder.missing_shards():
+        wrong = f"{figures.count(len(missing))} of its weight files are missing ({plain_text(missing[0])})"
+        yield Conflict(NAME, wrong, "copy the whole model")
+    elif broken := folder.torn_file():
+        yield Conflict(NAME, f"{plain_text(broken, keep_newlines=False)} is not whole", "copy it again")
+
+
+def _of_quantization(recipe: Recipe, folder: ModelFolder) -> Iterator[Conflict]:
+    """Weights that are quantised already: how they can be loaded, if at all."""
+    has, wanted = folder.quantized, recipe.model.quantization
+    origin = "give the model that it was made from"
+    if not has:
+        return
+    if has in NOT_TRAINABLE:
+        yield Conflict(NAME, f"its weights are quantised by {has}, which cannot be trained here", origin)
+    elif recipe.finetuning_type == "full":
+        yield Conflict(
+            "finetuning_type",
+            f"its weights are {_word(has)}, and full trains every weight",
+            f"give lora, or {origin[5:]}",
+        )
+    elif ready := READY_MADE.get(has):
+        if wanted != ready:
+            yield Conflict("model.quantization", f"the weights in this folder are {has} already", f"give {ready}")
+    elif recipe.backend == "transformers" and has == "mxfp4" and wanted != "none":
+        wrong = "its weights are mxfp4, which plain transformers trains as 16-bit weights only"
+        yield Conflict("model.quantization", wrong, "give none, or unsloth as backend")
+    elif recipe.backend == "transformers" and has != "mxfp4":
+        wrong = f"its weights are quantised by {_word(has)}, which plain transformers cannot train"
+        yield Conflict(NAME, wrong, f"{origin}, or unsloth as backend")
+
+
+def _word(text: str) -> str:
+    return plain_text(text, keep_newlines=False)[:40]
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "no version"
