@@ -51,9 +51,9 @@ def load_for_training(recipe: Recipe, say: Say) -> Loaded:
             "The data has images, and this model has no image processor (preprocessor_config.json).",
             "Give a model that sees, with all of its files.",
         )
-    if full:
-        model.requires_grad_(True)
-    else:
+    if full and recipe.backend == "transformers":
+        model.requires_grad_(True)  # Unsloth has chosen what it trains while it loaded
+    elif not full:
         model = _adapted(model, recipe, folder, images)
     return _loaded(model, tokenizer, recipe, processor, adapted=not full)
 

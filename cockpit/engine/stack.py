@@ -7,6 +7,7 @@ import os
 import sys
 from importlib import import_module, metadata
 
+from cockpit.engine.ending import RunFailure
 from cockpit.engine.journal import Journal
 from cockpit.plain_text import plain_text
 
@@ -31,10 +32,14 @@ def packages(backend: str) -> tuple[str, ...]:
 
 
 def import_stack(backend: str) -> None:
-    """Import all that a run needs; takes about 20 s. Unsloth comes first: it patches the rest."""
+    """Import all that a run needs; takes about 20 s. Unsloth comes first: it patches the rest.
+
+    Raises RunFailure where the GPU that was chosen cannot be used by torch.
+    """
     # Threads of the CPU's kernels that spin while they wait for each other stand still as soon as anything else, such
     # as the app, wants a core: measured on 2 cores beside another busy process, steps were 4 to 150 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _check_gpu()
     if backend == "unsloth":
         import_module("unsloth")
     for name in PACKAGES:
@@ -45,6 +50,20 @@ def import_stack(backend: str) -> None:
         import_module(f"cockpit.engine.{part}")
     # Lazy modules of the stack, which would be imported at the first step otherwise.
     import_module("trl.trainer.sft_trainer")
+
+
+def _check_gpu() -> None:
+    """Whoever started this engine has chosen a GPU by CUDA_VISIBLE_DEVICES, or the CPU by leaving it empty."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if not named or named == "-1" or import_module("torch").cuda.is_available():
+        return
+    cuda = import_module("torch").version.cuda
+    built = f"torch is built for CUDA {cuda}" if cuda else "torch is built without CUDA"
+    shown = plain_text(named, keep_newlines=False)[:80]
+    raise RunFailure(
+        f"There is an NVIDIA driver, and torch cannot use the GPU {shown} ({built}).",
+        "Update the driver, install a torch that fits it, or set hardware.gpu to none to train on the CPU.",
+    )
 
 
 def imported(backend: str) -> int:

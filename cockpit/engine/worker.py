@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import os
 import sys
 import threading
 import time
@@ -124,6 +125,7 @@ class Worker:
                     f"This engine is warm for {self._backend}, and the recipe's backend is {recipe.backend}."
                 )
             self._orders.stop_if_asked()
+            self._tell_devices()
             self._download(recipe)
             self._journal.turn_to("loading_model", recipe.model.name_or_path)
             loaded = load_for_training(recipe, self._say)
@@ -151,6 +153,12 @@ class Worker:
         self._journal.tell(data.counts)
         self._orders.stop_if_asked()
         return train(recipe, loaded, data, self.run, self._journal, self._orders, self._step_done)
+
+    def _tell_devices(self) -> None:
+        """The choice of GPU, as it would be made by hand."""
+        named = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if named is not None:
+            self._say(f"CUDA_VISIBLE_DEVICES={named}" if named else "CUDA_VISIBLE_DEVICES is empty: the CPU trains.")
 
     def _download(self, recipe: Recipe) -> None:
         """Bring a model of the Hub to this disk."""

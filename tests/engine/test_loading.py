@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,20 @@ def test_adapter_on_a_model_that_sees_is_loaded_again_with_its_processor(
 def test_layers_that_are_not_there_fail_with_a_sentence(families: Path, rows: Path) -> None:
     with pytest.raises(RunFailure, match="The adapter does not fit the model"):
         loaded_from(model_of(families, "llama"), rows, lora__target_modules=["query"])
+
+
+def test_a_gpu_that_torch_cannot_use_is_told() -> None:
+    code = (
+        "from cockpit.engine.stack import import_stack\n"
+        "from cockpit.engine.ending import RunFailure\n"
+        "try: import_stack('unsloth')\n"
+        "except RunFailure as failure: print(failure)"
+    )
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "GPU-none"}
+    printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert printed.stdout.startswith(
+        "There is an NVIDIA driver, and torch cannot use the GPU GPU-none (torch is built "
+    )
 
 
 def test_plain_engine_never_imports_unsloth() -> None:
