@@ -14,6 +14,8 @@ from cockpit.engine.lora_targets import lora_targets
 from cockpit.recipe.lora import Lora
 from cockpit.recipe.recipe import Recipe
 
+EMBEDDINGS = ("embed_tokens", "lm_head")
+
 
 def add_by_unsloth(model: Any, recipe: Recipe, *, sees: bool, images: bool) -> Any:
     """The model with a fresh adapter, patched for training. Raises what the stack raises."""
@@ -27,7 +29,7 @@ def add_by_unsloth(model: Any, recipe: Recipe, *, sees: bool, images: bool) -> A
             random_state=recipe.lora.random_state,
             temporary_location=aside,
             **({"finetune_vision_layers": True} if sees else {}),
-            **_fields(recipe.lora),
+            **_fields(recipe.lora, model),
         )
 
 
@@ -46,29 +48,45 @@ def add_plainly(model: Any, recipe: Recipe, *, sees: bool) -> Any:
         model.enable_input_require_grads()  # without it no gradient reaches what is computed again
     targets = lora_targets(model, recipe.lora, sees=sees)
     torch.manual_seed(recipe.lora.random_state)
-    model = get_peft_model(model, LoraConfig(target_modules=targets, task_type="CAUSAL_LM", **_fields(recipe.lora)))
+    model = get_peft_model(
+        model, LoraConfig(target_modules=targets, task_type="CAUSAL_LM", **_fields(recipe.lora, model))
+    )
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.dtype == torch.float16:
             parameter.data = parameter.data.float()  # a gradient scaler takes no weights in 16 bits
     return model
 
 
-def _fields(lora: Lora) -> dict[str, Any]:
+def _fields(lora: Lora, model: Any) -> dict[str, Any]:
     """The recipe's fields under PEFT's names."""
+    whole = list(lora.modules_to_save)
+    is_tied = _is_tied(model) and any(name.rpartition(".")[2] in EMBEDDINGS for name in whole)
+    if is_tied:
+        # One matrix that is named twice: trained as one, or head and embeddings would part.
+        whole = ["embed_tokens", *(name for name in whole if name.rpartition(".")[2] not in EMBEDDINGS)]
     fields: dict[str, Any] = {
         "r": lora.r,
         "lora_alpha": lora.lora_alpha,
         "lora_dropout": lora.lora_dropout,
         "bias": lora.bias,
         "use_rslora": lora.use_rslora,
-        "modules_to_save": list(lora.modules_to_save) or None,
+        "modules_to_save": whole or None,
     }
+    if is_tied:
+        fields["ensure_weight_tying"] = True
     if lora.use_dora:
         fields["use_dora"] = True
     if lora.loftq_config is not None:
         fields["init_lora_weights"] = "loftq"
         fields["loftq_config"] = lora.loftq_config.model_dump()
     return fields
+
+
+def _is_tied(model: Any) -> bool:
+    """Whether head and embeddings are one matrix, and called as they are in most models."""
+    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()
+    named = any(name.rpartition(".")[2] == "embed_tokens" for name, _ in model.named_modules())
+    return named and head is not None and embeddings.weight is head.weight
 
 
 @contextmanager

@@ -125,6 +125,15 @@ def test_modules_trained_whole_stay_unquantised(families: Path, rows: Path) -> N
     assert any("q_proj" in name for name in quantised)
 
 
+@pytest.mark.parametrize("named", [["lm_head", "embed_tokens"], ["lm_head"]])
+def test_head_and_embeddings_that_are_one_matrix_stay_one(families: Path, rows: Path, named: list[str]) -> None:
+    model = model_of(families, "gemma3")
+    loaded = loaded_from(model, rows, lora__modules_to_save=named, lora__target_modules=["q_proj"])
+    embeddings, head = loaded.model.get_input_embeddings(), loaded.model.get_output_embeddings()
+    assert embeddings.modules_to_save["default"].weight is head.modules_to_save["default"].weight
+    assert embeddings.modules_to_save["default"].weight.requires_grad
+
+
 def test_adapter_on_a_model_that_sees_is_loaded_again_with_its_processor(
     families: Path, rows: Path, tmp_path: Path
 ) -> None:

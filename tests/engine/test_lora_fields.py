@@ -22,7 +22,7 @@ FEED_FORWARD = {"gate_proj", "up_proj", "down_proj"}
         ({"r": 3, "lora_alpha": 7.0}, {"r": 3, "lora_alpha": 7.0, "bias": "none", "lora_dropout": 0.0}),
         ({"lora_dropout": 0.25, "bias": "all"}, {"lora_dropout": 0.25, "bias": "all"}),
         ({"use_rslora": True, "use_dora": True}, {"use_rslora": True, "use_dora": True}),
-        ({"modules_to_save": ["lm_head"]}, {"modules_to_save": ["lm_head"]}),
+        ({"modules_to_save": ["norm"]}, {"modules_to_save": ["norm"]}),
         ({"target_modules": ["q_proj", "v_proj"]}, {"target_modules": {"q_proj", "v_proj"}}),
         ({"target_modules": "all-linear"}, {"target_modules": ATTENTION | FEED_FORWARD}),
         ({"finetune_mlp_modules": False}, {"target_modules": ATTENTION}),

@@ -49,6 +49,8 @@ def test_families(tmp_path: Path, rows: Path) -> None:
         tmp_path / "llama", rows, lora__use_dora=True, lora__use_rslora=True, lora__modules_to_save=["lm_head"]
     )
     asked.append(("dora", dora))
+    tied = tiny.recipe_text(tmp_path / "qwen3", rows, lora__modules_to_save=["lm_head", "embed_tokens"])
+    asked.append(("tied", tied))
     done = subprocess.run(
         [sys.executable, "-c", CODE],
         input="".join(json.dumps(pair) + "\n" for pair in asked),
@@ -74,3 +76,5 @@ def test_families(tmp_path: Path, rows: Path) -> None:
     assert len(facts["whole"]["trained"]) == facts["whole"]["all"]
     assert any("lora_magnitude_vector" in parameter for parameter in facts["dora"]["trained"])
     assert any("lm_head.modules_to_save" in parameter for parameter in facts["dora"]["trained"])
+    whole = [name for name in facts["tied"]["trained"] if "lora" not in name]
+    assert len(whole) == 1 and "embed_tokens.modules_to_save" in whole[0]
