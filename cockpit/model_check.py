@@ -50,6 +50,10 @@ def of_machine(recipe: Recipe, report: GpuReport, *, images: bool) -> Iterator[C
     except ValueError as error:
         yield Conflict("hardware.gpu", str(error), "")
         return
+    has_loftq = recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora"
+    if has_loftq and not _has_scipy():
+        wrong = "LoftQ needs the package scipy, which is not installed here"
+        yield Conflict("lora.loftq_config", wrong, "install it (pip install scipy), or leave it empty")
     if chosen in (NONE, DRIVERLESS):
         yield from _of_cpu(recipe, images)
         return
@@ -60,10 +64,14 @@ def of_machine(recipe: Recipe, report: GpuReport, *, images: bool) -> Iterator[C
         yield from _of_memory(recipe, reading)
 
 
+def _has_scipy() -> bool:
+    return importlib.util.find_spec("scipy") is not None
+
+
 def _of_cpu(recipe: Recipe, images: bool) -> Iterator[Conflict]:
     if recipe.model.quantization == "int8":
         yield Conflict("model.quantization", "int8 needs a GPU, and this run has none", "give none or nf4")
-    if recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora":
+    if recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora" and _has_scipy():
         yield Conflict("lora.loftq_config", "LoftQ needs a GPU, and this run has none", "leave it empty")
     if images and recipe.backend == "unsloth":
         wrong = "Unsloth trains images on a GPU only, and this run has none"

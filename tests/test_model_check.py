@@ -126,11 +126,6 @@ ORIGIN = "give the model that it was made from"
             {"model__quantization": "int8"},
             "model.quantization: int8 needs a GPU, and this run has none; give none or nf4",
         ),
-        (
-            {},
-            {"lora__loftq_config": {"loftq_bits": 4}},
-            "lora.loftq_config: LoftQ needs a GPU, and this run has none; leave it empty",
-        ),
     ],
 )
 def test_models_that_cannot_work_on_the_cpu(
@@ -138,6 +133,19 @@ def test_models_that_cannot_work_on_the_cpu(
 ) -> None:
     write_model(**changes)
     assert told(document(**settings)) == [sentence]
+
+
+def test_loftq_needs_a_package_and_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = document(lora__loftq_config={"loftq_bits": 4})
+    monkeypatch.setattr(model_check, "_has_scipy", lambda: False)
+    assert told(sample) == [
+        "lora.loftq_config: LoftQ needs the package scipy, which is not installed here; install it (pip install "
+        "scipy), or leave it empty"
+    ]
+    monkeypatch.setattr(model_check, "_has_scipy", lambda: True)
+    assert told(sample) == ["lora.loftq_config: LoftQ needs a GPU, and this run has none; leave it empty"]
+    sample.set("hardware.gpu", "0")
+    assert told(sample, gpu()) == []
 
 
 def test_a_quantised_folder_works_as_what_it_is() -> None:

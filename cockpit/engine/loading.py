@@ -134,6 +134,8 @@ def _adapted(model: Any, recipe: Recipe, folder: ModelFolder, images: bool) -> A
             model = lora.add_by_unsloth(model, recipe, sees=folder.sees, images=images)
         else:
             model = lora.add_plainly(model, recipe, sees=folder.sees)
+    except ImportError as error:
+        raise RunFailure(f"The adapter cannot be made: {first_line(error)}", "Install it.") from error
     except (ValueError, TypeError, NotImplementedError, AssertionError) as error:
         raise RunFailure(
             f"The adapter does not fit the model: {first_line(error)}",
