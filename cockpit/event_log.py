@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import msgspec
 from cockpit import events
 from cockpit.events import AnyEvent
 
+ATTEMPT = re.compile(rb'"attempt":(\d+)')
+"""Quotes within a text of an event are escaped, so that no text looks like this."""
 READ_BYTES = 1 << 17
 """The most that one poll reads, so that a frame's work is bounded."""
 
@@ -18,12 +21,14 @@ READ_BYTES = 1 << 17
 class EventWriter:
     """Appends to one log. Each event is one write, so that a reader never sees two lines mixed."""
 
-    def __init__(self, path: Path, attempt: int = 1) -> None:
-        """Opens `path`, made if absent; goes on counting where it ends. A torn last line is ended first."""
+    def __init__(self, path: Path, attempt: int | None = None) -> None:
+        """Opens `path`, made if absent; goes on counting where it ends. A torn last line is ended first.
+
+        Without `attempt`, events belong to the one that the log ends with.
+        """
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._attempt = attempt
-        self._seq = 0
         content = path.read_bytes()
+        self._attempt = attempt or _attempt_in(content) or 1
         self._seq = content.count(b"\n")
         self._is_torn = bool(content) and not content.endswith(b"\n")
         self._end_torn_line()
@@ -52,6 +57,21 @@ class EventWriter:
     def close(self) -> None:
         """Nothing can be written afterwards."""
         os.close(self._fd)
+
+
+def newest_attempt(path: Path) -> int:
+    """The attempt that the log at `path` ends with; 0 where there is no log or nothing in it."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - READ_BYTES))
+            return _attempt_in(log.read())
+    except OSError:
+        return 0
+
+
+def _attempt_in(content: bytes) -> int:
+    found = ATTEMPT.findall(content)
+    return int(found[-1]) if found else 0
 
 
 class EventReader:

@@ -92,6 +92,14 @@ class TrainingPlanned(Event, tag=True, frozen=True, kw_only=True):
     total_parameters: int
 
 
+class TrainingResumed(Event, tag=True, frozen=True, kw_only=True):
+    """Training goes on after `step`, from the checkpoint at `path`, relative to the run folder. What an earlier attempt
+    did after that step is replaced."""
+
+    step: int
+    path: str
+
+
 class StepEnded(Event, tag=True, frozen=True, kw_only=True):
     """One optimizer step. `metrics` by TRL's names (loss, learning_rate, grad_norm ...), plus tokens_seen (padding left
     out) and trained_tokens (with loss), both counted since the start of the run. `step_time_s` is wall time."""
@@ -120,10 +128,38 @@ class CheckpointSaved(Event, tag=True, frozen=True, kw_only=True):
 
 
 class AdapterSaved(Event, tag=True, frozen=True, kw_only=True):
-    """Adapter and tokenizer stand at `path`, relative to the run folder."""
+    """Adapter and tokenizer (after full training, the whole model) stand at `path`, relative to the run folder."""
 
     path: str
     size_bytes: int
+
+
+class ExportStarted(Event, tag=True, frozen=True, kw_only=True):
+    """An export of what the run has saved began; it ends as `path`, a folder."""
+
+    export_id: str
+    form: str
+    path: str
+
+
+class ExportProgressed(Event, tag=True, frozen=True, kw_only=True):
+    """The export turned to its next task, in a few words."""
+
+    export_id: str
+    task: str
+
+
+class ExportEnded(Event, tag=True, frozen=True, kw_only=True):
+    """The export stands whole at `path`, and in the Hub's repository where one is named; or `reason` says why it does
+    not, and `advice` what would help (may be empty)."""
+
+    export_id: str
+    form: str
+    path: str
+    size_bytes: int = 0
+    repository: str = ""
+    reason: str = ""
+    advice: str = ""
 
 
 class LogWritten(Event, tag=True, frozen=True, kw_only=True):
@@ -221,10 +257,14 @@ AnyEvent = (
     | RunStarted
     | DataPrepared
     | TrainingPlanned
+    | TrainingResumed
     | StepEnded
     | Evaluated
     | CheckpointSaved
     | AdapterSaved
+    | ExportStarted
+    | ExportProgressed
+    | ExportEnded
     | LogWritten
     | CommandAnswered
     | RunEnded

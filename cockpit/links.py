@@ -14,7 +14,7 @@ from typing import IO, Protocol
 import platformdirs
 
 from cockpit.commands import AnyCommand, Train
-from cockpit.event_log import EventReader, EventWriter
+from cockpit.event_log import EventReader, EventWriter, newest_attempt
 from cockpit.events import AnyEvent, EngineExited, EngineStarted, RunEnded
 from cockpit.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.recipe.recipe import Recipe
@@ -22,6 +22,8 @@ from cockpit.run_dir import EngineIdentity, Liveness, RunDir, new_run_id, runs_f
 
 CPU_NICE = 5
 """How far an engine that trains on the CPU stands back."""
+ENDS_WITHIN_S = 2.0
+"""How long a killed engine is waited for."""
 LEASE_EVERY_S = 2.0
 """How often a reader tells the engine that somebody is there."""
 
@@ -54,7 +56,7 @@ class RunLink:
 
     def __init__(self, run: RunDir) -> None:
         self._run = run
-        self._readers = [EventReader(path) for path in (run.events, run.gpu, run.chat)]
+        self._readers = [EventReader(path) for path in _logs(run)]
         self._exited = False
         self._leased_at = 0.0
 
@@ -88,13 +90,17 @@ class RunLink:
     def move_to(self, run: RunDir) -> None:
         """Follow the folder to where its engine has moved it."""
         self._run = run
-        for reader, path in zip(self._readers, (run.events, run.gpu, run.chat), strict=True):
+        for reader, path in zip(self._readers, _logs(run), strict=True):
             reader.path = path
 
     def close(self) -> None:
         """Close the logs."""
         for reader in self._readers:
             reader.close()
+
+
+def _logs(run: RunDir) -> tuple[Path, ...]:
+    return run.events, run.gpu, run.chat, run.export
 
 
 class ReplayLink:
@@ -155,8 +161,12 @@ class EngineKey:
 
     def environment(self) -> dict[str, str]:
         """What the engine's environment holds beyond ours."""
+        cache = platformdirs.user_cache_path("cockpit")
         extra = {
-            "UNSLOTH_COMPILE_LOCATION": str(platformdirs.user_cache_path("cockpit") / "compiled"),
+            # What was compiled is kept for the next run.
+            "UNSLOTH_COMPILE_LOCATION": str(cache / "compiled"),
+            "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR") or str(cache / "inductor"),
+            "TRITON_CACHE_DIR": os.environ.get("TRITON_CACHE_DIR") or str(cache / "triton"),
             "UNSLOTH_DISABLE_STATISTICS": "1",
             "TOKENIZERS_PARALLELISM": "false",
             "PYTHONUNBUFFERED": "1",
@@ -208,17 +218,29 @@ class StartedEngine:
             self.link.move_to(run)
         return run
 
+    def resume(self, recipe_text: str, name: str, command: list[str], from_step: int | None = None) -> RunDir:
+        """Let the engine go on with the run in whose folder it was started; `recipe_text` is its recipe from now on.
+
+        The recipe as it was stays beside it. Raises OSError where the folder cannot be written.
+        """
+        from cockpit.recipe.document import write_whole  # a reader of runs needs none of it
+
+        run = self.link.run
+        before = run.recipe.read_text(encoding="utf-8")
+        if before != recipe_text:
+            (run.path / f"recipe.attempt-{newest_attempt(run.events)}.yaml").write_text(before, encoding="utf-8")
+        write_whole(run.recipe, recipe_text)
+        train = Train(
+            id=new_command_id(), run_id=run.id, command=command, recipe_name=name, resume=True, from_step=from_step
+        )
+        run.send(train)
+        return run
+
     def abort(self, step: int) -> None:
         """End the engine in the middle of whatever it does, and say so in its log in its place, after step `step`."""
         self.process.kill()
         self.process.wait()
-        run = self.link.run
-        run.write_identity(EngineIdentity.of_this_process(self.key.backend))
-        log = EventWriter(run.events)
-        reason = "Aborted: the engine was ended in the middle of a step; nothing more was saved."
-        log.append(RunEnded(outcome="stopped", step=step, reason=reason))
-        log.append(EngineExited(reason="aborted"))
-        log.close()
+        _tell_aborted(self.link.run, self.key.backend, step)
 
     def dismiss(self) -> None:
         """End a standby that has not been given a run: its stdin ends."""
@@ -245,18 +267,72 @@ def new_run(name: str) -> RunDir:
 def start_chat_engine(run: RunDir, key: EngineKey) -> StartedEngine:
     """Start an engine that loads what a past run has saved, and answers Chat. Its events go on in the run's own logs.
 
-    Raises ValueError with a sentence where the run has saved no adapter or another engine still has it.
+    Raises ValueError with a sentence where the run has saved nothing or another engine still has it.
     """
     if run.liveness() == "alive":
         raise ValueError(f"The run {run.id} has an engine already; chat with that one.")
-    if not (run.adapter / "adapter_config.json").is_file():
+    if run.result is None:
         raise ValueError(f"The run {run.id} has saved no adapter, so there is nothing to chat with.")
     return _start(key, run, subprocess.DEVNULL, "--chat")
+
+
+def start_folder_engine(folder: Path, key: EngineKey, recipe_text: str) -> StartedEngine:
+    """Start an engine that answers with what somebody has saved in `folder`, in a run folder that is to be removed.
+
+    `recipe_text` says how it is loaded; full training in it means that the folder is a whole model.
+    """
+    run = RunDir.create(standby_folder() / f"chat-{uuid.uuid4().hex[:12]}")
+    run.recipe.write_text(recipe_text, encoding="utf-8")
+    is_adapter = (folder / "adapter_config.json").is_file()
+    (run.adapter if is_adapter else run.model).symlink_to(folder.absolute())
+    return _start(key, run, subprocess.DEVNULL, "--chat")
+
+
+def start_resuming_engine(run: RunDir, key: EngineKey) -> StartedEngine:
+    """Start an engine for a run that has ended, to go on with it. Its events go on in the run's own logs.
+
+    Raises ValueError with a sentence where another engine still has the run.
+    """
+    if run.liveness() == "alive":
+        raise ValueError(f"The run {run.id} has an engine still; it must end before the run can go on.")
+    return _start(key, run, subprocess.DEVNULL)
 
 
 def new_command_id() -> str:
     """An id that no other command has."""
     return uuid.uuid4().hex[:12]
+
+
+def abort_run(run: RunDir, step: int) -> None:
+    """End the engine of a run, whoever has started it, in the middle of whatever it does, and say so in its log in its
+    place, after step `step`. Compiling heeds nothing else.
+
+    Raises ValueError with a sentence where it is out of reach, OSError where the folder cannot be written.
+    """
+    import psutil
+
+    identity = run.identity()
+    if identity is None or not identity.is_on_this_boot():
+        raise ValueError("The engine runs on another machine; end it there.")
+    if identity.is_running():
+        try:
+            process = psutil.Process(identity.pid)
+            process.kill()
+            process.wait(ENDS_WITHIN_S)
+        except psutil.NoSuchProcess:
+            pass  # it has ended just now
+        except psutil.Error as error:
+            raise ValueError(f"The engine cannot be ended: {error}.") from error
+    _tell_aborted(run, identity.backend, step)
+
+
+def _tell_aborted(run: RunDir, backend: str, step: int) -> None:
+    run.write_identity(EngineIdentity.of_this_process(backend))
+    log = EventWriter(run.events)
+    reason = "Aborted: the engine was ended in the middle of a step; nothing more was saved."
+    log.append(RunEnded(outcome="stopped", step=step, reason=reason))
+    log.append(EngineExited(reason="aborted"))
+    log.close()
 
 
 def _remove_lost_standbys() -> None:
@@ -270,8 +346,6 @@ def _remove_lost_standbys() -> None:
 
 
 def _start(key: EngineKey, run: RunDir, stdin: int, *options: str) -> StartedEngine:
-    package_parent = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
     # Training on the CPU takes every core; the app, and whatever else the person does there, go first.
     nice = str(CPU_NICE if key.gpu in (NONE, DRIVERLESS) else 0)
     options = ("--backend", key.backend, "--nice", nice, *options)
@@ -282,7 +356,14 @@ def _start(key: EngineKey, run: RunDir, stdin: int, *options: str) -> StartedEng
             stdout=log,
             stderr=log,
             cwd=run.path,
-            env=os.environ | key.environment() | {"PYTHONPATH": path},
+            env=engine_environment(key),
             start_new_session=True,
         )
     return StartedEngine(key, RunLink(run), process)
+
+
+def engine_environment(key: EngineKey) -> dict[str, str]:
+    """The environment of a process that imports the stack."""
+    package_parent = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
+    return os.environ | key.environment() | {"PYTHONPATH": path}

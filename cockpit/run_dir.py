@@ -128,6 +128,11 @@ class RunDir:
         return self.path / "chat.jsonl"
 
     @property
+    def export(self) -> Path:
+        """Log of the exports, which processes of their own write."""
+        return self.path / "export.jsonl"
+
+    @property
     def commands(self) -> Path:
         return self.path / "commands"
 
@@ -154,6 +159,18 @@ class RunDir:
     @property
     def adapter(self) -> Path:
         return self.path / "adapter"
+
+    @property
+    def model(self) -> Path:
+        """What full training saves in place of an adapter."""
+        return self.path / "model"
+
+    @property
+    def result(self) -> Path | None:
+        """What the run has saved: its adapter, or its whole model; None where it has saved nothing."""
+        if (self.adapter / "adapter_config.json").is_file():
+            return self.adapter
+        return self.model if (self.model / "config.json").is_file() else None
 
     def send(self, command: AnyCommand) -> None:
         """Put a command where the engine looks: written aside, then renamed, so that it is never seen half."""

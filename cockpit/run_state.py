@@ -47,6 +47,8 @@ class Steps:
     step_time_s: list[float] = field(default_factory=list)
     metrics: dict[str, list[float | None]] = field(default_factory=dict)
     loss_smoothed: list[float | None] = field(default_factory=list)
+    attempt_from: int = 0
+    """Index of the first step of the present attempt."""
     _average: float = 0.0
     _weight: float = 0.0
 
@@ -65,14 +67,21 @@ class Steps:
         self._smooth(event.metrics.get("loss"))
 
     def pace(self) -> list[float]:
-        """The last PACE_STEPS step times, the first step (which compiles) left out."""
-        return self.step_time_s[max(1, len(self.step_time_s) - PACE_STEPS) :]
+        """The last PACE_STEPS step times of this attempt, its first step (which compiles) left out."""
+        return self.step_time_s[max(self.attempt_from + 1, len(self.step_time_s) - PACE_STEPS) :]
 
     def between_s(self) -> float:
-        """Mean seconds between the end of a step and the start of the next one."""
-        if len(self.at) < 2:
+        """Mean seconds between the end of a step and the start of the next one, in this attempt."""
+        first = self.attempt_from
+        steps = len(self.at) - first
+        if steps < 2:
             return 0.0
-        return max(0.0, self.at[-1] - self.at[0] - sum(self.step_time_s[1:])) / (len(self.at) - 1)
+        return max(0.0, self.at[-1] - self.at[first] - sum(self.step_time_s[first + 1 :])) / (steps - 1)
+
+    def go_on_after(self, step: int) -> None:
+        """A new attempt begins after `step`; later ones are forgotten."""
+        self._forget_from(step + 1)
+        self.attempt_from = len(self.step)
 
     def latest(self, name: str) -> float | None:
         """The newest value of a metric, or None."""
@@ -91,6 +100,7 @@ class Steps:
         for values in self.metrics.values():
             del values[keep:]
         del self.step[keep:]
+        self.attempt_from = min(self.attempt_from, keep)
         losses = list(self.metrics.get("loss", []))
         self.loss_smoothed.clear()
         self._average = self._weight = 0.0
@@ -102,6 +112,7 @@ class Steps:
 class RunState:
     """A run as its events tell it. None stands for what is not known yet."""
 
+    attempt: int = 1
     engine: ev.EngineStarted | None = None
     phase: ev.PhaseStarted | None = None
     phase_s: dict[str, float] = field(default_factory=dict)
@@ -123,6 +134,9 @@ class RunState:
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     replies: dict[str, Reply] = field(default_factory=dict)
     answers: dict[str, ev.CommandAnswered] = field(default_factory=dict)
+    resumed: ev.TrainingResumed | None = None
+    """Where the present attempt went on from; None in the first."""
+    _elapsed_before_s: float = 0.0
 
     def apply(self, event: ev.AnyEvent) -> None:
         """Take one event in. Events of one log come in their order."""
@@ -132,6 +146,8 @@ class RunState:
             case ev.MachineRead():
                 self.machine.append(event)
             case ev.EngineStarted():
+                if event.attempt > self.attempt:
+                    self._begin_attempt(event.attempt)
                 self.engine, self.phase, self.progress, self.progress_began = event, None, None, None
                 self.unloaded = self.exited = None
             case ev.PhaseStarted():
@@ -144,6 +160,8 @@ class RunState:
                 self.progress_began = self.progress_began or event
             case ev.RunStarted():
                 self.run, self.ended = event, None
+            case ev.TrainingResumed():
+                self._go_on_after(event)
             case ev.DataPrepared():
                 self.data = event
             case ev.TrainingPlanned():
@@ -175,6 +193,17 @@ class RunState:
                 if reply := self.replies.get(event.command_id):
                     reply.ended = event
 
+    def _begin_attempt(self, attempt: int) -> None:
+        """The run is taken up again: it has not ended after all, and its time goes on from what it had."""
+        self._elapsed_before_s = self.elapsed_s or 0.0
+        self.attempt, self.run, self.ended, self.resumed = attempt, None, None, None
+
+    def _go_on_after(self, event: ev.TrainingResumed) -> None:
+        self.resumed = event
+        self.steps.go_on_after(event.step)
+        self.evaluations = [known for known in self.evaluations if known.step <= event.step]
+        self.checkpoints = [known for known in self.checkpoints if known.step <= event.step]
+
     @property
     def step(self) -> int:
         """The last finished step, 0 before the first."""
@@ -200,13 +229,13 @@ class RunState:
 
     @property
     def elapsed_s(self) -> float | None:
-        """Seconds from RunStarted to the newest thing known."""
+        """Seconds from RunStarted to the newest thing known, those of earlier attempts among them."""
         if self.run is None:
-            return None
+            return self._elapsed_before_s or None
         if self.ended:
-            return self.ended.at - self.run.at
+            return self._elapsed_before_s + self.ended.at - self.run.at
         newest = [*self.steps.at[-1:], *([self.machine[-1].at] if self.machine else [])]
-        return max(newest) - self.run.at if newest else None
+        return self._elapsed_before_s + max(0.0, max(newest) - self.run.at) if newest else None
 
     def eta(self) -> tuple[float, float] | None:
         """Seconds of training left, and how much that may be off; None until two steps after the first are done.

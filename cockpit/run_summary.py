@@ -41,9 +41,9 @@ class RunSummary:
         found = _both_ends(run.events)
         started = next((event for event in reversed(found) if isinstance(event, ev.RunStarted)), None)
         ended = next((event for event in reversed(found) if isinstance(event, ev.RunEnded)), None)
-        if started and ended and ended.seq < started.seq:
+        if ended and ended.attempt < max(event.attempt for event in found):
             ended = None
-        steps = [event for event in found if isinstance(event, ev.StepEnded)]
+        steps = _present_steps(found)
         planned = next((event for event in reversed(found) if isinstance(event, ev.TrainingPlanned)), None)
         measured = next((event for event in reversed(found) if isinstance(event, ev.Evaluated)), None)
         losses = tuple(event.metrics["loss"] for event in steps if "loss" in event.metrics)[-LOSSES:]
@@ -58,6 +58,19 @@ class RunSummary:
             losses=losses,
             started_at=started.at if started else _modified(run.recipe),
         )
+
+
+def _present_steps(found: list[ev.AnyEvent]) -> list[ev.StepEnded]:
+    """The steps that count: those that a later attempt has taken again are left out."""
+    steps: list[ev.StepEnded] = []
+    for event in found:
+        if isinstance(event, ev.TrainingResumed | ev.StepEnded):
+            gone = event.step if isinstance(event, ev.TrainingResumed) else event.step - 1
+            while steps and steps[-1].step > gone:
+                steps.pop()
+        if isinstance(event, ev.StepEnded):
+            steps.append(event)
+    return steps
 
 
 def _state_without_end(run: RunDir) -> State:

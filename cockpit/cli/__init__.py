@@ -8,8 +8,11 @@ import typer
 
 from cockpit.cli.attach import attach
 from cockpit.cli.chat import chat
+from cockpit.cli.export import export
 from cockpit.cli.recipes import recipes_app
+from cockpit.cli.resume import resume
 from cockpit.cli.runs import runs
+from cockpit.cli.tensorboard import tensorboard
 from cockpit.cli.train import train
 
 cockpit = typer.Typer(
@@ -21,7 +24,7 @@ cockpit = typer.Typer(
     rich_markup_mode=None,
 )
 cockpit.add_typer(recipes_app, name="recipes")
-for command in (train, attach, runs, chat):
+for command in (train, resume, attach, runs, chat, export, tensorboard):
     cockpit.command()(command)
 
 

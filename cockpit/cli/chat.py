@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -15,31 +16,82 @@ if TYPE_CHECKING:
     from cockpit.run_state import RunState
 
 POLL_S = 0.03
+NO_BASE = "This is a whole model, without an adapter that could be switched off: there is no base to ask."
 
 
 def chat(
-    run: Annotated[str, typer.Argument(help="A run's id, a unique beginning of one, or last.")],
+    run: Annotated[
+        str, typer.Argument(help="A run's id, a unique beginning of one, last, or a folder with an adapter or a model.")
+    ],
     prompt: Annotated[str, typer.Option("--prompt", "-p", help="What to ask.")],
     base: Annotated[bool, typer.Option(help="Ask the base model: the adapter is switched off.")] = False,
     greedy: Annotated[bool, typer.Option(help="Always take the likeliest token.")] = False,
 ) -> None:
-    """Ask a trained run one question. The reply goes to stdout, all else to stderr."""
-    from cockpit.run_dir import find_run
+    """Ask a trained run, or a saved adapter or model, one question. The reply goes to stdout, all else to stderr."""
+    from cockpit.run_dir import RunDir, find_run
 
-    try:
-        found = find_run(run)
-    except LookupError as error:
-        _end(str(error), 2)
     if not prompt.strip():
         _end("The prompt is empty; ask something with -p.", 2)
-    link, started = _reach(found)
+    folder = _folder(run)
+    started: StartedEngine | None
+    if folder is not None and not (folder / "recipe.yaml").is_file():
+        link, started = _open_folder(folder, base)
+    else:
+        try:
+            found = find_run(run) if folder is None else RunDir(folder)
+        except LookupError as error:
+            _end(str(error), 2)
+        if base and found.result == found.model:
+            _end(NO_BASE, 2)
+        link, started = _reach(found)
     try:
-        _ask(link, _command(found, prompt, base, greedy), started)
+        _ask(link, _command(link.run, prompt, base, greedy), started)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     finally:
         if started is not None:
             started.process.terminate()
+            if folder is not None and started.link.run.path != folder:
+                started.process.wait()
+                started.link.run.remove()
+
+
+def _folder(name: str) -> Path | None:
+    """The folder that was named in place of a run; None where it is no path."""
+    from cockpit.run_dir import runs_folder
+
+    if (
+        not name.startswith((".", "~"))
+        and "/" not in name
+        and ((runs_folder() / name).exists() or not Path(name).is_dir())
+    ):
+        return None
+    try:
+        return Path(name).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        _end(f"This is no path: {error}.", 2)
+
+
+def _open_folder(folder: Path, base: bool) -> tuple[RunLink, StartedEngine]:
+    """An engine that answers with what is saved in the folder."""
+    from cockpit.gpu import GpuProbe
+    from cockpit.links import EngineKey, start_folder_engine
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import RecipeError
+    from cockpit.saved_folder import SavedFolder
+
+    saved = SavedFolder(folder)
+    if flaw := saved.flaw():
+        _end(flaw, 2)
+    if base and not saved.is_adapter:
+        _end(NO_BASE, 2)
+    text = saved.recipe_text()
+    try:
+        recipe = RecipeDocument.parse(text, "recipe.yaml").recipe()
+        started = start_folder_engine(folder, EngineKey.of(recipe, GpuProbe().wait()), text)
+    except (RecipeError, ValueError, OSError) as error:
+        _end(str(error), 1)
+    return started.link, started
 
 
 def _command(run: RunDir, prompt: str, base: bool, greedy: bool) -> Chat:
@@ -67,7 +119,7 @@ def _reach(run: RunDir) -> tuple[RunLink, StartedEngine | None]:
         if RunSummary.of(run).state == "running":
             _end(f"The run {run.id} is still training; chat with it when it has ended.", 1)
         return RunLink(run), None
-    if not run.adapter.is_dir():
+    if run.result is None:
         _end(f"The run {run.id} has saved no adapter, so there is nothing to chat with.", 1)
     try:
         recipe = RecipeDocument.load(run.recipe).recipe()
@@ -101,7 +153,8 @@ def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
                         _end(event.reason, 1)
                     return
         if gone and not batch:
-            _end(f"The engine has gone without a reply; its log: {link.run.engine_log}", 1)
+            why = state.exited.reason if state.exited is not None else ""
+            _end(why or f"The engine has gone without a reply; its log: {link.run.engine_log}", 1)
         if not sent and not batch and _answers(state, started):
             link.send(command)
             sent = True

@@ -11,7 +11,8 @@ from types import FrameType
 
 from cockpit.cli.report import Report
 from cockpit.commands import Stop
-from cockpit.events import AnyEvent, RunEnded, RunStarted
+from cockpit.event_log import newest_attempt
+from cockpit.events import AnyEvent, RunEnded
 from cockpit.links import Link, StartedEngine, new_command_id
 from cockpit.run_state import RunState
 
@@ -51,22 +52,29 @@ def interrupts_counted() -> Iterator[Interrupts]:
 
 
 def follow(
-    link: Link, report: Report, started: StartedEngine | None = None, interrupts: Interrupts | None = None
+    link: Link,
+    report: Report,
+    started: StartedEngine | None = None,
+    interrupts: Interrupts | None = None,
+    attempt: int = 1,
 ) -> int:
     """Tell `report` all that happens until the run has ended. The exit status: 0 completed, 130 stopped, 1 failed.
 
     The first interrupt asks the engine to finish its step and save, the second to drop it; then `started`, our own
-    engine, is ended if it does not obey. Without `interrupts`, Ctrl-C is left to the caller.
+    engine, is ended if it does not obey. Without `interrupts`, Ctrl-C is left to the caller. Of attempts before
+    `attempt` nothing is told.
     """
     state = RunState()
     asked, deadline, waits = 0, None, ""
     while True:
         gone = _is_gone(link, started)  # asked before the poll: what an engine wrote before it went is then read
         batch = link.poll()
-        for index, event in enumerate(batch):
+        for event in batch:
             state.apply(event)
+            if event.attempt < attempt:
+                continue
             report.tell(event, state)
-            if isinstance(event, RunEnded) and not _goes_on(batch[index + 1 :]):
+            if isinstance(event, RunEnded) and not _goes_on(event, batch, link):
                 return EXIT_STATUS[event.outcome]
         if gone and not batch:
             report.say(
@@ -95,11 +103,13 @@ def follow(
             time.sleep(POLL_S)
 
 
-def _goes_on(later: list[AnyEvent]) -> bool:
+def _goes_on(ending: RunEnded, batch: list[AnyEvent], link: Link) -> bool:
     """Whether the run was taken up again after this end."""
-    return any(isinstance(event, RunStarted) for event in later)
+    return ending.attempt < max(batch[-1].attempt, newest_attempt(link.run.events))
 
 
 def _is_gone(link: Link, started: StartedEngine | None) -> bool:
     """Whether no engine can write to this run any more."""
-    return (started is not None and started.process.poll() is not None) or link.liveness() in ("lost", "exited")
+    if started is not None:  # the log may still end with the exit of an engine before it
+        return started.process.poll() is not None
+    return link.liveness() in ("lost", "exited")

@@ -130,13 +130,25 @@ def sentence(event: ev.AnyEvent) -> str:
                 f"{figures.count(event.total_steps)} steps, {figures.count(event.trainable_parameters)} of "
                 f"{figures.count(event.total_parameters)} parameters trained ({share:.2%})"
             )
+        case ev.TrainingResumed():
+            return f"attempt {event.attempt} goes on from {event.path}"
         case ev.Evaluated():
             loss = figures.metric(event.metrics.get("eval_loss"))
             return f"held-out loss after step {figures.count(event.step)}: {loss}"
         case ev.CheckpointSaved():
             return f"checkpoint {figures.count(event.step)} saved, {figures.size(event.size_bytes)}"
         case ev.AdapterSaved():
-            return f"adapter saved in {event.path}, {figures.size(event.size_bytes)}"
+            what = "model" if event.path == "model" else "adapter"
+            return f"{what} saved in {event.path}, {figures.size(event.size_bytes)}"
+        case ev.ExportStarted():
+            return f"export as {event.form} into {event.path}"
+        case ev.ExportProgressed():
+            return event.task
+        case ev.ExportEnded():
+            if event.reason:
+                return " ".join(filter(None, (f"export failed: {event.reason}", event.advice)))
+            where = event.path + (f" and {event.repository} on the Hub" if event.repository else "")
+            return f"exported as {event.form}: {where}, {figures.size(event.size_bytes)}"
         case ev.LogWritten():
             return event.text if event.level == "info" else f"{event.level}: {event.text}"
         case ev.RunEnded():

@@ -59,9 +59,10 @@ def train(
             print(f"Watch it with: cockpit attach {shlex.quote(run.id)}", file=sys.stderr)
             return
         status = follow(started.link, report, started, interrupts)
-        if (run.adapter / "adapter_config.json").is_file():
-            report.say(f"The adapter is in {run.adapter}; ask it with: cockpit chat {shlex.quote(run.id)} -p QUESTION")
-        _end(started)
+        if run.result is not None:
+            what = f"The {run.result.name} is in {run.result}"
+            report.say(f"{what}; ask it with: cockpit chat {shlex.quote(run.id)} -p QUESTION")
+        end_engine(started)
     raise typer.Exit(status)
 
 
@@ -131,7 +132,7 @@ def _start(key: EngineKey, name: str, in_process: bool) -> StartedEngine:
     return host_engine(key, name)
 
 
-def _end(started: StartedEngine) -> None:
+def end_engine(started: StartedEngine) -> None:
     """Nobody will chat with this engine: let it go, and wait until it has."""
     import subprocess
 

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from cockpit.engine.base_model import unsloth_checkpointing, unsloth_class
+from cockpit.engine.ending import RunFailure, first_line
 from cockpit.engine.lora_targets import lora_targets
+from cockpit.plain_text import plain_text
 from cockpit.recipe.lora import Lora
 from cockpit.recipe.recipe import Recipe
 
@@ -100,3 +102,14 @@ def _offloading_aside(model: Any) -> Iterator[str]:
             yield aside  # what is mapped from there stays readable when the folder has gone
         finally:
             model.config._name_or_path = name
+
+
+def misfit(error: Exception, recipe: Recipe) -> RunFailure:
+    """What it means for the user that a saved adapter could not be put on the recipe's base."""
+    base = plain_text(recipe.model.name_or_path, keep_newlines=False)
+    if "size mismatch" in str(error) or "not found in the base model" in str(error):
+        return RunFailure(
+            f"The adapter does not fit its base {base}: it was made for a model with other layers.",
+            "Give the very model that the adapter was trained on.",
+        )
+    return RunFailure(f"The saved adapter cannot be loaded: {first_line(error)}")

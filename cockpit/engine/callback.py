@@ -8,11 +8,13 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cockpit.engine.ending import Stopped
+from cockpit.checkpoint import leave_behind
+from cockpit.engine.ending import RunFailure, Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.meter import StepMeter, finite
 from cockpit.engine.orders import Orders
-from cockpit.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned
+from cockpit.engine.resumption import Resumption
+from cockpit.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned, TrainingResumed
 
 PROGRESS_EVERY_S = 0.2
 NO_MEASURES = ("_runtime", "_per_second", "_num_tokens", "_model_preparation_time")
@@ -30,21 +32,29 @@ class EventCallback(TrainerCallback):
         *,
         steps_per_epoch: float,
         on_step: Callable[[int], None] = lambda step: None,
+        resumed: Resumption | None = None,
+        keeps_last: bool = False,
     ) -> None:
-        """`on_step` is called with each finished step, after its event."""
+        """`on_step` is called with each finished step, after its event. `resumed`: what the run goes on from.
+        `keeps_last`: the state after the last step becomes a checkpoint too."""
         self._journal = journal
         self._orders = orders
         self._meter = meter
         self._steps_per_epoch = steps_per_epoch
         self._on_step = on_step
+        self._resumed = resumed
+        self._keeps_last = keeps_last
+        self._has_compiled = False
         self._learning_rate: float | None = None
         self._since = time.monotonic()
         self._measured = 0
         self._measuring_since = self._since
         self._progressed_at = 0.0
         self._complained: set[str] = set()
-        self.step = 0
+        self.step = resumed.step if resumed else 0
         """The last finished step."""
+        self.saved_at: int | None = None
+        """The step after which the last checkpoint was saved."""
         self.evaluated_at: int | None = None
         """The step after which the held-out rows were last measured."""
         self.dropped = False
@@ -54,6 +64,14 @@ class EventCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """The plan is fixed."""
+        if self._resumed is not None:
+            # The checkpoint holds the recipe's steps as they were; they may have been changed since.
+            state.compute_steps(args, state.max_steps)
+            align_schedule(kwargs["optimizer"], kwargs["lr_scheduler"], args.learning_rate)
+            checkpoint = self._resumed.checkpoint.path
+            leave_behind(checkpoint.parent, self._resumed.step, self._journal.attempt)
+            path = f"{checkpoint.parent.name}/{checkpoint.name}"
+            self._journal.tell(TrainingResumed(step=self._resumed.step, path=path))
         model = kwargs["model"]
         sizes = [(_size(weight), weight.requires_grad) for weight in model.parameters()]
         self._journal.tell(
@@ -69,9 +87,9 @@ class EventCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """The first step compiles; after an evaluation or a checkpoint it is training again."""
-        phase: Phase = "training" if self.step else "compiling"
+        phase: Phase = "training" if self._has_compiled else "compiling"
         if self._journal.phase != phase:
-            self._journal.turn_to(phase, "" if self.step else "the first step")
+            self._journal.turn_to(phase, "" if self._has_compiled else "the first step")
             self._since = time.monotonic()
 
     def on_substep_end(
@@ -110,11 +128,15 @@ class EventCallback(TrainerCallback):
         self._since = now
         self._complain(lost)
         self._on_step(self.step)
+        is_first, self._has_compiled = not self._has_compiled, True
         if self._orders.stop is not None:
             control.should_training_stop = True
-            control.should_evaluate = control.should_save = False
+            control.should_evaluate = False
             self.dropped = self._orders.stop == "drop"
-        elif self.step == 1 and state.max_steps > 1:
+            control.should_save = not self.dropped
+        elif self.step >= state.max_steps:
+            control.should_save = control.should_save or self._keeps_last
+        elif is_first:
             self._journal.turn_to("training")
 
     def on_prediction_step(
@@ -140,9 +162,20 @@ class EventCallback(TrainerCallback):
             if name.startswith("eval_") and not name.endswith(NO_MEASURES)
         }
         metrics, lost = finite(measured)
+        wanted = args.metric_for_best_model
+        if wanted is not None and wanted not in measured and not lost:
+            raise RunFailure(
+                f"An evaluation gives no {wanted}, only: {', '.join(measured)}.",
+                "Give one of these as training.metric_for_best_model.",
+            )
         self.evaluated_at = state.global_step
         self._journal.tell(Evaluated(step=state.global_step, duration_s=now - self._measuring_since, metrics=metrics))
         self._complain(lost)
+
+    @property
+    def has_compiled(self) -> bool:
+        """Whether a step was finished in this attempt."""
+        return self._has_compiled
 
     def evaluation_begins(self) -> None:
         """The held-out rows are about to be measured."""
@@ -151,6 +184,7 @@ class EventCallback(TrainerCallback):
 
     def checkpoint_saved(self, path: str, size_bytes: int) -> None:
         """A checkpoint stands whole at `path`, relative to the run folder."""
+        self.saved_at = self.step
         self._journal.tell(CheckpointSaved(step=self.step, path=path, size_bytes=size_bytes))
 
     def _complain(self, names: list[str]) -> None:
@@ -159,6 +193,20 @@ class EventCallback(TrainerCallback):
             if name not in self._complained:
                 self._journal.log("warning", f"{name} is not a finite number after step {self.step}.")
         self._complained = set(names)
+
+
+def align_schedule(optimizer: Any, scheduler: Any, learning_rate: float) -> None:
+    """Let the next step take the rate that the recipe's schedule has for it now: the one that was loaded is that of the
+    recipe as it was. The same to the bit where nothing has changed."""
+    scheduler = getattr(scheduler, "scheduler", scheduler)
+    rates = getattr(scheduler, "lr_lambdas", None)
+    if rates is None:
+        return
+    scheduler.base_lrs = [learning_rate for _ in scheduler.base_lrs]
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["initial_lr"] = learning_rate
+        group["lr"] = learning_rate * rate(scheduler.last_epoch)
+    scheduler._last_lr = [group["lr"] for group in optimizer.param_groups]
 
 
 def _size(weight: Any) -> int:

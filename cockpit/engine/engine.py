@@ -18,6 +18,7 @@ from cockpit.engine.machine import Machine
 from cockpit.engine.orders import Orders
 from cockpit.engine.stack import imported, packages
 from cockpit.engine.worker import Worker
+from cockpit.event_log import newest_attempt
 from cockpit.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded
 from cockpit.run_dir import EngineIdentity, RunDir, runs_folder, standby_folder
 
@@ -52,7 +53,9 @@ class Engine:
         self._own_process = own_process
         self._idle_s = idle_s
         self._orders = Orders()
-        self._journal = Journal(run)
+        known = newest_attempt(run.events)
+        self._journal = Journal(run, max(1, known if chat_only else known + 1))
+        self._found_log = known > 0
         self._machine = Machine()
         self._worker = Worker(run, backend, self._journal, self._orders, self._machine, chat_only=chat_only)
         self._terminated = threading.Event()
@@ -72,7 +75,7 @@ class Engine:
         identity = EngineIdentity.of_this_process(self._backend)
         self._run.write_identity(identity)
         self._journal.tell(EngineStarted(pid=identity.pid, host=identity.host, backend=self._backend))
-        if self._chat_only:
+        if self._found_log:
             self._drop_stale_commands()
         self._worker.start()
         try:
@@ -138,6 +141,8 @@ class Engine:
         """Take the run up. Why not, else empty."""
         if self._worker.begun or self._chat_only:
             return "This engine has had its run; each run gets an engine of its own."
+        if train.resume != self._found_log:
+            return "There is nothing to resume here." if train.resume else "This run has begun already."
         if self._orders.leaving:
             return "This engine is about to end."
         if self._run.path.parent == standby_folder():
@@ -197,7 +202,8 @@ class Engine:
             traceback.print_exc()
         self._journal.close()
         os.close(self._lock)
-        if self._unwanted or (self._terminated.is_set() and not worker.begun and not self._chat_only):
+        never_used = self._unwanted or (self._terminated.is_set() and not worker.begun and not self._chat_only)
+        if never_used and not self._found_log:
             self._run.remove()
 
     def _refuse_the_rest(self) -> None:

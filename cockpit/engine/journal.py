@@ -24,6 +24,7 @@ class Journal:
         self._readings = EventWriter(run.gpu, attempt)
         self._replies = EventWriter(run.chat, attempt)
         self._closed = False
+        self.attempt = attempt
         self.phase: Phase | None = None
 
     def tell(self, event: AnyEvent) -> None:

@@ -73,7 +73,7 @@ def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
     except (OSError, ValueError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
-        raise RunFailure(f"The saved adapter cannot be loaded: {first_line(error)}") from error
+        raise lora.misfit(error, recipe) from error
     if processor is not None:
         processor.tokenizer = tokenizer
     return _loaded(model, tokenizer, recipe, processor)

@@ -11,10 +11,10 @@ import torch
 class StepMeter:
     """Sits around the trainer's training step and its clipping. Sums stay on the device until a step is over."""
 
-    def __init__(self, trainer: Any) -> None:
-        """Begins to measure `trainer`."""
-        self.tokens_seen = 0
-        self.trained_tokens = 0
+    def __init__(self, trainer: Any, tokens_seen: int = 0, trained_tokens: int = 0) -> None:
+        """Begins to measure `trainer`; counts on from the tokens that are given."""
+        self.tokens_seen = tokens_seen
+        self.trained_tokens = trained_tokens
         self._losses: list[torch.Tensor] = []
         self._counts: list[torch.Tensor] = []
         self._gradient: torch.Tensor | float | None = None

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from cockpit.checkpoint import STATE
 from cockpit.engine.base_model import best_dtype, named_dtype
 from cockpit.engine.batching import batching, make_trainer
 from cockpit.engine.callback import EventCallback
+from cockpit.engine.checkpointing import flush, save_checkpoints_whole, size_of
 from cockpit.engine.data import PreparedData
 from cockpit.engine.ending import Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.loading import Loaded
 from cockpit.engine.meter import StepMeter
 from cockpit.engine.orders import Orders
+from cockpit.engine.resumption import Resumption
 from cockpit.events import AdapterSaved
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
@@ -30,11 +33,12 @@ CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_
 
 @dataclass(frozen=True)
 class Trained:
-    """What became of the training. `dropped`: a Stop without saving."""
+    """What became of the training. `dropped`: a Stop without saving. `why`: what else ended it early, a sentence."""
 
     step: int
     stopped: bool
     dropped: bool
+    why: str = ""
 
 
 def train(
@@ -45,33 +49,77 @@ def train(
     journal: Journal,
     orders: Orders,
     on_step: Callable[[int], None],
+    resumed: Resumption | None = None,
 ) -> Trained:
-    """Train the adapter and tell the journal of each step. Raises whatever the stack raises."""
+    """Train the adapter and tell the journal of each step. Raises whatever the stack raises.
+
+    A run that is `resumed` goes on with the checkpoint's weights, optimizer, schedule, random numbers and rows.
+    """
     from transformers import PrinterCallback
 
-    trainer = make_trainer(recipe, loaded, data, arguments(recipe, loaded, data, run, journal))
+    settings = arguments(recipe, loaded, data, run, journal)
+    if resumed is not None:
+        settings["eval_on_start"] = False
+    trainer = make_trainer(recipe, loaded, data, settings)
     trainer.remove_callback(PrinterCallback)
     batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size)
     callback = EventCallback(
         journal,
         orders,
-        StepMeter(trainer),
+        StepMeter(trainer, *((resumed.tokens_seen, resumed.trained_tokens) if resumed else ())),
         steps_per_epoch=math.ceil(batches / recipe.training.gradient_accumulation_steps),
         on_step=on_step,
+        resumed=resumed,
+        keeps_last=recipe.finetuning_type == "lora",
     )
     trainer.add_callback(callback)
+    patience = _add_patience(trainer, recipe, resumed)
     _announce_evaluations(trainer, callback)
-    _save_checkpoints_whole(trainer, callback, run, journal, recipe.output.save_total_limit)
+    save_checkpoints_whole(trainer, callback, run, journal, recipe.output.save_total_limit)
 
     try:
-        trainer.train()
-        done = callback.step >= trainer.state.max_steps
-        if done and data.held_out is not None and callback.evaluated_at != callback.step:
+        trainer.train(resume_from_checkpoint=str(resumed.checkpoint.path) if resumed else None)
+        ended = orders.stop is None or callback.step >= trainer.state.max_steps
+        if ended and data.held_out is not None and callback.evaluated_at != callback.step:
             trainer.evaluate()
     except Stopped:
         callback.dropped = orders.stop == "drop"
-    stopped = callback.dropped or callback.step < trainer.state.max_steps
-    return Trained(callback.step, stopped, callback.dropped)
+        if callback.has_compiled and not callback.dropped and callback.saved_at != callback.step:
+            trainer._save_checkpoint(trainer.model, None)
+    if callback.dropped or (orders.stop is not None and callback.step < trainer.state.max_steps):
+        return Trained(callback.step, True, callback.dropped)
+    _tell_best(trainer, recipe, journal)
+    return Trained(callback.step, False, False, _why_early(callback, trainer, patience))
+
+
+def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> Any:
+    """The callback that ends a run which gets no better, where the recipe asks for it."""
+    from transformers import EarlyStoppingCallback
+
+    training = recipe.training
+    if training.early_stopping_patience is None:
+        return None
+    patience = EarlyStoppingCallback(training.early_stopping_patience, training.early_stopping_threshold)
+    if resumed is not None:
+        told = json.loads((resumed.checkpoint.path / STATE).read_bytes()).get("stateful_callbacks", {})
+        before = told.get("EarlyStoppingCallback", {})
+        known = before.get("attributes", {}) if isinstance(before, dict) else {}
+        patience.early_stopping_patience_counter = int(known.get("early_stopping_patience_counter", 0))
+    trainer.add_callback(patience)
+    return patience
+
+
+def _tell_best(trainer: Any, recipe: Recipe, journal: Journal) -> None:
+    state, training = trainer.state, recipe.training
+    if training.load_best_model_at_end and state.best_model_checkpoint and state.best_metric is not None:
+        best = f"{training.metric_for_best_model} {state.best_metric:.4g} after step {state.best_global_step:,}"
+        journal.log("info", f"The best checkpoint is kept and saved as the result: {best}.")
+
+
+def _why_early(callback: EventCallback, trainer: Any, patience: Any) -> str:
+    if patience is None or callback.step >= trainer.state.max_steps:
+        return ""
+    return f"{trainer.args.metric_for_best_model} got no better in {patience.early_stopping_patience:,} evaluations."
 
 
 def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, journal: Journal) -> dict[str, Any]:
@@ -103,7 +151,10 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
         "eval_on_start": data.held_out is not None,
         "eval_strategy": "steps" if data.held_out is not None and training.eval_steps else "no",
         "eval_steps": training.eval_steps,
-        "per_device_eval_batch_size": training.per_device_train_batch_size,
+        "per_device_eval_batch_size": training.per_device_eval_batch_size or training.per_device_train_batch_size,
+        "load_best_model_at_end": training.load_best_model_at_end,
+        "metric_for_best_model": training.metric_for_best_model if training.compares() else None,
+        "greater_is_better": training.greater_is_better,
         "prediction_loss_only": True,
         "save_strategy": "steps" if output.save_steps else "no",
         "save_steps": output.save_steps or 1,
@@ -121,16 +172,19 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
     }
 
 
-def save_adapter(loaded: Loaded, run: RunDir, journal: Journal) -> None:
-    """Adapter, tokenizer and chat template in the run's folder, whole or not at all."""
-    journal.turn_to("saving", "the adapter")
-    partial = run.path / "adapter.partial"
+def save_result(loaded: Loaded, run: RunDir, journal: Journal) -> None:
+    """The adapter, or the whole model after full training, with tokenizer, processor and chat template, in the run's
+    folder: whole or not at all."""
+    place = run.adapter if loaded.adapted else run.model
+    journal.turn_to("saving", f"the {place.name}")
+    partial = run.path / f"{place.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     loaded.model.save_pretrained(str(partial))
     (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
-    shutil.rmtree(run.adapter, ignore_errors=True)
-    partial.rename(run.adapter)
-    journal.tell(AdapterSaved(path=run.adapter.name, size_bytes=_size(run.adapter)))
+    flush(partial)
+    shutil.rmtree(place, ignore_errors=True)
+    partial.rename(place)
+    journal.tell(AdapterSaved(path=place.name, size_bytes=size_of(place)))
 
 
 def _compute_dtype(recipe: Recipe, loaded: Loaded) -> torch.dtype:
@@ -155,41 +209,9 @@ def _announce_evaluations(trainer: Any, callback: EventCallback) -> None:
 
     def evaluate_announced(*args: Any, **kwargs: Any) -> Any:
         callback.evaluation_begins()
-        return evaluate(*args, **kwargs)
+        # Its data loader draws a seed: the training must go on with the same random numbers with it and without it.
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices):
+            return evaluate(*args, **kwargs)
 
     trainer.evaluate = evaluate_announced
-
-
-def _save_checkpoints_whole(
-    trainer: Any, callback: EventCallback, run: RunDir, journal: Journal, limit: int | None
-) -> None:
-    """Checkpoints are written aside and renamed, so that one that is there is whole; one that fails costs no run."""
-    save = trainer._save_checkpoint
-    partial = run.checkpoints / ".partial"
-
-    def save_whole(model: Any, trial: Any) -> None:
-        journal.turn_to("saving", f"checkpoint {callback.step}")
-        shutil.rmtree(partial, ignore_errors=True)
-        trainer._get_output_dir = lambda trial=None: str(partial)
-        try:
-            save(model, trial)
-            (written,) = partial.glob("checkpoint-*")
-            place = run.checkpoints / written.name
-            shutil.rmtree(place, ignore_errors=True)
-            written.rename(place)
-        except Exception as error:
-            journal.log("warning", f"Checkpoint {callback.step} could not be saved: {error}")
-            return
-        finally:
-            del trainer._get_output_dir
-            shutil.rmtree(partial, ignore_errors=True)
-        callback.checkpoint_saved(str(place.relative_to(run.path)), _size(place))
-        kept = sorted(run.checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-        for old in kept[: -limit if limit else 0]:
-            shutil.rmtree(old, ignore_errors=True)
-
-    trainer._save_checkpoint = save_whole
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

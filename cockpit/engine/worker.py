@@ -24,6 +24,7 @@ from cockpit.run_dir import RunDir
 
 if TYPE_CHECKING:
     from cockpit.engine.loading import Loaded
+    from cockpit.engine.resumption import Resumption
     from cockpit.engine.training import Trained
 
 DRIVER_WAITS_S = 3.0
@@ -112,7 +113,7 @@ class Worker:
 
     def _train(self) -> None:
         from cockpit.engine.loading import load_for_training
-        from cockpit.engine.training import save_adapter
+        from cockpit.engine.training import save_result
 
         self._announced.wait()
         try:
@@ -128,10 +129,11 @@ class Worker:
             self._tell_devices()
             self._download(recipe)
             self._journal.turn_to("loading_model", recipe.model.name_or_path)
+            resumed = self._resumption()
             loaded = load_for_training(recipe, self._say)
-            trained = self._prepare_and_train(recipe, loaded)
+            trained = self._prepare_and_train(recipe, loaded, resumed)
             if trained.step and not trained.dropped:
-                save_adapter(loaded, self.run, self._journal)
+                save_result(loaded, self.run, self._journal)
         except BaseException as error:
             traceback.print_exc()
             self._try_to_end(ending_of(error, self._recipe, self.step))
@@ -139,11 +141,21 @@ class Worker:
         if trained.stopped:
             self.end_run(RunEnded(outcome="stopped", step=trained.step, reason="Stopped as asked."))
         else:
-            self.end_run(RunEnded(outcome="completed", step=trained.step))
+            self.end_run(RunEnded(outcome="completed", step=trained.step, reason=trained.why))
         if trained.step and not trained.dropped and not self._orders.leaving:
             self._chat(loaded, recipe)
 
-    def _prepare_and_train(self, recipe: Recipe, loaded: Loaded) -> Trained:
+    def _resumption(self) -> Resumption | None:
+        from cockpit.engine.resumption import resumption
+
+        if self._order is None or not self._order.resume:
+            return None
+        found = resumption(self.run, self._order.from_step, self._say)
+        self._say(f"Going on from {found.checkpoint.path.name}.")
+        self.step = found.step
+        return found
+
+    def _prepare_and_train(self, recipe: Recipe, loaded: Loaded, resumed: Resumption | None) -> Trained:
         from cockpit.engine.data import prepare_data
         from cockpit.engine.training import train
 
@@ -152,7 +164,7 @@ class Worker:
         data = prepare_data(recipe, loaded.tokenizer, self._say, self._data_progress, loaded.processor)
         self._journal.tell(data.counts)
         self._orders.stop_if_asked()
-        return train(recipe, loaded, data, self.run, self._journal, self._orders, self._step_done)
+        return train(recipe, loaded, data, self.run, self._journal, self._orders, self._step_done, resumed)
 
     def _tell_devices(self) -> None:
         """The choice of GPU, as it would be made by hand."""
@@ -174,7 +186,7 @@ class Worker:
         recipe = _recipe_of(self.run)
         self._download(recipe)
         self._journal.turn_to("loading_model", recipe.model.name_or_path)
-        self._chat(load_for_chat(recipe, self.run.adapter, self._say), recipe)
+        self._chat(load_for_chat(recipe, self.run.result or self.run.adapter, self._say), recipe)
 
     def _chat(self, loaded: Loaded, recipe: Recipe) -> None:
         import torch

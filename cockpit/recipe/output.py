@@ -9,8 +9,9 @@ from typing import Literal
 from cockpit.recipe.section import Conflict, Field, Section, unit
 
 Reporter = Literal[
-    "tensorboard", "wandb", "mlflow", "trackio", "swanlab", "comet_ml", "clearml", "codecarbon", "dvclive", "neptune"
-]
+    "tensorboard", "wandb", "mlflow", "trackio", "swanlab", "comet_ml", "clearml", "codecarbon", "dvclive", "neptune",
+    "azure_ml", "dagshub", "flyte", "kubeflow",
+]  # fmt: skip
 
 
 class Output(Section):
@@ -23,10 +24,10 @@ class Output(Section):
     """Steps between two figures for report_to. The curves here have every step."""
 
     save_steps: int | None = Field(default=None, ge=1, le=10_000_000, json_schema_extra=unit("steps"))
-    """Steps between two checkpoints; empty for none."""
+    """Steps between two checkpoints; empty for one at the end only. A stop always leaves one to go on from."""
 
     save_total_limit: int | None = Field(default=None, ge=1, le=100_000, json_schema_extra=unit("checkpoints"))
-    """Keep only the newest so many checkpoints; empty for all."""
+    """Keep only the newest so many checkpoints, and the best where one is sought; empty for all."""
 
     merged: Literal["none", "merged_16bit", "merged_4bit"] = "none"
     """Save base and adapter as one model too. merged_4bit rounds: small changes can be lost."""

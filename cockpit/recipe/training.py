@@ -67,11 +67,33 @@ class Training(Section):
     eval_steps: int | None = Field(default=None, ge=1, le=MAX_STEPS, json_schema_extra=unit("steps"))
     """Measure the held-out rows every so many steps, beside start and end; empty for only these two."""
 
+    per_device_eval_batch_size: int | None = Field(default=None, ge=1, le=4096, json_schema_extra=unit("rows"))
+    """Held-out rows in memory at once; empty for as many as in training."""
+
+    load_best_model_at_end: bool = False
+    """Save the weights of the best checkpoint in place of the last ones; needs eval_steps and output.save_steps."""
+
+    metric_for_best_model: str = Field(default="eval_loss", pattern=r"^eval_[a-z0-9_]+$")
+    """What makes a checkpoint the best, and what early stopping looks at."""
+
+    greater_is_better: bool | None = None
+    """Whether more of metric_for_best_model is better; empty for no where it is a loss, else yes."""
+
+    early_stopping_patience: int | None = Field(default=None, ge=1, le=10_000, json_schema_extra=unit("evaluations"))
+    """End the run after so many evaluations in a row that got no better; empty for never."""
+
+    early_stopping_threshold: float = Field(default=0.0, ge=0, le=1000)
+    """How much better an evaluation must be to count for early stopping."""
+
     dataloader_num_workers: int = Field(default=0, ge=0, le=256)
     """Processes that prepare batches; 2 suits most GPU servers."""
 
     seed: int = Field(default=3407, ge=0, le=2**32 - 1)
     """Seed of the order of rows and of dropout."""
+
+    def compares(self) -> bool:
+        """Whether evaluations are compared with each other."""
+        return self.load_best_model_at_end or self.early_stopping_patience is not None
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.warmup_ratio is not None and self.warmup_steps:
@@ -84,3 +106,7 @@ class Training(Section):
             field = "warmup_steps" if self.warmup_steps else "warmup_ratio"
             right = "give constant_with_warmup as lr_scheduler_type, or no warm-up"
             yield Conflict(field, "the schedule constant has no warm-up", right)
+        for field in ("early_stopping_patience", "load_best_model_at_end"):
+            if getattr(self, field) and self.eval_steps is None:
+                wrong = "it compares evaluations on the way, and eval_steps is empty"
+                yield Conflict(field, wrong, "give eval_steps (and data.eval_rows), or leave this out")

@@ -21,8 +21,9 @@ from textual.screen import Screen
 
 from cockpit.plain_text import plain_text
 from cockpit.ui.engine_status import Engines, EngineStatus, Probe
+from cockpit.ui.past_runs import PastRuns
 from cockpit.ui.preferences import remember_theme, remembered_theme
-from cockpit.ui.requests import EditRecipe, OpenRun, StartRun, WarmFor
+from cockpit.ui.requests import EditRecipe, ExportRun, OpenRun, ResumeRun, StartRun, WarmFor
 from cockpit.ui.screens.recipes import RecipesScreen, mark_saved
 from cockpit.ui.themes import DARK, LIGHT, THEMES
 
@@ -81,7 +82,8 @@ class CockpitApp(App[None]):
         """Runs that were shown before it, and whose engines this app has started."""
         self._open_first = open_run
         self._recipe_first = recipe
-        self._engines = engines
+        self.engines = engines
+        self._past = PastRuns(self)
         self._probe = probe
         self._standby: Standby | None = None
         self._pending: RecipeDocument | None = None
@@ -112,14 +114,14 @@ class CockpitApp(App[None]):
         await import_for_editing()
         from cockpit.ui.standby import Standby
 
-        if self._engines is None:
+        if self.engines is None:
             from cockpit import links
 
-            self._engines = cast(Engines, links)
+            self.engines = cast(Engines, links)
         from cockpit.gpu import GpuProbe
 
         probe = self._probe
-        self._standby = Standby(self._engines, GpuProbe if probe is None else lambda: probe)
+        self._standby = Standby(self.engines, GpuProbe if probe is None else lambda: probe)
         self.set_interval(POLL_EVERY_S, self._poll)
         if not self.is_headless:
             # A full collection walks every object of Textual and pydantic: it held the screen up for 50 to 100 ms.
@@ -142,6 +144,7 @@ class CockpitApp(App[None]):
         if self.session is not None and self.session.is_engine_ours and self.session.refused_start is not None:
             self._standby.end_refusing()
         self.engine_status = self._standby.tick(may_start=self._wants_standby(), is_shown=self._is_at_recipes())
+        self._past.tick()
         if self._pending is not None and self._standby.report is not None:
             document, self._pending = self._pending, None
             self.start_run(document)
@@ -244,21 +247,17 @@ class CockpitApp(App[None]):
         if session is not None and session.link.run == run and self.run_is_going():
             self.show_live(session)
         else:
-            self._open(RunLink(run))
+            opened = self._past.session(RunLink(run))
+            if opened is not None:
+                self.show_live(opened)
 
-    def _open(self, link: Link) -> None:
-        from cockpit.recipe.document import RecipeDocument
-        from cockpit.recipe.problem import RecipeError
+    @on(ResumeRun)
+    def _on_resume_run(self, message: ResumeRun) -> None:
+        self._past.resume(message.run)
 
-        try:
-            document = RecipeDocument.load(link.run.recipe)
-            recipe = document.recipe()
-        except RecipeError as error:
-            self.notify("\n".join(str(problem) for problem in error.problems), severity="error", markup=False)
-            return
-        from cockpit.ui.session import RunSession
-
-        self.show_live(RunSession(link, recipe, document))
+    @on(ExportRun)
+    def _on_export_run(self, message: ExportRun) -> None:
+        self._past.export(message.run)
 
     # Screens
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from cockpit.gpu import GpuReport
     from cockpit.links import EngineKey, StartedEngine
+    from cockpit.run_dir import RunDir
 
 Stage = Literal["none", "importing", "warm", "failed"]
 
@@ -39,6 +40,10 @@ class Engines(Protocol):
 
     def start_engine(self, key: EngineKey, name: str) -> StartedEngine:
         """An engine in a run folder of its own."""
+        ...
+
+    def start_resuming_engine(self, run: RunDir, key: EngineKey) -> StartedEngine:
+        """An engine in the folder of a run that has ended."""
         ...
 
 

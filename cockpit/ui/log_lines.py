@@ -24,6 +24,7 @@ def log_line(event: ev.AnyEvent) -> LogLine | None:
     if not text:
         return None
     bad = isinstance(event, ev.RunEnded) and event.outcome in ("failed", "out_of_memory")
+    bad = bad or (isinstance(event, ev.ExportEnded) and bool(event.reason))
     return LogLine(event.at, "error" if bad else "info", text)
 
 
@@ -41,6 +42,8 @@ def _landmark(event: ev.AnyEvent) -> str:
         case ev.TrainingPlanned():
             trained, total = count(event.trainable_parameters), count(event.total_parameters)
             return f"{count(event.total_steps)} steps planned; {trained} of {total} weights are trained"
+        case ev.TrainingResumed():
+            return f"Attempt {event.attempt} goes on after step {count(event.step)}, from {event.path}"
         case ev.Evaluated() if "eval_loss" in event.metrics:
             when = f"after step {count(event.step)}" if event.step else "before training"
             return (
@@ -49,7 +52,17 @@ def _landmark(event: ev.AnyEvent) -> str:
         case ev.CheckpointSaved():
             return f"Checkpoint of step {count(event.step)} saved, {size(event.size_bytes)}"
         case ev.AdapterSaved():
-            return f"Adapter saved, {size(event.size_bytes)}"
+            what = "Model" if event.path == "model" else "Adapter"
+            return f"{what} saved, {size(event.size_bytes)}"
+        case ev.ExportStarted():
+            return f"Export as {event.form} into {event.path} has begun"
+        case ev.ExportProgressed():
+            return f"Export: {event.task}"
+        case ev.ExportEnded():
+            if event.reason:
+                return " ".join(filter(None, (f"Export failed: {event.reason}", event.advice)))
+            where = event.path + (f" and {event.repository} on the Hub" if event.repository else "")
+            return f"Exported as {event.form}: {where}, {size(event.size_bytes)}"
         case ev.RunEnded():
             return f"{OUTCOMES[event.outcome]} after step {count(event.step)}" + (
                 f": {event.reason}" if event.reason else ""

@@ -36,6 +36,22 @@ class OpenRun(Message):
         self.run = run
 
 
+class ResumeRun(Message):
+    """Go on with this run, which has ended."""
+
+    def __init__(self, run: RunDir) -> None:
+        super().__init__()
+        self.run = run
+
+
+class ExportRun(Message):
+    """Export what this run has saved."""
+
+    def __init__(self, run: RunDir) -> None:
+        super().__init__()
+        self.run = run
+
+
 class WarmFor(Message):
     """This recipe is looked at or edited: the standby engine should fit it."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cockpit.commands import Chat, Stop, StopReply, Unload
 from cockpit.events import CommandAnswered
-from cockpit.links import Link, ReplayLink, new_command_id
+from cockpit.links import Link, ReplayLink, abort_run, new_command_id
 from cockpit.run_dir import Liveness
 from cockpit.run_state import LOG_LINES, LogLine, RunState
 from cockpit.run_summary import RunSummary, State
@@ -152,6 +152,10 @@ class RunSession:
         self.link.send(command)
         self._stops.append(command)
         return command
+
+    def abort(self) -> None:
+        """End the engine's process in the middle of whatever it does. Raises ValueError or OSError with a sentence."""
+        abort_run(self.link.run, self.state.step)
 
     def ask(self, messages: list[dict[str, str]], *, adapter: bool, sampling: Sampling) -> str:
         """Ask for a reply to the last of `messages`; the command's id, which the reply carries. Raises OSError."""

@@ -1,6 +1,7 @@
 import io
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cockpit import events as ev
@@ -76,9 +77,14 @@ def test_lines_are_clean() -> None:
 
 def test_an_older_end_is_not_the_end_of_a_resumed_run() -> None:
     stopped = ev.RunEnded(outcome="stopped", step=1)
-    status, text = told(FakeLink([[STARTED, step(1), stopped, STARTED, step(2), COMPLETED]]))
+    second: list[ev.AnyEvent] = [msgspec.structs.replace(event, attempt=2) for event in (STARTED, step(2), COMPLETED)]
+    status, text = told(FakeLink([[STARTED, step(1), stopped, *second]]))
     assert status == 0
+    assert "Stopped after step 1." in text
     assert text.splitlines()[-1].endswith("Completed after step 2.")
+    out = io.StringIO()
+    assert follow(FakeLink([[STARTED, step(1), stopped], second]), LineReport(out), attempt=2) == 0
+    assert "Stopped" not in out.getvalue() and "Completed after step 2." in out.getvalue()
 
 
 def test_an_engine_that_is_gone_is_said_to_be_gone() -> None:

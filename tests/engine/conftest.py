@@ -43,14 +43,15 @@ def rows(folder: Path) -> Path:
 class HostedRun(Follower):
     """A run whose engine is hosted on a thread of this process."""
 
-    def __init__(self, name: str, recipe: str, **options: Any) -> None:
-        self.run = RunDir.create(runs_folder() / name)
+    def __init__(self, run: RunDir, recipe: str, order: dict[str, Any] | None = None, **options: Any) -> None:
+        """`order` holds more words of Train, `options` are the Engine's."""
+        self.run = run
         self.run.recipe.write_text(recipe, encoding="utf-8")
         self.engine = Engine(self.run, "transformers", **options)
         self._thread = threading.Thread(target=self.engine.run, name="hosting")
         self._thread.start()
         super().__init__(RunLink(self.run))
-        self.train = Train(id=new_command_id(), run_id=self.run.id, command=["test"])
+        self.train = Train(id=new_command_id(), run_id=self.run.id, command=["test"], **(order or {}))
         self.run.send(self.train)
 
     def close(self) -> None:
@@ -66,9 +67,19 @@ def hosted(model: Path, rows: Path) -> Iterator[Callable[..., HostedRun]]:
     """Starts runs of the tiny recipe with changes; their engines end with the test."""
     started: list[HostedRun] = []
 
-    def start(*, data: Path = rows, text: str = "", idle_s: float = 600, **changes: Any) -> HostedRun:
+    def start(
+        *,
+        data: Path = rows,
+        text: str = "",
+        idle_s: float = 600,
+        resumed: RunDir | None = None,
+        from_step: int | None = None,
+        **changes: Any,
+    ) -> HostedRun:
         recipe = text or tiny.recipe_text(model, data, backend="transformers", **changes)
-        started.append(HostedRun(f"hosted-{len(started)}", recipe, idle_s=idle_s))
+        run = resumed or RunDir.create(runs_folder() / f"hosted-{len(started)}")
+        order = {"resume": resumed is not None, "from_step": from_step}
+        started.append(HostedRun(run, recipe, order, idle_s=idle_s))
         return started[-1]
 
     yield start

@@ -53,6 +53,7 @@ class Scene:
         self.orders = Orders()
         self.trainer = FakeTrainer(losses, norm)
         self.told: list[int] = []
+        self.metric: str | None = None
         self.callback = EventCallback(
             self.journal, self.orders, StepMeter(self.trainer), steps_per_epoch=4.5, on_step=self.told.append
         )
@@ -60,7 +61,8 @@ class Scene:
         self.control = TrainerControl()
 
     def call(self, name: str, **more: Any) -> None:
-        getattr(self.callback, name)(None, self.state, self.control, **more)
+        args = SimpleNamespace(metric_for_best_model=self.metric)
+        getattr(self.callback, name)(args, self.state, self.control, **more)
 
     def step(self, batches: list[dict[str, torch.Tensor]], rate: float = 0.1) -> None:
         """One optimizer step of so many micro-steps."""
@@ -148,13 +150,13 @@ def test_a_dropped_step_is_dropped_between_micro_steps(tmp_path: Path) -> None:
     assert scene.events(StepEnded) == []
 
 
-def test_a_stop_waits_for_the_step_and_skips_what_would_follow(tmp_path: Path) -> None:
+def test_a_stop_waits_for_the_step_and_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
     scene = Scene(tmp_path, [0.5])
     scene.control.should_save = scene.control.should_evaluate = True
     scene.orders.ask_stop(save=True)
     scene.step([FLAT])
     control = scene.control
-    assert (control.should_training_stop, control.should_save, control.should_evaluate) == (True, False, False)
+    assert (control.should_training_stop, control.should_save, control.should_evaluate) == (True, True, False)
     assert not scene.callback.dropped
     with pytest.raises(Stopped):
         scene.call("on_prediction_step")
@@ -176,6 +178,13 @@ def test_an_evaluation_tells_its_measures(tmp_path: Path) -> None:
     assert (measured.step, measured.metrics) == (0, {"eval_loss": 1.5})
     assert [event.text for event in scene.events(LogWritten)] == ["eval_x is not a finite number after step 0."]
     assert scene.callback.evaluated_at == 0
+
+
+def test_a_metric_that_no_evaluation_gives_fails_the_run_at_the_first(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, [])
+    scene.metric = "eval_bleu"
+    with pytest.raises(RunFailure, match="gives no eval_bleu, only: eval_loss"):
+        scene.call("on_evaluate", metrics={"eval_loss": 1.5, "eval_runtime": 3.0})
 
 
 def test_a_closed_journal_takes_nothing_more(tmp_path: Path) -> None:

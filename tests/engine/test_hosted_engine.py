@@ -51,7 +51,7 @@ def test_a_run_that_completes(hosted: Hosted) -> None:
     assert {"torch", "transformers", "trl", "peft", "python"} <= started.versions.keys()
     (digest,) = started.data_sha256.values()
     assert len(digest) == 64
-    assert run.phases() == [
+    assert [phase for phase in run.phases() if phase != "standby"] == [
         *("importing", "loading_model", "preparing_data", "evaluating", "compiling", "training", "evaluating"),
         *("saving", "training", "evaluating", "saving", "training", "evaluating", "saving", "saving", "ready"),
     ]

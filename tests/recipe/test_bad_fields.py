@@ -211,7 +211,7 @@ BAD = [
         [
             "37: output.report_to.0: 'tensorbord' is not one of the choices; did you mean tensorboard? "
             "Give one of: tensorboard, wandb, mlflow, trackio, swanlab, comet_ml, clearml, codecarbon, "
-            "dvclive, neptune",
+            "dvclive, neptune, azure_ml, dagshub, flyte, kubeflow",
         ],
     ),
     Bad(

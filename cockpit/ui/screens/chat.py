@@ -15,6 +15,7 @@ from textual.widgets import Static
 from cockpit.figures import duration
 from cockpit.plain_text import plain_text
 from cockpit.ui.conversation import Conversation, Messages
+from cockpit.ui.requests import ExportRun
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.glyphs import glyphs
@@ -53,6 +54,8 @@ class ChatScreen(Screen[None]):
                 key_display="F4"),
         Binding("f5", "load", "load model", id="chat.load", tooltip="Start an engine that loads what the run has saved",
                 key_display="F5"),
+        Binding("f6", "export", "export", id="chat.export", key_display="F6",
+                tooltip="Save the adapter, a merged model or GGUF elsewhere"),
         Binding("escape", "back", "run", id="chat.back", tooltip="Back to the run"),
     ]  # fmt: skip
 
@@ -188,6 +191,8 @@ class ChatScreen(Screen[None]):
             return self._talk.asked is None
         if action in ("send", "switch"):
             return self.session.can_chat
+        if action == "export":
+            return self.session.state.adapter is not None and not self.session.is_recording
         if action == "load":
             takes = self.session.state.adapter is not None and not self.session.is_recording
             return takes and self._why_silent()[0] in ("missing", "bad")
@@ -300,6 +305,10 @@ class ChatScreen(Screen[None]):
         text = self.query_one(PromptField).text
         is_offer = text == plain_text(self.session.recipe.chat.trial_prompt)
         return None if is_offer and not self._talk.conversation.turns else text
+
+    def action_export(self) -> None:
+        """Ask in which form."""
+        self.post_message(ExportRun(self.session.link.run))
 
     def action_load(self) -> None:
         """Start an engine that loads what the run has saved."""

@@ -14,6 +14,7 @@ from textual.screen import Screen
 from cockpit.figures import percent
 from cockpit.plain_text import plain_text
 from cockpit.run_state import LogLine
+from cockpit.ui.requests import ExportRun, ResumeRun
 from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from cockpit.events import CommandAnswered, Evaluated
     from cockpit.ui.session import RunSession, Screens
 
+COMPILING = "The first step compiles, which takes minutes for some models and cannot be interrupted."
 POLL_EVERY_S = 0.1
 CATCH_UP_AFTER_S = 0.02
 """Between two parts of a log that is longer than what one poll reads."""
@@ -60,7 +62,10 @@ class LiveScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "stop", "stop and save", id="live.stop", tooltip="Finish the step, save the adapter, end the run"),
         Binding("s", "drop", "drop the step", id="live.drop", tooltip="End at once and save nothing"),
+        Binding("s", "abort", "end the engine", id="live.abort", tooltip="End its process now, whatever it does"),
+        Binding("r", "resume", "resume", id="live.resume", tooltip="Go on from the newest checkpoint, in the same run"),
         Binding("c", "chat", "chat", id="live.chat", tooltip="Talk to the model"),
+        Binding("x", "export", "export", id="live.export", tooltip="Save the adapter, a merged model or a GGUF"),
         Binding("l", "log_scale", "log scale", id="live.log_scale", tooltip="Draw the loss on the other scale"),
         Binding("escape", "recipes", "recipes", id="live.recipes", tooltip="Back to the recipes; the run goes on"),
         Binding("1", "panel(0)", "now", id="live.panel1", tooltip="Show the present step and the machine", show=False),
@@ -215,7 +220,7 @@ class LiveScreen(Screen[None]):
 
     def _show_keys(self) -> None:
         """The footer is made anew only when another set of keys works."""
-        keys = [self.check_action(action, ()) for action in ("stop", "drop", "chat")]
+        keys = [self.check_action(action, ()) for action in ("stop", "drop", "abort", "resume", "chat", "export")]
         if keys != self._keys_shown:
             self._keys_shown = keys
             self.refresh_bindings()
@@ -265,7 +270,13 @@ class LiveScreen(Screen[None]):
         if action == "stop":
             return going and session.stop_sent is None
         if action == "drop":
-            return going and session.stop_sent is not None
+            return going and session.stop_sent is not None and session.stop_sent.save
+        if action == "abort":
+            return going and session.stop_sent is not None and not session.stop_sent.save
+        if action == "export":
+            return session.is_over and session.state.adapter is not None and not session.is_recording
+        if action == "resume":
+            return session.is_over and bool(session.state.checkpoints) and not session.is_recording
         if action == "chat":
             return session.state.ended is not None and (session.state.adapter is not None or session.can_chat)
         if action == "panel":
@@ -274,13 +285,42 @@ class LiveScreen(Screen[None]):
 
     def action_stop(self) -> None:
         """Ask lightly, then finish the step and save."""
-        text = "The step in hand is finished, the adapter is saved, and the run ends."
+        text = (
+            "The step in hand is finished, the adapter is saved, and the run ends. A checkpoint is left to go on from."
+        )
+        if self._is_compiling():
+            text = f"{COMPILING} The run then saves and ends."
         self._confirm("stop?", text, "stop and save", "Finish the step, save, end the run")
 
     def action_drop(self) -> None:
         """Ask, then end at once."""
         text = "The step in hand is dropped and nothing is saved. Checkpoints that were saved stay."
+        if self._is_compiling():
+            self.action_abort()
+            return
         self._confirm("drop the step?", text, "drop the step", "End at once and save nothing")
+
+    def action_abort(self) -> None:
+        """Ask, then end the process: compiling, and a kernel that hangs, heed nothing else."""
+        from cockpit.ui.screens.dialog import Answer, Dialog
+
+        why = COMPILING if self._is_compiling() else "It has been asked to drop the step and still works on it."
+        text = f"{why} Ending the engine's process ends the run now; nothing more is saved. Checkpoints stay."
+        answers = [Answer("no", "wait", "Change nothing"), Answer("yes", "end the engine", "End its process now")]
+        self.app.push_screen(Dialog("end the engine?", text, answers), self._abort_confirmed)
+
+    def _abort_confirmed(self, answer: str | None) -> None:
+        if answer != "yes" or self.session.is_over:
+            return
+        try:
+            self.session.abort()
+        except (OSError, ValueError) as error:
+            self.notify(f"The engine could not be ended: {plain_text(str(error))}", severity="error", markup=False)
+        self._show()
+
+    def _is_compiling(self) -> bool:
+        phase = self.session.state.phase
+        return phase is not None and phase.phase == "compiling"
 
     def _confirm(self, title: str, text: str, label: str, tooltip: str) -> None:
         from cockpit.ui.screens.dialog import Answer, Dialog
@@ -296,6 +336,14 @@ class LiveScreen(Screen[None]):
         except OSError as error:
             self.notify(f"The run could not be asked: {plain_text(str(error))}", severity="error", markup=False)
         self._show()
+
+    def action_resume(self) -> None:
+        """Go on with the run where it has ended."""
+        self.post_message(ResumeRun(self.session.link.run))
+
+    def action_export(self) -> None:
+        """Ask in which form."""
+        self.post_message(ExportRun(self.session.link.run))
 
     def action_chat(self) -> None:
         """Talk to the model, or load it for that."""

@@ -113,4 +113,5 @@ def _gains(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
 def _adapter_line(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
     if state.adapter is None:
         return ()
-    return (("adapter", f"{plain_text(str(run.path / state.adapter.path))} ({size(state.adapter.size_bytes)})"),)
+    label = "model" if state.adapter.path == "model" else "adapter"
+    return ((label, f"{plain_text(str(run.path / state.adapter.path))} ({size(state.adapter.size_bytes)})"),)

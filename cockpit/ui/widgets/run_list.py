@@ -11,6 +11,7 @@ from textual.content import Content
 
 from cockpit.figures import metric
 from cockpit.plain_text import plain_text
+from cockpit.ui.requests import ResumeRun
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.marked_list import MarkedList, columns
 
@@ -38,16 +39,36 @@ class RunList(MarkedList):
 
     HELP = (
         "Your runs, newest first. ● is live, ✓ completed, ■ stopped, ✗ failed, ? lost or silent.\n"
-        "Enter opens the marked one: a live run is followed, a past one shown as it ended."
+        "Enter opens the marked one: a live run is followed, a past one shown as it ended. r goes on with one."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select", "open", id="runs.open", tooltip="Show the marked run", show=True),
+        Binding(
+            "r", "resume", "resume", id="runs.resume", tooltip="Go on with the marked run from its newest checkpoint"
+        ),
     ]
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes, markup=False)
         self._rows: Sequence[RunSummary] = ()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only a run that has ended can go on."""
+        if action == "resume":
+            row = self._marked()
+            return row is not None and row.state not in ("starting", "running", "silent")
+        return super().check_action(action, parameters)
+
+    def action_resume(self) -> None:
+        """Go on with the marked run."""
+        row = self._marked()
+        if row is not None:
+            self.post_message(ResumeRun(row.run))
+
+    def _marked(self) -> RunSummary | None:
+        at = self.highlighted
+        return self._rows[at] if at is not None and at < len(self._rows) else None
 
     def set_rows(self, rows: Sequence[RunSummary]) -> None:
         """Show these runs; until then nothing is said of whether there are any."""

@@ -1,0 +1,113 @@
+"""cockpit export: what a run has saved, in a form that other programs take."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from cockpit.gpu import GpuReport
+    from cockpit.links import EngineKey, EngineProcess
+    from cockpit.recipe.recipe import Recipe
+    from cockpit.run_dir import RunDir
+
+POLL_S = 0.1
+ENDS_WITHIN_S = 10.0
+
+
+def export(
+    run: Annotated[str, typer.Argument(help="A run's id, a unique beginning of one, or last.")],
+    form: Annotated[
+        str, typer.Option("--as", metavar="FORM", help="adapter, merged-16bit, merged-4bit, gguf:q8_0, gguf:q4_k_m ...")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to make; without it, one inside the run's folder.")
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option(metavar="OWNER/NAME", help="Push it to this repository of the Hub.")
+    ] = None,
+    private: Annotated[bool, typer.Option(help="Make the repository a private one.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
+) -> None:
+    """Save a run's adapter, its merged model or a GGUF file as a folder of its own, and push it to the Hub.
+
+    Exit status: 0 it stands, 1 it does not, 2 what was asked for makes no sense.
+    """
+    from cockpit.export_form import ExportForm, default_folder, why_not
+    from cockpit.exporting import start_export
+    from cockpit.gpu import GpuProbe
+    from cockpit.run_dir import find_run
+
+    try:
+        wanted = ExportForm.parse(form)
+        found = find_run(run)
+    except (LookupError, ValueError) as error:
+        _end(str(error), 2)
+    if private and push is None:
+        _end("--private is for a repository of the Hub; name one with --push OWNER/NAME.", 2)
+    recipe, key = _loads_with(found, GpuProbe().wait())
+    place = (out or default_folder(found, wanted)).expanduser().absolute()
+    wrong = why_not(found, recipe, wanted, key.gpu, place, push)
+    if wrong:
+        _end(wrong, 2 if push and "repository" in wrong else 1)
+    try:
+        export_id, process = start_export(found, key, wanted.name, place, push=push, private=private)
+    except OSError as error:
+        _end(f"The export cannot begin: {error.strerror or error} ({error.filename or found.path}).", 1)
+    try:
+        raise typer.Exit(_follow(found, export_id, process, as_json))
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait(ENDS_WITHIN_S)
+        _end("Ended: nothing was left behind.", 130)
+
+
+def _loads_with(run: RunDir, report: GpuReport) -> tuple[Recipe, EngineKey]:
+    """The recipe, and the key of the process that exports: without Unsloth it merges on the CPU."""
+    from cockpit.exporting import export_key
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import RecipeError
+
+    try:
+        recipe = RecipeDocument.load(run.recipe).recipe()
+        return recipe, export_key(recipe, report)
+    except RecipeError as error:
+        _end("\n".join(map(str, error.problems)), 2)
+    except ValueError as error:
+        _end(str(error), 1)
+
+
+def _follow(run: RunDir, export_id: str, process: EngineProcess, as_json: bool) -> int:
+    """Print what the export tells until it has ended; the exit status."""
+    from cockpit.cli.report import LineReport, report_for
+    from cockpit.event_log import EventReader
+    from cockpit.events import ExportEnded, ExportProgressed, ExportStarted
+    from cockpit.run_state import RunState
+
+    report = report_for(as_json) if as_json else LineReport(sys.stdout)
+    reader, state, ours = EventReader(run.export), RunState(), False
+    while True:
+        gone = process.poll() is not None
+        batch = reader.poll()
+        for event in batch:
+            if isinstance(event, ExportStarted | ExportProgressed | ExportEnded):
+                ours = event.export_id == export_id
+            if ours:
+                report.tell(event, state)
+            if ours and isinstance(event, ExportEnded):
+                return 1 if event.reason else 0
+        if gone and not batch:
+            _end(f"The export has ended without a word; its log: {run.path / 'export.log'}", 1)
+        if not batch:
+            time.sleep(POLL_S)
+
+
+def _end(sentence: str, status: int) -> NoReturn:
+    from cockpit.plain_text import plain_text
+
+    print(plain_text(sentence), file=sys.stderr)
+    raise typer.Exit(status)

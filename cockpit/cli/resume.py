@@ -1,0 +1,124 @@
+"""cockpit resume: go on with a run from its newest checkpoint, as a new attempt in the same folder and log."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from cockpit.links import EngineKey
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.run_dir import RunDir
+
+UNLOADS_S = 30.0
+"""How long an engine that only chats is waited for."""
+
+
+def resume(
+    run: Annotated[str, typer.Argument(help="A run's id, a unique beginning of one, or last.")],
+    from_step: Annotated[
+        int | None, typer.Option("--from", metavar="STEP", min=1, help="Go on from the checkpoint after this step.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as training.max_steps=500; repeatable."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
+    detach: Annotated[bool, typer.Option(help="Print the run's id and leave it running.")] = False,
+) -> None:
+    """Go on with a run that was stopped, has failed or was lost, or train a completed one for longer.
+
+    It goes on from the newest checkpoint that loads, with optimizer, schedule, random numbers and rows as they were.
+    Exit status: 0 completed, 1 failed or nothing to go on from, 2 a setting is wrong, 130 stopped.
+    """
+    from cockpit.run_dir import find_run
+
+    try:
+        found = find_run(run)
+    except LookupError as error:
+        _end(str(error), 2)
+    document, key = _checked(found, settings or [], from_step)
+
+    from cockpit.cli.follow import follow, interrupts_counted
+    from cockpit.cli.report import report_for
+    from cockpit.cli.train import end_engine
+    from cockpit.event_log import newest_attempt
+    from cockpit.links import start_resuming_engine
+    from cockpit.run_summary import RunSummary
+
+    report = report_for(as_json)
+    name = RunSummary.of(found).recipe_name or found.id
+    with interrupts_counted() as interrupts:
+        try:
+            _let_chat_go(found)
+            attempt = newest_attempt(found.events) + 1
+            started = start_resuming_engine(found, key)
+            started.resume(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]], from_step)
+        except ValueError as error:
+            _end(str(error), 1)
+        except OSError as error:
+            _end(f"The run cannot be written: {error.strerror or error} ({error.filename or 'its folder'}).", 1)
+        if detach:
+            print(found.id)
+            print(f"Watch it with: cockpit attach {shlex.quote(found.id)}", file=sys.stderr)
+            return
+        status = follow(started.link, report, started, interrupts, attempt=attempt)
+        end_engine(started)
+    raise typer.Exit(status)
+
+
+def _checked(run: RunDir, settings: list[str], from_step: int | None) -> tuple[RecipeDocument, EngineKey]:
+    """The run's recipe with the changes on it, and its engine's key; ends the command where it cannot go on."""
+    from cockpit.gpu import GpuProbe
+    from cockpit.links import EngineKey
+    from cockpit.preflight import preflight
+    from cockpit.recipe.changes import refused_changes
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import RecipeError
+    from cockpit.resumable import why_not_resumable
+
+    wrong: list[str] = []
+    try:
+        document = RecipeDocument.load(run.recipe)
+        before = document.recipe()
+        for setting in settings:
+            document.set_from_text(setting)
+        after = document.recipe()
+    except RecipeError as error:
+        _end("\n".join(map(str, error.problems)), 2)
+    wrong += [str(problem) for problem in refused_changes(before, after, "--set")]
+    report = GpuProbe().wait()
+    wrong += [str(problem) for problem in preflight(after, report, document.file, document.line)]
+    if wrong:
+        _end("\n".join(wrong), 2)
+    why_not = why_not_resumable(run, before, after, from_step)
+    if why_not:
+        _end(why_not, 1)
+    return document, EngineKey.of(after, report)
+
+
+def _let_chat_go(run: RunDir) -> None:
+    """An engine that only answers chats holds the folder and the memory: it is asked to go. Raises ValueError."""
+    from cockpit.commands import Unload
+    from cockpit.links import new_command_id
+
+    if run.liveness() != "alive":
+        return
+    run.send(Unload(id=new_command_id()))
+    deadline = time.monotonic() + UNLOADS_S
+    while run.liveness() == "alive":
+        if time.monotonic() > deadline:
+            raise ValueError(f"The engine of {run.id} does not let its model go; try again when it has ended.")
+        time.sleep(0.1)
+
+
+def _end(sentence: str, status: int) -> NoReturn:
+    from cockpit.plain_text import plain_text
+
+    print(plain_text(sentence), file=sys.stderr)
+    raise typer.Exit(status)

@@ -1,0 +1,89 @@
+"""Checkpoints as the trainer writes them: whole or not at all, the newest few and the best kept"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from cockpit.checkpoint import STATE, checkpoints
+from cockpit.engine.callback import EventCallback
+from cockpit.engine.ending import is_out_of_memory
+from cockpit.engine.journal import Journal
+from cockpit.run_dir import RunDir
+
+
+def save_checkpoints_whole(
+    trainer: Any, callback: EventCallback, run: RunDir, journal: Journal, limit: int | None
+) -> None:
+    """Checkpoints are written aside and renamed, so that one that is there is whole; one that fails costs no run."""
+    save = trainer._save_checkpoint
+    partial = run.checkpoints / ".partial"
+
+    def save_whole(model: Any, trial: Any) -> None:
+        journal.turn_to("saving", f"checkpoint {callback.step}")
+        shutil.rmtree(partial, ignore_errors=True)
+        trainer._get_output_dir = lambda trial=None: str(partial)
+        try:
+            save(model, trial)
+            (written,) = partial.glob("checkpoint-*")
+            place = run.checkpoints / written.name
+            _name_best(trainer.state, run.checkpoints, written)
+            flush(written)
+            shutil.rmtree(place, ignore_errors=True)
+            written.rename(place)
+            flush_folder(run.checkpoints)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            journal.log("warning", f"Checkpoint {callback.step} could not be saved: {error}")
+            return
+        finally:
+            del trainer._get_output_dir
+            shutil.rmtree(partial, ignore_errors=True)
+        callback.checkpoint_saved(str(place.relative_to(run.path)), size_of(place))
+        best = trainer.state.best_model_checkpoint
+        for old in checkpoints(run.checkpoints)[limit:] if limit else []:
+            if str(old.path) != best:
+                shutil.rmtree(old.path, ignore_errors=True)
+
+    trainer._save_checkpoint = save_whole
+
+
+def _name_best(state: Any, folder: Path, written: Path) -> None:
+    """The trainer has looked for the best checkpoint beside the partial one; it stands, or will, in `folder`."""
+    if state.best_global_step:
+        best = folder / f"checkpoint-{state.best_global_step}"
+        state.best_model_checkpoint = str(best) if best.name == written.name or best.is_dir() else None
+        state.save_to_json(str(written / STATE))
+
+
+def flush(folder: Path) -> None:
+    """See that all files below `folder` are on the disk, not only on their way to it."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        else:
+            flush_folder(path)
+    flush_folder(folder)
+
+
+def flush_folder(folder: Path) -> None:
+    """See that the names in `folder` are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # not every file system can do this with folders
+    finally:
+        os.close(descriptor)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below `folder`."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,94 @@
+"""base + adapter -> one model in a folder, as any loader takes it"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
+from cockpit.engine.stack import import_stack
+from cockpit.recipe.recipe import Recipe
+from cockpit.run_dir import RunDir
+
+Say = Callable[[str], None]
+OF_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "README.md", "training_args.bin")
+"""Files of an adapter's folder that have no place beside a whole model; the others are tokenizer and processor."""
+
+
+def merge(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: Say) -> None:
+    """Write the run's result into `place`, which may be there, as `form` (merged-16bit or merged-4bit).
+
+    By Unsloth where the recipe's backend is Unsloth and a GPU is there; else by plain peft. Raises RunFailure.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    task("importing the training stack")
+    import torch
+
+    by_unsloth = recipe.backend == "unsloth" and torch.cuda.is_available() and run.result == run.adapter
+    if by_unsloth:
+        import_stack("unsloth")
+        _merge_by_unsloth(run, recipe, place, form, task, say)
+    else:
+        _merge_plainly(run, recipe, place, task, say)
+
+
+def _merge_by_unsloth(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: Say) -> None:
+    from cockpit.engine.loading import load_for_chat
+
+    task("loading base and adapter")
+    loaded = load_for_chat(recipe, run.adapter, say)
+    # Its 4-bit form rounds, and is asked for by a word that says so.
+    method = "merged_16bit" if form == "merged-16bit" else "merged_4bit_forced"
+    if form == "merged-4bit":
+        say("merged-4bit rounds the merged weights: a small change that was learnt can be lost.")
+    task("merging")
+    loaded.model.save_pretrained_merged(str(place), loaded.processor or loaded.tokenizer, save_method=method)
+
+
+def _merge_plainly(run: RunDir, recipe: Recipe, place: Path, task: Say, say: Say) -> None:
+    task("loading the base in 16 bits")
+    result = run.result
+    assert result is not None
+    model = _base(recipe, result if result == run.model else None, say)
+    if result == run.adapter:
+        task("merging")
+        model = _merged(model, result, recipe)
+    task("saving the merged model")
+    model.save_pretrained(str(place))
+    for path in result.iterdir():
+        is_extra = path.suffix != ".safetensors" and path.name not in OF_ADAPTER and "index" not in path.name
+        if path.is_file() and is_extra and not (place / path.name).exists():
+            shutil.copy2(path, place / path.name)
+
+
+def _base(recipe: Recipe, whole: Path | None, say: Say) -> Any:
+    """The base, or the model in `whole`, in 16 bits, whatever it was trained in."""
+    from cockpit.engine.base_model import load_plainly
+    from cockpit.engine.hub import folder_of
+    from cockpit.model_folder import ModelFolder
+
+    dtype = "float16" if recipe.model.dtype == "float16" else "bfloat16"
+    settings = recipe.model.model_copy(update={"quantization": "none", "dtype": dtype})
+    plain = recipe.model_copy(update={"backend": "transformers", "model": settings})
+    try:
+        model, _ = load_plainly(ModelFolder.at(whole or folder_of(settings)), plain, say, images=False, full=False)
+        return model.dequantize() if getattr(model, "is_quantized", False) else model
+    except (OSError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise RunFailure(f"The base cannot be loaded: {first_line(error)}") from error
+
+
+def _merged(model: Any, adapter: Path, recipe: Recipe) -> Any:
+    from peft import PeftModel
+
+    from cockpit.engine.adapter import misfit
+
+    try:
+        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    except (OSError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise misfit(error, recipe) from error

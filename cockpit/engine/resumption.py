@@ -1,0 +1,86 @@
+"""Resumption: from which checkpoint a run goes on, and what it had counted until then"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from cockpit import checkpoint as checkpoints
+from cockpit.checkpoint import Checkpoint
+from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
+from cockpit.event_log import EventReader
+from cockpit.events import RunStarted, StepEnded
+from cockpit.run_dir import RunDir
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """A checkpoint that loads; tokens as the step's event counted them."""
+
+    checkpoint: Checkpoint
+    tokens_seen: int = 0
+    trained_tokens: int = 0
+
+    @property
+    def step(self) -> int:
+        """The last step that counts."""
+        return self.checkpoint.step
+
+
+def resumption(run: RunDir, from_step: int | None, say: Say) -> Resumption:
+    """The newest checkpoint that loads, or the one after `from_step`; a word for each that does not.
+
+    Raises RunFailure where there is none.
+    """
+    found = _newest_that_loads(run, from_step, say)
+    events = _events_of(run)
+    steps = [event for event in events if isinstance(event, StepEnded) and event.step == found.step]
+    metrics = steps[-1].metrics if steps else {}
+    _compare_data(events, say)
+    seen, trained = (int(metrics.get(name, 0)) for name in ("tokens_seen", "trained_tokens"))
+    return Resumption(found, seen, trained)
+
+
+def _newest_that_loads(run: RunDir, from_step: int | None, say: Say) -> Checkpoint:
+    for one in checkpoints.checkpoints(run.checkpoints):
+        if from_step is not None and one.step != from_step:
+            continue
+        flaw = one.flaw() or _flaw_of_tensors(one)
+        if not flaw:
+            return one
+        say(f"{one.path.name} cannot be gone on from: {flaw}.")
+    which = "no checkpoint that loads" if from_step is None else f"no checkpoint after step {from_step} that loads"
+    raise RunFailure(f"This run has {which}.", "Start it anew.")
+
+
+def _flaw_of_tensors(one: Checkpoint) -> str:
+    """What stands in the way of loading the optimizer and the schedule; read without running code of the file."""
+    for name in ("optimizer.pt", "scheduler.pt"):
+        try:
+            torch.load(one.path / name, map_location="cpu", weights_only=True, mmap=True)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            return f"{name} cannot be loaded ({first_line(error)})"
+    return ""
+
+
+def _events_of(run: RunDir) -> list[RunStarted | StepEnded]:
+    reader = EventReader(run.events)
+    events: list[RunStarted | StepEnded] = []
+    while batch := reader.poll():
+        events += [event for event in batch if isinstance(event, RunStarted | StepEnded)]
+    reader.close()
+    return events
+
+
+def _compare_data(events: list[RunStarted | StepEnded], say: Say) -> None:
+    """Another file means another order of rows: then the run goes on, and differs from one that was not interrupted."""
+    hashes = [event.data_sha256 for event in events if isinstance(event, RunStarted) and event.data_sha256]
+    for name, digest in hashes[-1].items() if len(hashes) > 1 else ():
+        if hashes[-2].get(name, digest) != digest:
+            say(f"{name} has changed since this run began: the rows that come next are not those that were to come.")

@@ -1,0 +1,42 @@
+"""What of a recipe may be changed when its run goes on from a checkpoint"""
+
+from __future__ import annotations
+
+from cockpit.recipe.field_path import dotted
+from cockpit.recipe.problem import Problem
+from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.schema import leaves
+
+CHANGEABLE = (
+    "about",
+    "chat",
+    "output",
+    "hardware",
+    "training.max_steps",
+    "training.num_train_epochs",
+    "training.learning_rate",
+    "training.lr_scheduler_type",
+    "training.warmup_steps",
+    "training.warmup_ratio",
+    "training.max_grad_norm",
+    "training.eval_steps",
+    "training.per_device_eval_batch_size",
+    "training.load_best_model_at_end",
+    "training.early_stopping_patience",
+    "training.early_stopping_threshold",
+    "training.dataloader_num_workers",
+)
+"""Sections and fields. The weights, the optimizer's state and the position in the data hang on all others. Schedule
+and learning rate are taken up anew from the step that the run goes on from, as if they had always been so."""
+
+
+def refused_changes(before: Recipe, after: Recipe, file: str) -> list[Problem]:
+    """A problem for each field that differs and may not; empty where the run can go on with `after`."""
+    was, now = dict(leaves(before)), dict(leaves(after))
+    found = []
+    for path in sorted(was.keys() | now.keys(), key=dotted):
+        name = dotted(path)
+        if was.get(path) != now.get(path) and not any(name == one or name.startswith(f"{one}.") for one in CHANGEABLE):
+            wrong = "it cannot be changed when a run goes on: weights, optimizer and order of rows hang on it"
+            found.append(Problem(file, None, name, wrong, "start a new run for that"))
+    return found

@@ -1,0 +1,187 @@
+"""PastRuns: opening a run that is there already, going on with one that has ended, exporting what it has saved"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from cockpit.plain_text import plain_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cockpit.links import EngineProcess, Link, StartedEngine
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.run_dir import RunDir
+    from cockpit.ui.app import CockpitApp
+    from cockpit.ui.session import RunSession
+
+LETS_GO_WITHIN_S = 30.0
+"""How long an engine that only chats is waited for before the run goes on."""
+
+
+@dataclass
+class _Going:
+    """A run that goes on as soon as the engine that chats with it has gone."""
+
+    run: RunDir
+    document: RecipeDocument
+    until: float
+
+
+class PastRuns:
+    """What the app does with runs that lie on the disk. `tick`, called ten times a second, waits for nothing."""
+
+    def __init__(self, app: CockpitApp) -> None:
+        self._app = app
+        self._going: _Going | None = None
+        self._exports: list[tuple[RunDir, str, EngineProcess]] = []
+
+    def session(self, link: Link) -> RunSession | None:
+        """The session of a run; None where its recipe cannot be read, which is said then."""
+        from cockpit.ui.session import RunSession
+
+        document = self._document(link.run)
+        return RunSession(link, document.recipe(), document) if document is not None else None
+
+    def resume(self, run: RunDir) -> None:
+        """Ask how far the run is to go on, then let it."""
+        from cockpit.checkpoint import newest_whole
+        from cockpit.run_summary import RunSummary
+        from cockpit.ui.screens.resume_dialog import ResumeDialog
+
+        document = self._document(run)
+        summary = RunSummary.of(run)
+        whole, passed = newest_whole(run.checkpoints)
+        if document is None:
+            return
+        if summary.state in ("starting", "running", "silent"):
+            self._refuse("The run is still going; there is nothing to go on with.")
+        elif whole is None:
+            why = f" ({passed[0].rstrip('.')})" if passed else ""
+            self._refuse(f"This run has left no checkpoint to go on from{why}.")
+        else:
+            planned = summary.total_steps or whole.step
+            self._app.push_screen(
+                ResumeDialog(run.id, whole.step, planned, passed),
+                lambda steps: None if steps is None else self._go_on(run, document, steps, planned),
+            )
+
+    def export(self, run: RunDir) -> None:
+        """Ask in which form, then begin; the run's log tells how it goes."""
+        from cockpit.export_form import ExportForm, why_not
+        from cockpit.exporting import export_key, start_export
+        from cockpit.ui.screens.export_dialog import Chosen, ExportDialog
+
+        document, report = self._document(run), self._app.engine_status.report
+        if document is None or report is None:
+            return
+        recipe = document.recipe()
+        try:
+            key = export_key(recipe, report)
+        except ValueError as error:
+            self._refuse(str(error))
+            return
+
+        def chosen(choice: Chosen | None) -> None:
+            if choice is None:
+                return
+            form, folder = choice
+            try:
+                export_id, process = start_export(run, key, form.name, folder)
+            except OSError as error:
+                self._refuse(f"The export cannot begin: {error.strerror or error}.")
+                return
+            self._exports.append((run, export_id, process))
+            self._app.notify(f"Exporting as {form.name}; the log tells how it goes.", markup=False)
+
+        def wrong(form: ExportForm, folder: Path) -> str:
+            return why_not(run, recipe, form, key.gpu, folder)
+
+        self._app.push_screen(ExportDialog(run, wrong), chosen)
+
+    def tick(self) -> None:
+        """Tell of exports that have ended; go on with the run that waits, once its folder is free."""
+        for export in [export for export in self._exports if export[2].poll() is not None]:
+            self._exports.remove(export)
+            self._tell_end(*export[:2])
+        going = self._going
+        report = self._app.engine_status.report
+        if going is None or report is None:
+            return
+        if going.run.liveness() == "alive":
+            if time.monotonic() > going.until:
+                self._going = None
+                self._refuse("The engine that chats with this run does not let go of it.")
+            return
+        self._going = None
+        self._start(going)
+
+    def _tell_end(self, run: RunDir, export_id: str) -> None:
+        from cockpit.event_log import EventReader
+        from cockpit.events import ExportEnded
+
+        reader = EventReader(run.export)
+        told = [event for event in reader.poll() if isinstance(event, ExportEnded) and event.export_id == export_id]
+        reader.close()
+        if not told or told[-1].reason:
+            why = f"{told[-1].reason} {told[-1].advice}" if told else f"its log: {run.path / 'export.log'}"
+            self._refuse(f"The export has failed: {why}")
+        else:
+            self._app.notify(plain_text(f"Exported as {told[-1].form}: {told[-1].path}"), markup=False)
+
+    def _go_on(self, run: RunDir, document: RecipeDocument, steps: int, planned: int) -> None:
+        from cockpit.commands import Unload
+        from cockpit.links import new_command_id
+
+        if steps != planned:
+            document.set("training.max_steps", steps)
+        self._going = _Going(run, document, time.monotonic() + LETS_GO_WITHIN_S)
+        try:
+            if run.liveness() == "alive":
+                run.send(Unload(id=new_command_id()))
+        except OSError as error:
+            self._going = None
+            self._refuse(f"The run's folder cannot be written: {error.strerror or error}.")
+
+    def _start(self, going: _Going) -> None:
+        from cockpit.links import EngineKey
+        from cockpit.preflight import preflight
+        from cockpit.recipe.problem import RecipeError
+        from cockpit.run_summary import RunSummary
+
+        document, report = going.document, self._app.engine_status.report
+        assert report is not None and self._app.engines is not None
+        try:
+            recipe = document.recipe()
+            problems = preflight(recipe, report, document.file, document.line)
+            if problems:
+                raise RecipeError(problems)
+            name = RunSummary.of(going.run).recipe_name or going.run.id
+            engine: StartedEngine = self._app.engines.start_resuming_engine(going.run, EngineKey.of(recipe, report))
+            engine.resume(document.resolved_yaml(), name, ["cockpit", *sys.argv[1:]])
+        except (RecipeError, OSError, ValueError) as error:
+            self._refuse(str(error))
+            return
+        session = self.session(cast("Link", engine.link))
+        if session is not None:
+            session.is_engine_ours = True
+            self._app.show_recipes()
+            self._app.show_live(session)
+
+    def _document(self, run: RunDir) -> RecipeDocument | None:
+        from cockpit.recipe.document import RecipeDocument
+        from cockpit.recipe.problem import RecipeError
+
+        try:
+            document = RecipeDocument.load(run.recipe)
+            document.recipe()
+        except RecipeError as error:
+            self._refuse("\n".join(str(problem) for problem in error.problems))
+            return None
+        return document
+
+    def _refuse(self, sentence: str) -> None:
+        self._app.notify(plain_text(sentence), severity="error", markup=False)

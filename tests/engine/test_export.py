@@ -1,0 +1,210 @@
+"""What a run has saved, given away: the same logits through other programs, whole or not there at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cockpit.engine import export as export_module
+from cockpit.engine.export import Exporter
+from cockpit.engine.gguf import modelfile
+from cockpit.engine.loading import load_for_chat
+from cockpit.event_log import EventReader
+from cockpit.events import ExportEnded, ExportProgressed, ExportStarted
+from cockpit.export_form import ExportForm, LlamaCpp, default_folder
+from cockpit.recipe.document import RecipeDocument
+from cockpit.run_dir import RunDir
+from tests.engine import tiny
+from tests.engine.conftest import HostedRun
+
+Hosted = Callable[..., HostedRun]
+TEXT = "<|im_start|>user\nwhat is the name of red 3<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, model: Path, rows: Path) -> Iterator[RunDir]:
+    """A run of a few steps with a high learning rate, so that base and tuned differ; its engine has gone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COCKPIT_HOME", str(folder / "export"))
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        text = tiny.recipe_text(model, rows, backend="transformers", training__max_steps=4, training__learning_rate=0.1)
+        run = HostedRun(RunDir.create(folder / "export" / "runs" / "exported"), text)
+        run.until_ended()
+        run.close()
+        yield run.run
+
+
+def export(run: RunDir, form: str, out: Path | None = None, push: str | None = None) -> ExportEnded:
+    wanted = ExportForm.parse(form)
+    exporter = Exporter(run, wanted, out or default_folder(run, wanted), "x1")
+    done = exporter.export(push, private=False)
+    ended = [event for event in EventReader(run.export).poll() if isinstance(event, ExportEnded)][-1]
+    assert done is (ended.reason == "")
+    assert not list(exporter.out.parent.glob(f".{exporter.out.name}*"))
+    return ended
+
+
+def logits(model: Any, tokenizer: Any) -> Any:
+    import torch
+
+    ids = tokenizer(TEXT, add_special_tokens=False, return_tensors="pt").input_ids
+    with torch.inference_mode():
+        return model.eval()(input_ids=ids).logits.float()
+
+
+def test_the_adapter_gives_the_engines_logits_through_plain_peft(trained: RunDir, model: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    ended = export(trained, "adapter")
+    out = Path(ended.path)
+    assert out == trained.path / "exports" / "adapter"
+    recipe = RecipeDocument.load(trained.recipe).recipe()
+    loaded = load_for_chat(recipe, trained.adapter, lambda text: None)
+    in_engine = logits(loaded.model, loaded.tokenizer)
+    plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(out)
+    base = logits(plain, tokenizer)
+    tuned = logits(PeftModel.from_pretrained(plain, str(out)), tokenizer)
+    assert torch.equal(tuned, in_engine)
+    assert (tuned - base).abs().max() > 0.5
+
+
+def test_the_merged_model_agrees_within_16_bit_rounding(trained: RunDir, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    ended = export(trained, "merged-16bit", tmp_path / "merged")
+    assert ended.size_bytes == sum(path.stat().st_size for path in (tmp_path / "merged").rglob("*"))
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype="auto")
+    assert merged.dtype == torch.bfloat16
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "merged")
+    assert tokenizer.chat_template == tiny.CHATML
+    recipe = RecipeDocument.load(trained.recipe).recipe()
+    loaded = load_for_chat(recipe, trained.adapter, lambda text: None)
+    expected, found = logits(loaded.model, loaded.tokenizer), logits(merged.float(), tokenizer)
+    cosine = torch.nn.functional.cosine_similarity(expected.flatten(), found.flatten(), dim=0)
+    assert cosine > 0.999
+    assert (expected - found).abs().max() < 0.03 * expected.abs().max()
+    assert not (tmp_path / "merged" / "adapter_config.json").exists()
+    told = [
+        event for event in EventReader(trained.export).poll() if isinstance(event, ExportStarted | ExportProgressed)
+    ]
+    assert [event.task for event in told if isinstance(event, ExportProgressed)][-3:] == [
+        "merging",
+        "saving the merged model",
+        "writing it to the disk",
+    ]
+
+
+def test_a_gguf_file_is_read_back(trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = LlamaCpp.find()
+    if tools is None:
+        pytest.skip("no llama.cpp folder here (LLAMA_CPP_PATH)")
+    monkeypatch.syspath_prepend(str(tools.folder / "gguf-py"))
+    gguf = pytest.importorskip("gguf")
+    made_up = export(trained, "gguf:q8_0", tmp_path / "gguf")
+    assert made_up.reason == "llama.cpp's converter does not know this model's tokenizer."
+    # A converter that takes the made-up tokenizer for a known one.
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "convert_hf_to_gguf.py").write_text(
+        f"import runpy, sys\nsys.path.insert(0, {str(tools.folder)!r})\nfrom conversion.base import TextModel\n"
+        "TextModel.get_vocab_base_pre = lambda self, tokenizer: 'qwen2'\n"
+        f"runpy.run_path({str(tools.converter)!r}, run_name='__main__')\n"
+    )
+    monkeypatch.setenv("LLAMA_CPP_PATH", str(tmp_path / "tools"))
+    ended = export(trained, "gguf:q8_0", tmp_path / "gguf")
+    assert ended.reason == ""
+    assert sorted(path.name for path in (tmp_path / "gguf").iterdir()) == ["Modelfile", "exported-q8_0.gguf"]
+    reader = gguf.GGUFReader(tmp_path / "gguf" / "exported-q8_0.gguf")
+    assert bytes(reader.fields["general.architecture"].parts[-1]) == b"qwen3"
+    assert {"token_embd.weight", "blk.1.ffn_down.weight"} <= {tensor.name for tensor in reader.tensors}
+
+
+def test_the_modelfile_writes_turns_as_the_template_does(trained: RunDir) -> None:
+    from transformers import AutoTokenizer
+
+    text = modelfile(
+        "x.gguf", AutoTokenizer.from_pretrained(trained.adapter), RecipeDocument.load(trained.recipe).recipe()
+    )
+    system = "{{ if .System }}<|im_start|>system\n{{ .System }}<|im_end|>\n<|im_start|>user\n"
+    assert text == (
+        "FROM ./x.gguf\n"
+        f'TEMPLATE """{system}{{{{ else }}}}<|im_start|>user\n{{{{ end }}}}{{{{ .Prompt }}}}<|im_end|>\n'
+        '<|im_start|>assistant\n<think>\n\n</think>\n\n{{ .Response }}<|im_end|>\n"""\n'
+        'PARAMETER stop "<|im_end|>"\n'
+        "PARAMETER num_ctx 128\nPARAMETER temperature 0.7\nPARAMETER top_p 0.8\nPARAMETER top_k 20\n"
+    )
+
+
+def test_a_full_disk_leaves_nothing_behind(trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        (tmp_path / ".out.partial" / "half").write_bytes(b"x" * 1000)
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "half"))
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    ended = export(trained, "adapter", tmp_path / "out")
+    assert ended.reason.startswith("No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_adapter_for_another_base_is_told(trained: RunDir, tmp_path: Path) -> None:
+    other = RunDir(shutil.copytree(trained.path, tmp_path / "other"))
+    config = json.loads((other.adapter / "adapter_config.json").read_text())
+    (other.adapter / "adapter_config.json").write_text(json.dumps({**config, "r": 4}))
+    ended = export(other, "merged-16bit", tmp_path / "merged")
+    assert ended.reason.startswith("The adapter does not fit its base")
+    assert not (tmp_path / "merged").exists()
+
+
+def test_a_push_without_a_token_is_told_before_anything_is_written(
+    trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "none"))
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    ended = export(trained, "adapter", tmp_path / "out", push="me/mine")
+    assert (ended.reason, ended.advice) == (
+        "There is no token for the Hub.",
+        "Log in with 'hf auth login', or set HF_TOKEN.",
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_exports_at_once_are_one_too_many(trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+    import sys
+
+    with (trained.path / "export.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        monkeypatch.setattr(
+            sys, "argv", ["export", str(trained.path), "--as", "adapter", "--out", str(tmp_path / "out"), "--id", "x2"]
+        )
+        monkeypatch.setattr(export_module.signal, "signal", lambda *args: None)
+        assert export_module.main() == 1
+    ended = [event for event in EventReader(trained.export).poll() if isinstance(event, ExportEnded)][-1]
+    assert (ended.export_id, ended.reason) == ("x2", "Another export of this run is going on.")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_exports_in_a_process_of_its_own(
+    trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setenv("COCKPIT_HOME", str(trained.path.parent.parent))
+    command = [sys.executable, "-m", "cockpit", "export", "exported", "--as", "adapter", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"exported as adapter: {tmp_path / 'out'}" in done.stdout
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 1
+    assert "is there already and not empty" in again.stderr
