@@ -8,7 +8,7 @@ from cockpit.engine.data import PreparedData, max_tokens
 from cockpit.engine.loading import Loaded
 from cockpit.recipe.recipe import Recipe
 
-SFT_ONLY = ("max_length", "packing", "padding_free", "dataset_kwargs", "dataset_text_field")
+SFT_ONLY = ("max_length", "packing", "padding_free", "pad_to_multiple_of", "dataset_kwargs", "dataset_text_field")
 """What SFTConfig has and TrainingArguments has not."""
 
 
@@ -23,6 +23,7 @@ def batching(recipe: Recipe, loaded: Loaded, data: PreparedData) -> dict[str, An
         "max_length": length,
         "packing": data.packed,
         "padding_free": joined or data.packed,
+        "pad_to_multiple_of": recipe.training.pad_to_multiple_of,
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "dataset_text_field": "text" if data.collator is None else "",
         "remove_unused_columns": False,
@@ -47,7 +48,9 @@ def make_trainer(recipe: Recipe, loaded: Loaded, data: PreparedData, settings: d
     if loaded.backend == "transformers" and loaded.device.type == "cpu":
         if collator is None:
             collator = DataCollatorForLanguageModeling(
-                pad_token_id=loaded.tokenizer.pad_token_id, padding_free=settings["padding_free"]
+                pad_token_id=loaded.tokenizer.pad_token_id,
+                padding_free=settings["padding_free"],
+                pad_to_multiple_of=settings["pad_to_multiple_of"],
             )
         # With a cache the model takes joined rows for one long row.
         loaded.model.config.use_cache = False

@@ -205,6 +205,11 @@ BAD = [
         ["38: training.padding_free: packing leaves no padding to save; keep one of the two"],
     ),
     Bad(
+        "packing and padding",
+        {"max_steps: 60": "packing: true\n  pad_to_multiple_of: 64"},
+        ["38: training.pad_to_multiple_of: packing leaves no padding to save; keep one of the two"],
+    ),
+    Bad(
         "several at once",
         {
             "r: 16  # rank\n  lora_alpha: 32": "r: 0\n  lora_alfa: 32\n  lora_dropout: 2",
