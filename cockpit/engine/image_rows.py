@@ -40,6 +40,8 @@ class ImageRows:
         self._tokens: list[int] = []
         self._trained: list[int] = []
         self._digest = hashlib.sha256()
+        self._beside: int | None = None
+        """Tokens that an image has beside those that the processor tells of, seen on the first one."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -58,7 +60,11 @@ class ImageRows:
         trained = sum(label != IGNORED for label in labels[1:])
         if not trained:
             raise ValueError("no token of an answer is found in it")
-        seen = self._image_tokens(sizes)
+        if images and self._beside is None:
+            opened = [open_image(one) for one in images]
+            whole = self._processor(text=[text], images=[opened], add_special_tokens=False)["input_ids"][0]
+            self._beside = (len(whole) - len(labels) - self._told_tokens(sizes)) // len(images)
+        seen = self._told_tokens(sizes) + (self._beside or 0) * len(images)
         if len(labels) + seen > self._length:
             raise ValueError(
                 f"its {len(labels) + seen:,} tokens, {seen:,} of them its image's, do not fit training.max_length "
@@ -91,8 +97,8 @@ class ImageRows:
         table = pa.Table.from_pylist([self._rows[row] for row in order], schema=SCHEMA)
         return Dataset(table).with_transform(opened_rows)
 
-    def _image_tokens(self, sizes: list[tuple[int, int]]) -> int:
-        """Tokens that the images add to their marks in the text; 0 where the processor does not tell."""
+    def _told_tokens(self, sizes: list[tuple[int, int]]) -> int:
+        """Tokens of the images of these sizes, without the marks around them; 0 where the processor does not tell."""
         if not sizes:
             return 0
         fitted = []
@@ -103,7 +109,7 @@ class ImageRows:
             counted = self._processor._get_num_multimodal_tokens(image_sizes=fitted)["num_image_tokens"]
         except Exception:
             return 0
-        return sum(int(one) for one in counted) - len(sizes)
+        return sum(int(one) for one in counted)
 
 
 def in_parts(message: Message) -> Message:
