@@ -100,7 +100,10 @@ class ChatTemplate:
                 at = self._turn_end(text, _after(text, words, begin))
                 spans.append((begin, at))
             else:
-                if header >= 0 and message["role"] == "user":
+                answer = text.find(self.markers.response_part, at)
+                # A head beyond the next answer is another turn's: some templates write the system's words into the
+                # first turn of the user, whose head is passed already.
+                if message["role"] == "user" and 0 <= header and (answer < 0 or header < answer):
                     at = header + len(part)
                 at = _after(text, words, at)
         return spans

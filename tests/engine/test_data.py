@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,33 +83,6 @@ def test_the_whole_text_is_learnt_where_that_is_asked_for(tmp_path: Path) -> Non
     ids, _ = reference(MULTI)
     assert data.train[0] == {"input_ids": ids, "labels": ids}
     assert data.counts.trained_tokens == len(ids) - 1
-
-
-UNSLOTH_LABELS = """
-import json, sys
-from unsloth.chat_templates import train_on_responses_only
-from tests.engine import tiny
-mask = train_on_responses_only(None, tokenizer=tiny.make_tokenizer(), return_function=True,
-    instruction_part="<|im_start|>user\\n", response_part="<|im_start|>assistant\\n")
-rows = json.loads(sys.stdin.read())
-print("LABELS", json.dumps([list(labels) for labels in mask({"input_ids": rows})["labels"]]))
-"""
-
-
-def test_labels_are_those_of_unsloth(tmp_path: Path) -> None:
-    """Rows without marks in a user's own words, which Unsloth takes for the template's."""
-    harmless = [{**turn, "content": turn["content"].replace("<|im_start|>", "")} for turn in MULTI]
-    data = prepare(tmp_path, [{"messages": SINGLE}, {"messages": harmless}, {"messages": harmless * 2}])
-    done = subprocess.run(
-        [sys.executable, "-c", UNSLOTH_LABELS],
-        input=json.dumps(data.train["input_ids"][:]),
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    )
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("LABELS ")]
-    assert data.train["labels"][:] == json.loads(line.removeprefix("LABELS "))
 
 
 @pytest.mark.parametrize("bos", [None, "<s>"])

@@ -1,0 +1,271 @@
+"""Each form of rows on the demo's tokenizer: text, tokens and labels as Unsloth's and TRL's own functions have them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cockpit.engine.chat_template import ChatTemplate
+from cockpit.engine.conversation import Conversation, conversation_of
+from cockpit.engine.data import PreparedData, prepare_data
+from cockpit.engine.encoder import masked
+from cockpit.engine.template_by_name import with_named_template
+from cockpit.engine.token_rows import IGNORED
+from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.embedded import resolve
+from tests.engine import tiny
+
+SHAREGPT = [
+    [("human", "What is the opposite of hot?"), ("gpt", "Cold, of course.")],
+    [
+        ("system", "Be brief."),
+        ("human", "Hi there"),
+        ("gpt", "Hello!"),
+        ("human", "Who\nare you?"),
+        ("gpt", "A model.\n\nReally."),
+    ],
+    [("human", "grüße 🦜 “quoted”"), ("gpt", "ja — 日本"), ("human", "1 2 3"), ("gpt", " 4")],
+]
+CONVERSATIONS = [[{"from": role, "value": words} for role, words in turns] for turns in SHAREGPT]
+TEMPLATES = ("chatml", "gemma-3", "qwen-3", "qwen-2.5", "llama-3.1", "llama-3", "mistral", "phi-4", "gpt-oss", "zephyr")
+
+
+def demo_tokenizer() -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(resolve("embedded:demo"))
+
+
+def prepare(tmp_path: Path, rows: list[dict[str, Any]], tokenizer: Any = None, **changes: Any) -> PreparedData:
+    path = tiny.write_rows(tmp_path / "rows.jsonl", rows)
+    changes = {"data__eval_rows": 0, "model__max_seq_length": 2048, **changes}
+    text = tiny.recipe_text(Path("model"), path, backend="transformers", **changes)
+    recipe = RecipeDocument.parse(text, "test").recipe()
+    return prepare_data(recipe, tokenizer or demo_tokenizer(), lambda text: None, lambda done, total: None)
+
+
+MESSAGES = [
+    [{"role": {"human": "user", "gpt": "assistant"}.get(role, role), "content": words} for role, words in turns]
+    for turns in SHAREGPT
+]
+ONE = tiny.pair("What is the opposite of hot?", "Cold, of course.")
+FORMS: list[tuple[str, list[dict[str, Any]], list[list[dict[str, str]]], dict[str, Any]]] = [
+    ("messages", [{"messages": turns} for turns in MESSAGES], MESSAGES, {}),
+    ("sharegpt", [{"conversations": turns} for turns in CONVERSATIONS], MESSAGES, {}),
+    (
+        "system column",
+        [{"conversations": turns, "system": "Be brief."} for turns in CONVERSATIONS[::2]],
+        [[{"role": "system", "content": "Be brief."}, *turns] for turns in MESSAGES[::2]],
+        {},
+    ),
+    ("alpaca", [{"instruction": ONE[0]["content"], "input": "", "output": ONE[1]["content"]}], [ONE], {}),
+    ("problem", [{"problem": ONE[0]["content"], "generated_solution": ONE[1]["content"], "x": 1}], [ONE], {}),
+    (
+        "two columns",
+        [{"frage": ONE[0]["content"], "antwort": ONE[1]["content"], "text": "other"}],
+        [ONE],
+        {"columns": {"prompt": "frage", "completion": "antwort"}},
+    ),
+    ("turns as prompt", [{"prompt": ONE[:1], "completion": ONE[1:]}], [ONE], {}),
+]
+
+
+@pytest.fixture(scope="module")
+def trl_rows() -> Any:
+    """TRL's own preparation: conversations in, tokens and labels out."""
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    tokenizer = demo_tokenizer()
+    marked = tokenizer.chat_template.replace(
+        "'<think>\\n' + thought.strip() + '\\n</think>\\n\\n' + reply.strip() -}}",
+        "'' -}}{% generation %}{{- '<think>\\n' + thought.strip() + '\\n</think>\\n\\n' + reply.strip() + '<|im_end|>' -}}"
+        "{% endgeneration %}{{- '\\n' -}}",
+    ).replace("{{- '<|im_end|>\\n' -}}", "{%- if message.role != 'assistant' -%}{{- '<|im_end|>\\n' -}}{%- endif -%}")
+
+    def prepared(conversations: list[list[dict[str, str]]], output: Path) -> list[tuple[list[int], list[int]]]:
+        args = SFTConfig(str(output), assistant_only_loss=True, max_length=2048, use_cpu=True, bf16=False)
+        trainer = SimpleNamespace(_tokenizer=tokenizer, chat_template=marked, completion_only_loss=False)
+        rows = Dataset.from_list([{"messages": turns} for turns in conversations])
+        args.shuffle_dataset = False
+        done = SFTTrainer._prepare_dataset(trainer, rows, tokenizer, args, False, None, "train")
+        return [(row["input_ids"], row["labels"]) for row in done]
+
+    return prepared
+
+
+@pytest.mark.parametrize(("name", "rows", "messages", "source"), FORMS, ids=[form[0] for form in FORMS])
+def test_tokens_and_labels_are_trls(
+    name: str, rows: list[Any], messages: list[Any], source: dict[str, Any], tmp_path: Path, trl_rows: Any
+) -> None:
+    sources = [{"name_or_path": str(tmp_path / "rows.jsonl"), **source}]
+    data = prepare(tmp_path, rows, data__sources=sources)
+    assert [(row["input_ids"], row["labels"]) for row in data.train] == trl_rows(messages, tmp_path / "out")
+
+
+def test_prompt_and_completion_are_as_trl_masks_them(tmp_path: Path) -> None:
+    """TRL's completion mask begins where the prompt with its opened answer ends: where ours begins too."""
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    tokenizer = demo_tokenizer()
+    args = SFTConfig(str(tmp_path / "out"), max_length=2048, use_cpu=True, bf16=False)
+    args.shuffle_dataset = False
+    trainer = SimpleNamespace(_tokenizer=tokenizer, chat_template=None, completion_only_loss=True)
+    rows = Dataset.from_list([{"prompt": ONE[:1], "completion": ONE[1:]}])
+    (theirs,) = SFTTrainer._prepare_dataset(trainer, rows, tokenizer, args, False, None, "train")
+    data = prepare(tmp_path, [{"prompt": ONE[:1], "completion": ONE[1:]}])
+    assert data.train[0]["input_ids"] == theirs["input_ids"]
+    ended = data.train[0]["labels"].index(tokenizer.eos_token_id) + 1
+    assert data.train[0]["labels"][:ended] == theirs["labels"][:ended]
+
+
+UNSLOTH = """
+import json, sys
+from unsloth.chat_templates import get_chat_template, standardize_data_formats, train_on_responses_only
+from datasets import Dataset
+from tests.engine.test_forms import demo_tokenizer
+asked = json.loads(sys.stdin.read())
+rows = standardize_data_formats(Dataset.from_list([{"conversations": turns} for turns in asked["conversations"]]))
+standard = [row["conversations"] for row in rows]
+found = {"standard": standard, "texts": {}, "ids": {}, "labels": {}}
+for name, parts in asked["parts"].items():
+    tokenizer = demo_tokenizer()
+    if name != "model":
+        tokenizer = get_chat_template(tokenizer, chat_template=name)
+    texts = [tokenizer.apply_chat_template(turns, tokenize=False) for turns in standard]
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    mask = train_on_responses_only(None, tokenizer=tokenizer, return_function=True, **parts)
+    labels = [list(one) for one in mask({"input_ids": ids})["labels"]]
+    found["texts"][name], found["ids"][name], found["labels"][name] = texts, ids, labels
+print("FOUND", json.dumps(found))
+"""
+
+
+def test_text_tokens_and_labels_are_unsloths(tmp_path: Path) -> None:
+    """For each template by name, without anything of Unsloth in this process. Unsloth's labels may go on over the line
+    break after an answer's end, which no model ever writes."""
+    tokenizers = {name: with_named_template(demo_tokenizer(), name, "transformers") for name in TEMPLATES}
+    tokenizers["model"] = demo_tokenizer()
+    markers = {name: ChatTemplate(tokenizer).markers for name, tokenizer in tokenizers.items()}
+    parts = {
+        name: {"instruction_part": found.instruction_part, "response_part": found.response_part}
+        for name, found in markers.items()
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", UNSLOTH],
+        input=json.dumps({"conversations": CONVERSATIONS, "parts": parts}),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert "unsloth" not in sys.modules
+    found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("FOUND"))[6:])
+    rows = [{"conversations": turns} for turns in CONVERSATIONS]
+    ours = [conversation_of(row, "sharegpt", {"messages": "conversations"}) for row in rows]
+    assert [one.messages for one in ours if isinstance(one, Conversation)] == found["standard"]
+    for name, tokenizer in tokenizers.items():
+        texts = [ChatTemplate(tokenizer).render(turns) for turns in found["standard"]]
+        assert texts == found["texts"][name], name
+        data = prepare(tmp_path, rows, tokenizer)
+        for row, ids, labels in zip(data.train, found["ids"][name], found["labels"][name], strict=True):
+            assert row["input_ids"] == ids, name
+            for at, (mine, theirs) in enumerate(zip(row["labels"], labels, strict=True)):
+                is_break = mine == IGNORED and not tokenizer.decode([theirs]).strip() if theirs != IGNORED else False
+                assert mine == theirs or is_break, (name, at, tokenizer.decode(ids[: at + 1]))
+
+
+CALL = {"name": "weather", "arguments": {"city": "Bonn"}}
+TOOLS = [{"name": "weather", "description": "Tells the weather.", "parameters": {"type": "object", "properties": {}}}]
+TOOL_TURNS = [
+    {"from": "human", "value": "How is it in Bonn?"},
+    {"from": "function_call", "value": json.dumps(CALL)},
+    {"from": "observation", "value": '{"sky": "grey"}'},
+    {"from": "gpt", "value": "It is grey."},
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [
+        (
+            "qwen-3",
+            '<tool_call>\n{"name": "weather", "arguments": {"city": "Bonn"}}\n</tool_call><|im_end|>'
+            "<think>\n\n</think>\n\nIt is grey.<|im_end|>",
+        ),
+        ("llama-3.1", '{"name": "weather", "parameters": {"city": "Bonn"}}<|eot_id|>It is grey.<|eot_id|>'),
+        (
+            "chatml",
+            '{"name": "weather", "arguments": {"city": "Bonn"}}<|im_end|>It is grey.<|im_end|>',
+        ),
+        (
+            "gemma-3",
+            '{"name": "weather", "arguments": {"city": "Bonn"}}<end_of_turn>It is grey.<end_of_turn>',
+        ),
+    ],
+)
+def test_calls_of_tools_are_learnt_and_what_tools_return_is_not(name: str, answers: str, tmp_path: Path) -> None:
+    """With the template's own words for tools where it has some, else as JSON in the turns that it has."""
+    tokenizer = with_named_template(demo_tokenizer(), name, "transformers")
+    data = prepare(tmp_path, [{"conversations": TOOL_TURNS, "tools": json.dumps(TOOLS)}] * 2, tokenizer)
+    row = data.train[0]
+    learnt = tokenizer.decode([token for token in row["labels"] if token != IGNORED])
+    assert learnt.replace("\n\n{", "{") == answers
+    text = tokenizer.decode(row["input_ids"])
+    assert "Tells the weather." in text
+    assert '{"sky": "grey"}' in text or '{\\"sky\\": \\"grey\\"}' in text
+    if name == "qwen-3":
+        turns = ChatTemplate(tokenizer)
+        conversation = conversation_of(
+            {"conversations": TOOL_TURNS, "tools": TOOLS}, "sharegpt", {"messages": "conversations", "tools": "tools"}
+        )
+        assert isinstance(conversation, Conversation)
+        assert text == tokenizer.apply_chat_template(
+            conversation.messages, tools=[{"type": "function", "function": TOOLS[0]}], tokenize=False
+        )
+        assert turns.adapted(conversation) == conversation
+
+
+def test_openais_calls_are_read_too(tmp_path: Path) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bonn"}'}}
+    turns = [
+        {"role": "user", "content": "How is it in Bonn?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": '{"sky": "grey"}'},
+        {"role": "assistant", "content": "It is grey."},
+    ]
+    tokenizer = with_named_template(demo_tokenizer(), "qwen-3", "transformers")
+    data = prepare(tmp_path, [{"messages": turns, "tools": TOOLS}], tokenizer)
+    same = prepare(tmp_path, [{"conversations": TOOL_TURNS, "tools": json.dumps(TOOLS)}], tokenizer)
+    assert data.train[0] == same.train[0]
+
+
+def test_a_doubled_bos_is_never_trained(tmp_path: Path) -> None:
+    """A template that begins with the mark, a tokenizer that adds it, a row that has it already: it stands there once."""
+    tokenizer = tiny.make_tokenizer("{{ bos_token }}" + tiny.CHATML, bos="<s>")
+    twice = tiny.make_tokenizer("{{ bos_token }}{{ bos_token }}" + tiny.CHATML, bos="<s>")
+    for one in (tokenizer, twice):
+        data = prepare(tmp_path, [{"messages": ONE}], one)
+        assert data.train[0]["input_ids"].count(one.bos_token_id) == 1
+    data = prepare(tmp_path, [{"text": "<s><s>red"}, {"text": "<s>red"}, {"text": "red"}], tokenizer)
+    first, second, third = data.train["input_ids"][:]
+    assert first == second == third
+    assert first.count(tokenizer.bos_token_id) == 1
+
+
+def test_spans_of_an_answer_whose_template_folds_the_system_turn_into_the_users() -> None:
+    tokenizer = with_named_template(demo_tokenizer(), "gemma-3", "transformers")
+    template = ChatTemplate(tokenizer)
+    text = template.render(MESSAGES[1])
+    spans = template.answer_spans(text, MESSAGES[1])
+    assert [text[begin:end] for begin, end in spans] == ["Hello!<end_of_turn>", "A model.\n\nReally.<end_of_turn>"]
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    labels = masked(encoded["input_ids"], encoded["offset_mapping"], spans)
+    assert sum(label != IGNORED for label in labels) > 4
