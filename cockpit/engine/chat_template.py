@@ -103,7 +103,7 @@ class ChatTemplate:
                 answer = text.find(self.markers.response_part, at)
                 # A head beyond the next answer is another turn's: some templates write the system's words into the
                 # first turn of the user, whose head is passed already.
-                if message["role"] == "user" and 0 <= header and (answer < 0 or header < answer):
+                if message["role"] == "user" and header >= 0 and (answer < 0 or header < answer):
                     at = header + len(part)
                 at = _after(text, words, at)
         return spans
