@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from cockpit.engine.data import PreparedData, max_tokens
+from cockpit.engine.ending import RunFailure
 from cockpit.engine.loading import Loaded
 from cockpit.recipe.recipe import Recipe
 
@@ -54,11 +57,18 @@ def make_trainer(recipe: Recipe, loaded: Loaded, data: PreparedData, settings: d
             )
         # With a cache the model takes joined rows for one long row.
         loaded.model.config.use_cache = False
+        _refuse_seeing_neighbours(loaded, settings)
         settings = {name: value for name, value in settings.items() if name not in SFT_ONLY}
         return Trainer(args=TrainingArguments(**settings), data_collator=collator, **common)
-    if settings["padding_free"] and not data.packed:
+    if loaded.backend == "unsloth":
         _attest_length(data, max_tokens(recipe))
-    return SFTTrainer(args=SFTConfig(**settings), data_collator=collator, **common)
+    else:
+        _refuse_seeing_neighbours(loaded, settings)
+    trainer = SFTTrainer(args=SFTConfig(**settings), data_collator=collator, **common)
+    if data.packed and not getattr(trainer.data_collator, "padding_free", False):
+        # Unsloth has a list of models whose attention it does not trust with this, and then pads as if nothing was.
+        raise RunFailure("Unsloth does not pack rows for this model.", "Set training.packing to false.")
+    return trainer
 
 
 def _is_joined(recipe: Recipe, loaded: Loaded, data: PreparedData) -> bool:
@@ -67,8 +77,40 @@ def _is_joined(recipe: Recipe, loaded: Loaded, data: PreparedData) -> bool:
     return loaded.backend == "transformers" or loaded.device.type != "cpu"
 
 
+def _refuse_seeing_neighbours(loaded: Loaded, settings: dict[str, Any]) -> None:
+    if settings["padding_free"] and neighbours_are_seen(loaded.model):
+        raise RunFailure(
+            "With this model the rows of one sequence would see each other.",
+            "Set training.packing and training.padding_free to false, or backend to unsloth.",
+        )
+
+
+def neighbours_are_seen(model: Any) -> bool:
+    """Whether what a row of a joined sequence gives hangs on the row before it: told by exchanging that one.
+
+    Attention keeps rows apart by their positions; layers with a running state, as of linear attention, do not.
+    """
+    first, row = list(range(3, 9)), list(range(9, 15))
+    positions = torch.tensor([[*range(6), *range(6)]], device=model.device)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            seen = [
+                model(
+                    input_ids=torch.tensor([[*before, *row]], device=model.device),
+                    position_ids=positions,
+                    use_cache=False,
+                ).logits[0, 6:]
+                for before in (first, first[::-1])
+            ]
+    finally:
+        model.train(was_training)
+    return not torch.allclose(seen[0].float(), seen[1].float(), rtol=1e-2, atol=1e-3)
+
+
 def _attest_length(data: PreparedData, length: int) -> None:
-    """Unsloth pads tokenized rows all the same unless their dataset says to what length they were cut."""
+    """Unsloth joins no tokenized rows, and reads them all, unless their dataset says to what length they were cut."""
     for dataset in (data.train, data.held_out):
         if dataset is not None:
             dataset._unsloth_truncated_to = length

@@ -20,6 +20,9 @@ NOISE = (
     "Unsloth: Restored added_tokens_decoder",
     "Passing `generation_config` together with",
     "Both `max_new_tokens`",
+    # Told whatever the model does; cockpit tries on the model itself whether neighbours see each other.
+    "[RANK 0] Padding-free training is enabled, but",
+    "[RANK 0] You are using packing, but",
 )
 """Beginnings of warnings that tell the user nothing."""
 LINES = 50

@@ -85,8 +85,8 @@ def trl_rows() -> Any:
     tokenizer = demo_tokenizer()
     marked = tokenizer.chat_template.replace(
         "'<think>\\n' + thought.strip() + '\\n</think>\\n\\n' + reply.strip() -}}",
-        "'' -}}{% generation %}{{- '<think>\\n' + thought.strip() + '\\n</think>\\n\\n' + reply.strip() + '<|im_end|>' -}}"
-        "{% endgeneration %}{{- '\\n' -}}",
+        "'' -}}{% generation %}{{- '<think>\\n' + thought.strip() + '\\n</think>\\n\\n' -}}"
+        "{{- reply.strip() + '<|im_end|>' -}}{% endgeneration %}{{- '\\n' -}}",
     ).replace("{{- '<|im_end|>\\n' -}}", "{%- if message.role != 'assistant' -%}{{- '<|im_end|>\\n' -}}{%- endif -%}")
 
     def prepared(conversations: list[list[dict[str, str]]], output: Path) -> list[tuple[list[int], list[int]]]:
@@ -248,7 +248,7 @@ def test_openais_calls_are_read_too(tmp_path: Path) -> None:
 
 
 def test_a_doubled_bos_is_never_trained(tmp_path: Path) -> None:
-    """A template that begins with the mark, a tokenizer that adds it, a row that has it already: it stands there once."""
+    """A template that begins with the mark, a tokenizer that adds it, a row that has it: it stands there once."""
     tokenizer = tiny.make_tokenizer("{{ bos_token }}" + tiny.CHATML, bos="<s>")
     twice = tiny.make_tokenizer("{{ bos_token }}{{ bos_token }}" + tiny.CHATML, bos="<s>")
     for one in (tokenizer, twice):

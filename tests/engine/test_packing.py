@@ -11,6 +11,7 @@ import pytest
 import torch
 from datasets import Dataset
 
+from cockpit.engine.batching import neighbours_are_seen
 from cockpit.engine.data import PreparedData, prepare_data
 from cockpit.engine.packing import packed_sequences
 from cockpit.engine.token_rows import IGNORED
@@ -97,6 +98,20 @@ def test_neighbours_do_not_see_each_other(tmp_path: Path, model: Path) -> None:
             torch.testing.assert_close(packed[at : at + length], alone, rtol=1e-4, atol=1e-5)
             at += length
     assert len(row["seq_lengths"]) > 1
+
+
+def test_a_model_whose_rows_would_see_each_other_is_found_out(model: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    network = AutoModelForCausalLM.from_pretrained(model)
+    assert not neighbours_are_seen(network)
+    forward = network.forward
+
+    def forgetful(position_ids: Any, **inputs: Any) -> Any:
+        return forward(**inputs)
+
+    network.forward = forgetful
+    assert neighbours_are_seen(network)
 
 
 @pytest.mark.parametrize("joined", ["packing", "padding_free", "group_by_length"])

@@ -1,4 +1,4 @@
-"""Where rows come from: folders with splits, datasets of the Hub, mixtures by ratio as the Qwen3 walk-through has them."""
+"""Where rows come from: folders with splits, datasets of the Hub, mixtures by ratio."""
 
 from __future__ import annotations
 
