@@ -107,8 +107,8 @@ class FakeHub:
         self.outcome = outcome
         self.asked: list[tuple[Any, ...]] = []
 
-    def __call__(self, name: str, subset: str | None = None, *, split: str) -> Any:
-        self.asked.append((name, subset, split))
+    def __call__(self, name: str, subset: str | None = None, *, data_files: str | None, split: str) -> Any:
+        self.asked.append((name, subset, data_files, split))
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
@@ -127,8 +127,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_dataset_of_the_hub(hub: Any) -> None:
     fake = hub(datasets.Dataset.from_list(pairs(7)))
     said: list[str] = []
-    data = prepare([{"name_or_path": "owner/rows", "subset": "main", "split": "train[:7]", "max_rows": 5}], said)
-    assert fake.asked == [("owner/rows", "main", "train[:7]")]
+    data = prepare([{"name_or_path": "owner/rows", "subset": "main", "file": "a.jsonl", "split": "train[:7]", "max_rows": 5}], said)
+    assert fake.asked == [("owner/rows", "main", "a.jsonl", "train[:7]")]
     assert answers(data) == [*range(5)]
     assert len(data.counts.sha256) == 64
     assert said == ["Fetching owner/rows from the Hub, where it is not in the cache here."]
