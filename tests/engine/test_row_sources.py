@@ -127,7 +127,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_dataset_of_the_hub(hub: Any) -> None:
     fake = hub(datasets.Dataset.from_list(pairs(7)))
     said: list[str] = []
-    data = prepare([{"name_or_path": "owner/rows", "subset": "main", "file": "a.jsonl", "split": "train[:7]", "max_rows": 5}], said)
+    source = {"name_or_path": "owner/rows", "subset": "main", "file": "a.jsonl", "split": "train[:7]", "max_rows": 5}
+    data = prepare([source], said)
     assert fake.asked == [("owner/rows", "main", "a.jsonl", "train[:7]")]
     assert answers(data) == [*range(5)]
     assert len(data.counts.sha256) == 64
