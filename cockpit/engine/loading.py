@@ -14,6 +14,7 @@ from cockpit.engine.base_model import Say, load_by_unsloth, load_plainly, proces
 from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.hub import folder_of
 from cockpit.engine.template_by_name import with_named_template
+from cockpit.engine.weights_report import load_error, weights_report
 from cockpit.model_folder import ModelFolder
 from cockpit.plain_text import plain_text
 from cockpit.recipe.embedded import local_path
@@ -98,18 +99,21 @@ def _load(
     if recipe.model.quantization == "int8" and on_cpu:
         raise RunFailure("int8 needs a GPU.", "Set model.quantization to none or nf4.")
     load = load_by_unsloth if recipe.backend == "unsloth" else load_plainly
-    try:
-        model, processing = load(folder, recipe, say, images=images, full=full)
-    except RunFailure:
-        raise
-    except Exception as error:
-        if is_out_of_memory(error):
+    name = plain_text(recipe.model.name_or_path, keep_newlines=False)
+    with weights_report() as report:
+        try:
+            model, processing = load(folder, recipe, say, images=images, full=full)
+        except RunFailure:
             raise
-        raise RunFailure(
-            f"The model {plain_text(recipe.model.name_or_path, keep_newlines=False)} cannot be loaded: "
-            f"{first_line(error)}",
-            "model.name_or_path is a folder with config.json, weights and tokenizer, or a name on the Hub.",
-        ) from error
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            raise RunFailure(
+                f"The model {name} cannot be loaded: {report.wrong() or load_error(error)}",
+                "model.name_or_path is a folder with config.json, weights and tokenizer, or a name on the Hub.",
+            ) from error
+    if wrong := report.wrong():
+        raise RunFailure(f"The model {name} is not whole: {wrong}.", "Copy the whole model again.")
     processor = processing if hasattr(processing, "image_processor") else None
     if processor is None and folder.sees:
         processor = processor_of(folder.path, recipe.model.trust_remote_code)
