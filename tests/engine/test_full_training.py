@@ -23,8 +23,8 @@ def test_full_training(hosted: Callable[..., HostedRun], model: Path, rows: Path
     assert plan.trainable_parameters == plan.total_parameters
     losses = [step.metrics["loss"] for step in run.all(StepEnded)]
     assert losses[-1] < losses[0]
-    assert (run.run.adapter / "model.safetensors").is_file()
-    assert not (run.run.adapter / "adapter_config.json").exists()
+    assert (run.run.model / "model.safetensors").is_file()
+    assert not run.run.adapter.exists()
     _, ended = run.ask("what is the name of red 3", do_sample=False, max_new_tokens=8)
     assert ended.end in ("end_of_turn", "max_new_tokens")
     _, refused = run.ask("what is the name of red 3", adapter=False)
