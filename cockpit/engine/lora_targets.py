@@ -39,8 +39,9 @@ def lora_targets(model: Any, lora: Lora, *, sees: bool) -> str | list[str]:
             "The layer switches leave no layer for the adapter.",
             "Switch on lora.finetune_language_layers, and attention or feed-forward modules.",
         )
-    # A leaf's name means all layers of that name to PEFT: where some of them are left out, the kept ones are spelt out.
-    shared = {_leaf(name) for name in set(names) - set(kept)}
+    # PEFT takes a leaf's name for all modules of that name: where some are left out, the kept ones are spelt out.
+    left_out = {name for name, _ in model.named_modules()} - set(kept)
+    shared = {_leaf(name) for name in left_out}
     targets = list(dict.fromkeys(name if _leaf(name) in shared else _leaf(name) for name in kept))
     return targets + _not_linear(lora, names, parts["language"] and kinds["feed-forward"])
 
