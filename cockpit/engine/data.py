@@ -136,7 +136,14 @@ def _with_images(
         train=rows.dataset(train_rows),
         held_out=rows.dataset(held_out) if held_out else None,
         counts=_counts(rows, train_rows, held_out, reader, 0),
-        collator=image_collator(processor, template, length, recipe.backend, on_answers=on_answers),
+        collator=image_collator(
+            processor,
+            template,
+            length,
+            recipe.backend,
+            on_answers=on_answers,
+            multiple=recipe.training.pad_to_multiple_of,
+        ),
     )
 
 

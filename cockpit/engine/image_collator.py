@@ -18,11 +18,12 @@ MakeCollator = Callable[[Any], Any]
 
 
 def image_collator(
-    processor: Any, template: ChatTemplate, length: int, backend: str, *, on_answers: bool
+    processor: Any, template: ChatTemplate, length: int, backend: str, *, on_answers: bool, multiple: int | None
 ) -> MakeCollator:
-    """Makes the backend's collator for rows of ImageRows; `length` is the most tokens of a row."""
+    """Makes the backend's collator for rows of ImageRows; `length` is the most tokens of a row, and batches are padded
+    to a multiple of `multiple` tokens."""
     if backend != "unsloth":
-        return lambda model: PlainImageCollator(processor, template, on_answers=on_answers)
+        return lambda model: PlainImageCollator(processor, template, on_answers=on_answers, multiple=multiple)
 
     def by_unsloth(model: Any) -> Any:
         from unsloth.trainer import UnslothVisionDataCollator
@@ -32,7 +33,12 @@ def image_collator(
             markers = template.markers
             parts = {"instruction_part": markers.instruction_part, "response_part": markers.response_part}
         return UnslothVisionDataCollator(
-            model, processor, max_seq_length=length, train_on_responses_only=on_answers, **parts
+            model,
+            processor,
+            max_seq_length=length,
+            train_on_responses_only=on_answers,
+            pad_to_multiple_of=multiple,
+            **parts,
         )
 
     return by_unsloth
@@ -41,11 +47,14 @@ def image_collator(
 class PlainImageCollator:
     """The processor alone: renders, tokenizes and pads a batch, and takes over the labels that its text has."""
 
-    def __init__(self, processor: Any, template: ChatTemplate, *, on_answers: bool) -> None:
+    def __init__(
+        self, processor: Any, template: ChatTemplate, *, on_answers: bool, multiple: int | None = None
+    ) -> None:
         """`template` renders as the processor does."""
         self._processor = processor
         self._template = template
         self._on_answers = on_answers
+        self._multiple = multiple
         self._image_token = getattr(processor, "image_token_id", None)
 
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -60,7 +69,9 @@ class PlainImageCollator:
             labels.append(text_labels(tokenizer, self._template, text, bare, on_answers=self._on_answers))
             images.append([part["image"] for turn in messages for part in turn["content"] if part["type"] == "image"])
             texts.append(text)
-        given = {"images": images} if any(images) else {}
+        given: dict[str, Any] = {"images": images} if any(images) else {}
+        if self._multiple is not None:
+            given["pad_to_multiple_of"] = self._multiple
         self._processor.tokenizer.padding_side = "right"
         batch = self._processor(text=texts, padding=True, return_tensors="pt", add_special_tokens=False, **given)
         batch["labels"] = torch.full_like(batch["input_ids"], IGNORED)

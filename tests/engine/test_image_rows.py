@@ -154,6 +154,16 @@ def test_a_picture_that_is_none_is_a_bad_row(row: dict[str, Any], why: str, tmp_
     assert why in said[0]
 
 
+def test_batches_are_padded_to_a_multiple(tmp_path: Path, processor: Any) -> None:
+    rows = [{"image": tiny_vision.draw(tmp_path / f"{n}.png", n).name, "text": "x" * (n + 1)} for n in range(2)]
+    wanted = recipe(tiny.write_rows(tmp_path / "rows.jsonl", rows), training__pad_to_multiple_of=64)
+    data = prepare(wanted, processor)
+    assert data.collator is not None
+    batch = data.collator(None)([data.train[0], data.train[1]])
+    assert batch["input_ids"].shape == batch["labels"].shape == (2, 64)
+    assert (batch["labels"][batch["attention_mask"] == 0] == IGNORED).all()
+
+
 def test_a_model_that_does_not_see_is_not_given_pictures(tmp_path: Path) -> None:
     path = tiny.write_rows(tmp_path / "rows.jsonl", [{"image": tiny_vision.draw(tmp_path / "a.png").name, "text": "x"}])
     with pytest.raises(RunFailure, match="The data has images, and this model does not see them"):
@@ -171,7 +181,13 @@ def test_a_model_that_sees_trains_and_learns(tmp_path: Path, hosted: Callable[..
     rows = [{"image": tiny_vision.draw(tmp_path / f"{n}.png", n).name, "text": f"x^{n % 2}"} for n in range(8)]
     path = tiny.write_rows(tmp_path / "rows.jsonl", rows)
     text = tiny.recipe_text(
-        model, path, backend="transformers", data__eval_rows=0, lora__target_modules="all-linear", training__max_steps=4
+        model,
+        path,
+        backend="transformers",
+        data__eval_rows=2,
+        lora__target_modules="all-linear",
+        training__max_steps=4,
+        training__dataloader_num_workers=1,
     )
     run = hosted(text=text)
     run.until_ended()

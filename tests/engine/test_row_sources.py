@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cockpit.dataset_file import recognise, split_files
 from cockpit.engine import row_source
 from cockpit.engine.data import PreparedData, prepare_data
 from cockpit.engine.ending import RunFailure
+from cockpit.engine.worker import _data_hashes
 from cockpit.recipe.data import Columns
 from cockpit.recipe.document import RecipeDocument
 from tests.engine import tiny, tiny_vision
@@ -98,6 +100,19 @@ def test_what_the_datasets_library_has_saved(tmp_path: Path) -> None:
     datasets.DatasetDict(splits).save_to_disk(tmp_path / "saved")
     assert answers(prepare([{"name_or_path": str(tmp_path / "saved")}])) == [*range(5)]
     assert answers(prepare([{"name_or_path": str(tmp_path / "saved"), "split": "test"}])) == [9, 10]
+
+
+def test_the_start_of_a_run_tells_the_hash_of_each_file(tmp_path: Path) -> None:
+    first = tiny.write_rows(tmp_path / "a.jsonl", pairs(2))
+    folder = tmp_path / "several"
+    folder.mkdir()
+    for n in range(2):
+        tiny.write_rows(folder / f"test-{n}.jsonl", pairs(1 + n))
+    sources = [{"name_or_path": str(first)}, {"name_or_path": str(folder), "split": "test"}, {"name_or_path": "o/r"}]
+    text = tiny.recipe_text(Path("m"), first, data__sources=sources)
+    hashes = _data_hashes(RecipeDocument.parse(text, "t").recipe())
+    assert list(hashes) == [str(first), f"{folder}: test-0.jsonl", f"{folder}: test-1.jsonl"]
+    assert hashes[str(first)] == hashlib.sha256(first.read_bytes()).hexdigest()
 
 
 class FakeHub:
