@@ -42,9 +42,13 @@ def import_stack(backend: str) -> None:
     # Threads of the CPU's kernels that spin while they wait for each other stand still as soon as anything else, such
     # as the app, wants a core: measured on 2 cores beside another busy process, steps were 4 to 150 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    _check_gpu()
     if backend == "unsloth":
-        import_module("unsloth")
+        try:
+            import_module("unsloth")  # before torch too, whose settings it makes
+        except Exception:
+            _check_gpu()
+            raise
+    _check_gpu()
     for name in PACKAGES:
         import_module(name)
     import_module("transformers").utils.logging.disable_progress_bar()

@@ -158,7 +158,7 @@ def test_a_gpu_that_torch_cannot_use_is_told() -> None:
     code = (
         "from cockpit.engine.stack import import_stack\n"
         "from cockpit.engine.ending import RunFailure\n"
-        "try: import_stack('unsloth')\n"
+        "try: import_stack('transformers')\n"
         "except RunFailure as failure: print(failure)"
     )
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "GPU-none"}
