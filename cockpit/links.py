@@ -314,6 +314,8 @@ def abort_run(run: RunDir, step: int) -> None:
     identity = run.identity()
     if identity is None or not identity.is_on_this_boot():
         raise ValueError("The engine runs on another machine; end it there.")
+    if identity.pid == os.getpid():
+        raise ValueError("The engine is a thread of this very program; end that.")
     if identity.is_running():
         try:
             process = psutil.Process(identity.pid)

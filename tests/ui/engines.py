@@ -90,6 +90,11 @@ class FakeEngine:
         self.recipe_text = recipe_text
         return self.link.run
 
+    def resume(self, recipe_text: str, name: str, command: list[str], from_step: int | None = None) -> RunDir:
+        self.said.append(f"resume {name} on {self.name}")
+        self.recipe_text = recipe_text
+        return self.link.run
+
     def dismiss(self) -> None:
         self.said.append(f"dismiss {self.name}")
 
@@ -107,6 +112,11 @@ class FakeEngines:
 
     def start_engine(self, key: EngineKey, name: str) -> Any:
         return self._start(key, f"engine {key.backend} {key.gpu}")
+
+    def start_resuming_engine(self, run: RunDir, key: EngineKey) -> Any:
+        engine = self._start(key, f"resuming engine {key.backend} {key.gpu}")
+        engine.link.run = run
+        return engine
 
     def _start(self, key: EngineKey, what: str) -> FakeEngine:
         if self.refuses:

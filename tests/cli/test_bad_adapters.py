@@ -1,0 +1,214 @@
+"""What cannot be resumed, exported or chatted with: one clear message each, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from cockpit.cli import cockpit
+from cockpit.run_dir import EngineIdentity, RunDir, runs_folder
+from tests.recording import record
+from tests.whole_checkpoint import write_checkpoint, write_safetensors
+
+Usage = namedtuple("Usage", "total used free")
+RUN = "demo-1120-2349"
+
+
+@pytest.fixture(autouse=True)
+def _no_llama_cpp_and_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    for name in ("LLAMA_CPP_PATH", "UNSLOTH_LLAMA_CPP_PATH", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+def refused(*arguments: str) -> tuple[int, str]:
+    """The exit status and what was said, which is one line."""
+    result = CliRunner().invoke(cockpit, list(arguments))
+    said = result.stderr.strip()
+    assert "Traceback" not in said and result.stdout == ""
+    assert len(said.splitlines()) == 1, said
+    return result.exit_code, said
+
+
+def model_folder(path: Path) -> Path:
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps({"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"}))
+    (path / "tokenizer.json").write_text("{}")
+    write_safetensors(path / "model.safetensors")
+    return path
+
+
+def adapter_folder(path: Path, base: str) -> Path:
+    path.mkdir()
+    (path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base, "peft_type": "LORA"}))
+    (path / "tokenizer.json").write_text("{}")
+    write_safetensors(path / "adapter_model.safetensors")
+    return path
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def run_with(*steps: int, ending: str = "stopped") -> RunDir:
+    """A run whose engine has gone, with an adapter and checkpoints after these steps."""
+    run = record(runs_folder(), run_id=RUN, ending=ending, until=300 if ending == "completed" else 120)  # type: ignore[arg-type]
+    run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), pid=2**22 + 1))
+    run.adapter.mkdir(exist_ok=True)
+    (run.adapter / "adapter_config.json").write_text("{}")
+    write_safetensors(run.adapter / "adapter_model.safetensors")
+    for step in steps:
+        write_checkpoint(run.checkpoints, step)
+    return run
+
+
+# Folders to chat with
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert refused("chat", f"{tmp_path}/none", "-p", "hi") == (2, f"There is no folder {tmp_path}/none.")
+
+
+def test_a_folder_that_holds_nothing_of_the_kind(tmp_path: Path) -> None:
+    status, said = refused("chat", str(tmp_path), "-p", "hi")
+    assert (status, "holds neither an adapter nor a model" in said) == (2, True)
+
+
+def test_flaws_of_an_adapter(tmp_path: Path) -> None:
+    base = model_folder(tmp_path / "base")
+    for name, spoil, says in (
+        ("torn", lambda at: halve(at / "adapter_model.safetensors"), "adapter_model.safetensors is torn."),
+        ("bare", lambda at: (at / "adapter_model.safetensors").unlink(), "adapter_model.safetensors is missing."),
+        ("odd", lambda at: (at / "adapter_config.json").write_text("{"), "adapter_config.json cannot be read."),
+        ("none", lambda at: (at / "adapter_config.json").write_text('{"r": 8}'), "names no base model."),
+        ("mute", lambda at: (at / "tokenizer.json").unlink(), "there is no tokenizer in it."),
+    ):
+        folder = adapter_folder(tmp_path / name, str(base))
+        spoil(folder)
+        status, said = refused("chat", str(folder), "-p", "hi")
+        assert (status, said.startswith(f"{folder} cannot be loaded: "), said.endswith(says)) == (2, True, True), said
+
+
+def test_an_adapter_whose_base_is_gone_or_not_whole(tmp_path: Path) -> None:
+    folder = adapter_folder(tmp_path / "adapter", f"{tmp_path}/gone")
+    assert refused("chat", str(folder), "-p", "hi")[1].endswith(f"its base model is not there: {tmp_path}/gone.")
+    base = model_folder(tmp_path / "gone")
+    halve(base / "model.safetensors")
+    assert refused("chat", str(folder), "-p", "hi")[1].endswith("its base's model.safetensors is torn.")
+    (base / "model.safetensors").unlink()
+    assert refused("chat", str(folder), "-p", "hi")[1].endswith("its base's weights are missing.")
+
+
+def test_a_merged_model_that_is_not_whole_and_one_that_has_no_base(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "merged")
+    status, said = refused("chat", str(folder), "-p", "hi", "--base")
+    assert (status, "there is no base to ask" in said) == (2, True)
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"w": "model-2.safetensors"}}')
+    assert refused("chat", str(folder), "-p", "hi")[1].endswith("model-2.safetensors is missing.")
+
+
+# Exports
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["nobody", "--as", "adapter"], 2, "No run is called 'nobody'"),
+        ([RUN, "--as", "onnx"], 2, "'onnx' is no form of export; give one of: adapter, merged-16bit"),
+        ([RUN, "--as", "gguf:q9"], 2, "'gguf:q9' is no form of export"),
+        ([RUN, "--as", "merged-4bit"], 1, "merged-4bit is Unsloth's own and needs an NVIDIA GPU"),
+        ([RUN, "--as", "gguf:q8_0"], 1, "llama.cpp is not here, which makes GGUF files. Get it with: git clone"),
+        ([RUN, "--as", "adapter", "--out", "there"], 1, "there is there already and not empty"),
+        ([RUN, "--as", "adapter", "--out", "file"], 1, "is a file; name a folder with --out."),
+        ([RUN, "--as", "adapter", "--push", "mine"], 2, "'mine' names no repository of the Hub"),
+        ([RUN, "--as", "adapter", "--private"], 2, "--private is for a repository of the Hub"),
+    ],
+)
+def test_exports_that_cannot_be(tmp_path: Path, arguments: list[str], status: int, says: str) -> None:
+    run_with()
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "something").touch()
+    (tmp_path / "file").touch()
+    got, said = refused("export", *arguments)
+    assert (got, says in said) == (status, True), said
+    assert not (runs_folder() / RUN / "exports").exists()
+
+
+def test_a_torn_adapter_and_none_at_all_are_not_exported() -> None:
+    run = run_with()
+    halve(run.adapter / "adapter_model.safetensors")
+    status, said = refused("export", RUN, "--as", "merged-16bit")
+    assert (status, "adapter_model.safetensors is torn" in said) == (1, True)
+    shutil.rmtree(run.adapter)
+    status, said = refused("export", RUN, "--as", "adapter")
+    assert (status, said) == (1, f"The run {RUN} has saved nothing yet, so there is nothing to export.")
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_with()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1000, 1000, 5))
+    status, said = refused("export", RUN, "--as", "adapter")
+    assert status == 1
+    assert said.startswith("adapter needs ") and "5 B are free" in said.replace(" B", " B")
+
+
+# Resuming
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["nobody"], 2, "No run is called 'nobody'"),
+        ([RUN, "--from", "7"], 1, "has no checkpoint after step 7 that loads; there are: 50, 100."),
+        ([RUN, "--set", "lora.r=4"], 2, "--set: lora.r: it cannot be changed when a run goes on"),
+        ([RUN, "--set", "data.seed=4"], 2, "--set: data.seed: it cannot be changed"),
+        ([RUN, "--set", "training.max_steps=100"], 1, "has done 100 of 100 steps; raise it"),
+        ([RUN, "--set", "training.max_stops=9"], 2, "training.max_stops"),
+    ],
+)
+def test_resumes_that_cannot_be(arguments: list[str], status: int, says: str) -> None:
+    run = run_with(50, 100)
+    before = run.recipe.read_bytes()
+    got, said = refused("resume", *arguments)
+    assert (got, says in said) == (status, True), said
+    assert run.recipe.read_bytes() == before
+
+
+def test_a_run_with_torn_checkpoints_only() -> None:
+    run = run_with(50, 100)
+    halve(run.checkpoints / "checkpoint-100" / "optimizer.pt")
+    halve(run.checkpoints / "checkpoint-50" / "adapter_model.safetensors")
+    status, said = refused("resume", RUN)
+    assert status == 1
+    assert said == (
+        f"The run {RUN} has no checkpoint to go on from (checkpoint-100 cannot be gone on from: optimizer.pt is torn); "
+        "start it anew."
+    )
+
+
+def test_a_run_that_left_none_and_one_that_is_complete() -> None:
+    run = run_with()
+    assert refused("resume", RUN) == (1, f"The run {RUN} has no checkpoint to go on from; start it anew.")
+    shutil.rmtree(run.path)
+    run_with(300, ending="completed")
+    assert "has done 300 of 300 steps" in refused("resume", RUN)[1]
+
+
+def test_a_run_that_is_still_going() -> None:
+    record(runs_folder(), run_id=RUN, ending="going", until=100)
+    status, said = refused("resume", RUN)
+    assert (status, said) == (1, f"The run {RUN} is still going; there is nothing to resume.")
+
+
+def test_a_run_without_figures_for_tensorboard() -> None:
+    run_with()
+    status, said = refused("tensorboard", RUN)
+    assert (status, "train with --set output.report_to=tensorboard" in said) == (1, True)

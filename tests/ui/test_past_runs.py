@@ -1,0 +1,140 @@
+"""Runs that have ended, in the app: going on with one, exporting what it has saved, ending an engine that compiles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from textual.widgets import Input
+
+from cockpit import exporting
+from cockpit.commands import Stop
+from cockpit.event_log import EventWriter
+from cockpit.events import CheckpointSaved, ExportEnded, PhaseStarted, RunEnded
+from cockpit.links import abort_run
+from cockpit.run_dir import EngineIdentity, RunDir, runs_folder
+from cockpit.ui.screens.dialog import Dialog
+from cockpit.ui.screens.export_dialog import ExportDialog
+from cockpit.ui.screens.resume_dialog import ResumeDialog
+from tests.recording import record
+from tests.ui.engines import FakeEngines, FakeProcess, flown, is_at, shown, until
+from tests.whole_checkpoint import write_checkpoint, write_safetensors
+
+
+def stopped_run(*steps: int) -> RunDir:
+    """A run that was stopped in the middle and has left checkpoints."""
+    run = record(runs_folder(), run_id="demo-1120-2349", ending="stopped")
+    run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), pid=2**22 + 1))
+    log = EventWriter(run.events)
+    for step in steps:
+        write_checkpoint(run.checkpoints, step)
+        log.append(CheckpointSaved(step=step, path=f"checkpoints/checkpoint-{step}", size_bytes=10))
+    log.close()
+    return run
+
+
+async def test_r_on_the_live_screen_goes_on_with_the_run() -> None:
+    run, engines = stopped_run(5, 10), FakeEngines()
+    async with flown(open_run=run, engines=engines) as (app, pilot):
+        await until(pilot, lambda: is_at(app, "LiveScreen") and "resume" in shown(app))
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ResumeDialog))
+        assert "after step 10" in shown(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: any(said.startswith("resume demo") for said in engines.said))
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
+        assert engines.started[-1].link.run == run
+        assert app.session is not None and app.session.is_engine_ours
+        assert "max_steps: 300" in engines.started[-1].recipe_text
+
+
+async def test_more_steps_can_be_asked_for_and_fewer_cannot() -> None:
+    run, engines = stopped_run(10), FakeEngines()
+    async with flown(open_run=run, engines=engines) as (app, pilot):
+        await until(pilot, lambda: is_at(app, "LiveScreen") and "resume" in shown(app))
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ResumeDialog))
+        app.screen.query_one(Input).value = "10"
+        await pilot.press("enter")
+        await until(pilot, lambda: "10 steps are done; give more." in shown(app))
+        app.screen.query_one(Input).value = "500"
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(engines.said) and engines.said[-1].startswith("resume"))
+        assert "max_steps: 500" in engines.started[-1].recipe_text
+
+
+async def test_r_on_a_recent_run_without_a_checkpoint_says_why_not() -> None:
+    run = stopped_run(10)
+    (run.checkpoints / "checkpoint-10" / "optimizer.pt").write_bytes(b"torn")
+    async with flown() as (app, pilot):
+        await until(pilot, lambda: "demo-1120-2349" in shown(app))
+        app.screen.query_one("#run-list").focus()
+        await pilot.press("r")
+        await until(pilot, lambda: "no checkpoint to go on from" in shown(app))
+        assert is_at(app, "RecipesScreen")
+
+
+async def test_x_exports_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, asked, process = stopped_run(), [], FakeProcess()
+    write_safetensors(run.adapter / "adapter_model.safetensors")
+    (run.adapter / "adapter_config.json").write_text("{}")
+
+    def start(run: RunDir, key: Any, form: str, out: Path, **options: Any) -> tuple[str, FakeProcess]:
+        asked.append((form, out))
+        return "x1", process
+
+    monkeypatch.setattr(exporting, "start_export", start)
+    async with flown(open_run=run) as (app, pilot):
+        await until(pilot, lambda: is_at(app, "LiveScreen") and "export" in shown(app))
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+        await pilot.press("right", "right", "enter")
+        await until(pilot, lambda: "merged-4bit is Unsloth's own" in shown(app))
+        await pilot.press("left", "left", "enter")
+        await until(pilot, lambda: bool(asked))
+        assert asked == [("adapter", run.path / "exports" / "adapter")]
+        log = EventWriter(run.export)
+        log.append(ExportEnded(export_id="x1", form="adapter", path="/there", reason="No room.", advice="Make some."))
+        log.close()
+        process.status = 1
+        await until(pilot, lambda: "The export has failed: No room. Make some." in shown(app))
+
+
+async def test_an_engine_that_compiles_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, aborted = record(runs_folder(), run_id="demo-1120-2349", ending="going"), []
+    monkeypatch.setattr(RunDir, "liveness", lambda self: "alive")
+    monkeypatch.setattr("cockpit.ui.session.abort_run", lambda run, step: aborted.append(run))
+    log = EventWriter(run.events)
+    log.append(PhaseStarted(phase="compiling"))
+    log.close()
+    async with flown(open_run=run) as (app, pilot):
+        await until(pilot, lambda: is_at(app, "LiveScreen") and "stop and save" in shown(app))
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        assert "cannot be interrupted" in " ".join(shown(app).split())
+        await pilot.press("enter")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
+        assert [type(command) for command in run.take_commands()] == [Stop]
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: bool(aborted))
+        assert aborted == [run]
+
+
+def test_an_engine_on_another_machine_is_not_ended_from_here(tmp_path: Path) -> None:
+    run = record(tmp_path, ending="silent")
+    with pytest.raises(ValueError, match="runs on another machine; end it there"):
+        abort_run(run, 3)
+    own = record(tmp_path, run_id="own")
+    with pytest.raises(ValueError, match="a thread of this very program"):
+        abort_run(own, 3)
+    assert not any(isinstance(event, RunEnded) for event in _events(run))
+
+
+def _events(run: RunDir) -> list[Any]:
+    from cockpit.event_log import EventReader
+
+    return list(EventReader(run.events).poll())
