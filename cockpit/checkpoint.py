@@ -14,6 +14,8 @@ from cockpit.plain_text import plain_text
 
 STATE = "trainer_state.json"
 ZIPPED = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
+SCALER = "scaler.pt"
+"""Only there where float16 is trained."""
 WEIGHTS = ("adapter_model.safetensors", "model.safetensors")
 SHARDS = "model.safetensors.index.json"
 SUMMED_BYTES = 1 << 30
@@ -37,7 +39,8 @@ class Checkpoint:
             return f"{STATE} cannot be read"
         if not isinstance(state, dict) or state.get("global_step") != self.step:
             return f"{STATE} is not that of step {self.step}"
-        return self._flaw_of_weights() or next(filter(None, (_flaw_of_zip(self.path / name) for name in ZIPPED)), "")
+        zipped = [name for name in (*ZIPPED, SCALER) if name != SCALER or (self.path / name).exists()]
+        return self._flaw_of_weights() or next(filter(None, (_flaw_of_zip(self.path / name) for name in zipped)), "")
 
     def _flaw_of_weights(self) -> str:
         names = [name for name in WEIGHTS if (self.path / name).is_file()]

@@ -9,7 +9,7 @@ from typing import Any
 
 from cockpit.checkpoint import STATE, checkpoints
 from cockpit.engine.callback import EventCallback
-from cockpit.engine.ending import is_out_of_memory
+from cockpit.engine.ending import ending_of, is_out_of_memory
 from cockpit.engine.journal import Journal
 from cockpit.run_dir import RunDir
 
@@ -37,7 +37,8 @@ def save_checkpoints_whole(
         except Exception as error:
             if is_out_of_memory(error):
                 raise
-            journal.log("warning", f"Checkpoint {callback.step} could not be saved: {error}")
+            why = ending_of(error, None, callback.step).reason
+            journal.log("warning", f"Checkpoint {callback.step} could not be saved: {why} The run goes on without it.")
             return
         finally:
             del trainer._get_output_dir

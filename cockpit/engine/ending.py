@@ -9,6 +9,7 @@ from cockpit.plain_text import plain_text
 from cockpit.recipe.recipe import Recipe
 
 SENTENCE_CHARACTERS = 300
+MAKE_ROOM = "Make room; a run goes on from its newest checkpoint with: cockpit resume."
 SEE_LOG = "The whole traceback is in the run's engine.log."
 
 
@@ -38,6 +39,10 @@ def ending_of(error: BaseException, recipe: Recipe | None, step: int) -> RunEnde
             reason=f"Memory of {where} ran out.",
             advice=memory_advice(recipe) if recipe else "",
         )
+    if "no space left on device" in str(error).lower():
+        place = getattr(error, "filename", None)
+        reason = f"The disk is full ({place})." if place else "The disk is full."
+        return RunEnded(outcome="failed", step=step, reason=_plain(reason), advice=MAKE_ROOM)
     if isinstance(error, OSError) and error.strerror:
         place = f" ({error.filename})" if error.filename else ""
         return RunEnded(outcome="failed", step=step, reason=_plain(f"{error.strerror}{place}."), advice=SEE_LOG)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from cockpit.engine.checkpointing import flush, flush_folder, size_of
-from cockpit.engine.ending import RunFailure, ending_of
+from cockpit.engine.ending import MAKE_ROOM, RunFailure, ending_of
 from cockpit.event_log import EventWriter
 from cockpit.events import ExportEnded, ExportProgressed, ExportStarted, LogWritten
 from cockpit.export_form import ExportForm
@@ -116,6 +116,10 @@ class Exporter:
             error = RunFailure("It was ended before it was done.")
         ending = ending_of(error, recipe, 0)
         advice = ending.advice.replace("the run's engine.log", f"{self.run.path / 'export.log'}")
+        if ending.outcome == "out_of_memory":
+            advice = "Let go of what else holds it, such as the chat with this run, and export again."
+        elif advice == MAKE_ROOM:
+            advice = "Make room, or name a folder on another disk with --out."
         self._log.append(
             ExportEnded(export_id=self.id, form=self.form.name, path=str(self.out), reason=ending.reason, advice=advice)
         )

@@ -24,6 +24,7 @@ from cockpit.engine.loading import Loaded
 from cockpit.engine.meter import StepMeter
 from cockpit.engine.orders import Orders
 from cockpit.engine.resumption import Resumption
+from cockpit.engine.row_order import fix_order
 from cockpit.events import AdapterSaved
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
@@ -62,6 +63,7 @@ def train(
         settings["eval_on_start"] = False
     trainer = make_trainer(recipe, loaded, data, settings)
     trainer.remove_callback(PrinterCallback)
+    fix_order(trainer, recipe.training.seed)
     batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size)
     callback = EventCallback(
         journal,
@@ -179,11 +181,14 @@ def save_result(loaded: Loaded, run: RunDir, journal: Journal) -> None:
     journal.turn_to("saving", f"the {place.name}")
     partial = run.path / f"{place.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    loaded.model.save_pretrained(str(partial))
-    (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
-    flush(partial)
-    shutil.rmtree(place, ignore_errors=True)
-    partial.rename(place)
+    try:
+        loaded.model.save_pretrained(str(partial))
+        (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
+        flush(partial)
+        shutil.rmtree(place, ignore_errors=True)
+        partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     journal.tell(AdapterSaved(path=place.name, size_bytes=size_of(place)))
 
 

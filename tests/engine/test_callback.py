@@ -211,7 +211,7 @@ def test_a_closed_journal_takes_nothing_more(tmp_path: Path) -> None:
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out_of_memory", "Memory of the machine", "nf4"),
         (ValueError("\n  first line\nsecond"), "failed", "ValueError: first line", "engine.log"),
         (KeyboardInterrupt(), "failed", "KeyboardInterrupt", "engine.log"),
-        (OSError(28, "No space left on device", "/x/y"), "failed", "No space left on device (/x/y).", "engine.log"),
+        (OSError(28, "No space left on device", "/x/y"), "failed", "The disk is full (/x/y).", "cockpit resume"),
         (ValueError("x" * 1000), "failed", "xxx…", "engine.log"),
     ],
 )

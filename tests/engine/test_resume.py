@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from cockpit.checkpoint import checkpoints
 from cockpit.commands import Stop
+from cockpit.engine import checkpointing, training
 from cockpit.events import (
     CheckpointSaved,
     Evaluated,
@@ -85,6 +87,18 @@ def test_losses_are_those_of_an_undisturbed_run(hosted: Hosted, changes: dict[st
     assert own == sorted(set(own))
     summary = RunSummary.of(first.run)
     assert (summary.state, summary.step, summary.total_steps, len(summary.losses)) == ("completed", 12, 12, 12)
+
+
+@pytest.mark.parametrize("grouped", [False, True], ids=["random order", "grouped by length"])
+def test_a_later_epoch_is_gone_on_with_where_it_was(hosted: Hosted, grouped: bool) -> None:
+    """Ten steps are an epoch."""
+    changes = {**BARE, "training__max_steps": 24, "training__group_by_length": grouped}
+    undisturbed = whole(hosted, changes)
+    first = stopped(hosted, 12, **changes)
+    again = hosted(resumed=first.run, **changes)
+    until_second_end(again)
+    assert figures(again) == figures(undisturbed)
+    assert again.all(TrainingResumed)[0].step >= 12
 
 
 def test_a_completed_run_goes_on_for_more_steps(hosted: Hosted) -> None:
@@ -177,6 +191,32 @@ def test_the_best_checkpoint_is_kept_and_becomes_the_adapter(hosted: Hosted) -> 
     assert (kept / "adapter_model.safetensors").read_bytes() == (saved / "adapter_model.safetensors").read_bytes()
     state = json.loads((run.run.checkpoints / f"checkpoint-{run.state.step}" / "trainer_state.json").read_text())
     assert state["best_model_checkpoint"] == str(kept)
+
+
+def test_a_full_disk_costs_a_checkpoint_and_not_the_run(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+
+    monkeypatch.setattr(checkpointing, "flush", full)
+    run = hosted(**{**BARE, "training__max_steps": 2})
+    run.until_ended()
+    assert run.state.ended is not None and run.state.ended.outcome == "completed"
+    warned = [event.text for event in run.all(LogWritten) if event.level == "warning"]
+    assert any(line.startswith("Checkpoint 2 could not be saved: The disk is full") for line in warned)
+    assert list(run.run.checkpoints.iterdir()) == []
+
+
+def test_a_full_disk_at_the_end_leaves_no_half_adapter(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+
+    monkeypatch.setattr(training, "flush", full)
+    run = hosted(**{**BARE, "training__max_steps": 2})
+    run.until_ended()
+    assert run.state.ended is not None
+    assert (run.state.ended.outcome, run.state.ended.reason[:17]) == ("failed", "The disk is full ")
+    assert "cockpit resume" in run.state.ended.advice
+    assert not run.run.adapter.exists() and not list(run.run.path.glob("*.partial"))
 
 
 def tear(path: Path) -> None:
