@@ -8,13 +8,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cockpit.dataset_rows import READABLE, SUFFIXES, Row, RowError, read_rows
 from cockpit.plain_text import plain_text
 
 if TYPE_CHECKING:
-    from cockpit.recipe.data import Columns, RowFormat
+    from cockpit.recipe.data import Columns, RowFormat, Source
     from cockpit.recipe.recipe import Recipe
 
 COUNTED_BYTES = 32 << 20
@@ -105,14 +105,16 @@ def trains_images(recipe: Recipe) -> bool:
     return any(_source_has_images(source) for source in recipe.data.sources)
 
 
-def _source_has_images(source: Any) -> bool:
+def _source_has_images(source: Source) -> bool:
     from cockpit.recipe.embedded import resolve
 
-    if source.format == "image_text" or source.columns.image is not None or source.instruction is not None:
+    if source.format == "image_text" or source.columns.image is not None:
         return True
     try:
         path = Path(resolve(source.name_or_path)).expanduser()
-        return path.exists() and recognise(path, source.columns, source.format, source.split).has_images
+        if not path.exists():
+            return source.instruction is not None
+        return recognise(path, source.columns, source.format, source.split).has_images
     except (OSError, ValueError, RuntimeError):
         return False
 

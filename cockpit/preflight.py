@@ -133,17 +133,12 @@ def _of_source(field: str, source: Source) -> Iterator[Conflict]:
     if source.subset is not None:
         yield Conflict(f"{field}.subset", "data on this disk has no subsets", "leave it empty")
     try:
-        form = recognise(path, source.columns, source.format, source.split)
+        recognise(path, source.columns, source.format, source.split)
     except ValueError as error:
         about_split = source.split != "train" and "split" in str(error)
         yield Conflict(f"{field}.split" if about_split else named, str(error), "")
-        return
     except OSError as error:
         yield Conflict(named, f"it cannot be read ({error.strerror or error})", "give a file that you may read")
-        return
-    if source.instruction is not None and form.form != "image_text":
-        wrong = f"rows of the form {form.form} have no place for an instruction of their own"
-        yield Conflict(f"{field}.instruction", wrong, "leave it empty; it is for rows with an image and a text")
 
 
 def _of_hub_dataset(field: str, source: Source, path: Path) -> Iterator[Conflict]:

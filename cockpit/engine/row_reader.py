@@ -40,10 +40,7 @@ class RowReader:
         self._sources = [open_source(source, say) for source in recipe.data.sources]
         for source, rows in zip(recipe.data.sources, self._sources, strict=True):
             if source.instruction is not None and rows.form.form != "image_text":
-                raise RunFailure(
-                    f"{rows.name} holds rows of the form {rows.form.form}, which have no place for an instruction.",
-                    "Leave data.sources.instruction empty; it is for rows with an image and a text.",
-                )
+                say(f"The instruction is not used: {rows.name} holds rows of the form {rows.form.form}.")
         self._chosen = self._drawn()
         self.has_images = any(rows.form.has_images for rows in self._sources)
         self.refused = 0

@@ -110,8 +110,14 @@ class RecipeDocument:
         self._put(path, setting_value(place, text), "--set")
 
     def use_data(self, path: str | Path) -> None:
-        """Learn from the user's own file: it becomes the only source, its form found from its columns."""
-        self._put(("data", "sources"), [{"name_or_path": str(path), "format": "auto"}], "--data")
+        """Learn from the user's own file: it becomes the only source, its form found from its columns.
+
+        What the recipe asks about images without a question of their own, it asks about the user's too.
+        """
+        source = {"name_or_path": str(path), "format": "auto"}
+        if (instruction := self.value("data.sources.0.instruction")) is not None:
+            source["instruction"] = instruction
+        self._put(("data", "sources"), [source], "--data")
 
     def use_model(self, path: str | Path) -> None:
         """Tune another model: a local folder or a name on the Hub."""

@@ -77,7 +77,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "split of a file": ({"split": "test"}, "a.jsonl is a file, which has no splits; leave split as train"),
     "subset of a file": ({"subset": "main"}, "data on this disk has no subsets; leave it empty"),
     "instruction for messages": (
-        {"instruction": "Write it down."},
+        {"instruction": "Write it down.", "format": "messages"},
         "rows of the form messages have no place for an instruction of their own",
     ),
     "ratio to nothing": ({"ratio": 0.5}, "there is only one source; leave it empty, or add a source"),

@@ -164,6 +164,23 @@ def test_batches_are_padded_to_a_multiple(tmp_path: Path, processor: Any) -> Non
     assert (batch["labels"][batch["attention_mask"] == 0] == IGNORED).all()
 
 
+def test_the_instruction_is_asked_of_the_users_own_images_and_not_of_texts(tmp_path: Path) -> None:
+    shipped = RecipeDocument.parse(
+        tiny.recipe_text(Path("m"), Path("n"), data__sources=[{"name_or_path": "o/r", "instruction": INSTRUCTION}]), "t"
+    )
+    assert trains_images(shipped.recipe())
+    drawn = [{"image": tiny_vision.draw(tmp_path / "a.png").name, "text": "x"}]
+    shipped.use_data(tiny.write_rows(tmp_path / "images.jsonl", drawn))
+    assert shipped.value("data.sources.0.instruction") == INSTRUCTION
+    assert trains_images(shipped.recipe())
+    path = tiny.write_rows(tmp_path / "texts.jsonl", [{"text": "red cat"}])
+    shipped.use_data(path)
+    assert not trains_images(shipped.recipe())
+    said: list[str] = []
+    prepare_data(shipped.recipe(), tiny.make_tokenizer(), said.append, lambda done, total: None)
+    assert said[0] == "The instruction is not used: texts.jsonl holds rows of the form text."
+
+
 def test_a_model_that_does_not_see_is_not_given_pictures(tmp_path: Path) -> None:
     path = tiny.write_rows(tmp_path / "rows.jsonl", [{"image": tiny_vision.draw(tmp_path / "a.png").name, "text": "x"}])
     with pytest.raises(RunFailure, match="The data has images, and this model does not see them"):
@@ -174,6 +191,19 @@ def test_labels_are_carried_over_the_tokens_of_an_image() -> None:
     assert carried_labels([1, 9, 2, 3], [-100, -100, 2, 3], [1, 9, 9, 9, 2, 3]) == [-100] * 4 + [2, 3]
     with pytest.raises(ValueError, match="in other tokens than the tokenizer"):
         carried_labels([1, 9, 2, 3], [-100, -100, 2, 3], [1, 9, 9, 7])
+
+
+def test_a_model_that_sees_trains_on_texts_packed(tmp_path: Path, hosted: Callable[..., Any]) -> None:
+    """As in the Gemma-3 walk-through: no row has an image, and the layers that see are left out."""
+    model = tiny_vision.make_model(tmp_path / "model")
+    path = tiny.write_rows(tmp_path / "rows.jsonl", [{"messages": tiny.pair(f"q {n}", "a" * n)} for n in range(1, 20)])
+    text = tiny.recipe_text(
+        model, path, backend="transformers", data__eval_rows=2, training__packing=True, training__max_steps=2
+    )
+    run = hosted(text=text)
+    run.until_ended()
+    (ended,) = run.all(RunEnded)
+    assert (ended.outcome, ended.step) == ("completed", 2), ended.reason
 
 
 def test_a_model_that_sees_trains_and_learns(tmp_path: Path, hosted: Callable[..., Any]) -> None:
