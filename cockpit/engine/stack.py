@@ -57,6 +57,20 @@ def import_stack(backend: str) -> None:
         import_module(f"cockpit.engine.{part}")
     # Lazy modules of the stack, which would be imported at the first step otherwise.
     import_module("trl.trainer.sft_trainer")
+    _start_compilers()
+
+
+def _start_compilers() -> None:
+    """Start the processes that compile kernels now, and not at the first step, where torch and the GPU will compile."""
+    import torch
+
+    if not torch.cuda.is_available() or os.environ.get("TORCHDYNAMO_DISABLE") == "1":
+        return
+    try:
+        from torch._inductor.async_compile import maybe_warm_pool
+    except ImportError:
+        return  # another torch starts them at the first step
+    maybe_warm_pool()
 
 
 def _check_gpu() -> None:
