@@ -171,6 +171,27 @@ FORMS: list[tuple[dict[str, Any], RowFormat, dict[str, str]]] = [
         {"prompt": "prompt", "completion": "completion"},
     ),
     ({"input": "a", "output": "b"}, "prompt_completion", {"prompt": "input", "completion": "output"}),
+    (
+        {"system_prompt": "s", "question": "a", "response": "b"},
+        "prompt_completion",
+        {"prompt": "question", "completion": "response", "system": "system_prompt"},
+    ),
+    (
+        {"instruction": "a", "context": "c", "response": "b", "category": "d"},
+        "alpaca",
+        {"prompt": "instruction", "input": "context", "completion": "response"},
+    ),
+    (
+        {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "tools": "[]", "score": 1},
+        "sharegpt",
+        {"messages": "conversations", "tools": "tools"},
+    ),
+    ({"image": "a.png", "text": "b"}, "image_text", {"image": "image", "text": "text"}),
+    (
+        {"images": [{"bytes": None, "path": "a.png"}], "question": "a", "answer": "b"},
+        "image_text",
+        {"image": "images", "prompt": "question", "completion": "answer"},
+    ),
     ({"text": "a", "meta": {}}, "text", {"text": "text"}),
 ]
 
@@ -178,7 +199,7 @@ FORMS: list[tuple[dict[str, Any], RowFormat, dict[str, str]]] = [
 @pytest.mark.parametrize(("row", "form", "columns"), FORMS)
 def test_form_is_recognised(row: dict[str, Any], form: RowFormat, columns: dict[str, str], tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", lines([row] * 3))
-    assert recognise(path, Columns(), "auto") == DatasetForm(form, columns, 3)
+    assert recognise(path, Columns(), "auto") == DatasetForm(form, columns, 3, "image" in columns)
 
 
 READ = (

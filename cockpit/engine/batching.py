@@ -106,7 +106,9 @@ def neighbours_are_seen(model: Any) -> bool:
             ]
     finally:
         model.train(was_training)
-    return not torch.allclose(seen[0].float(), seen[1].float(), rtol=1e-2, atol=1e-3)
+    one, other = (logits.float() for logits in seen)
+    # More than 16-bit rounding, which differs where experts are given other rows to round with.
+    return bool((one - other).norm() > 0.01 * one.norm())
 
 
 def _attest_length(data: PreparedData, length: int) -> None:

@@ -22,7 +22,7 @@ PARTS: dict[RowFormat, tuple[str, ...]] = {
     "messages": ("messages", "system", "tools", "image"),
     "sharegpt": ("messages", "system", "tools", "image"),
     "alpaca": ("prompt", "input", "completion", "system"),
-    "prompt_completion": ("prompt", "completion"),
+    "prompt_completion": ("prompt", "completion", "system"),
     "text": ("text",),
     "image_text": ("image", "prompt", "completion", "text"),
 }

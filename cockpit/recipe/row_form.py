@@ -60,7 +60,7 @@ def _is_image(value: object) -> bool:
     return isinstance(value, str | bytes) or (isinstance(value, dict) and {"bytes", "path"} & set(value) != set())
 
 
-_alpaca = USUAL | {"prompt": ("instruction",), "completion": ("output", "response"), "input": ("input",)}
+_alpaca = USUAL | {"prompt": ("instruction",), "completion": ("output", "response"), "input": ("input", "context")}
 _captioned = USUAL | {"text": ("text", "caption", "latex", "content")}
 _ASIDE = ("system", "tools", "image")
 FORMS = (
@@ -68,7 +68,7 @@ FORMS = (
     _Form("sharegpt", ("messages",), _ASIDE, _is_turns("from", "value"), USUAL),
     _Form("image_text", ("image",), ("prompt", "completion", "text"), _is_image, _captioned),
     _Form("alpaca", ("prompt", "completion"), ("input", "system"), _is_text, _alpaca),
-    _Form("prompt_completion", ("prompt", "completion"), (), _is_text_or_turns, USUAL),
+    _Form("prompt_completion", ("prompt", "completion"), ("system",), _is_text_or_turns, USUAL),
     _Form("text", ("text",), (), _is_text, USUAL),
 )
 """The likeliest form first: rows that fit several have the first of them."""

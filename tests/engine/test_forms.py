@@ -228,6 +228,18 @@ def assert_alike(mine: list[int], theirs: list[int], tokenizer: Any, name: str) 
         assert label == other or is_break, (name, at)
 
 
+def test_marks_of_the_recipe_give_the_same_labels_of_several_turns(tmp_path: Path) -> None:
+    tokenizer = with_named_template(demo_tokenizer(), "gemma-3", "transformers")
+    rows = [{"messages": turns} for turns in MESSAGES]
+    marks = {
+        "data__instruction_part": "<start_of_turn>user\n",
+        "data__response_part": "<start_of_turn>model\n",
+    }
+    found, given = prepare(tmp_path, rows, tokenizer), prepare(tmp_path, rows, tokenizer, **marks)
+    assert found.train.to_list() == given.train.to_list()
+    assert found.counts.trained_tokens == given.counts.trained_tokens > 0
+
+
 CALL = {"name": "weather", "arguments": {"city": "Bonn"}}
 TOOLS = [{"name": "weather", "description": "Tells the weather.", "parameters": {"type": "object", "properties": {}}}]
 TOOL_TURNS = [
