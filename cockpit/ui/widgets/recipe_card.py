@@ -38,7 +38,7 @@ class RecipeCard(VerticalScroll):
     """Scrolls where the recipe says more than fits."""
 
     DEFAULT_CSS = """
-    RecipeCard { scrollbar-size-vertical: 1; padding: 0 1; }
+    RecipeCard { scrollbar-size-vertical: 1; scrollbar-gutter: stable; padding: 0 0 0 1; }
     RecipeCard > Static { height: auto; }
     """
     HELP = "The marked recipe: what it does, what it trains with, and what would stop it on this machine."
