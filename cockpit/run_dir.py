@@ -41,6 +41,13 @@ def standby_folder() -> Path:
     return home() / "standby"
 
 
+def why_unwritable(error: OSError) -> str:
+    """A sentence for a run that could not be written to the disk."""
+    place = plain_text(str(home()), keep_newlines=False)
+    why = plain_text(error.strerror or str(error), keep_newlines=False)
+    return f"Runs cannot be written to {place} ({why}); set COCKPIT_HOME to a folder with room that you may write to."
+
+
 def new_run_id(name: str, now: float | None = None) -> str:
     """`name` made fit for a folder, and the local time: demo-1121-0149; a number follows where that is taken."""
     stem = re.sub(r"[^a-z0-9.]+", "-", plain_text(name).lower()).strip("-.")[:60] or "run"

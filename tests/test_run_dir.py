@@ -10,7 +10,7 @@ import pytest
 from cockpit import events as ev
 from cockpit.commands import Stop, Train
 from cockpit.event_log import EventWriter
-from cockpit.run_dir import EngineIdentity, RunDir, all_runs, find_run, new_run_id, runs_folder
+from cockpit.run_dir import EngineIdentity, RunDir, all_runs, find_run, new_run_id, runs_folder, why_unwritable
 from cockpit.run_summary import RunSummary
 
 
@@ -148,3 +148,13 @@ def test_a_summary_looks_behind_a_long_evaluation_and_many_chats() -> None:
         writer.append(ev.EngineExited(reason="idle"))
     summary = RunSummary.of(run)
     assert (summary.state, summary.step, summary.total_steps, summary.loss) == ("completed", 500, 500, 4.0)
+
+
+def test_a_home_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COCKPIT_HOME", "/proc/nope")
+    with pytest.raises(OSError) as caught:
+        RunDir.create(runs_folder() / "one")
+    assert why_unwritable(caught.value) == (
+        "Runs cannot be written to /proc/nope (No such file or directory); set COCKPIT_HOME to a folder with room that "
+        "you may write to."
+    )

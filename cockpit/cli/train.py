@@ -41,6 +41,7 @@ def train(
 
     from cockpit.cli.follow import follow, interrupts_counted
     from cockpit.cli.report import report_for
+    from cockpit.run_dir import why_unwritable
 
     report = report_for(as_json)
     name = document.recipe().output.run_name or document.name
@@ -49,10 +50,7 @@ def train(
             started = _start(key, name, in_process)
             run = started.train(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]])
         except OSError as error:
-            print(
-                f"The run cannot be written: {error.strerror or error} ({error.filename or 'its folder'}).",
-                file=sys.stderr,
-            )
+            print(why_unwritable(error), file=sys.stderr)
             raise typer.Exit(1) from None
         if detach:
             print(run.id)

@@ -209,7 +209,12 @@ class CockpitApp(App[None]):
         except RecipeError as error:
             self._refuse(document, [str(problem) for problem in error.problems])
             return
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            from cockpit.run_dir import why_unwritable
+
+            self._refuse(document, [why_unwritable(error)])
+            return
+        except ValueError as error:
             self._refuse(document, [str(error)])
             return
         from cockpit.ui.session import RunSession

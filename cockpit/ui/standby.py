@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cockpit import events as ev
 from cockpit.plain_text import plain_text
+from cockpit.run_dir import why_unwritable
 from cockpit.ui.engine_status import Engines, EngineStatus, Probe
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Standby:
             self._status = EngineStatus("importing", note=note)
         except OSError as error:
             self._failed = key
-            self._status = EngineStatus("failed", plain_text(f"no engine: {error}", keep_newlines=False))
+            self._status = EngineStatus("failed", why_unwritable(error))
 
     def _look_at(self, engine: StartedEngine) -> None:
         status = self._status
