@@ -1,6 +1,7 @@
 """The same QLoRA work by a bare script and by cockpit, in turn, on one NVIDIA GPU with random weights.
 
-usage: python -m tests.bench.gpu NAME [--backends B ...] [--rounds N] [--steps N] [--folder DIR] [--out FILE]
+usage: python -m tests.bench.gpu NAME [--backends B ...] [--rounds N] [--steps N] [--only WHO]
+       [--folder DIR] [--out FILE]
 NAME is one of tests.bench.random_models. CUDA_VISIBLE_DEVICES names the GPU, which nobody else may use meanwhile. Each
 contender keeps caches of its own, empty at first: its first round is cold. Of cockpit's rounds all but the first start
 from a warm standby. Memory is what the driver says of the whole GPU, sampled ten times a second, less what was used
@@ -225,6 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name")
     parser.add_argument("--backends", nargs="+", default=["unsloth", "transformers"])
+    parser.add_argument("--only", choices=["bare", "cockpit"], help="leave the other contender out")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=36)
     parser.add_argument("--folder", type=Path, default=Path("gpu_bench"))
@@ -238,6 +240,8 @@ def main() -> None:
     for backend in asked.backends:
         for number in range(asked.rounds):
             for contender in (bare, cockpit) if number % 2 == 0 else (cockpit, bare):
+                if asked.only not in (None, contender.__name__):
+                    continue
                 start = "cold" if number == 0 else "warm"
                 rounds.append(contender(model, backend, asked.steps, folder, start))
                 print(f"{asked.name}: {rounds[-1].line()}", flush=True)

@@ -1,8 +1,8 @@
 """Models of real architectures and sizes with random weights: speed and memory do not depend on the values.
 
-usage: python -m tests.bench.random_models FOLDER NAME...     write FOLDER/NAME; a name with -tiny is for the CPU
+usage: python -m tests.bench.random_models FOLDER NAME...     write FOLDER/NAME
        python -m tests.bench.random_models --list
-The shapes are those of the families' public configurations. Tokenizers are small ones trained here, with the family's
+A name with -tiny is for the CPU; one with @4 behind it has only four layers. The shapes are those of the families' public configurations. Tokenizers are small ones trained here, with the family's
 special tokens and the chat template of the same name in the installed Unsloth.
 """
 
@@ -172,6 +172,11 @@ TINY = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "nu
 TINY_VISION = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
+def shape_of(name: str) -> Shape:
+    """The shape of a name, whatever stands behind it."""
+    return SHAPES[name.partition("@")[0].removesuffix("-tiny")]
+
+
 def template_text(name: str) -> str:
     """The string called `name` in the installed Unsloth's chat_templates.py, read without importing Unsloth."""
     package = importlib.util.find_spec("unsloth")
@@ -225,7 +230,7 @@ def make_model(name: str, folder: Path) -> Path:
     if (place / "config.json").exists():
         return place
     began = time.monotonic()
-    shape = SHAPES[name.removesuffix("-tiny")]
+    shape = shape_of(name)
     tokenizer = make_tokenizer(shape.family, place)
     config = make_config(name, tokenizer)
     torch.manual_seed(0)
@@ -258,10 +263,12 @@ def make_config(name: str, tokenizer: Any) -> Any:
     """The configuration of `name` (a key of SHAPES, or one with -tiny) with the ids of `tokenizer`."""
     import transformers
 
-    shape, is_tiny = SHAPES[name.removesuffix("-tiny")], name.endswith("-tiny")
+    shape, is_tiny = shape_of(name), name.endswith("-tiny")
     ids = {role.replace("token", "token_id"): tokenizer.convert_tokens_to_ids(piece)
            for role, piece in shape.family.roles.items() if role != "unk_token"}  # fmt: skip
     arguments = shape.arguments | ids | (_tiny(shape) if is_tiny else {})
+    if "@" in name:
+        arguments["num_hidden_layers"] = int(name.partition("@")[2])
     make = getattr(transformers, shape.config)
     if shape.config not in ("Gemma3Config", "Gemma4Config", "Qwen3_5Config"):
         return make(architectures=[shape.model], **arguments)

@@ -2,7 +2,8 @@
 
 usage: python -m tests.bench.walkthroughs FOLDER RECIPE[:LABEL] [FIELD=VALUE ...] [--no-export] [--no-chat]
 Random weights of the recipe's architecture, data made here: speed and memory are real, the replies are noise. Works in
-FOLDER; CUDA_VISIBLE_DEVICES names the GPU. LABEL tells variants of one recipe apart. TINY=1 takes models for the CPU.
+FOLDER; CUDA_VISIBLE_DEVICES names the GPU. LABEL tells variants of one recipe apart. SUFFIX=-tiny takes models for the CPU,
+SUFFIX=@4 such with four layers.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ def main() -> None:
     os.environ["COCKPIT_HOME"] = str(folder / "home" / name.replace(":", "-"))
     kind = MODELS.get(recipe, recipe)
     assert kind in SHAPES, f"no random model for {recipe}"
-    model = make_model(kind + ("-tiny" if os.environ.get("TINY") else ""), folder / "models")
+    model = make_model(kind + os.environ.get("SUFFIX", ""), folder / "models")
     changes = [f"model.name_or_path={model}", *settings(recipe, folder / "data"), *asked.changes]
     figures = train(recipe, changes)
     print("TRAINED", name, json.dumps(figures), flush=True)
