@@ -2,8 +2,9 @@
 
 usage: python -m tests.bench.random_models FOLDER NAME...     write FOLDER/NAME
        python -m tests.bench.random_models --list
-A name with -tiny is for the CPU; one with @4 behind it has only four layers. The shapes are those of the families' public configurations. Tokenizers are small ones trained here, with the family's
-special tokens and the chat template of the same name in the installed Unsloth.
+A name with -tiny is for the CPU; one with @4 behind it has only four layers. The shapes are those of the families'
+public configurations. Tokenizers are small ones trained here, with the family's special tokens and the chat template
+of the same name in the installed Unsloth.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 usage: python -m tests.bench.walkthroughs FOLDER RECIPE[:LABEL] [FIELD=VALUE ...] [--no-export] [--no-chat]
 Random weights of the recipe's architecture, data made here: speed and memory are real, the replies are noise. Works in
-FOLDER; CUDA_VISIBLE_DEVICES names the GPU. LABEL tells variants of one recipe apart. SUFFIX=-tiny takes models for the CPU,
-SUFFIX=@4 such with four layers.
+FOLDER; CUDA_VISIBLE_DEVICES names the GPU. LABEL tells variants of one recipe apart. SUFFIX=-tiny in the environment
+takes models for the CPU, SUFFIX=@4 such with four layers.
 """
 
 from __future__ import annotations
