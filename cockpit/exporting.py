@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cockpit.gpu import NONE, GpuReport
+from cockpit.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.links import EngineKey, EngineProcess, engine_environment, new_command_id
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
@@ -18,7 +18,9 @@ def export_key(recipe: Recipe, report: GpuReport) -> EngineKey:
     Raises ValueError with a sentence where the recipe's GPU is not there.
     """
     if recipe.backend == "unsloth":
-        return EngineKey.of(recipe, report)
+        key = EngineKey.of(recipe, report)
+        if key.gpu != DRIVERLESS:
+            return key
     return EngineKey(recipe.backend, NONE, recipe.hardware.compile)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cockpit.checkpoint import STATE, checkpoints
-from cockpit.engine.callback import EventCallback
 from cockpit.engine.ending import ending_of, is_out_of_memory
 from cockpit.engine.journal import Journal
 from cockpit.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from cockpit.engine.callback import EventCallback
 
 
 def save_checkpoints_whole(
@@ -19,6 +21,7 @@ def save_checkpoints_whole(
 ) -> None:
     """Checkpoints are written aside and renamed, so that one that is there is whole; one that fails costs no run."""
     save = trainer._save_checkpoint
+    trainer.create_model_card = lambda *args, **kwargs: None  # it would lie beside the checkpoints
     partial = run.checkpoints / ".partial"
 
     def save_whole(model: Any, trial: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,17 +25,19 @@ def merge(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: S
     """
     place.mkdir(parents=True, exist_ok=True)
     task("importing the training stack")
-    import torch
-
-    by_unsloth = recipe.backend == "unsloth" and torch.cuda.is_available() and run.result == run.adapter
-    if by_unsloth:
+    # Told by the environment, as Unsloth must be imported before torch is asked.
+    sees_gpu = os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+    if recipe.backend == "unsloth" and sees_gpu and run.result == run.adapter:
         import_stack("unsloth")
-        _merge_by_unsloth(run, recipe, place, form, task, say)
+        merge_by_unsloth(run, recipe, place, form, task, say)
     else:
         _merge_plainly(run, recipe, place, task, say)
 
 
-def _merge_by_unsloth(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: Say) -> None:
+def merge_by_unsloth(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: Say) -> None:
+    """As `merge`, by Unsloth, which is imported already."""
+    from unsloth.save import patch_saving_functions
+
     from cockpit.engine.loading import load_for_chat
 
     task("loading base and adapter")
@@ -44,6 +47,8 @@ def _merge_by_unsloth(run: RunDir, recipe: Recipe, place: Path, form: str, task:
     if form == "merged-4bit":
         say("merged-4bit rounds the merged weights: a small change that was learnt can be lost.")
     task("merging")
+    # Unsloth gives its ways of saving to models that it has made itself; this adapter was put on by peft.
+    patch_saving_functions(loaded.model, vision=loaded.processor is not None)
     loaded.model.save_pretrained_merged(str(place), loaded.processor or loaded.tokenizer, save_method=method)
 
 

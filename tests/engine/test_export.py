@@ -209,3 +209,12 @@ def test_the_command_exports_in_a_process_of_its_own(
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 1
     assert "is there already and not empty" in again.stderr
+
+
+def test_the_exporter_imports_nothing_of_the_stack_before_it_knows_what_comes_first() -> None:
+    """Unsloth must come before transformers and torch."""
+    import sys
+
+    look = "import sys, cockpit.engine.export; print([m for m in ('torch', 'transformers', 'unsloth') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
