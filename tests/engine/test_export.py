@@ -215,6 +215,6 @@ def test_the_exporter_imports_nothing_of_the_stack_before_it_knows_what_comes_fi
     """Unsloth must come before transformers and torch."""
     import sys
 
-    look = "import sys, cockpit.engine.export; print([m for m in ('torch', 'transformers', 'unsloth') if m in sys.modules])"
+    look = "import sys, cockpit.engine.export; print({'torch', 'transformers', 'unsloth'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "set()"
