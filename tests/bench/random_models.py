@@ -301,7 +301,7 @@ def _tiny(shape: Shape) -> dict[str, Any]:
     if shape.config == "Gemma3Config":
         small["num_hidden_layers"] = 6
     if shape.config == "Gemma4Config":
-        small |= {"num_hidden_layers": 6, "num_kv_shared_layers": 2, "vocab_size_per_layer_input": 2304,
+        small |= {"num_hidden_layers": 12, "num_kv_shared_layers": 4, "vocab_size_per_layer_input": 2304,
                   "hidden_size_per_layer_input": 16, "global_head_dim": 32}  # fmt: skip
     if shape.config == "Qwen3_5Config":
         small |= {"num_hidden_layers": 4, "linear_num_value_heads": 2, "linear_num_key_heads": 2,
