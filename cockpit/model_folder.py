@@ -13,6 +13,8 @@ from typing import Any
 
 LONGEST_HEADER = 100_000_000
 """Bytes; a safetensors file whose header claims more is none."""
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "spiece.model")
+"""One of them is in the folder of every model with a tokenizer."""
 _kept_16_bit = re.compile(
     r"lm_head|embed|vision|visual|image|patch|audio|multi_modal|mm_projector|router|mlp\.gate\.|norm|bias"
 )

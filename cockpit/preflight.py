@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from cockpit.dataset_file import recognise, trains_images
 from cockpit.dataset_rows import SUFFIXES
 from cockpit.gpu import GpuReport
 from cockpit.model_check import NAME, model_folder, of_machine, of_model
-from cockpit.model_folder import read_json
+from cockpit.model_folder import TOKENIZERS, read_json
 from cockpit.plain_text import plain_text
 from cockpit.recipe.data import Source
 from cockpit.recipe.embedded import local_path, resolve
@@ -47,7 +48,15 @@ def preflight(recipe: Recipe, report: GpuReport, file: str, line_of: LineOf = la
         _of_data(recipe),
         _of_output(recipe),
     )
-    found = [conflict for check in checks for conflict in check]
+    return _problems(chain.from_iterable(checks), file, line_of)
+
+
+def preflight_of_data(recipe: Recipe, file: str, line_of: LineOf = lambda _: None) -> list[Problem]:
+    """As `preflight`, of the data and the tokenizer alone."""
+    return _problems(chain(_of_tokenizer(recipe), _of_data(recipe)), file, line_of)
+
+
+def _problems(found: Iterable[Conflict], file: str, line_of: LineOf) -> list[Problem]:
     return [Problem(file, line_of(one.field), one.field, one.wrong, one.right) for one in found]
 
 
@@ -81,14 +90,11 @@ def _of_tokenizer(recipe: Recipe) -> Iterator[Conflict]:
     folder = model_folder(recipe)
     if folder is None or not folder.config:
         return
-    if not any((folder.path / name).is_file() for name in _TOKENIZERS):
+    if not any((folder.path / name).is_file() for name in TOKENIZERS):
         yield Conflict(NAME, "the folder has no tokenizer", "copy the tokenizer's files beside the weights")
     elif recipe.data.chat_template == "model" and not _has_chat_template(folder.path) and _needs_template(recipe):
         wrong = "the model's tokenizer has no chat template, and the data holds conversations"
         yield Conflict("data.chat_template", wrong, "give chatml")
-
-
-_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "spiece.model")
 
 
 def _has_chat_template(folder: Path) -> bool:

@@ -8,6 +8,7 @@ import typer
 
 from cockpit.cli.attach import attach
 from cockpit.cli.chat import chat
+from cockpit.cli.data import data
 from cockpit.cli.export import export
 from cockpit.cli.recipes import recipes_app
 from cockpit.cli.resume import resume
@@ -24,7 +25,7 @@ cockpit = typer.Typer(
     rich_markup_mode=None,
 )
 cockpit.add_typer(recipes_app, name="recipes")
-for command in (train, resume, attach, runs, chat, export, tensorboard):
+for command in (train, data, resume, attach, runs, chat, export, tensorboard):
     cockpit.command()(command)
 
 

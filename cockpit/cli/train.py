@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cockpit.cli.asked import asked_for, blamed, refuse
+
 if TYPE_CHECKING:
     from cockpit.links import EngineKey, StartedEngine
     from cockpit.recipe.document import RecipeDocument
-    from cockpit.recipe.problem import Problem
 
 ENGINE_ENDS_S = 30.0
 
@@ -34,7 +35,7 @@ def train(
     Exit status: 0 completed, 1 failed, 2 the recipe or a setting is wrong, 130 stopped.
     """
     if detach and in_process:
-        _refuse(
+        refuse(
             ["--detach leaves the run to a process of its own, --in-process keeps it in this one; give one of the two."]
         )
     document, key = _checked(recipe, data, model, settings or [])
@@ -71,53 +72,13 @@ def _checked(
     from cockpit.gpu import GpuProbe
     from cockpit.links import EngineKey
     from cockpit.preflight import preflight
-    from cockpit.recipe.problem import RecipeError
-    from cockpit.recipe.shelf import find_recipe
 
-    try:
-        document = find_recipe(recipe)
-        if data is not None:
-            document.use_data(data)
-        if model is not None:
-            document.use_model(model)
-    except RecipeError as error:
-        _refuse([str(problem) for problem in error.problems])
-    wrong: list[str] = []
-    for setting in settings:
-        try:
-            document.set_from_text(setting)
-        except RecipeError as error:
-            wrong += [str(problem) for problem in error.problems]
-    try:
-        resolved = document.recipe()
-    except RecipeError as error:
-        wrong += [str(problem) for problem in error.problems]
-    if wrong:
-        _refuse(wrong)
+    document, resolved = asked_for(recipe, data, model, settings)
     report = GpuProbe().wait()
     problems = preflight(resolved, report, document.file, document.line)
     if problems:
-        _refuse([str(_blamed(problem, data, model)) for problem in problems])
+        refuse([str(blamed(problem, data, model)) for problem in problems])
     return document, EngineKey.of(resolved, report)
-
-
-def _blamed(problem: Problem, data: Path | None, model: str | None) -> Problem:
-    """The problem, laid at the option that brought it in place of the recipe, where it was one."""
-    from dataclasses import replace
-
-    if data is not None and problem.field.startswith("data.sources"):
-        option, value = "--data", str(data)
-    elif model is not None and problem.field == "model.name_or_path":
-        option, value = "--model", model
-    else:
-        return problem
-    return replace(problem, file=option, line=None, field="" if value in problem.wrong else value)
-
-
-def _refuse(sentences: list[str]) -> None:
-    for sentence in sentences:
-        print(sentence, file=sys.stderr)
-    raise typer.Exit(2)
 
 
 def _start(key: EngineKey, name: str, in_process: bool) -> StartedEngine:

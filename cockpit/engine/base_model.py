@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from cockpit.engine.ending import RunFailure
 from cockpit.engine.lora_targets import AUDIO, VISION
+from cockpit.engine.tokenizer import processor_of
 from cockpit.model_folder import ModelFolder
 from cockpit.recipe.recipe import Recipe
 
@@ -84,17 +84,6 @@ def load_plainly(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bool,
 def _has_class(auto: Any, config: Any) -> bool:
     """Whether transformers, or the model's own code, has such a class for the model."""
     return type(config) in auto._model_mapping or auto.__name__ in (getattr(config, "auto_map", None) or {})
-
-
-def processor_of(folder: Path, trust_remote_code: bool) -> Any:
-    """The processor; None for a model of text alone, whatever its class is called."""
-    from transformers import AutoProcessor
-
-    try:
-        found = AutoProcessor.from_pretrained(folder, padding_side="right", trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, KeyError):
-        return None
-    return found if hasattr(found, "image_processor") else None
 
 
 def _quantization(folder: ModelFolder, recipe: Recipe, images: bool, dtype: torch.dtype) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say, progress
 
     rows = encoder.rows
     train_rows, held_out = _parted(recipe, rows, reader, say)
-    packed = recipe.training.packing and _can_pack(recipe, say)
+    packed = recipe.training.packing and can_pack(recipe, say)
     if packed:
         table = packed_table(rows, train_rows, max_tokens(recipe), recipe.training.seed)
         say(
@@ -105,19 +105,10 @@ def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say, progress
 def _with_images(
     recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader, say: Say, progress: Progress
 ) -> PreparedData:
-    if processor is None:
-        raise RunFailure(
-            "The data has images, and this model does not see them.",
-            "Give a model that sees as model.name_or_path, or data without images.",
-        )
+    rows, template = image_rows(recipe, tokenizer, processor)
     if recipe.training.packing:
         say("Rows with images are not packed.")
-    if recipe.data.chat_template != "model":
-        processor.tokenizer = tokenizer
-        processor.chat_template = tokenizer.chat_template
-    template = _image_template(recipe, processor)
     length, on_answers = max_tokens(recipe), recipe.data.train_on_responses_only
-    rows = ImageRows(processor, template, length, on_answers=on_answers, widest=_widest(recipe, processor))
     told = time.monotonic()
     for done, row in enumerate(reader.read(), 1):
         try:
@@ -145,6 +136,22 @@ def _with_images(
             multiple=recipe.training.pad_to_multiple_of,
         ),
     )
+
+
+def image_rows(recipe: Recipe, tokenizer: Any, processor: Any | None) -> tuple[ImageRows, ChatTemplate]:
+    """What takes rows with images in, and the template that it renders them with. Raises RunFailure where the model
+    does not see, or its template is no good."""
+    if processor is None:
+        raise RunFailure(
+            "The data has images, and this model does not see them.",
+            "Give a model that sees as model.name_or_path, or data without images.",
+        )
+    if recipe.data.chat_template != "model":
+        processor.tokenizer = tokenizer
+        processor.chat_template = tokenizer.chat_template
+    template = _image_template(recipe, processor)
+    on_answers, widest = recipe.data.train_on_responses_only, _widest(recipe, processor)
+    return ImageRows(processor, template, max_tokens(recipe), on_answers=on_answers, widest=widest), template
 
 
 def _image_template(recipe: Recipe, processor: Any) -> ChatTemplate:
@@ -205,8 +212,8 @@ def _counts(
     )
 
 
-def _can_pack(recipe: Recipe, say: Say) -> bool:
-    """Unsloth on a CPU switches packing off and would let the rows of a sequence see each other."""
+def can_pack(recipe: Recipe, say: Say) -> bool:
+    """Whether rows can share sequences. Unsloth on a CPU switches packing off and would let them see each other."""
     import torch
 
     if recipe.backend == "unsloth" and not torch.cuda.is_available():

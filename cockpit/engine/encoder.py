@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
@@ -14,6 +15,25 @@ from cockpit.engine.token_rows import IGNORED, Rows
 from cockpit.recipe.recipe import Recipe
 
 Say = Callable[[str], None]
+Places = list[tuple[int, int]]
+"""Where tokens stand in their text: characters [begin, end)."""
+
+
+@dataclass(frozen=True)
+class EncodedRow:
+    """A row as tokens, cut to length. `refusal` is the end of a sentence where it cannot be trained on, else empty;
+    a row that is refused before it is tokenized has no tokens.
+    """
+
+    where: str
+    refusal: str = ""
+    text: str = ""
+    input_ids: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    places: Places = field(default_factory=list)
+    """Not cut. A mark that stands in no text is at an empty place."""
+    whole_tokens: int = 0
+    """Tokens before the cut."""
 
 
 class Encoder:
@@ -31,7 +51,16 @@ class Encoder:
 
     def add(self, batch: list[tuple[str, Conversation | str]]) -> Iterator[tuple[str, str]]:
         """Take the rows in; yields those that it cannot take: where they stand, and why. Raises RunFailure."""
-        drawn: list[tuple[str, str, list[tuple[int, int]], bool]] = []
+        for row in self.encode(batch):
+            if row.refusal:
+                yield row.where, row.refusal
+                continue
+            self.truncated += row.whole_tokens > self._length
+            self.rows.append(row.input_ids, row.labels)
+
+    def encode(self, batch: list[tuple[str, Conversation | str]]) -> Iterator[EncodedRow]:
+        """The rows as tokens, those that cannot be trained on too; keeps nothing. Raises RunFailure."""
+        drawn: list[tuple[str, str, Places, bool]] = []
         for where, conversation in batch:
             bare = isinstance(conversation, str)
             if isinstance(conversation, str):
@@ -40,10 +69,10 @@ class Encoder:
                 try:
                     text, spans = self._rendered(conversation)
                 except ValueError as error:
-                    yield where, str(error)
+                    yield EncodedRow(where, str(error))
                     continue
             if half := half_character(text):
-                yield where, f"its text holds half a character ({half}), as a cut emoji leaves one"
+                yield EncodedRow(where, f"its text holds half a character ({half}), as a cut emoji leaves one")
                 continue
             drawn.append((where, text, spans, bare))
         if not drawn:
@@ -55,17 +84,15 @@ class Encoder:
             return_attention_mask=False,
             verbose=False,
         )
-        for (where, _, spans, bare), ids, places in zip(
+        for (where, text, spans, bare), ids, found in zip(
             drawn, encoded["input_ids"], encoded["offset_mapping"], strict=True
         ):
-            row = (ids, masked(ids, places, spans))
-            row = self._closed(*row) if bare else self._begun_once(*row)
-            input_ids, labels = (column[: self._length] for column in row)
+            row = (ids, masked(ids, found, spans), found)
+            whole, labels, places = self._closed(*row) if bare else self._begun_once(*row)
+            labels, refusal = labels[: self._length], ""
             if all(label == IGNORED for label in labels[1:]):
-                yield where, f"no token of an answer stands within its first {self._length:,} tokens"
-                continue
-            self.truncated += len(row[0]) > self._length
-            self.rows.append(input_ids, labels)
+                refusal = f"no token of an answer stands within its first {self._length:,} tokens"
+            yield EncodedRow(where, refusal, text, whole[: self._length], labels, places, len(whole))
 
     def _rendered(self, conversation: Conversation) -> tuple[str, list[tuple[int, int]]]:
         """The text, and where in it the loss is taken. Raises ValueError where the template refuses the turns."""
@@ -108,22 +135,24 @@ class Encoder:
             self._say("Plain texts have no answers apart, so the loss is taken on the whole of them.")
         return [(0, len(text))]
 
-    def _begun_once(self, ids: list[int], labels: list[int]) -> tuple[list[int], list[int]]:
+    def _begun_once(self, ids: list[int], labels: list[int], places: Places) -> tuple[list[int], list[int], Places]:
         """The row without a second mark of the text's beginning, which a template can write beside a row's own."""
         begin = self._tokenizer.bos_token_id
         while begin is not None and ids[:2] == [begin, begin]:
-            ids, labels = ids[1:], labels[1:]
-        return ids, labels
+            ids, labels, places = ids[1:], labels[1:], places[1:]
+        return ids, labels, places
 
-    def _closed(self, ids: list[int], labels: list[int]) -> tuple[list[int], list[int]]:
+    def _closed(self, ids: list[int], labels: list[int], places: Places) -> tuple[list[int], list[int], Places]:
         """A plain text between the marks that the tokenizer's model begins and ends a text with."""
         begin, end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
-        ids, labels = self._begun_once(ids, labels)
+        ids, labels, places = self._begun_once(ids, labels, places)
         if begin is not None and ids[:1] != [begin] and self._tokenizer("a")["input_ids"][:1] == [begin]:
-            ids, labels = [begin, *ids], [IGNORED, *labels]
+            ids, labels, places = [begin, *ids], [IGNORED, *labels], [(0, 0), *places]
         if end is not None and ids[-1:] != [end]:
-            ids, labels = [*ids, end], [*labels, end if labels[-1:] != [IGNORED] else IGNORED]
-        return ids, labels
+            at = places[-1][1] if places else 0
+            ids, places = [*ids, end], [*places, (at, at)]
+            labels = [*labels, end if labels[-1:] != [IGNORED] else IGNORED]
+        return ids, labels, places
 
 
 def half_character(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from cockpit import figures
 from cockpit.engine.ending import RunFailure, first_line
+from cockpit.model_folder import TOKENIZERS
 from cockpit.plain_text import plain_text
 from cockpit.recipe.embedded import PREFIX, local_path, resolve
 from cockpit.recipe.model import Model
@@ -50,6 +51,38 @@ def folder_of(model: Model) -> Path:
     if found is None:
         raise RunFailure(f"The model {_shown(model)} is not in the Hub's cache on this disk.", "Train with it once.")
     return found
+
+
+def tokenizer_folder(model: Model) -> Path:
+    """A folder with the model's config, tokenizer and processor; for a model of the Hub these files are fetched where
+    the cache lacks them, and no weights. Raises RunFailure."""
+    import httpx
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    if not is_on_hub(model):
+        return folder_of(model)
+
+    def cached() -> Path | None:
+        config = try_to_load_from_cache(model.name_or_path, CONFIG, revision=model.revision)
+        return Path(config).parent if isinstance(config, str) else None
+
+    folder = cached()
+    if folder is not None and any((folder / name).is_file() for name in TOKENIZERS):
+        return folder
+    if constants.HF_HUB_OFFLINE:
+        raise RunFailure(
+            f"The tokenizer of {_shown(model)} is not in the Hub's cache here, and HF_HUB_OFFLINE forbids to fetch it.",
+            "Give a model that is on this disk, or unset HF_HUB_OFFLINE.",
+        )
+    try:
+        listing = _listing(model)
+        files = {name: size for name, size in listing.files.items() if not name.endswith((".safetensors", ".bin"))}
+        _fetch(model, Listing(listing.commit, files), lambda done, total: None)
+    except (OSError, httpx.TransportError) as error:
+        raise _explained(error, model) from error
+    folder = cached()
+    assert folder is not None
+    return folder
 
 
 def download(model: Model, say: Callable[[str], None], progress: Progress) -> None:

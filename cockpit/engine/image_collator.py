@@ -66,7 +66,7 @@ class PlainImageCollator:
             bare = [_without_images(message) for message in messages]
             text = self._template.render(bare, example["chat_template_kwargs"].get("tools", ()))
             tokenizer = self._processor.tokenizer
-            labels.append(text_labels(tokenizer, self._template, text, bare, on_answers=self._on_answers))
+            labels.append(text_labels(tokenizer, self._template, text, bare, on_answers=self._on_answers)[:2])
             images.append([part["image"] for turn in messages for part in turn["content"] if part["type"] == "image"])
             texts.append(text)
         given: dict[str, Any] = {"images": images} if any(images) else {}

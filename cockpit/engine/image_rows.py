@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from cockpit.engine.chat_template import ChatTemplate
 from cockpit.engine.conversation import Conversation, Message
-from cockpit.engine.encoder import masked
+from cockpit.engine.encoder import Places, masked
 from cockpit.engine.ending import first_line
 from cockpit.engine.images import image_size, open_image, stored_image
 from cockpit.engine.token_rows import IGNORED
@@ -24,6 +25,23 @@ SCHEMA = pa.schema(
         "images": pa.large_list(pa.struct({"bytes": pa.large_binary(), "path": pa.large_string()})),
     }
 )
+
+
+@dataclass(frozen=True)
+class MeasuredRow:
+    """A conversation with images as tokens, its images still single marks. `refusal` is the end of a sentence where it
+    cannot be trained on, else empty."""
+
+    refusal: str
+    text: str
+    input_ids: list[int]
+    labels: list[int]
+    places: Places
+    messages: list[Message]
+    tools: list[dict[str, Any]]
+    images: list[dict[str, Any]]
+    image_tokens: int
+    """Tokens that the images take beside their marks."""
 
 
 class ImageRows:
@@ -48,6 +66,20 @@ class ImageRows:
 
     def add(self, conversation: Conversation, folder: Path) -> None:
         """Take a row in. Raises ValueError with the end of a sentence where it cannot be trained on."""
+        row = self.measured(conversation, folder)
+        if row.refusal:
+            raise ValueError(row.refusal)
+        turns = json.dumps(row.messages)
+        self._rows.append({"messages": turns, "tools": json.dumps(row.tools), "images": row.images})
+        self._tokens.append(len(row.input_ids) + row.image_tokens)
+        self._trained.append(sum(label != IGNORED for label in row.labels[1:]))
+        for image in row.images:
+            self._digest.update(image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes())
+        self._digest.update(turns.encode())
+
+    def measured(self, conversation: Conversation, folder: Path) -> MeasuredRow:
+        """The row as tokens and as it would be kept; keeps nothing. Raises ValueError with the end of a sentence where
+        the template or an image is no good."""
         images = [stored_image(one, folder) for one in conversation.images]
         sizes = [image_size(one) for one in images]
         adapted = self._template.adapted(conversation)
@@ -56,27 +88,24 @@ class ImageRows:
             text = self._template.render(messages, adapted.tools)
         except Exception as error:
             raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
-        labels = text_labels(self._processor.tokenizer, self._template, text, messages, on_answers=self._on_answers)[1]
-        trained = sum(label != IGNORED for label in labels[1:])
-        if not trained:
-            raise ValueError("no token of an answer is found in it")
+        ids, labels, places = text_labels(
+            self._processor.tokenizer, self._template, text, messages, on_answers=self._on_answers
+        )
+        if not any(label != IGNORED for label in labels[1:]):
+            refusal = "no token of an answer is found in it"
+            return MeasuredRow(refusal, text, ids, labels, places, messages, adapted.tools, images, 0)
         if images and self._beside is None:
             opened = [open_image(one) for one in images]
             whole = self._processor(text=[text], images=[opened], add_special_tokens=False)["input_ids"][0]
-            self._beside = (len(whole) - len(labels) - self._told_tokens(sizes)) // len(images)
+            self._beside = (len(whole) - len(ids) - self._told_tokens(sizes)) // len(images)
         seen = self._told_tokens(sizes) + (self._beside or 0) * len(images)
-        if len(labels) + seen > self._length:
-            raise ValueError(
-                f"its {len(labels) + seen:,} tokens, {seen:,} of them its image's, do not fit training.max_length "
+        refusal = ""
+        if len(ids) + seen > self._length:
+            refusal = (
+                f"its {len(ids) + seen:,} tokens, {seen:,} of them its image's, do not fit training.max_length "
                 f"({self._length:,}), and a row with an image cannot be cut"
             )
-        turns = json.dumps(messages)
-        self._rows.append({"messages": turns, "tools": json.dumps(adapted.tools), "images": images})
-        self._tokens.append(len(labels) + seen)
-        self._trained.append(trained)
-        for image in images:
-            self._digest.update(image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes())
-        self._digest.update(turns.encode())
+        return MeasuredRow(refusal, text, ids, labels, places, messages, adapted.tools, images, seen)
 
     def tokens(self, rows: list[int]) -> int:
         """Tokens of the rows `rows`, as far as the processor tells how many an image has."""
@@ -138,9 +167,10 @@ def opened_rows(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
 
 def text_labels(
     tokenizer: Any, template: ChatTemplate, text: str, messages: list[Message], *, on_answers: bool
-) -> tuple[list[int], list[int]]:
-    """Tokens and labels of a rendered conversation whose images are still single marks."""
+) -> tuple[list[int], list[int], Places]:
+    """Tokens, labels and the tokens' places in the text, of a conversation whose images are still single marks."""
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ids = list(encoded["input_ids"])
     spans = template.answer_spans(text, messages) if on_answers else [(0, len(text))]
-    return ids, masked(ids, encoded["offset_mapping"], spans)
+    places: Places = encoded["offset_mapping"]
+    return ids, masked(ids, places, spans), places

@@ -10,10 +10,10 @@ import torch
 
 from cockpit.dataset_file import trains_images
 from cockpit.engine import adapter as lora
-from cockpit.engine.base_model import Say, load_by_unsloth, load_plainly, processor_of, unsloth_class
+from cockpit.engine.base_model import Say, load_by_unsloth, load_plainly, unsloth_class
 from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.hub import folder_of
-from cockpit.engine.template_by_name import with_named_template
+from cockpit.engine.tokenizer import as_trained, processor_of
 from cockpit.engine.weights_report import load_error, weights_report
 from cockpit.model_folder import ModelFolder
 from cockpit.plain_text import plain_text
@@ -118,15 +118,7 @@ def _load(
     if processor is None and folder.sees:
         processor = processor_of(folder.path, recipe.model.trust_remote_code)
     tokenizer = getattr(processor or processing, "tokenizer", processing)
-    if not getattr(tokenizer, "is_fast", False):
-        raise RunFailure("This model has only a slow tokenizer, which does not say where its tokens stand in the text.")
-    if recipe.data.chat_template != "model":
-        tokenizer = with_named_template(tokenizer, recipe.data.chat_template, recipe.backend)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.padding_side = "right"
-    if processor is not None:
-        processor.tokenizer = tokenizer
+    tokenizer = as_trained(tokenizer, processor, recipe, recipe.backend)
     if on_cpu:
         _keep_trainable_layout(model)
     return model, tokenizer, processor

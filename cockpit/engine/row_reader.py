@@ -44,7 +44,28 @@ class RowReader:
         self._chosen = self._drawn()
         self.has_images = any(rows.form.has_images for rows in self._sources)
         self.refused = 0
-        self.first_refusal = ""
+        self.refusals: list[str] = []
+        """Of the first SHOWN_BAD_ROWS rows that cannot be used: where each stands, and why, in a sentence."""
+
+    @property
+    def first_refusal(self) -> str:
+        """The first row that cannot be used, in a sentence; empty where there is none."""
+        return f"The first one: {self.refusals[0]}" if self.refusals else ""
+
+    @property
+    def there(self) -> list[int | None]:
+        """Rows of each source, before any are chosen; None where a file does not say without being read."""
+        return [rows.form.rows for rows in self._sources]
+
+    @property
+    def forms(self) -> list[str]:
+        """The form that the rows of each source have."""
+        return [rows.form.form for rows in self._sources]
+
+    @property
+    def names(self) -> list[str]:
+        """What errors call each source."""
+        return [rows.name for rows in self._sources]
 
     @property
     def total(self) -> int | None:
@@ -85,8 +106,8 @@ class RowReader:
         if self._data.on_bad_row == "fail":
             raise RunFailure(sentence, "data.on_bad_row: skip leaves such rows out.")
         self.refused += 1
-        self.first_refusal = self.first_refusal or f"The first one: {sentence}"
         if self.refused <= SHOWN_BAD_ROWS:
+            self.refusals.append(sentence)
             self._say(f"Row left out: {sentence}")
 
     def _drawn(self) -> list[frozenset[int] | None]:

@@ -1,0 +1,76 @@
+"""The recipe that a command line asks for: a name or file, with data, model and settings of its own on it"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import Problem
+    from cockpit.recipe.recipe import Recipe
+
+STDIN = "-"
+"""The recipe that stands for what is piped in."""
+
+
+def asked_for(
+    recipe: str, data: Path | None, model: str | None, settings: list[str], *, piped: bool = False
+) -> tuple[RecipeDocument, Recipe]:
+    """The recipe with all that was asked for on it; ends with status 2 where something is wrong.
+
+    `piped`: a recipe called - is read from stdin.
+    """
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import RecipeError
+    from cockpit.recipe.shelf import find_recipe
+
+    try:
+        if piped and recipe == STDIN:
+            document = RecipeDocument.parse(sys.stdin.read(), "the recipe on stdin")
+        else:
+            document = find_recipe(recipe)
+        if data is not None:
+            document.use_data(data)
+        if model is not None:
+            document.use_model(model)
+    except RecipeError as error:
+        refuse([str(problem) for problem in error.problems])
+    except UnicodeDecodeError:
+        refuse(["The recipe on stdin is not UTF-8; write it again as UTF-8."])
+    wrong: list[str] = []
+    for setting in settings:
+        try:
+            document.set_from_text(setting)
+        except RecipeError as error:
+            wrong += [str(problem) for problem in error.problems]
+    try:
+        resolved = document.recipe()
+    except RecipeError as error:
+        wrong += [str(problem) for problem in error.problems]
+    if wrong:
+        refuse(wrong)
+    return document, resolved
+
+
+def blamed(problem: Problem, data: Path | None, model: str | None) -> Problem:
+    """The problem, laid at the option that brought it in place of the recipe, where it was one."""
+    from dataclasses import replace
+
+    if data is not None and problem.field.startswith("data.sources"):
+        option, value = "--data", str(data)
+    elif model is not None and problem.field == "model.name_or_path":
+        option, value = "--model", model
+    else:
+        return problem
+    return replace(problem, file=option, line=None, field="" if value in problem.wrong else value)
+
+
+def refuse(sentences: list[str]) -> NoReturn:
+    """Say what is wrong, and end with status 2."""
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    raise typer.Exit(2)

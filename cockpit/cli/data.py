@@ -1,0 +1,165 @@
+"""cockpit data: what training will see of a recipe's data, by the tokenizer alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cockpit.cli.asked import asked_for, blamed, refuse
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from cockpit.data_report import DataReport, Sample
+    from cockpit.recipe.recipe import Recipe
+
+SHOWN_SAMPLES = 2
+SHOWN_TOKENS = 1_500
+"""Of a sample that is printed."""
+BINS = 12
+BAR_CELLS = 40
+
+
+def data(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, its file, or - for one on stdin.")],
+    data: Annotated[Path | None, typer.Option(help="Look at this file of yours; its form is recognised.")] = None,
+    model: Annotated[str | None, typer.Option(help="With the tokenizer of this model: a folder or a Hub name.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as data.chat_template=chatml."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as one JSON document.")] = False,
+) -> None:
+    """Show what training will see of a recipe's data: rows, tokens, what is trained. No model is loaded.
+
+    Exit status: 0 training would learn from it, 1 it would not, 2 the recipe, the tokenizer or the data is no good.
+    """
+    from cockpit.preflight import preflight_of_data
+
+    document, resolved = asked_for(recipe, data, model, settings or [], piped=True)
+    problems = preflight_of_data(resolved, document.file, document.line)
+    if problems:
+        refuse([str(blamed(problem, data, model)) for problem in problems])
+    report = _looked_at(resolved, document.name)
+    if as_json:
+        import msgspec
+
+        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+    else:
+        _print(report)
+    if not report.trains:
+        raise typer.Exit(1)
+
+
+def _looked_at(recipe: Recipe, name: str) -> DataReport:
+    """The report. Nothing that libraries say comes through; status 2 where there is none."""
+    import logging
+    import warnings
+    from contextlib import redirect_stderr, redirect_stdout
+
+    from cockpit.gpu import NONE
+
+    for variable in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS", "TQDM_DISABLE"):
+        os.environ.setdefault(variable, "1")
+    if recipe.hardware.gpu.strip().lower() == NONE:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if sys.stderr.isatty():
+        print("tokenizing ...", file=sys.stderr)
+    try:
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            warnings.simplefilter("ignore")
+            logging.disable()
+            from cockpit.engine.data_report import data_report
+
+            return data_report(recipe, name)
+    except Exception as error:
+        from cockpit.engine.ending import RunFailure, ending_of
+
+        ending = ending_of(error, recipe, 0)
+        advice = ending.advice if isinstance(error, RunFailure) else ""
+        refuse([" ".join(filter(None, (ending.reason, advice)))])
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _print(report: DataReport) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for alarm in report.alarms():
+        console.print(Text(f"✗ {alarm}", "bold red"))
+    for name, value in _figures(report):
+        console.print(Text.assemble((f"{name:<13}", "dim"), value))
+    console.print()
+    for line in _histogram(report):
+        console.print(Text(line))
+    marks = not console.is_terminal
+    for sample in report.samples[:SHOWN_SAMPLES]:
+        console.print()
+        console.print(_head(sample), style="bold")
+        console.print(_rendered(sample, marks))
+    if report.samples:
+        console.print()
+        trained = "between « and »" if marks else "bold and underlined"
+        console.print(Text(f"Trained is what is {trained}; the rest is read and not learnt.", "dim"))
+
+
+def _figures(report: DataReport) -> Iterator[tuple[str, str]]:
+    """Name and value of each line."""
+    from cockpit.data_figures import figures_of
+
+    yield "recipe", report.recipe
+    yield "tokenizer", f"of {report.model}, chat template: {report.template}"
+    for source in report.sources:
+        yield "data", source
+    yield from ((figure.name, " ".join(filter(None, (figure.value, figure.note)))) for figure in figures_of(report))
+    for reason in report.left_out:
+        yield "left out", reason
+    for note in report.notes:
+        yield "note", note
+
+
+def _histogram(report: DataReport) -> Iterator[str]:
+    from cockpit import figures
+    from cockpit.data_report import length_histogram
+
+    bins = length_histogram(report.lengths, BINS)
+    most = max((one.rows for one in bins), default=0)
+    for one in bins:
+        bar = "█" * max(round(one.rows / most * BAR_CELLS), bool(one.rows))
+        span = (
+            figures.count(one.low) if one.low == one.high else f"{figures.count(one.low)} to {figures.count(one.high)}"
+        )
+        yield f"{span:>18} tokens  {bar} {figures.count(one.rows)}"
+
+
+def _head(sample: Sample) -> Text:
+    from rich.text import Text
+
+    from cockpit.data_figures import facts_of
+
+    return Text(f"{sample.where}: {', '.join(facts_of(sample))}")
+
+
+def _rendered(sample: Sample, marks: bool) -> Text:
+    """The row's text; what is trained stands between marks where there are no looks to tell it by."""
+    from itertools import groupby
+
+    from rich.text import Text
+
+    text = Text()
+    for trained, run in groupby(sample.tokens[:SHOWN_TOKENS], key=lambda token: token.trained):
+        words = "".join(token.text for token in run)
+        if marks:
+            text.append(f"«{words}»" if trained else words)
+        else:
+            text.append(words, "bold underline green" if trained else "dim")
+    if len(sample.tokens) > SHOWN_TOKENS:
+        text.append(" ...")
+    return text

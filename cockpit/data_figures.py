@@ -1,0 +1,80 @@
+"""What a data report says in words and figures, the same in the command and on the screen"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cockpit import figures
+from cockpit.data_report import DataReport, Sample
+
+
+class Figure(NamedTuple):
+    """One line: `value` is a number or a share, `note` says of what (may be empty)."""
+
+    name: str
+    value: str
+    note: str
+    warns: bool = False
+    """Whether it is worth a second look."""
+
+
+MUCH_PADDING, MUCH_CUT, LITTLE_TRAINED = 0.5, 0.1, 0.02
+
+
+def figures_of(report: DataReport) -> list[Figure]:
+    """The report's figures, in the order in which they are read."""
+    count, trained = figures.count, report.trained_share
+    cut, padding = report.truncated_share, report.padding_share
+    all_rows = "all of them" if report.is_all else f"the first of {count(report.rows_there)}"
+    held_out = "" if report.is_all else "of all rows"
+    longest = max(report.lengths, default=None)
+    return [
+        Figure("rows seen", count(report.rows_seen), all_rows),
+        Figure("rows used", count(report.rows_taken), f"{count(report.train_rows)} to train on"),
+        Figure("left out", count(report.left_out_rows), "", warns=report.left_out_rows > 0),
+        Figure("held out", count(report.held_out_rows), held_out),
+        Figure("longest row", count(longest), f"tokens, at most {count(report.max_length)}"),
+        Figure("truncated", share(cut), f"{count(report.truncated_rows)} rows", warns=(cut or 0) > MUCH_CUT),
+        Figure("trained", share(trained), "of the tokens", warns=(trained or 0) < LITTLE_TRAINED),
+        Figure("padding", share(padding), _batching(report), warns=(padding or 0) > MUCH_PADDING),
+        Figure("tokens/step", count(report.tokens_per_step), _step(report)),
+    ]
+
+
+def share(value: float | None) -> str:
+    """Percent, one decimal below ten: 3.4 %, 42 %; a share that is not 0 is never written as 0."""
+    if value is None or value >= 0.1 or value == 0:
+        return figures.percent(value)
+    return f"{value * 100:.1f} %" if value >= 0.001 else "< 0.1 %"
+
+
+def facts_of(sample: Sample) -> list[str]:
+    """What is said of a sample beside its text."""
+    count = figures.count
+    here = len(sample.tokens) + sample.image_tokens
+    facts = [f"{count(here)} tokens", f"{count(sample.trained_tokens)} trained"]
+    if sample.images:
+        images = f"{sample.images} image{'s' * (sample.images > 1)}"
+        facts.append(f"{images} of {count(sample.image_tokens)} tokens, not shown")
+    if sample.is_truncated:
+        facts.append(f"cut from {count(sample.whole_tokens)}")
+    if sample.padding:
+        facts.append(f"{count(sample.padding)} padding")
+    if sample.held_out:
+        facts.append("held out")
+    if sample.refusal:
+        facts.append("left out")
+    return facts
+
+
+def _batching(report: DataReport) -> str:
+    if report.batching == "packed":
+        return f"none: packed into {figures.count(report.sequences)} sequences"
+    if report.batching == "joined":
+        return "none: rows are joined"
+    return f"in batches of {figures.count(report.batch_rows)}"
+
+
+def _step(report: DataReport) -> str:
+    unit = "sequences" if report.batching == "packed" else "rows"
+    return f"{report.batch_rows} × {report.accumulation} {unit}"
