@@ -95,7 +95,6 @@ def write_rows(path: Path) -> None:
 @contextmanager
 def watched_vram(result: Round) -> Iterator[None]:
     """Put the most that the GPU held meanwhile, less what it held before, into `result`."""
-    pynvml.nvmlInit()
     gpu = pynvml.nvmlDeviceGetHandleByIndex(int(os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]))
     before = most = pynvml.nvmlDeviceGetMemoryInfo(gpu).used
     over = threading.Event()
@@ -232,6 +231,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("gpu_bench"))
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
+    pynvml.nvmlInit()
     folder = (asked.folder / asked.name).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("COCKPIT_HOME", str(folder / "home"))

@@ -90,7 +90,13 @@ async def test_recipe_list_shortens_names_and_keeps_the_columns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "short"), [("1 min on 2 CPU cores", "1 min"), ("about 2 h, on one H200", "2 h"), ("50 min", "50 min")]
+    ("text", "short"),
+    [
+        ("1 min on 2 CPU cores", "1 min"),
+        ("about 2 h, on one H200", "2 h"),
+        ("50 min", "50 min"),
+        ("not measured", "–"),
+    ],
 )
 def test_durations_are_short_in_the_list(text: str, short: str) -> None:
     assert short_duration(text) == short

@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from cockpit.figures import UNKNOWN
 from cockpit.plain_text import plain_text
 from cockpit.ui.widgets.marked_list import MarkedList, columns
 
@@ -75,5 +76,7 @@ class RecipeList(MarkedList):
 
 
 def short_duration(text: str) -> str:
-    """`1 min on 2 CPU cores` without the machine: 1 min."""
+    """`1 min on 2 CPU cores` without the machine: 1 min; a dash where it says no figure."""
+    if not any(character.isdigit() for character in text):
+        return UNKNOWN
     return plain_text(text, keep_newlines=False).partition(" on ")[0].partition(",")[0].removeprefix("about ")
