@@ -33,7 +33,7 @@ def figures_of(report: DataReport) -> list[Figure]:
         Figure("rows used", count(report.rows_taken), f"{count(report.train_rows)} to train on"),
         Figure("left out", count(report.left_out_rows), "", warns=report.left_out_rows > 0),
         Figure("held out", count(report.held_out_rows), held_out),
-        Figure("longest row", count(longest), f"tokens, at most {count(report.max_length)}"),
+        Figure("longest row", count(longest), f"of at most {count(report.max_length)}"),
         Figure("truncated", share(cut), f"{count(report.truncated_rows)} rows", warns=(cut or 0) > MUCH_CUT),
         Figure("trained", share(trained), "of the tokens", warns=(trained or 0) < LITTLE_TRAINED),
         Figure("padding", share(padding), _batching(report), warns=(padding or 0) > MUCH_PADDING),
@@ -69,9 +69,9 @@ def facts_of(sample: Sample) -> list[str]:
 
 def _batching(report: DataReport) -> str:
     if report.batching == "packed":
-        return f"none: packed into {figures.count(report.sequences)} sequences"
+        return f"packed into {figures.count(report.sequences)}"
     if report.batching == "joined":
-        return "none: rows are joined"
+        return "as rows are joined"
     return f"in batches of {figures.count(report.batch_rows)}"
 
 

@@ -29,10 +29,8 @@ def asked_for(
     from cockpit.recipe.shelf import find_recipe
 
     try:
-        if piped and recipe == STDIN:
-            document = RecipeDocument.parse(sys.stdin.read(), "the recipe on stdin")
-        else:
-            document = find_recipe(recipe)
+        from_stdin = piped and recipe == STDIN
+        document = RecipeDocument.parse(sys.stdin.read(), "stdin") if from_stdin else find_recipe(recipe)
         if data is not None:
             document.use_data(data)
         if model is not None:

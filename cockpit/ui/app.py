@@ -399,5 +399,5 @@ class CockpitApp(App[None]):
 
 
 def is_recipe_place(screen: Screen[Any]) -> bool:
-    """Whether recipes are chosen or edited there."""
-    return type(screen).__name__ in ("RecipesScreen", "EditorScreen")
+    """Whether recipes are chosen or edited there, or the data of one is looked at."""
+    return type(screen).__name__ in ("RecipesScreen", "EditorScreen", "DataScreen")

@@ -69,7 +69,7 @@ def test_a_recipe_may_come_on_stdin(looked: list[Recipe]) -> None:
     assert looked[0].model.max_seq_length == 256
     torn = run("-", input="a: [")
     assert (torn.exit_code, torn.stdout) == (2, "")
-    assert torn.stderr.startswith("the recipe on stdin:1")
+    assert torn.stderr.startswith("stdin:1")
 
 
 @pytest.mark.parametrize(

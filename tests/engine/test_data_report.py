@@ -15,7 +15,7 @@ from cockpit.engine.data_report import data_report
 from cockpit.engine.ending import RunFailure
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
-from tests.engine import tiny
+from tests.engine import tiny, tiny_vision
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +142,28 @@ def test_plain_texts_and_the_demo(folder: Path, tmp_path: Path) -> None:
     demo = data_report(recipe(Path("embedded:demo"), Path("embedded:pirate"), model__max_seq_length=512), "demo")
     assert "matey" in "".join(text(sample, True) for sample in demo.samples)
     assert 0.3 < (demo.trained_share or 0) < 0.7
+
+
+def test_images_are_marks_and_their_tokens_are_counted(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    tiny_vision.make_processor().save_pretrained(model)
+    (model / "config.json").write_text(
+        '{"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"], "vision_config": {}}'
+    )
+    images = [tiny_vision.draw(tmp_path / f"{n}.png", n).name for n in range(3)]
+    rows = [{"image": name, "text": f"x^{n}"} for n, name in enumerate(images)] + [{"image": "no.png", "text": "y"}]
+    path = tiny.write_rows(tmp_path / "rows.jsonl", rows)
+    source = {"name_or_path": str(path), "instruction": "Read it."}
+    report = data_report(recipe(model, path, data__sources=[source]), "mine")
+    assert (report.rows_taken, report.left_out_rows, report.batching) == (3, 1, "padded")
+    assert "no.png" in report.left_out[0]
+    sample = report.samples[1]
+    assert (sample.images, sample.is_truncated) == (1, False)
+    assert sample.image_tokens >= tiny_vision.IMAGE_TOKENS
+    assert text(sample, True) == "x^1<end_of_turn>"
+    assert text(sample, False).count("<start_of_image>") == 1
+    assert sample.whole_tokens == len(sample.tokens) + sample.image_tokens
+    assert report.tokens == 3 * sample.whole_tokens
 
 
 def test_a_tokenizer_that_is_none_and_images_without_a_processor_are_told(folder: Path, tmp_path: Path) -> None:

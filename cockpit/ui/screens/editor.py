@@ -44,12 +44,16 @@ class EditorScreen(Screen[Path | None]):
     CSS_PATH = "editor.tcss"
     HELP = (
         "Change any field; what is wrong stands under it at once, and what the change means stands beside the form.\n"
-        "F5 starts the run with what is here, without saving. Ctrl+S keeps it as a recipe of your own."
+        "F5 starts the run with what is here, without saving. Ctrl+S keeps it as a recipe of your own.\n"
+        "F6 shows the data as training would see it, token by token."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+g", "start", "start", id="editor.start", tooltip="Train with what stands here",
                 key_display="F5"),
         Binding("ctrl+s", "save", "save as", id="editor.save", tooltip="Save as a recipe of your own"),
+        Binding("f6", "data", "data", id="editor.data", tooltip="See what training would see of the data",
+                key_display="F6"),
+        Binding("escape", "leave", "back", id="editor.leave", tooltip="Back to the recipes"),
         Binding("ctrl+r", "reset", "reset", id="editor.reset", tooltip="The focused field as it was opened"),
         Binding("f8", "reset_all", "reset all", id="editor.reset_all", tooltip="All fields as they were opened",
                 key_display="F8", show=False),
@@ -60,7 +64,6 @@ class EditorScreen(Screen[Path | None]):
         Binding("down", "field(1)", "next field", id="editor.next_field", tooltip="Go to the next field", show=False),
         Binding("up", "field(-1)", "field before", id="editor.previous_field", tooltip="Go to the field before",
                 show=False),
-        Binding("escape", "leave", "back", id="editor.leave", tooltip="Back to the recipes"),
     ]  # fmt: skip
 
     def __init__(self, document: RecipeDocument) -> None:
@@ -264,6 +267,21 @@ class EditorScreen(Screen[Path | None]):
         if await self._has_errors("start", self._errors()):
             return
         self.post_message(StartRun(self.draft.document.copy()))
+
+    async def action_data(self) -> None:
+        """Look at the data, or go to the first error."""
+        self._take_all_in()
+        if await self._has_errors("look at the data", self.draft.errors()):
+            return
+        from cockpit.data_look import DataLook
+        from cockpit.ui.screens.data import DataScreen
+
+        try:
+            look = DataLook(self.draft.document.resolved_yaml())
+        except OSError as error:
+            self.notify(f"The data cannot be looked at: {error}", severity="error", markup=False)
+            return
+        self.app.push_screen(DataScreen(self.draft.document.name, look, unsaved=self.unsaved))
 
     async def action_save(self) -> None:
         """Ask for a name, and write the recipe there."""

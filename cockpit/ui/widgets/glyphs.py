@@ -31,6 +31,8 @@ class Glyphs:
     waiting: str
     dot: str
     dash: str
+    line_end: str
+    wait: str
 
 
 UNICODE = Glyphs(
@@ -53,6 +55,8 @@ UNICODE = Glyphs(
     waiting="○",
     dot="·",
     dash="–",
+    line_end="↵",
+    wait="◌",
 )
 ASCII = Glyphs(
     braille=False,
@@ -74,6 +78,8 @@ ASCII = Glyphs(
     waiting="o",
     dot="-",
     dash="-",
+    line_end="$",
+    wait="o",
 )
 
 

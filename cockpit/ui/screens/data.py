@@ -1,0 +1,216 @@
+"""The data screen: what training will see of a recipe's rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from cockpit.data_report import DataReport
+from cockpit.figures import count, duration
+from cockpit.ui.widgets.figure_list import FigureList
+from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.key_bar import KeyBar
+from cockpit.ui.widgets.length_chart import LengthChart
+from cockpit.ui.widgets.panel_tabs import PanelTabs
+from cockpit.ui.widgets.sample_view import SampleView, legend
+from cockpit.ui.widgets.top_line import TopLine
+
+if TYPE_CHECKING:
+    from cockpit.ui.engine_status import EngineStatus
+
+POLL_EVERY_S = 0.1
+PANELS = ("sample", "figures", "lengths", "remarks")
+WIDE_FROM = 100
+"""Cells from which on all panels show; below, one at a time."""
+
+
+class Look(Protocol):
+    """A look at the data that goes on somewhere else: cockpit.data_look.DataLook."""
+
+    report: DataReport | None
+    problem: str
+
+    @property
+    def seconds(self) -> float: ...
+    def poll(self) -> bool: ...
+    def end(self) -> None: ...
+
+
+class DataScreen(Screen[None]):
+    """Shows a report as soon as there is one; leaving it ends the look."""
+
+    CSS_PATH = "data.tcss"
+    HELP = (
+        "What training will see of the data: the first rows as the tokenizer and the chat template make them. The "
+        "model is not loaded. Tokens that a loss is taken on are bold and underlined, the others pale."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n,right", "step(1)", "next", id="data.next", tooltip="Show the next row"),
+        Binding("p,left", "step(-1)", "before", id="data.previous", tooltip="Show the row before"),
+        Binding("u", "untrained", "next left out", id="data.untrained",
+                tooltip="Show the next row in which nothing would be trained"),
+        Binding("1", "panel(0)", "sample", id="data.panel1", tooltip="Show the row", show=False),
+        Binding("2", "panel(1)", "figures", id="data.panel2", tooltip="Show the figures", show=False),
+        Binding("3", "panel(2)", "lengths", id="data.panel3", tooltip="Show how long the rows are", show=False),
+        Binding("4", "panel(3)", "remarks", id="data.panel4", tooltip="Show why rows are left out", show=False),
+        Binding("escape", "leave", "back", id="data.leave", tooltip="Back to the editor; ends the look"),
+    ]  # fmt: skip
+
+    def __init__(self, name: str, look: Look, *, unsaved: int = 0) -> None:
+        """`name` is the recipe's, `unsaved` how many edits of it are not saved."""
+        super().__init__()
+        self._look = look
+        self._name = name
+        self._at = 0
+        self._shown = False
+        self.unsaved = unsaved
+
+    def compose(self) -> ComposeResult:
+        """All panels; which of them show is the style sheet's business."""
+        yield TopLine(f"{self._name} {glyphs().dot} data")
+        yield Static("", id="alarm", markup=False)
+        yield PanelTabs(PANELS)
+        with Container(id="panels"):
+            yield SampleView(classes="pane")
+            with Container(id="side"):
+                yield FigureList(classes="pane")
+                yield LengthChart(classes="pane")
+                with VerticalScroll(id="remarks", classes="pane") as remarks:
+                    remarks.border_title = Content("remarks")
+                    yield Static("", id="remark-lines", markup=False)
+        yield Static("", id="legend", markup=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Begin to poll."""
+        self.action_panel(0)
+        self._lay_out(self.app.size.width)
+        self.query_one("#legend", Static).update(legend())
+        self.watch(self.app, "engine_status", self._show_status)
+        self.set_interval(POLL_EVERY_S, self._tick)
+        self._tick()
+
+    def on_unmount(self) -> None:
+        """Nobody waits for the look any longer."""
+        self._look.end()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """All panels, or one at a time."""
+        self._lay_out(event.size.width)
+
+    def _lay_out(self, width: int) -> None:
+        self.set_class(width < WIDE_FROM, "-tabbed")
+
+    def _show_status(self, status: EngineStatus) -> None:
+        self.query_one(TopLine).set_status(status)
+
+    # The look
+
+    def _tick(self) -> None:
+        if self._shown:
+            return
+        view = self.query_one(SampleView)
+        if not self._look.poll():
+            view.show_words("data", _waiting(self._look.seconds))
+            return
+        self._shown = True
+        report = self._look.report
+        if report is None:
+            sentences = "\n".join(f"{glyphs().failed} {line}" for line in self._look.problem.splitlines())
+            view.show_words("data", Content.styled(sentences, "$error"))
+        else:
+            self._show(report)
+        self.refresh_bindings()
+
+    def _show(self, report: DataReport) -> None:
+        self.add_class("-looked")
+        alarms = "\n".join(f"{glyphs().failed} {alarm}" for alarm in report.alarms())
+        self.query_one("#alarm", Static).update(Content(alarms))
+        self.set_class(bool(alarms), "-alarmed")
+        self.query_one(FigureList).show(report)
+        self.query_one(LengthChart).show(report)
+        self.query_one("#remark-lines", Static).update(_remarks(report))
+        self._show_sample()
+
+    def _show_sample(self) -> None:
+        report, view = self._look.report, self.query_one(SampleView)
+        if report is not None and report.samples:
+            view.show_sample(report.samples[self._at], f"{self._at + 1} of {len(report.samples)}")
+        elif report is not None:
+            view.show_words("no row", Content("No row of the data can be shown; the remarks say why."))
+
+    # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys work once there is something to show."""
+        report = self._look.report
+        if action == "step":
+            return report is not None and len(report.samples) > 1
+        if action == "untrained":
+            return report is not None and any(sample.refusal for sample in report.samples)
+        return not (action == "panel" and (report is None or not self.has_class("-tabbed")))
+
+    def action_step(self, by: int) -> None:
+        """The next row or the one before; the first comes after the last."""
+        report = self._look.report
+        if report is not None and report.samples:
+            self._at = (self._at + by) % len(report.samples)
+            self._show_sample()
+
+    def action_untrained(self) -> None:
+        """The next row that is left out."""
+        samples = self._look.report.samples if self._look.report is not None else []
+        order = [(self._at + by) % len(samples) for by in range(1, len(samples) + 1)]
+        found = next((at for at in order if samples[at].refusal), None)
+        if found is not None:
+            self._at = found
+            self._show_sample()
+
+    def action_panel(self, index: int) -> None:
+        """Show one panel, where there is room for one."""
+        for at in range(len(PANELS)):
+            self.set_class(at == index, f"-panel{at}")
+        self.query_one(PanelTabs).active = index
+        # What is hidden takes no focus: it is given once the panel shows.
+        self.call_after_refresh(self.query_one("#remarks" if PANELS[index] == "remarks" else SampleView).focus)
+
+    @on(PanelTabs.Chosen)
+    def _on_panel_chosen(self, event: PanelTabs.Chosen) -> None:
+        self.action_panel(event.index)
+
+    def action_leave(self) -> None:
+        """Back to the editor."""
+        self.dismiss()
+
+
+def _waiting(seconds: float) -> Content:
+    return Content.assemble(
+        (f"{glyphs().wait} ", "$warning"),
+        f"tokenizing ... {duration(seconds)}\n\n",
+        (
+            "The tokenizer's libraries are imported first, which takes most of the time. esc ends it.",
+            "$foreground-muted",
+        ),
+    )
+
+
+def _remarks(report: DataReport) -> Content:
+    """Where the rows come from, why some are left out, and what training would say."""
+    template = "the model's own" if report.template == "model" else report.template
+    lines = [Content.assemble(("data ", "$foreground-muted"), source) for source in report.sources]
+    lines.append(Content.assemble(("template ", "$foreground-muted"), f"{template}, tokenizer of {report.model}"))
+    if not report.is_all:
+        seen = f"These are the first {count(report.rows_seen)} of {count(report.rows_there)} rows."
+        lines.append(Content(seen))
+    lines += [Content.assemble((f"{glyphs().failed} ", "$error"), reason) for reason in report.left_out]
+    if report.left_out_rows > len(report.left_out):
+        lines.append(Content(f"{count(report.left_out_rows)} rows are left out in all."))
+    lines += [Content.assemble((f"{glyphs().mark} ", "$warning"), note) for note in report.notes]
+    return Content("\n").join(lines)

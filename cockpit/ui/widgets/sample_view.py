@@ -1,0 +1,91 @@
+"""SampleView: one row as training sees it, each token trained, masked or padding"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from cockpit import figures
+from cockpit.data_figures import facts_of
+from cockpit.data_report import Sample, Token
+from cockpit.ui.widgets.glyphs import glyphs
+
+TRAINED, MASKED, MARK, PADDING = "bold underline $success", "$foreground 55%", "on $panel", "$warning"
+"""Bold and underlined or pale: told apart without colours too. A mark keeps its own ground in either."""
+SHOWN_TOKENS = 20_000
+"""A longer row is shown as far as this: it is laid out whole each time."""
+
+
+class SampleView(VerticalScroll):
+    """Scrolls a long row."""
+
+    HELP = (
+        "A row as the chat template writes it. The loss is taken on what is bold and underlined; the rest is read and "
+        "not learnt. Marks of the model, such as <|im_start|>, stand on a ground of their own; an arrow ends a line."
+    )
+    DEFAULT_CSS = """
+    SampleView { scrollbar-size-vertical: 1; }
+    SampleView > Static { height: auto; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        yield Static(markup=False)
+
+    def show_sample(self, sample: Sample, place: str) -> None:
+        """Show a row from its beginning; `place` says which of how many it is."""
+        sign = glyphs()
+        self.border_title = Content(f"{place} {sign.dot} {sample.where}")
+        self.border_subtitle = Content(f" {sign.dot} ".join(facts_of(sample)))
+        self.query_one(Static).update(content_of(sample))
+        self.scroll_home(animate=False)
+
+    def show_words(self, title: str, words: Content) -> None:
+        """Show something else in its place, while or because there is no row."""
+        self.border_title, self.border_subtitle = Content(title), Content("")
+        self.query_one(Static).update(words)
+
+
+def legend() -> Content:
+    """What the looks mean, in one line."""
+    sign = glyphs()
+    parts = [
+        Content.styled("trained", TRAINED),
+        Content.styled("masked", MASKED),
+        Content.styled("<mark>", f"{MASKED} {MARK}"),
+        Content.styled("<mark>", f"{TRAINED} {MARK}"),
+        Content.styled(f"{sign.bar_free * 3} padding", PADDING),
+    ]
+    return Content("  ").join(parts)
+
+
+def content_of(sample: Sample) -> Content:
+    """The row's text; strings of the row are never read as markup."""
+    sign, parts = glyphs(), []
+    if sample.refusal:
+        parts.append(Content.styled(f"{sign.failed} Left out: {sample.refusal}.\n\n", "$error"))
+    shown = sample.tokens[:SHOWN_TOKENS]
+    for style, run in groupby(shown, key=_style):
+        words = "".join(token.text for token in run)
+        parts.append(Content.styled(words.replace("\n", f"{sign.line_end}\n"), style))
+    if len(sample.tokens) > SHOWN_TOKENS:
+        rest = figures.count(len(sample.tokens) - SHOWN_TOKENS)
+        parts.append(
+            Content.styled(f"\n... {rest} more tokens are trained on, and not shown here.", "$foreground-muted")
+        )
+    if sample.is_truncated:
+        more = figures.count(sample.whole_tokens - len(sample.tokens) - sample.image_tokens)
+        parts.append(Content.styled(f"\n{sign.failed} cut here: {more} more tokens are not trained on", "$warning"))
+    if sample.padding:
+        cells = sign.bar_free * min(sample.padding, 400)
+        parts.append(Content.styled(f"\n{figures.count(sample.padding)} padding {cells}", PADDING))
+    return Content("").join(parts)
+
+
+def _style(token: Token) -> str:
+    style = TRAINED if token.trained else MASKED
+    return f"{style} {MARK}" if token.special else style
