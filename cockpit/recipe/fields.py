@@ -1,13 +1,13 @@
 """The recipe as a form: its fields in groups, what each takes, text in and out. Generated from the model.
 
-Sections that may be left out whole (lora.loftq_config) and lists of sections (chat.presets, all sources of data but
-the first) are left to the YAML file.
+Sections that may be left out whole (lora.loftq_config) and chat.presets are left to the YAML file; sources of data are
+added and taken away there.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pydantic import ValidationError
@@ -32,6 +32,9 @@ GROUPS = {
     "output": "Output",
 }
 """Group of each part of a recipe; parts that are not named here are left to the YAML file."""
+
+
+SOURCE = ("data", "sources", 0)
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,26 @@ class FormField:
 
 
 @functools.cache
-def form_fields() -> tuple[FormField, ...]:
-    """All fields of the form, group after group, in the model's order; those the engine cannot serve yet left out."""
-    found = [_form_field(place) for place in all_places() if place.path[0] in GROUPS and not is_not_yet(place.path)]
+def form_fields(sources: int = 1) -> tuple[FormField, ...]:
+    """All fields of the form, group after group, in the model's order, for a recipe with so many sources of data.
+
+    Those that the engine cannot serve yet are left out.
+    """
+    known = list(all_places())
+    of_source = [place for place in known if place.path[:3] == SOURCE]
+    places: list[FieldPlace] = []
+    for place in known:
+        if place.path[:3] != SOURCE:
+            places.append(place)
+        elif place is of_source[0]:
+            indices = range(sources)
+            places += [replace(one, path=(*SOURCE[:2], index, *one.path[3:])) for index in indices for one in of_source]
+    found = [_form_field(place) for place in places if place.path[0] in GROUPS and not is_not_yet(place.path)]
     order = list(dict.fromkeys(GROUPS.values()))
-    return tuple(sorted((one for one in found if one is not None), key=lambda one: order.index(one.group)))
+    fields = sorted((one for one in found if one is not None), key=lambda one: order.index(one.group))
+    if sources == 1:
+        fields = [replace(one, label=one.label.removeprefix("sources.0.")) for one in fields]
+    return tuple(fields)
 
 
 def parse_field(field: FormField, text: str) -> object:
@@ -99,7 +117,7 @@ def _form_field(place: FieldPlace) -> FormField | None:
         shown = "names" if names else kind.kind  # type: ignore[assignment]
     return FormField(
         path=dotted(place.path),
-        label=dotted(place.path[1:]).removeprefix("sources.0.") or str(place.path[0]),
+        label=dotted(place.path[1:]) or str(place.path[0]),
         group=GROUPS[str(place.path[0])],
         help=place.help,
         kind=shown,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.recipe import Recipe
 
-DATA_FILE = "data.sources.0.name_or_path"
-DATA_FORM = ("data.sources.0.format", "data.sources.0.columns.")
+DATA_FILE = re.compile(r"(data\.sources\.\d+\.)name_or_path")
+DATA_FORM = ("format", "columns.", "subset", "file", "split")
+"""What belongs to one dataset and means nothing for another."""
 MOST_TOLD = 5
 """Changed fields that a new recipe's description names."""
 MODEL = "model.name_or_path"
@@ -38,7 +40,7 @@ class Draft:
     def __init__(self, document: RecipeDocument) -> None:
         self.document = document.copy()
         self._opened = document.copy()
-        self.fields = {field.path: field for field in form_fields()}
+        self.fields = {field.path: field for field in form_fields(_sources(document))}
         self._texts: dict[str, str] = {}
         self._errors: dict[str, str] = {}
         self._touched: set[str] = set()
@@ -158,8 +160,8 @@ class Draft:
 
     def _take_along(self, path: str) -> list[str]:
         """Another file has a form of its own, another model its own revisions, unless the person said so."""
-        if path == DATA_FILE:
-            belonging = [one for one in self.fields if one.startswith(DATA_FORM)]
+        if is_source := DATA_FILE.fullmatch(path):
+            belonging = [one for one in self.fields if one.startswith(tuple(is_source[1] + part for part in DATA_FORM))]
         elif path == MODEL:
             belonging = [MODEL_REVISION]
         else:
@@ -172,6 +174,12 @@ class Draft:
             elif self.document.value(one) != self.fields[one].default:
                 self.document.set(one, self.fields[one].default)
         return taken
+
+
+def _sources(document: RecipeDocument) -> int:
+    """How many sources of data the recipe has; one where it says none that can be read."""
+    sources = document.value("data.sources")
+    return max(1, len(sources)) if isinstance(sources, list) else 1
 
 
 def _with_line(problem: Problem) -> str:

@@ -125,3 +125,15 @@ def test_numbers_are_written_short() -> None:
         format_value(value) for value in (2e-4, 2e-3, 16.0, 0.0, 1e-8, 0.97, 5, True, None, ["a", "b"], 1e-5 / 3)
     ]
     assert written == ["2e-4", "0.002", "16", "0", "1e-8", "0.97", "5", "true", "", "a, b", "3.3333333333333337e-6"]
+
+
+def test_every_source_of_data_has_its_fields() -> None:
+    one, two = form_fields(), form_fields(2)
+    of_source = [field.path for field in one if field.path.startswith("data.sources.0.")]
+    assert len(two) == len(one) + len(of_source)
+    paths = [field.path for field in two]
+    first = paths.index(of_source[-1])
+    assert paths[first + 1 : first + 1 + len(of_source)] == [path.replace(".0.", ".1.") for path in of_source]
+    labels = {field.path: field.label for field in (*one, *two)}
+    assert labels["data.sources.1.ratio"] == "sources.1.ratio"
+    assert [field.label for field in one if field.path == "data.sources.0.ratio"] == ["ratio"]

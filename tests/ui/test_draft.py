@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cockpit.recipe.document import RecipeDocument
-from cockpit.ui.draft import DATA_FILE, Draft
+from cockpit.recipe.shelf import find_recipe
+from cockpit.ui.draft import Draft
 from tests.ui.engines import write_recipe
 
 
@@ -85,17 +86,17 @@ def test_an_empty_text_is_none_where_a_field_may_be_empty(draft: Draft) -> None:
 def test_another_data_file_leaves_the_old_ones_columns_behind(tmp_path: Path) -> None:
     path = write_recipe(tmp_path, "mine", data="old.jsonl\n      format: alpaca\n      columns: {prompt: question}")
     draft = Draft(RecipeDocument.load(path))
-    draft.type(DATA_FILE, "mine.jsonl")
+    draft.type("data.sources.0.name_or_path", "mine.jsonl")
     assert draft.text("data.sources.0.format") == "auto"
     assert draft.text("data.sources.0.columns.prompt") == ""
-    draft.type(DATA_FILE, "old.jsonl")
+    draft.type("data.sources.0.name_or_path", "old.jsonl")
     assert draft.text("data.sources.0.format") == "alpaca"
     assert draft.changes() == []
 
 
 def test_a_form_that_the_person_chose_stays_with_another_file(draft: Draft) -> None:
     draft.type("data.sources.0.format", "text")
-    draft.type(DATA_FILE, "mine.txt")
+    draft.type("data.sources.0.name_or_path", "mine.txt")
     assert draft.text("data.sources.0.format") == "text"
 
 
@@ -108,7 +109,7 @@ def test_line_feeds_are_shown_and_typed_as_backslash_n(draft: Draft) -> None:
 def test_escape_sequences_of_a_recipe_are_not_shown(tmp_path: Path) -> None:
     path = write_recipe(tmp_path, "mine", data='"\\e[31mred\\e[0m.jsonl"')
     draft = Draft(RecipeDocument.load(path))
-    assert draft.text(DATA_FILE) == "red.jsonl"
+    assert draft.text("data.sources.0.name_or_path") == "red.jsonl"
     assert draft.changes() == []
 
 
@@ -126,3 +127,14 @@ def test_the_document_that_was_opened_is_left_alone(tmp_path: Path) -> None:
     document = RecipeDocument.load(write_recipe(tmp_path, "mine"))
     Draft(document).type("lora.r", "4")
     assert document.value("lora.r") == 16
+
+
+def test_another_second_source_leaves_behind_what_belonged_to_the_one_before(tmp_path: Path) -> None:
+    draft = Draft(find_recipe("qwen3-8b"))
+    assert draft.text("data.sources.1.format") == "sharegpt"
+    draft.type("data.sources.1.name_or_path", str(tmp_path / "mine.jsonl"))
+    assert draft.text("data.sources.1.format") == "auto"
+    assert draft.text("data.sources.1.ratio") == "0.25"
+    assert draft.text("data.sources.0.split") == "cot"
+    draft.type("data.sources.0.name_or_path", str(tmp_path / "other.jsonl"))
+    assert draft.text("data.sources.0.split") == "train"

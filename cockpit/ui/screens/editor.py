@@ -346,7 +346,7 @@ class EditorScreen(Screen[Path | None]):
         if path not in self._names:
             from cockpit.recipe.embedded import embedded_data, embedded_models
 
-            if path == DATA_FILE:
+            if DATA_FILE.fullmatch(path):
                 self._names[path] = [Offer(name, "ships with cockpit") for name in embedded_data()]
             else:
                 from cockpit.recipe.hub_cache import cached_models

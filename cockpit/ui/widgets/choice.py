@@ -74,7 +74,9 @@ class Choice(Widget, can_focus=True):
         at = self._at()
         label = self._labels[at] if at is not None else self.value
         place = f"  {at + 1 if at is not None else '–'} of {len(self._values)}"
-        return Content.assemble("◂ ", (label, "bold"), " ▸", (place, "$foreground-muted"))
+        taken = Content.assemble("◂ ", (label, "bold"), " ▸")
+        whole = taken + Content.styled(place, "$foreground-muted")
+        return whole if whole.cell_length <= self.content_size.width else taken
 
     def _part(self, index: int, label: str) -> Content:
         if index == self._at():
