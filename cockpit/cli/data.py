@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from cockpit.data_report import DataReport, Sample
+    from cockpit.gpu import GpuProbe
     from cockpit.recipe.recipe import Recipe
 
 SHOWN_SAMPLES = 2
@@ -62,21 +63,23 @@ def _looked_at(recipe: Recipe, name: str) -> DataReport:
     import warnings
     from contextlib import redirect_stderr, redirect_stdout
 
-    from cockpit.gpu import NONE
+    from cockpit.gpu import GpuProbe
 
+    probe = GpuProbe()
     for variable in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS", "TQDM_DISABLE"):
         os.environ.setdefault(variable, "1")
-    if recipe.hardware.gpu.strip().lower() == NONE:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if sys.stderr.isatty():
         print("tokenizing ...", file=sys.stderr)
     try:
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
             warnings.simplefilter("ignore")
             logging.disable()
-            from cockpit.engine.data_report import data_report
+            from cockpit.engine.without_torch import without_torch
 
-            return data_report(recipe, name)
+            with without_torch(recipe):
+                from cockpit.engine.data_report import data_report
+
+                return data_report(recipe, name, has_gpu=_has_gpu(recipe, probe))
     except Exception as error:
         from cockpit.engine.ending import RunFailure, ending_of
 
@@ -85,6 +88,16 @@ def _looked_at(recipe: Recipe, name: str) -> DataReport:
         refuse([" ".join(filter(None, (ending.reason, advice)))])
     finally:
         logging.disable(logging.NOTSET)
+
+
+def _has_gpu(recipe: Recipe, probe: GpuProbe) -> bool:
+    """Whether a run of the recipe would have one here."""
+    from cockpit.gpu import DRIVERLESS, NONE
+
+    try:
+        return probe.wait().choose(recipe.hardware.gpu) not in (NONE, DRIVERLESS)
+    except ValueError:
+        return True  # the run that has this GPU is another machine's
 
 
 def _print(report: DataReport) -> None:

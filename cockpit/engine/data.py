@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cockpit.engine.chat_template import ChatTemplate
 from cockpit.engine.encoder import Encoder
 from cockpit.engine.ending import RunFailure, first_line
-from cockpit.engine.image_collator import MakeCollator, image_collator
 from cockpit.engine.image_rows import ImageRows
 from cockpit.engine.packing import packed_table
 from cockpit.engine.row_reader import RowReader
@@ -25,6 +24,9 @@ from cockpit.events import DataPrepared
 from cockpit.forecast import held_out_count
 from cockpit.recipe.data import Data
 from cockpit.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from cockpit.engine.image_collator import MakeCollator
 
 BATCH_ROWS = 256
 """Rows that the tokenizer is given at once."""
@@ -88,7 +90,7 @@ def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say, progress
 
     rows = encoder.rows
     train_rows, held_out = _parted(recipe, rows, reader, say)
-    packed = recipe.training.packing and can_pack(recipe, say)
+    packed = recipe.training.packing and can_pack(recipe, _has_gpu(), say)
     if packed:
         table = packed_table(rows, train_rows, max_tokens(recipe), recipe.training.seed)
         say(
@@ -105,6 +107,8 @@ def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say, progress
 def _with_images(
     recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader, say: Say, progress: Progress
 ) -> PreparedData:
+    from cockpit.engine.image_collator import image_collator
+
     rows, template = image_rows(recipe, tokenizer, processor)
     if recipe.training.packing:
         say("Rows with images are not packed.")
@@ -212,14 +216,18 @@ def _counts(
     )
 
 
-def can_pack(recipe: Recipe, say: Say) -> bool:
+def can_pack(recipe: Recipe, has_gpu: bool, say: Say) -> bool:
     """Whether rows can share sequences. Unsloth on a CPU switches packing off and would let them see each other."""
-    import torch
-
-    if recipe.backend == "unsloth" and not torch.cuda.is_available():
+    if recipe.backend == "unsloth" and not has_gpu:
         say("With backend unsloth packing needs a GPU; rows are padded instead.")
         return False
     return True
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
 
 
 @contextmanager

@@ -53,8 +53,8 @@ class _Row:
         return sum(label != IGNORED for label in self.encoded.labels[1:])
 
 
-def data_report(recipe: Recipe, name: str) -> DataReport:
-    """Look at the first ROWS_AT_MOST rows as training would. `name` is the recipe's.
+def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
+    """Look at the first ROWS_AT_MOST rows as training would. `name` is the recipe's; `has_gpu` whether the run has one.
 
     Raises RunFailure where the tokenizer, the processor or the data is no good.
     """
@@ -73,7 +73,7 @@ def data_report(recipe: Recipe, name: str) -> DataReport:
     is_all = seen < ROWS_AT_MOST if there is None or of_them is None else there <= of_them
     held_out = set(held_out_rows(len(taken), recipe.data)) if is_all and taken else set()
     trained = [row for at, row in enumerate(taken) if at not in held_out]
-    batches = _Batches(recipe, [row.tokens for row in trained], reader.has_images, said.append)
+    batches = _Batches(recipe, [row.tokens for row in trained], reader.has_images, has_gpu, said.append)
     padding = dict(zip(map(id, trained), batches.padding, strict=True))
     out = {id(row) for at, row in enumerate(taken) if at in held_out}
     refusals = {f"Row left out: {one}" for one in reader.refusals}
@@ -177,11 +177,11 @@ def _of_template(recipe: Recipe) -> list[str]:
 class _Batches:
     """How rows of these tokens share batches."""
 
-    def __init__(self, recipe: Recipe, lengths: list[int], images: bool, say: Say) -> None:
+    def __init__(self, recipe: Recipe, lengths: list[int], images: bool, has_gpu: bool, say: Say) -> None:
         training = recipe.training
         rows = training.per_device_train_batch_size
-        packed = training.packing and not images and can_pack(recipe, say)
-        joined = training.padding_free and not packed and not images and _can_join(recipe)
+        packed = training.packing and not images and can_pack(recipe, has_gpu, say)
+        joined = training.padding_free and not packed and not images and (has_gpu or recipe.backend == "transformers")
         self.kind: Any = "packed" if packed else "joined" if joined else "padded"
         self.padding = [0] * len(lengths)
         """Of each row, in one order."""
@@ -199,12 +199,6 @@ class _Batches:
             self.padding = fillings[0]
             filled = sum(map(sum, fillings))
             self.padding_share = filled / (filled + ORDERS * sum(lengths))
-
-
-def _can_join(recipe: Recipe) -> bool:
-    import torch
-
-    return recipe.backend == "transformers" or torch.cuda.is_available()
 
 
 def _order(lengths: Sequence[int], batch: int, mixed: Any, by_length: bool) -> list[int]:

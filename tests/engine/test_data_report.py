@@ -33,7 +33,7 @@ def recipe(folder: Path, rows: Path, **changes: Any) -> Recipe:
 
 
 def look(folder: Path, tmp_path: Path, rows: list[dict[str, Any]], **changes: Any) -> DataReport:
-    return data_report(recipe(folder, tiny.write_rows(tmp_path / "rows.jsonl", rows), **changes), "mine")
+    return data_report(recipe(folder, tiny.write_rows(tmp_path / "rows.jsonl", rows), **changes), "mine", has_gpu=False)
 
 
 def text(sample: Sample, trained: bool) -> str:
@@ -120,7 +120,7 @@ def test_a_long_file_is_looked_at_from_its_beginning(
 def test_counts_are_those_of_training_itself(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     rows = [*tiny.chat_rows(30), row(4, 140), row(140, 1), {"messages": "none"}]
     asked = recipe(folder, tiny.write_rows(tmp_path / "rows.jsonl", rows), data__eval_rows=5, **changes)
-    report = data_report(asked, "mine")
+    report = data_report(asked, "mine", has_gpu=False)
     from cockpit.engine.tokenizer import load_tokenizer
     from cockpit.model_folder import ModelFolder
 
@@ -139,7 +139,9 @@ def test_plain_texts_and_the_demo(folder: Path, tmp_path: Path) -> None:
     report = look(folder, tmp_path, [{"text": "red cat"}, {"text": "blue dog"}])
     assert (text(report.samples[0], False), text(report.samples[0], True)) == ("re", "d cat<|im_end|>")
     assert any("Plain texts" in note for note in report.notes)
-    demo = data_report(recipe(Path("embedded:demo"), Path("embedded:pirate"), model__max_seq_length=512), "demo")
+    demo = data_report(
+        recipe(Path("embedded:demo"), Path("embedded:pirate"), model__max_seq_length=512), "demo", has_gpu=False
+    )
     assert "matey" in "".join(text(sample, True) for sample in demo.samples)
     assert 0.3 < (demo.trained_share or 0) < 0.7
 
@@ -154,7 +156,7 @@ def test_images_are_marks_and_their_tokens_are_counted(tmp_path: Path) -> None:
     rows = [{"image": name, "text": f"x^{n}"} for n, name in enumerate(images)] + [{"image": "no.png", "text": "y"}]
     path = tiny.write_rows(tmp_path / "rows.jsonl", rows)
     source = {"name_or_path": str(path), "instruction": "Read it."}
-    report = data_report(recipe(model, path, data__sources=[source]), "mine")
+    report = data_report(recipe(model, path, data__sources=[source]), "mine", has_gpu=False)
     assert (report.rows_taken, report.left_out_rows, report.batching) == (3, 1, "padded")
     assert "no.png" in report.left_out[0]
     sample = report.samples[1]
