@@ -14,7 +14,7 @@ from cockpit.figures import size
 from cockpit.gpu import DRIVERLESS, NONE
 from cockpit.model_folder import ModelFolder
 from cockpit.plain_text import plain_text
-from cockpit.recipe.embedded import local_path, resolve
+from cockpit.recipe.embedded import expanded, local_path, resolve
 from cockpit.recipe.hub_cache import cached_snapshot
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
@@ -30,6 +30,9 @@ QUANTIZED = {
 FORMS = ("adapter", "merged-16bit", "merged-4bit", *(f"gguf:{kind}" for kind in (*CONVERTED, *QUANTIZED)))
 OFFERED = ("adapter", "merged-16bit", "merged-4bit", "gguf:q8_0", "gguf:q4_k_m", "gguf:bf16")
 """What a dialog lists."""
+NAMED_IN = ("LLAMA_CPP_PATH", "UNSLOTH_LLAMA_CPP_PATH")
+"""Variables of the environment that name llama.cpp's folder."""
+WRONG_LLAMA_CPP = "{0} names {1}, which holds no convert_hf_to_gguf.py; name the folder of llama.cpp's sources."
 GET_LLAMA_CPP = (
     "llama.cpp is not here, which makes GGUF files. Get it with: git clone https://github.com/ggml-org/llama.cpp && "
     "cmake -S llama.cpp -B llama.cpp/build && cmake --build llama.cpp/build --target llama-quantize; then name its "
@@ -76,10 +79,10 @@ class LlamaCpp:
     @classmethod
     def find(cls) -> LlamaCpp | None:
         """The one that the environment names, else one that lies where it usually does."""
-        named = [os.environ.get(name) for name in ("LLAMA_CPP_PATH", "UNSLOTH_LLAMA_CPP_PATH")]
+        named = [os.environ.get(name) for name in NAMED_IN]
         usual = ("~/.unsloth/llama.cpp", "~/llama.cpp", "/opt/llama.cpp", "/usr/local/llama.cpp", "llama.cpp")
         for place in filter(None, (*named, *usual)):
-            folder = Path(place).expanduser()
+            folder = expanded(place)
             converter = folder / "convert_hf_to_gguf.py"
             if converter.is_file():
                 built = (folder / sub / "llama-quantize" for sub in (".", "build/bin", "build"))
@@ -92,6 +95,11 @@ class LlamaCpp:
 def default_folder(run: RunDir, form: ExportForm) -> Path:
     """Where an export goes that nobody has named a place for."""
     return run.path / "exports" / form.folder_name()
+
+
+def written_aside(out: Path) -> tuple[Path, Path]:
+    """Where the export into `out` is made until it is whole, and the merged model that a GGUF is made of."""
+    return out.with_name(f".{out.name}.partial"), out.with_name(f".{out.name}.merged")
 
 
 def why_not(run: RunDir, recipe: Recipe, form: ExportForm, gpu: str, out: Path, push: str | None = None) -> str:
@@ -122,7 +130,8 @@ def _why_not_4bit(recipe: Recipe, is_whole: bool, gpu: str) -> str:
 def _why_not_gguf(form: ExportForm) -> str:
     llama_cpp = LlamaCpp.find()
     if llama_cpp is None:
-        return f"{GET_LLAMA_CPP}."
+        named = next(((name, os.environ[name]) for name in NAMED_IN if os.environ.get(name)), None)
+        return WRONG_LLAMA_CPP.format(*map(plain_text, named)) if named else f"{GET_LLAMA_CPP}."
     if form.gguf_type in QUANTIZED and llama_cpp.quantizer is None:
         return f"{GET_QUANTIZER.format(folder=llama_cpp.folder)}."
     return ""
@@ -133,8 +142,9 @@ def _why_not_there(out: Path) -> str:
     try:
         if out.is_dir() and any(out.iterdir()):
             return f"{shown} is there already and not empty; name another folder with --out."
-        if out.exists() and not out.is_dir():
-            return f"{shown} is a file; name a folder with --out."
+        file = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
+        if file is not None:
+            return f"{plain_text(str(file), keep_newlines=False)} is a file; name a folder with --out."
         parent = _existing(out)
         if not os.access(parent, os.W_OK):
             return (
@@ -191,7 +201,7 @@ def _size(folder: Path) -> int:
 
 def _existing(path: Path) -> Path:
     """The folder that is there, on the way to `path`."""
-    path = path.expanduser().absolute()
+    path = expanded(path).absolute()
     while not path.is_dir() and path != path.parent:
         path = path.parent
     return path

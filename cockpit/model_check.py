@@ -142,6 +142,14 @@ def _of_memory(recipe: Recipe, gpu: GpuReading) -> Iterator[Conflict]:
 
 def of_model(recipe: Recipe, *, images: bool) -> Iterator[Conflict]:
     """What is wrong with the model that the recipe names. `images`: the data has some."""
+    wrong = list(of_place(recipe))
+    yield from wrong
+    if not wrong and (folder := local_path(resolve(recipe.model.name_or_path))) is not None:
+        yield from _of_folder(recipe, ModelFolder.at(folder), images)
+
+
+def of_place(recipe: Recipe) -> Iterator[Conflict]:
+    """What is wrong with where the recipe's model should be: a name on the Hub, or a folder with a config.json."""
     name = recipe.model.name_or_path
     try:
         path = local_path(resolve(name))
@@ -162,8 +170,6 @@ def of_model(recipe: Recipe, *, images: bool) -> Iterator[Conflict]:
         yield Conflict(NAME, there, hint)
     elif not (path / "config.json").is_file():
         yield _no_config(path)
-    else:
-        yield from _of_folder(recipe, ModelFolder.at(path), images)
 
 
 def _of_hub_name(name: str) -> Iterator[Conflict]:

@@ -14,7 +14,7 @@ from typing import Any
 from cockpit.dataset_file import recognise, trains_images
 from cockpit.dataset_rows import SUFFIXES
 from cockpit.gpu import GpuReport
-from cockpit.model_check import NAME, model_folder, of_machine, of_model
+from cockpit.model_check import NAME, model_folder, of_machine, of_model, of_place
 from cockpit.model_folder import TOKENIZERS, read_json
 from cockpit.plain_text import plain_text
 from cockpit.recipe.data import Source
@@ -53,7 +53,7 @@ def preflight(recipe: Recipe, report: GpuReport, file: str, line_of: LineOf = la
 
 def preflight_of_data(recipe: Recipe, file: str, line_of: LineOf = lambda _: None) -> list[Problem]:
     """As `preflight`, of the data and the tokenizer alone."""
-    return _problems(chain(_of_tokenizer(recipe), _of_data(recipe)), file, line_of)
+    return _problems(chain(of_place(recipe), _of_tokenizer(recipe), _of_data(recipe)), file, line_of)
 
 
 def _problems(found: Iterable[Conflict], file: str, line_of: LineOf) -> list[Problem]:

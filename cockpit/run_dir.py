@@ -17,6 +17,7 @@ import platformdirs
 from cockpit import commands
 from cockpit.commands import AnyCommand
 from cockpit.plain_text import plain_text
+from cockpit.recipe.embedded import expanded
 
 Liveness = Literal["starting", "alive", "silent", "lost", "exited"]
 """starting: no engine.json yet. silent: another host's engine whose heart has not beaten for SILENT_AFTER_S.
@@ -28,7 +29,7 @@ SILENT_AFTER_S = 30.0
 def home() -> Path:
     """`$COCKPIT_HOME`, or cockpit's folder in the XDG data folder."""
     named = os.environ.get("COCKPIT_HOME")
-    return Path(named).expanduser() if named else platformdirs.user_data_path("cockpit")
+    return expanded(named) if named else platformdirs.user_data_path("cockpit")
 
 
 def runs_folder() -> Path:

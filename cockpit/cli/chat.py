@@ -58,6 +58,7 @@ def chat(
 
 def _folder(name: str) -> Path | None:
     """The folder that was named in place of a run; None where it is no path."""
+    from cockpit.recipe.embedded import expanded
     from cockpit.run_dir import runs_folder
 
     if (
@@ -67,8 +68,8 @@ def _folder(name: str) -> Path | None:
     ):
         return None
     try:
-        return Path(name).expanduser().resolve()
-    except (OSError, RuntimeError, ValueError) as error:
+        return expanded(name).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links is a RuntimeError
         _end(f"This is no path: {error}.", 2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -40,6 +41,7 @@ def export(
     from cockpit.export_form import ExportForm, default_folder, why_not
     from cockpit.exporting import start_export
     from cockpit.gpu import GpuProbe
+    from cockpit.recipe.embedded import expanded
     from cockpit.run_dir import find_run
 
     try:
@@ -50,7 +52,7 @@ def export(
     if private and push is None:
         _end("--private is for a repository of the Hub; name one with --push OWNER/NAME.", 2)
     recipe, key = _loads_with(found, GpuProbe().wait())
-    place = (out or default_folder(found, wanted)).expanduser().absolute()
+    place = expanded(out or default_folder(found, wanted)).absolute()
     wrong = why_not(found, recipe, wanted, key.gpu, place, push)
     if wrong:
         _end(wrong, 2 if push and "repository" in wrong else 1)
@@ -61,9 +63,26 @@ def export(
     try:
         raise typer.Exit(_follow(found, export_id, process, as_json))
     except KeyboardInterrupt:
-        process.terminate()
+        _end(_ended(process, place), 130)
+
+
+def _ended(process: EngineProcess, place: Path) -> str:
+    """End the export, which sweeps up after itself, and is swept up after where it does not end in time."""
+    import shutil
+
+    from cockpit.export_form import written_aside
+
+    process.terminate()
+    try:
         process.wait(ENDS_WITHIN_S)
-        _end("Ended: nothing was left behind.", 130)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        for left in written_aside(place):
+            shutil.rmtree(left, ignore_errors=True)
+    if place.is_dir() and any(place.iterdir()):
+        return f"Ended: it was whole already and stands in {place}; it was not pushed."
+    return "Ended: nothing was left behind."
 
 
 def _loads_with(run: RunDir, report: GpuReport) -> tuple[Recipe, EngineKey]:

@@ -138,6 +138,7 @@ def _print_problems(problems: list[Problem]) -> None:
 def _recipes_at(paths: list[str]) -> Iterator[Callable[[], RecipeDocument]]:
     """What loads each recipe that the paths and names stand for, each file once; the whole shelf for no path."""
     from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.embedded import expanded
     from cockpit.recipe.problem import Problem, RecipeError
     from cockpit.recipe.shelf import find_recipe, recipe_files, shelf
 
@@ -150,7 +151,7 @@ def _recipes_at(paths: list[str]) -> Iterator[Callable[[], RecipeDocument]]:
     seen: set[Path] = set()
     files = [(str(entry.path), [entry.path]) for entry in shelf()] if not paths else []
     for name in paths:
-        folder = Path(name).expanduser()
+        folder = expanded(name)
         if folder.is_dir():
             files.append((name, recipe_files(folder)))
         elif folder.is_file():

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shlex
 import sys
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -21,6 +20,7 @@ def tensorboard(
 ) -> None:
     """Start TensorBoard for a run whose recipe has output.report_to: [tensorboard]. Ctrl-C ends it."""
     from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.embedded import expanded
     from cockpit.recipe.problem import RecipeError
     from cockpit.run_dir import find_run
 
@@ -31,7 +31,7 @@ def tensorboard(
         _end(str(error), 2)
     except RecipeError as error:
         _end("\n".join(map(str, error.problems)), 2)
-    folder = Path(output.logging_dir).expanduser() if output.logging_dir else found.path / "tensorboard"
+    folder = expanded(output.logging_dir) if output.logging_dir else found.path / "tensorboard"
     if not any(folder.rglob("events.out.tfevents.*")):
         wanted = "train with --set output.report_to=tensorboard"
         why = f"it has written none into {folder} yet" if "tensorboard" in output.report_to else wanted

@@ -16,7 +16,7 @@ from cockpit.engine.checkpointing import flush, flush_folder, size_of
 from cockpit.engine.ending import MAKE_ROOM, RunFailure, ending_of
 from cockpit.event_log import EventWriter
 from cockpit.events import ExportEnded, ExportProgressed, ExportStarted, LogWritten
-from cockpit.export_form import ExportForm
+from cockpit.export_form import ExportForm, written_aside
 from cockpit.plain_text import plain_text
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
@@ -29,7 +29,7 @@ class Exporter:
     def __init__(self, run: RunDir, form: ExportForm, out: Path, export_id: str) -> None:
         """Raises OSError where the run's folder cannot be written."""
         self.run, self.form, self.out, self.id = run, form, out, export_id
-        self.partial = out.with_name(f".{out.name}.partial")
+        self.partial, self._merged = written_aside(out)
         self._log = EventWriter(run.export)
 
     def export(self, push: str | None, private: bool) -> bool:
@@ -77,11 +77,6 @@ class Exporter:
     def say(self, text: str) -> None:
         """A line for the log."""
         self._log.append(LogWritten(level="info", text=plain_text(text, keep_newlines=False)))
-
-    @property
-    def _merged(self) -> Path:
-        """Where the model stands that a GGUF is made of."""
-        return self.out.with_name(f".{self.out.name}.merged")
 
     def _write(self, recipe: Recipe) -> None:
         from cockpit.engine import gguf, merging

@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from cockpit.plain_text import plain_text
 from cockpit.recipe import yaml_source
-from cockpit.recipe.embedded import local_path
+from cockpit.recipe.embedded import expanded, local_path
 from cockpit.recipe.field_path import FieldPath, dotted, parts
 from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.recipe.recipe import Recipe
@@ -163,7 +163,7 @@ class RecipeDocument:
             if (path := local_path(section["name_or_path"])) is not None:
                 section["name_or_path"] = str(path)
         if folder := values["output"]["logging_dir"]:
-            values["output"]["logging_dir"] = str(Path(folder).expanduser().absolute())
+            values["output"]["logging_dir"] = str(expanded(folder).absolute())
         return "\n".join(block_lines(values, 0)) + "\n"
 
     def save(self, path: Path) -> None:

@@ -28,13 +28,21 @@ def embedded_data() -> tuple[str, ...]:
     return ("embedded:pirate",)
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with its ~ made a home folder; as it stands where nobody knows that home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def local_path(name_or_path: str) -> Path | None:
     """The absolute path behind a name where it is something on this disk, else None (a Hub name, an embedded name)."""
     if name_or_path.startswith(PREFIX):
         return None
     try:
-        path = Path(name_or_path).expanduser()
+        path = expanded(name_or_path)
         there = path.exists()
-    except (OSError, RuntimeError, ValueError):
+    except (OSError, ValueError):
         return None
     return path.absolute() if there or name_or_path.startswith(("/", "./", "../", "~")) else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import platformdirs
 
 from cockpit.plain_text import plain_text
+from cockpit.recipe.embedded import expanded
 from cockpit.recipe.problem import Problem, RecipeError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def find_recipe(name_or_path: str) -> RecipeDocument:
     named = [entry for entry in entries if name_or_path in (entry.name, entry.path.stem)]
     if named:
         return RecipeDocument.load(named[-1].path)
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if path.suffix in ENDINGS or "/" in name_or_path or path.is_file():
         return RecipeDocument.load(path)
     close = get_close_matches(name_or_path, [entry.name for entry in entries], n=1)

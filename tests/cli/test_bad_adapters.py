@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -12,12 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
+from cockpit.export_form import written_aside
 from cockpit.run_dir import EngineIdentity, RunDir, runs_folder
 from tests.recording import record
 from tests.whole_checkpoint import write_checkpoint, write_safetensors
 
 Usage = namedtuple("Usage", "total used free")
 RUN = "demo-1120-2349"
+export = import_module("cockpit.cli.export")  # the package has a function of this name
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +133,8 @@ def test_a_merged_model_that_is_not_whole_and_one_that_has_no_base(tmp_path: Pat
         ([RUN, "--as", "gguf:q8_0"], 1, "llama.cpp is not here, which makes GGUF files. Get it with: git clone"),
         ([RUN, "--as", "adapter", "--out", "there"], 1, "there is there already and not empty"),
         ([RUN, "--as", "adapter", "--out", "file"], 1, "is a file; name a folder with --out."),
+        ([RUN, "--as", "adapter", "--out", "file/in/it"], 1, "file is a file; name a folder with --out."),
+        ([RUN, "--as", "adapter", "--out", "~nobody-here/there"], 1, "there is there already and not empty"),
         ([RUN, "--as", "adapter", "--push", "mine"], 2, "'mine' names no repository of the Hub"),
         ([RUN, "--as", "adapter", "--private"], 2, "--private is for a repository of the Hub"),
     ],
@@ -137,6 +144,7 @@ def test_exports_that_cannot_be(tmp_path: Path, arguments: list[str], status: in
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "something").touch()
     (tmp_path / "file").touch()
+    (tmp_path / "~nobody-here" / "there" / "something").mkdir(parents=True)
     got, said = refused("export", *arguments)
     assert (got, says in said) == (status, True), said
     assert not (runs_folder() / RUN / "exports").exists()
@@ -150,6 +158,35 @@ def test_a_torn_adapter_and_none_at_all_are_not_exported() -> None:
     shutil.rmtree(run.adapter)
     status, said = refused("export", RUN, "--as", "adapter")
     assert (status, said) == (1, f"The run {RUN} has saved nothing yet, so there is nothing to export.")
+
+
+@pytest.mark.parametrize("place", ["nowhere", "~nobody-here/llama.cpp"])
+def test_a_folder_that_is_not_llama_cpps_is_named(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    run_with()
+    monkeypatch.setenv("LLAMA_CPP_PATH", place)
+    status, said = refused("export", RUN, "--as", "gguf:q8_0")
+    right = "name the folder of llama.cpp's sources."
+    assert (status, said) == (1, f"LLAMA_CPP_PATH names {place}, which holds no convert_hf_to_gguf.py; {right}")
+
+
+def test_an_export_that_does_not_end_when_told_is_killed_and_swept_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    deaf = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); sys.stdin.read()"
+    monkeypatch.setattr(export, "ENDS_WITHIN_S", 0.05)
+    for left in written_aside(tmp_path / "out"):
+        left.mkdir()
+    with subprocess.Popen([sys.executable, "-c", deaf], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        assert export._ended(process, tmp_path / "out") == "Ended: nothing was left behind."
+        assert process.poll() is not None
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_an_export_that_is_ended_while_it_is_pushed_stands(tmp_path: Path) -> None:
+    (tmp_path / "config.json").touch()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert export._ended(process, tmp_path).startswith(f"Ended: it was whole already and stands in {tmp_path}")
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,10 @@ def test_a_recipe_may_come_on_stdin(looked: list[Recipe]) -> None:
         (("demo", "--data", "nowhere.jsonl"), "--data: "),
         (("demo", "--set", "lora.r=x"), "lora.r"),
         (("demo", "--set", "data.chat_template=klingon"), "klingon"),
+        (("demo", "--model", "no such/name of it"), "--model: 'no such/name of it' is neither a folder here nor"),
+        (("demo", "--model", "~nobody-here/model"), "--model: there is no such folder: ~nobody-here/model"),
+        (("demo", "--model", "recipes"), "--model: recipes: the folder has no config.json"),
+        (("~nobody-here/recipe.yaml",), "there is no such file"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(arguments: tuple[str, ...], word: str) -> None:
