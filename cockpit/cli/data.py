@@ -85,7 +85,7 @@ def _looked_at(recipe: Recipe, name: str) -> DataReport:
 
         ending = ending_of(error, recipe, 0)
         advice = ending.advice if isinstance(error, RunFailure) else ""
-        refuse([" ".join(filter(None, (ending.reason, advice)))])
+        refuse([" ".join(filter(None, (f"{ending.reason.rstrip('.')}.", advice)))])
     finally:
         logging.disable(logging.NOTSET)
 

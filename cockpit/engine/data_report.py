@@ -60,8 +60,9 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
     """
     tokenizer, processor = load_tokenizer(ModelFolder.at(tokenizer_folder(recipe.model)), recipe)
     said: list[str] = []
+    of_sources: list[str] = []
     first = _first_rows(recipe)
-    reader = RowReader(first, said.append)
+    reader = RowReader(first, of_sources.append)
     if reader.has_images:
         looked = list(_with_images(first, tokenizer, processor, reader))
     else:
@@ -76,7 +77,11 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
     batches = _Batches(recipe, [row.tokens for row in trained], reader.has_images, has_gpu, said.append)
     padding = dict(zip(map(id, trained), batches.padding, strict=True))
     out = {id(row) for at, row in enumerate(taken) if at in held_out}
-    refusals = {f"Row left out: {one}" for one in reader.refusals}
+    if is_all:  # of fewer rows others are drawn
+        refusals = {f"Row left out: {one}" for one in reader.refusals}
+        said = [one for one in of_sources if one not in refusals] + said
+    if len(recipe.data.sources) > 1:  # training mixes them too
+        looked = [looked[at] for at in np.random.default_rng(recipe.data.seed).permutation(len(looked))]
     return DataReport(
         recipe=plain_text(name, keep_newlines=False),
         model=plain_text(recipe.model.name_or_path, keep_newlines=False),
@@ -105,7 +110,7 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         samples=[
             _sample(row, tokenizer, padding=padding.get(id(row), 0), held_out=id(row) in out) for row in _shown(looked)
         ],
-        notes=[plain_text(one, keep_newlines=False) for one in said if one not in refusals] + _of_template(recipe),
+        notes=[plain_text(one, keep_newlines=False) for one in said] + _of_template(recipe),
     )
 
 

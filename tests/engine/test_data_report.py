@@ -116,6 +116,19 @@ def test_a_long_file_is_looked_at_from_its_beginning(
     assert sum(sample.held_out for sample in few.samples) == 2
 
 
+def test_of_several_sources_samples_are_mixed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = tiny.write_rows(tmp_path / "one.jsonl", [row(2, 3)] * 200)
+    two = tiny.write_rows(tmp_path / "two.jsonl", [row(4, 5)] * 200)
+    sources = [{"name_or_path": str(one)}, {"name_or_path": str(two), "ratio": 0.5}]
+    whole = data_report(recipe(folder, one, data__sources=sources), "mine", has_gpu=False)
+    assert (whole.rows_seen, whole.rows_there, whole.is_all) == (300, 300, True)
+    assert whole.notes == ["Of two.jsonl, 100 of 200 rows are drawn."]
+    assert {sample.where.partition(":")[0] for sample in whole.samples} == {"one.jsonl", "two.jsonl"}
+    monkeypatch.setattr(module, "ROWS_AT_MOST", 40)
+    part = data_report(recipe(folder, one, data__sources=sources), "mine", has_gpu=False)
+    assert (part.rows_seen, part.rows_there, part.is_all, part.notes) == (30, 300, False, [])
+
+
 @pytest.mark.parametrize("changes", [{}, {"data__train_on_responses_only": False}, {"data__chat_template": "gemma-3"}])
 def test_counts_are_those_of_training_itself(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     rows = [*tiny.chat_rows(30), row(4, 140), row(140, 1), {"messages": "none"}]

@@ -23,12 +23,15 @@ TOKEN = "hf_secretsecretsecretsecretsecret"
 CODE = """
 import json, sys
 from cockpit.engine.ending import RunFailure
-from cockpit.engine.hub import download, folder_of
+from cockpit.engine.hub import download, folder_of, tokenizer_folder
 from cockpit.recipe.model import Model
 
 model = Model(**json.loads(sys.argv[1]))
 told = {"said": [], "progress": []}
 try:
+    if sys.argv[2:] == ["tokenizer"]:
+        told["tokenizer"] = str(tokenizer_folder(model))
+        raise RunFailure("asked for no more")
     download(model, told["said"].append, lambda done, total: told["progress"].append((done, total)))
     told["folder"] = str(folder_of(model))
 except RunFailure as failure:
@@ -65,11 +68,11 @@ def environment(hub: HubServer, tmp_path: Path) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in unset} | place
 
 
-def fetched(environment: dict[str, str], name: str = "tiny/model", **fields: object) -> dict[str, object]:
+def fetched(environment: dict[str, str], name: str = "tiny/model", *only: str, **fields: object) -> dict[str, object]:
     """What a download told, in a process of its own: the Hub's library reads its settings at import."""
     asked = json.dumps({"name_or_path": name, **fields})
     done = subprocess.run(
-        [sys.executable, "-c", CODE, asked], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", CODE, asked, *only], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     line = next(line for line in done.stdout.splitlines() if line.startswith("TOLD "))
@@ -98,6 +101,32 @@ def test_what_is_fetched(hub: HubServer, environment: dict[str, str], model: Pat
     cut_off = fetched(environment)
     assert cut_off["folder"] == told["folder"]
     assert "The copy in the Hub's cache is used as it is." in str(cut_off["said"])
+
+
+def test_a_tokenizer_is_fetched_without_weights_and_the_model_goes_on_from_there(
+    hub: HubServer, environment: dict[str, str], model: Path
+) -> None:
+    told = fetched(environment, "tiny/model", "tokenizer")
+    folder = Path(str(told["tokenizer"]))
+    assert {file.name for file in folder.iterdir()} == {file.name for file in model.iterdir()} - {"model.safetensors"}
+    asked = len(hub.asked)
+    offline = fetched(environment | {"HF_HUB_OFFLINE": "1"}, "tiny/model", "tokenizer")
+    assert (offline["tokenizer"], len(hub.asked)) == (told["tokenizer"], asked)
+    assert fetched(environment)["folder"] == told["tokenizer"]
+    assert (folder / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "failure"),
+    [
+        ("tiny/none", {}, "There is no model tiny/none on the Hub"),
+        ("tiny/model", {"HF_HUB_OFFLINE": "1"}, "The tokenizer of tiny/model is not in the Hub's cache here"),
+    ],
+)
+def test_a_tokenizer_that_cannot_be_fetched(
+    environment: dict[str, str], name: str, changes: dict[str, str], failure: str
+) -> None:
+    assert str(fetched(environment | changes, name, "tokenizer")["failure"]).startswith(failure)
 
 
 def test_code_is_fetched_only_where_it_is_trusted(environment: dict[str, str]) -> None:
