@@ -45,6 +45,11 @@ async def _edit(pilot: Any) -> None:
     await pilot.press("e")
 
 
+async def _look_at_data(pilot: Any) -> None:
+    await pilot.press("e", "f6")
+    await _until(pilot, lambda: pilot.app.screen.has_class("-looked"))
+
+
 async def _chat(pilot: Any) -> None:
     await pilot.press("c")
 
@@ -52,6 +57,7 @@ async def _chat(pilot: Any) -> None:
 PICTURES = [
     Picture("recipes", 120, 40, _as_it_is, run=False),
     Picture("editor", 120, 40, _edit, run=False),
+    Picture("data", 120, 40, _look_at_data, run=False),
     Picture("live", 120, 40, _as_it_is, until_step=85),
     Picture("live-80x24", 80, 24, _as_it_is, until_step=85),
     Picture("chat", 120, 40, _chat),
@@ -142,7 +148,7 @@ def without_network(svg: str) -> str:
 
 
 async def _until(pilot: Any, condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
+    for _ in range(6000):
         if condition():
             return
         await pilot.pause(0.02)
