@@ -45,7 +45,7 @@ class RunSummary:
             ended = None
         steps = _present_steps(found)
         planned = next((event for event in reversed(found) if isinstance(event, ev.TrainingPlanned)), None)
-        measured = next((event for event in reversed(found) if isinstance(event, ev.Evaluated)), None)
+        measured = _present_evaluation(found)
         losses = tuple(event.metrics["loss"] for event in steps if "loss" in event.metrics)[-LOSSES:]
         return cls(
             run=run,
@@ -71,6 +71,17 @@ def _present_steps(found: list[ev.AnyEvent]) -> list[ev.StepEnded]:
         if isinstance(event, ev.StepEnded):
             steps.append(event)
     return steps
+
+
+def _present_evaluation(found: list[ev.AnyEvent]) -> ev.Evaluated | None:
+    """The newest evaluation that no later attempt has gone back behind."""
+    known: list[ev.Evaluated] = []
+    for event in found:
+        if isinstance(event, ev.Evaluated):
+            known.append(event)
+        elif isinstance(event, ev.TrainingResumed):
+            known = [one for one in known if one.step <= event.step]
+    return known[-1] if known else None
 
 
 def _state_without_end(run: RunDir) -> State:

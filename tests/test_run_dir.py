@@ -116,6 +116,15 @@ def test_a_summary_reads_long_logs_at_both_ends(steps: int) -> None:
     assert len(summary.losses) == min(steps, 40)
 
 
+def test_a_summary_forgets_evaluations_that_a_later_attempt_has_gone_back_behind() -> None:
+    run = make_run("demo-1")
+    writer = log_of(run, 9)
+    for step in (0, 4, 9):
+        writer.append(ev.Evaluated(step=step, duration_s=1, metrics={"eval_loss": 9.0 - step}))
+    writer.append(ev.TrainingResumed(step=5, path="checkpoints/checkpoint-5"))
+    assert (RunSummary.of(run).step, RunSummary.of(run).eval_loss) == (5, 5.0)
+
+
 def test_a_summary_of_an_empty_run_knows_nothing() -> None:
     summary = RunSummary.of(make_run("demo-1", started_at=7.0))
     assert (summary.state, summary.step, summary.loss, summary.total_steps) == ("starting", 0, None, None)

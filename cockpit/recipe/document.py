@@ -253,14 +253,16 @@ def _element(here: list[Any], part: str | int, empty: Any) -> Any:
 
 
 def _read(values: Any, place: FieldPlace) -> Any:
-    """What `values` hold at the place, else the default of the nearest field around it that has one."""
+    """What `values` hold at the place, else its default; None within a section that is left out whole."""
     here = values
-    for part in place.path:
+    for depth, part in enumerate(place.path):
         try:
             here = here[part]
         except (KeyError, IndexError, TypeError):
-            default = place.default
-            return None if default is PydanticUndefined else _plain(default)
+            missing = range(depth if here is None else depth + 1, len(place.path))
+            around = (find_place(place.path[:end]) for end in missing)
+            left_out = any(one is not None and one.type.section is not None and one.default is None for one in around)
+            return None if left_out or place.default is PydanticUndefined else _plain(place.default)
     return here
 
 

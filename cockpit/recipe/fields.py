@@ -1,7 +1,7 @@
 """The recipe as a form: its fields in groups, what each takes, text in and out. Generated from the model.
 
-Sections that may be left out whole (lora.loftq_config) and chat.presets are left to the YAML file; sources of data are
-added and taken away there.
+A field of a section that may be left out whole (lora.loftq_config) is empty until a value puts the section in.
+chat.presets are left to the YAML file; sources of data are added and taken away there.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ class Loftq(Section):
     """LoftQ: start the adapter so that it makes good what quantisation lost."""
 
     loftq_bits: Literal[4, 8] = 4
-    """Bits of the quantised base."""
+    """Bits of the quantised base; choosing them starts the adapter with LoftQ."""
 
     loftq_iter: int = Field(default=1, ge=1, le=100)
-    """Rounds of fitting the adapter to the loss of quantisation."""
+    """Rounds of fitting the adapter to the loss of quantisation, where it starts with LoftQ."""
 
 
 class Lora(Section):

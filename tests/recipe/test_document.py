@@ -132,6 +132,17 @@ def test_own_recipe_gets_the_schema_beside_it(document: RecipeDocument) -> None:
     assert (user_recipes_folder() / "recipe.schema.json").read_text() == json_schema()
 
 
+def test_a_section_that_is_left_out_has_no_values_until_one_is_given(document: RecipeDocument) -> None:
+    assert document.value("lora.loftq_config.loftq_bits") is None
+    document.set("lora.loftq_config.loftq_bits", 4)
+    loftq = document.recipe().lora.loftq_config
+    assert loftq is not None and (loftq.loftq_bits, loftq.loftq_iter) == (4, 1)
+    assert document.value("lora.loftq_config.loftq_iter") == 1
+    assert document.changed_fields() == ["lora.loftq_config.loftq_bits"]
+    document.reset("lora.loftq_config.loftq_bits")
+    assert (document.recipe().lora.loftq_config, document.changed_fields()) == (None, [])
+
+
 def test_resolved_text_holds_every_field_and_means_the_same(document: RecipeDocument) -> None:
     document.set("lora.loftq_config", {"loftq_bits": 8})
     document.set("chat.trial_prompt", "Several\nlines, a: colon, and \x7f \u2028 🎉")

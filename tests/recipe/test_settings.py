@@ -78,6 +78,7 @@ GOOD = {
     "lora.target_modules.1=o_proj": ("lora.target_modules", ["q_proj", "o_proj"]),
     "lora.modules_to_save=": ("lora.modules_to_save", []),
     "lora.loftq_config={loftq_bits: 8}": ("lora.loftq_config", {"loftq_bits": 8}),
+    "lora.loftq_config.loftq_bits=4": ("lora.loftq_config", {"loftq_bits": 4}),
     "lora.loftq_config.loftq_bits=8": ("lora.loftq_config", {"loftq_bits": 8}),
     "hardware.gpu=0": ("hardware.gpu", "0"),
     "model.revision=1.0": ("model.revision", "1.0"),

@@ -87,6 +87,14 @@ async def test_choice_takes_clicks_on_a_value() -> None:
         assert app.told == ["int8", "none"]
 
 
+@pytest.mark.parametrize("path", [one.path for one in form_fields() if one.unit])
+async def test_units_are_shown_whole_on_a_small_terminal(path: str) -> None:
+    app = Bench(lambda: FieldRow(field(path), "1"))
+    async with app.run_test(size=(76, 3)):
+        line = app.query_one(FieldRow).render().plain
+        assert line.endswith(f" {field(path).unit}") and len(line) <= 76
+
+
 async def test_field_row_tells_what_is_typed_and_shows_unit_mark_and_error() -> None:
     app = Bench(lambda: FieldRow(field("model.max_seq_length"), "2048"))
     async with app.run_test(size=(60, 6)) as pilot:

@@ -23,6 +23,7 @@ LABEL_CELLS, WIDE_LABEL_CELLS = 31, 39
 WIDE = 90
 """Cells of a row from which on the label gets more of them."""
 UNIT_CELLS = 9
+"""Cells of a unit with the gap before it; a longer unit takes more."""
 YES_AND_NO = {"true": "on", "false": "off"}
 
 
@@ -61,7 +62,7 @@ class FieldRow(Widget):
 
     def compose(self) -> ComposeResult:
         """The control; all else is drawn."""
-        self._control.styles.margin = (0, UNIT_CELLS if self.field.unit else 0, 0, LABEL_CELLS)
+        self._control.styles.margin = (0, self._unit_cells if self.field.unit else 0, 0, LABEL_CELLS)
         yield self._control
 
     def render(self) -> Content:
@@ -70,8 +71,8 @@ class FieldRow(Widget):
         style = "$error" if self._error else "bold $primary" if is_focused else "$foreground 80%"
         mark = ("● ", "$warning") if self._is_changed else "  "
         label = Content.assemble(mark, (self.field.label, style)).truncate(self._label_cells - 1, ellipsis=True)
-        unit = Content.styled(self.field.unit, "$foreground 60%").truncate(UNIT_CELLS - 1, ellipsis=True)
-        gap = self.size.width - label.cell_length - UNIT_CELLS + 1
+        unit = Content.styled(self.field.unit, "$foreground 60%")
+        gap = self.size.width - label.cell_length - self._unit_cells + 1
         return Content("\n").join([Content.assemble(label, " " * gap, unit), *self._error_lines()])
 
     def _error_lines(self) -> list[Content]:
@@ -91,8 +92,12 @@ class FieldRow(Widget):
     def _label_cells(self) -> int:
         return WIDE_LABEL_CELLS if self.size.width >= WIDE else LABEL_CELLS
 
+    @property
+    def _unit_cells(self) -> int:
+        return max(UNIT_CELLS, len(self.field.unit) + 1)
+
     def _place_control(self) -> None:
-        margin = (0, UNIT_CELLS if self.field.unit else 0, 0, self._label_cells)
+        margin = (0, self._unit_cells if self.field.unit else 0, 0, self._label_cells)
         if self._control.styles.margin != margin:
             self._control.styles.margin = margin
 
