@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 import time
@@ -9,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from cockpit.checkpoint import newest_whole
 from cockpit.cli.report import Report
 from cockpit.commands import Stop
 from cockpit.event_log import newest_attempt
 from cockpit.events import AnyEvent, RunEnded
 from cockpit.links import Link, StartedEngine, new_command_id
+from cockpit.run_dir import RunDir
 from cockpit.run_state import RunState
 
 POLL_S = 0.1
@@ -101,6 +104,15 @@ def follow(
         waits = why
         if not batch:
             time.sleep(POLL_S)
+
+
+def tell_ways_on(run: RunDir, report: Report, status: int) -> None:
+    """What can be done with a run that has ended with this exit status: ask its result, or go on with it."""
+    name = shlex.quote(run.id)
+    if run.result is not None:
+        report.say(f"The {run.result.name} is in {run.result}; ask it with: cockpit chat {name} -p QUESTION")
+    if status and newest_whole(run.checkpoints)[0] is not None:
+        report.say(f"Go on from its newest checkpoint with: cockpit resume {name}")
 
 
 def _goes_on(ending: RunEnded, batch: list[AnyEvent], link: Link) -> bool:

@@ -44,7 +44,7 @@ def resume(
         _end(str(error), 2)
     document, key = _checked(found, settings or [], from_step)
 
-    from cockpit.cli.follow import follow, interrupts_counted
+    from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
     from cockpit.cli.train import end_engine
     from cockpit.event_log import newest_attempt
@@ -68,6 +68,7 @@ def resume(
             print(f"Watch it with: cockpit attach {shlex.quote(found.id)}", file=sys.stderr)
             return
         status = follow(started.link, report, started, interrupts, attempt=attempt)
+        tell_ways_on(found, report, status)
         end_engine(started)
     raise typer.Exit(status)
 

@@ -40,7 +40,7 @@ def train(
         )
     document, key = _checked(recipe, data, model, settings or [])
 
-    from cockpit.cli.follow import follow, interrupts_counted
+    from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
     from cockpit.run_dir import why_unwritable
 
@@ -58,9 +58,7 @@ def train(
             print(f"Watch it with: cockpit attach {shlex.quote(run.id)}", file=sys.stderr)
             return
         status = follow(started.link, report, started, interrupts)
-        if run.result is not None:
-            what = f"The {run.result.name} is in {run.result}"
-            report.say(f"{what}; ask it with: cockpit chat {shlex.quote(run.id)} -p QUESTION")
+        tell_ways_on(run, report, status)
         end_engine(started)
     raise typer.Exit(status)
 

@@ -24,7 +24,7 @@ class Output(Section):
     """Steps between two figures for report_to. The curves here have every step."""
 
     save_steps: int | None = Field(default=None, ge=1, le=10_000_000, json_schema_extra=unit("steps"))
-    """Steps between two checkpoints; empty for one at the end, and with full fine-tuning for none. A stop leaves one."""
+    """Steps between two checkpoints; empty for one at the end, or none with full fine-tuning. A stop leaves one."""
 
     save_total_limit: int | None = Field(default=None, ge=1, le=100_000, json_schema_extra=unit("checkpoints"))
     """Keep only the newest so many checkpoints, and the best where one is sought; empty for all."""

@@ -5,10 +5,11 @@ import msgspec
 import pytest
 
 from cockpit import events as ev
-from cockpit.cli.follow import Interrupts, follow
+from cockpit.cli.follow import Interrupts, follow, tell_ways_on
 from cockpit.cli.report import JsonReport, LineReport, LiveReport
 from cockpit.commands import AnyCommand, Stop
 from cockpit.run_dir import Liveness, RunDir
+from tests.whole_checkpoint import write_checkpoint
 
 STARTED = ev.RunStarted(
     run_id="demo-1", recipe_name="demo", command=[], versions={}, gpus=[], driver="", data_sha256={}
@@ -91,6 +92,24 @@ def test_an_engine_that_is_gone_is_said_to_be_gone() -> None:
     status, text = told(FakeLink([[STARTED, step(1)]], liveness="lost"))
     assert status == 1
     assert "The engine has gone without ending the run, at step 1; its log: demo-1/engine.log" in text
+
+
+def test_what_can_be_done_with_a_run_that_has_ended(tmp_path: Path) -> None:
+    def told_of(status: int) -> list[str]:
+        out = io.StringIO()
+        tell_ways_on(run, LineReport(out), status)
+        return out.getvalue().splitlines()
+
+    run = RunDir.create(tmp_path / "demo-1")
+    assert told_of(1) == []
+    write_checkpoint(run.checkpoints, 5)
+    assert [line.partition("  ")[2] or line for line in told_of(130)] == [
+        "Go on from its newest checkpoint with: cockpit resume demo-1"
+    ]
+    assert told_of(0) == []
+    run.adapter.mkdir()
+    (run.adapter / "adapter_config.json").write_text("{}")
+    assert told_of(0)[0].endswith(f"The adapter is in {run.adapter}; ask it with: cockpit chat demo-1 -p QUESTION")
 
 
 def test_what_a_dead_engine_wrote_last_is_read_before_it_is_called_gone() -> None:
