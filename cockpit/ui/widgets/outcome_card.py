@@ -103,7 +103,7 @@ def _gains(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
     facts = [took]
     loss = [value for value in state.steps.loss_smoothed if value is not None]
     if len(loss) > 1:
-        facts.append(f"loss {metric(loss[0])} {arrow} {metric(loss[-1])}")
+        facts.append(f"smoothed loss {metric(loss[0])} {arrow} {metric(loss[-1])}")
     held_out = [known.metrics["eval_loss"] for known in state.evaluations if "eval_loss" in known.metrics]
     if len(held_out) > 1:
         facts.append(f"held-out loss {metric(held_out[0])} {arrow} {metric(held_out[-1])}")
