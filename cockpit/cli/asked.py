@@ -54,7 +54,7 @@ def asked_for(
     return document, resolved
 
 
-def blamed(problem: Problem, data: Path | None, model: str | None) -> Problem:
+def blamed(problem: Problem, data: Path | None, model: str | None, settings: list[str]) -> Problem:
     """The problem, laid at the option that brought it in place of the recipe, where it was one."""
     from dataclasses import replace
 
@@ -62,6 +62,8 @@ def blamed(problem: Problem, data: Path | None, model: str | None) -> Problem:
         option, value = "--data", str(data)
     elif model is not None and problem.field == "model.name_or_path":
         option, value = "--model", model
+    elif problem.field in [setting.partition("=")[0].strip() for setting in settings]:
+        return replace(problem, file="--set", line=None)
     else:
         return problem
     return replace(problem, file=option, line=None, field="" if value in problem.wrong else value)

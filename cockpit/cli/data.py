@@ -45,7 +45,7 @@ def data(
     document, resolved = asked_for(recipe, data, model, settings or [], piped=True)
     problems = preflight_of_data(resolved, document.file, document.line)
     if problems:
-        refuse([str(blamed(problem, data, model)) for problem in problems])
+        refuse([str(blamed(problem, data, model, settings or [])) for problem in problems])
     report = _looked_at(resolved, document.name)
     if as_json:
         import msgspec

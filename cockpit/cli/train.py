@@ -75,7 +75,7 @@ def _checked(
     report = GpuProbe().wait()
     problems = preflight(resolved, report, document.file, document.line)
     if problems:
-        refuse([str(blamed(problem, data, model)) for problem in problems])
+        refuse([str(blamed(problem, data, model, settings)) for problem in problems])
     return document, EngineKey.of(resolved, report)
 
 

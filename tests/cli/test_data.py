@@ -78,7 +78,7 @@ def test_a_recipe_may_come_on_stdin(looked: list[Recipe]) -> None:
         (("nothing",), "nothing"),
         (("demo", "--data", "nowhere.jsonl"), "--data: "),
         (("demo", "--set", "lora.r=x"), "lora.r"),
-        (("demo", "--set", "data.chat_template=klingon"), "klingon"),
+        (("demo", "--set", "data.chat_template=klingon"), "--set: data.chat_template: 'klingon' is no template"),
         (("demo", "--model", "no such/name of it"), "--model: 'no such/name of it' is neither a folder here nor"),
         (("demo", "--model", "~nobody-here/model"), "--model: there is no such folder: ~nobody-here/model"),
         (("demo", "--model", "recipes"), "--model: recipes: the folder has no config.json"),
