@@ -63,6 +63,7 @@ class Engine:
         self._unwanted = False
         self._stdin_matters = own_process and run.path.parent == standby_folder() and _stdin_is_pipe()
         self._started = time.monotonic()
+        self._made_at = time.time()
         self._beat_at = self._read_at = 0.0
         self._imported = 0
 
@@ -75,7 +76,7 @@ class Engine:
         identity = EngineIdentity.of_this_process(self._backend)
         self._run.write_identity(identity)
         self._journal.tell(EngineStarted(pid=identity.pid, host=identity.host, backend=self._backend))
-        if self._found_log:
+        if self._found_log or self._chat_only:
             self._drop_stale_commands()
         self._worker.start()
         try:
@@ -87,7 +88,7 @@ class Engine:
 
     def _drop_stale_commands(self) -> None:
         """Commands from before this engine was started were for one that has gone; its Unload is not ours."""
-        since = time.time() - (_process_age_s() if self._own_process else time.monotonic() - self._started)
+        since = time.time() - _process_age_s() if self._own_process else self._made_at
         for path in self._run.commands.glob("[!.]*.json"):
             sent, _, _ = path.name.partition("-")
             if sent.isdecimal() and int(sent) / 1e9 < since:

@@ -50,7 +50,7 @@ def test_a_closed_terminal_and_a_killed_app_leave_the_run_whole(
     third.wait_for("8/8")
     third.wait_for("completed")
     third.press("q")
-    assert third.wait_for_end() == 0
+    assert third.wait_for_end() == 0, third.text
 
 
 @pytest.mark.timeout(200)

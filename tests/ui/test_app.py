@@ -430,3 +430,12 @@ async def test_a_recipe_with_escapes_in_its_name_starts_nothing_odd(tmp_path: Pa
         await until(pilot, lambda: is_at(app, "LiveScreen"))
         await pilot.pause()
         assert "\x1b" not in shown(app)
+
+
+async def test_nothing_ticks_any_more_once_the_app_is_left() -> None:
+    async with flown() as (app, pilot):
+        await started(app, pilot)
+        screens = list(app.screen_stack)
+        assert any(timer._active.is_set() for screen in screens for timer in screen._timers)
+        app._leave()
+        assert not any(timer._active.is_set() for pump in (app, *screens) for timer in pump._timers)

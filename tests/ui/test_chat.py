@@ -556,3 +556,12 @@ async def test_everything_is_in_sight(tmp_path: Path, size: tuple[int, int]) -> 
         for kind in (ChatLog, PromptField, SamplingForm, ReplyFigures):
             region = screen.query_one(kind).region
             assert region.area and region.right <= size[0] and region.bottom <= size[1] - 1
+
+
+async def test_the_prompt_leaves_the_screen_its_keys(tmp_path: Path) -> None:
+    talking = Talking(tmp_path)
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        assert isinstance(pilot.app.focused, PromptField)
+        active = {key: bound.binding.action for key, bound in pilot.app.screen.active_bindings.items()}
+        for key, action in {"f3": "switch", "f4": "sampling", "f8": "export", "ctrl+n": "new_conversation"}.items():
+            assert active[key] == action

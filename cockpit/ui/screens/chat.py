@@ -54,7 +54,7 @@ class ChatScreen(Screen[None]):
                 key_display="F4"),
         Binding("f5", "load", "load model", id="chat.load", tooltip="Start an engine that loads what the run has saved",
                 key_display="F5"),
-        Binding("f6", "export", "export", id="chat.export", key_display="F6",
+        Binding("f8", "export", "export", id="chat.export", key_display="F8",
                 tooltip="Save the adapter, a merged model or GGUF elsewhere"),
         Binding("escape", "back", "run", id="chat.back", tooltip="Back to the run"),
     ]  # fmt: skip
