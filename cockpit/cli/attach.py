@@ -25,11 +25,14 @@ def attach(
 
         raise typer.Exit(open_app(found))
 
-    from cockpit.cli.follow import follow
+    from cockpit.cli.follow import follow, tell_ways_on
     from cockpit.cli.report import report_for
     from cockpit.links import RunLink
 
+    report = report_for(as_json)
     try:
-        raise typer.Exit(follow(RunLink(found), report_for(as_json)))
+        status = follow(RunLink(found), report)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    tell_ways_on(found, report, status)
+    raise typer.Exit(status)

@@ -3,12 +3,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from cockpit import events as ev
+from cockpit.cli import cockpit
 from cockpit.cli.follow import Interrupts, follow, tell_ways_on
 from cockpit.cli.report import JsonReport, LineReport, LiveReport
 from cockpit.commands import AnyCommand, Stop
-from cockpit.run_dir import Liveness, RunDir
+from cockpit.run_dir import Liveness, RunDir, runs_folder
+from tests.recording import record
 from tests.whole_checkpoint import write_checkpoint
 
 STARTED = ev.RunStarted(
@@ -110,6 +113,14 @@ def test_what_can_be_done_with_a_run_that_has_ended(tmp_path: Path) -> None:
     run.adapter.mkdir()
     (run.adapter / "adapter_config.json").write_text("{}")
     assert told_of(0)[0].endswith(f"The adapter is in {run.adapter}; ask it with: cockpit chat demo-1 -p QUESTION")
+
+
+def test_attach_tells_how_to_go_on_with_a_stopped_run() -> None:
+    run = record(runs_folder(), ending="stopped", steps=8, until=5)
+    write_checkpoint(run.checkpoints, 5)
+    shown = CliRunner().invoke(cockpit, ["attach", run.id])
+    assert shown.exit_code == 130
+    assert shown.output.splitlines()[-1].endswith(f"Go on from its newest checkpoint with: cockpit resume {run.id}")
 
 
 def test_what_a_dead_engine_wrote_last_is_read_before_it_is_called_gone() -> None:
