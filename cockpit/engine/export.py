@@ -86,6 +86,7 @@ class Exporter:
             self.task("copying the adapter")
             shutil.copytree(self.run.adapter, self.partial, dirs_exist_ok=True)
         elif kind == "gguf":
+            gguf.check_tokenizer(self.run, recipe, self.task)
             shutil.rmtree(self._merged, ignore_errors=True)
             merging.merge(self.run, recipe, self._merged, "merged-16bit", self.task, self.say)
             gguf.convert(self._merged, self.partial, self.run.id, self.form.gguf_type, recipe, self.task)

@@ -3,18 +3,61 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cockpit.engine.chat_template import ChatTemplate
 from cockpit.engine.ending import RunFailure
+from cockpit.engine.merging import OF_ADAPTER
 from cockpit.export_form import CONVERTED, GET_LLAMA_CPP, LlamaCpp
+from cockpit.recipe.embedded import resolve
 from cockpit.recipe.recipe import Recipe
+from cockpit.run_dir import RunDir
+
+WEIGHTS = (".safetensors", ".bin", ".pt")
 
 _SYSTEM, _USER, _ANSWER = "System7319", "User7319", "Answer7319"
+
+
+def check_tokenizer(run: RunDir, recipe: Recipe, task: Callable[[str], None]) -> None:
+    """Ask llama.cpp's converter whether it knows the tokenizer, before anything is merged. Raises RunFailure."""
+    tools, result = LlamaCpp.find(), run.result
+    if tools is None:
+        raise RunFailure(f"{GET_LLAMA_CPP}.")
+    config = _config_of_base(recipe) if result == run.adapter else None
+    if result is None or (result == run.adapter and config is None):
+        return
+    task("asking llama.cpp about the tokenizer")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in result.iterdir():
+            if path.is_file() and path.name not in OF_ADAPTER and path.suffix not in WEIGHTS:
+                shutil.copy2(path, folder)
+        if config is not None:
+            shutil.copy2(config, folder / "config.json")
+        outfile = str(folder / "vocabulary.gguf")
+        said = _said_by([sys.executable, str(tools.converter), name, "--vocab-only", "--outfile", outfile]).stdout
+        print(said, flush=True)
+        _refuse_unknown_tokenizer(said)  # what else may be wrong is told by the conversion itself
+
+
+def _config_of_base(recipe: Recipe) -> Path | None:
+    """The base's config.json on this disk; None where it is in no folder and not in the Hub's cache."""
+    here = Path(resolve(recipe.model.name_or_path)).expanduser() / "config.json"
+    if here.is_file():
+        return here
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        found = try_to_load_from_cache(recipe.model.name_or_path, "config.json", revision=recipe.model.revision)
+    except ValueError:
+        return None  # no name that the Hub could have
+    return Path(found) if isinstance(found, str) else None
 
 
 def convert(merged: Path, place: Path, name: str, gguf_type: str, recipe: Recipe, task: Callable[[str], None]) -> Path:
@@ -41,7 +84,17 @@ def convert(merged: Path, place: Path, name: str, gguf_type: str, recipe: Recipe
 
 def _run(command: list[str]) -> None:
     """Run one of llama.cpp's tools, which may ask nothing. Raises RunFailure with the last thing it has said."""
-    done = subprocess.run(
+    done = _said_by(command)
+    print(done.stdout, flush=True)
+    if done.returncode:
+        said = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        _refuse_unknown_tokenizer(done.stdout)
+        last = said[-1] if said else f"it ended with status {done.returncode}"
+        raise RunFailure(f"llama.cpp's {Path(command[1 if command[0] == sys.executable else 0]).name} failed: {last}")
+
+
+def _said_by(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command,
         check=False,
         stdin=subprocess.DEVNULL,
@@ -50,16 +103,14 @@ def _run(command: list[str]) -> None:
         text=True,
         errors="replace",
     )
-    print(done.stdout, flush=True)
-    if done.returncode:
-        said = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-        if "pre-tokenizer was not recognized" in done.stdout:
-            raise RunFailure(
-                "llama.cpp's converter does not know this model's tokenizer.",
-                "A newer llama.cpp may; a merged model is taken by other programs as it is.",
-            )
-        last = said[-1] if said else f"it ended with status {done.returncode}"
-        raise RunFailure(f"llama.cpp's {Path(command[1 if command[0] == sys.executable else 0]).name} failed: {last}")
+
+
+def _refuse_unknown_tokenizer(said: str) -> None:
+    if "pre-tokenizer was not recognized" in said:
+        raise RunFailure(
+            "llama.cpp's converter does not know this model's tokenizer.",
+            "A newer llama.cpp may; a merged model is taken by other programs as it is.",
+        )
 
 
 def modelfile(file: str, tokenizer: Any, recipe: Recipe) -> str:

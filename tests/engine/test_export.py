@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,9 @@ def test_a_gguf_file_is_read_back(trained: RunDir, tmp_path: Path, monkeypatch: 
     gguf = pytest.importorskip("gguf")
     made_up = export(trained, "gguf:q8_0", tmp_path / "gguf")
     assert made_up.reason == "llama.cpp's converter does not know this model's tokenizer."
+    with closing(EventReader(trained.export)) as reader:
+        done = [event.task for event in reader.poll() if isinstance(event, ExportProgressed)]
+    assert done[-1] == "asking llama.cpp about the tokenizer", "nothing was merged for it"
     # A converter that takes the made-up tokenizer for a known one.
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "convert_hf_to_gguf.py").write_text(
