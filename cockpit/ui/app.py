@@ -1,11 +1,10 @@
-"""Theme, global keys, which screen is showing; the standby engine, and starting a run with it."""
+"""Theme, global keys, which screen is showing; the standby engine, and the end."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import signal
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path, PurePath
@@ -21,6 +20,7 @@ from textual.screen import Screen
 
 from cockpit.plain_text import plain_text
 from cockpit.ui.engine_status import Engines, EngineStatus, Probe
+from cockpit.ui.new_runs import NewRuns
 from cockpit.ui.past_runs import PastRuns
 from cockpit.ui.preferences import remember_theme, remembered_theme
 from cockpit.ui.requests import EditRecipe, ExportRun, OpenRun, ResumeRun, StartRun, WarmFor
@@ -28,8 +28,6 @@ from cockpit.ui.screens.recipes import RecipesScreen, mark_saved
 from cockpit.ui.themes import DARK, LIGHT, THEMES
 
 if TYPE_CHECKING:
-    from cockpit.links import Link
-    from cockpit.recipe.document import RecipeDocument
     from cockpit.run_dir import RunDir
     from cockpit.ui.session import RunSession
     from cockpit.ui.standby import Standby
@@ -83,10 +81,11 @@ class CockpitApp(App[None]):
         self._open_first = open_run
         self._recipe_first = recipe
         self.engines = engines
+        self._new = NewRuns(self)
         self._past = PastRuns(self)
         self._probe = probe
-        self._standby: Standby | None = None
-        self._pending: RecipeDocument | None = None
+        self.standby: Standby | None = None
+        """The engine that warms up for the next run; None until the app has begun."""
         self._polls = 0
 
     def get_driver_class(self) -> type[Driver]:
@@ -121,7 +120,7 @@ class CockpitApp(App[None]):
         from cockpit.gpu import GpuProbe
 
         probe = self._probe
-        self._standby = Standby(self.engines, GpuProbe if probe is None else lambda: probe)
+        self.standby = Standby(self.engines, GpuProbe if probe is None else lambda: probe)
         self.set_interval(POLL_EVERY_S, self._poll)
         if not self.is_headless:
             # A full collection walks every object of Textual and pydantic: it held the screen up for 50 to 100 ms.
@@ -136,18 +135,16 @@ class CockpitApp(App[None]):
         if self._polls % LOOK_EVERY == 0 and getattr(self._driver, "is_lost", False):
             self._leave(return_code=128 + signal.SIGHUP)
             return
-        assert self._standby is not None
+        assert self.standby is not None
         if self._polls % LOOK_EVERY == 0 and self._is_at_recipes() and self.run_is_going():
             # A run that is over is not looked at: its lease would keep the model loaded for as long as the app is open.
             assert self.session is not None
             self.session.poll()
         if self.session is not None and self.session.is_engine_ours and self.session.refused_start is not None:
-            self._standby.end_refusing()
-        self.engine_status = self._standby.tick(may_start=self._wants_standby(), is_shown=self._is_at_recipes())
+            self.standby.end_refusing()
+        self.engine_status = self.standby.tick(may_start=self._wants_standby(), is_shown=self._is_at_recipes())
         self._past.tick()
-        if self._pending is not None and self._standby.report is not None:
-            document, self._pending = self._pending, None
-            self.start_run(document)
+        self._new.tick()
 
     def _wants_standby(self) -> bool:
         return self._is_at_recipes() and not self.run_is_going()
@@ -167,78 +164,24 @@ class CockpitApp(App[None]):
     @on(StartRun)
     def _on_start_run(self, message: StartRun) -> None:
         if not self.run_is_going():
-            self.start_run(message.document)
+            self._new.start(message.document)
             return
         assert self.session is not None
         from cockpit.ui.screens.questions import start_beside
 
         def answered(answer: str | None) -> None:
             if answer == "beside":
-                self.start_run(message.document)
+                self._new.start(message.document)
 
         self.push_screen(start_beside(self.session.link.run.id), answered)
 
-    def start_run(self, document: RecipeDocument) -> None:
-        """Check the recipe, give it to the standby engine (or to a new one) and show the run."""
-        from cockpit.preflight import preflight
-        from cockpit.recipe.problem import RecipeError
-
-        standby = self._standby
-        report = standby.report if standby is not None else None
-        if standby is None or report is None:
-            self._pending = document
-            self.notify("Waiting for the GPU driver to answer; the run starts then.", markup=False)
-            return
-        try:
-            recipe = document.recipe()
-            problems = preflight(recipe, report, document.file, document.line)
-            if problems:
-                self._refuse(document, [str(problem) for problem in problems])
-                return
-            key = standby.key_for(recipe)
-            name = recipe.output.run_name or document.name
-            text = document.resolved_yaml()
-            self._unload_ended()
-            engine = standby.take(key, name)
-            try:
-                engine.train(text, name, ["cockpit", *sys.argv[1:]])
-            except OSError:
-                engine.dismiss()
-                engine.process.terminate()
-                raise
-        except RecipeError as error:
-            self._refuse(document, [str(problem) for problem in error.problems])
-            return
-        except OSError as error:
-            from cockpit.run_dir import why_unwritable
-
-            self._refuse(document, [why_unwritable(error)])
-            return
-        except ValueError as error:
-            self._refuse(document, [str(error)])
-            return
-        from cockpit.ui.session import RunSession
-
-        session = RunSession(cast("Link", engine.link), recipe, document)
-        session.is_engine_ours = True
-        self.show_live(session)
-
-    def _unload_ended(self) -> None:
+    def unload_ended(self) -> None:
         """Let the models go that engines of ours still hold after their runs, for chats that nobody is having."""
         for session in filter(None, (*self._left, self.session)):
             if session.is_engine_ours:
                 with suppress(OSError):
                     session.unload()
         self._left = [session for session in self._left if session.is_engine_ours]
-
-    def _refuse(self, document: RecipeDocument, reasons: list[str]) -> None:
-        from cockpit.ui.screens.questions import not_started
-
-        def answered(answer: str | None) -> None:
-            if answer == "edit":
-                self.post_message(EditRecipe(document))
-
-        self.push_screen(not_started(reasons, can_edit=isinstance(self.screen, RecipesScreen)), answered)
 
     @on(OpenRun)
     def _on_open_run(self, message: OpenRun) -> None:
@@ -274,8 +217,8 @@ class CockpitApp(App[None]):
 
     @on(WarmFor)
     def _on_warm_for(self, message: WarmFor) -> None:
-        if self._standby is not None:
-            self._standby.want(message.recipe)
+        if self.standby is not None:
+            self.standby.want(message.recipe)
 
     def show_live(self, session: RunSession) -> None:
         """Watch a run."""
@@ -382,11 +325,11 @@ class CockpitApp(App[None]):
         self._leave(f"{run_id} finishes its step and saves. To look at it: cockpit attach {run_id}")
 
     def _leave(self, message: str = "", return_code: int = 0) -> None:
-        if self._standby is not None:
-            self._standby.dismiss()
+        if self.standby is not None:
+            self.standby.dismiss()
         if return_code == 0:
             # A terminal that was lost is no wish to end the chat: whoever attaches again finds the model loaded.
-            self._unload_ended()
+            self.unload_ended()
         # A tick while the screens are taken down would look for widgets that are gone.
         for pump in (self, *self.screen_stack):
             for timer in pump._timers:

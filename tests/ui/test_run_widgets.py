@@ -1,162 +1,24 @@
-"""Each widget of the run's screens, mounted alone."""
+"""Each other widget of the run's screens, mounted alone."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
-from textual.content import Content
-from textual.geometry import Region
-from textual.widget import Widget
 
 from cockpit import events as ev
 from cockpit.recipe.document import RecipeDocument
-from cockpit.run_dir import RunDir
-from cockpit.run_state import LOG_LINES, LogLine, RunState
+from cockpit.run_state import RunState
 from cockpit.ui.widgets.engine_gauge import EngineGauge
-from cockpit.ui.widgets.log_pane import LogPane, wrap_cells
-from cockpit.ui.widgets.loss_chart import LossChart
 from cockpit.ui.widgets.now_panel import NowPanel
 from cockpit.ui.widgets.outcome_card import OutcomeCard, outcome_of
 from cockpit.ui.widgets.panel_tabs import PanelTabs
 from cockpit.ui.widgets.phase_bar import PhaseBar, phase_figures
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.run_panel import RunPanel
-from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title, short_rate
 from cockpit.ui.widgets.vram_gauge import VramGauge
 from tests.recording import RECIPE, Ending, record
-from tests.ui.stage import Stage, recorded, until
-
-HOSTILE = "\x1b[31mred\x1b]0;title\x07[bold]not markup[/bold]\x00"
-SHOWN = "red[bold]not markup[/bold]"
-
-
-def text_of(widget: Widget) -> list[str]:
-    """What stands on the widget's content, row by row."""
-    content = Region(widget.gutter.left, widget.gutter.top, *widget.size)
-    lines = widget.render_lines(content) if widget.size else []
-    return ["".join(segment.text for segment in strip).rstrip() for strip in lines]
-
-
-def plain(title: object) -> str:
-    """A border's title or subtitle as it is shown."""
-    return Content.from_markup(str(title)).plain
-
-
-def all_text(widget: Widget) -> str:
-    return "\n".join(text_of(widget))
-
-
-def state_of(run: RunDir) -> RunState:
-    state = RunState()
-    for event in recorded(run):
-        state.apply(event)
-    return state
-
-
-def steps_to(count: int, loss: float = 2.0) -> RunState:
-    state = RunState()
-    for step in range(1, count + 1):
-        state.apply(
-            ev.StepEnded(
-                step=step,
-                total_steps=100,
-                epoch=step / 50,
-                step_time_s=1.0,
-                at=float(step),
-                metrics={"loss": loss + 1 / step, "learning_rate": 1e-4},
-            )
-        )
-    return state
-
-
-async def test_loss_chart_shows_real_numbers_legend_and_last_value() -> None:
-    chart = LossChart()
-    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
-        await until(pilot, lambda: "No step" in all_text(chart))
-        state = steps_to(80)
-        chart.set_total(100)
-        chart.set_evaluations([(0, 4.0), (50, 2.2)])
-        chart.set_steps(state.steps)
-        await pilot.pause()
-        text = all_text(chart)
-        assert "2.015" in text  # the smoothed loss of the last step
-        assert "◆" in text and "100" in text
-        assert plain(chart.border_subtitle) == "raw · smoothed · ◆ held out"
-
-
-async def test_loss_chart_takes_in_only_what_is_new_and_starts_anew_after_a_resume() -> None:
-    chart = LossChart()
-    async with Stage(widgets=[chart]).run_test(size=(80, 20)):
-        state = steps_to(50)
-        chart.set_steps(state.steps)
-        state.apply(ev.StepEnded(step=51, total_steps=100, epoch=1, step_time_s=1, at=51, metrics={"loss": 9.0}))
-        chart.set_steps(state.steps)
-        assert chart._raw.bounds() == (2.02, 9.0)
-        for step in range(30, 60):  # a new attempt goes back, past where the old one was
-            event = ev.StepEnded(
-                step=step, total_steps=100, epoch=1, step_time_s=1, at=100 + step, metrics={"loss": 1.0}
-            )
-            state.apply(event)
-        chart.set_steps(state.steps)
-        assert chart._raw.bounds() == (1.0, 3.0)
-
-
-async def test_loss_chart_switches_to_a_log_scale_and_copes_with_what_it_cannot_show() -> None:
-    chart = LossChart()
-    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
-        state = steps_to(20)
-        for step, loss in ((21, float("nan")), (22, 0.0), (23, float("inf"))):
-            event = ev.StepEnded(step=step, total_steps=100, epoch=1, step_time_s=1, at=step, metrics={"loss": loss})
-            state.apply(event)
-        chart.set_steps(state.steps)
-        chart.log_scale = True
-        await pilot.pause()
-        assert str(chart.border_title) == "loss · log scale"
-        assert "2 not a number" in str(chart.border_subtitle)
-        assert any("⠤" in line or "⣀" in line or "⠒" in line for line in text_of(chart))
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3, 2), (8, 4), (300, 100)])
-async def test_charts_draw_at_any_size(size: tuple[int, int]) -> None:
-    loss, schedule = LossChart(), ScheduleChart()
-    loss.set_steps(steps_to(40).steps)
-    schedule.set_plan([1e-4 * step for step in range(1000)])
-    schedule.set_step(400)
-    for chart in (loss, schedule):
-        canvas = chart.draw(*size)
-        assert (canvas.width, canvas.height) == size
-
-
-async def test_loss_chart_shows_a_young_run_wide() -> None:
-    chart = LossChart()
-    chart.set_total(800)
-    for steps, window in ((5, 100), (100, 100), (101, 200), (399, 400), (401, 800)):
-        chart.set_steps(steps_to(steps).steps)
-        assert chart._window() == window
-
-
-async def test_schedule_chart_marks_step_and_measured_rate() -> None:
-    chart = ScheduleChart()
-    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
-        await until(pilot, lambda: "not known yet" in all_text(chart))
-        chart.set_plan([2e-4 * (1 - step / 100) for step in range(100)])
-        await pilot.pause()
-        assert "2e-4" in all_text(chart) and "┃" not in all_text(chart)
-        chart.set_step(50, 1.02e-4)
-        await pilot.pause()
-        assert "1.02e-4" in all_text(chart) and "┃" in all_text(chart) and "◆" in all_text(chart)
-        chart.set_step(None)
-        await pilot.pause()
-        assert "┃" not in all_text(chart)
-        chart.set_plan([], "Count the rows first.")
-        await pilot.pause()
-        assert "Count the rows first." in all_text(chart)
-
-
-def test_titles_of_the_schedule() -> None:
-    assert schedule_title("linear", 5) == "learning rate · linear, 5 warm-up steps"
-    assert schedule_title("constant_with_warmup", 1) == "learning rate · constant with warmup, 1 warm-up step"
-    assert [short_rate(rate) for rate in (0, 2e-4, 1.5e-4, 1e-10)] == ["0", "2e-4", "1.5e-4", "1e-10"]
+from tests.ui.drawn import HOSTILE, SHOWN, all_text, plain, state_of, steps_to, text_of
+from tests.ui.stage import Stage, until
 
 
 def reading(**changes: object) -> ev.GpuReading:
@@ -323,66 +185,6 @@ async def test_run_line(tmp_path: Path) -> None:
         line.show(HOSTILE, "lost", RunState())
         await pilot.pause()
         assert text_of(line)[0].strip().startswith(SHOWN) and text_of(line)[0].endswith("lost")
-
-
-async def test_log_pane_shows_lines_literally_and_wrapped() -> None:
-    pane = LogPane()
-    async with Stage(widgets=[pane]).run_test(size=(40, 8)) as pilot:
-        await pilot.pause()
-        pane.add([LogLine(0, "info", HOSTILE), LogLine(0, "error", "word " * 12), LogLine(0, "odd", "x" * 60)])
-        await pilot.pause()
-        rows = text_of(pane)
-        assert rows[0].endswith(SHOWN)
-        assert "✗ word" in rows[1] and rows[2].strip().startswith("word")
-        assert all(len(row) <= 40 for row in rows)
-
-
-async def test_log_pane_follows_its_end_until_one_scrolls_up() -> None:
-    pane = LogPane()
-    async with Stage(widgets=[pane]).run_test(size=(60, 8)) as pilot:
-        pane.add([LogLine(0, "info", f"line {number}") for number in range(100)])
-        await until(pilot, lambda: text_of(pane)[-1].endswith("line 99"))
-        pane.focus()
-        await pilot.press("pageup")
-        await until(pilot, lambda: not pane.follows)
-        seen = text_of(pane)
-        pane.add([LogLine(0, "info", "one more")])
-        await pilot.pause()
-        assert text_of(pane) == seen
-        assert "follows" in str(pane.border_subtitle)
-        await pilot.press("end")
-        await until(pilot, lambda: pane.follows and text_of(pane)[-1].endswith("one more"))
-        pane.add([LogLine(0, "info", "the last")])
-        await until(pilot, lambda: text_of(pane)[-1].endswith("the last"))
-
-
-async def test_log_pane_follows_from_the_first_line_that_does_not_fit() -> None:
-    pane = LogPane()
-    async with Stage(widgets=[pane]).run_test(size=(60, 6)) as pilot:
-        for number in range(10):
-            newest = f"line {number}"
-            pane.add([LogLine(0, "info", newest)])
-            await until(pilot, lambda newest=newest: any(row.endswith(newest) for row in text_of(pane)))
-
-
-async def test_log_pane_wraps_anew_when_its_width_changes_and_forgets_the_oldest() -> None:
-    pane = LogPane()
-    async with Stage(widgets=[pane]).run_test(size=(100, 8)) as pilot:
-        pane.add([LogLine(0, "info", "word " * 15)])
-        await until(pilot, lambda: len(pane._rows) == 1)
-        await pilot.resize_terminal(40, 8)
-        await until(pilot, lambda: len(pane._rows) > 1)
-        for _ in range(3):
-            pane.add([LogLine(0, "info", "short")] * LOG_LINES)
-        assert len(pane._lines) <= LOG_LINES * 1.25
-
-
-def test_wrap_cells() -> None:
-    assert wrap_cells("one two three", 7) == ["one two", "three"]
-    assert wrap_cells("abcdefgh", 3) == ["abc", "def", "gh"]
-    assert wrap_cells("漢字漢字", 5) == ["漢字", "漢字"]
-    assert wrap_cells("a\n\nb", 5) == ["a", "", "b"]
-    assert wrap_cells("", 5) == [""]
 
 
 @pytest.mark.parametrize(

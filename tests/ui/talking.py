@@ -1,0 +1,81 @@
+"""The chat screen on a run that is ready to chat, and the engine behind it as the test plays it."""
+
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from cockpit import events as ev
+from cockpit.commands import Chat
+from cockpit.gpu import GpuReport
+from cockpit.ui.chat_engine import ChatEngine
+from cockpit.ui.screens.chat import ChatScreen
+from cockpit.ui.widgets.chat_log import ChatLog
+from tests.recording import record
+from tests.ui.engines import FakeEngine, FakeLink, FakeProbe
+from tests.ui.stage import Stage, fed, session_of
+
+TRIAL = "What is the capital of Veldoria?"
+
+
+class Talking:
+    """The chat screen on a run that is ready to chat, and the engine's side of it."""
+
+    def __init__(self, tmp_path: Path, *, replies: bool = False, link: FakeLink | None = None) -> None:
+        self.link = link or fed(record(tmp_path, steps=30, replies=replies))
+        self.session = session_of(self.link)
+        while self.session.poll():
+            pass
+        self.probe = FakeProbe(GpuReport())
+        self.started: list[FakeEngine] = []
+        self.app = Stage(self.make)
+
+    def make(self) -> ChatScreen:
+        def start(run: object, key: object) -> FakeEngine:
+            self.started.append(FakeEngine(key, [], "chat"))  # type: ignore[arg-type]
+            return self.started[-1]
+
+        return ChatScreen(self.session, ChatEngine(self.session, lambda: self.probe, start))  # type: ignore[arg-type, return-value]
+
+    @property
+    def asked(self) -> list[Chat]:
+        return [command for command in self.link.sent if isinstance(command, Chat)]
+
+    def reply(self, *parts: str, end: ev.ReplyEnd | None = "end_of_turn", reason: str = "") -> None:
+        """The engine answers the last Chat; with `end` None it goes on."""
+        chat = self.asked[-1]
+        prompt = chat.messages[-1]["content"]
+        self.link.events.append(ev.ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter))
+        self.link.events += [ev.ReplyGrew(command_id=chat.id, text=part) for part in parts]
+        if end is not None:
+            self.end(end, reason)
+
+    def end(self, end: ev.ReplyEnd = "end_of_turn", reason: str = "") -> None:
+        ended = ev.ReplyEnded(
+            command_id=self.asked[-1].id,
+            end=end,
+            prompt_tokens=19,
+            new_tokens=12,
+            duration_s=0.5,
+            first_token_s=0.05,
+            reason=reason,
+        )
+        self.link.events.append(ended)
+
+
+def shown(pilot: Pilot[None]) -> list[str]:
+    """The conversation as it stands: each view's text."""
+    views = pilot.app.screen.query_one(ChatLog).children
+    found = []
+    for view in views:
+        statics = [view] if isinstance(view, Static) else list(view.query(Static))
+        found.append("\n".join(str(static.content) for static in statics if isinstance(static, Static)))
+    return found
+
+
+def notice(pilot: Pilot[None]) -> str:
+    return str(pilot.app.screen.query_one("#notice", Static).content)
+
+
+def keys(pilot: Pilot[None]) -> set[str]:
+    return {found.binding.description for found in pilot.app.screen.active_bindings.values() if found.enabled}
