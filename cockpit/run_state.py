@@ -116,7 +116,7 @@ class RunState:
     engine: ev.EngineStarted | None = None
     phase: ev.PhaseStarted | None = None
     phase_s: dict[str, float] = field(default_factory=dict)
-    """Seconds spent in each phase that ended before the run did; one that comes again adds to what it has."""
+    """Seconds spent in each phase of this attempt that ended before it did; one that comes again adds to what it has."""
     progress: ev.PhaseProgressed | None = None
     progress_began: ev.PhaseProgressed | None = None
     """The first progress of the present phase, which its pace is counted from."""
@@ -194,9 +194,14 @@ class RunState:
                     reply.ended = event
 
     def _begin_attempt(self, attempt: int) -> None:
-        """The run is taken up again: it has not ended after all, and its time goes on from what it had."""
+        """The run is taken up again: it has not ended after all, and its time goes on from what it had.
+
+        Its phases come anew, and how many steps there will be and at what pace is not known yet.
+        """
         self._elapsed_before_s = self.elapsed_s or 0.0
-        self.attempt, self.run, self.ended, self.resumed = attempt, None, None, None
+        self.attempt, self.run, self.ended, self.resumed, self.plan = attempt, None, None, None, None
+        self.phase_s = {}
+        self.steps.attempt_from = len(self.steps.step)
 
     def _go_on_after(self, event: ev.TrainingResumed) -> None:
         self.resumed = event

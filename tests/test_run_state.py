@@ -54,6 +54,15 @@ def test_a_resume_replaces_the_later_steps() -> None:
     assert {len(column) for column in (state.steps.at, state.steps.epoch, state.steps.step_time_s)} == {5}
 
 
+def test_a_resumed_run_has_no_plan_until_it_is_made_anew() -> None:
+    began = ev.EngineStarted(pid=2, host="h", backend="unsloth", attempt=2)
+    state = state_after(planned(8), ev.PhaseStarted(phase="training"), *(step(n) for n in range(1, 9)), began)
+    assert (state.total_steps, state.eta(), state.phase_s) == (None, None, {})
+    assert state.steps.step == list(range(1, 9))
+    state.apply(planned(12))
+    assert (state.step, state.total_steps, state.eta()) == (8, 12, None)
+
+
 def test_eta_leaves_the_compiling_step_out_and_is_the_median() -> None:
     times = [90.0, 2.0, 2.0, 2.0, 50.0]
     state = state_after(planned(), *(step(n, took_s=took) for n, took in zip(count(1), times, strict=False)))
