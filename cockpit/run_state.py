@@ -116,7 +116,7 @@ class RunState:
     engine: ev.EngineStarted | None = None
     phase: ev.PhaseStarted | None = None
     phase_s: dict[str, float] = field(default_factory=dict)
-    """Seconds spent in each phase of this attempt that ended before it did; one that comes again adds to what it has."""
+    """Seconds spent in each phase of this attempt that ended before it did; one that comes again adds up."""
     progress: ev.PhaseProgressed | None = None
     progress_began: ev.PhaseProgressed | None = None
     """The first progress of the present phase, which its pace is counted from."""

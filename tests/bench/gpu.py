@@ -66,6 +66,8 @@ class Round:
     stamps: list[float] = field(default_factory=list)
     vram_mib: float = 0.0
     losses: list[float] = field(default_factory=list)
+    phases: list[str] = field(default_factory=list)
+    """What cockpit turned to, and when."""
     problem: str = ""
 
     @property
@@ -81,8 +83,9 @@ class Round:
         return (
             f"{self.who} {self.backend} ({self.start}): {median:.3f} s/step ({min(self.step_s):.3f} to "
             f"{max(self.step_s):.3f}), {TOKENS / median:,.0f} tokens/s, {self.vram_mib:,.0f} MiB, "
-            f"first step after {self.stamps[0]:.1f} s, losses {self.losses[0]:.4f} .. {self.losses[-1]:.4f}"
-        )
+            f"first step after {self.stamps[0]:.1f} s, losses {self.losses[0]:.4f} .. {self.losses[-1]:.4f} "
+            f"{', '.join(self.phases)}"
+        ).rstrip()
 
 
 def write_rows(path: Path) -> None:
@@ -190,7 +193,9 @@ def _follow(engine: StartedEngine, result: Round, began: float) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         for event in engine.link.poll():
-            if isinstance(event, StepEnded):
+            if isinstance(event, PhaseStarted):
+                result.phases.append(f"{event.phase} @{event.at - began:.1f}")
+            elif isinstance(event, StepEnded):
                 result.stamps.append(event.at - began)
                 result.losses.append(event.metrics.get("loss", float("nan")))
             elif isinstance(event, RunEnded):

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.bench.split_experts import save_in_four_bits
+
 WORDS = (
     "the a of to and in is that for it with as on be at by this have from or one had not but what all were when we "
     "there can an your which their said if do will each about how up out them then she many some so these would "
@@ -241,7 +243,10 @@ def make_model(name: str, folder: Path) -> Path:
             model = getattr(transformers, shape.model)(config)
     finally:
         torch.set_default_dtype(torch.float32)
-    model.save_pretrained(place)
+    if shape.config == "GptOssConfig":
+        save_in_four_bits(model, place)
+    else:
+        model.save_pretrained(place)
     if shape.config == "Gemma3Config":
         side = config.vision_config.image_size
         images = transformers.Gemma3ImageProcessor(
