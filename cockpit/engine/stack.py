@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from importlib import import_module, metadata
 
 from cockpit.engine.ending import RunFailure
@@ -57,20 +58,28 @@ def import_stack(backend: str) -> None:
         import_module(f"cockpit.engine.{part}")
     # Lazy modules of the stack, which would be imported at the first step otherwise.
     import_module("trl.trainer.sft_trainer")
-    _start_compilers()
+    _warm_compiler()
 
 
-def _start_compilers() -> None:
-    """Start the processes that compile kernels now, and not at the first step, where torch and the GPU will compile."""
+def _warm_compiler() -> None:
+    """Where torch and a GPU will compile: start the processes that do, and compile a function of one line.
+
+    What a first compilation imports and sets up takes about 6 s on an H200, which the first step need not wait for.
+    """
     import torch
 
     if not torch.cuda.is_available() or os.environ.get("TORCHDYNAMO_DISABLE") == "1":
         return
     try:
         from torch._inductor.async_compile import maybe_warm_pool
-    except ImportError:
-        return  # another torch starts them at the first step
-    maybe_warm_pool()
+
+        maybe_warm_pool()
+        numbers = torch.ones(64, device="cuda", requires_grad=True)
+        torch.compile(lambda x: x.sin().sum())(numbers).backward()
+    except Exception:  # what hinders compiling is told where a run compiles
+        traceback.print_exc()
+    torch._dynamo.reset()
+    torch.cuda.empty_cache()
 
 
 def _check_gpu() -> None:
