@@ -243,9 +243,3 @@ def test_a_run_that_is_still_going() -> None:
     record(runs_folder(), run_id=RUN, ending="going", until=100)
     status, said = refused("resume", RUN)
     assert (status, said) == (1, f"The run {RUN} is still going; there is nothing to resume.")
-
-
-def test_a_run_without_figures_for_tensorboard() -> None:
-    run_with()
-    status, said = refused("tensorboard", RUN)
-    assert (status, "train with --set output.report_to=tensorboard" in said) == (1, True)
