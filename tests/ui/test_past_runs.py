@@ -20,6 +20,7 @@ from cockpit.ui.screens.export_dialog import ExportDialog
 from cockpit.ui.screens.resume_dialog import ResumeDialog
 from tests.recording import record
 from tests.ui.engines import FakeEngines, FakeProcess, flown, is_at, shown, until
+from tests.ui.stage import Stage
 from tests.whole_checkpoint import write_checkpoint, write_safetensors
 
 
@@ -63,6 +64,19 @@ async def test_more_steps_can_be_asked_for_and_fewer_cannot() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: bool(engines.said) and engines.said[-1].startswith("resume"))
         assert "max_steps: 500" in engines.started[-1].recipe_text
+
+
+@pytest.mark.parametrize(("step", "planned", "first", "more"), [(300, 300, "600", "300"), (120, 300, "300", "180")])
+async def test_the_first_offer_is_the_plan_or_as_much_again(step: int, planned: int, first: str, more: str) -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.push_screen(ResumeDialog("demo-1120-2349", step, planned))
+        await until(pilot, lambda: f"{more} more." in shown(app))
+        assert app.screen.query_one(Input).value == first
+        assert not app.screen.query(".-wrong")
+        for wrong in ("", "9" * 5000, "-1", "1.5"):
+            app.screen.query_one(Input).value = wrong
+            await until(pilot, lambda: "Give a whole number up to 10,000,000." in shown(app))
 
 
 async def test_r_on_a_recent_run_without_a_checkpoint_says_why_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -28,9 +29,13 @@ class ResumeDialog(ModalScreen[int | None]):
     ]
 
     def __init__(self, run_id: str, step: int, planned: int, passed: Sequence[str] = ()) -> None:
-        """`step` is that of the checkpoint, `passed` says which newer ones do not load."""
+        """`step` is that of the checkpoint, `passed` says which newer ones do not load.
+
+        What stands in the field at first is the plan; where that is done already, as much again.
+        """
         super().__init__()
-        self._run_id, self._step, self._planned, self._passed = run_id, step, planned, passed
+        self._run_id, self._step, self._passed = run_id, step, passed
+        self._first_steps = planned if planned > step else 2 * step
 
     def compose(self) -> ComposeResult:
         """What it goes on from, and the field."""
@@ -44,7 +49,7 @@ class ResumeDialog(ModalScreen[int | None]):
             box.border_subtitle = "enter goes on · esc closes"
             yield Static(Content(plain_text("\n".join(lines))))
             yield Entry(
-                str(self._planned),
+                str(self._first_steps),
                 id="steps",
                 help="The step at which the run is complete, counted from its beginning.",
             )
@@ -57,29 +62,30 @@ class ResumeDialog(ModalScreen[int | None]):
     @on(Input.Changed)
     def _on_typed(self, event: Input.Changed) -> None:
         event.stop()
-        self._say(self._why_not(event.value))
+        wrong = self._why_not(event.value)
+        self._say(wrong or f"{count(int(event.value) - self._step)} more.", is_wrong=bool(wrong))
 
     @on(Input.Submitted)
     def _on_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         wrong = self._why_not(event.value)
         if wrong:
-            self._say(wrong)
+            self._say(wrong, is_wrong=True)
         else:
             self.dismiss(int(event.value))
 
     def _why_not(self, text: str) -> str:
         text = text.strip()
-        if not text.isdecimal() or not text.isascii() or int(text) > MAX_STEPS:
+        if re.fullmatch(r"[0-9]{1,8}", text) is None or int(text) > MAX_STEPS:
             return f"Give a whole number up to {count(MAX_STEPS)}."
         if int(text) <= self._step:
             return f"{count(self._step)} steps are done; give more."
         return ""
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, *, is_wrong: bool) -> None:
         said = self.query_one(".said", Static)
         said.update(Content(text))
-        said.set_class(bool(text), "-wrong")
+        said.set_class(is_wrong, "-wrong")
 
     def action_cancel(self) -> None:
         """Start nothing."""
