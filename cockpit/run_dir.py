@@ -230,7 +230,7 @@ class RunDir:
 
 
 def all_runs() -> list[RunDir]:
-    """Every run on this machine, newest first."""
+    """Every run on this machine, the last started or resumed first."""
     found = []
     try:
         for path in runs_folder().iterdir():

@@ -23,7 +23,11 @@ LOSSES = 40
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a list of runs shows. None: not known yet. `started_at` is Unix time in seconds; `losses` the last few."""
+    """What a list of runs shows. None: not known yet.
+
+    `started_at` is when the first attempt was asked for, Unix time in seconds; `attempts` counts it and each time that
+    the run was resumed; `losses` are the last few.
+    """
 
     run: RunDir
     recipe_name: str
@@ -34,29 +38,34 @@ class RunSummary:
     eval_loss: float | None
     losses: tuple[float, ...]
     started_at: float
+    attempts: int
 
     @classmethod
     def of(cls, run: RunDir) -> RunSummary:
         """Read the run's log at both ends. A run whose log cannot be read is `starting`."""
         found = _both_ends(run.events)
-        started = next((event for event in reversed(found) if isinstance(event, ev.RunStarted)), None)
+        started = [event for event in found if isinstance(event, ev.RunStarted)]
+        attempts = max((event.attempt for event in found), default=1)
         ended = next((event for event in reversed(found) if isinstance(event, ev.RunEnded)), None)
-        if ended and ended.attempt < max(event.attempt for event in found):
+        if ended and ended.attempt < attempts:
             ended = None
         steps = _present_steps(found)
-        planned = next((event for event in reversed(found) if isinstance(event, ev.TrainingPlanned)), None)
+        planned = next(
+            (event for event in reversed(found) if isinstance(event, ev.TrainingPlanned | ev.StepEnded)), None
+        )
         measured = _present_evaluation(found)
         losses = tuple(event.metrics["loss"] for event in steps if "loss" in event.metrics)[-LOSSES:]
         return cls(
             run=run,
-            recipe_name=started.recipe_name if started else "",
+            recipe_name=started[-1].recipe_name if started else "",
             state=ended.outcome if ended else _state_without_end(run),
             step=steps[-1].step if steps else 0,
-            total_steps=planned.total_steps if planned else (steps[-1].total_steps if steps else None),
+            total_steps=planned.total_steps if planned else None,
             loss=losses[-1] if losses else None,
             eval_loss=measured.metrics.get("eval_loss") if measured else None,
             losses=losses,
-            started_at=started.at if started else _modified(run.recipe),
+            started_at=started[0].at if started else _modified(run.recipe),
+            attempts=attempts,
         )
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import stat
 import subprocess
@@ -6,8 +7,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from cockpit import events as ev
+from cockpit.cli import cockpit
 from cockpit.commands import Stop, Train
 from cockpit.event_log import EventWriter
 from cockpit.run_dir import EngineIdentity, RunDir, all_runs, find_run, new_run_id, runs_folder, why_unwritable
@@ -123,6 +126,51 @@ def test_a_summary_forgets_evaluations_that_a_later_attempt_has_gone_back_behind
         writer.append(ev.Evaluated(step=step, duration_s=1, metrics={"eval_loss": 9.0 - step}))
     writer.append(ev.TrainingResumed(step=5, path="checkpoints/checkpoint-5"))
     assert (RunSummary.of(run).step, RunSummary.of(run).eval_loss) == (5, 5.0)
+
+
+def go_on(run: RunDir, total: int, until: int) -> None:
+    """A second attempt, up to a step in its middle."""
+    writer = EventWriter(run.events, attempt=2)
+    first = ev.RunStarted(
+        run_id=run.id, recipe_name="demo", command=[], versions={}, gpus=[], driver="", data_sha256={}
+    )
+    writer.append(first)
+    writer.append(ev.TrainingResumed(step=3, path="checkpoints/checkpoint-3"))
+    writer.append(ev.TrainingPlanned(total_steps=total, steps_per_epoch=1, trainable_parameters=1, total_parameters=1))
+    for number in range(4, until + 1):
+        writer.append(ev.StepEnded(step=number, total_steps=total, epoch=0, step_time_s=1, metrics={"loss": 1.0}))
+
+
+@pytest.mark.parametrize("total", [6, 20_000], ids=["short", "long"])
+def test_a_resumed_run_counts_its_attempts_and_began_with_the_first(
+    total: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run("demo-1")
+    monkeypatch.setattr("cockpit.event_log.time.time", lambda: 100.0)
+    log_of(run, 3).append(ev.RunEnded(outcome="completed", step=3))
+    once = RunSummary.of(run)
+    assert (once.attempts, once.started_at, once.state) == (1, 100.0, "completed")
+    monkeypatch.setattr("cockpit.event_log.time.time", lambda: 5000.0)
+    go_on(run, total, total - 1)
+    twice = RunSummary.of(run)
+    assert (twice.attempts, twice.started_at) == (2, 100.0)
+    assert (twice.state, twice.step, twice.total_steps) == ("starting", total - 1, total)
+
+
+def test_the_list_of_runs_tells_attempts_only_where_there_are_several() -> None:
+    make_run("demo-1", started_at=100)
+    once, twice = make_run("demo-2", started_at=200), make_run("demo-3", started_at=300)
+    log_of(once, 3)
+    log_of(twice, 3)
+    assert "attempts" not in CliRunner().invoke(cockpit, ["runs"]).stdout
+    go_on(twice, 6, 6)
+    told = CliRunner().invoke(cockpit, ["runs"]).stdout
+    assert [line.split()[0] for line in told.splitlines()] == ["run", "demo-3", "demo-2", "demo-1"]
+    ends = [line[told.index("attempts") :].strip() for line in told.splitlines()]
+    assert ends == ["attempts", "2", "", ""]
+    listed = json.loads(CliRunner().invoke(cockpit, ["runs", "--json"]).stdout)
+    assert [one["attempts"] for one in listed] == [2, 1, 1]
+    assert [one["started_at"] for one in listed] == [RunSummary.of(run).started_at for run in all_runs()]
 
 
 def test_a_summary_of_an_empty_run_knows_nothing() -> None:

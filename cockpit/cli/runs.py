@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False) -> None:
-    """List the runs, newest first: how they ended or how far they are."""
+    """List the runs, the last started or resumed first: how they ended or how far they are.
+
+    A run's start is that of its first attempt.
+    """
     from cockpit.run_dir import all_runs, runs_folder
     from cockpit.run_summary import RunSummary
 
@@ -36,6 +39,7 @@ def _plain(summary: RunSummary) -> dict[str, object]:
         "loss": summary.loss,
         "eval_loss": summary.eval_loss,
         "started_at": summary.started_at,
+        "attempts": summary.attempts,
         "folder": str(summary.run.path),
     }
 
@@ -52,7 +56,8 @@ def _print_table(summaries: list[RunSummary]) -> None:
     table = Table(box=None, pad_edge=False, show_edge=False)
     table.add_column("run", no_wrap=True)
     table.add_column("state")
-    for name in ("step", "loss", "held-out", "started"):
+    is_any_resumed = any(summary.attempts > 1 for summary in summaries)
+    for name in ("step", "loss", "held-out", "started", *(["attempts"] if is_any_resumed else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
         table.add_row(
@@ -62,5 +67,6 @@ def _print_table(summaries: list[RunSummary]) -> None:
             figures.metric(summary.loss),
             figures.metric(summary.eval_loss),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.started_at)),
+            *([str(summary.attempts) if summary.attempts > 1 else ""] if is_any_resumed else []),
         )
     Console(markup=False, highlight=False).print(table)

@@ -59,6 +59,7 @@ def summary(state: State = "completed", **changes: Any) -> RunSummary:
         "eval_loss": None,
         "losses": (3.0, 2.5, 2.0, 1.92),
         "started_at": 1000.0,
+        "attempts": 1,
     }
     return RunSummary(**(known | changes))
 
@@ -146,6 +147,18 @@ async def test_run_list_shows_nothing_yet_and_then_runs() -> None:
         assert "step 61/80" in text
         assert "live" in text
         assert "✗ x-[b]" in text
+
+
+@pytest.mark.parametrize(("width", "has_room"), [(120, True), (64, True), (46, False), (34, False), (20, False)])
+async def test_run_list_tells_attempts_where_there_is_room(width: int, has_room: bool) -> None:
+    app = Bench(RunList)
+    async with app.run_test(size=(width, 4)) as pilot:
+        app.query_one(RunList).set_rows([summary(), summary(run=RunDir(Path("again")), attempts=12)])
+        await pilot.pause()
+        first, second, *_ = shown(app).splitlines()
+        assert "attempts" not in first
+        assert ("✓ again 12 attempts " in second) == has_room
+        assert has_room or "att" not in second
 
 
 async def test_card_breaks_lines_and_shows_problems_as_text() -> None:

@@ -81,10 +81,16 @@ class MarkedList(OptionList):
         return Strip.join([Strip([Segment(MARK, style)], 1), strip.crop(1)])
 
 
+def room_beside(width: int, right: Sequence[Content], gap: str = "  ") -> int:
+    """Cells that `columns` leaves to its `left`."""
+    taken = sum(column.cell_length for column in right) + len(gap) * max(0, len(right) - 1)
+    return max(4, width - taken - 3)
+
+
 def columns(width: int, left: Content, right: Sequence[Content], gap: str = "  ") -> Content:
     """`left` shortened to what room the right-aligned `right` columns leave, after the free cells for the mark."""
     tail = Content(gap).join(right) if right else Content("")
-    room = max(4, width - tail.cell_length - 3)
+    room = room_beside(width, right, gap)
     return Content.assemble(
         "  ", left.truncate(room, ellipsis=True).pad_right(max(0, room - left.cell_length)), " ", tail
     )

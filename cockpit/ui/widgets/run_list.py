@@ -13,7 +13,7 @@ from cockpit.figures import metric
 from cockpit.plain_text import plain_text
 from cockpit.ui.requests import ResumeRun
 from cockpit.ui.widgets.glyphs import glyphs
-from cockpit.ui.widgets.marked_list import MarkedList, columns
+from cockpit.ui.widgets.marked_list import MarkedList, columns, room_beside
 
 if TYPE_CHECKING:
     from cockpit.run_summary import RunSummary
@@ -38,7 +38,7 @@ class RunList(MarkedList):
     """Enter opens the marked run: live where it is going on, as it ended where it is past."""
 
     HELP = (
-        "Your runs, newest first. ● is live, ✓ completed, ■ stopped, ✗ failed, ? lost or silent.\n"
+        "Your runs, the last started or resumed first. ● is live, ✓ completed, ■ stopped, ✗ failed, ? lost or silent.\n"
         "Enter opens the marked one: a live run is followed, a past one shown as it ended. r goes on with one."
     )
 
@@ -89,6 +89,9 @@ class RunList(MarkedList):
             right.append(Content.styled(sparkline(row.losses, SPARK_CELLS).ljust(SPARK_CELLS), "$primary"))
         if width >= 42 or not right:
             right.append(Content.styled(when(row).rjust(WHEN_CELLS), "$foreground-muted"))
+        attempts = Content.styled(f" {row.attempts} attempts", "$foreground-muted")
+        if row.attempts > 1 and left.cell_length + attempts.cell_length <= room_beside(width, right, gap=" "):
+            left = left.append(attempts)
         return columns(width, left, right, gap=" ")
 
 
@@ -109,7 +112,7 @@ def state_text(row: RunSummary) -> str:
 
 
 def when(row: RunSummary, now: float | None = None) -> str:
-    """How long ago it began, in one unit; `live` for a run that is going on."""
+    """How long ago its first attempt began, in one unit; `live` for a run that is going on."""
     if row.state in ("running", "starting"):
         return "live"
     age_s = max(0.0, (time.time() if now is None else now) - row.started_at)
