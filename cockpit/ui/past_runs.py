@@ -63,7 +63,7 @@ class PastRuns:
             why = f" ({passed[0].rstrip('.')})" if passed else ""
             self._refuse(f"This run has left no checkpoint to go on from{why}.")
         else:
-            planned = summary.total_steps or whole.step
+            planned = document.recipe().training.max_steps or summary.total_steps or whole.step
             self._app.push_screen(
                 ResumeDialog(run.id, whole.step, planned, passed),
                 lambda steps: None if steps is None else self._go_on(run, document, steps, planned),

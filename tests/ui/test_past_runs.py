@@ -66,6 +66,16 @@ async def test_more_steps_can_be_asked_for_and_fewer_cannot() -> None:
         assert "max_steps: 500" in engines.started[-1].recipe_text
 
 
+async def test_the_plan_is_the_recipes_where_an_attempt_has_ended_before_it_could_follow_it() -> None:
+    run = stopped_run(10)
+    run.recipe.write_text(run.recipe.read_text().replace("max_steps: 300", "max_steps: 500"))
+    async with flown(open_run=run) as (app, pilot):
+        await until(pilot, lambda: is_at(app, "LiveScreen") and "resume" in shown(app))
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ResumeDialog))
+        await until(pilot, lambda: "490 more." in shown(app))
+
+
 @pytest.mark.parametrize(("step", "planned", "first", "more"), [(300, 300, "600", "300"), (120, 300, "300", "180")])
 async def test_the_first_offer_is_the_plan_or_as_much_again(step: int, planned: int, first: str, more: str) -> None:
     app = Stage()
