@@ -1,52 +1,16 @@
 """The editor: fields, errors, plan, reset, save as, start; by keys alone."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
-
-from textual.pilot import Pilot
 
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.shelf import user_recipes_folder
-from cockpit.ui.app import CockpitApp
-from cockpit.ui.requests import EditRecipe
 from cockpit.ui.screens.dialog import Dialog
-from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.save_dialog import SaveDialog
 from cockpit.ui.widgets.field_row import FieldRow
 from cockpit.ui.widgets.recipe_form import RecipeForm
-from tests.ui.engines import FakeEngines, flown, is_at, shown, until, write_data, write_recipe
-
-
-@asynccontextmanager
-async def editing(
-    path: Path, size: tuple[int, int] = (120, 40), engines: FakeEngines | None = None
-) -> AsyncIterator[tuple[CockpitApp, Pilot[Any], EditorScreen]]:
-    async with flown(size, engines=engines) as (app, pilot):
-        app.post_message(EditRecipe(RecipeDocument.load(path)))
-        await until(pilot, lambda: isinstance(app.screen, EditorScreen))
-        screen = app.screen
-        assert isinstance(screen, EditorScreen)
-        await until(pilot, lambda: screen.query_one(RecipeForm).focused_path is not None)
-        yield app, pilot, screen
-
-
-async def type_text(pilot: Pilot[Any], text: str) -> None:
-    names = {".": "full_stop", "-": "minus", "_": "underscore", "/": "slash"}
-    await pilot.press(*(names.get(char, char) for char in text))
-
-
-async def go_to(pilot: Pilot[Any], screen: EditorScreen, path: str) -> None:
-    """By keys: the group, then down to the field."""
-    form = screen.query_one(RecipeForm)
-    while path not in [field.path for field in screen.draft.fields_of(form.group)]:
-        await pilot.press("pagedown")
-        await pilot.pause()
-    while form.focused_path != path:
-        await pilot.press("down")
-        await pilot.pause()
+from tests.ui.editing import editing, go_to, type_text
+from tests.ui.engines import FakeEngines, is_at, shown, until, write_data, write_recipe
 
 
 async def test_a_rank_is_changed_by_keys_alone(tmp_path: Path) -> None:
