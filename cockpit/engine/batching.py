@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -62,6 +63,9 @@ def make_trainer(recipe: Recipe, loaded: Loaded, data: PreparedData, settings: d
         return Trainer(args=TrainingArguments(**settings), data_collator=collator, **common)
     if loaded.backend == "unsloth":
         _attest_length(data, max_tokens(recipe))
+        if not settings["padding_free"]:
+            # Of a model with linear attention it would try on the GPU, for a minute, whether its rows may be joined.
+            os.environ.setdefault("UNSLOTH_EXPERIMENTAL_HYBRID_PACKING", "0")
     else:
         _refuse_seeing_neighbours(loaded, settings)
     trainer = SFTTrainer(args=SFTConfig(**settings), data_collator=collator, **common)

@@ -1,11 +1,11 @@
 """The same QLoRA work by a bare script and by cockpit, in turn, on one NVIDIA GPU with random weights.
 
 usage: python -m tests.bench.gpu NAME [--backends B ...] [--rounds N] [--steps N] [--only WHO]
-       [--folder DIR] [--out FILE]
+       [--first WHO] [--warm] [--folder DIR] [--out FILE]
 NAME is one of tests.bench.random_models. CUDA_VISIBLE_DEVICES names the GPU, which nobody else may use meanwhile. Each
-contender keeps caches of its own, empty at first: its first round is cold. Of cockpit's rounds all but the first start
-from a warm standby. Memory is what the driver says of the whole GPU, sampled ten times a second, less what was used
-before.
+contender keeps caches of its own in DIR, empty at first: its first round is cold. Of cockpit's rounds all but the first
+(with --warm: all) start from a warm standby. WHO (bare or cockpit) goes alone, or goes first in every other round.
+Memory is what the driver says of the whole GPU, sampled ten times a second, less what was used before.
 """
 
 from __future__ import annotations
@@ -133,9 +133,10 @@ def caches(folder: Path) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def bare(model: Path, backend: str, steps: int, folder: Path, start: str) -> Round:
-    """One run of the bare script."""
-    result = Round("bare", backend, start)
+def bare(model: Path, backend: str, steps: int, folder: Path, *, warm: bool) -> Round:
+    """One run of the bare script, which is never `warm`."""
+    del warm
+    result = Round("bare", backend, "cached" if (folder / f"bare-{backend}").exists() else "cold")
     command = [sys.executable, str(Path(__file__).with_name("bare_script.py")), str(model), backend, str(steps)]
     with watched_vram(result), caches(folder / f"bare-{backend}"), (folder / "bare.log").open("a") as log:
         done = subprocess.run(
@@ -150,9 +151,10 @@ def bare(model: Path, backend: str, steps: int, folder: Path, start: str) -> Rou
     return result
 
 
-def cockpit(model: Path, backend: str, steps: int, folder: Path, start: str) -> Round:
-    """One run of cockpit's engine, started as the app starts it."""
-    result = Round("cockpit", backend, start)
+def cockpit(model: Path, backend: str, steps: int, folder: Path, *, warm: bool) -> Round:
+    """One run of cockpit's engine, started as the app starts it; `warm`: from a standby."""
+    cached = "cached" if (folder / f"cockpit-{backend}").exists() else "cold"
+    result = Round("cockpit", backend, "warm" if warm else cached)
     rows = folder / "rows.jsonl"
     write_rows(rows)
     checkpointing = "unsloth" if backend == "unsloth" else "non_reentrant"
@@ -165,7 +167,7 @@ def cockpit(model: Path, backend: str, steps: int, folder: Path, start: str) -> 
     device = pynvml.nvmlDeviceGetHandleByIndex(int(os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]))
     key = EngineKey(backend, pynvml.nvmlDeviceGetUUID(device))
     with watched_vram(result), caches(folder / f"cockpit-{backend}"):
-        if start == "warm":
+        if warm:
             engine = start_standby(key)
             _wait_for_standby(engine)
             began = time.time()
@@ -231,6 +233,8 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--backends", nargs="+", default=["unsloth", "transformers"])
     parser.add_argument("--only", choices=["bare", "cockpit"], help="leave the other contender out")
+    parser.add_argument("--first", choices=["bare", "cockpit"], default="bare")
+    parser.add_argument("--warm", action="store_true")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=36)
     parser.add_argument("--folder", type=Path, default=Path("gpu_bench"))
@@ -244,11 +248,11 @@ def main() -> None:
     rounds: list[Round] = []
     for backend in asked.backends:
         for number in range(asked.rounds):
-            for contender in (bare, cockpit) if number % 2 == 0 else (cockpit, bare):
+            for contender in (bare, cockpit) if (number % 2 == 0) == (asked.first == "bare") else (cockpit, bare):
                 if asked.only not in (None, contender.__name__):
                     continue
-                start = "cold" if number == 0 else "warm"
-                rounds.append(contender(model, backend, asked.steps, folder, start))
+                warm = asked.warm or number > 0
+                rounds.append(contender(model, backend, asked.steps, folder, warm=warm))
                 print(f"{asked.name}: {rounds[-1].line()}", flush=True)
                 if asked.out:
                     asked.out.write_text(json.dumps([asdict(one) for one in rounds]))
