@@ -8,8 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
+from cockpit.engine.ending import RunFailure, is_out_of_memory
+from cockpit.engine.hub import folder_of
 from cockpit.engine.stack import import_stack
+from cockpit.engine.weights_report import load_error, weights_report
+from cockpit.model_check import READY_MADE
+from cockpit.model_folder import ModelFolder
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
 
@@ -24,14 +28,25 @@ def merge(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: S
     By Unsloth where the recipe's backend is Unsloth and a GPU is there; else by plain peft. Raises RunFailure.
     """
     place.mkdir(parents=True, exist_ok=True)
+    by_unsloth = _is_unsloths(run, recipe, form)
+    if not by_unsloth:
+        # Before torch is imported: plain peft merges in the machine's memory, where there is more of it.
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     task("importing the training stack")
-    # Told by the environment, as Unsloth must be imported before torch is asked.
-    sees_gpu = os.environ.get("CUDA_VISIBLE_DEVICES") != ""
-    if recipe.backend == "unsloth" and sees_gpu and run.result == run.adapter:
+    if by_unsloth:
         import_stack("unsloth")
         merge_by_unsloth(run, recipe, place, form, task, say)
     else:
         _merge_plainly(run, recipe, place, task, say)
+
+
+def _is_unsloths(run: RunDir, recipe: Recipe, form: str) -> bool:
+    """Whether Unsloth merges. The GPU is told by the environment, as Unsloth must be imported before torch is asked."""
+    sees_gpu = os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+    if recipe.backend != "unsloth" or not sees_gpu or run.result != run.adapter:
+        return False
+    # Unsloth merges 16 bits into the files of the base, and refuses files that are quantised themselves.
+    return form == "merged-4bit" or ModelFolder.at(folder_of(recipe.model)).quantized not in READY_MADE
 
 
 def merge_by_unsloth(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: Say) -> None:
@@ -69,21 +84,44 @@ def _merge_plainly(run: RunDir, recipe: Recipe, place: Path, task: Say, say: Say
 
 
 def _base(recipe: Recipe, whole: Path | None, say: Say) -> Any:
-    """The base, or the model in `whole`, in 16 bits, whatever it was trained in."""
+    """The base, or the model in `whole`, in 16 bits, whatever it was trained in. Raises RunFailure."""
     from cockpit.engine.base_model import load_plainly
-    from cockpit.engine.hub import folder_of
-    from cockpit.model_folder import ModelFolder
 
     dtype = "float16" if recipe.model.dtype == "float16" else "bfloat16"
     settings = recipe.model.model_copy(update={"quantization": "none", "dtype": dtype})
     plain = recipe.model_copy(update={"backend": "transformers", "model": settings})
-    try:
-        model, _ = load_plainly(ModelFolder.at(whole or folder_of(settings)), plain, say, images=False, full=False)
-        return model.dequantize() if getattr(model, "is_quantized", False) else model
-    except (OSError, ValueError, RuntimeError) as error:
-        if is_out_of_memory(error):
+    with weights_report() as report:
+        try:
+            model, _ = load_plainly(ModelFolder.at(whole or folder_of(settings)), plain, say, images=False, full=False)
+        except RunFailure:
             raise
-        raise RunFailure(f"The base cannot be loaded: {first_line(error)}") from error
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            raise RunFailure(f"The base cannot be loaded: {report.wrong() or load_error(error)}") from error
+    if wrong := report.wrong():
+        raise RunFailure(
+            f"The base cannot be loaded by plain transformers: {wrong}.", "The adapter itself can be exported."
+        )
+    if getattr(model, "is_quantized", False):
+        model = model.dequantize()
+    _forget_quantised_files(model)
+    return model
+
+
+def _forget_quantised_files(model: Any) -> None:
+    """transformers writes weights as the files had them that they were read from, and has no way back to quantised
+    ones: those conversions are left out."""
+
+    def can_go_back(conversion: Any) -> bool:
+        try:
+            conversion.reverse_transform()
+        except NotImplementedError:
+            return False
+        return True
+
+    if found := getattr(model, "_weight_conversions", None):
+        model._weight_conversions = [conversion for conversion in found if can_go_back(conversion)]
 
 
 def _merged(model: Any, adapter: Path, recipe: Recipe) -> Any:

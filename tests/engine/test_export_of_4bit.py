@@ -1,0 +1,95 @@
+"""An adapter whose base is published in four bits: merged in the machine's memory, whatever trained it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cockpit.engine import merging
+from cockpit.engine.export import Exporter
+from cockpit.engine.loading import load_for_chat
+from cockpit.event_log import EventReader
+from cockpit.events import ExportEnded
+from cockpit.export_form import ExportForm
+from cockpit.recipe.document import RecipeDocument
+from cockpit.run_dir import RunDir
+from tests.engine import tiny
+from tests.engine.conftest import HostedRun
+from tests.engine.test_export import logits
+
+
+@pytest.fixture(scope="module")
+def nf4(folder: Path, model: Path) -> Path:
+    """The tiny model as a folder of four-bit weights."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    settings = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+    )
+    loaded = AutoModelForCausalLM.from_pretrained(model, quantization_config=settings, dtype=torch.float32)
+    loaded.save_pretrained(folder / "nf4")
+    AutoTokenizer.from_pretrained(model).save_pretrained(folder / "nf4")
+    return folder / "nf4"
+
+
+def test_the_merged_model_is_whole_and_has_16_bits(nf4: Path, hosted: Callable[..., HostedRun], tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    run = hosted(model__name_or_path=str(nf4), model__quantization="nf4", training__max_steps=3)
+    run.until_ended()
+    run.close()
+    exporter = Exporter(run.run, ExportForm.parse("merged-16bit"), tmp_path / "merged", "x1")
+    exporter.export(None, private=False)
+    (ended,) = [event for event in EventReader(run.run.export).poll() if isinstance(event, ExportEnded)]
+    assert ended.reason == ""
+    assert "quantization_config" not in json.loads((tmp_path / "merged" / "config.json").read_text())
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype="auto")
+    assert merged.dtype == torch.bfloat16
+    loaded = load_for_chat(RecipeDocument.load(run.run.recipe).recipe(), run.run.adapter, lambda text: None)
+    expected, found = logits(loaded.model, loaded.tokenizer), logits(merged.float(), loaded.tokenizer)
+    assert (expected - found).abs().max() < 0.03 * expected.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("base", "form", "gpu", "by_unsloth"),
+    [
+        ("model", "merged-16bit", "GPU-1", True),
+        ("nf4", "merged-16bit", "GPU-1", False),
+        ("nf4", "merged-4bit", "GPU-1", True),
+        ("model", "merged-16bit", "", False),
+    ],
+)
+def test_who_merges(
+    base: str,
+    form: str,
+    gpu: str,
+    by_unsloth: bool,
+    request: pytest.FixtureRequest,
+    rows: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpu)
+    run = RunDir.create(tmp_path / "run")
+    run.adapter.mkdir()
+    (run.adapter / "adapter_config.json").write_text("{}")
+    text = tiny.recipe_text(request.getfixturevalue(base), rows, model__quantization="nf4")
+    seen: list[tuple[str, str]] = []
+
+    def note(way: str) -> Callable[..., None]:
+        return lambda *args: seen.append((way, merging.os.environ["CUDA_VISIBLE_DEVICES"]))
+
+    monkeypatch.setattr(merging, "import_stack", lambda backend: None)
+    monkeypatch.setattr(merging, "merge_by_unsloth", note("unsloth"))
+    monkeypatch.setattr(merging, "_merge_plainly", note("plainly"))
+    recipe = RecipeDocument.parse(text, "recipe.yaml").recipe()
+    merging.merge(run, recipe, tmp_path / "out", form, lambda words: None, lambda words: None)
+    assert seen == [("unsloth", gpu) if by_unsloth else ("plainly", "")]
