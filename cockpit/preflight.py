@@ -29,6 +29,14 @@ from cockpit.recipe.section import Conflict, Section
 from cockpit.recipe.validation import scalar_shown, shown
 from cockpit.template_names import MODELS_OWN, named_templates
 
+REPORTERS = {
+    "azure_ml": (("azureml-core", "azureml.core.run"),),
+    "dagshub": (("dagshub", "dagshub"), ("mlflow", "mlflow")),
+    "flyte": (("flytekit", "flytekit"),),
+}
+"""Reporters that are not called as the one package that they need."""
+KUBEFLOW = "KUBEFLOW_TRAINER_SERVER_URL"
+"""What a Kubeflow TrainJob puts into the environment of its containers; the reporter needs no package."""
 LineOf = Callable[[str], int | None]
 """The line of the recipe's file at which a field stands; None where it is not in the file."""
 
@@ -170,6 +178,24 @@ def _is_offline() -> bool:
 
 def _of_output(recipe: Recipe) -> Iterator[Conflict]:
     for index, name in enumerate(recipe.output.report_to):
-        if importlib.util.find_spec(name) is None:
-            wrong = f"the package {name} is not installed here"
-            yield Conflict(f"output.report_to.{index}", wrong, f"install it (pip install {name}), or leave it out")
+        field = f"output.report_to.{index}"
+        if name == "kubeflow":
+            if not os.environ.get(KUBEFLOW):
+                yield Conflict(field, f"this is no Kubeflow TrainJob: {KUBEFLOW} is not set", "leave it out")
+            continue
+        missing = [package for package, module in _packages_of(name) if not _is_installed(module)]
+        if missing:
+            wrong = f"the package {missing[0]} is not installed here"
+            yield Conflict(field, wrong, f"install it (pip install {' '.join(missing)}), or leave it out")
+
+
+def _packages_of(reporter: str) -> tuple[tuple[str, str], ...]:
+    """The packages that a reporter needs: as they are installed, and as they are imported."""
+    return REPORTERS.get(reporter, ((reporter, reporter),))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what it is a part of
+        return False

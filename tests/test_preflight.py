@@ -248,6 +248,24 @@ def test_reporters_must_be_installed() -> None:
     ]
 
 
+def test_reporters_are_not_all_called_as_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = document(output__report_to=["azure_ml", "flyte", "dagshub", "kubeflow"])
+    missing = [problem.wrong + " / " + problem.right for problem in preflight(sample.recipe(), NO_GPU, "x")]
+    assert missing == [
+        "the package azureml-core is not installed here / install it (pip install azureml-core), or leave it out",
+        "the package flytekit is not installed here / install it (pip install flytekit), or leave it out",
+        "the package dagshub is not installed here / install it (pip install dagshub mlflow), or leave it out",
+        "this is no Kubeflow TrainJob: KUBEFLOW_TRAINER_SERVER_URL is not set / leave it out",
+    ]
+    for name in ("azureml/core/run", "flytekit", "dagshub", "mlflow"):
+        for folder in [Path("site", name), *Path("site", name).parents][:-2]:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(Path("site").absolute()))
+    monkeypatch.setenv("KUBEFLOW_TRAINER_SERVER_URL", "https://controller")
+    assert said(sample) == []
+
+
 def test_all_is_said_at_once() -> None:
     sample = document(hardware__gpu="3", output__merged="merged_16bit")
     sample.use_model("./gone")
