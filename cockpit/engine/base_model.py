@@ -24,8 +24,7 @@ def load_by_unsloth(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bo
     """Model, and tokenizer or processor, by the class that the model and the data ask for. `full`: to train every
     weight. Raises what the stack raises."""
     settings = recipe.model
-    if settings.quantization == "nf4" and not settings.bnb_4bit_use_double_quant:
-        say("Unsloth always quantises the scales of nf4 too; bnb_4bit_use_double_quant: false is not followed.")
+    _tell_unfollowed(folder, recipe, say)
     loaded: tuple[Any, Any] = unsloth_class(folder.sees, images).from_pretrained(
         model_name=str(folder.path),
         max_seq_length=settings.max_seq_length,
@@ -40,6 +39,27 @@ def load_by_unsloth(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bo
         use_exact_model_name=True,
     )
     return loaded
+
+
+def _tell_unfollowed(folder: ModelFolder, recipe: Recipe, say: Say) -> None:
+    """Say which settings of nf4 the weights will not have: files that are quantised already keep theirs, and Unsloth
+    takes its own."""
+    settings = recipe.model
+    if settings.quantization != "nf4":
+        return
+    if folder.quantized:
+        has, why = folder.config["quantization_config"], "the model's files are quantised already"
+        double, compute = has.get("bnb_4bit_use_double_quant"), str(has.get("bnb_4bit_compute_dtype"))
+    elif recipe.backend == "unsloth":
+        double, compute = True, str(named_dtype(settings.dtype) or best_dtype()).removeprefix("torch.")
+        why = "Unsloth quantises the scales too, and multiplies in the type of the other weights"
+    else:
+        return
+    if double is not None and settings.bnb_4bit_use_double_quant != double:
+        wanted = str(settings.bnb_4bit_use_double_quant).lower()
+        say(f"model.bnb_4bit_use_double_quant: {wanted} is not followed: {why}.")
+    if settings.bnb_4bit_compute_dtype not in ("auto", compute):
+        say(f"model.bnb_4bit_compute_dtype: {settings.bnb_4bit_compute_dtype} is not followed: {why}.")
 
 
 def unsloth_class(sees: bool, images: bool) -> Any:
@@ -63,6 +83,7 @@ def load_plainly(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bool,
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
     settings = recipe.model
+    _tell_unfollowed(folder, recipe, say)
     common = {"trust_remote_code": settings.trust_remote_code}
     config = AutoConfig.from_pretrained(folder.path, **common)
     to_images = folder.sees and _has_class(AutoModelForImageTextToText, config)

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import torch
 
+from cockpit.engine.base_model import _tell_unfollowed
 from cockpit.engine.ending import RunFailure
 from cockpit.engine.loading import Loaded, load_for_chat, load_for_training
+from cockpit.model_folder import ModelFolder
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from tests.engine import tiny
@@ -175,3 +177,24 @@ def test_plain_engine_never_imports_unsloth() -> None:
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("backend", "quantised", "unfollowed"),
+    [
+        ("unsloth", False, ["bnb_4bit_use_double_quant: false", "bnb_4bit_compute_dtype: float16"]),
+        ("transformers", False, []),
+        ("transformers", True, ["bnb_4bit_use_double_quant: false", "bnb_4bit_compute_dtype: float16"]),
+    ],
+)
+def test_settings_of_nf4_that_are_not_followed_are_told(
+    rows: Path, tmp_path: Path, backend: str, quantised: bool, unfollowed: list[str]
+) -> None:
+    own = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
+    config = {"quantization_config": own | {"bnb_4bit_compute_dtype": "bfloat16"}} if quantised else {}
+    changes: dict[str, Any] = {"quantization": "nf4", "bnb_4bit_use_double_quant": False}
+    changes["bnb_4bit_compute_dtype"] = "float16"
+    text = tiny.recipe_text(tmp_path, rows, backend=backend, **{f"model__{name}": changes[name] for name in changes})
+    said: list[str] = []
+    _tell_unfollowed(ModelFolder(tmp_path, config), RecipeDocument.parse(text, "recipe.yaml").recipe(), said.append)
+    assert [sentence.partition(" is not followed: ")[0].removeprefix("model.") for sentence in said] == unfollowed
