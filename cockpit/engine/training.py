@@ -18,6 +18,7 @@ from cockpit.engine.batching import batching, make_trainer
 from cockpit.engine.callback import EventCallback
 from cockpit.engine.checkpointing import flush, save_checkpoints_whole, size_of
 from cockpit.engine.data import PreparedData
+from cockpit.engine.departures import departures
 from cockpit.engine.ending import Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.loading import Loaded
@@ -62,6 +63,8 @@ def train(
     if resumed is not None:
         settings["eval_on_start"] = False
     trainer = make_trainer(recipe, loaded, data, settings)
+    for sentence in departures(recipe, settings, trainer):
+        journal.log("info", sentence)
     trainer.remove_callback(PrinterCallback)
     fix_order(trainer, recipe.training.seed)
     batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size)

@@ -25,10 +25,11 @@ class Model(Section):
     """How the frozen base is held: nf4 takes a quarter of the memory (QLoRA), int8 half, none is 16-bit."""
 
     bnb_4bit_use_double_quant: bool = True
-    """Quantise the scales of nf4 too: 0.4 bits a weight less, at no cost in quality."""
+    """Quantise the scales of nf4 too: 0.4 bits a weight less, at no cost in quality. Unsloth always does it."""
 
     bnb_4bit_compute_dtype: Dtype = "auto"
-    """The type that nf4 weights are multiplied in; auto takes bfloat16 where the GPU has it."""
+    """The type that nf4 weights are multiplied in; auto takes bfloat16 where the GPU has it. Unsloth takes model.dtype's,
+    and weights that are published in four bits keep their own."""
 
     dtype: Dtype = "auto"
     """Type of the weights that are not quantised; auto takes bfloat16 where the machine has it."""
@@ -47,7 +48,9 @@ class Hardware(Section):
     """Let the stack compile the model on a GPU: a slow first step, fast ones after it."""
 
     dynamo_cache_size_limit: int | None = Field(default=None, ge=1, le=4096)
-    """How often one function may be compiled again for another shape (64 helps Gemma-3); empty for torch's own."""
+    """How often one function may be compiled again for another shape (64 or more helps Gemma-3); empty for the
+    backend's own: 1,024 with Unsloth, 8 with plain torch."""
 
     dynamo_accumulated_cache_size_limit: int | None = Field(default=None, ge=1, le=65536)
-    """The same over all functions together (256 helps Gemma-3); empty for torch's own."""
+    """The same over all functions together (256 or more helps Gemma-3); empty for the backend's own: 1,024 with
+    Unsloth, 256 with plain torch."""

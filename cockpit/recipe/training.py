@@ -65,7 +65,8 @@ class Training(Section):
     """Pad batches to a multiple of this length. As much as max_length makes all batches alike, which compiles once."""
 
     gradient_checkpointing: Literal["none", "unsloth", "reentrant", "non_reentrant"] = "unsloth"
-    """Compute activations again to save memory. unsloth takes about 30 % less than plain checkpointing."""
+    """Compute activations again to save memory. unsloth takes about 30 % less than plain checkpointing, which Unsloth
+    itself always makes reentrant on a GPU."""
 
     eval_steps: int | None = Field(default=None, ge=1, le=MAX_STEPS, json_schema_extra=unit("steps"))
     """Measure the held-out rows every so many steps, beside start and end; empty for only these two."""
