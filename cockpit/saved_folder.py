@@ -34,6 +34,12 @@ class SavedFolder:
             return str(self.path)
         return str(read_json(self.path / "adapter_config.json").get("base_model_name_or_path") or "")
 
+    @property
+    def revision(self) -> str | None:
+        """The branch, tag or commit of the Hub that the adapter was trained on; None for the newest."""
+        named = read_json(self.path / "adapter_config.json").get("revision") if self.is_adapter else None
+        return str(named) if named else None
+
     def flaw(self) -> str:
         """Why it cannot be chatted with, in a sentence; empty where all of it is there."""
         shown = plain_text(str(self.path), keep_newlines=False)
@@ -92,7 +98,7 @@ class SavedFolder:
                 "about": about,
                 "backend": "transformers",
                 "finetuning_type": "lora" if self.is_adapter else "full",
-                "model": {"name_or_path": self.base, "max_seq_length": tokens},
+                "model": {"name_or_path": self.base, "revision": self.revision, "max_seq_length": tokens},
                 "data": {"sources": [{"name_or_path": "embedded:pirate"}]},
                 "training": {"gradient_checkpointing": "none"},
             }

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from cockpit.engine.base_model import unsloth_checkpointing, unsloth_class
-from cockpit.engine.ending import RunFailure, first_line
+from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.lora_targets import lora_targets
 from cockpit.plain_text import plain_text
 from cockpit.recipe.lora import Lora
@@ -104,12 +106,29 @@ def _offloading_aside(model: Any) -> Iterator[str]:
             model.config._name_or_path = name
 
 
-def misfit(error: Exception, recipe: Recipe) -> RunFailure:
-    """What it means for the user that a saved adapter could not be put on the recipe's base."""
+def attached(model: Any, saved: Path, recipe: Recipe) -> Any:
+    """The model with the adapter that is saved in the folder. Raises RunFailure where it does not fit."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            model = PeftModel.from_pretrained(model, str(saved))
+        except (OSError, ValueError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
+            if "size mismatch" in str(error) or "not found in the base model" in str(error):
+                raise _misfit(recipe) from error
+            raise RunFailure(f"The saved adapter cannot be loaded: {first_line(error)}") from error
+    # peft only warns where the folder has no weights for a layer, which then answers as the base does.
+    if any("missing adapter keys" in str(one.message) and ".lora_" in str(one.message) for one in said):
+        raise _misfit(recipe)
+    return model
+
+
+def _misfit(recipe: Recipe) -> RunFailure:
     base = plain_text(recipe.model.name_or_path, keep_newlines=False)
-    if "size mismatch" in str(error) or "not found in the base model" in str(error):
-        return RunFailure(
-            f"The adapter does not fit its base {base}: it was made for a model with other layers.",
-            "Give the very model that the adapter was trained on.",
-        )
-    return RunFailure(f"The saved adapter cannot be loaded: {first_line(error)}")
+    return RunFailure(
+        f"The adapter does not fit its base {base}: it was made for a model with other layers.",
+        "Give the very model that the adapter was trained on.",
+    )

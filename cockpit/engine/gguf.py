@@ -77,7 +77,8 @@ def convert(merged: Path, place: Path, name: str, gguf_type: str, recipe: Recipe
         written.unlink()
     from transformers import AutoTokenizer
 
-    text = modelfile(whole.name, AutoTokenizer.from_pretrained(merged), recipe)
+    tokenizer = AutoTokenizer.from_pretrained(merged, trust_remote_code=recipe.model.trust_remote_code)
+    text = modelfile(whole.name, tokenizer, recipe)
     (place / "Modelfile").write_text(text, encoding="utf-8")
     return whole
 

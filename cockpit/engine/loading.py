@@ -61,7 +61,6 @@ def load_for_training(recipe: Recipe, say: Say) -> Loaded:
 
 def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
     """What a run has saved in the folder `saved`: an adapter on its base, or a whole model. Raises RunFailure."""
-    from peft import PeftModel
     from transformers import AutoTokenizer
 
     if not (saved / "adapter_config.json").is_file():
@@ -69,12 +68,10 @@ def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
         return _loaded(model, tokenizer, recipe, processor, adapted=False)
     model, _, processor = _load(ModelFolder.at(folder_of(recipe.model)), recipe, say)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(saved)
-        model = PeftModel.from_pretrained(model, str(saved))
+        tokenizer = AutoTokenizer.from_pretrained(saved, trust_remote_code=recipe.model.trust_remote_code)
     except (OSError, ValueError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise lora.misfit(error, recipe) from error
+        raise RunFailure(f"The saved tokenizer cannot be loaded: {first_line(error)}") from error
+    model = lora.attached(model, saved, recipe)
     if processor is not None:
         processor.tokenizer = tokenizer
     return _loaded(model, tokenizer, recipe, processor)

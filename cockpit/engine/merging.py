@@ -73,8 +73,10 @@ def _merge_plainly(run: RunDir, recipe: Recipe, place: Path, task: Say, say: Say
     assert result is not None
     model = _base(recipe, result if result == run.model else None, say)
     if result == run.adapter:
+        from cockpit.engine.adapter import attached
+
         task("merging")
-        model = _merged(model, result, recipe)
+        model = attached(model, result, recipe).merge_and_unload()
     task("saving the merged model")
     model.save_pretrained(str(place))
     for path in result.iterdir():
@@ -122,16 +124,3 @@ def _forget_quantised_files(model: Any) -> None:
 
     if found := getattr(model, "_weight_conversions", None):
         model._weight_conversions = [conversion for conversion in found if can_go_back(conversion)]
-
-
-def _merged(model: Any, adapter: Path, recipe: Recipe) -> Any:
-    from peft import PeftModel
-
-    from cockpit.engine.adapter import misfit
-
-    try:
-        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    except (OSError, ValueError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise misfit(error, recipe) from error

@@ -151,6 +151,22 @@ def test_adapter_on_a_model_that_sees_is_loaded_again_with_its_processor(
     assert again.processor.tokenizer is again.tokenizer
 
 
+def test_an_adapter_whose_weights_are_of_other_layers_does_not_answer_as_its_base(
+    model: Path, rows: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    recipe = recipe_for(model, rows)
+    loaded = load_for_training(recipe, lambda _: None)
+    loaded.model.save_pretrained(tmp_path)
+    loaded.tokenizer.save_pretrained(tmp_path)
+    assert load_for_chat(recipe, tmp_path, lambda _: None).adapted
+    weights = tmp_path / "adapter_model.safetensors"
+    save_file({name.replace(".layers.", ".other."): one for name, one in load_file(weights).items()}, weights)
+    with pytest.raises(RunFailure, match="The adapter does not fit its base"):
+        load_for_chat(recipe, tmp_path, lambda _: None)
+
+
 def test_layers_that_are_not_there_fail_with_a_sentence(families: Path, rows: Path) -> None:
     with pytest.raises(RunFailure, match="The adapter does not fit the model"):
         loaded_from(model_of(families, "llama"), rows, lora__target_modules=["query"])

@@ -1,0 +1,17 @@
+"""A folder to chat with: how it is loaded is told by its own files."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cockpit.recipe.document import RecipeDocument
+from cockpit.saved_folder import SavedFolder
+
+
+@pytest.mark.parametrize("revision", ["v1", None])
+def test_an_adapter_is_put_on_the_revision_that_it_was_trained_on(tmp_path: Path, revision: str | None) -> None:
+    config = {"base_model_name_or_path": "owner/name", "revision": revision}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    recipe = RecipeDocument.parse(SavedFolder(tmp_path).recipe_text(), "recipe.yaml").recipe()
+    assert (recipe.model.name_or_path, recipe.model.revision) == ("owner/name", revision)
