@@ -28,8 +28,8 @@ class Model(Section):
     """Quantise the scales of nf4 too: 0.4 bits a weight less, at no cost in quality. Unsloth always does it."""
 
     bnb_4bit_compute_dtype: Dtype = "auto"
-    """The type that nf4 weights are multiplied in; auto takes bfloat16 where the GPU has it. Unsloth takes model.dtype's,
-    and weights that are published in four bits keep their own."""
+    """The type that nf4 weights are multiplied in; auto takes bfloat16 where the GPU has it. Unsloth takes that of
+    model.dtype, and weights that are published in four bits keep their own."""
 
     dtype: Dtype = "auto"
     """Type of the weights that are not quantised; auto takes bfloat16 where the machine has it."""
