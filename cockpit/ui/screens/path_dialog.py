@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
-from textual import on
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Input, Static
-
+from cockpit.ui.screens.entry_dialog import EntryDialog
 from cockpit.ui.widgets.completing_entry import CompletingEntry, path_offers
 
 SUFFIXES = (".yaml", ".yml", ".json", ".jsonl", ".csv", ".parquet", ".txt")
@@ -21,47 +13,24 @@ ASKED = (
 )
 
 
-class PathDialog(ModalScreen[str | None]):
+class PathDialog(EntryDialog[str]):
     """The result is the path as typed, of a file that is there; None when the dialog is closed."""
 
-    CSS_PATH = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "close", id="dialog.close", tooltip="Close this and change nothing"),
-    ]
+    def __init__(self) -> None:
+        entry = CompletingEntry(
+            lambda text: path_offers(text, SUFFIXES),
+            placeholder="path/to/file",
+            id="path",
+            help="A path on this machine. Tab takes the first completion or the marked one, Enter opens the file.",
+        )
+        super().__init__("new from file", ASKED, entry, "tab completes · enter opens")
 
-    def compose(self) -> ComposeResult:
-        """What is asked, the field, and what is wrong with it."""
-        with Vertical(classes="dialog") as box:
-            box.border_title = "new from file"
-            box.border_subtitle = "tab completes · enter opens · esc closes"
-            yield Static(Content(ASKED))
-            yield CompletingEntry(
-                lambda text: path_offers(text, SUFFIXES),
-                placeholder="path/to/file",
-                id="path",
-                help="A path on this machine. Tab takes the first completion or the marked one, Enter opens the file.",
-            )
-            yield Static("", classes="said", markup=False)
-
-    def on_mount(self) -> None:
-        """Type at once."""
-        self.query_one("#path", Input).focus()
-
-    @on(Input.Submitted)
-    def _on_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        text = event.value.strip()
+    def take(self, text: str) -> None:
         wrong = why_no_file(text)
         if wrong:
-            said = self.query_one(".said", Static)
-            said.update(Content(wrong))
-            said.add_class("-wrong")
+            self.say(wrong, is_wrong=True)
         else:
             self.dismiss(text)
-
-    def action_cancel(self) -> None:
-        """No file."""
-        self.dismiss(None)
 
 
 def why_no_file(text: str) -> str:
