@@ -94,17 +94,24 @@ class Exporter:
             merging.merge(self.run, recipe, self.partial, kind, self.task, self.say)
 
     def _push(self, repository: str, private: bool, token: str) -> None:
+        import httpx
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError
 
+        stands = f"It stands in {self.out}."
         try:
             api = HfApi(token=token)
             api.create_repo(repository, private=private, exist_ok=True)
+            if private and not api.model_info(repository).private:
+                raise RunFailure(
+                    f"Nothing was pushed: {repository} is there already, and everybody can read it.",
+                    f"{stands} Name another repository, or leave --private out.",
+                )
             api.upload_folder(folder_path=str(self.out), repo_id=repository)
-        except (HfHubHTTPError, OSError) as error:
+        except (HfHubHTTPError, httpx.TransportError, OSError) as error:
             raise RunFailure(
                 f"It could not be pushed to {repository}: {type(error).__name__}.",
-                f"It stands in {self.out}. Look at the token's rights and at the network.",
+                f"{stands} Look at the token's rights and at the network.",
             ) from error
 
     def _fail(self, error: BaseException, recipe: Recipe | None) -> None:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -182,6 +183,37 @@ def test_a_push_without_a_token_is_told_before_anything_is_written(
         "Log in with 'hf auth login', or set HF_TOKEN.",
     )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("is_private", "reason"),
+    [
+        (False, "Nothing was pushed: me/mine is there already, and everybody can read it."),
+        (True, "It could not be pushed to me/mine: ConnectError."),
+    ],
+)
+def test_what_is_not_pushed_stands_all_the_same(
+    trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_private: bool, reason: str
+) -> None:
+    import httpx
+
+    class Api:
+        def __init__(self, token: str) -> None: ...
+        def create_repo(self, repository: str, **options: bool) -> None: ...
+        def model_info(self, repository: str) -> Any:
+            return SimpleNamespace(private=is_private)
+
+        def upload_folder(self, **options: str) -> None:
+            raise httpx.ConnectError("no route")
+
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_x")
+    monkeypatch.setattr("huggingface_hub.HfApi", Api)
+    exporter = Exporter(trained, ExportForm.parse("adapter"), tmp_path / "out", "x3")
+    assert exporter.export("me/mine", private=True) is False
+    ended = [event for event in EventReader(trained.export).poll() if isinstance(event, ExportEnded)][-1]
+    assert ended.reason == reason
+    assert ended.advice.startswith(f"It stands in {tmp_path / 'out'}.")
+    assert (tmp_path / "out" / "adapter_model.safetensors").is_file()
 
 
 def test_two_exports_at_once_are_one_too_many(trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
