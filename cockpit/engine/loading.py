@@ -37,8 +37,10 @@ class Loaded:
 
     @property
     def device(self) -> torch.device:
-        """Where the model's inputs go."""
-        return next(self.model.parameters()).device
+        """Where the model's inputs go: the GPU where any weight is there. Where its memory is scarce, Unsloth keeps the
+        embeddings, the first of the weights, in the machine's memory."""
+        devices = [parameter.device for parameter in self.model.parameters()]
+        return next((device for device in devices if device.type == "cuda"), devices[0])
 
 
 def load_for_training(recipe: Recipe, say: Say) -> Loaded:
@@ -78,13 +80,25 @@ def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
 
 
 def for_inference(loaded: Loaded) -> None:
-    """Make the model ready to answer."""
+    """Make the model ready to answer, with the adapter and without it."""
+    _bring_back(loaded.model, loaded.device)
     if loaded.backend == "unsloth":
         unsloth_class(loaded.processor is not None, False).for_inference(loaded.model)
         return
     loaded.model.eval()
     loaded.model.gradient_checkpointing_disable()
     loaded.model.config.use_cache = True
+
+
+def _bring_back(model: Any, device: torch.device) -> None:
+    """Put layers of the base where the inputs go, of which only a trained copy was there: Unsloth moves these to the
+    disk, and the base's own answers need them. Where there is no room they stay."""
+    try:
+        for module in model.modules():
+            if isinstance(original := getattr(module, "original_module", None), torch.nn.Module):
+                original.to(device)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
 
 
 def _load(

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ import torch
 
 from cockpit.engine.base_model import _tell_unfollowed
 from cockpit.engine.ending import RunFailure
-from cockpit.engine.loading import Loaded, load_for_chat, load_for_training
+from cockpit.engine.loading import Loaded, _bring_back, load_for_chat, load_for_training
 from cockpit.model_folder import ModelFolder
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
@@ -184,6 +185,23 @@ def test_a_gpu_that_torch_cannot_use_is_told() -> None:
     assert printed.stdout.startswith(
         "There is an NVIDIA driver, and torch cannot use the GPU GPU-none (torch is built "
     )
+
+
+@pytest.mark.parametrize(
+    ("places", "place"), [(["cpu", "cuda:0", "cuda:0"], "cuda:0"), (["cuda:0"], "cuda:0"), (["cpu", "cpu"], "cpu")]
+)
+def test_inputs_go_to_the_gpu_though_embeddings_are_kept_in_the_machines_memory(places: list[str], place: str) -> None:
+    weights = [SimpleNamespace(device=torch.device(one)) for one in places]
+    loaded = Loaded(SimpleNamespace(parameters=lambda: iter(weights)), None, 128, "unsloth")
+    assert loaded.device == torch.device(place)
+
+
+def test_layers_of_the_base_that_were_put_away_come_back(families: Path, rows: Path) -> None:
+    loaded = loaded_from(model_of(families, "llama"), rows, lora__modules_to_save=["lm_head"])
+    head = loaded.model.get_output_embeddings()
+    _bring_back(loaded.model, torch.device("meta"))
+    assert head.original_module.weight.device.type == "meta"
+    assert head.modules_to_save["default"].weight.device.type == "cpu"
 
 
 def test_plain_engine_never_imports_unsloth() -> None:
