@@ -145,9 +145,11 @@ def train(recipe: str, changes: list[str]) -> dict[str, Any]:
             "tokens_per_s": round(tokens / sum(later)),
             "losses": [round(event["metrics"]["loss"], 3) for event in (steps[0], steps[-1])],
         }
-    vram = [gpu.get("vram_this_run_mib") or gpu.get("vram_used_mib") or 0
-            for event in of.get("MachineRead", []) for gpu in event["gpus"]]  # fmt: skip
-    figures["peak_vram_mib"] = round(max(vram, default=0))
+    gpus = [gpu for event in of.get("MachineRead", []) for gpu in event["gpus"]]
+    own, used = (
+        max((gpu.get(name) or 0 for gpu in gpus), default=0) for name in ("vram_this_run_mib", "vram_used_mib")
+    )
+    figures["peak_vram_mib"] = round(own or used)  # all that is used, where the driver does not know whose it is
     if saved := of.get("AdapterSaved"):
         figures["adapter_mb"] = round(saved[-1]["size_bytes"] / 1e6, 1)
     return figures
