@@ -13,11 +13,12 @@ from cockpit.run_dir import RunDir
 
 
 def export_key(recipe: Recipe, report: GpuReport) -> EngineKey:
-    """The key of the process that exports: plain peft merges in the machine's memory, and leaves the GPUs alone.
+    """The key of the process that exports: plain peft merges in the machine's memory, and leaves the GPUs alone unless
+    LoftQ needs one.
 
     Raises ValueError with a sentence where the recipe's GPU is not there.
     """
-    if recipe.backend == "unsloth":
+    if recipe.backend == "unsloth" or (recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora"):
         key = EngineKey.of(recipe, report)
         if key.gpu != DRIVERLESS:
             return key

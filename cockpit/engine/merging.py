@@ -29,7 +29,10 @@ def merge(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: S
     """
     place.mkdir(parents=True, exist_ok=True)
     by_unsloth = _is_unsloths(run, recipe, form)
-    if not by_unsloth:
+    if recipe.lora.loftq_config is not None and run.result == run.adapter:
+        if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+            raise RunFailure("LoftQ rounds the base again when it is merged, which needs a GPU.", "Export the adapter.")
+    elif not by_unsloth:
         # Before torch is imported: plain peft merges in the machine's memory, where there is more of it.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     task("importing the training stack")
@@ -45,6 +48,8 @@ def _is_unsloths(run: RunDir, recipe: Recipe, form: str) -> bool:
     sees_gpu = os.environ.get("CUDA_VISIBLE_DEVICES") != ""
     if recipe.backend != "unsloth" or not sees_gpu or run.result != run.adapter:
         return False
+    if recipe.lora.loftq_config is not None:
+        return False  # the adapter belongs to the base as LoftQ has rounded it, not to the base's files
     # Unsloth merges 16 bits into the files of the base, and refuses files that are quantised themselves.
     return form == "merged-4bit" or ModelFolder.at(folder_of(recipe.model)).quantized not in READY_MADE
 

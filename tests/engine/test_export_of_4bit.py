@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 
 from cockpit.engine import merging
+from cockpit.engine.ending import RunFailure
 from cockpit.engine.export import Exporter
 from cockpit.engine.loading import load_for_chat
 from cockpit.event_log import EventReader
-from cockpit.events import ExportEnded
+from cockpit.events import ExportEnded, GpuReading
 from cockpit.export_form import ExportForm
+from cockpit.exporting import export_key
+from cockpit.gpu import GpuReport
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.lora import Loftq
+from cockpit.recipe.model import Hardware
 from cockpit.run_dir import RunDir
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
@@ -93,3 +98,12 @@ def test_who_merges(
     recipe = RecipeDocument.parse(text, "recipe.yaml").recipe()
     merging.merge(run, recipe, tmp_path / "out", form, lambda words: None, lambda words: None)
     assert seen == [("unsloth", gpu) if by_unsloth else ("plainly", "")]
+    rounded = recipe.lora.model_copy(update={"loftq_config": Loftq()})
+    recipe = recipe.model_copy(update={"lora": rounded, "hardware": Hardware()})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(RunFailure, match="LoftQ rounds the base again when it is merged, which needs a GPU"):
+        merging.merge(run, recipe, tmp_path / "out", form, lambda words: None, lambda words: None)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1")
+    merging.merge(run, recipe, tmp_path / "out", form, lambda words: None, lambda words: None)
+    assert seen[1:] == [("plainly", "GPU-1")]
+    assert export_key(recipe, GpuReport(gpus=[GpuReading(index=0, uuid="GPU-1", name="x")])).gpu == "GPU-1"
