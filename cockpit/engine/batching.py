@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from cockpit.engine.data import PreparedData, max_tokens
+from cockpit.engine.data import PreparedData, max_tokens, pad_to
 from cockpit.engine.ending import RunFailure
 from cockpit.engine.loading import Loaded
 from cockpit.recipe.recipe import Recipe
@@ -27,7 +27,7 @@ def batching(recipe: Recipe, loaded: Loaded, data: PreparedData) -> dict[str, An
         "max_length": length,
         "packing": data.packed,
         "padding_free": joined or data.packed,
-        "pad_to_multiple_of": recipe.training.pad_to_multiple_of,
+        "pad_to_multiple_of": pad_to(recipe),
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "dataset_text_field": "text" if data.collator is None else "",
         "remove_unused_columns": False,

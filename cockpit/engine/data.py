@@ -70,6 +70,13 @@ def max_tokens(recipe: Recipe) -> int:
     return min(recipe.training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
 
 
+def pad_to(recipe: Recipe) -> int | None:
+    """A multiple of how many tokens batches are padded to; None for as long as the longest row. No row is longer than
+    max_tokens, and so no batch is padded beyond them."""
+    multiple = recipe.training.pad_to_multiple_of
+    return None if multiple is None else min(multiple, max_tokens(recipe))
+
+
 def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say, progress: Progress) -> PreparedData:
     from datasets import Dataset
 
@@ -137,7 +144,7 @@ def _with_images(
             length,
             recipe.backend,
             on_answers=on_answers,
-            multiple=recipe.training.pad_to_multiple_of,
+            multiple=pad_to(recipe),
         ),
     )
 

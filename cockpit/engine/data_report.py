@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cockpit.data_report import DataReport, Sample, Token
-from cockpit.engine.data import BATCH_ROWS, can_pack, held_out_rows, image_rows, max_tokens
+from cockpit.engine.data import BATCH_ROWS, can_pack, held_out_rows, image_rows, max_tokens, pad_to
 from cockpit.engine.encoder import EncodedRow, Encoder, Say
 from cockpit.engine.hub import tokenizer_folder
 from cockpit.engine.packing import packed_sequences
@@ -196,7 +196,7 @@ class _Batches:
         at_once = min(units, rows * training.gradient_accumulation_steps)
         self.tokens_per_step = sum(lengths) / units * at_once if lengths else None
         if self.kind == "padded" and lengths:
-            multiple = training.pad_to_multiple_of or 1
+            multiple = pad_to(recipe) or 1
             by_length = training.group_by_length and not images
             rng = np.random.default_rng(training.seed)
             orders = [_order(lengths, rows, rng.permutation(len(lengths)), by_length) for _ in range(ORDERS)]

@@ -61,7 +61,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "CUDAOutOfMemoryError"):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and bool(re.search(r"out of memory|can't allocate memory", text))
+    return isinstance(error, RuntimeError) and bool(re.search(r"out of memory|can't allocate memory|status_alloc_failed", text))
 
 
 def memory_advice(recipe: Recipe) -> str:
@@ -76,12 +76,19 @@ def memory_advice(recipe: Recipe) -> str:
             f"training.per_device_train_batch_size {max(1, batch // 2)} with gradient_accumulation_steps "
             f"{training.gradient_accumulation_steps * 2} (now {batch} and {training.gradient_accumulation_steps})"
         )
-    if recipe.model.quantization != "nf4":
-        advice.append("model.quantization nf4")
-    if recipe.lora.r > 8:
-        advice.append(f"a lower lora.r (now {recipe.lora.r})")
-    if training.gradient_checkpointing != "unsloth":
+    if recipe.finetuning_type == "full":
+        advice.append("finetuning_type lora")
+    else:
+        if recipe.lora.modules_to_save:
+            advice.append("no lora.modules_to_save")
+        if recipe.model.quantization != "nf4" and recipe.lora.loftq_config is None:
+            advice.append("model.quantization nf4")
+        if recipe.lora.r > 8:
+            advice.append(f"a lower lora.r (now {recipe.lora.r})")
+    if recipe.backend == "unsloth" and training.gradient_checkpointing != "unsloth":
         advice.append("training.gradient_checkpointing unsloth")
+    elif training.gradient_checkpointing == "none":
+        advice.append("training.gradient_checkpointing non_reentrant")
     return f"Try {', or '.join(advice)}." if advice else "Try a smaller model or a GPU with more memory."
 
 

@@ -9,7 +9,7 @@ from cockpit.recipe.document import RecipeDocument
 from tests.engine import tiny
 
 
-@pytest.mark.parametrize(("multiple", "lengths"), [(32, {32}), (128, {128})])
+@pytest.mark.parametrize(("multiple", "lengths"), [(32, {32}), (128, {128}), (1024, {128})])
 def test_batches_are_padded_to_a_multiple(
     tmp_path: Path, model: Path, rows: Path, multiple: int, lengths: set[int]
 ) -> None:
