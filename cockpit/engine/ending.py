@@ -61,7 +61,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "CUDAOutOfMemoryError"):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and bool(re.search(r"out of memory|can't allocate memory|status_alloc_failed", text))
+    return isinstance(error, RuntimeError) and bool(
+        re.search(r"out of memory|can't allocate memory|status_alloc_failed", text)
+    )
 
 
 def memory_advice(recipe: Recipe) -> str:
