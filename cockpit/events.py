@@ -132,6 +132,8 @@ class AdapterSaved(Event, tag=True, frozen=True, kw_only=True):
 
     path: str
     size_bytes: int
+    step: int | None = None
+    """The step whose weights these are: not the run's last where an earlier one was best. None in older logs."""
 
 
 class ExportStarted(Event, tag=True, frozen=True, kw_only=True):

@@ -35,11 +35,15 @@ CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_
 
 @dataclass(frozen=True)
 class Trained:
-    """What became of the training. `dropped`: a Stop without saving. `why`: what else ended it early, a sentence."""
+    """What became of the training. `dropped`: a Stop without saving. `why`: what else ended it early, a sentence.
+
+    `weights_of`: the step whose weights the model has now, the best one's where the recipe asks for that.
+    """
 
     step: int
     stopped: bool
     dropped: bool
+    weights_of: int
     why: str = ""
 
 
@@ -92,9 +96,9 @@ def train(
         if callback.has_compiled and not callback.dropped and callback.saved_at != callback.step:
             trainer._save_checkpoint(trainer.model, None)
     if callback.dropped or (orders.stop is not None and callback.step < trainer.state.max_steps):
-        return Trained(callback.step, True, callback.dropped)
-    _tell_best(trainer, recipe, journal)
-    return Trained(callback.step, False, False, _why_early(callback, trainer, patience))
+        return Trained(callback.step, True, callback.dropped, callback.step)
+    weights_of = _tell_best(trainer, recipe, journal) or callback.step
+    return Trained(callback.step, False, False, weights_of, _why_early(callback, trainer, patience))
 
 
 def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> Any:
@@ -114,11 +118,14 @@ def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> A
     return patience
 
 
-def _tell_best(trainer: Any, recipe: Recipe, journal: Journal) -> None:
+def _tell_best(trainer: Any, recipe: Recipe, journal: Journal) -> int | None:
+    """The step of the best checkpoint, where the trainer has gone back to it."""
     state, training = trainer.state, recipe.training
-    if training.load_best_model_at_end and state.best_model_checkpoint and state.best_metric is not None:
-        best = f"{training.metric_for_best_model} {state.best_metric:.4g} after step {state.best_global_step:,}"
-        journal.log("info", f"The best checkpoint is kept and saved as the result: {best}.")
+    if not training.load_best_model_at_end or not state.best_model_checkpoint or state.best_metric is None:
+        return None
+    best = f"{training.metric_for_best_model} {state.best_metric:.4g} after step {state.best_global_step:,}"
+    journal.log("info", f"The best checkpoint is kept and saved as the result: {best}.")
+    return int(state.best_global_step)
 
 
 def _why_early(callback: EventCallback, trainer: Any, patience: Any) -> str:
@@ -177,9 +184,9 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
     }
 
 
-def save_result(loaded: Loaded, run: RunDir, journal: Journal) -> None:
+def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> None:
     """The adapter, or the whole model after full training, with tokenizer, processor and chat template, in the run's
-    folder: whole or not at all."""
+    folder: whole or not at all. `step` is the one whose weights they are."""
     place = run.adapter if loaded.adapted else run.model
     journal.turn_to("saving", f"the {place.name}")
     partial = run.path / f"{place.name}.partial"
@@ -192,7 +199,7 @@ def save_result(loaded: Loaded, run: RunDir, journal: Journal) -> None:
         partial.rename(place)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    journal.tell(AdapterSaved(path=place.name, size_bytes=size_of(place)))
+    journal.tell(AdapterSaved(path=place.name, size_bytes=size_of(place), step=step))
 
 
 def _compute_dtype(recipe: Recipe, loaded: Loaded) -> torch.dtype:

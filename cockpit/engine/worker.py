@@ -134,7 +134,7 @@ class Worker:
             loaded = load_for_training(recipe, self._say)
             trained = self._prepare_and_train(recipe, loaded, resumed)
             if trained.step and not trained.dropped:
-                save_result(loaded, self.run, self._journal)
+                save_result(loaded, self.run, self._journal, trained.weights_of)
         except BaseException as error:
             traceback.print_exc()
             self._try_to_end(ending_of(error, self._recipe, self.step))

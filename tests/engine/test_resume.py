@@ -189,6 +189,7 @@ def test_the_best_checkpoint_is_kept_and_becomes_the_adapter(hosted: Hosted) -> 
     assert [one.step for one in checkpoints(run.run.checkpoints)] == [run.state.step, best]
     kept, saved = run.run.checkpoints / f"checkpoint-{best}", run.run.adapter
     assert (kept / "adapter_model.safetensors").read_bytes() == (saved / "adapter_model.safetensors").read_bytes()
+    assert run.state.adapter is not None and run.state.adapter.step == best
     state = json.loads((run.run.checkpoints / f"checkpoint-{run.state.step}" / "trainer_state.json").read_text())
     assert state["best_model_checkpoint"] == str(kept)
 

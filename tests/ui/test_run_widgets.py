@@ -9,7 +9,7 @@ from cockpit import events as ev
 from cockpit.recipe.document import RecipeDocument
 from cockpit.run_state import RunState
 from cockpit.ui.widgets.engine_gauge import EngineGauge
-from cockpit.ui.widgets.now_panel import NowPanel
+from cockpit.ui.widgets.now_panel import NowPanel, rows_of
 from cockpit.ui.widgets.outcome_card import OutcomeCard, outcome_of
 from cockpit.ui.widgets.panel_tabs import PanelTabs
 from cockpit.ui.widgets.phase_bar import PhaseBar, phase_figures
@@ -64,7 +64,7 @@ async def test_now_panel_knows_nothing_then_all(tmp_path: Path) -> None:
         panel.show(state_of(record(tmp_path, until=300)))
         await pilot.pause()
         rows = {line[:14].strip(): line[14:].split() for line in text_of(panel)}
-        assert rows["held-out loss"][-1] == "4.011"
+        assert rows["held-out loss"][-2:] == ["was", "0.4542"]
         assert rows["learning rate"] == ["7.02e-7"]
         assert rows["tokens/s"][1:] == ["46", "%", "trained"]
         assert rows["epoch"] == ["4.01", "of", "4.01"]
@@ -171,6 +171,30 @@ def test_measuring_the_held_out_rows_counts_as_training(tmp_path: Path) -> None:
     assert figures["training"].is_present and figures["training"].detail == "measuring the held-out rows"
 
 
+def test_saving_a_checkpoint_is_no_end_of_the_training(tmp_path: Path) -> None:
+    state = state_of(record(tmp_path, until=20, ending="going"))
+    state.apply(ev.PhaseStarted(phase="saving", detail="checkpoint 20", at=9e9))
+    figures = {figure.phase: figure for figure in phase_figures(state, 9e9 + 1)}
+    assert figures["training"].is_present and figures["training"].detail == "saving checkpoint 20"
+    state.apply(ev.PhaseStarted(phase="training", at=9e9 + 2))
+    assert not any(figure.is_over for figure in phase_figures(state, 9e9 + 3) if figure.phase == "saving")
+    state.apply(ev.PhaseStarted(phase="saving", detail="the adapter", at=9e9 + 4))
+    figures = {figure.phase: figure for figure in phase_figures(state, 9e9 + 5)}
+    assert figures["training"].is_over and figures["saving"].is_present
+
+
+def test_the_held_out_loss_tells_the_one_before_and_the_lowest() -> None:
+    state, shown = RunState(), []
+    for step, loss in ((0, 9.0), (5, 4.0), (10, 6.0), (15, 5.0)):
+        state.apply(ev.Evaluated(step=step, duration_s=0.1, metrics={"eval_loss": loss}))
+        rows = {row.label.strip(): row for row in rows_of(state)}
+        lowest = rows.get("lowest")
+        shown.append((rows["held-out loss"].note, lowest and (lowest.value, lowest.note)))
+    assert shown[0] == ("at the start", None)
+    assert shown[1] == ("was 9.000", ("4.000", "after step 5"))
+    assert shown[3] == ("was 6.000", ("4.000", "after step 5"))
+
+
 async def test_run_line(tmp_path: Path) -> None:
     line, state = RunLine(), state_of(record(tmp_path, until=126, ending="going"))
     async with Stage(widgets=[line]).run_test(size=(100, 2)) as pilot:
@@ -211,6 +235,21 @@ async def test_outcome_card(tmp_path: Path, ending: Ending, kind: str, words: li
         card.show(None)
         await pilot.pause()
         assert not card.display
+
+
+def test_the_card_of_a_run_that_kept_its_best_checkpoint_tells_that_loss_and_why_it_ended(tmp_path: Path) -> None:
+    run = record(tmp_path, until=20, ending="going")
+    state = state_of(run)
+    for step, loss in ((10, 2.5), (20, 7.5)):
+        state.apply(ev.Evaluated(step=step, duration_s=0.1, metrics={"eval_loss": loss}))
+    state.apply(ev.AdapterSaved(path="adapter", size_bytes=1024, step=10))
+    state.apply(ev.RunEnded(outcome="completed", step=20, reason="eval_loss got no better in 2 evaluations."))
+    outcome = outcome_of("completed", state, run)
+    assert outcome is not None
+    text = "\n".join(" ".join(line) for line in outcome.lines)
+    assert "2.500" in text and "7.500" not in text
+    assert "ended after 20 of 300 steps, as eval_loss got no better in 2 evaluations." in text
+    assert "best the adapter is that of step 10, not the last one" in text
 
 
 def test_outcome_card_has_nothing_to_say_of_a_run_that_goes_its_way(tmp_path: Path) -> None:

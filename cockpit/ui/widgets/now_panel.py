@@ -96,14 +96,17 @@ def rows_of(state: RunState) -> list[Row]:
 
 
 def _held_out(state: RunState) -> list[Row]:
-    first_and_last_two = [*state.evaluations[:1], *state.evaluations[1:][-2:]]
-    course = [known.metrics["eval_loss"] for known in first_and_last_two if "eval_loss" in known.metrics]
-    if not course:
+    measured = [(known.metrics["eval_loss"], known.step) for known in state.evaluations if "eval_loss" in known.metrics]
+    if not measured:
         return []
-    step = state.evaluations[0].step
-    measured = f"at step {figures.count(step)}" if step else "at the start"
-    note = f"was {figures.metric(course[0])}" if len(course) > 1 else measured
-    return [Row("held-out loss", _metric(course[-1]), direction=trend(course, back=1), falling_is_good=True, note=note)]
+    course = [loss for loss, _ in measured]
+    lowest, at = min(measured, key=lambda one: one[0] if math.isfinite(one[0]) else math.inf)
+    start = f"at step {figures.count(at)}" if at else "at the start"
+    note = f"was {figures.metric(course[-2])}" if len(course) > 1 else start
+    newest = Row("held-out loss", _metric(course[-1]), direction=trend(course, back=1), falling_is_good=True, note=note)
+    if len(course) == 1:
+        return [newest]
+    return [newest, Row("  lowest", _metric(lowest), note=f"after step {figures.count(at)}" if at else start)]
 
 
 def _trained(state: RunState) -> str:

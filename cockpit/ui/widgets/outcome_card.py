@@ -104,10 +104,19 @@ def _gains(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
     loss = [value for value in state.steps.loss_smoothed if value is not None]
     if len(loss) > 1:
         facts.append(f"smoothed loss {metric(loss[0])} {arrow} {metric(loss[-1])}")
-    held_out = [known.metrics["eval_loss"] for known in state.evaluations if "eval_loss" in known.metrics]
+    held_out = {known.step: known.metrics["eval_loss"] for known in state.evaluations if "eval_loss" in known.metrics}
+    saved_of = state.adapter.step if state.adapter else None
     if len(held_out) > 1:
-        facts.append(f"held-out loss {metric(held_out[0])} {arrow} {metric(held_out[-1])}")
-    return (("", f" {glyphs().dot} ".join(facts)), *_adapter_line(state, run))
+        first, last = list(held_out.values())[:: len(held_out) - 1]
+        kept = last if saved_of is None else held_out.get(saved_of, last)
+        facts.append(f"held-out loss {metric(first)} {arrow} {metric(kept)}")
+    lines = [("", f" {glyphs().dot} ".join(facts))]
+    if state.ended is not None and state.ended.reason:
+        planned = f"after {count(state.step)} of {count(state.total_steps)} steps, " if state.total_steps else ""
+        lines.append(("ended", f"{planned}as {plain_text(state.ended.reason)}"))
+    if saved_of is not None and saved_of != state.step:
+        lines.append(("best", f"the adapter is that of step {count(saved_of)}, not the last one"))
+    return (*lines, *_adapter_line(state, run))
 
 
 def _adapter_line(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:

@@ -56,12 +56,15 @@ class PhaseFigure:
 def phase_figures(
     state: RunState, now: float, status: State = "running", *, is_loaded: bool = True
 ) -> list[PhaseFigure]:
-    """All phases in their order; measuring the held-out rows counts as the training that it interrupts.
+    """All phases in their order; measuring the held-out rows and saving a checkpoint count as the training that they
+    interrupt.
 
     `is_loaded` tells whether a model that was ready to chat still is.
     """
     present = state.phase.phase if state.phase else None
     shown: dict[Phase, Phase] = {"evaluating": "training" if state.steps.step else "compiling", "standby": "importing"}
+    if _saves_checkpoint(state):
+        shown["saving"] = "training"
     at = shown.get(present, present) if present else None
     reached = ORDER.index(at) if at else -1
     found = []
@@ -70,7 +73,7 @@ def phase_figures(
         if phase == "downloading" and phase != at and spent is None:
             continue  # the model was here already
         if phase != at or state.phase is None:
-            found.append(PhaseFigure(phase, False, index < reached or spent is not None, spent))
+            found.append(PhaseFigure(phase, False, index < reached, spent))
             continue
         broke = status in ("failed", "out_of_memory", "lost")
         until = state.ended.at if state.ended and phase != "ready" else now
@@ -105,13 +108,19 @@ def _download_text(state: RunState, progress: PhaseProgressed) -> str:
     return text if pace is None else f"{text}, {size(pace[0])}/s, {duration(pace[1])} left"
 
 
+def _saves_checkpoint(state: RunState) -> bool:
+    """Whether what is saved at present is a checkpoint, not the result of the run."""
+    return state.phase is not None and state.phase.phase == "saving" and state.phase.detail.startswith("checkpoint")
+
+
 def _progress(state: RunState, phase: Phase) -> tuple[float | None, str]:
     assert state.phase is not None
     progress = state.progress
     if state.phase.phase == "evaluating":
         return None, "measuring the held-out rows"
     if phase == "training":
-        return (state.step / state.total_steps if state.total_steps else None), ""
+        detail = plain_text(state.phase.detail, keep_newlines=False) if _saves_checkpoint(state) else ""
+        return (state.step / state.total_steps if state.total_steps else None), detail and f"saving {detail}"
     if progress is not None and progress.phase == phase:
         return (progress.done / progress.total if progress.total else None), progress_text(state)
     return None, plain_text(state.phase.detail, keep_newlines=False)[:40]
