@@ -13,6 +13,7 @@ from cockpit.engine import adapter as lora
 from cockpit.engine.base_model import Say, load_by_unsloth, load_plainly, unsloth_class
 from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.hub import folder_of
+from cockpit.engine.lora_targets import unknown_names
 from cockpit.engine.tokenizer import as_trained, processor_of
 from cockpit.engine.weights_report import load_error, weights_report
 from cockpit.model_folder import ModelFolder
@@ -57,6 +58,7 @@ def load_for_training(recipe: Recipe, say: Say) -> Loaded:
     if full and recipe.backend == "transformers":
         model.requires_grad_(True)  # Unsloth has chosen what it trains while it loaded
     elif not full:
+        _check_names(model, recipe, say)
         model = _adapted(model, recipe, folder, images)
     return _loaded(model, tokenizer, recipe, processor, adapted=not full)
 
@@ -133,6 +135,20 @@ def _load(
     if on_cpu:
         _keep_trainable_layout(model)
     return model, tokenizer, processor
+
+
+def _check_names(model: Any, recipe: Recipe, say: Say) -> None:
+    """Say which layers will get no adapter as the model has none of that name. Raises RunFailure for modules_to_save:
+    weights that are not trained are not missed before the run is over."""
+    targets, whole = unknown_names(model, recipe.lora)
+    if whole:
+        raise RunFailure(
+            f"No layer of this model is called {', '.join(whole)}, which lora.modules_to_save names.",
+            "Take it out, or name a layer such as lm_head or embed_tokens.",
+        )
+    if targets and len(targets) < len(recipe.lora.target_modules):  # where none fits, PEFT ends the run
+        names = ", ".join(targets)
+        say(f"lora.target_modules: no layer of this model is called {names}; only the others get an adapter.")
 
 
 def _adapted(model: Any, recipe: Recipe, folder: ModelFolder, images: bool) -> Any:

@@ -46,6 +46,25 @@ def lora_targets(model: Any, lora: Lora, *, sees: bool) -> str | list[str]:
     return targets + _not_linear(lora, names, parts["language"] and kinds["feed-forward"])
 
 
+def unknown_names(model: Any, lora: Lora) -> tuple[list[str], list[str]]:
+    """Of target_modules and of modules_to_save, the names that no layer of the model ends with.
+
+    PEFT passes over them in silence as long as any other fits. A model whose experts are one tensor keeps the usual
+    names of feed-forward layers for them, which are no names of its own.
+    """
+    modules = [name.removesuffix(".linear") for name, _ in model.named_modules()]
+    tensors = [name for name, _ in model.named_parameters()]
+    known = modules + tensors
+    usual = Lora.model_fields["target_modules"].default if any("experts" in name for name in tensors) else ()
+    targets = [] if isinstance(lora.target_modules, str) else lora.target_modules
+    unknown = [name for name in targets if name not in usual and not _ends_with(known, name)]
+    return unknown, [name for name in lora.modules_to_save if not any(one.endswith(name) for one in modules)]
+
+
+def _ends_with(names: Collection[str], end: str) -> bool:
+    return any(name == end or name.endswith(f".{end}") for name in names)
+
+
 def _not_linear(lora: Lora, names: Collection[str], wanted: bool) -> list[str]:
     """Ends of names that no linear layer has: experts that are one tensor, which Unsloth finds by them."""
     if not wanted or lora.target_modules == "all-linear":

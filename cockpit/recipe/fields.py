@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from cockpit.recipe.field_path import dotted
 from cockpit.recipe.not_yet import is_not_yet, served_choices
 from cockpit.recipe.number import number_text
-from cockpit.recipe.schema import FieldPlace, all_places
+from cockpit.recipe.schema import FieldPlace, all_places, find_place
 from cockpit.recipe.setting import setting_value
 from cockpit.recipe.validation import refusal
 
@@ -56,6 +56,8 @@ class FormField:
     """None where there is no default or where it is empty."""
     optional: bool
     """May be left empty."""
+    left_out_with: str
+    """The section around it that may be left out whole; empty where there is none. A choice left empty does that."""
     suffixes: tuple[str, ...]
     """Of files that fit, for a field of kind path; none of them means folders."""
     place: FieldPlace = field(compare=False, repr=False)
@@ -115,6 +117,8 @@ def _form_field(place: FieldPlace) -> FormField | None:
         shown: Kind = "path"
     else:
         shown = "names" if names else kind.kind  # type: ignore[assignment]
+    around = (find_place(place.path[:depth]) for depth in range(1, len(place.path)))
+    left_out = next((dotted(one.path) for one in around if one and one.type.section and one.type.optional), "")
     return FormField(
         path=dotted(place.path),
         label=dotted(place.path[1:]) or str(place.path[0]),
@@ -128,7 +132,8 @@ def _form_field(place: FieldPlace) -> FormField | None:
         exclusive_maximum=kind.exclusive_maximum,
         unit=str(place.extra.get("unit", "")),
         default=None if place.required else place.default,
-        optional=kind.optional,
+        optional=kind.optional or bool(left_out),
+        left_out_with=left_out,
         suffixes=tuple(place.extra.get("path", ())),
         place=place,
     )

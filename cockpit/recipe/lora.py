@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -76,5 +77,16 @@ class Lora(Section):
             if not getattr(self, one) and not getattr(self, other):
                 wrong = f"with {other} off as well, no layer is left to train"
                 yield Conflict(one, wrong, "switch one of the two on")
+        yield from self._name_conflicts()
         if self.loftq_config is not None and self.use_dora:
             yield Conflict("loftq_config", "use_dora starts the adapter in its own way", "keep one of the two")
+
+    def _name_conflicts(self) -> Iterator[Conflict]:
+        for field, names in (("target_modules", self.target_modules), ("modules_to_save", self.modules_to_save)):
+            for index, name in enumerate(names if isinstance(names, list) else ()):
+                if name == "all-linear":
+                    right = "write it alone, not in a list" if field == "target_modules" else "name the layers"
+                    yield Conflict(f"{field}.{index}", "all-linear is not the name of a layer", right)
+                elif not re.fullmatch(r"[\w.-]+", name):
+                    wrong = f"{name!r} cannot be the name of a layer" if name.isprintable() else "this names no layer"
+                    yield Conflict(f"{field}.{index}", wrong, "give names such as q_proj, with commas between")

@@ -173,7 +173,8 @@ def refusal(kind: FieldType, value: object) -> tuple[str, str]:
     if kind.kind == "text" and isinstance(value, str):
         return ("is empty text", "write something") if not value else (f"{shown(value)} is too long", "shorten it")
     if kind.kind == "list" and isinstance(value, list):
-        return "the list is empty", right
+        wrong = [one for one in value if kind.item is not None and not _is_element(kind.item, one)]
+        return refusal(kind.item, wrong[0]) if wrong and kind.item is not None else ("the list is empty", right)
     if kind.kind == "text" and isinstance(value, int | float):
         return f"{shown(value)} is not text", f'put it in quotes: "{scalar_shown(value)}"'
     if kind.kind == "bool" and isinstance(value, str) and value.lower() in ("yes", "no", "on", "off", "true", "false"):
@@ -182,6 +183,11 @@ def refusal(kind: FieldType, value: object) -> tuple[str, str]:
     if kind.kind == "bool":
         return f"{shown(value)} is {'a number' if isinstance(value, int | float) else 'neither true nor false'}", right
     return f"{shown(value)} is not {_noun(kind)}", right
+
+
+def _is_element(kind: FieldType, value: object) -> bool:
+    """Whether a list of texts or choices takes the value."""
+    return value in kind.choices if kind.kind == "choice" else isinstance(value, str) and bool(value)
 
 
 def _number_refusal(kind: FieldType, value: object, right: str) -> tuple[str, str]:

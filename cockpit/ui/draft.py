@@ -64,6 +64,8 @@ class Draft:
         if text == self.text(path):
             return []
         self._touched.add(path)
+        if not text and self.fields[path].left_out_with and self.fields[path].kind == "choice":
+            return self._leave_out(self.fields[path].left_out_with)
         try:
             value = parse_field(self.fields[path], text.replace("\\n", "\n"))
             self.document.set(path, self._as_opened(path, value))
@@ -74,14 +76,14 @@ class Draft:
             self._refuse(path, text, str(error))
             return []
         self._forget(path)
-        return self._take_along(path)
+        return [*self._take_along(path), *self._beside(path)]
 
     def reset(self, path: str) -> list[str]:
         """The field as it was opened; the fields that went along with it, itself among them."""
         self._forget(path)
         self._touched.discard(path)
         self.document.reset(path)
-        return [path, *self._take_along(path)]
+        return [path, *self._take_along(path), *self._beside(path)]
 
     def reset_all(self) -> None:
         """All fields as they were opened."""
@@ -126,7 +128,11 @@ class Draft:
         return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
     def field_at(self, path: str) -> str | None:
-        """The form's field at the path, or the one that holds it as an element; None where the form has none."""
+        """The form's field at the path, the one that holds it as an element, or the first of a section that may be left
+        out; None where the form has none."""
+        below = next((one for one in self.fields if one.startswith(f"{path}.")), None)
+        if path not in self.fields and below is not None and self.fields[below].left_out_with == path:
+            return below
         while path and path not in self.fields:
             path = path.rpartition(".")[0]
         return path or None
@@ -157,6 +163,23 @@ class Draft:
     def _forget(self, path: str) -> None:
         self._texts.pop(path, None)
         self._errors.pop(path, None)
+
+    def _leave_out(self, section: str) -> list[str]:
+        """Leave a section out whole; its fields, which are empty from now on."""
+        self.document.set(section, None)
+        within = [one for one, field in self.fields.items() if field.left_out_with == section]
+        for one in within:
+            self._forget(one)
+        return within
+
+    def _beside(self, path: str) -> list[str]:
+        """The fields that are there, or not, together with this one."""
+        section = self.fields[path].left_out_with
+        return [
+            one
+            for one, field in self.fields.items()
+            if section and field.left_out_with == section and one != path and one not in self._texts
+        ]
 
     def _take_along(self, path: str) -> list[str]:
         """Another file has a form of its own, another model its own revisions, unless the person said so."""

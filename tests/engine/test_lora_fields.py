@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cockpit.events import RunEnded, StepEnded, TrainingPlanned
+from cockpit.events import LogWritten, RunEnded, StepEnded, TrainingPlanned
 from tests.engine.conftest import HostedRun
 
 Hosted = Callable[..., HostedRun]
@@ -61,6 +61,20 @@ def test_nf4_trains_on_the_cpu_and_counts_its_parameters(hosted: Hosted) -> None
     assert (plan.trainable_parameters, plan.total_parameters) == (16_384, 111_872)
     losses = [step.metrics["loss"] for step in run.all(StepEnded)]
     assert losses[-1] < losses[0]
+
+
+def test_a_layer_to_train_whole_that_is_not_there_fails_the_run(hosted: Hosted) -> None:
+    run = hosted(lora__modules_to_save=["lm_haed"])
+    run.until_exited()
+    (ended,) = run.all(RunEnded)
+    assert ended.reason == "No layer of this model is called lm_haed, which lora.modules_to_save names."
+
+
+def test_a_layer_that_gets_no_adapter_as_it_is_not_there_is_told(hosted: Hosted) -> None:
+    run = hosted(training__max_steps=1, data__eval_rows=0, lora__target_modules=["q_proj", "v_porj"])
+    run.until_phase("ready")
+    said = "lora.target_modules: no layer of this model is called v_porj; only the others get an adapter."
+    assert said in [event.text for event in run.all(LogWritten)]
 
 
 def test_switches_that_leave_no_layer_fail_the_run(hosted: Hosted) -> None:

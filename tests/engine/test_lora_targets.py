@@ -8,7 +8,7 @@ import peft
 import pytest
 import torch
 
-from cockpit.engine.lora_targets import lora_targets
+from cockpit.engine.lora_targets import lora_targets, unknown_names
 from cockpit.recipe.lora import Lora
 
 
@@ -72,3 +72,16 @@ def test_layers_in_a_wrapper_are_named_by_it() -> None:
     assert lora_targets(model, both, sees=True) == ["linear", "language_model.q_proj"]
     never = torch.nn.ModuleDict({"audio_tower": tower, "language_model": torch.nn.ModuleDict({"q_proj": linear()})})
     assert lora_targets(never, both, sees=True) == ["language_model.q_proj"]
+
+
+def test_names_that_no_layer_has_are_told() -> None:
+    model = model_of({"self_attn": {"q_proj": linear()}, "mlp": {"gate_proj": linear()}})
+    lora = Lora(target_modules=["q_proj", "v_porj", "mlp.gate_proj"], modules_to_save=["lm_haed", "mlp"])
+    assert unknown_names(model, lora) == (["v_porj"], ["lm_haed"])
+    assert unknown_names(model, Lora(target_modules="all-linear")) == ([], [])
+
+
+def test_experts_in_one_tensor_go_by_the_usual_names() -> None:
+    model = model_of({"self_attn": {"q_proj": linear()}, "mlp": {"experts": linear()}})
+    assert unknown_names(model, Lora()) == ([], [])
+    assert unknown_names(model, Lora(target_modules=["q_proj", "up_porj"])) == (["up_porj"], [])

@@ -53,6 +53,21 @@ BAD = [
         ],
     ),
     Bad(
+        "all-linear in a list",
+        {"- v_proj": "- all-linear"},
+        ["28: lora.target_modules.1: all-linear is not the name of a layer; write it alone, not in a list"],
+    ),
+    Bad(
+        "two layers in one name",
+        {"- v_proj": "- v_proj k_proj\n  modules_to_save: [lm_head embed_tokens]"},
+        [
+            "28: lora.target_modules.1: 'v_proj k_proj' cannot be the name of a layer; give names such as q_proj, "
+            "with commas between",
+            "29: lora.modules_to_save.0: 'lm_head embed_tokens' cannot be the name of a layer; give names such as "
+            "q_proj, with commas between",
+        ],
+    ),
+    Bad(
         "DoRA and LoftQ",
         {"- v_proj": "- v_proj\n  use_dora: true\n  loftq_config: {}"},
         ["30: lora.loftq_config: use_dora starts the adapter in its own way; keep one of the two"],

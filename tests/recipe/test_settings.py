@@ -40,6 +40,9 @@ BAD = {
     "data.sources.0.ratio=2000": "data.sources.0.ratio: 2000 is above the largest value; "
     "give a number above 0 and up to 1000, or leave it empty",
     "lora.target_modules=": "lora.target_modules: the list is empty; give 'all-linear' or a list of texts",
+    "output.report_to=wandb, tensorbord": "output.report_to.1: 'tensorbord' is not one of the choices; "
+    "did you mean tensorboard? Give one of: tensorboard, wandb, mlflow, trackio, swanlab, comet_ml, clearml, "
+    "codecarbon, dvclive, neptune, azure_ml, dagshub, flyte, kubeflow",
     "lora.target_modules=[q_proj": "lora.target_modules: a list is not closed; add the missing ] or comma",
     "model.name_or_path=": "model.name_or_path: is empty text; write something",
     "lora.loftq_config={loftq_bits: 3}": "lora.loftq_config.loftq_bits: 3 is not one of the choices; give one of: 4, 8",

@@ -138,3 +138,28 @@ def test_another_second_source_leaves_behind_what_belonged_to_the_one_before(tmp
     assert draft.text("data.sources.0.split") == "cot"
     draft.type("data.sources.0.name_or_path", str(tmp_path / "other.jsonl"))
     assert draft.text("data.sources.0.split") == "train"
+
+
+BITS, ROUNDS = "lora.loftq_config.loftq_bits", "lora.loftq_config.loftq_iter"
+
+
+def test_a_section_is_put_in_by_one_of_its_fields_and_left_out_again_by_its_choice(draft: Draft) -> None:
+    assert (draft.text(BITS), draft.text(ROUNDS)) == ("", "")
+    assert draft.type(BITS, "8") == [ROUNDS]
+    assert draft.text(ROUNDS) == "1"
+    draft.type(ROUNDS, "many")
+    assert set(draft.type(BITS, "")) == {BITS, ROUNDS}
+    assert (draft.text(BITS), draft.text(ROUNDS), draft.errors(), draft.changes()) == ("", "", {}, [])
+
+
+def test_what_is_wrong_with_a_section_stands_under_its_first_field(draft: Draft) -> None:
+    draft.type("model.quantization", "nf4")
+    draft.type(BITS, "4")
+    assert list(draft.errors()) == [BITS] and "LoftQ" in draft.errors()[BITS]
+    draft.type(BITS, "")
+    assert draft.recipe() is not None
+
+
+def test_a_wrong_element_of_a_list_is_named(draft: Draft) -> None:
+    draft.type("output.report_to", "wandb, tensorbord")
+    assert draft.errors()["output.report_to"].startswith("'tensorbord' is not one of the choices; did you mean tenso")

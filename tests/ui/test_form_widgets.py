@@ -188,3 +188,17 @@ async def test_change_list_shows_was_and_now_and_errors_as_text() -> None:
         assert "✗ schema: is missing" in text
         assert "16 → 32" in text
         assert "a → [b]x" in text
+
+
+@pytest.mark.parametrize("path", ["training.greater_is_better", "lora.loftq_config.loftq_bits"])
+async def test_a_choice_that_may_be_left_empty_can_be_emptied_again(path: str) -> None:
+    app = Bench(lambda: FieldRow(field(path), ""))
+    async with app.run_test(size=(80, 3)) as pilot:
+        choice = app.query_one(Choice)
+        choice.focus()
+        assert "● –" in shown(choice)
+        await pilot.press("right")
+        await until(pilot, lambda: len(app.told) == 1)
+        await pilot.press("left")
+        await until(pilot, lambda: len(app.told) == 2)
+        assert app.told[0][1] and app.told[1] == (path, "")

@@ -24,6 +24,7 @@ WIDE = 90
 """Cells of a row from which on the label gets more of them."""
 UNIT_CELLS = 9
 """Cells of a unit with the gap before it; a longer unit takes more."""
+EMPTY = "–"
 YES_AND_NO = {"true": "on", "false": "off"}
 
 
@@ -51,14 +52,15 @@ class FieldRow(Widget):
         self._error = ""
         self._is_changed = False
         self._control: Entry | Choice | CompletingEntry
-        if field.kind == "choice":
-            self._control = Choice(field.choices, text, help=help_text(field))
-        elif field.kind == "bool":
-            self._control = Choice(list(YES_AND_NO), text, labels=list(YES_AND_NO.values()), help=help_text(field))
+        if field.kind in ("choice", "bool"):
+            named = YES_AND_NO if field.kind == "bool" else {choice: choice for choice in field.choices}
+            if field.optional:
+                named = {"": EMPTY} | named
+            self._control = Choice(list(named), text, labels=list(named.values()), help=help_text(field))
         elif field.kind == "path" and offers is not None:
             self._control = CompletingEntry(offers, text, help=help_text(field))
         else:
-            self._control = Entry(text, placeholder="" if not field.optional else "–", help=help_text(field))
+            self._control = Entry(text, placeholder=EMPTY if field.optional else "", help=help_text(field))
 
     def compose(self) -> ComposeResult:
         """The control; all else is drawn."""
