@@ -215,3 +215,14 @@ def test_a_home_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch)
         "Runs cannot be written to /proc/nope (No such file or directory); set COCKPIT_HOME to a folder with room that "
         "you may write to."
     )
+
+
+@pytest.mark.parametrize("columns", ["30", "80", "200"])
+def test_the_list_of_runs_is_whole_at_any_width(columns: str) -> None:
+    long = make_run("a-recipe-with-a-name-that-says-it-all-1121-2040")
+    log_of(long, 3).append(ev.RunEnded(outcome="completed", step=3))
+    go_on(long, 6, 6)
+    told = CliRunner().invoke(cockpit, ["runs"], env={"COLUMNS": columns}).stdout.splitlines()
+    assert told[0].split() == ["run", "state", "step", "loss", "started", "attempts"]
+    assert [line.split()[0] for line in told[1:]] == [long.id]
+    assert told[1].split()[1:3] == ["starting", "6/6"]

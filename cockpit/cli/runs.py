@@ -53,20 +53,28 @@ def _print_table(summaries: list[RunSummary]) -> None:
     from cockpit import figures
     from cockpit.plain_text import plain_text
 
+    is_any_tested = any(summary.eval_loss is not None for summary in summaries)
+    is_any_resumed = any(summary.attempts > 1 for summary in summaries)
     table = Table(box=None, pad_edge=False, show_edge=False)
     table.add_column("run", no_wrap=True)
-    table.add_column("state")
-    is_any_resumed = any(summary.attempts > 1 for summary in summaries)
-    for name in ("step", "loss", "held-out", "started", *(["attempts"] if is_any_resumed else [])):
+    table.add_column("state", no_wrap=True)
+    more = [name for name, is_there in (("held-out", is_any_tested), ("attempts", is_any_resumed)) if is_there]
+    for name in ("step", "loss", "started", *more):
         table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
+        cells = {
+            "held-out": figures.metric(summary.eval_loss),
+            "attempts": str(summary.attempts) if summary.attempts > 1 else "",
+        }
         table.add_row(
             plain_text(summary.run.id, keep_newlines=False),
             summary.state.replace("_", " "),
             f"{figures.count(summary.step)}/{figures.count(summary.total_steps)}",
             figures.metric(summary.loss),
-            figures.metric(summary.eval_loss),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.started_at)),
-            *([str(summary.attempts) if summary.attempts > 1 else ""] if is_any_resumed else []),
+            *(cells[name] for name in more),
         )
-    Console(markup=False, highlight=False).print(table)
+    console = Console(markup=False, highlight=False)
+    # A line too long for the terminal, or for whatever reads this, is left whole.
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
+    console.print(table)
