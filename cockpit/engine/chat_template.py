@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cockpit.engine.conversation import Conversation, Message, texts_of
+from cockpit.engine.conversation import THOUGHTS, Conversation, Message, texts_of
 
 _QUESTION, _ANSWER = "Question7319 one", "Answer7319 one"
 _QUESTION_2, _ANSWER_2 = "Question7319 two", "Answer7319 two"
@@ -97,7 +97,7 @@ class ChatTemplate:
                 if header < 0:
                     break
                 begin = header + len(part.rstrip(" "))
-                at = self._turn_end(text, _after(text, words, begin))
+                at = self._turn_end(text, _after(text, words, self._after_thought(text, message, begin)))
                 spans.append((begin, at))
             else:
                 answer = text.find(self.markers.response_part, at)
@@ -107,6 +107,14 @@ class ChatTemplate:
                     at = header + len(part)
                 at = _after(text, words, at)
         return spans
+
+    def _after_thought(self, text: str, message: Message, at: int) -> int:
+        """Where the reasoning ends that stands in the turn from `at` on, and may hold the answer's words; `at` where
+        the template leaves it out."""
+        thought = next((str(message[name]).strip() for name in THOUGHTS if message.get(name)), "")
+        question = text.find(self.markers.instruction_part, at) if self.markers.instruction_part else -1
+        found = text.find(thought, at, question if question >= 0 else len(text)) if thought else -1
+        return at if found < 0 else found + len(thought)
 
     def _turn_end(self, text: str, at: int) -> int:
         """The end of the turn whose words end at or before `at`."""

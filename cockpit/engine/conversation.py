@@ -20,6 +20,8 @@ ALIASES = {
 }
 """What else the roles are called."""
 CALLS = ("function_call", "tool_call")
+THOUGHTS = ("reasoning_content", "thinking")
+"""What the reasoning before an answer is called, in rows and in templates (the second by gpt-oss)."""
 IMAGE_MARK = "<image>"
 """Where in a text the next image of the row's image column stands."""
 
@@ -133,9 +135,10 @@ def _turn(turn: Any, number: int) -> Message:
     if calls := turn.get("tool_calls"):
         message["tool_calls"] = [_called(call, number) for call in calls if isinstance(call, Mapping)]
         message["content"] = message["content"] or ""
-    thought = turn.get("reasoning_content")
-    if isinstance(thought, str) and thought.strip():
-        message["reasoning_content"] = thought
+    thoughts = (turn.get(name) for name in THOUGHTS)
+    thought = next((one for one in thoughts if isinstance(one, str) and one.strip()), None)
+    if thought is not None and known == "assistant":
+        message |= dict.fromkeys(THOUGHTS, thought)  # each template reads the name that its family has for it
     if message["content"] is None:
         raise ValueError(f"turn {number} has no text as its content")
     return message

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from cockpit.engine.chat_template import ChatTemplate
+from cockpit.engine.conversation import Conversation, conversation_of
 from cockpit.engine.data import PreparedData, prepare_data
 from cockpit.engine.encoder import marked_spans, masked
 from cockpit.engine.ending import RunFailure, Stopped
 from cockpit.engine.token_rows import IGNORED
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
+from cockpit.template_names import named_templates
 from tests.engine import tiny
 
 MULTI = [
@@ -289,3 +291,24 @@ def test_answers_are_found_in_other_kinds_of_template(template: str, answers: li
     found = ChatTemplate(tiny.make_tokenizer(template))
     text = found.render(turns)
     assert [text[begin:end] for begin, end in found.answer_spans(text, turns)] == answers
+
+
+def test_reasoning_reaches_the_templates_that_write_it_and_is_trained_with_its_answer() -> None:
+    row = {
+        "messages": [
+            {"role": "user", "content": "what is 2 + 2", "thinking": None},
+            {"role": "assistant", "content": "4", "thinking": "2 + 2 is 4"},
+        ]
+    }
+    conversation = conversation_of(row, "messages", {"messages": "messages"})
+    assert isinstance(conversation, Conversation)
+    written = {}
+    for name in ("gpt-oss", "qwen3-thinking"):
+        template = ChatTemplate(tiny.make_tokenizer(named_templates()[name].text))
+        text = template.render(conversation.messages)
+        ((begin, end),) = template.answer_spans(text, conversation.messages)
+        written[name] = text[begin:end]
+    assert written["gpt-oss"] == (
+        "<|channel|>analysis<|message|>2 + 2 is 4<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>"
+    )
+    assert written["qwen3-thinking"].split() == ["<think>", "2", "+", "2", "is", "4", "</think>", "4<|im_end|>"]
