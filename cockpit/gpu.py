@@ -198,7 +198,7 @@ class GpuProbe:
         self._deadline = time.monotonic() + PROBE_TIMEOUT_S
         self._report: GpuReport | None = None
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "cockpit.gpu"],
+            [sys.executable, "-P", "-m", "cockpit.gpu"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

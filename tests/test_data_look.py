@@ -3,8 +3,10 @@
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
+import pytest
 
 from cockpit.data_look import DataLook
 from tests.data_reports import data_report
@@ -54,6 +56,16 @@ def test_it_never_waits_and_ends_when_it_is_told_to() -> None:
     assert look.seconds > 0
     look.end()
     assert look._process.poll() is not None
+
+
+def test_files_beside_the_data_take_no_modules_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pydantic", "datasets", "jinja2"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('mine')")
+    monkeypatch.chdir(tmp_path)
+    look = DataLook("schema: 2")
+    wait(look.poll)
+    assert look.problem.startswith("schema: ")
+    look.end()
 
 
 def test_the_command_refuses_a_recipe_that_is_none() -> None:
