@@ -116,8 +116,8 @@ class Chatter:
         named = settings.eos_token_id
         ids = list(named) if isinstance(named, list | tuple) else [] if named is None else [named]
         ids.append(self._loaded.tokenizer.eos_token_id)
-        for mark in self._template.markers.turn_ends if self._template else ():
-            marks = self._loaded.tokenizer(mark.strip(), add_special_tokens=False)["input_ids"]
+        if self._template and (mark := self._template.markers.reply_end):
+            marks = self._loaded.tokenizer(mark, add_special_tokens=False)["input_ids"]
             ids += marks if len(marks) == 1 else []
         return list(dict.fromkeys(token for token in ids if token is not None))
 

@@ -23,11 +23,18 @@ _DECLARED = {"name": _TOOL, "description": "probe", "parameters": {"type": "obje
 
 @dataclass(frozen=True)
 class Markers:
-    """What the template writes around the turns. `turn_ends` close an answer, inside a conversation and at its end."""
+    """What the template writes around the turns. `turn_ends` close an answer, inside a conversation and, the last of
+    them, at its end."""
 
     instruction_part: str
     response_part: str
     turn_ends: tuple[str, ...]
+
+    @property
+    def reply_end(self) -> str:
+        """What ends a reply; empty where the template writes nothing there. What closes an answer inside a conversation
+        may stand within a reply too, as after the reasoning of gpt-oss."""
+        return self.turn_ends[-1].strip() if self.turn_ends else ""
 
 
 class ChatTemplate:

@@ -123,7 +123,7 @@ def modelfile(file: str, tokenizer: Any, recipe: Recipe) -> str:
     if tokenizer.chat_template:
         template = ChatTemplate(tokenizer)
         lines.append(f'TEMPLATE """{_go_template(template, tokenizer, preset.enable_thinking)}"""')
-        stops = [mark.strip() for mark in template.markers.turn_ends if mark.strip()] + stops
+        stops = [mark for mark in (template.markers.reply_end,) if mark] + stops
     lines += [f"PARAMETER stop {json.dumps(stop, ensure_ascii=False)}" for stop in dict.fromkeys(stops)]
     lines.append(f"PARAMETER num_ctx {recipe.model.max_seq_length}")
     if preset.do_sample:
