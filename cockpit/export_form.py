@@ -114,6 +114,10 @@ def why_not(run: RunDir, recipe: Recipe, form: ExportForm, gpu: str, out: Path, 
         return f"The run {name} has trained every weight and has no adapter; give merged-16bit."
     if form.kind == "merged-4bit" and (wrong := _why_not_4bit(recipe, result == run.model, gpu)):
         return wrong
+    base = _base_folder(recipe) if result == run.adapter else None
+    if form.kind in ("merged-16bit", "gguf") and base is not None and ModelFolder.at(base).is_unsloths_own:
+        # Plain transformers cannot load it, and Unsloth merges into 16-bit files alone.
+        return f"The experts of {plain_text(recipe.model.name_or_path)} in four bits cannot be merged; give adapter."
     if form.kind == "gguf" and (wrong := _why_not_gguf(form)):
         return wrong
     return _why_not_there(out) or _why_no_room(recipe, run, form, out) or _why_not_pushed(push)
@@ -125,6 +129,15 @@ def _why_not_4bit(recipe: Recipe, is_whole: bool, gpu: str) -> str:
     if is_whole or recipe.model.quantization != "nf4":
         return "merged-4bit is for an adapter on an nf4 base; give merged-16bit."
     return ""
+
+
+def _base_folder(recipe: Recipe) -> Path | None:
+    """The base's folder on this disk; None where it is not here."""
+    name = recipe.model.name_or_path
+    try:
+        return local_path(resolve(name)) or cached_snapshot(name)
+    except (OSError, ValueError):
+        return None
 
 
 def _why_not_gguf(form: ExportForm) -> str:
@@ -177,11 +190,7 @@ def needed_bytes(recipe: Recipe, run: RunDir, form: ExportForm) -> int | None:
     """Bytes that the export takes while it is made, a fiftieth to spare; None where the base's size is not known."""
     if form.kind == "adapter":
         return _size(run.adapter)
-    name = recipe.model.name_or_path
-    try:
-        folder = run.model if run.result == run.model else local_path(resolve(name)) or cached_snapshot(name)
-    except (OSError, ValueError):
-        return None
+    folder = run.model if run.result == run.model else _base_folder(recipe)
     if folder is None:
         return None
     model = ModelFolder.at(folder)

@@ -60,6 +60,11 @@ class ModelFolder:
             return str(settings.get("bnb_4bit_quant_type") or "fp4")
         return "int8" if settings.get("load_in_8bit") else str(settings.get("quant_method") or "").lower()
 
+    @property
+    def is_unsloths_own(self) -> bool:
+        """Whether it is a gpt-oss in four bits: plain transformers has no such layers as its experts are."""
+        return self.model_type == "gpt_oss" and self.quantized in ("nf4", "fp4")
+
     @functools.cached_property
     def weights(self) -> list[Path]:
         """The safetensors files, else the older *.bin files; both empty where the model has neither."""

@@ -84,8 +84,10 @@ class SavedFolder:
         return next((whose + flaw for flaw in torn if flaw), "")
 
     def recipe_text(self) -> str:
-        """A recipe that loads the folder through plain transformers, and trains nothing. JSON is YAML."""
-        config = ModelFolder.at(local_path(self.base) or cached_snapshot(self.base) or self.path).config
+        """A recipe that loads the folder, by plain transformers where that can, and trains nothing. JSON is YAML."""
+        folder = ModelFolder.at(local_path(self.base) or cached_snapshot(self.base) or self.path)
+        by_unsloth = self.is_adapter and folder.is_unsloths_own
+        config = folder.config
         text_config = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
         assert isinstance(text_config, dict)
         positions = text_config.get("max_position_embeddings")
@@ -96,9 +98,14 @@ class SavedFolder:
                 "schema": 1,
                 "method": "sft",
                 "about": about,
-                "backend": "transformers",
+                "backend": "unsloth" if by_unsloth else "transformers",
                 "finetuning_type": "lora" if self.is_adapter else "full",
-                "model": {"name_or_path": self.base, "revision": self.revision, "max_seq_length": tokens},
+                "model": {
+                    "name_or_path": self.base,
+                    "revision": self.revision,
+                    "max_seq_length": tokens,
+                    "quantization": "nf4" if by_unsloth else "none",
+                },
                 "data": {"sources": [{"name_or_path": "embedded:pirate"}]},
                 "training": {"gradient_checkpointing": "none"},
             }

@@ -14,7 +14,7 @@ from cockpit.engine.export import Exporter
 from cockpit.engine.loading import load_for_chat
 from cockpit.event_log import EventReader
 from cockpit.events import ExportEnded, GpuReading
-from cockpit.export_form import ExportForm
+from cockpit.export_form import ExportForm, why_not
 from cockpit.exporting import export_key
 from cockpit.gpu import GpuReport
 from cockpit.recipe.document import RecipeDocument
@@ -24,6 +24,7 @@ from cockpit.run_dir import RunDir
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
 from tests.engine.test_export import logits
+from tests.whole_checkpoint import write_safetensors
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,16 @@ def nf4(folder: Path, model: Path) -> Path:
     loaded.save_pretrained(folder / "nf4")
     AutoTokenizer.from_pretrained(model).save_pretrained(folder / "nf4")
     return folder / "nf4"
+
+
+@pytest.fixture
+def trained_nothing(tmp_path: Path) -> RunDir:
+    """A run with an adapter that has no weights."""
+    run = RunDir.create(tmp_path / "run")
+    run.adapter.mkdir()
+    (run.adapter / "adapter_config.json").write_text("{}")
+    write_safetensors(run.adapter / "adapter_model.safetensors")
+    return run
 
 
 def test_the_merged_model_is_whole_and_has_16_bits(nf4: Path, hosted: Callable[..., HostedRun], tmp_path: Path) -> None:
@@ -77,15 +88,14 @@ def test_who_merges(
     form: str,
     gpu: str,
     by_unsloth: bool,
+    trained_nothing: RunDir,
     request: pytest.FixtureRequest,
     rows: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpu)
-    run = RunDir.create(tmp_path / "run")
-    run.adapter.mkdir()
-    (run.adapter / "adapter_config.json").write_text("{}")
+    run = trained_nothing
     text = tiny.recipe_text(request.getfixturevalue(base), rows, model__quantization="nf4")
     seen: list[tuple[str, str]] = []
 
@@ -107,3 +117,17 @@ def test_who_merges(
     merging.merge(run, recipe, tmp_path / "out", form, lambda words: None, lambda words: None)
     assert seen[1:] == [("plainly", "GPU-1")]
     assert export_key(recipe, GpuReport(gpus=[GpuReading(index=0, uuid="GPU-1", name="x")])).gpu == "GPU-1"
+
+
+def test_experts_in_four_bits_are_not_merged(trained_nothing: RunDir, rows: Path, tmp_path: Path) -> None:
+    base = tmp_path / "gpt-oss"
+    base.mkdir()
+    quantised = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+    config = {"model_type": "gpt_oss", "architectures": ["GptOssForCausalLM"], "quantization_config": quantised}
+    (base / "config.json").write_text(json.dumps(config))
+    text = tiny.recipe_text(base, rows, model__quantization="nf4")
+    recipe = RecipeDocument.parse(text, "recipe.yaml").recipe()
+    for form in ("merged-16bit", "gguf:q8_0"):
+        wrong = why_not(trained_nothing, recipe, ExportForm.parse(form), "GPU-1", tmp_path / "out")
+        assert wrong == f"The experts of {base} in four bits cannot be merged; give adapter."
+    assert why_not(trained_nothing, recipe, ExportForm.parse("adapter"), "GPU-1", tmp_path / "out") == ""

@@ -20,7 +20,9 @@ from cockpit.template_names import named_templates
 from tests.engine import tiny
 
 
-@pytest.mark.parametrize(("name", "end", "goes_on"), [("gpt-oss", "<|return|>", "<|end|>"), ("chatml", "<|im_end|>", "")])
+@pytest.mark.parametrize(
+    ("name", "end", "goes_on"), [("gpt-oss", "<|return|>", "<|end|>"), ("chatml", "<|im_end|>", "")]
+)
 def test_what_ends_a_reply(tmp_path: Path, name: str, end: str, goes_on: str) -> None:
     tokenizer = tiny.make_tokenizer(named_templates()[name].text)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|start|>", "<|message|>", "<|end|>", "<|return|>"]})
