@@ -170,6 +170,8 @@ def of_place(recipe: Recipe) -> Iterator[Conflict]:
         yield Conflict(NAME, there, hint)
     elif not (path / "config.json").is_file():
         yield _no_config(path)
+    elif recipe.model.revision is not None:
+        yield Conflict("model.revision", "a model on this disk has no revisions", "leave it empty")
 
 
 def _of_hub_name(name: str) -> Iterator[Conflict]:

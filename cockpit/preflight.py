@@ -146,6 +146,9 @@ def _of_source(field: str, source: Source) -> Iterator[Conflict]:
         return
     if source.subset is not None:
         yield Conflict(f"{field}.subset", "data on this disk has no subsets", "leave it empty")
+    if source.file is not None:
+        wrong = "it names a file of a repository on the Hub, and the data is on this disk"
+        yield Conflict(f"{field}.file", wrong, "leave it empty, and name the file itself in name_or_path")
     try:
         recognise(path, source.columns, source.format, source.split)
     except ValueError as error:

@@ -197,6 +197,14 @@ def test_template_that_unsloth_does_not_have() -> None:
     assert said(document(data__chat_template="llama-3.3", backend="transformers")) == []
 
 
+def test_what_only_the_hub_has_is_not_ignored_on_this_disk() -> None:
+    assert said(document(model__revision="v1", data__sources__0__file="a.jsonl")) == [
+        "sample.yaml: model.revision: a model on this disk has no revisions; leave it empty",
+        "sample.yaml: data.sources.0.file: it names a file of a repository on the Hub, and the data is on this disk; "
+        "leave it empty, and name the file itself in name_or_path",
+    ]
+
+
 def test_a_file_has_no_subsets() -> None:
     found = said(document(data__sources__0__subset="main"))
     assert found == ["sample.yaml: data.sources.0.subset: data on this disk has no subsets; leave it empty"]
