@@ -61,28 +61,33 @@ def export(
     except OSError as error:
         _end(f"The export cannot begin: {error.strerror or error} ({error.filename or found.path}).", 1)
     try:
-        raise typer.Exit(_follow(found, export_id, process, as_json))
+        raise typer.Exit(_follow(found, export_id, process, place, as_json))
     except KeyboardInterrupt:
         _end(_ended(process, place), 130)
 
 
 def _ended(process: EngineProcess, place: Path) -> str:
     """End the export, which sweeps up after itself, and is swept up after where it does not end in time."""
-    import shutil
-
-    from cockpit.export_form import written_aside
-
     process.terminate()
     try:
         process.wait(ENDS_WITHIN_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        for left in written_aside(place):
-            shutil.rmtree(left, ignore_errors=True)
+        _sweep(place)
     if place.is_dir() and any(place.iterdir()):
         return f"Ended: it was whole already and stands in {place}; it was not pushed."
     return "Ended: nothing was left behind."
+
+
+def _sweep(place: Path) -> None:
+    """Remove what an export has left that could not do so itself."""
+    import shutil
+
+    from cockpit.export_form import written_aside
+
+    for left in written_aside(place):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _loads_with(run: RunDir, report: GpuReport) -> tuple[Recipe, EngineKey]:
@@ -100,7 +105,7 @@ def _loads_with(run: RunDir, report: GpuReport) -> tuple[Recipe, EngineKey]:
         _end(str(error), 1)
 
 
-def _follow(run: RunDir, export_id: str, process: EngineProcess, as_json: bool) -> int:
+def _follow(run: RunDir, export_id: str, process: EngineProcess, place: Path, as_json: bool) -> int:
     """Print what the export tells until it has ended; the exit status."""
     from cockpit.cli.report import LineReport, report_for
     from cockpit.event_log import EventReader
@@ -120,7 +125,9 @@ def _follow(run: RunDir, export_id: str, process: EngineProcess, as_json: bool) 
             if ours and isinstance(event, ExportEnded):
                 return 1 if event.reason else 0
         if gone and not batch:
-            _end(f"The export has ended without a word; its log: {run.path / 'export.log'}", 1)
+            _sweep(place)
+            killed = " It was killed, as the system does where memory runs out." if process.poll() == -9 else ""
+            _end(f"The export has ended without a word; its log: {run.path / 'export.log'}.{killed}", 1)
         if not batch:
             time.sleep(POLL_S)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
@@ -180,6 +181,17 @@ def test_an_export_that_does_not_end_when_told_is_killed_and_swept_up(
         assert process.stdout is not None and process.stdout.readline()
         assert export._ended(process, tmp_path / "out") == "Ended: nothing was left behind."
         assert process.poll() is not None
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_an_export_that_was_killed_is_told_and_swept_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = run_with()
+    for left in written_aside(tmp_path / "out"):
+        left.mkdir()
+    killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    with subprocess.Popen(killed) as process, pytest.raises(typer.Exit):
+        export._follow(run, "x", process, tmp_path / "out", as_json=False)
+    assert "It was killed, as the system does where memory runs out." in capsys.readouterr().err
     assert not list(tmp_path.glob(".out*"))
 
 
