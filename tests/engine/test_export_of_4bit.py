@@ -55,7 +55,10 @@ def trained_nothing(tmp_path: Path) -> RunDir:
     return run
 
 
-def test_the_merged_model_is_whole_and_has_16_bits(nf4: Path, hosted: Callable[..., HostedRun], tmp_path: Path) -> None:
+def test_the_merged_model_is_whole_and_has_16_bits(
+    nf4: Path, hosted: Callable[..., HostedRun], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     import torch
     from transformers import AutoModelForCausalLM
 
