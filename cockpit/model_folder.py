@@ -67,12 +67,14 @@ class ModelFolder:
 
     @functools.cached_property
     def weights(self) -> list[Path]:
-        """The safetensors files, else the older *.bin files; both empty where the model has neither."""
+        """The safetensors files, else the older *.bin files; empty where the model has neither. Consolidated files are
+        the same weights once more, in their maker's own form."""
         try:
             files = sorted(path for path in self.path.iterdir() if path.is_file())
         except OSError:
             return []
-        safe = [path for path in files if path.suffix == ".safetensors"]
+        every = [path for path in files if path.suffix == ".safetensors"]
+        safe = [path for path in every if not path.name.startswith("consolidated")] or every
         return safe or [path for path in files if path.suffix == ".bin" and path.name != "training_args.bin"]
 
     def missing_shards(self) -> list[str]:

@@ -245,3 +245,13 @@ def test_what_a_folder_tells(tmp_path: Path) -> None:
     assert ModelFolder(tmp_path, {"architectures": ["AForConditionalGeneration"]}).sees
     assert not ModelFolder(tmp_path, {"architectures": ["Gemma3ForCausalLM"], "vision_config": None}).sees
     assert ModelFolder(tmp_path, {"architectures": "text", "quantization_config": []}).architectures == []
+
+
+def test_consolidated_weights_beside_others_are_not_counted_twice() -> None:
+    shapes = {"model.layers.0.mlp.up_proj.weight": [8, 8]}
+    Path("model", "model.safetensors").write_bytes(weights(shapes, whole=True))
+    alone = ModelFolder.at(Path("model")).loaded_bytes("none")
+    Path("model", "consolidated.safetensors").write_bytes(weights(shapes, whole=True))
+    assert ModelFolder.at(Path("model")).loaded_bytes("none") == alone == 128
+    Path("model", "model.safetensors").unlink()
+    assert [path.name for path in ModelFolder.at(Path("model")).weights] == ["consolidated.safetensors"]
