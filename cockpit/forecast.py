@@ -44,11 +44,24 @@ def planned_steps(recipe: Recipe, train_rows: int | None) -> int | None:
     training = recipe.training
     if training.max_steps is not None:
         return training.max_steps
+    per_epoch = _steps_per_epoch(training, train_rows)
+    return None if per_epoch is None else math.ceil(training.num_train_epochs * per_epoch)
+
+
+def planned_epochs(recipe: Recipe, train_rows: int | None) -> float | None:
+    """How often the run sees each of `train_rows` rows; None where that is not known before it."""
+    training = recipe.training
+    if training.max_steps is None:
+        return training.num_train_epochs
+    per_epoch = _steps_per_epoch(training, train_rows)
+    return None if per_epoch is None else training.max_steps / per_epoch
+
+
+def _steps_per_epoch(training: Training, train_rows: int | None) -> int | None:
     if not train_rows or training.packing:
         return None
     batches = math.ceil(train_rows / training.per_device_train_batch_size)
-    steps_per_epoch = math.ceil(batches / training.gradient_accumulation_steps)
-    return math.ceil(training.num_train_epochs * steps_per_epoch)
+    return math.ceil(batches / training.gradient_accumulation_steps)
 
 
 def warmup_steps(training: Training, total_steps: int) -> int:

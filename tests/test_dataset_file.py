@@ -206,6 +206,7 @@ READ = (
     "give role/content messages, ShareGPT (from, value), alpaca (instruction, input, output), prompt and completion, "
     "image and text, or text"
 )
+NAMED = "or say which column is which: columns.prompt and columns.completion, or columns.text"
 OTHER_FORMS = [
     (
         {"prompt": "a", "chosen": "b", "rejected": "c"},
@@ -224,7 +225,7 @@ OTHER_FORMS = [
     (
         {"foo": 1, "turns": [{"who": "a", "says": "b"}], "\x1b[31m[red]": {}},
         "a.jsonl has a form that is not known: its columns are foo, turns (a list of who, says), [red] "
-        f"(an object); {READ}",
+        f"(an object); {READ}; {NAMED}",
     ),
     ({}, f"a.jsonl has a form that is not known: its columns are none; {READ}"),
 ]

@@ -131,7 +131,8 @@ def _figures(report: DataReport) -> Iterator[tuple[str, str]]:
     yield "tokenizer", f"of {report.model}, chat template: {report.template}"
     for source in report.sources:
         yield "data", source
-    yield from ((figure.name, " ".join(filter(None, (figure.value, figure.note)))) for figure in figures_of(report))
+    for figure in figures_of(report):
+        yield figure.name, figure.value + (f" ({figure.note})" if figure.note else "")
     for reason in report.left_out:
         yield "left out", reason
     for note in report.notes:

@@ -76,6 +76,7 @@ READ = (
     "role/content messages, ShareGPT (from, value), alpaca (instruction, input, output), prompt and completion, "
     "image and text, or text"
 )
+NAMED = "or say which column is which: columns.prompt and columns.completion, or columns.text"
 
 
 def form_of(file: str, rows: list[Row], named: dict[str, str], wanted: RowFormat) -> tuple[RowFormat, dict[str, str]]:
@@ -108,7 +109,10 @@ def form_of(file: str, rows: list[Row], named: dict[str, str], wanted: RowFormat
         if wanted == "image_text":
             needs += " and one for what to answer (text or completion)"
         raise ValueError(f"{file} is not {wanted}: that needs a column for {needs}; it has {_described(rows, columns)}")
-    raise ValueError(f"{file} has a form that is not known: its columns are {_described(rows, columns)}; give {READ}")
+    hint = f"; {NAMED}" if columns else ""
+    raise ValueError(
+        f"{file} has a form that is not known: its columns are {_described(rows, columns)}; give {READ}{hint}"
+    )
 
 
 def _parts(form: _Form, rows: list[Row], columns: list[str], named: dict[str, str]) -> dict[str, str] | None:

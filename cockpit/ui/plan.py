@@ -37,6 +37,7 @@ class Plan:
     train_rows: int | None
     held_out: int | None
     total_steps: int | None
+    epochs: float | None
     effective_batch: int
     warmup_steps: int
     rates: Sequence[float]
@@ -63,6 +64,7 @@ class Planner:
             train_rows=rows,
             held_out=forecast.held_out_rows(recipe, data.rows),
             total_steps=total,
+            epochs=forecast.planned_epochs(recipe, rows),
             effective_batch=training.per_device_train_batch_size * training.gradient_accumulation_steps,
             warmup_steps=forecast.warmup_steps(training, total) if total else training.warmup_steps,
             rates=forecast.learning_rates(training, total) if total and total <= DRAWN_STEPS else (),

@@ -45,7 +45,7 @@ def test_figures_histogram_and_samples_in_words(looked: list[Recipe]) -> None:
     assert result.exit_code == 0
     assert looked[0].data.eval_rows == 3
     assert "✗ 3 of 2,500 rows have no trained token" in result.stdout
-    assert "80 % of the tokens" in result.stdout
+    assert "80 % (of the tokens)" in result.stdout
     assert "<|im_start|>assistant\n«Arr, apples, pears and plums, matey! 日本<|im_end|>»" in result.stdout
     assert "tokens  ████" in result.stdout
 

@@ -26,6 +26,7 @@ READ = (
     "give role/content messages, ShareGPT (from, value), alpaca (instruction, input, output), prompt and completion, "
     "image and text, or text"
 )
+NAMED = "or say which column is which: columns.prompt and columns.completion, or columns.text"
 
 
 def lines(*rows: Any) -> str:
@@ -55,7 +56,7 @@ BEFORE: dict[str, tuple[str, str | bytes, str]] = {
     "unknown form": (
         "a.jsonl",
         lines({"foo": 1, "bar": [1]}),
-        f"a.jsonl has a form that is not known: its columns are foo, bar (a list); {READ}",
+        f"a.jsonl has a form that is not known: its columns are foo, bar (a list); {READ}; {NAMED}",
     ),
     "turns of another kind": (
         "a.jsonl",

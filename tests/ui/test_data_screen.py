@@ -85,6 +85,13 @@ async def test_the_panel_that_shows_is_scrolled() -> None:
         await until(pilot, lambda: "2,500 to 2,999" in shown(app))
 
 
+async def test_a_tab_tells_that_rows_are_left_out() -> None:
+    app = stage(FakeLook(data_report()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await drawn(pilot)
+        assert f"4 remarks ✗{data_report().left_out_rows}" in shown(app)
+
+
 def test_a_row_in_which_nothing_is_trained(snap_compare: Compare) -> None:
     async def ready(pilot: Pilot[None]) -> None:
         await drawn(pilot)

@@ -7,7 +7,7 @@ from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from cockpit.ui.plan import Planner
 from cockpit.ui.widgets.recipe_card import card_of
-from cockpit.ui.widgets.schedule_preview import facts_of
+from cockpit.ui.widgets.schedule_preview import facts_of, summary_of
 from tests.ui.engines import write_data, write_recipe
 
 
@@ -24,6 +24,17 @@ def test_rows_steps_and_rates_follow_from_the_file(tmp_path: Path) -> None:
     assert (plan.data.rows, plan.train_rows, plan.total_steps, plan.effective_batch) == (90, 80, 10, 8)
     assert len(plan.rates) == 10
     assert plan.problems == ()
+
+
+def test_fixed_steps_are_told_in_epochs_of_the_data_that_is_there(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, "mine", data=str(write_data(tmp_path, rows=90)))
+    often = recipe(path, a="training.max_steps=260")
+    plan = Planner().plan(often, None, "mine")
+    assert plan.epochs == 26
+    assert dict(facts_of(often, plan))["steps"].plain == "260  in 26 epochs"
+    assert summary_of(often, plan).startswith("260 steps of 8 rows · 26 epochs · ")
+    packed = Planner().plan(recipe(path, a="training.max_steps=260", b="training.packing=true"), None, "mine")
+    assert packed.epochs is None
 
 
 def test_held_out_rows_are_those_that_the_engine_holds_out(tmp_path: Path) -> None:

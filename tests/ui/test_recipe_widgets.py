@@ -211,7 +211,7 @@ async def test_preview_dims_an_old_plan_while_something_is_wrong(tmp_path: Path)
     from cockpit.recipe.document import RecipeDocument
 
     recipe = RecipeDocument.load(write_recipe(tmp_path, "mine")).recipe()
-    plan = Plan(DataFound("alpaca, 90 rows", 90), 80, 10, 300, 8, 15, [1e-4] * 300, ())
+    plan = Plan(DataFound("alpaca, 90 rows", 90), 80, 10, 300, 30.0, 8, 15, [1e-4] * 300, ())
     app = Bench(lambda: Vertical(SchedulePreview()))
     async with app.run_test(size=(60, 20)) as pilot:
         preview = app.query_one(SchedulePreview)

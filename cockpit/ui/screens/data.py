@@ -137,6 +137,9 @@ class DataScreen(Screen[None]):
         self.query_one(FigureList).show(report)
         self.query_one(LengthChart).show(report)
         self.query_one("#remark-lines", Static).update(_remarks(report))
+        remarks = report.left_out_rows or len(report.notes)
+        sign = glyphs().failed if report.left_out_rows else glyphs().mark
+        self.query_one(PanelTabs).mark(PANELS.index("remarks"), f"{sign}{remarks:,}" if remarks else "")
         self._show_sample()
 
     def _show_sample(self) -> None:

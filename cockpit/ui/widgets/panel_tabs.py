@@ -29,6 +29,7 @@ class PanelTabs(Widget):
     def __init__(self, labels: Sequence[str], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._labels = [f" {number} {label} " for number, label in enumerate(labels, 1)]
+        self._plain = list(self._labels)
         self._active = 0
 
     @property
@@ -39,6 +40,11 @@ class PanelTabs(Widget):
     @active.setter
     def active(self, index: int) -> None:
         self._active = index
+        self.refresh()
+
+    def mark(self, index: int, mark: str) -> None:
+        """Put a mark behind a panel's label, as something there is worth a look; none takes it away."""
+        self._labels[index] = f"{self._plain[index]}{mark} " if mark else self._plain[index]
         self.refresh()
 
     def render(self) -> Content:

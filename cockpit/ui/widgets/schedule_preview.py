@@ -77,8 +77,8 @@ def facts_of(recipe: Recipe, plan: Plan) -> list[tuple[str, Content]]:
     """Label and value of each line."""
     training = recipe.training
     steps = Content.styled(count(plan.total_steps), "bold") if plan.total_steps else Content("–")
-    if training.max_steps is None:
-        steps += f"  in {training.num_train_epochs:g} epoch{'s' * (training.num_train_epochs != 1)}"
+    if plan.epochs is not None:
+        steps += f"  in {_epochs(plan.epochs)}"
     batch = f"{training.per_device_train_batch_size} × {training.gradient_accumulation_steps}"
     facts = [
         ("steps", steps),
@@ -106,4 +106,11 @@ def summary_of(recipe: Recipe, plan: Plan) -> str:
     rows = f" of {count(plan.effective_batch)} rows"
     steps = f"{count(plan.total_steps)} steps{rows}" if plan.total_steps else f"steps{rows}, number not known yet"
     data = f" · {plan.data.said}" if plan.data.said else ""
+    if training.max_steps is not None and plan.epochs is not None:
+        steps += f" · {_epochs(plan.epochs)}"
     return f"{steps} · {training.lr_scheduler_type.replace('_', ' ')}{data}"
+
+
+def _epochs(epochs: float) -> str:
+    """8.7 epochs, 1 epoch, 0.03 epochs."""
+    return f"{round(epochs, 1 if epochs >= 1 else 2):,g} epoch{'s' * (epochs != 1)}"
