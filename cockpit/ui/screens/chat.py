@@ -108,7 +108,8 @@ class ChatScreen(Screen[None]):
         self.set_interval(POLL_EVERY_S, self._tick)
         self._tick()
         if not self._talk.conversation.turns:
-            log.hint("Enter sends the prompt below. F3 asks the base model the same.")
+            first = "F5 loads the model. Then Enter" if self.check_action("load", ()) else "Enter"
+            log.hint(f"{first} sends the prompt below. F3 asks the base model the same.")
 
     # What happens
 
