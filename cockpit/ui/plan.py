@@ -42,6 +42,8 @@ class Plan:
     warmup_steps: int
     rates: Sequence[float]
     problems: tuple[Problem, ...]
+    on_cpu: bool = False
+    """Whether it is known that the CPU would train."""
 
 
 class Planner:
@@ -69,6 +71,7 @@ class Planner:
             warmup_steps=forecast.warmup_steps(training, total) if total else training.warmup_steps,
             rates=forecast.learning_rates(training, total) if total and total <= DRAWN_STEPS else (),
             problems=tuple(preflight(recipe, report, file)) if report is not None else (),
+            on_cpu=report is not None and _is_on_cpu(recipe, report),
         )
 
     def data_of(self, recipe: Recipe) -> DataFound:
@@ -87,6 +90,15 @@ class Planner:
         if key not in self._found:
             self._found[key] = _recognised(path, source)
         return self._found[key]
+
+
+def _is_on_cpu(recipe: Recipe, report: GpuReport) -> bool:
+    from cockpit.gpu import DRIVERLESS, NONE
+
+    try:
+        return report.choose(recipe.hardware.gpu) in (NONE, DRIVERLESS)
+    except ValueError:
+        return False  # told by the preflight
 
 
 def _recognised(path: Path, source: Source) -> DataFound:

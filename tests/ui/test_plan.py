@@ -8,7 +8,7 @@ from cockpit.recipe.recipe import Recipe
 from cockpit.ui.plan import Planner
 from cockpit.ui.widgets.recipe_card import card_of
 from cockpit.ui.widgets.schedule_preview import facts_of, summary_of
-from tests.ui.engines import write_data, write_recipe
+from tests.ui.engines import TWO_GPUS, write_data, write_recipe
 
 
 def recipe(path: Path, **settings: str) -> Recipe:
@@ -72,6 +72,21 @@ def test_what_stands_in_the_way_is_part_of_the_plan(tmp_path: Path) -> None:
     path = write_recipe(tmp_path, "mine", data=str(tmp_path / "none.jsonl"))
     plan = Planner().plan(recipe(path), GpuReport(), "mine")
     assert any(problem.field.startswith("data.sources") for problem in plan.problems)
+
+
+def test_the_card_of_a_recipe_for_a_gpu_warns_where_there_is_none(tmp_path: Path) -> None:
+    data = str(write_data(tmp_path))
+    for needs, report, warns in (
+        ("8 GiB", GpuReport(), True),
+        ("CPU", GpuReport(), False),
+        ("8 GiB", TWO_GPUS, False),
+        ("8 GiB", None, False),
+    ):
+        changes = {"needs: CPU": f"needs: {needs}"}
+        one = recipe(write_recipe(tmp_path, "mine", data=data, **changes), a="hardware.gpu=auto")
+        card = card_of(one, Planner().plan(one, report, "mine"))
+        assert dict(card.facts)["needs"].endswith("; no GPU here: hours") is warns
+        assert ("of VRAM" in dict(card.facts)["needs"]) is (needs == "8 GiB")
 
 
 def test_a_plan_too_long_to_draw_has_no_rates(tmp_path: Path) -> None:

@@ -108,7 +108,10 @@ def card_of(recipe: Recipe, plan: Plan | None) -> CardText:
         steps = f"{count(plan.total_steps)}" if plan.total_steps else "known once the data is read"
         warmup = f", {count(plan.warmup_steps)} of them warm-up" if plan.total_steps and plan.warmup_steps else ""
         facts.append(("steps", steps + warmup))
-    facts.append(("needs", f"{recipe.about.needs}, {recipe.about.duration}"))
+    is_for_gpu = recipe.about.needs.endswith("GiB")
+    of_vram = " of VRAM" if is_for_gpu else ""
+    without = "; no GPU here: hours" if is_for_gpu and plan is not None and plan.on_cpu else ""
+    facts.append(("needs", f"{recipe.about.needs}{of_vram}, {recipe.about.duration}{without}"))
     problems = [_short(problem) for problem in plan.problems] if plan is not None else []
     return CardText(recipe.about.title, recipe.about.description, facts, problems)
 

@@ -73,7 +73,10 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
             facts.append(("", dot.join(dropped)))
         facts.append(("tokens", f"{count(state.data.tokens)} an epoch"))
     facts.append(
-        ("batch", f"{batch:,} row{'s' * (batch > 1)}" + (f", {accumulation:,} times a step" if accumulation > 1 else ""))
+        (
+            "batch",
+            f"{batch:,} row{'s' * (batch > 1)}" + (f", {accumulation:,} times a step" if accumulation > 1 else ""),
+        )
     )
     if state.run is not None:
         version = state.run.versions.get(recipe.backend, "")
