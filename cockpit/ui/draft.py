@@ -39,7 +39,7 @@ class Draft:
 
     def __init__(self, document: RecipeDocument) -> None:
         self.document = document.copy()
-        self._opened = document.copy()
+        self._opened = _as_loaded(document)
         self.fields = {field.path: field for field in form_fields(_sources(document))}
         self._texts: dict[str, str] = {}
         self._errors: dict[str, str] = {}
@@ -139,12 +139,23 @@ class Draft:
 
     def changes(self) -> list[Change]:
         """The fields that differ from what was opened, in the model's order."""
-        paths = self.document.changed_fields()
+        paths = self._changed_leaves()
         return [Change(path, _shown(self._opened.value(path)), _shown(self.document.value(path))) for path in paths]
 
     def changed(self) -> set[str]:
         """The fields whose text is not the one they were opened with."""
-        return {*self._texts, *self.document.changed_fields()}
+        return {*self._texts, *self._changed_leaves()}
+
+    def _changed_leaves(self) -> list[str]:
+        """The changed fields; of a section or of sources that were changed as a whole, those that differ."""
+        found = []
+        for path in self.document.changed_fields():
+            was, now = self._opened.value(path), self.document.value(path)
+            below = [one for one in self.fields if one.startswith(f"{path}.")]
+            if not below or (isinstance(was, list) and isinstance(now, list) and len(was) != len(now)):
+                found.append(path)
+            found += [one for one in below if self.document.value(one) != self._opened.value(one)]
+        return list(dict.fromkeys(found))
 
     def recipe(self) -> Recipe | None:
         """The recipe, or None while something is wrong."""
@@ -199,6 +210,14 @@ class Draft:
         return taken
 
 
+def _as_loaded(document: RecipeDocument) -> RecipeDocument:
+    """The recipe as its file has it, without what was changed before it was opened here."""
+    loaded = document.copy()
+    for path in loaded.changed_fields():
+        loaded.reset(path)
+    return loaded
+
+
 def _sources(document: RecipeDocument) -> int:
     """How many sources of data the recipe has; one where it says none that can be read."""
     sources = document.value("data.sources")
@@ -215,4 +234,6 @@ def _parts(error: RecipeError) -> tuple[str, str]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        return f"{len(value)} source{'s' * (len(value) > 1)}"
     return one_line(format_value(value)) or "empty"

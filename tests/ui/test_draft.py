@@ -163,3 +163,15 @@ def test_what_is_wrong_with_a_section_stands_under_its_first_field(draft: Draft)
 def test_a_wrong_element_of_a_list_is_named(draft: Draft) -> None:
     draft.type("output.report_to", "wandb, tensorbord")
     assert draft.errors()["output.report_to"].startswith("'tensorbord' is not one of the choices; did you mean tenso")
+
+
+def test_data_that_came_with_the_opening_is_told_field_by_field() -> None:
+    document = find_recipe("qwen3-8b")
+    document.use_data("mine.jsonl")
+    draft = Draft(document)
+    changes = {change.path: (change.was, change.now) for change in draft.changes()}
+    assert changes["data.sources"] == ("2 sources", "1 source")
+    assert changes["data.sources.0.name_or_path"] == ("unsloth/OpenMathReasoning-mini", "mine.jsonl")
+    assert changes["data.sources.0.columns.prompt"] == ("problem", "empty")
+    assert "data.sources.0.name_or_path" in draft.changed()
+    assert not any("{" in text for values in changes.values() for text in values)
