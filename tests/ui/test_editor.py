@@ -5,12 +5,14 @@ from pathlib import Path
 
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.shelf import user_recipes_folder
+from cockpit.ui.requests import EditRecipe
 from cockpit.ui.screens.dialog import Dialog
+from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.save_dialog import SaveDialog
 from cockpit.ui.widgets.field_row import FieldRow
 from cockpit.ui.widgets.recipe_form import RecipeForm
 from tests.ui.editing import editing, go_to, type_text
-from tests.ui.engines import FakeEngines, is_at, shown, until, write_data, write_recipe
+from tests.ui.engines import FakeEngines, flown, is_at, shown, until, write_data, write_recipe
 
 
 async def test_a_rank_is_changed_by_keys_alone(tmp_path: Path) -> None:
@@ -245,3 +247,14 @@ async def test_the_help_of_the_focused_field_stands_below(tmp_path: Path) -> Non
         await pilot.press("f1")
         await until(pilot, lambda: is_at(app, "HelpScreen"))
         assert "Rank: how much the adapter can learn" in shown(app)
+
+
+async def test_data_that_was_brought_along_is_what_the_editor_opens_at(tmp_path: Path) -> None:
+    document = RecipeDocument.load(write_recipe(tmp_path, "mine"))
+    document.use_data(write_data(tmp_path))
+    async with flown((120, 40)) as (app, pilot):
+        app.post_message(EditRecipe(document))
+        await until(pilot, lambda: isinstance(app.screen, EditorScreen))
+        form = app.screen.query_one(RecipeForm)
+        await until(pilot, lambda: form.focused_path == "data.sources.0.name_or_path")
+        assert "embedded:pirate" in shown(app) and "rows.jsonl" in shown(app)

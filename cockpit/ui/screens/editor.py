@@ -101,7 +101,9 @@ class EditorScreen(Screen[Path | None]):
         self.call_after_refresh(self._open)
 
     async def _open(self) -> None:
-        await self._show_group(self.draft.groups[0])
+        changed = self.draft.changed()  # such as the data that the person has brought
+        first = next((field for path, field in self.draft.fields.items() if path in changed), None)
+        await self._show_group(first.group if first is not None else self.draft.groups[0])
         self._focus_first()
         self._show_plan()
         self._show_states()
