@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -236,13 +237,19 @@ def _is_connection(error: Exception) -> bool:
 
 
 def _unreachable(error: Exception) -> str:
-    return f"The Hub ({_endpoint()}) cannot be reached ({plain_text(first_line(error), keep_newlines=False)[:120]})."
+    reason = _without_login(plain_text(first_line(error), keep_newlines=False))[:120]
+    return f"The Hub ({_endpoint()}) cannot be reached ({reason})."
 
 
 def _endpoint() -> str:
     from huggingface_hub import constants
 
-    return plain_text(str(constants.ENDPOINT), keep_newlines=False)
+    return _without_login(plain_text(str(constants.ENDPOINT), keep_newlines=False))
+
+
+def _without_login(text: str) -> str:
+    """Addresses may hold a name and a password, which are nobody else's to read."""
+    return re.sub(r"//[^/\s]*@", "//", text)
 
 
 def _explained(error: Exception, model: Model) -> RunFailure:

@@ -156,6 +156,9 @@ def test_no_network_and_nothing_cached(environment: dict[str, str]) -> None:
     nobody = "http://127.0.0.1:9"
     told = fetched(environment | {"HF_ENDPOINT": nobody})
     assert str(told["failure"]).startswith(f"The Hub ({nobody}) cannot be reached (")
+    through_a_login = fetched(environment | {"HF_ENDPOINT": "http://ada:lovelace@127.0.0.1:9"})
+    assert str(through_a_login["failure"]).startswith(f"The Hub ({nobody}) cannot be reached (")
+    assert "lovelace" not in json.dumps(through_a_login)
     offline = fetched(environment | {"HF_HUB_OFFLINE": "1"})
     assert "HF_HUB_OFFLINE forbids to fetch it" in str(offline["failure"])
 
