@@ -8,10 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from cockpit.engine.ending import RunFailure, is_out_of_memory
 from cockpit.engine.hub import folder_of
 from cockpit.engine.stack import import_stack
 from cockpit.engine.weights_report import load_error, weights_report
+from cockpit.export_form import ExportForm, needed_bytes
+from cockpit.figures import size
 from cockpit.model_check import READY_MADE
 from cockpit.model_folder import ModelFolder
 from cockpit.recipe.recipe import Recipe
@@ -73,6 +77,7 @@ def merge_by_unsloth(run: RunDir, recipe: Recipe, place: Path, form: str, task: 
 
 
 def _merge_plainly(run: RunDir, recipe: Recipe, place: Path, task: Say, say: Say) -> None:
+    _refuse_without_memory(run, recipe)
     task("loading the base in 16 bits")
     result = run.result
     assert result is not None
@@ -88,6 +93,16 @@ def _merge_plainly(run: RunDir, recipe: Recipe, place: Path, task: Say, say: Say
         is_extra = path.suffix != ".safetensors" and path.name not in OF_ADAPTER and "index" not in path.name
         if path.is_file() and is_extra and not (place / path.name).exists():
             shutil.copy2(path, place / path.name)
+
+
+def _refuse_without_memory(run: RunDir, recipe: Recipe) -> None:
+    needed = needed_bytes(recipe, run, ExportForm("merged-16bit", "merged-16bit"))
+    free = psutil.virtual_memory().available + psutil.swap_memory().free
+    if os.environ.get("CUDA_VISIBLE_DEVICES") == "" and needed is not None and needed > free:
+        raise RunFailure(
+            f"Merging needs {size(needed)} of memory for the base in 16 bits, and {size(free)} are free.",
+            "Free some, or export the adapter alone.",
+        )
 
 
 def _base(recipe: Recipe, whole: Path | None, say: Say) -> Any:

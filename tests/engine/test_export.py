@@ -162,6 +162,17 @@ def test_a_full_disk_leaves_nothing_behind(trained: RunDir, tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_base_that_memory_has_no_room_for_is_told_before_it_is_loaded(
+    trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
+    monkeypatch.setattr("psutil.swap_memory", lambda: SimpleNamespace(free=24))
+    ended = export(trained, "merged-16bit", tmp_path / "out")
+    assert ended.reason.startswith("Merging needs ")
+    assert ended.reason.endswith(" of memory for the base in 16 bits, and 1.0 KiB are free.")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_adapter_for_another_base_is_told(trained: RunDir, tmp_path: Path) -> None:
     other = RunDir(shutil.copytree(trained.path, tmp_path / "other"))
     config = json.loads((other.adapter / "adapter_config.json").read_text())
