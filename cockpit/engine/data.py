@@ -189,7 +189,8 @@ def _widest(recipe: Recipe, processor: Any) -> int | None:
 def _parted(recipe: Recipe, rows: Rows | ImageRows, reader: RowReader, say: Say) -> tuple[list[int], list[int]]:
     """The rows to train on and the held-out ones. Raises RunFailure where there is no row."""
     if not len(rows):
-        raise RunFailure("No row of the data can be learnt from.", reader.first_refusal)
+        reason = f"No row of the data can be learnt from. {reader.first_refusal}".rstrip()
+        raise RunFailure(reason, "The data screen (F6 in the editor) and cockpit data show what is wrong with rows.")
     data = recipe.data
     held_out = held_out_rows(len(rows), data)
     if len(held_out) < data.eval_rows:

@@ -190,6 +190,7 @@ def test_a_run_that_fails_on_its_rows_leaves_no_adapter(tmp_path: Path, hosted: 
     run.until_ended()
     (ended,) = run.all(RunEnded)
     assert ended.outcome == "failed"
-    assert ended.reason.startswith("No row of the data can be learnt from.")
+    assert ended.reason == "No row of the data can be learnt from. The first one: a.jsonl:1: the answer is empty."
+    assert "cockpit data" in ended.advice
     assert not run.run.adapter.exists()
     assert not run.run.checkpoints.exists() or not list(run.run.checkpoints.iterdir())

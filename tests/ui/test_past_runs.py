@@ -16,8 +16,10 @@ from cockpit.events import CheckpointSaved, ExportEnded, PhaseStarted, RunEnded
 from cockpit.links import abort_run
 from cockpit.run_dir import EngineIdentity, RunDir, runs_folder
 from cockpit.ui.screens.dialog import Dialog
+from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.export_dialog import ExportDialog
 from cockpit.ui.screens.resume_dialog import ResumeDialog
+from cockpit.ui.widgets.run_list import RunList
 from tests.recording import record
 from tests.ui.engines import FakeEngines, FakeProcess, flown, is_at, shown, until
 from tests.ui.stage import Stage
@@ -162,3 +164,18 @@ def _events(run: RunDir) -> list[Any]:
     from cockpit.event_log import EventReader
 
     return list(EventReader(run.events).poll())
+
+
+async def test_e_in_the_list_of_runs_opens_that_runs_recipe() -> None:
+    record(runs_folder(), run_id="mine-1120-2349", ending="failed", until=3)
+    before = (runs_folder() / "mine-1120-2349" / "recipe.yaml").read_text()
+    async with flown() as (app, pilot):
+        await until(pilot, lambda: "mine-1120-2349" in shown(app))
+        app.screen.query_one(RunList).focus()
+        await pilot.pause()
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, EditorScreen))
+        assert isinstance(app.screen, EditorScreen)
+        document = app.screen.draft.document
+        assert (document.name, document.path, document.changed_fields()) == ("demo", None, [])
+        assert document.to_yaml() == before

@@ -11,7 +11,7 @@ from textual.content import Content
 
 from cockpit.figures import metric
 from cockpit.plain_text import plain_text
-from cockpit.ui.requests import ResumeRun
+from cockpit.ui.requests import EditRecipe, ResumeRun
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.marked_list import MarkedList, columns, room_beside
 
@@ -39,7 +39,8 @@ class RunList(MarkedList):
 
     HELP = (
         "Your runs, the last started or resumed first. ● is live, ✓ completed, ■ stopped, ✗ failed, ? lost or silent.\n"
-        "Enter opens the marked one: a live run is followed, a past one shown as it ended. r goes on with one."
+        "Enter opens the marked one: a live run is followed, a past one shown as it ended. r goes on with one, e opens "
+        "its recipe, to be changed and started anew."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,6 +48,7 @@ class RunList(MarkedList):
         Binding(
             "r", "resume", "resume", id="runs.resume", tooltip="Go on with the marked run from its newest checkpoint"
         ),
+        Binding("e", "edit", "edit", id="runs.edit", tooltip="Change the marked run's recipe, and start anew with it"),
     ]
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -65,6 +67,23 @@ class RunList(MarkedList):
         row = self._marked()
         if row is not None:
             self.post_message(ResumeRun(row.run))
+
+    def action_edit(self) -> None:
+        """Open the editor on what the marked run was trained with."""
+        from cockpit.recipe.document import RecipeDocument
+        from cockpit.recipe.problem import RecipeError
+
+        row = self._marked()
+        if row is None:
+            return
+        try:
+            document = RecipeDocument.load(row.run.recipe, f"{row.recipe_name or row.run.id}.yaml")
+        except (RecipeError, OSError) as error:
+            why = str(error.problems[0]) if isinstance(error, RecipeError) else str(error)
+            self.notify(f"The run's recipe cannot be read: {why}", severity="error", markup=False)
+            return
+        document.path = None  # the run's own file stays as it is
+        self.post_message(EditRecipe(document))
 
     def _marked(self) -> RunSummary | None:
         at = self.highlighted
