@@ -85,6 +85,16 @@ async def test_the_panel_that_shows_is_scrolled() -> None:
         await until(pilot, lambda: "2,500 to 2,999" in shown(app))
 
 
+async def test_the_next_row_is_shown_from_any_panel() -> None:
+    app = stage(FakeLook(data_report()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await drawn(pilot)
+        await pilot.press("2")
+        await until(pilot, lambda: "rows seen" in shown(app))
+        await pilot.press("n")
+        await until(pilot, lambda: "2 of 4 · reasoning.jsonl:2" in shown(app))
+
+
 async def test_a_tab_tells_that_rows_are_left_out() -> None:
     app = stage(FakeLook(data_report()))
     async with app.run_test(size=(80, 24)) as pilot:

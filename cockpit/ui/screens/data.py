@@ -164,8 +164,7 @@ class DataScreen(Screen[None]):
         """The next row or the one before; the first comes after the last."""
         report = self._look.report
         if report is not None and report.samples:
-            self._at = (self._at + by) % len(report.samples)
-            self._show_sample()
+            self._go_to((self._at + by) % len(report.samples))
 
     def action_untrained(self) -> None:
         """The next row that is left out."""
@@ -173,8 +172,14 @@ class DataScreen(Screen[None]):
         order = [(self._at + by) % len(samples) for by in range(1, len(samples) + 1)]
         found = next((at for at in order if samples[at].refusal), None)
         if found is not None:
-            self._at = found
-            self._show_sample()
+            self._go_to(found)
+
+    def _go_to(self, at: int) -> None:
+        """Show another row, where another panel stands in its place too."""
+        self._at = at
+        self._show_sample()
+        if self.has_class("-tabbed"):
+            self.action_panel(PANELS.index("sample"))
 
     def action_panel(self, index: int) -> None:
         """Show one panel, where there is room for one."""

@@ -60,7 +60,9 @@ class FieldRow(Widget):
         elif field.kind == "path" and offers is not None:
             self._control = CompletingEntry(offers, text, help=help_text(field))
         else:
-            self._control = Entry(text, placeholder=EMPTY if field.optional else "", help=help_text(field))
+            self._control = Entry(
+                text, placeholder=EMPTY if field.optional or field.default == [] else "", help=help_text(field)
+            )
 
     def compose(self) -> ComposeResult:
         """The control; all else is drawn."""
