@@ -74,6 +74,7 @@ class PastRuns:
         from cockpit.export_form import ExportForm, why_not
         from cockpit.exporting import export_key, start_export
         from cockpit.ui.screens.export_dialog import Chosen, ExportDialog
+        from cockpit.ui.screens.live import LiveScreen
 
         document, report = self._document(run), self._app.engine_status.report
         if document is None or report is None:
@@ -95,6 +96,9 @@ class PastRuns:
                 self._refuse(f"The export cannot begin: {error.strerror or error}.")
                 return
             self._exports.append((run, export_id, process))
+            for screen in self._app.screen_stack:
+                if isinstance(screen, LiveScreen):
+                    screen.show_log()
             self._app.notify(f"Exporting as {form.name}; the log tells how it goes.", markup=False)
 
         def wrong(form: ExportForm, folder: Path) -> str:

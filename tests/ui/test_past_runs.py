@@ -19,6 +19,7 @@ from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.export_dialog import ExportDialog
 from cockpit.ui.screens.resume_dialog import ResumeDialog
+from cockpit.ui.widgets.panel_tabs import PanelTabs
 from cockpit.ui.widgets.run_list import RunList
 from tests.recording import record
 from tests.ui.engines import FakeEngines, FakeProcess, flown, is_at, shown, until
@@ -121,6 +122,8 @@ async def test_x_exports_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch
         await pilot.press("left", "left", "enter")
         await until(pilot, lambda: bool(asked))
         assert asked == [("adapter", run.path / "exports" / "adapter")]
+        tabs = app.screen_stack[-1].query_one(PanelTabs)
+        await until(pilot, lambda: tabs.active == 2)  # the log, which tells how it goes
         log = EventWriter(run.export)
         log.append(ExportEnded(export_id="x1", form="adapter", path="/there", reason="No room.", advice="Make some."))
         log.close()

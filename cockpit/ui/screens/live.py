@@ -363,6 +363,10 @@ class LiveScreen(Screen[None]):
         """Show one of the panels that share a place."""
         self._show_panel(index)
 
+    def show_log(self) -> None:
+        """Show the log, where panels share a place: something has begun that only it tells of."""
+        self._show_panel(PANELS.index("log"))
+
     @on(PanelTabs.Chosen)
     def _on_panel_chosen(self, message: PanelTabs.Chosen) -> None:
         self._show_panel(message.index)
