@@ -26,7 +26,8 @@ class RunSummary:
     """What a list of runs shows. None: not known yet.
 
     `started_at` is when the first attempt was asked for, Unix time in seconds; `attempts` counts it and each time that
-    the run was resumed; `losses` are the last few.
+    the run was resumed; `losses` are the last few; `eval_loss` is that of the weights that were saved as the result,
+    before that the newest.
     """
 
     run: RunDir
@@ -83,13 +84,18 @@ def _present_steps(found: list[ev.AnyEvent]) -> list[ev.StepEnded]:
 
 
 def _present_evaluation(found: list[ev.AnyEvent]) -> ev.Evaluated | None:
-    """The newest evaluation that no later attempt has gone back behind."""
+    """The evaluation of the saved weights, else the newest that no later attempt has gone back behind."""
     known: list[ev.Evaluated] = []
+    saved_at: int | None = None
     for event in found:
         if isinstance(event, ev.Evaluated):
             known.append(event)
+        elif isinstance(event, ev.AdapterSaved):
+            saved_at = event.step
         elif isinstance(event, ev.TrainingResumed):
-            known = [one for one in known if one.step <= event.step]
+            known, saved_at = [one for one in known if one.step <= event.step], None
+    if saved_at is not None and known and saved_at < known[-1].step:
+        known = [one for one in known if one.step == saved_at]
     return known[-1] if known else None
 
 

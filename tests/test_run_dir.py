@@ -128,6 +128,18 @@ def test_a_summary_forgets_evaluations_that_a_later_attempt_has_gone_back_behind
     assert (RunSummary.of(run).step, RunSummary.of(run).eval_loss) == (5, 5.0)
 
 
+def test_a_summary_tells_the_held_out_loss_of_the_weights_that_were_saved() -> None:
+    run = make_run("demo-1")
+    writer = log_of(run, 9)
+    for step, loss in ((3, 5.6), (6, 6.1), (9, 6.5)):
+        writer.append(ev.Evaluated(step=step, duration_s=1, metrics={"eval_loss": loss}))
+    assert RunSummary.of(run).eval_loss == 6.5
+    writer.append(ev.AdapterSaved(path="adapter", size_bytes=1, step=3))
+    assert RunSummary.of(run).eval_loss == 5.6
+    writer.append(ev.TrainingResumed(step=6, path="checkpoints/checkpoint-6"))
+    assert RunSummary.of(run).eval_loss == 6.1
+
+
 def go_on(run: RunDir, total: int, until: int) -> None:
     """A second attempt, up to a step in its middle."""
     writer = EventWriter(run.events, attempt=2)

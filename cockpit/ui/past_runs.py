@@ -31,13 +31,22 @@ class _Going:
     until: float
 
 
+@dataclass
+class _Export:
+    run: RunDir
+    id: str
+    process: EngineProcess
+    is_unwanted: bool = False
+    """Whether the person has ended it."""
+
+
 class PastRuns:
     """What the app does with runs that lie on the disk. `tick`, called ten times a second, waits for nothing."""
 
     def __init__(self, app: CockpitApp) -> None:
         self._app = app
         self._going: _Going | None = None
-        self._exports: list[tuple[RunDir, str, EngineProcess]] = []
+        self._exports: list[_Export] = []
 
     def session(self, link: Link) -> RunSession | None:
         """The session of a run; None where its recipe cannot be read, which is said then."""
@@ -70,12 +79,17 @@ class PastRuns:
             )
 
     def export(self, run: RunDir) -> None:
-        """Ask in which form, then begin; the run's log tells how it goes."""
+        """Ask in which form, then begin; the run's log tells how it goes. While one is under way: ask whether to end
+        that."""
         from cockpit.export_form import ExportForm, why_not
         from cockpit.exporting import export_key, start_export
         from cockpit.ui.screens.export_dialog import Chosen, ExportDialog
         from cockpit.ui.screens.live import LiveScreen
 
+        under_way = next((export for export in self._exports if export.run.path == run.path), None)
+        if under_way is not None:
+            self._ask_to_end(under_way)
+            return
         document, report = self._document(run), self._app.engine_status.report
         if document is None or report is None:
             return
@@ -95,22 +109,32 @@ class PastRuns:
             except OSError as error:
                 self._refuse(f"The export cannot begin: {error.strerror or error}.")
                 return
-            self._exports.append((run, export_id, process))
+            self._exports.append(_Export(run, export_id, process))
             for screen in self._app.screen_stack:
                 if isinstance(screen, LiveScreen):
                     screen.show_log()
-            self._app.notify(f"Exporting as {form.name}; the log tells how it goes.", markup=False)
+            self._app.notify(f"Exporting as {form.name}; the log tells how it goes, x ends it.", markup=False)
 
         def wrong(form: ExportForm, folder: Path) -> str:
             return why_not(run, recipe, form, key.gpu, folder)
 
         self._app.push_screen(ExportDialog(run, wrong), chosen)
 
+    def _ask_to_end(self, export: _Export) -> None:
+        from cockpit.ui.screens.questions import end_export
+
+        def answered(answer: str | None) -> None:
+            if answer == "end":
+                export.is_unwanted = True
+                export.process.terminate()  # it sweeps up after itself
+
+        self._app.push_screen(end_export(plain_text(export.run.id, keep_newlines=False)), answered)
+
     def tick(self) -> None:
         """Tell of exports that have ended; go on with the run that waits, once its folder is free."""
-        for export in [export for export in self._exports if export[2].poll() is not None]:
+        for export in [export for export in self._exports if export.process.poll() is not None]:
             self._exports.remove(export)
-            self._tell_end(*export[:2])
+            self._tell_end(export)
         going = self._going
         report = self._app.engine_status.report
         if going is None or report is None:
@@ -123,18 +147,20 @@ class PastRuns:
         self._going = None
         self._start(going)
 
-    def _tell_end(self, run: RunDir, export_id: str) -> None:
+    def _tell_end(self, export: _Export) -> None:
         from cockpit.event_log import EventReader
         from cockpit.events import ExportEnded
 
-        reader = EventReader(run.export)
-        told = [event for event in reader.poll() if isinstance(event, ExportEnded) and event.export_id == export_id]
+        reader = EventReader(export.run.export)
+        told = [event for event in reader.poll() if isinstance(event, ExportEnded) and event.export_id == export.id]
         reader.close()
-        if not told or told[-1].reason:
-            why = f"{told[-1].reason} {told[-1].advice}" if told else f"its log: {run.path / 'export.log'}"
-            self._refuse(f"The export has failed: {why}")
-        else:
+        if told and not told[-1].reason:
             self._app.notify(plain_text(f"Exported as {told[-1].form}: {told[-1].path}"), markup=False)
+        elif export.is_unwanted:
+            self._app.notify("The export has ended; nothing of it is left behind.", markup=False)
+        else:
+            why = f"{told[-1].reason} {told[-1].advice}" if told else f"its log: {export.run.path / 'export.log'}"
+            self._refuse(f"The export has failed: {why}")
 
     def _go_on(self, run: RunDir, document: RecipeDocument, steps: int, planned: int) -> None:
         from cockpit.commands import Unload

@@ -131,6 +131,31 @@ async def test_x_exports_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch
         await until(pilot, lambda: "The export has failed: No room. Make some." in shown(app))
 
 
+async def test_x_ends_the_export_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, process = stopped_run(), FakeProcess()
+    write_safetensors(run.adapter / "adapter_model.safetensors")
+    (run.adapter / "adapter_config.json").write_text("{}")
+    monkeypatch.setattr(exporting, "start_export", lambda *_, **__: ("x1", process))
+    async with flown(open_run=run) as (app, pilot):
+        await until(pilot, lambda: is_at(app, "LiveScreen") and "export" in shown(app))
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
+        await pilot.press("x")
+        await until(pilot, lambda: f"An export of {run.id} is under way." in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
+        assert process.status is None, "the first answer changes nothing"
+        await pilot.press("x")
+        await until(pilot, lambda: f"An export of {run.id} is under way." in shown(app))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "The export has ended; nothing of it is left behind." in shown(app))
+        assert process.status == -15
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+
+
 async def test_an_engine_that_compiles_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     run, aborted = record(runs_folder(), run_id="demo-1120-2349", ending="going"), []
     monkeypatch.setattr(RunDir, "liveness", lambda self: "alive")

@@ -25,6 +25,15 @@ def not_started(reasons: Sequence[str], *, can_edit: bool) -> Dialog:
     return Dialog("not started", "\n".join(reasons), answers)
 
 
+def end_export(run_id: str) -> Dialog:
+    """What becomes of an export that is under way: `wait` for it, or `end` it."""
+    answers = [
+        Answer("wait", "let it go on", "The log tells how it goes"),
+        Answer("end", "end the export", "Nothing of it is left behind"),
+    ]
+    return Dialog("exporting", f"An export of {run_id} is under way.", answers)
+
+
 def leave_run(run_id: str) -> Dialog:
     """What becomes of a run that trains when the app ends: `leave`, `stop`, or `stay` in the app."""
     answers = [
