@@ -64,8 +64,11 @@ def test_the_figures_are_served_until_ctrl_c(tmp_path: Path) -> None:
     run_with_figures()
     port, said = free_port(), tmp_path / "said"
     command = [sys.executable, "-m", "cockpit", "tensorboard", "last", "--port", str(port)]
+    # Whoever runs the tests in the background may ignore Ctrl-C, which children would inherit.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with said.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     try:
         deadline, scalars = time.monotonic() + DEADLINE_S, None
         while not scalars and process.poll() is None and time.monotonic() < deadline:
