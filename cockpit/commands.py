@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 
@@ -31,7 +33,10 @@ class Stop(Command, tag=True, frozen=True, kw_only=True):
 
 
 class Chat(Command, tag=True, frozen=True, kw_only=True):
-    """Answer the last of `messages` (role/content, oldest first), with the adapter or without it."""
+    """Answer the last of `messages` (role/content, oldest first), with the adapter or without it.
+
+    A message may have an `image` too: the absolute path of the picture that its words are about.
+    """
 
     messages: list[dict[str, str]]
     adapter: bool = True
@@ -54,6 +59,13 @@ class Unload(Command, tag=True, frozen=True, kw_only=True):
 
 
 AnyCommand = Train | Stop | Chat | StopReply | Unload
+
+
+def shown_prompt(message: dict[str, str]) -> str:
+    """The words of a message and the name of its image, as a conversation shows them."""
+    image = message.get("image", "")
+    return f"{message.get('content', '')}{f' (image {Path(image).name})' if image else ''}"
+
 
 _decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
 

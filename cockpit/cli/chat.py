@@ -26,12 +26,15 @@ def chat(
     prompt: Annotated[str, typer.Option("--prompt", "-p", help="What to ask.")],
     base: Annotated[bool, typer.Option(help="Ask the base model: the adapter is switched off.")] = False,
     greedy: Annotated[bool, typer.Option(help="Always take the likeliest token.")] = False,
+    image: Annotated[Path | None, typer.Option(help="A picture to ask about, of a model that sees.")] = None,
 ) -> None:
     """Ask a trained run, or a saved adapter or model, one question. The reply goes to stdout, all else to stderr."""
     from cockpit.run_dir import RunDir, find_run
 
     if not prompt.strip():
         _end("The prompt is empty; ask something with -p.", 2)
+    if image is not None and not image.expanduser().is_file():
+        _end(f"There is no picture {image}; give the path of a file with --image.", 2)
     folder = _folder(run)
     started: StartedEngine | None
     if folder is not None and not (folder / "recipe.yaml").is_file():
@@ -45,7 +48,7 @@ def chat(
             _end(NO_BASE, 2)
         link, started = _reach(found)
     try:
-        _ask(link, _command(link.run, prompt, base, greedy), started)
+        _ask(link, _command(link.run, _message(prompt, image), base, greedy), started)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     finally:
@@ -95,7 +98,12 @@ def _open_folder(folder: Path, base: bool) -> tuple[RunLink, StartedEngine]:
     return started.link, started
 
 
-def _command(run: RunDir, prompt: str, base: bool, greedy: bool) -> Chat:
+def _message(prompt: str, image: Path | None) -> dict[str, str]:
+    about = {"image": str(image.expanduser().absolute())} if image is not None else {}
+    return {"role": "user", "content": prompt, **about}
+
+
+def _command(run: RunDir, message: dict[str, str], base: bool, greedy: bool) -> Chat:
     """The question, sampled as the recipe's first preset says."""
     from cockpit.commands import Chat
     from cockpit.links import new_command_id
@@ -105,7 +113,7 @@ def _command(run: RunDir, prompt: str, base: bool, greedy: bool) -> Chat:
     sampling = preset.model_dump(exclude={"name"})
     if greedy:
         sampling["do_sample"] = False
-    return Chat(id=new_command_id(), messages=[{"role": "user", "content": prompt}], adapter=not base, **sampling)
+    return Chat(id=new_command_id(), messages=[message], adapter=not base, **sampling)
 
 
 def _reach(run: RunDir) -> tuple[RunLink, StartedEngine | None]:

@@ -11,9 +11,9 @@ import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
-from cockpit.commands import Chat
+from cockpit.commands import Chat, shown_prompt
+from cockpit.engine.chat_inputs import chat_inputs
 from cockpit.engine.chat_template import ChatTemplate
-from cockpit.engine.conversation import Message
 from cockpit.engine.ending import first_line, is_out_of_memory
 from cockpit.engine.journal import Journal
 from cockpit.engine.loading import Loaded
@@ -38,7 +38,7 @@ class Chatter:
 
     def answer(self, chat: Chat) -> None:
         """Stream the reply into the chat log. What goes wrong ends the reply, not the engine."""
-        prompt = chat.messages[-1].get("content", "") if chat.messages else ""
+        prompt = shown_prompt(chat.messages[-1]) if chat.messages else ""
         self._journal.tell_reply(ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter))
         begun = time.monotonic()
         stream = ReplyStream(self._loaded.tokenizer, self._journal, chat.id)
@@ -46,8 +46,8 @@ class Chatter:
         try:
             if not (chat.adapter or self._loaded.adapted):
                 raise ValueError("Every weight of the model was trained, so there is no base here to compare with.")
-            ids = self._prompt_ids(chat)
-            prompt_tokens = len(ids)
+            inputs = chat_inputs(self._loaded, self._template, chat)
+            prompt_tokens = inputs["input_ids"].shape[1]
             room = self._loaded.context_tokens - prompt_tokens
             if room < 1:
                 reason = (
@@ -55,7 +55,7 @@ class Chatter:
                     f"{self._loaded.context_tokens:,} (model.max_seq_length); ask something shorter."
                 )
             else:
-                end = self._generate(chat, ids, min(room, chat.max_new_tokens), stream)
+                end = self._generate(chat, inputs, min(room, chat.max_new_tokens), stream)
         except Exception as error:
             reason = _reason(error)
         self._journal.tell_reply(
@@ -70,25 +70,14 @@ class Chatter:
             )
         )
 
-    def _prompt_ids(self, chat: Chat) -> list[int]:
-        messages: list[Message] = [dict(message) for message in chat.messages]
-        if not messages:
-            raise ValueError("There is nothing to answer.")
-        if self._template is None:
-            return list(self._loaded.tokenizer(messages[-1]["content"])["input_ids"])
-        text = self._template.prompt(messages, chat.enable_thinking)
-        return list(self._loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def _generate(self, chat: Chat, ids: list[int], new_tokens: int, stream: ReplyStream) -> ReplyEnd:
+    def _generate(self, chat: Chat, inputs: dict[str, torch.Tensor], new_tokens: int, stream: ReplyStream) -> ReplyEnd:
         model = self._loaded.model
-        input_ids = torch.tensor([ids], device=self._loaded.device)
         settings = self._settings(chat, new_tokens)
         halt = _Halt(self._orders, chat.id)
         adapter = contextlib.nullcontext() if chat.adapter else model.disable_adapter()
         with torch.inference_mode(), adapter:
             model.generate(
-                input_ids=input_ids,
-                attention_mask=torch.ones_like(input_ids),
+                **inputs,
                 generation_config=settings,
                 stopping_criteria=StoppingCriteriaList([halt]),
                 streamer=stream,

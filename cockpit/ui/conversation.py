@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cockpit.commands import shown_prompt
 from cockpit.run_state import Reply
 
 if TYPE_CHECKING:
@@ -18,9 +19,21 @@ class Turn:
     """One prompt and the ids of the replies to it, oldest first: several where base and tuned were both asked."""
 
     prompt: str
+    image: str | None = None
+    """The path of the picture that the prompt is about."""
     asked: list[str] = field(default_factory=list)
     adapters: list[bool] = field(default_factory=list)
     """Whether each of them was asked with the adapter."""
+
+    @property
+    def message(self) -> dict[str, str]:
+        """What is sent of the prompt."""
+        return {"role": "user", "content": self.prompt} | ({"image": self.image} if self.image else {})
+
+    @property
+    def shown(self) -> str:
+        """The prompt as the conversation shows it."""
+        return shown_prompt(self.message)
 
 
 class Conversation:
@@ -29,8 +42,11 @@ class Conversation:
     def __init__(self) -> None:
         self.turns: list[Turn] = []
 
-    def messages_for(self, prompt: str, replies: dict[str, Reply], *, again: bool = False) -> Messages:
-        """Role/content messages that end with `prompt`; with `again`, without what was replied to it before.
+    def messages_for(
+        self, prompt: str, replies: dict[str, Reply], *, image: str | None = None, again: bool = False
+    ) -> Messages:
+        """Role/content messages that end with `prompt`, which may be about the picture at the path `image`; with
+        `again`, the last turn's prompt without what was replied to it before.
 
         A turn goes with its newest reply that has any text; one without is left out, so that roles take turns.
         """
@@ -38,12 +54,12 @@ class Conversation:
         for turn in self.turns[:-1] if again else self.turns:
             answered = [reply.text for asked in turn.asked if (reply := replies.get(asked)) and reply.text.strip()]
             if answered:
-                messages += [{"role": "user", "content": turn.prompt}, {"role": "assistant", "content": answered[-1]}]
-        return [*messages, {"role": "user", "content": prompt}]
+                messages += [turn.message, {"role": "assistant", "content": answered[-1]}]
+        return [*messages, Turn(prompt, self.turns[-1].image if again else image).message]
 
-    def ask(self, prompt: str, command_id: str, *, adapter: bool = True) -> None:
+    def ask(self, prompt: str, command_id: str, *, image: str | None = None, adapter: bool = True) -> None:
         """A prompt was sent."""
-        self.turns.append(Turn(prompt, [command_id], [adapter]))
+        self.turns.append(Turn(prompt, image, [command_id], [adapter]))
 
     def ask_again(self, command_id: str, *, adapter: bool = True) -> None:
         """The last prompt was sent once more."""
@@ -71,6 +87,8 @@ class Talk:
     """The texts of the sampling fields by name; empty before they were shown."""
     draft: str | None = None
     """What stood in the prompt field; None before it was shown."""
+    image: str | None = None
+    """The path of the picture that the next prompt is about."""
     put_away: int = 0
     """How many of the run's replies are not shown any more."""
     engine: ChatEngine | None = None

@@ -178,7 +178,8 @@ def main() -> None:
         return
     if not asked.no_chat:
         began = time.time()
-        reply = cockpit("chat", "last", "-p", "Solve (x + 2)^2 = 0.", "--greedy")
+        about = ["--image", str(folder / "data" / "formulas" / "0.png")] if recipe == "gemma-3-4b-vision" else []
+        reply = cockpit("chat", "last", "-p", "Solve (x + 2)^2 = 0.", "--greedy", *about)
         said = {"exit": reply.returncode, "s": round(time.time() - began, 1), "characters": len(reply.stdout)}
         print("CHATTED", name, json.dumps(said | {"said": reply.stderr[-300:]}), flush=True)
     if not asked.no_export:

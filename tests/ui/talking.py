@@ -11,7 +11,7 @@ from cockpit.gpu import GpuReport
 from cockpit.ui.chat_engine import ChatEngine
 from cockpit.ui.screens.chat import ChatScreen
 from cockpit.ui.widgets.chat_log import ChatLog
-from tests.recording import record
+from tests.recording import RECIPE, record
 from tests.ui.engines import FakeEngine, FakeLink, FakeProbe
 from tests.ui.stage import Stage, fed, session_of
 
@@ -21,9 +21,11 @@ TRIAL = "What is the capital of Veldoria?"
 class Talking:
     """The chat screen on a run that is ready to chat, and the engine's side of it."""
 
-    def __init__(self, tmp_path: Path, *, replies: bool = False, link: FakeLink | None = None) -> None:
+    def __init__(
+        self, tmp_path: Path, *, replies: bool = False, link: FakeLink | None = None, recipe: str = RECIPE
+    ) -> None:
         self.link = link or fed(record(tmp_path, steps=30, replies=replies))
-        self.session = session_of(self.link)
+        self.session = session_of(self.link, recipe=recipe)
         while self.session.poll():
             pass
         self.probe = FakeProbe(GpuReport())

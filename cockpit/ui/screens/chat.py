@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -12,10 +13,12 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
+from cockpit.dataset_file import trains_images
 from cockpit.figures import duration
 from cockpit.plain_text import plain_text
 from cockpit.ui.conversation import Conversation, Messages
 from cockpit.ui.requests import ExportRun
+from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.glyphs import glyphs
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from cockpit.ui.session import RunSession
 
 POLL_EVERY_S = 0.1
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+IMAGE_ASKED = "The picture that the next prompt is about."
 CLOCK_EVERY = 5
 """Polls between two looks at the clock while nothing happens."""
 
@@ -42,7 +47,8 @@ class ChatScreen(Screen[None]):
     CSS_PATH = "chat.tcss"
     HELP = (
         "Talk to the model that the run has trained. F3 switches its adapter off and on: the last prompt is asked "
-        "again, so that base and tuned answer the same. Earlier turns are sent along; ctrl+n begins anew."
+        "again, so that base and tuned answer the same. Earlier turns are sent along; ctrl+n begins anew. A model that "
+        "learnt from images takes one with a prompt (F9)."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "send", "send", id="chat.send", tooltip="Send the prompt"),
@@ -56,6 +62,8 @@ class ChatScreen(Screen[None]):
                 key_display="F5"),
         Binding("f8", "export", "export", id="chat.export", key_display="F8",
                 tooltip="Save the adapter, a merged model or GGUF elsewhere"),
+        Binding("f9,ctrl+o", "image", "image", id="chat.image", key_display="F9",
+                tooltip="Choose the picture that the next prompt is about"),
         Binding("escape", "back", "run", id="chat.back", tooltip="Back to the run"),
     ]  # fmt: skip
 
@@ -64,6 +72,7 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self.session = session
         self._talk = session.talk
+        self._sees = trains_images(session.recipe)
         engine = engine or self._talk.engine
         if engine is None:
             from cockpit.ui.chat_engine import ChatEngine
@@ -192,6 +201,8 @@ class ChatScreen(Screen[None]):
             return self._talk.asked is None
         if action in ("send", "switch"):
             return self.session.can_chat
+        if action == "image":
+            return self._sees and not self.session.is_recording
         if action == "export":
             return self.session.state.adapter is not None and not self.session.is_recording
         if action == "load":
@@ -211,11 +222,14 @@ class ChatScreen(Screen[None]):
             self._on_submitted(PromptField.Submitted(text))
 
     def _send(self, prompt: str) -> bool:
-        command_id = self._ask(self._talk.conversation.messages_for(prompt, self.session.state.replies))
+        talk = self._talk
+        command_id = self._ask(talk.conversation.messages_for(prompt, self.session.state.replies, image=talk.image))
         if command_id is None:
             return False
-        self._talk.conversation.ask(prompt, command_id, adapter=self._talk.adapter)
-        self.query_one(ChatLog).ask(command_id, prompt, adapter=self._talk.adapter)
+        talk.conversation.ask(prompt, command_id, image=talk.image, adapter=talk.adapter)
+        self.query_one(ChatLog).ask(command_id, talk.conversation.turns[-1].shown, adapter=talk.adapter)
+        talk.image = None
+        self._name_prompt()
         self.query_one(PromptField).remember(prompt)
         self._show()
         return True
@@ -263,13 +277,14 @@ class ChatScreen(Screen[None]):
         command_id = self._ask(talk.messages_for(prompt, self.session.state.replies, again=True))
         if command_id is not None:
             talk.ask_again(command_id, adapter=self._talk.adapter)
-            self.query_one(ChatLog).ask(command_id, prompt, adapter=self._talk.adapter, again=True)
+            self.query_one(ChatLog).ask(command_id, talk.turns[-1].shown, adapter=self._talk.adapter, again=True)
             self._show()
 
     def _name_prompt(self) -> None:
         field = self.query_one(PromptField)
         who, style = ("tuned", "bold $primary") if self._talk.adapter else ("base", "bold $secondary")
-        field.border_title = Content.assemble("ask ", (who, style))
+        about = f" about {plain_text(Path(self._talk.image).name, keep_newlines=False)}" if self._talk.image else ""
+        field.border_title = Content.assemble("ask ", (who, style), about)
         field.border_subtitle = Content("enter sends, ctrl+j new line")
 
     def action_stop_reply(self) -> None:
@@ -283,7 +298,8 @@ class ChatScreen(Screen[None]):
     def action_new_conversation(self) -> None:
         """Nothing of what was said is sent along any more."""
         self.action_stop_reply()
-        self._talk.conversation, self._talk.asked = Conversation(), None
+        self._talk.conversation, self._talk.asked, self._talk.image = Conversation(), None, None
+        self._name_prompt()
         self._talk.put_away = len(self.session.state.replies)
         log = self.query_one(ChatLog)
         log.clear(self.session.state.replies)
@@ -306,6 +322,17 @@ class ChatScreen(Screen[None]):
         text = self.query_one(PromptField).text
         is_offer = text == plain_text(self.session.recipe.chat.trial_prompt)
         return None if is_offer and not self._talk.conversation.turns else text
+
+    def action_image(self) -> None:
+        """Ask for the picture that the next prompt is about."""
+
+        def chosen(path: str | None) -> None:
+            if path is not None:
+                self._talk.image = str(Path(path).expanduser().absolute())
+                self._name_prompt()
+                self.query_one(PromptField).focus()
+
+        self.app.push_screen(PathDialog("about an image", IMAGE_ASKED, IMAGES, "takes"), chosen)
 
     def action_export(self) -> None:
         """Ask in which form."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cockpit.ui.screens.entry_dialog import EntryDialog
@@ -16,14 +17,21 @@ ASKED = (
 class PathDialog(EntryDialog[str]):
     """The result is the path as typed, of a file that is there; None when the dialog is closed."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        title: str = "new from file",
+        asked: str = ASKED,
+        suffixes: Sequence[str] = SUFFIXES,
+        enter: str = "opens",
+    ) -> None:
+        """Files with one of `suffixes` are offered; `enter` says what Enter does with one."""
         entry = CompletingEntry(
-            lambda text: path_offers(text, SUFFIXES),
+            lambda text: path_offers(text, suffixes),
             placeholder="path/to/file",
             id="path",
-            help="A path on this machine. Tab takes the first completion or the marked one, Enter opens the file.",
+            help=f"A path on this machine. Tab takes the first completion or the marked one, Enter {enter} the file.",
         )
-        super().__init__("new from file", ASKED, entry, "tab completes · enter opens")
+        super().__init__(title, asked, entry, f"tab completes · enter {enter}")
 
     def take(self, text: str) -> None:
         wrong = why_no_file(text)

@@ -64,7 +64,7 @@ class ChatLog(VerticalScroll, can_focus=True):
         self.show(replies, answers)
         for turn in talk.turns:
             for at, (asked, adapter) in enumerate(zip(turn.asked, turn.adapters, strict=True)):
-                self.ask(asked, turn.prompt, adapter=adapter, again=at > 0)
+                self.ask(asked, turn.shown, adapter=adapter, again=at > 0)
 
     def _divide(self) -> None:
         """What is there now is not sent along."""
