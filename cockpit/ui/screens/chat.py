@@ -56,14 +56,14 @@ class ChatScreen(Screen[None]):
         Binding("f3,ctrl+t", "switch", "base/tuned", id="chat.switch", key_display="F3",
                 tooltip="Switch the adapter off or on and ask the last prompt again"),
         Binding("ctrl+n", "new_conversation", "new", id="chat.new", tooltip="Begin a new conversation"),
+        Binding("f9,ctrl+o", "image", "image", id="chat.image", key_display="F9",
+                tooltip="Choose the picture that the next prompt is about"),
         Binding("f4", "sampling", "sampling", id="chat.sampling", tooltip="Go to the sampling fields, and back",
                 key_display="F4"),
         Binding("f5", "load", "load model", id="chat.load", tooltip="Start an engine that loads what the run has saved",
                 key_display="F5"),
         Binding("f8", "export", "export", id="chat.export", key_display="F8",
                 tooltip="Save the adapter, a merged model or GGUF elsewhere"),
-        Binding("f9,ctrl+o", "image", "image", id="chat.image", key_display="F9",
-                tooltip="Choose the picture that the next prompt is about"),
         Binding("escape", "back", "run", id="chat.back", tooltip="Back to the run"),
     ]  # fmt: skip
 
