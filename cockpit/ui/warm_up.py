@@ -39,12 +39,16 @@ MODULES = (
     "cockpit.forecast",
     "cockpit.preflight",
     "cockpit.links",
+    "cockpit.ui.widgets.schedule_chart",
+    "cockpit.ui.widgets.recipe_form",
     "cockpit.ui.screens.editor",
     "cockpit.ui.session",
+    "cockpit.ui.widgets.loss_chart",
     "cockpit.ui.screens.live",
     "cockpit.ui.standby",
     "cockpit.ui.chat_engine",
     "textual.widgets._text_area",
+    "cockpit.ui.widgets.chat_log",
     "cockpit.ui.screens.chat",
 )
 """In the order of their dependence, none of them long by itself."""

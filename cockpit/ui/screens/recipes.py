@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -129,9 +130,14 @@ class RecipesScreen(Screen[None]):
         self._planner = Planner()
         chart = ScheduleChart(id="plan", classes="pane")
         await self.query_one("#chosen").mount(chart)
+        for entry in list(self._entries.values()):
+            _ = entry.problems  # read one by one, so that no frame waits for all
+            await asyncio.sleep(0)
         self._read_recipes()
         self.is_filled = True
+        await asyncio.sleep(0)
         self._show_chosen()
+        await asyncio.sleep(0)
         self._read_runs()
         if self._asked_early is not None:
             self._asked_early()
