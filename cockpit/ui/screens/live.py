@@ -88,6 +88,9 @@ class LiveScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """All panels; which of them show, and where, is the style sheet's business."""
+        # Now, as each class that is set later has all of them styled anew.
+        self._lay_out(self.app.size.width, self.app.size.height)
+        self.add_class("-panel0")
         yield RunLine()
         yield PhaseBar()
         yield OutcomeCard()
@@ -105,10 +108,7 @@ class LiveScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin to poll."""
-        self._lay_out(self.app.size.width, self.app.size.height)
-        self._show_panel(0)
         self.set_interval(POLL_EVERY_S, self._tick)
-        self._tick()
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose the layout for the new size."""
