@@ -157,7 +157,9 @@ def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
                 case ev.ReplyGrew(command_id=command.id):
                     print(stream.feed(event.text), end="", flush=True)
                 case ev.ReplyEnded(command_id=command.id):
-                    print(stream.end())
+                    rest = stream.end()
+                    if event.new_tokens or event.end != "failed":
+                        print(rest)
                     if event.end == "failed":
                         _end(event.reason, 1)
                     return

@@ -104,13 +104,18 @@ async def test_an_engine_that_dies_is_told_and_not_started_again_and_again() -> 
         assert engines.said[1:] == ["engine unsloth driverless = 2", "train demo on 2"]
 
 
+async def left_training(app: CockpitApp, pilot: Pilot[Any], engines: FakeEngines) -> None:
+    """Back at the recipes, with a run that trains."""
+    await until(pilot, lambda: bool(engines.started))
+    await started(app, pilot)
+    await pilot.press("escape")
+    await until(pilot, lambda: is_at(app, "RecipesScreen"))
+
+
 async def test_no_standby_while_a_run_trains_and_a_new_one_after_it() -> None:
     engines = FakeEngines()
     async with flown(engines=engines) as (app, pilot):
-        await until(pilot, lambda: bool(engines.started))
-        await started(app, pilot)
-        await pilot.press("escape")
-        await until(pilot, lambda: is_at(app, "RecipesScreen"))
+        await left_training(app, pilot, engines)
         await polled(app, pilot)
         assert len(engines.started) == 1
         engines.started[0].link.events = [ev.RunEnded(outcome="completed", step=1)]
@@ -162,10 +167,7 @@ async def test_a_full_disk_is_said() -> None:
 async def test_another_run_beside_one_is_asked_for() -> None:
     engines = FakeEngines()
     async with flown(engines=engines) as (app, pilot):
-        await until(pilot, lambda: bool(engines.started))
-        await started(app, pilot)
-        await pilot.press("escape")
-        await until(pilot, lambda: is_at(app, "RecipesScreen"))
+        await left_training(app, pilot, engines)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Dialog))
         assert "still training" in shown(app)
