@@ -1,6 +1,6 @@
 """Shipped recipes from end to end by the commands that a person types: train, chat, export, load by plain transformers.
 
-usage: python -m tests.bench.walkthroughs FOLDER RECIPE[:LABEL] [FIELD=VALUE ...] [--no-export] [--no-chat]
+usage: python -m tests.bench.walkthroughs FOLDER RECIPE[:LABEL] [FIELD=VALUE ...] [--as FORM] [--no-export] [--no-chat]
 Random weights of the recipe's architecture, data made here: speed and memory are real, the replies are noise. Works in
 FOLDER; CUDA_VISIBLE_DEVICES names the GPU. LABEL tells variants of one recipe apart. SUFFIX=-tiny in the environment
 takes models for the CPU, SUFFIX=@4 such with four layers.
@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("recipe")
     parser.add_argument("changes", nargs="*")
+    parser.add_argument("--as", dest="form", default="merged-16bit", help="what the run is exported as")
     parser.add_argument("--no-export", action="store_true")
     parser.add_argument("--no-chat", action="store_true")
     asked = parser.parse_args()
@@ -184,7 +185,7 @@ def main() -> None:
         print("CHATTED", name, json.dumps(said | {"said": reply.stderr[-300:]}), flush=True)
     if not asked.no_export:
         began, merged = time.time(), folder / "merged" / name.replace(":", "-")
-        done = cockpit("export", "last", "--as", "merged-16bit", "--out", str(merged))
+        done = cockpit("export", "last", "--as", asked.form, "--out", str(merged))
         said = {"exit": done.returncode, "s": round(time.time() - began, 1), "said": done.stderr[-300:]}
         print("EXPORTED", name, json.dumps(said), flush=True)
         plain = subprocess.run([sys.executable, "-c", PLAIN, str(merged)], capture_output=True, text=True, check=False)
