@@ -79,6 +79,8 @@ class EventReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.is_behind = False
+        """Whether the last poll read all that it may at once, and so has probably left more behind."""
         self._fd: int | None = None
         self._torn = b""
 
@@ -92,7 +94,9 @@ class EventReader:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
                 return []
-        lines = (self._torn + os.read(self._fd, READ_BYTES)).split(b"\n")
+        read = os.read(self._fd, READ_BYTES)
+        self.is_behind = len(read) == READ_BYTES
+        lines = (self._torn + read).split(b"\n")
         self._torn = lines.pop()
         found = []
         for line in lines:
@@ -110,3 +114,4 @@ class EventReader:
             os.close(self._fd)
             self._fd = None
             self._torn = b""
+            self.is_behind = False

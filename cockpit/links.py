@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -57,6 +59,8 @@ class RunLink:
     def __init__(self, run: RunDir) -> None:
         self._run = run
         self._readers = [EventReader(path) for path in _logs(run)]
+        self._exports: list[AnyEvent] = []
+        """Those read that are younger than what has been read of the run's own events."""
         self._exited = False
         self._leased_at = 0.0
 
@@ -66,18 +70,32 @@ class RunLink:
         return self._run
 
     def poll(self) -> list[AnyEvent]:
-        """New events of the run, its readings and its chat, each log in its order. Touches the reader's lease."""
+        """New events of the run and its exports, by their time, then its readings and its chat, each log in its order.
+
+        Touches the reader's lease.
+        """
         if time.monotonic() - self._leased_at > LEASE_EVERY_S:
             self._leased_at = time.monotonic()
             try:
                 self._run.lease.touch()
             except OSError:
                 pass  # a run on a read-only disk can be read all the same
-        found = [event for reader in self._readers for event in reader.poll()]
+        happened, readings, chat, exports = [reader.poll() for reader in self._readers]
+        found = [*self._with_exports(happened, exports), *readings, *chat]
         for event in found:
             if isinstance(event, EngineStarted | EngineExited):
                 self._exited = isinstance(event, EngineExited)
         return found
+
+    def _with_exports(self, happened: list[AnyEvent], exports: list[AnyEvent]) -> Iterator[AnyEvent]:
+        """The run's new events and, among them, the exports of their time; a run that was exported may have gone on."""
+        self._exports += exports
+        due = len(self._exports)
+        if self._readers[0].is_behind:
+            newest = happened[-1].at if happened else 0.0
+            due = next((at for at, event in enumerate(self._exports) if event.at > newest), due)
+        told, self._exports = self._exports[:due], self._exports[due:]
+        return heapq.merge(happened, told, key=lambda event: event.at)
 
     def send(self, command: AnyCommand) -> None:
         """Put the command into the run's folder. Raises OSError where that cannot be written."""
@@ -95,6 +113,7 @@ class RunLink:
 
     def close(self) -> None:
         """Close the logs."""
+        self._exports.clear()
         for reader in self._readers:
             reader.close()
 

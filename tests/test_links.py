@@ -55,6 +55,33 @@ def test_a_run_is_read_from_its_three_logs_and_leased(run: RunDir) -> None:
     assert len(link.poll()) == 3
 
 
+def said(path: Path, at: float, text: str) -> None:
+    """Write a line of that time into a log."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cockpit.event_log.time.time", lambda: at)
+        write(path, LogWritten(level="info", text=text))
+
+
+@pytest.mark.parametrize("read_bytes", [64, 250, 1 << 17])
+def test_exports_are_told_in_their_time(run: RunDir, monkeypatch: pytest.MonkeyPatch, read_bytes: int) -> None:
+    monkeypatch.setattr("cockpit.event_log.READ_BYTES", read_bytes)
+    for at in (1, 2, 3, 6, 7, 8):
+        said(run.events, at, "run")
+    for at in (4, 5, 9):
+        said(run.export, at, "export")
+    link = RunLink(run)
+    assert all_times(link) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    link.close()
+    assert all_times(link) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    said(run.export, 10, "while it is looked at")
+    assert all_times(link) == [10]
+
+
+def all_times(link: RunLink) -> list[float]:
+    """When each of the events was that are there to be read, in the order in which they are told."""
+    return [event.at for _ in range(100) for event in link.poll()]
+
+
 def test_an_engine_that_exited_may_be_followed_by_another(run: RunDir) -> None:
     run.write_identity(EngineIdentity.of_this_process("unsloth"))
     link = RunLink(run)
