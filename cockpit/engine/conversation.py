@@ -116,8 +116,10 @@ def _json(text: str, column: str) -> Any:
 
 def _turns(row: Mapping[str, Any], column: str) -> list[Message]:
     turns = row.get(column)
-    if not isinstance(turns, list) or not turns:
+    if not isinstance(turns, list):
         raise ValueError(f"{column} is no list of turns")
+    if not turns:
+        raise ValueError(f"{column} has no turns")
     return [_turn(turn, number) for number, turn in enumerate(turns, 1)]
 
 

@@ -117,7 +117,7 @@ READING: dict[str, tuple[list[Any], dict[str, Any], str]] = {
     "one bad row that may not be": (
         [GOOD, GOOD, {"messages": []}],
         {"data__on_bad_row": "fail"},
-        "a.jsonl:3: messages is no list of turns.",
+        "a.jsonl:3: messages has no turns.",
     ),
     "half a character": (
         [{"messages": tiny.pair("q", "arr \ud83d")}],

@@ -138,6 +138,7 @@ def test_rows_are_cut_and_those_without_an_answer_left_are_left_out(tmp_path: Pa
         ({"messages": [{"role": "boss", "content": "x"}]}, "turn 1 has the role 'boss'; known are system, user"),
         ({"messages": ["x"]}, "turn 1 has no role and content"),
         ({"messages": None}, "messages is no list of turns"),
+        ({"messages": []}, "messages has no turns"),
         ({"messages": tiny.pair("q", " ")}, "the answer is empty"),
         ({"messages": [{"role": "user", "content": [{"type": "audio"}]}]}, "turn 1 holds more than text and images"),
         ({"messages": [SINGLE[1]]}, "turn 1 is an answer, and nobody has asked before it"),

@@ -150,7 +150,7 @@ def test_stop_during_an_evaluation_leaves_it(hosted: Hosted, tmp_path: Path) -> 
         (
             [{"messages": []}, *tiny.chat_rows(4)],
             {"data__on_bad_row": "fail"},
-            "bad.jsonl:1: messages is no list of turns.",
+            "bad.jsonl:1: messages has no turns.",
         ),
         (tiny.chat_rows(4), {"lora__target_modules": ["wq"]}, "The adapter does not fit the model"),
         (tiny.chat_rows(4), {"model__name_or_path": "/nowhere/at/all"}, "cannot be loaded"),
