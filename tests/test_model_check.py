@@ -15,7 +15,7 @@ from cockpit.events import GpuReading
 from cockpit.gpu import GpuReport
 from cockpit.model_folder import ModelFolder
 from cockpit.recipe.document import RecipeDocument
-from tests.test_preflight import NO_GPU, document, files, said, write_model
+from tests.preflighting import NO_GPU, document, files, said, write_model
 
 __all__ = ["files"]
 

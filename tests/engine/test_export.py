@@ -27,7 +27,6 @@ from tests.engine import tiny
 from tests.engine.conftest import HostedRun
 
 Hosted = Callable[..., HostedRun]
-TEXT = "<|im_start|>user\nwhat is the name of red 3<|im_end|>\n<|im_start|>assistant\n"
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +52,6 @@ def export(run: RunDir, form: str, out: Path | None = None, push: str | None = N
     return ended
 
 
-def logits(model: Any, tokenizer: Any) -> Any:
-    import torch
-
-    ids = tokenizer(TEXT, add_special_tokens=False, return_tensors="pt").input_ids
-    with torch.inference_mode():
-        return model.eval()(input_ids=ids).logits.float()
-
-
 def test_the_adapter_gives_the_engines_logits_through_plain_peft(trained: RunDir, model: Path) -> None:
     import torch
     from peft import PeftModel
@@ -71,11 +62,11 @@ def test_the_adapter_gives_the_engines_logits_through_plain_peft(trained: RunDir
     assert out == trained.path / "exports" / "adapter"
     recipe = RecipeDocument.load(trained.recipe).recipe()
     loaded = load_for_chat(recipe, trained.adapter, lambda text: None)
-    in_engine = logits(loaded.model, loaded.tokenizer)
+    in_engine = tiny.logits(loaded.model, loaded.tokenizer)
     plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(out)
-    base = logits(plain, tokenizer)
-    tuned = logits(PeftModel.from_pretrained(plain, str(out)), tokenizer)
+    base = tiny.logits(plain, tokenizer)
+    tuned = tiny.logits(PeftModel.from_pretrained(plain, str(out)), tokenizer)
     assert torch.equal(tuned, in_engine)
     assert (tuned - base).abs().max() > 0.5
 
@@ -92,7 +83,7 @@ def test_the_merged_model_agrees_within_16_bit_rounding(trained: RunDir, tmp_pat
     assert tokenizer.chat_template == tiny.CHATML
     recipe = RecipeDocument.load(trained.recipe).recipe()
     loaded = load_for_chat(recipe, trained.adapter, lambda text: None)
-    expected, found = logits(loaded.model, loaded.tokenizer), logits(merged.float(), tokenizer)
+    expected, found = tiny.logits(loaded.model, loaded.tokenizer), tiny.logits(merged.float(), tokenizer)
     cosine = torch.nn.functional.cosine_similarity(expected.flatten(), found.flatten(), dim=0)
     assert cosine > 0.999
     assert (expected - found).abs().max() < 0.03 * expected.abs().max()

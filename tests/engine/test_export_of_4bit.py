@@ -23,7 +23,6 @@ from cockpit.recipe.model import Hardware
 from cockpit.run_dir import RunDir
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
-from tests.engine.test_export import logits
 from tests.whole_checkpoint import write_safetensors
 
 
@@ -73,7 +72,7 @@ def test_the_merged_model_is_whole_and_has_16_bits(
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype="auto")
     assert merged.dtype == torch.bfloat16
     loaded = load_for_chat(RecipeDocument.load(run.run.recipe).recipe(), run.run.adapter, lambda text: None)
-    expected, found = logits(loaded.model, loaded.tokenizer), logits(merged.float(), loaded.tokenizer)
+    expected, found = tiny.logits(loaded.model, loaded.tokenizer), tiny.logits(merged.float(), loaded.tokenizer)
     assert (expected - found).abs().max() < 0.03 * expected.abs().max()
 
 

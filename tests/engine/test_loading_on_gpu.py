@@ -12,7 +12,7 @@ import pytest
 from cockpit.gpu import GpuProbe
 from tests.engine import tiny
 from tests.engine.families import make_family
-from tests.engine.test_unsloth_loading import facts_of
+from tests.engine.loading_facts import facts_of
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(500)]
 

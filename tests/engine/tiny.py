@@ -118,3 +118,13 @@ def recipe_text(model: Path, data: Path, *, backend: str = "unsloth", **changes:
         section, _, name = field.partition("__")
         recipe.setdefault(section, {})[name] = value
     return json.dumps(recipe)
+
+
+def logits(model: Any, tokenizer: Any) -> Any:
+    """Those of a prompt, as float32 of (1, tokens, words)."""
+    import torch
+
+    text = "<|im_start|>user\nwhat is the name of red 3<|im_end|>\n<|im_start|>assistant\n"
+    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+    with torch.inference_mode():
+        return model.eval()(input_ids=ids).logits.float()
