@@ -1,5 +1,6 @@
 """Formatting, lints, types and import contracts: so that `uv run pytest` is the one command that checks everything."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -22,3 +23,13 @@ def test_check_finds_nothing(check: str) -> None:
         command = [str(Path(sys.executable).parent / "lint-imports")]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_no_test_takes_anything_from_another() -> None:
+    taken = {
+        f"{path.relative_to(ROOT)}: {node.module}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2].startswith("test_")
+    }
+    assert taken == set()
