@@ -42,12 +42,13 @@ def load_by_unsloth(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bo
 
 
 def _tell_unfollowed(folder: ModelFolder, recipe: Recipe, say: Say) -> None:
-    """Say which settings of nf4 the weights will not have: files that are quantised already keep theirs, and Unsloth
-    takes its own."""
+    """Say which settings of nf4 the weights will not have: there may be no nf4 to set, files that are quantised already
+    keep theirs, and Unsloth takes its own."""
     settings = recipe.model
+    double: bool | None
     if settings.quantization != "nf4":
-        return
-    if folder.quantized:
+        double, compute, why = True, "auto", f"it is for nf4, and model.quantization is {settings.quantization}"
+    elif folder.quantized:
         has, why = folder.config["quantization_config"], "the model's files are quantised already"
         double, compute = has.get("bnb_4bit_use_double_quant"), str(has.get("bnb_4bit_compute_dtype"))
     elif recipe.backend == "unsloth":

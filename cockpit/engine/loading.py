@@ -108,7 +108,7 @@ def _load(
 ) -> tuple[Any, Any, Any]:
     """Model, tokenizer, and processor or None."""
     on_cpu = not torch.cuda.is_available()
-    _limit_compiling(recipe.hardware)
+    _limit_compiling(recipe.hardware, say)
     if recipe.model.quantization == "int8" and on_cpu:
         raise RunFailure("int8 needs a GPU.", "Set model.quantization to none or nf4.")
     load = load_by_unsloth if recipe.backend == "unsloth" else load_plainly
@@ -181,14 +181,17 @@ def _loaded(model: Any, tokenizer: Any, recipe: Recipe, processor: Any, *, adapt
     return Loaded(model, tokenizer, context, recipe.backend, processor, adapted)
 
 
-def _limit_compiling(hardware: Hardware) -> None:
-    """How often torch may compile one function again, and all of them together."""
+def _limit_compiling(hardware: Hardware, say: Say) -> None:
+    """How often torch may compile one function again, and all of them together. Says so where it compiles nothing."""
     import torch._dynamo
 
-    if hardware.dynamo_cache_size_limit is not None:
-        torch._dynamo.config.cache_size_limit = hardware.dynamo_cache_size_limit
-    if hardware.dynamo_accumulated_cache_size_limit is not None:
-        torch._dynamo.config.accumulated_cache_size_limit = hardware.dynamo_accumulated_cache_size_limit
+    for name in ("cache_size_limit", "accumulated_cache_size_limit"):
+        limit = getattr(hardware, f"dynamo_{name}")
+        if limit is None:
+            continue
+        setattr(torch._dynamo.config, name, limit)
+        if not hardware.compile:
+            say(f"hardware.dynamo_{name}: {limit} is not followed: hardware.compile is false, so nothing is compiled.")
 
 
 def _keep_trainable_layout(model: Any) -> None:

@@ -15,9 +15,10 @@ import torch
 
 from cockpit.engine.base_model import _tell_unfollowed
 from cockpit.engine.ending import RunFailure
-from cockpit.engine.loading import Loaded, _bring_back, load_for_chat, load_for_training
+from cockpit.engine.loading import Loaded, _bring_back, _limit_compiling, load_for_chat, load_for_training
 from cockpit.model_folder import ModelFolder
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.model import Hardware
 from cockpit.recipe.recipe import Recipe
 from tests.engine import tiny
 from tests.engine.families import make_family
@@ -232,3 +233,33 @@ def test_settings_of_nf4_that_are_not_followed_are_told(
     said: list[str] = []
     _tell_unfollowed(ModelFolder(tmp_path, config), RecipeDocument.parse(text, "recipe.yaml").recipe(), said.append)
     assert [sentence.partition(" is not followed: ")[0].removeprefix("model.") for sentence in said] == unfollowed
+
+
+@pytest.mark.parametrize("quantization", ["none", "int8"])
+@pytest.mark.parametrize("backend", ["unsloth", "transformers"])
+def test_settings_of_nf4_without_nf4_are_told(rows: Path, tmp_path: Path, backend: str, quantization: str) -> None:
+    said: list[str] = []
+    changes: dict[str, Any] = {"backend": backend, "model__quantization": quantization}
+    for own in ({}, {"model__bnb_4bit_use_double_quant": False, "model__bnb_4bit_compute_dtype": "bfloat16"}):
+        text = tiny.recipe_text(tmp_path, rows, **changes, **own)
+        _tell_unfollowed(ModelFolder(tmp_path, {}), RecipeDocument.parse(text, "recipe.yaml").recipe(), said.append)
+    why = f"is not followed: it is for nf4, and model.quantization is {quantization}."
+    assert said == [
+        f"model.bnb_4bit_use_double_quant: false {why}",
+        f"model.bnb_4bit_compute_dtype: bfloat16 {why}",
+    ]
+
+
+def test_limits_of_compiling_without_compiling_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch._dynamo
+
+    for name in ("cache_size_limit", "accumulated_cache_size_limit"):
+        monkeypatch.setattr(torch._dynamo.config, name, 8)
+    said: list[str] = []
+    _limit_compiling(Hardware(dynamo_cache_size_limit=64, dynamo_accumulated_cache_size_limit=256), said.append)
+    _limit_compiling(Hardware(compile=False), said.append)
+    assert said == []
+    _limit_compiling(Hardware(compile=False, dynamo_cache_size_limit=32), said.append)
+    assert said == [
+        "hardware.dynamo_cache_size_limit: 32 is not followed: hardware.compile is false, so nothing is compiled."
+    ]
