@@ -176,8 +176,6 @@ def _loaded(model: Any, tokenizer: Any, recipe: Recipe, processor: Any, *, adapt
     text_config = model.config.get_text_config()
     positions = getattr(text_config, "max_position_embeddings", None) or recipe.model.max_seq_length
     context = min(recipe.model.max_seq_length, int(positions))
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()  # the 16-bit weights that were quantised leave holes, which training would not fill
     return Loaded(model, tokenizer, context, recipe.backend, processor, adapted)
 
 

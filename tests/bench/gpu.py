@@ -120,7 +120,13 @@ def watched_vram(result: Round) -> Iterator[None]:
 @contextmanager
 def caches(folder: Path) -> Iterator[None]:
     """Compiled code is kept in `folder` meanwhile."""
-    names = ("XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "UNSLOTH_COMPILE_LOCATION")
+    names = (
+        "XDG_CACHE_HOME",
+        "TRITON_CACHE_DIR",
+        "TORCHINDUCTOR_CACHE_DIR",
+        "UNSLOTH_COMPILE_LOCATION",
+        "UNSLOTH_MEGA_CACHE_DIR",
+    )
     before = {name: os.environ.get(name) for name in names}
     os.environ.update({name: str(folder / name.lower()) for name in names})
     try:

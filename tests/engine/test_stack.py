@@ -1,0 +1,33 @@
+"""What is settled before the stack is imported"""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import pytest
+
+from cockpit.engine.stack import _expand_segments
+
+NAMES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+
+
+@pytest.mark.parametrize(
+    ("machine", "kernel", "by_user", "expected"),
+    [
+        ("x86_64", "6.8.0-generic", {}, dict.fromkeys(NAMES, "expandable_segments:True")),
+        ("x86_64", "6.8.0-generic", {NAMES[1]: "max_split_size_mb:64"}, {NAMES[1]: "max_split_size_mb:64"}),
+        ("x86_64", "5.15.167.4-microsoft-standard-WSL2", {}, {}),
+        ("aarch64", "5.15.148-tegra", {}, {}),
+    ],
+)
+def test_blocks_of_memory_grow_on_servers_unless_the_user_has_settings(
+    monkeypatch: pytest.MonkeyPatch, machine: str, kernel: str, by_user: dict[str, str], expected: dict[str, str]
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "release", lambda: kernel)
+    environment = {name: value for name, value in os.environ.items() if name not in NAMES} | by_user
+    monkeypatch.setattr(os, "environ", environment)
+    _expand_segments()
+    assert {name: environment[name] for name in NAMES if name in environment} == expected
