@@ -13,7 +13,7 @@ import msgspec
 Phase = Literal[
     "importing",  # the training stack is being imported; nothing of the run is known yet
     "standby",  # imported and waiting for Train
-    "downloading",  # the model's files come from the Hub; passed over where they are here
+    "downloading",  # files of the model or the data come from the Hub; passed over where none are named
     "loading_model",
     "preparing_data",
     "compiling",  # the first optimizer step, which on a GPU compiles

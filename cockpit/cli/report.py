@@ -15,7 +15,7 @@ from cockpit.run_state import RunState
 PHASES = {
     "importing": "importing the training stack",
     "standby": "ready to start",
-    "downloading": "downloading the model",
+    "downloading": "downloading",
     "loading_model": "loading the model",
     "preparing_data": "preparing the data",
     "compiling": "the first step, which compiles on a GPU",

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from cockpit import figures
 from cockpit.engine.ending import RunFailure, first_line
+from cockpit.engine.hub_files import Listing, Progress, fetch
 from cockpit.model_folder import TOKENIZERS
 from cockpit.plain_text import plain_text
 from cockpit.recipe.embedded import PREFIX, local_path, resolve
 from cockpit.recipe.model import Model
 
-AT_ONCE = 4
-"""Files that are fetched at the same time."""
-LOOK_EVERY_S = 0.2
 CONFIG = "config.json"
 ENDINGS = (".json", ".safetensors", ".model", ".txt", ".jinja", ".tiktoken")
 """Files of a model that are fetched; .bin files only where there are no safetensors, .py only where code is trusted."""
-SPARE_BYTES = 2**30
-"""What is left free on the disk at least."""
-
-Progress = Callable[[int, int], None]
-"""Told the bytes that are here and those of the whole model, a few times a second; may raise to end the download."""
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What the Hub holds of a model: the commit, and the size in bytes of each file that is wanted."""
-
-    commit: str
-    files: dict[str, int]
 
 
 def is_on_hub(model: Model) -> bool:
@@ -78,7 +58,7 @@ def tokenizer_folder(model: Model) -> Path:
     try:
         listing = _listing(model)
         files = {name: size for name, size in listing.files.items() if not name.endswith((".safetensors", ".bin"))}
-        _fetch(model, Listing(listing.commit, files), lambda done, total: None)
+        fetch(replace(listing, files=files), lambda done, total: None)
     except (OSError, httpx.TransportError) as error:
         raise _explained(error, model) from error
     folder = cached()
@@ -103,7 +83,7 @@ def download(model: Model, say: Callable[[str], None], progress: Progress) -> No
             )
         return
     try:
-        _fetch(model, _listing(model), progress)
+        fetch(_listing(model), progress)
     except (OSError, httpx.TransportError) as error:
         failure = _explained(error, model)
         if cached is None or not _is_connection(error):
@@ -122,7 +102,8 @@ def _listing(model: Model) -> Listing:
     if CONFIG not in files:
         what = "an adapter, not a model" if "adapter_config.json" in sizes else "no model that can be trained"
         raise RunFailure(f"{_shown(model)} on the Hub holds {what}: it has no config.json.", "Give another model.")
-    return Listing(str(info.sha), files)
+    # The config is asked for by the branch, which notes in the cache what commit that stands for.
+    return Listing(model.name_or_path, "model", str(info.sha), files, {CONFIG: model.revision})
 
 
 def _is_wanted(name: str, code: bool) -> bool:
@@ -130,76 +111,6 @@ def _is_wanted(name: str, code: bool) -> bool:
         return code
     # Folders hold the same weights in other forms; consolidated files are the maker's own form.
     return "/" not in name and name.endswith(ENDINGS) and not name.startswith("consolidated")
-
-
-def _fetch(model: Model, listing: Listing, progress: Progress) -> None:
-    """All files of the listing, AT_ONCE at a time."""
-    from huggingface_hub import hf_hub_download
-
-    missing = {name: size for name, size in listing.files.items() if not _is_cached(model, name, listing.commit)}
-    total = sum(listing.files.values())
-    counter = _Counter(total - sum(missing.values()))
-    _check_disk(model, sum(missing.values()))
-
-    def fetch(name: str) -> None:
-        # The first file is asked for by the branch, which notes in the cache what commit it stands for.
-        revision = model.revision if name == CONFIG else listing.commit
-        hf_hub_download(model.name_or_path, name, revision=revision, tqdm_class=counter.bar())
-
-    fetch(CONFIG)
-    missing.pop(CONFIG, None)
-    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="download")
-    try:
-        waiting: set[Future[None]] = {pool.submit(fetch, name) for name in missing}
-        while waiting:
-            done, waiting = wait(waiting, LOOK_EVERY_S, return_when="FIRST_EXCEPTION")
-            progress(counter.bytes, total)
-            for future in done:
-                future.result()
-        progress(total, total)
-    finally:
-        counter.stopped = True
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-class _Counter:
-    """Bytes that have come, over all files."""
-
-    def __init__(self, bytes_here: int) -> None:
-        self.bytes = bytes_here
-        self.stopped = False
-        self._lock = threading.Lock()
-
-    def bar(self) -> Any:
-        """A class that hf_hub_download takes for a progress bar; draws nothing."""
-        counter = self
-
-        class Bar:
-            def __init__(self, *args: Any, **options: Any) -> None:
-                self.total, self.n = options.get("total"), 0
-                self.update(options.get("initial") or 0)
-
-            def update(self, size: float | None = 1) -> None:
-                if counter.stopped:
-                    raise RuntimeError("The download was ended.")
-                with counter._lock:
-                    counter.bytes += int(size or 0)
-
-            def __enter__(self) -> Bar:
-                return self
-
-            def __exit__(self, *_: object) -> None: ...
-
-            def __getattr__(self, name: str) -> Callable[..., None]:
-                return lambda *_, **__: None
-
-        return Bar
-
-
-def _is_cached(model: Model, name: str, commit: str) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
-    return isinstance(try_to_load_from_cache(model.name_or_path, name, revision=commit), str)
 
 
 def _cached_folder(model: Model) -> Path | None:
@@ -213,20 +124,6 @@ def _cached_folder(model: Model) -> Path | None:
         return None
     folder = Path(config).parent
     return folder if is_whole(folder) else None
-
-
-def _check_disk(model: Model, wanted: int) -> None:
-    from huggingface_hub import constants
-
-    place = Path(constants.HF_HUB_CACHE).expanduser()
-    there = next(parent for parent in (place, *place.parents) if parent.is_dir())
-    free = shutil.disk_usage(there).free
-    if wanted and wanted + SPARE_BYTES > free:
-        raise RunFailure(
-            f"{_shown(model)} needs {figures.size(wanted)} more on the disk of {plain_text(str(place))}, and "
-            f"{figures.size(free)} are free.",
-            "Make room there, or set HF_HOME to a folder on a larger disk.",
-        )
 
 
 def _is_connection(error: Exception) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 
 from cockpit.dataset_file import SAMPLE_ROWS, DatasetForm, form_of_rows, named_columns, recognise, rows_of, split_files
 from cockpit.dataset_rows import SUFFIXES, Row, RowError
-from cockpit.engine.ending import RunFailure, first_line
+from cockpit.engine.ending import RunFailure
+from cockpit.engine.hub_rows import load
 from cockpit.plain_text import plain_text
 from cockpit.recipe.data import Source
 from cockpit.recipe.embedded import local_path, resolve
@@ -49,7 +50,7 @@ class HubRows:
         """Fetches the dataset where it is not in the cache. Raises RunFailure."""
         self.name = plain_text(source.name_or_path, keep_newlines=False)
         say(f"Fetching {self.name} from the Hub, where it is not in the cache here.")
-        self._dataset = _undecoded(_loaded(source))
+        self._dataset = _undecoded(load(source))
         sample = [dict(row) for row in itertools.islice(self._dataset, SAMPLE_ROWS)]
         if not sample:
             raise RunFailure(f"{self.name} has no rows in its split {plain_text(source.split)}.")
@@ -71,58 +72,33 @@ class HubRows:
 RowSource = LocalRows | HubRows
 
 
-def open_source(source: Source, say: Say) -> RowSource:
-    """The source, looked at. Raises RunFailure where it is not there, cannot be read or has no known form."""
-    shown = plain_text(source.name_or_path, keep_newlines=False)
+def is_on_hub(source: Source) -> bool:
+    """Whether the source names a dataset of the Hub, not rows on this disk. Raises RunFailure where it is neither."""
     try:
-        path = Path(resolve(source.name_or_path)).expanduser()
+        path = _path_of(source)
         if path.exists():
-            return LocalRows(source, path)
+            return False
     except (ValueError, OSError, RuntimeError) as error:
         raise RunFailure(f"{error}.") from error
     named_here = local_path(source.name_or_path) is not None or path.suffix.lower() in SUFFIXES
     if named_here or not is_hub_name(source.name_or_path):
+        shown = plain_text(source.name_or_path, keep_newlines=False)
         raise RunFailure(f"The data file {shown} is not there.", "Give its path in data.sources.")
-    return HubRows(source, say)
+    return True
 
 
-def _loaded(source: Source) -> Any:
-    import datasets
-    from datasets.exceptions import DatasetNotFoundError
-
-    name = plain_text(source.name_or_path, keep_newlines=False)
+def open_source(source: Source, say: Say) -> RowSource:
+    """The source, looked at. Raises RunFailure where it is not there, cannot be read or has no known form."""
+    if is_on_hub(source):
+        return HubRows(source, say)
     try:
-        return datasets.load_dataset(source.name_or_path, source.subset, data_files=source.file, split=source.split)
-    except DatasetNotFoundError as error:
-        if "gated" in str(error):
-            raise RunFailure(
-                f"The dataset {name} is gated: its owner has to let you in.",
-                f"Ask for access on its page on the Hub ({name}), then log in (hf auth login) or set HF_TOKEN.",
-            ) from error
-        raise RunFailure(
-            f"There is no dataset {name} on the Hub, or it is private.",
-            "Give owner/name as the Hub has it, and for a private one log in (hf auth login) or set HF_TOKEN.",
-        ) from error
-    except (ConnectionError, TimeoutError) as error:
-        raise RunFailure(
-            f"The dataset {name} is not in the cache here, and the Hub cannot be reached: {first_line(error)}",
-            "Set HF_ENDPOINT to a mirror, or give a file in data.sources.",
-        ) from error
-    except ValueError as error:
-        raise RunFailure(_refusal(name, source, error), "See data.sources: subset and split.") from error
-    except (RuntimeError, OSError) as error:
-        raise RunFailure(f"The dataset {name} cannot be loaded: {first_line(error)}") from error
+        return LocalRows(source, _path_of(source))
+    except (ValueError, OSError, RuntimeError) as error:
+        raise RunFailure(f"{error}.") from error
 
 
-def _refusal(name: str, source: Source, error: ValueError) -> str:
-    """In one line, what the datasets library says of a subset or a split that is not there."""
-    said = first_line(error)
-    if "BuilderConfig" in said or "Config name is missing" in said:
-        asked = "has several subsets, and none was given" if source.subset is None else f"has no subset {source.subset}"
-        return plain_text(f"The dataset {name} {asked}: {' '.join(str(error).split())[:300]}", keep_newlines=False)
-    if "split" in said.lower():
-        return plain_text(f"The dataset {name} has no split {source.split}: {said}", keep_newlines=False)
-    return f"The dataset {name} cannot be loaded: {said}"
+def _path_of(source: Source) -> Path:
+    return Path(resolve(source.name_or_path)).expanduser()
 
 
 def _undecoded(dataset: Any) -> Any:

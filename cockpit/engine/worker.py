@@ -128,6 +128,7 @@ class Worker:
                 )
             self._orders.stop_if_asked()
             self._tell_devices()
+            self._download_data(recipe)
             self._download(recipe)
             self._journal.turn_to("loading_model", recipe.model.name_or_path)
             resumed = self._resumption()
@@ -180,6 +181,16 @@ class Worker:
         if is_on_hub(recipe.model):
             self._journal.turn_to("downloading", recipe.model.name_or_path)
             download(recipe.model, self._say, self._download_progress)
+
+    def _download_data(self, recipe: Recipe) -> None:
+        """Bring datasets of the Hub to this disk: before the model, which is larger and would be loaded in vain."""
+        from cockpit.engine import hub_rows
+        from cockpit.engine.row_source import is_on_hub
+
+        for source in recipe.data.sources:
+            if is_on_hub(source):
+                self._journal.turn_to("downloading", source.name_or_path)
+                hub_rows.download(source, self._download_progress)
 
     def _chat_with_past_run(self) -> None:
         from cockpit.engine.loading import load_for_chat

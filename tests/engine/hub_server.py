@@ -1,25 +1,37 @@
-"""A Hub of one model on this machine: the parts of its API that a download uses."""
+"""A Hub of one model or one dataset on this machine: the parts of its API that a download uses."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from cockpit.links import EngineKey, StartedEngine, start_engine
+from tests.engine.conftest import cockpit_home
+from tests.engine.follower import Follower
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-CHUNK = 1 << 14
+TOKEN = "hf_secretsecretsecretsecretsecret"
 
 
 class HubServer:
-    """Serves the files of `folder` as the model tiny/model, revision main. A file of `gates` is sent half, and the rest
-    once its gate is opened. `refusals` maps a name to the status and the X-Error-Code that answer for it."""
+    """Serves the files of `folder` as the model tiny/model or the dataset tiny/rows, revision main. A file of `gates`
+    is sent half, and the rest once its gate is opened. `refusals` maps a name to the status and the X-Error-Code that
+    answer for it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: Literal["model", "dataset"] = "model") -> None:
         self.folder = folder
+        self.name = "tiny/model" if kind == "model" else "tiny/rows"
+        self.api = f"/api/{kind}s"
+        self.prefix = "" if kind == "model" else "/datasets"
+        """Of the addresses of files."""
         self.gates: dict[str, threading.Event] = {}
         self.refusals: dict[str, tuple[int, str]] = {
             "tiny/gated": (403, "GatedRepo"),
@@ -28,7 +40,7 @@ class HubServer:
         self.sizes: dict[str, int] = {}
         """Sizes that the listing tells in place of the true ones."""
         self.asked: list[tuple[str, str, str | None]] = []
-        """Method, path and token of each request for a model."""
+        """Method, path and token of each request for a repository."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -38,12 +50,34 @@ class HubServer:
         """For HF_ENDPOINT."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    def environment(self, home: Path) -> dict[str, str]:
+        """Of a process that knows this Hub alone, has a token for it, and keeps what it fetches in `home`."""
+        place = {
+            "HF_ENDPOINT": self.endpoint,
+            "HF_HOME": str(home),
+            "HF_TOKEN": TOKEN,
+            "HF_HUB_ETAG_TIMEOUT": "5",
+        }
+        unset = ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_DATASETS_CACHE", "HF_DATASETS_OFFLINE")
+        return {name: value for name, value in os.environ.items() if name not in unset} | place
+
     def close(self) -> None:
         """End serving; gates are opened."""
         for gate in self.gates.values():
             gate.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+def start_run(environment: dict[str, str], home: Path, recipe: str) -> tuple[StartedEngine, Follower]:
+    """An engine of plain transformers on the CPU that trains `recipe`, in that environment."""
+    with cockpit_home(home), pytest.MonkeyPatch.context() as patch:
+        for name in ("HF_ENDPOINT", "HF_HOME", "HF_TOKEN"):
+            patch.setenv(name, environment[name])
+        patch.delenv("HF_HUB_OFFLINE", raising=False)
+        started = start_engine(EngineKey("transformers", "none"), "from the hub")
+        started.train(recipe, "from the hub", ["test"])
+    return started, Follower(started.link)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -58,16 +92,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None: ...
 
+    def do_POST(self) -> None:
+        """What paths-info asks is a form; `paths` are those that are wanted."""
+        asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self._send(self._paths(asked.get("paths", [])))
+
     def _answer(self) -> None:
-        path = unquote(urlsplit(self.path).path)
+        hub, path = self.hub, unquote(urlsplit(self.path).path)
         if "tiny/" in path:
-            self.hub.asked.append((self.command, path, self.headers.get("authorization")))
-        name = "/".join(path.removeprefix("/api/models").split("/")[1:3])
-        if name in self.hub.refusals:
-            self._refuse(*self.hub.refusals[name])
-        elif name != "tiny/model":
+            hub.asked.append((self.command, path, self.headers.get("authorization")))
+        rest = path.removeprefix(hub.api if path.startswith(hub.api) else hub.prefix)
+        name = "/".join(rest.split("/")[1:3])
+        if name in hub.refusals:
+            self._refuse(*hub.refusals[name])
+        elif name != hub.name:
             self._refuse(404, "RepoNotFound")
-        elif path.startswith("/api/models/"):
+        elif "/tree/" in rest:
+            self._send(self._paths([file.name for file in self._files()]))
+        elif path.startswith(hub.api):
             revision = path.partition("/revision/")[2] or "main"
             self._list() if revision in ("main", COMMIT) else self._refuse(404, "RevisionNotFound")
         else:
@@ -80,15 +122,25 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
+    def _files(self) -> list[Path]:
+        return [path for path in sorted(self.hub.folder.iterdir()) if path.is_file()]
+
+    def _size(self, file: Path) -> int:
+        return self.hub.sizes.get(file.name, file.stat().st_size)
+
+    def _paths(self, wanted: list[str]) -> list[dict[str, Any]]:
+        files = [file for file in self._files() if file.name in wanted]
+        return [{"type": "file", "path": file.name, "size": self._size(file), "oid": "0"} for file in files]
+
     def _list(self) -> None:
-        files = [path for path in sorted(self.hub.folder.iterdir()) if path.is_file()]
         siblings: list[dict[str, Any]] = [
-            {"rfilename": file.name, "size": self.hub.sizes.get(file.name, file.stat().st_size), "blobId": "0"}
-            for file in files
+            {"rfilename": file.name, "size": self._size(file), "blobId": "0"} for file in self._files()
         ]
-        content = json.dumps(
-            {"id": "tiny/model", "modelId": "tiny/model", "sha": COMMIT, "siblings": siblings}
-        ).encode()
+        name = self.hub.name
+        self._send({"id": name, "modelId": name, "sha": COMMIT, "siblings": siblings, "tags": []})
+
+    def _send(self, told: object) -> None:
+        content = json.dumps(told).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))

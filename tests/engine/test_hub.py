@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,13 +12,11 @@ import pytest
 
 from cockpit.commands import Stop
 from cockpit.events import PhaseProgressed, RunEnded
-from cockpit.links import EngineKey, StartedEngine, new_command_id, start_engine
+from cockpit.links import new_command_id
 from tests.engine import tiny
-from tests.engine.conftest import cockpit_home, kill
-from tests.engine.follower import Follower
-from tests.engine.hub_server import COMMIT, HubServer
+from tests.engine.conftest import kill
+from tests.engine.hub_server import COMMIT, TOKEN, HubServer, start_run
 
-TOKEN = "hf_secretsecretsecretsecretsecret"
 CODE = """
 import json, sys
 from cockpit.engine.ending import RunFailure
@@ -58,14 +55,7 @@ def hub(model: Path, tmp_path: Path) -> Iterator[HubServer]:
 @pytest.fixture
 def environment(hub: HubServer, tmp_path: Path) -> dict[str, str]:
     """Of a process that knows that Hub alone, and has a token for it."""
-    place = {
-        "HF_ENDPOINT": hub.endpoint,
-        "HF_HOME": str(tmp_path / "hf"),
-        "HF_TOKEN": TOKEN,
-        "HF_HUB_ETAG_TIMEOUT": "5",
-    }
-    unset = ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")
-    return {name: value for name, value in os.environ.items() if name not in unset} | place
+    return hub.environment(tmp_path / "hf")
 
 
 def fetched(environment: dict[str, str], name: str = "tiny/model", *only: str, **fields: object) -> dict[str, object]:
@@ -175,24 +165,14 @@ def test_an_adapter_on_the_hub_is_no_model(hub: HubServer, environment: dict[str
     assert "holds an adapter, not a model" in str(fetched(environment)["failure"])
 
 
-def start(environment: dict[str, str], home: Path, rows: Path) -> tuple[StartedEngine, Follower]:
-    with cockpit_home(home), pytest.MonkeyPatch.context() as patch:
-        for name in ("HF_ENDPOINT", "HF_HOME", "HF_TOKEN"):
-            patch.setenv(name, environment[name])
-        patch.delenv("HF_HUB_OFFLINE", raising=False)
-        started = start_engine(EngineKey("transformers", "none"), "from the hub")
-        recipe = tiny.recipe_text(Path("tiny/model"), rows, backend="transformers", training__max_steps=1)
-        started.train(recipe, "from the hub", ["test"])
-    return started, Follower(started.link)
-
-
 def test_a_run_downloads_stops_goes_on_and_never_tells_its_token(
     hub: HubServer, environment: dict[str, str], tmp_path: Path, rows: Path
 ) -> None:
     import threading
 
     gate = hub.gates["model.safetensors"] = threading.Event()
-    started, run = start(environment, tmp_path / "home", rows)
+    recipe = tiny.recipe_text(Path("tiny/model"), rows, backend="transformers", training__max_steps=1)
+    started, run = start_run(environment, tmp_path / "home", recipe)
     try:
         run.until_phase("downloading")
         run.until(lambda: any(event.unit == "B" and event.done for event in run.all(PhaseProgressed)))
@@ -202,7 +182,7 @@ def test_a_run_downloads_stops_goes_on_and_never_tells_its_token(
     finally:
         kill(started)
     gate.set()
-    started, run = start(environment, tmp_path / "home", rows)
+    started, run = start_run(environment, tmp_path / "home", recipe)
     try:
         run.until_phase("ready")
     finally:
