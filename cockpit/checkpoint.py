@@ -31,10 +31,14 @@ class Checkpoint:
     path: Path
     step: int
 
+    def state(self) -> Any:
+        """What the trainer has written of itself. Raises OSError or ValueError where that cannot be read."""
+        return json.loads((self.path / STATE).read_bytes())
+
     def flaw(self) -> str:
         """Why it cannot be gone on from, as a clause; empty where all of it is there. Loads nothing."""
         try:
-            state = json.loads((self.path / STATE).read_bytes())
+            state = self.state()
         except (OSError, ValueError):
             return f"{STATE} cannot be read"
         if not isinstance(state, dict) or state.get("global_step") != self.step:

@@ -17,6 +17,8 @@ from cockpit.engine.resumption import Resumption
 from cockpit.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned, TrainingResumed
 
 PROGRESS_EVERY_S = 0.2
+PATIENCE = "EarlyStoppingCallback"
+"""What the trainer calls the callback of early stopping in its state."""
 NO_MEASURES = ("_runtime", "_per_second", "_num_tokens", "_model_preparation_time")
 """Endings of what an evaluation reports beside what it has measured."""
 
@@ -67,6 +69,8 @@ class EventCallback(TrainerCallback):
         if self._resumed is not None:
             # The checkpoint holds the recipe's steps as they were; they may have been changed since.
             state.compute_steps(args, state.max_steps)
+            # Patience may be new to the run; of a callback that the checkpoint did not know nothing could be saved.
+            state.stateful_callbacks.setdefault(PATIENCE, {})
             align_schedule(kwargs["optimizer"], kwargs["lr_scheduler"], args.learning_rate)
             checkpoint = self._resumed.checkpoint.path
             leave_behind(checkpoint.parent, self._resumed.step, self._journal.attempt)

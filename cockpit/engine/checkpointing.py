@@ -42,6 +42,7 @@ def save_checkpoints_whole(
                 raise
             why = ending_of(error, None, callback.step).reason
             journal.log("warning", f"Checkpoint {callback.step} could not be saved: {why} The run goes on without it.")
+            trainer.state.best_model_checkpoint = _place_of_best(trainer.state, run.checkpoints)
             return
         finally:
             del trainer._get_output_dir
@@ -58,9 +59,14 @@ def save_checkpoints_whole(
 def _name_best(state: Any, folder: Path, written: Path) -> None:
     """The trainer has looked for the best checkpoint beside the partial one; it stands, or will, in `folder`."""
     if state.best_global_step:
-        best = folder / f"checkpoint-{state.best_global_step}"
-        state.best_model_checkpoint = str(best) if best.name == written.name or best.is_dir() else None
+        state.best_model_checkpoint = _place_of_best(state, folder, written.name)
         state.save_to_json(str(written / STATE))
+
+
+def _place_of_best(state: Any, folder: Path, written: str = "") -> str | None:
+    """Where the best checkpoint stands, or will where it is the one `written`; None where it could not be saved."""
+    best = folder / f"checkpoint-{state.best_global_step}"
+    return str(best) if best.name == written or best.is_dir() else None
 
 
 def flush(folder: Path) -> None:

@@ -30,6 +30,14 @@ class Resumption:
         """The last step that counts."""
         return self.checkpoint.step
 
+    def owes_evaluation(self, every: int | None) -> bool:
+        """Whether an evaluation was due after the checkpoint's step, as after every `every` steps, and a stop came
+        first."""
+        if every is None or self.step % every:
+            return False
+        told = self.checkpoint.state().get("log_history", [])
+        return not any(one.get("step") == self.step and any(name.startswith("eval_") for name in one) for one in told)
+
 
 def resumption(run: RunDir, from_step: int | None, say: Say) -> Resumption:
     """The newest checkpoint that loads, or the one after `from_step`; a word for each that does not.

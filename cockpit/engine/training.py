@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
@@ -12,10 +11,9 @@ from typing import Any
 
 import torch
 
-from cockpit.checkpoint import STATE
 from cockpit.engine.base_model import best_dtype, named_dtype
 from cockpit.engine.batching import batching, make_trainer
-from cockpit.engine.callback import EventCallback
+from cockpit.engine.callback import PATIENCE, EventCallback
 from cockpit.engine.checkpointing import flush, save_checkpoints_whole, size_of
 from cockpit.engine.data import PreparedData
 from cockpit.engine.departures import departures
@@ -64,8 +62,9 @@ def train(
     from transformers import PrinterCallback
 
     settings = arguments(recipe, loaded, data, run, journal)
+    owed = resumed is not None and data.held_out is not None and resumed.owes_evaluation(recipe.training.eval_steps)
     if resumed is not None:
-        settings["eval_on_start"] = False
+        settings["eval_on_start"] = owed
     trainer = make_trainer(recipe, loaded, data, settings)
     for sentence in departures(recipe, settings, trainer):
         journal.log("info", sentence)
@@ -83,7 +82,7 @@ def train(
     )
     trainer.add_callback(callback)
     patience = _add_patience(trainer, recipe, resumed)
-    _announce_evaluations(trainer, callback)
+    _announce_evaluations(trainer, callback, owed=owed)
     save_checkpoints_whole(trainer, callback, run, journal, recipe.output.save_total_limit)
 
     try:
@@ -110,8 +109,7 @@ def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> A
         return None
     patience = EarlyStoppingCallback(training.early_stopping_patience, training.early_stopping_threshold)
     if resumed is not None:
-        told = json.loads((resumed.checkpoint.path / STATE).read_bytes()).get("stateful_callbacks", {})
-        before = told.get("EarlyStoppingCallback", {})
+        before = resumed.checkpoint.state().get("stateful_callbacks", {}).get(PATIENCE, {})
         known = before.get("attributes", {}) if isinstance(before, dict) else {}
         patience.early_stopping_patience_counter = int(known.get("early_stopping_patience_counter", 0))
     trainer.add_callback(patience)
@@ -121,9 +119,12 @@ def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> A
 def _tell_best(trainer: Any, recipe: Recipe, journal: Journal) -> int | None:
     """The step of the best checkpoint, where the trainer has gone back to it."""
     state, training = trainer.state, recipe.training
-    if not training.load_best_model_at_end or not state.best_model_checkpoint or state.best_metric is None:
+    if not training.load_best_model_at_end or state.best_metric is None or not state.best_global_step:
         return None
     best = f"{training.metric_for_best_model} {state.best_metric:.4g} after step {state.best_global_step:,}"
+    if not state.best_model_checkpoint:
+        journal.log("warning", f"The best was {best}, and there is no checkpoint of it: the last weights are saved.")
+        return None
     journal.log("info", f"The best checkpoint is kept and saved as the result: {best}.")
     return int(state.best_global_step)
 
@@ -218,15 +219,21 @@ def _checkpointing(mode: str) -> dict[str, Any]:
     return {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": mode == "reentrant"}}
 
 
-def _announce_evaluations(trainer: Any, callback: EventCallback) -> None:
-    """No callback is told that an evaluation begins."""
+def _announce_evaluations(trainer: Any, callback: EventCallback, *, owed: bool) -> None:
+    """No callback is told that an evaluation begins. The first one may be `owed` to the step that the run goes on from:
+    the trainer takes it for one before any training, which is compared with no other."""
     evaluate = trainer.evaluate
 
     def evaluate_announced(*args: Any, **kwargs: Any) -> Any:
+        nonlocal owed
         callback.evaluation_begins()
         # Its data loader draws a seed: the training must go on with the same random numbers with it and without it.
         devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
         with torch.random.fork_rng(devices):
-            return evaluate(*args, **kwargs)
+            measured = evaluate(*args, **kwargs)
+        if owed:
+            owed = False
+            trainer._determine_best_metric(metrics=measured, trial=None)
+        return measured
 
     trainer.evaluate = evaluate_announced

@@ -1,0 +1,133 @@
+"""Evaluations, the best checkpoint and patience, across an interruption: as in a run that was not interrupted."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cockpit.checkpoint import checkpoints
+from cockpit.engine import checkpointing
+from cockpit.engine.callback import EventCallback
+from cockpit.engine.worker import Worker
+from cockpit.events import Evaluated, LogWritten, RunEnded
+from tests.engine.conftest import HostedRun
+
+Hosted = Callable[..., HostedRun]
+BEST: dict[str, Any] = {
+    "training__max_steps": 60,
+    "training__learning_rate": 0.2,
+    "training__eval_steps": 2,
+    "training__load_best_model_at_end": True,
+    "output__save_steps": 2,
+    "output__save_total_limit": 1,
+}
+"""The learning rate is so high that it gets worse after a while."""
+PATIENT = {**BEST, "training__early_stopping_patience": 3}
+
+
+def until_end(run: HostedRun, attempt: int) -> RunEnded:
+    run.until(lambda: run.state.ended is not None and run.state.ended.attempt == attempt)
+    run.close()
+    run.until_exited()
+    assert run.state.ended is not None
+    return run.state.ended
+
+
+def lines(run: HostedRun, level: str) -> list[str]:
+    return [event.text for event in run.all(LogWritten) if event.level == level]
+
+
+def test_stops_change_neither_what_is_measured_nor_the_best(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped after a step where an evaluation was due, after one where none was, and within an evaluation."""
+    undisturbed = hosted(**PATIENT)
+    reason = until_end(undisturbed, 1).reason
+    assert "got no better in 3 evaluations" in reason
+
+    steps, within = {2, 5, 8}, {10}
+    step_done, evaluation_begins = Worker._step_done, EventCallback.evaluation_begins
+
+    def step_done_and_stopped(worker: Worker, step: int) -> None:
+        step_done(worker, step)
+        if step in steps:
+            steps.remove(step)
+            worker._orders.ask_stop(save=True)
+
+    def stopped_within(callback: EventCallback) -> None:
+        evaluation_begins(callback)
+        if callback.step in within:
+            within.remove(callback.step)
+            callback._orders.ask_stop(save=True)
+
+    monkeypatch.setattr(Worker, "_step_done", step_done_and_stopped)
+    monkeypatch.setattr(EventCallback, "evaluation_begins", stopped_within)
+    run = hosted(**PATIENT)
+    for attempt, step in enumerate((2, 5, 8, 10), 1):
+        ended = until_end(run, attempt)
+        assert (ended.outcome, ended.step) == ("stopped", step)
+        run = hosted(resumed=run.run, **PATIENT)
+    assert until_end(run, 5).reason == reason
+    assert run.state.steps.metrics["loss"] == undisturbed.state.steps.metrics["loss"]
+    measured = [[(one.step, one.metrics) for one in each.state.evaluations] for each in (run, undisturbed)]
+    assert measured[0] == measured[1]
+    assert run.state.adapter is not None and undisturbed.state.adapter is not None
+    assert run.state.adapter.step == undisturbed.state.adapter.step
+    saved = [(one.run.adapter / "adapter_model.safetensors").read_bytes() for one in (run, undisturbed)]
+    assert saved[0] == saved[1]
+    kept = [[one.step for one in checkpoints(each.run.checkpoints)] for each in (run, undisturbed)]
+    assert kept[0] == kept[1]
+
+
+def test_patience_that_is_added_on_the_way_lets_checkpoints_be_saved(hosted: Hosted) -> None:
+    run = hosted(**{**BEST, "training__max_steps": 4})
+    assert until_end(run, 1).outcome == "completed"
+    again = hosted(resumed=run.run, **PATIENT)
+    assert "got no better in 3 evaluations" in until_end(again, 2).reason
+    assert lines(again, "warning") == []
+    assert checkpoints(again.run.checkpoints)[0].step == again.state.step > 4
+
+
+def test_a_best_checkpoint_that_could_not_be_saved_is_not_the_result(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one is the best, and the disk is full by then."""
+    flush = checkpointing.flush
+
+    def full(folder: Path) -> None:
+        if folder.name == "checkpoint-6":
+            raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+        flush(folder)
+
+    monkeypatch.setattr(checkpointing, "flush", full)
+    run = hosted(**{**BEST, "training__learning_rate": 0.001, "training__max_steps": 6})
+    assert until_end(run, 1).outcome == "completed"
+    losses = {event.step: event.metrics["eval_loss"] for event in run.all(Evaluated) if event.step}
+    assert min(losses, key=lambda step: losses[step]) == 6
+    assert not any("saved as the result" in line for line in lines(run, "info"))
+    assert lines(run, "warning")[-1].endswith(
+        "after step 6, and there is no checkpoint of it: the last weights are saved."
+    )
+    assert run.state.adapter is not None and run.state.adapter.step == 6
+
+
+def test_a_best_checkpoint_that_is_gone_is_told(hosted: Hosted) -> None:
+    changes = {**BEST, "training__max_steps": 4, "training__learning_rate": 0.01}
+    run = hosted(**{**changes, "output__save_total_limit": 9})
+    until_end(run, 1)
+    assert [one.step for one in checkpoints(run.run.checkpoints)] == [4, 2]
+    best = run.run.checkpoints / "checkpoint-4"
+    worse = {**changes, "training__max_steps": 6, "training__learning_rate": 1.0}
+    again = hosted(resumed=run.run, **worse)
+    until_end(again, 2)
+    assert again.state.adapter is not None and again.state.adapter.step == 4
+    assert [one.step for one in checkpoints(again.run.checkpoints)] == [6, 4]
+
+    shutil.rmtree(best)
+    last = hosted(resumed=run.run, **{**worse, "training__max_steps": 8})
+    until_end(last, 3)
+    assert "after step 4, and there is no checkpoint of it" in lines(last, "warning")[-1]
+    assert last.state.adapter is not None and last.state.adapter.step == 8
