@@ -87,14 +87,16 @@ class EventReader:
     def poll(self) -> list[AnyEvent]:
         """The events appended since the last call, at most READ_BYTES of them; a torn last line waits for its rest.
 
-        Lines that are no events of this version are skipped.
+        Lines that are no events of this version are skipped. A log that is out of reach, as on a network file system,
+        has nothing new.
         """
-        if self._fd is None:
-            try:
+        try:
+            if self._fd is None:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:
-                return []
-        read = os.read(self._fd, READ_BYTES)
+            read = os.read(self._fd, READ_BYTES)
+        except OSError:
+            self.is_behind = False
+            return []
         self.is_behind = len(read) == READ_BYTES
         lines = (self._torn + read).split(b"\n")
         self._torn = lines.pop()

@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -224,15 +225,15 @@ class StartedEngine:
         """Give the engine its run: `recipe_text` is the resolved YAML, `name` becomes the run's id with the time added.
 
         A standby's folder is moved to the run's by the engine; the link follows. Raises OSError where the folder
-        cannot be written (a full disk, say), and nothing has been started then.
+        cannot be written (a full disk, say), and ends the engine then.
         """
-        here = self.link.run
-        here.recipe.write_text(recipe_text, encoding="utf-8")
-        run = here
-        if here.path.parent == standby_folder():
-            run = RunDir(runs_folder() / new_run_id(name))
-            run.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        here.send(Train(id=new_command_id(), run_id=run.id, command=command, recipe_name=name))
+        here = run = self.link.run
+        with self._ended_where_it_fails():
+            here.recipe.write_text(recipe_text, encoding="utf-8")
+            if here.path.parent == standby_folder():
+                run = RunDir(runs_folder() / new_run_id(name))
+                run.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            here.send(Train(id=new_command_id(), run_id=run.id, command=command, recipe_name=name))
         if run != here:
             self.link.move_to(run)
         return run
@@ -240,20 +241,32 @@ class StartedEngine:
     def resume(self, recipe_text: str, name: str, command: list[str], from_step: int | None = None) -> RunDir:
         """Let the engine go on with the run in whose folder it was started; `recipe_text` is its recipe from now on.
 
-        The recipe as it was stays beside it. Raises OSError where the folder cannot be written.
+        The recipe as it was stays beside it. Raises OSError where the folder cannot be written, and ends the engine
+        then.
         """
         from cockpit.recipe.document import write_whole  # a reader of runs needs none of it
 
         run = self.link.run
-        before = run.recipe.read_text(encoding="utf-8")
-        if before != recipe_text:
-            (run.path / f"recipe.attempt-{newest_attempt(run.events)}.yaml").write_text(before, encoding="utf-8")
-        write_whole(run.recipe, recipe_text)
         train = Train(
             id=new_command_id(), run_id=run.id, command=command, recipe_name=name, resume=True, from_step=from_step
         )
-        run.send(train)
+        with self._ended_where_it_fails():
+            before = run.recipe.read_text(encoding="utf-8")
+            if before != recipe_text:
+                (run.path / f"recipe.attempt-{newest_attempt(run.events)}.yaml").write_text(before, encoding="utf-8")
+            write_whole(run.recipe, recipe_text)
+            run.send(train)
         return run
+
+    @contextmanager
+    def _ended_where_it_fails(self) -> Iterator[None]:
+        """An engine that cannot be given its run would wait for another one, and keep the folder."""
+        try:
+            yield
+        except OSError:
+            self.dismiss()
+            self.process.terminate()
+            raise
 
     def abort(self, step: int) -> None:
         """End the engine in the middle of whatever it does, and say so in its log in its place, after step `step`."""
@@ -349,11 +362,10 @@ def abort_run(run: RunDir, step: int) -> None:
 
 def _tell_aborted(run: RunDir, backend: str, step: int) -> None:
     run.write_identity(EngineIdentity.of_this_process(backend))
-    log = EventWriter(run.events)
     reason = "Aborted: the engine was ended in the middle of a step; nothing more was saved."
-    log.append(RunEnded(outcome="stopped", step=step, reason=reason))
-    log.append(EngineExited(reason="aborted"))
-    log.close()
+    with closing(EventWriter(run.events)) as log:
+        log.append(RunEnded(outcome="stopped", step=step, reason=reason))
+        log.append(EngineExited(reason="aborted"))
 
 
 def _remove_lost_standbys() -> None:

@@ -188,14 +188,16 @@ class RunDir:
         aside.rename(self.commands / f"{name}.json")
 
     def take_commands(self) -> list[AnyCommand]:
-        """The commands sent since the last call, oldest first. Each is taken once; a file that is none is dropped."""
+        """The commands sent since the last call, oldest first. Each is taken once; a file that is none is dropped, and
+        one that is out of reach, as on a network file system, is looked at again next time."""
         taken = []
         for path in sorted(self.commands.glob("[!.]*.json")):
             try:
-                taken.append(commands.decode(path.read_bytes()))
+                content = path.read_bytes()
+                path.unlink()
+                taken.append(commands.decode(content))
             except (OSError, msgspec.DecodeError):
-                pass  # a file that is none must not keep the others from being taken
-            path.unlink(missing_ok=True)
+                continue  # it must not keep the others from being taken
         return taken
 
     def write_identity(self, identity: EngineIdentity) -> None:

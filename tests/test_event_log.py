@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -123,3 +124,22 @@ def test_a_line_cut_off_by_a_full_disk_spoils_none_after_it(tmp_path: Path, monk
             writer.append(logged("lost"))
     writer.append(logged("kept"))
     assert texts(EventReader(path).poll()) == ["kept"]
+
+
+def test_a_log_that_is_out_of_reach_has_nothing_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network file system whose server is away for a moment."""
+    log = EventWriter(tmp_path / "events.jsonl")
+    reader = EventReader(tmp_path / "events.jsonl")
+    log.append(logged("before"))
+    assert len(reader.poll()) == 1
+    log.append(logged("after"))
+
+    def away(descriptor: int, size: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "read", away)
+        assert reader.poll() == []
+    assert texts(reader.poll()) == ["after"]
+    reader.close()
+    log.close()

@@ -43,7 +43,9 @@ def test_learning_rates(value: float | None, text: str) -> None:
     assert figures.learning_rate(value) == text
 
 
-@pytest.mark.parametrize(("share", "text"), [(None, "–"), (0, "0 %"), (0.426, "42 %"), (0.9999, "99 %"), (1, "100 %")])
+@pytest.mark.parametrize(
+    ("share", "text"), [(None, "–"), (0, "0 %"), (0.426, "42 %"), (0.29, "29 %"), (0.9999, "99 %"), (1, "100 %")]
+)
 def test_all_is_said_only_when_it_is_all(share: float | None, text: str) -> None:
     assert figures.percent(share) == text
 

@@ -128,6 +128,24 @@ def test_train_writes_the_recipe_and_tells_the_run(monkeypatch: pytest.MonkeyPat
     assert started.link.run == run == RunDir(runs_folder() / run.id)
 
 
+@pytest.mark.parametrize("resumes", [False, True])
+def test_an_engine_that_cannot_be_given_its_run_is_ended(
+    resumes: bool, run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would hold the run's folder for two minutes, and the next one could not begin."""
+
+    def full(run: RunDir, command: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunDir, "send", full)
+    run.recipe.write_text("schema: 1\n")
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    started = StartedEngine(EngineKey("unsloth", "none"), RunLink(run), process)
+    with pytest.raises(OSError, match="No space left"):
+        (started.resume if resumes else started.train)("schema: 1\n", "demo", ["cockpit"])
+    assert process.wait(30) == -15
+
+
 def test_a_recording_plays_in_its_own_time_and_takes_no_commands(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("cockpit.event_log.time.time", lambda: now)

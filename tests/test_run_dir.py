@@ -238,3 +238,12 @@ def test_the_list_of_runs_is_whole_at_any_width(columns: str) -> None:
     assert told[0].split() == ["run", "state", "step", "loss", "started", "attempts"]
     assert [line.split()[0] for line in told[1:]] == [long.id]
     assert told[1].split()[1:3] == ["starting", "6/6"]
+
+
+def test_a_command_that_cannot_be_taken_keeps_no_other_from_being_taken() -> None:
+    """A folder stands for a file that the file system gives an error for."""
+    run = RunDir.create(runs_folder() / "demo-1")
+    (run.commands / f"{0:020d}-out-of-reach.json").mkdir()
+    run.send(Stop(id="a"))
+    assert run.take_commands() == [Stop(id="a")]
+    assert run.take_commands() == []

@@ -29,6 +29,7 @@ def chat(
     image: Annotated[Path | None, typer.Option(help="A picture to ask about, of a model that sees.")] = None,
 ) -> None:
     """Ask a trained run, or a saved adapter or model, one question. The reply goes to stdout, all else to stderr."""
+    from cockpit.recipe.problem import RecipeError
     from cockpit.run_dir import RunDir, find_run
 
     if not prompt.strip():
@@ -49,6 +50,8 @@ def chat(
         link, started = _reach(found)
     try:
         _ask(link, _command(link.run, _message(prompt, image), base, greedy), started)
+    except (RecipeError, OSError) as error:
+        _end(f"The question could not be put: {getattr(error, 'strerror', None) or error}.", 1)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     finally:

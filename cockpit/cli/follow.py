@@ -88,13 +88,18 @@ def follow(
             asked += 1
             if asked == 1:
                 report.say("Stopping: the step is finished and saved first. Ctrl-C again drops it.")
-                link.send(Stop(id=new_command_id()))
             else:
                 report.say("Aborting: nothing more is saved.")
-                link.send(Stop(id=new_command_id(), save=False))
                 deadline = deadline or time.monotonic() + ABORT_AFTER_S
+            try:
+                link.send(Stop(id=new_command_id(), save=asked == 1))
+            except OSError as error:
+                report.say(f"The engine could not be asked: {error.strerror or error}.")
         if started and deadline and (time.monotonic() > deadline or asked > 2):
-            started.abort(state.step)
+            try:
+                started.abort(state.step)
+            except OSError as error:
+                report.say(f"The engine was ended; its log does not say so: {error.strerror or error}.")
             for event in link.poll():
                 report.tell(event, state)
             return 130

@@ -6,8 +6,12 @@ import os
 import sys
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cockpit.links import EngineKey, RunLink, StartedEngine, new_run
+
+if TYPE_CHECKING:
+    from cockpit.engine.engine import Engine
 
 
 @dataclass
@@ -15,6 +19,7 @@ class EngineThread:
     """The thread, with the few words of subprocess.Popen that a starter of engines uses."""
 
     thread: threading.Thread
+    engine: Engine
     pid: int
     stdin: None = None
 
@@ -27,11 +32,13 @@ class EngineThread:
         self.thread.join(timeout)
         return self.poll()
 
+    def terminate(self) -> None:
+        """Ask the engine to finish its step, save, and go."""
+        self.engine.terminate()
+
     def kill(self) -> None:
         """End this process: a thread cannot be ended alone."""
         os._exit(130)
-
-    terminate = kill
 
 
 def host_engine(key: EngineKey, name: str) -> StartedEngine:
@@ -41,6 +48,7 @@ def host_engine(key: EngineKey, name: str) -> StartedEngine:
     os.environ.update(key.environment())
     sys.stdout = sys.stderr  # what the stack prints must not mix with what the command prints
     run = new_run(name)
-    thread = threading.Thread(target=Engine(run, key.backend).run, name="engine", daemon=True)
+    engine = Engine(run, key.backend)
+    thread = threading.Thread(target=engine.run, name="engine", daemon=True)
     thread.start()
-    return StartedEngine(key, RunLink(run), EngineThread(thread, os.getpid()))
+    return StartedEngine(key, RunLink(run), EngineThread(thread, engine, os.getpid()))

@@ -91,6 +91,7 @@ def _start(key: EngineKey, name: str, in_process: bool) -> StartedEngine:
 
 def end_engine(started: StartedEngine) -> None:
     """Nobody will chat with this engine: let it go, and wait until it has."""
+    import contextlib
     import subprocess
 
     from cockpit.commands import Unload
@@ -98,7 +99,8 @@ def end_engine(started: StartedEngine) -> None:
 
     if started.process.poll() is not None:
         return
-    started.link.send(Unload(id=new_command_id()))
+    with contextlib.suppress(OSError):  # a full disk: it is ended below
+        started.link.send(Unload(id=new_command_id()))
     try:
         started.process.wait(ENGINE_ENDS_S)
     except subprocess.TimeoutExpired:

@@ -16,7 +16,7 @@ def setting_value(place: FieldPlace, text: str) -> object:
     if kind == "text":
         return text if "path" in place.extra else exact
     if kind == "choice":
-        return int(text) if text.isdecimal() else text
+        return int(text) if text.isdecimal() and len(text) < 10 else text
     if kind == "list" and not text.startswith("[") and place.type.item is not None:
         if text in place.type.choices or place.type.item.section is not None:
             return text

@@ -50,12 +50,7 @@ class NewRuns:
             text = document.resolved_yaml()
             self._app.unload_ended()
             engine = standby.take(key, name)
-            try:
-                engine.train(text, name, ["cockpit", *sys.argv[1:]])
-            except OSError:
-                engine.dismiss()
-                engine.process.terminate()
-                raise
+            engine.train(text, name, ["cockpit", *sys.argv[1:]])
         except RecipeError as error:
             self._refuse(document, [str(problem) for problem in error.problems])
             return

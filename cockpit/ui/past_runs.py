@@ -151,8 +151,9 @@ class PastRuns:
         from cockpit.event_log import EventReader
         from cockpit.events import ExportEnded
 
-        reader = EventReader(export.run.export)
-        told = [event for event in reader.poll() if isinstance(event, ExportEnded) and event.export_id == export.id]
+        reader, told = EventReader(export.run.export), []
+        while batch := reader.poll():
+            told += [event for event in batch if isinstance(event, ExportEnded) and event.export_id == export.id]
         reader.close()
         if told and not told[-1].reason:
             self._app.notify(plain_text(f"Exported as {told[-1].form}: {told[-1].path}"), markup=False)

@@ -1,4 +1,5 @@
 import io
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,9 @@ from cockpit import events as ev
 from cockpit.cli import cockpit
 from cockpit.cli.follow import Interrupts, follow, tell_ways_on
 from cockpit.cli.report import JsonReport, LineReport, LiveReport
+from cockpit.cli.train import end_engine
 from cockpit.commands import AnyCommand, Stop
+from cockpit.links import EngineKey, RunLink, StartedEngine
 from cockpit.run_dir import Liveness, RunDir, runs_folder
 from tests.recording import record
 from tests.whole_checkpoint import write_checkpoint
@@ -171,3 +174,31 @@ def test_what_gives_no_sign_of_life_is_said_once() -> None:
     status, text = told(link)
     assert status == 0
     assert text.count("gives no sign of life") == 1
+
+
+def test_an_engine_that_cannot_be_asked_to_stop_is_followed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(command: AnyCommand) -> None:
+        raise OSError(28, "No space left on device")
+
+    link = FakeLink([[STARTED], ["ctrl-c"], [step(1)], [COMPLETED]])
+    monkeypatch.setattr(link, "send", full)
+    status, text = told(link)
+    assert status == 0
+    assert "The engine could not be asked: No space left on device." in text
+
+
+def test_an_engine_that_cannot_be_asked_to_go_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full when the run has ended: the command ends without a traceback."""
+    process = subprocess.Popen(["true"])
+    run = RunDir.create(runs_folder() / "demo-1")
+    (run.commands).rmdir()
+    monkeypatch.setattr(process, "poll", lambda: None)
+    end_engine(StartedEngine(EngineKey("unsloth", "none"), RunLink(run), process))
+    assert process.returncode == 0
+
+
+def test_a_question_that_cannot_be_written_is_said_in_a_sentence() -> None:
+    run = record(runs_folder(), run_id="demo-1")
+    run.commands.rmdir()
+    result = CliRunner().invoke(cockpit, ["chat", "demo-1", "-p", "hi"])
+    assert (result.exit_code, result.stderr) == (1, "The question could not be put: No such file or directory.\n")

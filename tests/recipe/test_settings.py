@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.problem import RecipeError
 from tests.recipe.sample import SAMPLE
 
 RANK = "give a whole number from 1 to 1024"
@@ -49,6 +50,12 @@ BAD = {
     "method=dpo": "method: 'dpo' is not one of the choices; give sft",
     "\x1b[31mlora.[red]r=3": "lora.[red]r: a recipe has no such field; did you mean lora?",
 }
+
+
+def test_a_choice_of_more_digits_than_python_reads_is_refused() -> None:
+    document = RecipeDocument.parse(SAMPLE, "sample.yaml")
+    with pytest.raises(RecipeError, match="1…' is not one of the choices; give one of: 4, 8"):
+        document.set_from_text(f"lora.loftq_config.loftq_bits={'1' * 5000}")
 
 
 @pytest.mark.parametrize("setting", BAD)

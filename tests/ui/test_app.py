@@ -100,6 +100,14 @@ async def test_a_preferences_file_that_is_none_does_no_harm(content: str) -> Non
         assert app.theme == DARK.name
 
 
+async def test_a_theme_that_cannot_be_remembered_does_no_harm() -> None:
+    preferences_file().parent.parent.mkdir(parents=True)
+    preferences_file().parent.write_text("a file where the folder should be")
+    async with flown() as (app, pilot):
+        await pilot.press("f2")
+        await until(pilot, lambda: app.theme == LIGHT.name)
+
+
 async def test_help_tells_of_the_focused_widget_and_of_every_key() -> None:
     async with flown() as (app, pilot):
         await pilot.press("f1")

@@ -12,7 +12,7 @@ from textual.widgets import Input
 from cockpit import exporting
 from cockpit.commands import Stop
 from cockpit.event_log import EventWriter
-from cockpit.events import CheckpointSaved, ExportEnded, PhaseStarted, RunEnded
+from cockpit.events import CheckpointSaved, ExportEnded, LogWritten, PhaseStarted, RunEnded
 from cockpit.links import abort_run
 from cockpit.run_dir import EngineIdentity, RunDir, runs_folder
 from cockpit.ui.screens.dialog import Dialog
@@ -125,6 +125,8 @@ async def test_x_exports_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch
         tabs = app.screen_stack[-1].query_one(PanelTabs)
         await until(pilot, lambda: tabs.active == 2)  # the log, which tells how it goes
         log = EventWriter(run.export)
+        for _ in range(400):  # exports before it: more than one poll reads
+            log.append(LogWritten(level="info", text="x" * 400))
         log.append(ExportEnded(export_id="x1", form="adapter", path="/there", reason="No room.", advice="Make some."))
         log.close()
         process.status = 1
