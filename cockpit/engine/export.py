@@ -80,11 +80,14 @@ class Exporter:
 
     def _write(self, recipe: Recipe) -> None:
         from cockpit.engine import gguf, merging
+        from cockpit.engine.hub import is_on_hub
 
         kind = self.form.kind
         if kind == "adapter":
             self.task("copying the adapter")
             shutil.copytree(self.run.adapter, self.partial, dirs_exist_ok=True)
+            if not is_on_hub(recipe.model):
+                _leave_base_out(self.partial / "README.md")
         elif kind == "gguf":
             gguf.check_tokenizer(self.run, recipe, self.task)
             shutil.rmtree(self._merged, ignore_errors=True)
@@ -108,7 +111,7 @@ class Exporter:
                     f"{stands} Name another repository, or leave --private out.",
                 )
             api.upload_folder(folder_path=str(self.out), repo_id=repository)
-        except (HfHubHTTPError, httpx.TransportError, OSError) as error:
+        except (HfHubHTTPError, httpx.TransportError, OSError, ValueError) as error:
             raise RunFailure(
                 f"It could not be pushed to {repository}: {type(error).__name__}.",
                 f"{stands} Look at the token's rights and at the network.",
@@ -126,6 +129,14 @@ class Exporter:
         self._log.append(
             ExportEnded(export_id=self.id, form=self.form.name, path=str(self.out), reason=ending.reason, advice=advice)
         )
+
+
+def _leave_base_out(card: Path) -> None:
+    """Take out of a model card which base it is for: the Hub refuses one that names a folder of this disk."""
+    if card.is_file():
+        lines = card.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith(("base_model:", "- base_model:"))]
+        card.write_text("".join(kept), encoding="utf-8")
 
 
 def _token() -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from cockpit.engine import export as export_module
 from cockpit.engine.export import Exporter
-from cockpit.engine.gguf import modelfile
+from cockpit.engine.gguf import convert, modelfile
 from cockpit.engine.loading import load_for_chat
 from cockpit.event_log import EventReader
 from cockpit.events import ExportEnded, ExportProgressed, ExportStarted
@@ -25,6 +25,8 @@ from cockpit.recipe.document import RecipeDocument
 from cockpit.run_dir import RunDir
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
+from tests.engine.families import make_family
+from tests.engine.push_server import PushServer
 
 Hosted = Callable[..., HostedRun]
 
@@ -98,31 +100,95 @@ def test_the_merged_model_agrees_within_16_bit_rounding(trained: RunDir, tmp_pat
     ]
 
 
-def test_a_gguf_file_is_read_back(trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def llama_cpp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """llama.cpp's gguf package, and a converter that takes a made-up tokenizer for a known one."""
     tools = LlamaCpp.find()
     if tools is None:
         pytest.skip("no llama.cpp folder here (LLAMA_CPP_PATH)")
     monkeypatch.syspath_prepend(str(tools.folder / "gguf-py"))
     gguf = pytest.importorskip("gguf")
-    made_up = export(trained, "gguf:q8_0", tmp_path / "gguf")
-    assert made_up.reason == "llama.cpp's converter does not know this model's tokenizer."
-    with closing(EventReader(trained.export)) as reader:
-        done = [event.task for event in reader.poll() if isinstance(event, ExportProgressed)]
-    assert done[-1] == "asking llama.cpp about the tokenizer", "nothing was merged for it"
-    # A converter that takes the made-up tokenizer for a known one.
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "convert_hf_to_gguf.py").write_text(
         f"import runpy, sys\nsys.path.insert(0, {str(tools.folder)!r})\nfrom conversion.base import TextModel\n"
         "TextModel.get_vocab_base_pre = lambda self, tokenizer: 'qwen2'\n"
         f"runpy.run_path({str(tools.converter)!r}, run_name='__main__')\n"
     )
+    return gguf
+
+
+def weights_of(gguf: Any, file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the file says of itself by name, and its weights as float32 by llama.cpp's names."""
+    reader = gguf.GGUFReader(file)
+    told = {name: field.contents() for name, field in reader.fields.items()}
+    return told, {one.name: gguf.quants.dequantize(one.data, one.tensor_type) for one in reader.tensors}
+
+
+def test_a_gguf_file_is_read_back(
+    trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, llama_cpp: Any
+) -> None:
+    import numpy as np
+    from safetensors.torch import load_file
+    from transformers import AutoTokenizer
+
+    made_up = export(trained, "gguf:q8_0", tmp_path / "gguf")
+    assert made_up.reason == "llama.cpp's converter does not know this model's tokenizer."
+    with closing(EventReader(trained.export)) as reader:
+        done = [event.task for event in reader.poll() if isinstance(event, ExportProgressed)]
+    assert done[-1] == "asking llama.cpp about the tokenizer", "nothing was merged for it"
     monkeypatch.setenv("LLAMA_CPP_PATH", str(tmp_path / "tools"))
     ended = export(trained, "gguf:q8_0", tmp_path / "gguf")
     assert ended.reason == ""
     assert sorted(path.name for path in (tmp_path / "gguf").iterdir()) == ["Modelfile", "exported-q8_0.gguf"]
-    reader = gguf.GGUFReader(tmp_path / "gguf" / "exported-q8_0.gguf")
-    assert bytes(reader.fields["general.architecture"].parts[-1]) == b"qwen3"
-    assert {"token_embd.weight", "blk.1.ffn_down.weight"} <= {tensor.name for tensor in reader.tensors}
+    told, weights = weights_of(llama_cpp, tmp_path / "gguf" / "exported-q8_0.gguf")
+    tokenizer = AutoTokenizer.from_pretrained(trained.adapter)
+    assert told["general.architecture"] == "qwen3"
+    assert told["tokenizer.chat_template"] == tiny.CHATML
+    assert told["tokenizer.ggml.eos_token_id"] == tokenizer.eos_token_id
+    assert told["tokenizer.ggml.padding_token_id"] == tokenizer.pad_token_id
+    assert told["tokenizer.ggml.tokens"] == tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    assert "output.weight" not in weights, "head and embeddings are one matrix"
+    assert export(trained, "merged-16bit", tmp_path / "merged").reason == ""
+    merged = load_file(tmp_path / "merged" / "model.safetensors")
+    for ours, theirs in (("token_embd", "embed_tokens"), ("blk.1.ffn_down", "layers.1.mlp.down_proj")):
+        expected = merged[f"model.{theirs}.weight"].float().numpy()
+        assert np.abs(weights[f"{ours}.weight"] - expected).max() < 0.01 * np.abs(expected).max()
+
+
+def test_gemmas_norms_and_marks_stand_in_its_gguf(
+    trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, llama_cpp: Any
+) -> None:
+    """Gemma's norms multiply by one more than their weights, which llama.cpp does not do: the file has the sum."""
+    import numpy as np
+    from safetensors.torch import load_file, save_file
+
+    from cockpit.template_names import named_templates
+
+    folder = make_family("gemma3-text", tmp_path / "gemma")
+    template = named_templates()["gemma-3"].text
+    tokenizer = tiny.make_tokenizer(template, bos="<bos>")
+    tokenizer.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    changes = {"vocab_size": len(tokenizer), "bos_token_id": tokenizer.bos_token_id}
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    model = load_file(folder / "model.safetensors")
+    embeddings = model["model.embed_tokens.weight"]
+    model["model.embed_tokens.weight"] = embeddings.new_ones(len(tokenizer), embeddings.shape[1])
+    norm = model["model.layers.1.input_layernorm.weight"]
+    norm.copy_(norm.new_tensor(range(len(norm))) / 7)
+    save_file(model, folder / "model.safetensors", {"format": "pt"})
+    monkeypatch.setenv("LLAMA_CPP_PATH", str(tmp_path / "tools"))
+    recipe = RecipeDocument.load(trained.recipe).recipe()
+    (tmp_path / "out").mkdir()
+    file = convert(folder, tmp_path / "out", "gemma", "f32", recipe, lambda task: None)
+    told, weights = weights_of(llama_cpp, file)
+    assert told["general.architecture"] == "gemma3"
+    assert told["tokenizer.chat_template"] == template
+    assert told["tokenizer.ggml.bos_token_id"] == tokenizer.bos_token_id
+    assert told["tokenizer.ggml.eos_token_id"] == tokenizer.eos_token_id
+    assert np.allclose(weights["blk.1.attn_norm.weight"], norm.numpy() + 1)
+    assert "output.weight" not in weights
+    assert "<start_of_turn>model" in (tmp_path / "out" / "Modelfile").read_text()
 
 
 def test_the_modelfile_writes_turns_as_the_template_does(trained: RunDir) -> None:
@@ -216,6 +282,36 @@ def test_what_is_not_pushed_stands_all_the_same(
     assert ended.reason == reason
     assert ended.advice.startswith(f"It stands in {tmp_path / 'out'}.")
     assert (tmp_path / "out" / "adapter_model.safetensors").is_file()
+
+
+def test_a_push_brings_the_whole_folder_and_tells_its_token_nobody_else(
+    trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the command. The base is a folder of this disk, which names no model on the Hub."""
+    import sys
+
+    token, hub, out = "hf_pushpushpushpushpushpushpush", PushServer(), tmp_path / "out"
+    places = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": token}
+    for name, value in (places | {"COCKPIT_HOME": str(trained.path.parent.parent)}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    command = [sys.executable, "-m", "cockpit", "export", "exported", "--as", "adapter", "--out", str(out)]
+    try:
+        done = subprocess.run(
+            [*command, "--push", "tiny/mine", "--private"], capture_output=True, text=True, check=False
+        )
+    finally:
+        hub.close()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "tiny/mine" in done.stdout
+    assert hub.created == {"tiny/mine": "private"}
+    assert hub.pushed == {file.name: file.read_bytes() for file in out.iterdir()}
+    assert b"library_name: peft" in hub.pushed["README.md"]
+    assert b"base_model" not in hub.pushed["README.md"]
+    assert hub.tokens == {f"Bearer {token}"}
+    written = [file for folder in (trained.path, out) for file in folder.rglob("*") if file.is_file()]
+    assert [file for file in written if token.encode() in file.read_bytes()] == []
+    assert token not in done.stdout
 
 
 def test_two_exports_at_once_are_one_too_many(trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
