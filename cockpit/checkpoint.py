@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cockpit.plain_text import plain_text
+from cockpit.weights_file import flaw_of_safetensors
 
 STATE = "trainer_state.json"
 ZIPPED = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
@@ -77,30 +77,6 @@ def leave_behind(folder: Path, step: int, attempt: int) -> None:
             place.parent.mkdir(exist_ok=True)
             shutil.rmtree(place, ignore_errors=True)
             one.path.rename(place)
-
-
-def flaw_of_safetensors(path: Path) -> str:
-    """Why the file cannot be loaded, as a clause; empty where its size is what its header says. Reads the header."""
-    name = plain_text(path.name, keep_newlines=False)
-    try:
-        with path.open("rb") as content:
-            size = path.stat().st_size
-            length = int.from_bytes(content.read(8), "little")
-            if size < 8 or length > size - 8:
-                return f"{name} is torn"
-            header = json.loads(content.read(length))
-        ends = [_end(entry) for key, entry in header.items() if key != "__metadata__"]
-    except FileNotFoundError:
-        return f"{name} is missing"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return f"{name} cannot be read"
-    if max(ends, default=0) != size - 8 - length:
-        return f"{name} is torn"
-    return ""
-
-
-def _end(entry: dict[str, Any]) -> int:
-    return int(entry["data_offsets"][1])
 
 
 def _flaw_of_zip(path: Path) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cockpit.checkpoint import flaw_of_safetensors
 from cockpit.figures import size
 from cockpit.gpu import DRIVERLESS, NONE
 from cockpit.model_folder import ModelFolder
@@ -18,6 +17,7 @@ from cockpit.recipe.embedded import expanded, local_path, resolve
 from cockpit.recipe.hub_cache import cached_snapshot
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
+from cockpit.weights_file import flaw_of_safetensors
 
 Kind = Literal["adapter", "merged-16bit", "merged-4bit", "gguf"]
 CONVERTED = {"f32": 2.0, "bf16": 1.0, "f16": 1.0, "q8_0": 0.54}

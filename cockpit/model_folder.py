@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
-LONGEST_HEADER = 100_000_000
-"""Bytes; a safetensors file whose header claims more is none."""
+from cockpit.weights_file import NOT_READABLE, flaw_of_safetensors, tensors_of
+
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "spiece.model")
 """One of them is in the folder of every model with a tokenizer."""
 _kept_16_bit = re.compile(
@@ -87,17 +86,10 @@ class ModelFolder:
         return []
 
     def torn_file(self) -> str:
-        """Name of the first safetensors file that is shorter than its header says, or none at all; empty where all are
+        """Name of the first safetensors file that is not what its header says, or none at all; empty where all are
         whole."""
-        for path in self.weights:
-            if path.suffix != ".safetensors":
-                continue
-            try:
-                if path.stat().st_size < _end(path):
-                    return path.name
-            except (OSError, ValueError, KeyError, TypeError):
-                return path.name
-        return ""
+        files = (path for path in self.weights if path.suffix == ".safetensors")
+        return next((path.name for path in files if flaw_of_safetensors(path)), "")
 
     def loaded_bytes(self, quantization: str, *, full_precision: bool = False) -> int | None:
         """Bytes of the weights alone once they are loaded as `quantization` (none, nf4, int8) asks, unquantised ones in
@@ -110,12 +102,12 @@ class ModelFolder:
         total = 0.0
         try:
             for path in self.weights:
-                for name, numbers, dimensions in _tensors(path):
+                for name, tensor in tensors_of(path).items():
                     # A scale in 8 bits for each 64 weights comes to nf4.
                     small = {"nf4": 0.516, "int8": 1.0}.get(quantization, wide)
-                    is_linear = dimensions == 2 and not _kept_16_bit.search(name)
-                    total += numbers * (small if is_linear else wide)
-        except (OSError, ValueError, KeyError, TypeError):
+                    is_linear = len(tensor["shape"]) == 2 and not _kept_16_bit.search(name)
+                    total += prod(tensor["shape"]) * (small if is_linear else wide)
+        except (EOFError, *NOT_READABLE):
             return None
         return round(total)
 
@@ -127,34 +119,3 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _header(path: Path) -> tuple[int, dict[str, Any]]:
-    """Bytes before the first tensor, and each tensor's description. Raises ValueError where it is no safetensors."""
-    status = path.stat()
-    return _header_of(path, (status.st_size, status.st_mtime_ns))
-
-
-@functools.lru_cache(maxsize=256)
-def _header_of(path: Path, version: tuple[int, int]) -> tuple[int, dict[str, Any]]:
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if length > LONGEST_HEADER:
-            raise ValueError("no safetensors file")
-        header = json.loads(stream.read(length))
-    if not isinstance(header, dict):
-        raise ValueError("no safetensors file")
-    return 8 + length, {name: tensor for name, tensor in header.items() if name != "__metadata__"}
-
-
-def _end(path: Path) -> int:
-    """Bytes that the file has when it is whole."""
-    begin, tensors = _header(path)
-    return begin + max((int(tensor["data_offsets"][1]) for tensor in tensors.values()), default=0)
-
-
-def _tensors(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, count of numbers and of dimensions of each tensor."""
-    for name, tensor in _header(path)[1].items():
-        shape = tensor["shape"]
-        yield name, prod(shape), len(shape)

@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cockpit.checkpoint import flaw_of_safetensors
 from cockpit.model_folder import ModelFolder, read_json
 from cockpit.plain_text import plain_text
 from cockpit.recipe.embedded import local_path
 from cockpit.recipe.hub_cache import cached_snapshot
+from cockpit.weights_file import flaw_of_safetensors
 
 LONGEST_TEXT = 32_768
 """Tokens that a model is prepared for where its config allows more."""

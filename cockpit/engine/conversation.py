@@ -107,11 +107,11 @@ def _tools(row: Mapping[str, Any], columns: Mapping[str, str]) -> list[dict[str,
     return [dict(one) if "function" in one else {"type": "function", "function": dict(one)} for one in tools]
 
 
-def _json(text: str, column: str) -> Any:
+def _json(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError(f"{column} is no whole JSON") from None
+        raise ValueError(f"{name} is no whole JSON") from None
 
 
 def _turns(row: Mapping[str, Any], column: str) -> list[Message]:
@@ -135,7 +135,10 @@ def _turn(turn: Any, number: int) -> Message:
         return _call(content, number)
     message: Message = {"role": known, "content": _content(content, number)}
     if calls := turn.get("tool_calls"):
-        message["tool_calls"] = [_called(call, number) for call in calls if isinstance(call, Mapping)]
+        calls = _json(calls, f"tool_calls of turn {number}") if isinstance(calls, str) else calls
+        if not isinstance(calls, list) or not all(isinstance(call, Mapping) for call in calls):
+            raise ValueError(f"turn {number} has tool_calls that are no list of calls")
+        message["tool_calls"] = [_called(call, number) for call in calls]
         message["content"] = message["content"] or ""
     thoughts = (turn.get(name) for name in THOUGHTS)
     thought = next((one for one in thoughts if isinstance(one, str) and one.strip()), None)

@@ -99,8 +99,8 @@ class Encoder:
         if conversation.images:
             raise ValueError("it has an image, and the rows before it have none")
         template = self.template()
-        adapted = template.adapted(conversation)
         try:
+            adapted = template.adapted(conversation)
             text = template.render(adapted.messages, adapted.tools)
         except Exception as error:
             raise ValueError(f"the chat template refuses it ({first_line(error)})") from error

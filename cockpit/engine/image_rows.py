@@ -82,9 +82,9 @@ class ImageRows:
         the template or an image is no good."""
         images = [stored_image(one, folder) for one in conversation.images]
         sizes = [image_size(one) for one in images]
-        adapted = self._template.adapted(conversation)
-        messages = [in_parts(message) for message in adapted.messages]
         try:
+            adapted = self._template.adapted(conversation)
+            messages = [in_parts(message) for message in adapted.messages]
             text = self._template.render(messages, adapted.tools)
         except Exception as error:
             raise ValueError(f"the chat template refuses it ({first_line(error)})") from error

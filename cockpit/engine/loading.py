@@ -99,7 +99,9 @@ def _bring_back(model: Any, device: torch.device) -> None:
         for module in model.modules():
             if isinstance(original := getattr(module, "original_module", None), torch.nn.Module):
                 original.to(device)
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         torch.cuda.empty_cache()
 
 

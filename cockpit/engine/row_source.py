@@ -115,7 +115,10 @@ def _without_decoding(feature: Any) -> Any:
 
     if isinstance(feature, datasets.Image):
         return datasets.Image(decode=False)
-    if isinstance(feature, datasets.List):
+    if isinstance(feature, list):  # as of datasets 3
+        inner = _without_decoding(feature[0])
+        return feature if inner is feature[0] else [inner]
+    if isinstance(feature, getattr(datasets, "List", datasets.Sequence)):
         inner = _without_decoding(feature.feature)
-        return feature if inner is feature.feature else datasets.List(inner)
+        return feature if inner is feature.feature else type(feature)(inner)
     return feature

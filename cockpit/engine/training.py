@@ -85,19 +85,20 @@ def train(
     _announce_evaluations(trainer, callback, owed=owed)
     save_checkpoints_whole(trainer, callback, run, journal, recipe.output.save_total_limit)
 
+    best: int | None = None
     try:
         trainer.train(resume_from_checkpoint=str(resumed.checkpoint.path) if resumed else None)
+        best = None if callback.dropped else _tell_best(trainer, recipe, journal)
         ended = orders.stop is None or callback.step >= trainer.state.max_steps
-        if ended and data.held_out is not None and callback.evaluated_at != callback.step:
+        if ended and data.held_out is not None and callback.evaluated_at != callback.step and best is None:
             trainer.evaluate()
     except Stopped:
         callback.dropped = orders.stop == "drop"
         if callback.has_compiled and not callback.dropped and callback.saved_at != callback.step:
             trainer._save_checkpoint(trainer.model, None)
     if callback.dropped or (orders.stop is not None and callback.step < trainer.state.max_steps):
-        return Trained(callback.step, True, callback.dropped, callback.step)
-    weights_of = _tell_best(trainer, recipe, journal) or callback.step
-    return Trained(callback.step, False, False, weights_of, _why_early(callback, trainer, patience))
+        return Trained(callback.step, True, callback.dropped, best or callback.step)
+    return Trained(callback.step, False, False, best or callback.step, _why_early(callback, trainer, patience))
 
 
 def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from cockpit.engine.chat_template import ChatTemplate
 from cockpit.engine.conversation import Conversation, conversation_of
 from cockpit.engine.data import PreparedData, prepare_data
-from cockpit.engine.encoder import masked
+from cockpit.engine.encoder import Encoder, masked
 from cockpit.engine.template_by_name import with_named_template
 from cockpit.engine.token_rows import IGNORED
 from cockpit.recipe.document import RecipeDocument
@@ -303,6 +304,26 @@ def test_openais_calls_are_read_too(tmp_path: Path) -> None:
     data = prepare(tmp_path, [{"messages": turns, "tools": TOOLS}], tokenizer)
     same = prepare(tmp_path, [{"conversations": TOOL_TURNS, "tools": json.dumps(TOOLS)}], tokenizer)
     assert data.train[0] == same.train[0]
+    turns[1]["tool_calls"] = json.dumps([call])
+    assert prepare(tmp_path, [{"messages": turns, "tools": TOOLS}], tokenizer).train[0] == same.train[0]
+
+
+@pytest.mark.parametrize("calls", [5, True, {"name": "weather"}, ["weather"], "weather"])
+def test_calls_that_are_none_are_told_and_not_dropped(calls: object) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho", "tool_calls": calls}]
+    with pytest.raises(ValueError, match="turn 2"):
+        conversation_of({"messages": turns}, "messages", {"messages": "messages"})
+
+
+def test_a_tool_that_cannot_be_written_as_json_is_a_bad_row(tmp_path: Path) -> None:
+    """As Parquet can hold one; the template knows no tools, which are put into words then."""
+    template = ChatTemplate(with_named_template(demo_tokenizer(), "chatml", "transformers"))
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
+    conversation = Conversation(turns, [{"type": "function", "function": {"name": "f", "since": date(2026, 1, 1)}}])
+    text = tiny.recipe_text(tmp_path, tmp_path / "rows.jsonl", backend="transformers")
+    encoder = Encoder(RecipeDocument.parse(text, "test").recipe(), template._tokenizer, 64, print)
+    (row,) = encoder.encode([("row 1", conversation)])
+    assert row.refusal == "the chat template refuses it (Object of type date is not JSON serializable)"
 
 
 def test_a_doubled_bos_is_never_trained(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from cockpit.checkpoint import checkpoints
+from cockpit.commands import Stop
 from cockpit.engine import checkpointing
 from cockpit.engine.callback import EventCallback
 from cockpit.engine.worker import Worker
 from cockpit.events import Evaluated, LogWritten, RunEnded
+from cockpit.links import new_command_id
 from tests.engine.conftest import HostedRun
 
 Hosted = Callable[..., HostedRun]
@@ -131,3 +133,17 @@ def test_a_best_checkpoint_that_is_gone_is_told(hosted: Hosted) -> None:
     until_end(last, 3)
     assert "after step 4, and there is no checkpoint of it" in lines(last, "warning")[-1]
     assert last.state.adapter is not None and last.state.adapter.step == 8
+
+
+def test_a_stopped_run_tells_which_weights_it_has_saved(hosted: Hosted) -> None:
+    """The trainer goes back to the best checkpoint then too."""
+    run = hosted(**{**BEST, "training__max_steps": 400, "training__eval_steps": 4, "output__save_steps": 4})
+    run.until(lambda: run.state.step >= 9)
+    run.send(Stop(id=new_command_id()))
+    assert until_end(run, 1).outcome == "stopped"
+    losses = {event.step: event.metrics["eval_loss"] for event in run.all(Evaluated) if event.step}
+    best, adapter = min(losses, key=lambda step: losses[step]), run.state.adapter
+    kept = run.run.checkpoints / f"checkpoint-{best}" / "adapter_model.safetensors"
+    assert kept.read_bytes() == (run.run.adapter / "adapter_model.safetensors").read_bytes()
+    assert adapter is not None and adapter.step == best
+    assert any(f"after step {best}" in line for line in lines(run, "info"))

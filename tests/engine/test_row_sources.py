@@ -213,3 +213,11 @@ def test_the_permutation_is_that_of_datasets() -> None:
     """What makes a mixture's order that of Dataset.shuffle."""
     theirs = datasets.Dataset.from_dict({"n": range(50)}).shuffle(seed=5)["n"][:]
     assert np.random.default_rng(5).permutation(50).tolist() == theirs
+
+
+def test_lists_are_known_as_datasets_3_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(datasets, "List")
+    words, images = datasets.Value("string"), [datasets.Image()]
+    assert row_source._without_decoding(words) is words
+    assert row_source._without_decoding([words]) == [words]
+    assert row_source._without_decoding(images) == [datasets.Image(decode=False)]
