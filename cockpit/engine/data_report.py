@@ -199,19 +199,21 @@ class _Batches:
             multiple = pad_to(recipe) or 1
             by_length = training.group_by_length and not images
             rng = np.random.default_rng(training.seed)
-            orders = [_order(lengths, rows, rng.permutation(len(lengths)), by_length) for _ in range(ORDERS)]
+            step = rows * training.gradient_accumulation_steps
+            orders = [_order(lengths, step, rng.permutation(len(lengths)), by_length) for _ in range(ORDERS)]
             fillings = [_filling(lengths, order, rows, multiple) for order in orders]
             self.padding = fillings[0]
             filled = sum(map(sum, fillings))
             self.padding_share = filled / (filled + ORDERS * sum(lengths))
 
 
-def _order(lengths: Sequence[int], batch: int, mixed: Any, by_length: bool) -> list[int]:
-    """An order of the rows: `mixed`, or by length within stretches of up to 50 batches, as transformers does it."""
+def _order(lengths: Sequence[int], step: int, mixed: Any, by_length: bool) -> list[int]:
+    """An order of the rows, of which a step takes `step`: `mixed`, or by length within stretches of up to 50 steps, as
+    transformers does it."""
     order: list[int] = mixed.tolist()
     if not by_length:
         return order
-    stretch = batch * (min(len(order) // (batch * 4), 50) or 1)
+    stretch = step * (min(len(order) // (step * 4), 50) or 1)
     parts = (order[at : at + stretch] for at in range(0, len(order), stretch))
     return [row for part in parts for row in sorted(part, key=lambda row: -lengths[row])]
 
