@@ -95,11 +95,11 @@ class Engine:
                 path.unlink(missing_ok=True)
 
     def _tick(self) -> None:
-        try:
-            for command in self._run.take_commands():
+        for command in self._run.take_commands():
+            try:
                 self._take(command)
-        except OSError:
-            traceback.print_exc()  # the folder was out of reach for a moment, as on a network file system
+            except OSError:
+                traceback.print_exc()  # the answer could not be written; the next command may be a Stop
         now = time.monotonic()
         self._beat(now)
         self._show_import()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cockpit.commands import Chat, Unload
+from cockpit.commands import Chat, Stop, StopReply, Unload
 from cockpit.engine.engine import Engine
 from cockpit.engine.worker import Worker
 from cockpit.events import CommandAnswered
@@ -73,3 +74,18 @@ def test_the_age_of_a_process_is_known_finer_than_the_clock_of_its_boot() -> Non
     began = time.time() - _process_age_s()
     assert abs(began - psutil.Process().create_time()) < 1.1
     assert _process_age_s() <= _process_age_s()
+
+
+def test_an_answer_that_cannot_be_written_loses_no_later_command(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(run, "transformers")
+
+    def full(event: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(engine._journal, "tell", full)
+    engine._worker.begun = True
+    run.send(StopReply(id="first", chat_id="chat"))
+    run.send(Stop(id="second"))
+    engine._tick()
+    assert engine._orders.stop == "save"
+    engine._finish()

@@ -5,8 +5,10 @@ from pathlib import Path
 from cockpit.gpu import GpuReport
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
+from cockpit.run_state import RunState
 from cockpit.ui.plan import Planner
 from cockpit.ui.widgets.recipe_card import card_of
+from cockpit.ui.widgets.run_panel import facts_of as run_facts_of
 from cockpit.ui.widgets.schedule_preview import facts_of, summary_of
 from tests.ui.engines import TWO_GPUS, write_data, write_recipe
 
@@ -94,3 +96,10 @@ def test_a_plan_too_long_to_draw_has_no_rates(tmp_path: Path) -> None:
     plan = Planner().plan(recipe(path, a="training.max_steps=10000000"), None, "mine")
     assert plan.total_steps == 10_000_000
     assert not plan.rates
+
+
+def test_full_training_is_told_to_have_no_adapter(tmp_path: Path) -> None:
+    one = recipe(write_recipe(tmp_path, "mine", data=str(write_data(tmp_path))), a="finetuning_type=full")
+    assert dict(card_of(one, None).facts)["adapter"] == "none: every weight is trained"
+    assert "LoRA" not in dict(card_of(one, None).facts)
+    assert dict(run_facts_of(one, RunState()))["adapter"] == "none: every weight is trained"

@@ -90,13 +90,10 @@ def card_of(recipe: Recipe, plan: Plan | None) -> CardText:
     """The card of a sound recipe; without a plan, of what the recipe alone says."""
     from cockpit.recipe.fields import format_value
 
-    model, lora, training = recipe.model, recipe.lora, recipe.training
-    targets = (
-        lora.target_modules if isinstance(lora.target_modules, str) else f"{len(lora.target_modules)} kinds of layer"
-    )
+    model, training = recipe.model, recipe.training
     facts = [
         ("model", f"{model.name_or_path} · {quantization_text(recipe)}, {count(model.max_seq_length)} tokens"),
-        ("LoRA", f"r {lora.r}, alpha {lora.lora_alpha:g}, {targets}"),
+        _adapter(recipe),
         ("data", _data_text(recipe, plan)),
         (
             "train",
@@ -114,6 +111,16 @@ def card_of(recipe: Recipe, plan: Plan | None) -> CardText:
     facts.append(("needs", f"{recipe.about.needs}{of_vram}, {recipe.about.duration}{without}"))
     problems = [_short(problem) for problem in plan.problems] if plan is not None else []
     return CardText(recipe.about.title, recipe.about.description, facts, problems)
+
+
+def _adapter(recipe: Recipe) -> tuple[str, str]:
+    if recipe.finetuning_type == "full":
+        return "adapter", "none: every weight is trained"
+    lora = recipe.lora
+    targets = (
+        lora.target_modules if isinstance(lora.target_modules, str) else f"{len(lora.target_modules)} kinds of layer"
+    )
+    return "LoRA", f"r {lora.r}, alpha {lora.lora_alpha:g}, {targets}"
 
 
 def quantization_text(recipe: Recipe) -> str:

@@ -55,7 +55,7 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     quantization = "" if recipe.model.quantization == "none" else f"{dot}{recipe.model.quantization}"
     facts = [
         ("model", f"{_plain(recipe.model.name_or_path)}{quantization}"),
-        ("LoRA", f"rank {recipe.lora.r:,}{dot}alpha {recipe.lora.lora_alpha:,g}"),
+        _adapter(recipe, dot),
     ]
     if state.plan is not None and state.plan.total_parameters:
         trained, total = state.plan.trainable_parameters, state.plan.total_parameters
@@ -84,6 +84,12 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     if state.engine is not None:
         facts.append(("engine", f"pid {state.engine.pid}{dot}{_plain(state.engine.host)}"))
     return facts
+
+
+def _adapter(recipe: Recipe, dot: str) -> tuple[str, str]:
+    if recipe.finetuning_type == "full":
+        return "adapter", "none: every weight is trained"
+    return "LoRA", f"rank {recipe.lora.r:,}{dot}alpha {recipe.lora.lora_alpha:,g}"
 
 
 def _plain(text: str) -> str:
