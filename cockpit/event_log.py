@@ -100,15 +100,7 @@ class EventReader:
         self.is_behind = len(read) == READ_BYTES
         lines = (self._torn + read).split(b"\n")
         self._torn = lines.pop()
-        found = []
-        for line in lines:
-            try:
-                event = events.decode(line)
-            except msgspec.DecodeError:
-                continue
-            if event is not None:
-                found.append(event)
-        return found
+        return events.decode_lines(lines)
 
     def close(self) -> None:
         """Let the file go; a later poll begins anew."""

@@ -6,6 +6,7 @@ they do not know, so a newer engine can be read by an older app.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import msgspec
@@ -293,6 +294,19 @@ def decode(line: bytes) -> AnyEvent | None:
         if _peek.decode(line).get("type") in _types:
             raise
         return None
+
+
+def decode_lines(lines: Iterable[bytes]) -> list[AnyEvent]:
+    """The events of a log's lines; those that are torn or of no type of this version are left out."""
+    found = []
+    for line in lines:
+        try:
+            event = decode(line)
+        except msgspec.DecodeError:
+            continue
+        if event is not None:
+            found.append(event)
+    return found
 
 
 def encode(event: AnyEvent) -> bytes:

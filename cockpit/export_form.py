@@ -14,7 +14,7 @@ from cockpit.gpu import DRIVERLESS, NONE
 from cockpit.model_folder import ModelFolder
 from cockpit.plain_text import plain_text
 from cockpit.recipe.embedded import expanded, local_path, resolve
-from cockpit.recipe.hub_cache import cached_snapshot
+from cockpit.recipe.hub_cache import cached_snapshot, is_offline
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
 from cockpit.weights_file import flaw_of_safetensors
@@ -181,7 +181,7 @@ def _why_not_pushed(push: str | None) -> str:
         return ""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", push):
         return f"{plain_text(push, keep_newlines=False)!r} names no repository of the Hub; write it as owner/name."
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+    if is_offline():
         return "HF_HUB_OFFLINE forbids to push to the Hub; unset it, or leave --push out."
     return ""
 

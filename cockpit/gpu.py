@@ -51,7 +51,7 @@ class GpuReport(msgspec.Struct, frozen=True, kw_only=True):
                 if slices:
                     return slices[0]
                 return NONE if self.gpus or self.driver or self.problem else DRIVERLESS
-            return max(visible, key=lambda gpu: (_free_mib(gpu), -gpu.index)).uuid
+            return max(visible, key=lambda gpu: (free_mib(gpu), -gpu.index)).uuid
         found = [gpu for gpu in self.gpus if _is_called(gpu, wanted)]
         if len(found) == 1 and found[0] in visible:
             return found[0].uuid
@@ -249,7 +249,8 @@ def _is_called(gpu: GpuReading, name: str) -> bool:
     return bool(prefix) and gpu.uuid.lower().removeprefix("gpu-").startswith(prefix)
 
 
-def _free_mib(gpu: GpuReading) -> float:
+def free_mib(gpu: GpuReading) -> float:
+    """Free memory of the GPU; -1 where the driver does not say."""
     if gpu.vram_total_mib is None or gpu.vram_used_mib is None:
         return -1.0
     return gpu.vram_total_mib - gpu.vram_used_mib

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import os
 import re
 from collections.abc import Iterator
 from importlib import metadata
@@ -16,7 +15,7 @@ from cockpit.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.model_folder import ModelFolder
 from cockpit.plain_text import plain_text
 from cockpit.recipe.embedded import local_path, resolve
-from cockpit.recipe.hub_cache import cached_snapshot
+from cockpit.recipe.hub_cache import cached_snapshot, is_hub_name, is_offline
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.section import Conflict
 from cockpit.recipe.validation import shown
@@ -175,10 +174,10 @@ def of_place(recipe: Recipe) -> Iterator[Conflict]:
 
 
 def _of_hub_name(name: str) -> Iterator[Conflict]:
-    if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name):
+    if not is_hub_name(name):
         wrong = f"{shown(name)} is neither a folder here nor a name on the Hub"
         yield Conflict(NAME, wrong, "give a folder, a name as owner/name, or embedded:demo")
-    elif os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE") and cached_snapshot(name) is None:
+    elif is_offline() and cached_snapshot(name) is None:
         wrong = "it is not in the Hub's cache here, and HF_HUB_OFFLINE forbids to fetch it"
         yield Conflict(NAME, wrong, "give a model that is on this disk, or embedded:demo")
 

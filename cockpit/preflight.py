@@ -19,8 +19,8 @@ from cockpit.model_folder import TOKENIZERS, read_json
 from cockpit.plain_text import plain_text
 from cockpit.recipe.data import Source
 from cockpit.recipe.embedded import local_path, resolve
-from cockpit.recipe.field_path import dotted
-from cockpit.recipe.hub_cache import is_cached_dataset, is_hub_name
+from cockpit.recipe.field_path import as_listed, dotted
+from cockpit.recipe.hub_cache import is_cached_dataset, is_hub_name, is_offline
 from cockpit.recipe.not_yet import CHOICES_NOT_YET, is_not_yet, served_choices
 from cockpit.recipe.problem import Problem
 from cockpit.recipe.recipe import Recipe
@@ -74,7 +74,7 @@ def _not_yet(recipe: Recipe) -> Iterator[Conflict]:
         place = find_place(path)
         if place is None:
             continue
-        like = dotted(tuple(0 if isinstance(part, int) else part for part in path))
+        like = dotted(as_listed(path))
         if isinstance(value, str) and value in CHOICES_NOT_YET.get(like, ()):
             served = served_choices(path, tuple(map(str, place.type.choices)))
             yield Conflict(dotted(path), f"this version cannot do {value} yet", f"give one of: {listed(served)}")
@@ -166,17 +166,10 @@ def _of_hub_dataset(field: str, source: Source, path: Path) -> Iterator[Conflict
     elif not is_hub_name(source.name_or_path):
         wrong = f"{shown(source.name_or_path)} is neither a file here nor a name on the Hub"
         yield Conflict(name, wrong, "give a file, or a dataset as owner/name")
-    elif _is_offline() and not is_cached_dataset(source.name_or_path):
+    elif is_offline("HF_DATASETS_OFFLINE") and not is_cached_dataset(source.name_or_path):
         named = _plain(source.name_or_path)
         wrong = f"the dataset {named} is not in the cache here, and HF_HUB_OFFLINE forbids to fetch it"
         yield Conflict(name, wrong, "give a file that is on this disk")
-
-
-def _is_offline() -> bool:
-    return any(
-        os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
-        for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
-    )
 
 
 def _of_output(recipe: Recipe) -> Iterator[Conflict]:

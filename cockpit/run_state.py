@@ -134,8 +134,6 @@ class RunState:
     log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     replies: dict[str, Reply] = field(default_factory=dict)
     answers: dict[str, ev.CommandAnswered] = field(default_factory=dict)
-    resumed: ev.TrainingResumed | None = None
-    """Where the present attempt went on from; None in the first."""
     _elapsed_before_s: float = 0.0
 
     def apply(self, event: ev.AnyEvent) -> None:
@@ -199,12 +197,11 @@ class RunState:
         Its phases come anew, and how many steps there will be and at what pace is not known yet.
         """
         self._elapsed_before_s = self.elapsed_s or 0.0
-        self.attempt, self.run, self.ended, self.resumed, self.plan = attempt, None, None, None, None
+        self.attempt, self.run, self.ended, self.plan = attempt, None, None, None
         self.phase_s = {}
         self.steps.attempt_from = len(self.steps.step)
 
     def _go_on_after(self, event: ev.TrainingResumed) -> None:
-        self.resumed = event
         self.steps.go_on_after(event.step)
         self.evaluations = [known for known in self.evaluations if known.step <= event.step]
         self.checkpoints = [known for known in self.checkpoints if known.step <= event.step]

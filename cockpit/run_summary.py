@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from cockpit import events as ev
 from cockpit.run_dir import RunDir
 
@@ -116,24 +114,12 @@ def _both_ends(path: Path) -> list[ev.AnyEvent]:
                 log.seek(start)
                 tail = log.read()
                 if start == HEAD_BYTES:
-                    return _decoded(head + tail)
+                    return ev.decode_lines((head + tail).split(b"\n"))
                 if b'"type":"StepEnded"' in tail:
-                    return _decoded(head[: head.rfind(b"\n") + 1]) + _decoded(tail.partition(b"\n")[2])
+                    return ev.decode_lines([*head.split(b"\n")[:-1], *tail.split(b"\n")[1:]])
                 tail_bytes *= 16
     except OSError:
         return []
-
-
-def _decoded(content: bytes) -> list[ev.AnyEvent]:
-    found = []
-    for line in content.split(b"\n"):
-        try:
-            event = ev.decode(line)
-        except msgspec.DecodeError:
-            continue
-        if event is not None:
-            found.append(event)
-    return found
 
 
 def _modified(path: Path) -> float:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-import typer
+from cockpit.cli.ending import refuse
 
 if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
@@ -67,10 +67,3 @@ def blamed(problem: Problem, data: Path | None, model: str | None, settings: lis
     else:
         return problem
     return replace(problem, file=option, line=None, field="" if value in problem.wrong else value)
-
-
-def refuse(sentences: list[str]) -> NoReturn:
-    """Say what is wrong, and end with status 2."""
-    for sentence in sentences:
-        print(sentence, file=sys.stderr)
-    raise typer.Exit(2)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cockpit.cli.ending import end
 
 if TYPE_CHECKING:
     from cockpit.commands import Chat
@@ -33,9 +34,9 @@ def chat(
     from cockpit.run_dir import RunDir, find_run
 
     if not prompt.strip():
-        _end("The prompt is empty; ask something with -p.", 2)
+        end("The prompt is empty; ask something with -p.", 2)
     if image is not None and not image.expanduser().is_file():
-        _end(f"There is no picture {image}; give the path of a file with --image.", 2)
+        end(f"There is no picture {image}; give the path of a file with --image.", 2)
     folder = _folder(run)
     started: StartedEngine | None
     if folder is not None and not (folder / "recipe.yaml").is_file():
@@ -44,14 +45,14 @@ def chat(
         try:
             found = find_run(run) if folder is None else RunDir(folder)
         except LookupError as error:
-            _end(str(error), 2)
+            end(str(error), 2)
         if base and found.result == found.model:
-            _end(NO_BASE, 2)
+            end(NO_BASE, 2)
         link, started = _reach(found)
     try:
         _ask(link, _command(link.run, _message(prompt, image), base, greedy), started)
     except (RecipeError, OSError) as error:
-        _end(f"The question could not be put: {getattr(error, 'strerror', None) or error}.", 1)
+        end(f"The question could not be put: {getattr(error, 'strerror', None) or error}.", 1)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     finally:
@@ -76,7 +77,7 @@ def _folder(name: str) -> Path | None:
     try:
         return expanded(name).resolve()
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links is a RuntimeError
-        _end(f"This is no path: {error}.", 2)
+        end(f"This is no path: {error}.", 2)
 
 
 def _open_folder(folder: Path, base: bool) -> tuple[RunLink, StartedEngine]:
@@ -89,15 +90,15 @@ def _open_folder(folder: Path, base: bool) -> tuple[RunLink, StartedEngine]:
 
     saved = SavedFolder(folder)
     if flaw := saved.flaw():
-        _end(flaw, 2)
+        end(flaw, 2)
     if base and not saved.is_adapter:
-        _end(NO_BASE, 2)
+        end(NO_BASE, 2)
     text = saved.recipe_text()
     try:
         recipe = RecipeDocument.parse(text, "recipe.yaml").recipe()
         started = start_folder_engine(folder, EngineKey.of(recipe, GpuProbe().wait()), text)
     except (RecipeError, ValueError, OSError) as error:
-        _end(str(error), 1)
+        end(str(error), 1)
     return started.link, started
 
 
@@ -129,15 +130,15 @@ def _reach(run: RunDir) -> tuple[RunLink, StartedEngine | None]:
 
     if run.liveness() == "alive":
         if RunSummary.of(run).state == "running":
-            _end(f"The run {run.id} is still training; chat with it when it has ended.", 1)
+            end(f"The run {run.id} is still training; chat with it when it has ended.", 1)
         return RunLink(run), None
     if run.result is None:
-        _end(f"The run {run.id} has saved no adapter, so there is nothing to chat with.", 1)
+        end(f"The run {run.id} has saved no adapter, so there is nothing to chat with.", 1)
     try:
         recipe = RecipeDocument.load(run.recipe).recipe()
         started = start_chat_engine(run, EngineKey.of(recipe, GpuProbe().wait()))
     except (RecipeError, ValueError, OSError) as error:
-        _end(str(error), 1)
+        end(str(error), 1)
     return started.link, started
 
 
@@ -156,7 +157,7 @@ def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
             state.apply(event)
             match event:
                 case ev.CommandAnswered(command_id=command.id, accepted=False):
-                    _end(event.text, 1)
+                    end(event.text, 1)
                 case ev.ReplyGrew(command_id=command.id):
                     print(stream.feed(event.text), end="", flush=True)
                 case ev.ReplyEnded(command_id=command.id):
@@ -164,11 +165,11 @@ def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
                     if event.new_tokens or event.end != "failed":
                         print(rest)
                     if event.end == "failed":
-                        _end(event.reason, 1)
+                        end(event.reason, 1)
                     return
         if gone and not batch:
             why = state.exited.reason if state.exited is not None else ""
-            _end(why or f"The engine has gone without a reply; its log: {link.run.engine_log}", 1)
+            end(why or f"The engine has gone without a reply; its log: {link.run.engine_log}", 1)
         if not sent and not batch and _answers(state, started):
             link.send(command)
             sent = True
@@ -181,10 +182,3 @@ def _answers(state: RunState, started: StartedEngine | None) -> bool:
     if started is None:
         return state.can_chat
     return state.can_chat and state.engine is not None and state.engine.pid == started.process.pid
-
-
-def _end(sentence: str, status: int) -> NoReturn:
-    from cockpit.plain_text import plain_text
-
-    print(plain_text(sentence), file=sys.stderr)
-    raise typer.Exit(status)

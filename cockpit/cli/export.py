@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cockpit.cli.ending import end
 
 if TYPE_CHECKING:
     from cockpit.gpu import GpuReport
@@ -48,22 +50,22 @@ def export(
         wanted = ExportForm.parse(form)
         found = find_run(run)
     except (LookupError, ValueError) as error:
-        _end(str(error), 2)
+        end(str(error), 2)
     if private and push is None:
-        _end("--private is for a repository of the Hub; name one with --push OWNER/NAME.", 2)
+        end("--private is for a repository of the Hub; name one with --push OWNER/NAME.", 2)
     recipe, key = _loads_with(found, GpuProbe().wait())
     place = expanded(out or default_folder(found, wanted)).absolute()
     wrong = why_not(found, recipe, wanted, key.gpu, place, push)
     if wrong:
-        _end(wrong, 2 if push and "repository" in wrong else 1)
+        end(wrong, 2 if push and "repository" in wrong else 1)
     try:
         export_id, process = start_export(found, key, wanted.name, place, push=push, private=private)
     except OSError as error:
-        _end(f"The export cannot begin: {error.strerror or error} ({error.filename or found.path}).", 1)
+        end(f"The export cannot begin: {error.strerror or error} ({error.filename or found.path}).", 1)
     try:
         raise typer.Exit(_follow(found, export_id, process, place, as_json))
     except KeyboardInterrupt:
-        _end(_ended(process, place), 130)
+        end(_ended(process, place), 130)
 
 
 def _ended(process: EngineProcess, place: Path) -> str:
@@ -100,9 +102,9 @@ def _loads_with(run: RunDir, report: GpuReport) -> tuple[Recipe, EngineKey]:
         recipe = RecipeDocument.load(run.recipe).recipe()
         return recipe, export_key(recipe, report)
     except RecipeError as error:
-        _end("\n".join(map(str, error.problems)), 2)
+        end("\n".join(map(str, error.problems)), 2)
     except ValueError as error:
-        _end(str(error), 1)
+        end(str(error), 1)
 
 
 def _follow(run: RunDir, export_id: str, process: EngineProcess, place: Path, as_json: bool) -> int:
@@ -127,13 +129,6 @@ def _follow(run: RunDir, export_id: str, process: EngineProcess, place: Path, as
         if gone and not batch:
             _sweep(place)
             killed = " It was killed, as the system does where memory runs out." if process.poll() == -9 else ""
-            _end(f"The export has ended without a word; its log: {run.path / 'export.log'}.{killed}", 1)
+            end(f"The export has ended without a word; its log: {run.path / 'export.log'}.{killed}", 1)
         if not batch:
             time.sleep(POLL_S)
-
-
-def _end(sentence: str, status: int) -> NoReturn:
-    from cockpit.plain_text import plain_text
-
-    print(plain_text(sentence), file=sys.stderr)
-    raise typer.Exit(status)

@@ -6,9 +6,11 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cockpit.cli.ending import end
 
 if TYPE_CHECKING:
     from cockpit.links import EngineKey
@@ -41,7 +43,7 @@ def resume(
     try:
         found = find_run(run)
     except LookupError as error:
-        _end(str(error), 2)
+        end(str(error), 2)
     document, key = _checked(found, settings or [], from_step)
 
     from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
@@ -60,9 +62,9 @@ def resume(
             started = start_resuming_engine(found, key)
             started.resume(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]], from_step)
         except ValueError as error:
-            _end(str(error), 1)
+            end(str(error), 1)
         except OSError as error:
-            _end(f"The run cannot be written: {error.strerror or error} ({error.filename or 'its folder'}).", 1)
+            end(f"The run cannot be written: {error.strerror or error} ({error.filename or 'its folder'}).", 1)
         if detach:
             print(found.id)
             print(f"Watch it with: cockpit attach {shlex.quote(found.id)}", file=sys.stderr)
@@ -91,15 +93,15 @@ def _checked(run: RunDir, settings: list[str], from_step: int | None) -> tuple[R
             document.set_from_text(setting)
         after = document.recipe()
     except RecipeError as error:
-        _end("\n".join(map(str, error.problems)), 2)
+        end("\n".join(map(str, error.problems)), 2)
     wrong += [str(problem) for problem in refused_changes(before, after, "--set")]
     report = GpuProbe().wait()
     wrong += [str(problem) for problem in preflight(after, report, document.file, document.line)]
     if wrong:
-        _end("\n".join(wrong), 2)
+        end("\n".join(wrong), 2)
     why_not = why_not_resumable(run, before, after, from_step)
     if why_not:
-        _end(why_not, 1)
+        end(why_not, 1)
     return document, EngineKey.of(after, report)
 
 
@@ -116,10 +118,3 @@ def _let_chat_go(run: RunDir) -> None:
         if time.monotonic() > deadline:
             raise ValueError(f"The engine of {run.id} does not let its model go; try again when it has ended.")
         time.sleep(0.1)
-
-
-def _end(sentence: str, status: int) -> NoReturn:
-    from cockpit.plain_text import plain_text
-
-    print(plain_text(sentence), file=sys.stderr)
-    raise typer.Exit(status)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cockpit.cli.ending import end
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,17 +33,17 @@ def tensorboard(
         found = find_run(run)
         output = RecipeDocument.load(found.recipe).recipe().output
     except LookupError as error:
-        _end(str(error), 2)
+        end(str(error), 2)
     except RecipeError as error:
-        _end("\n".join(map(str, error.problems)), 2)
+        end("\n".join(map(str, error.problems)), 2)
     folder = expanded(output.logging_dir) if output.logging_dir else found.path / "tensorboard"
     if not any(folder.rglob("events.out.tfevents.*")):
         wanted = "train with --set output.report_to=tensorboard"
         why = f"it has written none into {folder} yet" if "tensorboard" in output.report_to else wanted
-        _end(f"The run {found.id} has no figures for TensorBoard: {why}.", 1)
+        end(f"The run {found.id} has no figures for TensorBoard: {why}.", 1)
     why_not = _why_not_there(host, port)
     if why_not:
-        _end(why_not, 1)
+        end(why_not, 1)
     try:
         _serve(folder, host, port)
     except KeyboardInterrupt:  # before TensorBoard listens for it itself
@@ -74,17 +76,10 @@ def _serve(folder: Path, host: str, port: int) -> None:
     try:
         program = import_module("tensorboard.main")
     except ImportError as error:
-        _end(f"TensorBoard cannot be imported here ({error}); install it with: pip install tensorboard", 1)
+        end(f"TensorBoard cannot be imported here ({error}); install it with: pip install tensorboard", 1)
     here = shlex.quote(os.uname().nodename)
     place = "localhost" if host in ANY_OR_THIS_MACHINE else host
     print(f"TensorBoard on http://{place}:{port}; from another machine, first: ssh -L {port}:{place}:{port} {here}")
     sys.stdout.flush()
     sys.argv = ["tensorboard", "--logdir", str(folder), "--port", str(port), "--host", host]
     program.run_main()
-
-
-def _end(sentence: str, status: int) -> NoReturn:
-    from cockpit.plain_text import plain_text
-
-    print(plain_text(sentence), file=sys.stderr)
-    raise typer.Exit(status)

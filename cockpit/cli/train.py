@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cockpit.cli.asked import asked_for, blamed, refuse
+from cockpit.cli.asked import asked_for, blamed
+from cockpit.cli.ending import refuse
 
 if TYPE_CHECKING:
     from cockpit.links import EngineKey, StartedEngine

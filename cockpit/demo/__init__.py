@@ -2,5 +2,4 @@
 
 from pathlib import Path
 
-MODEL_DIR = Path(__file__).parent / "model"
 DATASET_PATH = Path(__file__).parent / "pirate.jsonl"

@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 from cockpit.plain_text import plain_text
 from cockpit.recipe import yaml_source
 from cockpit.recipe.embedded import expanded, local_path
-from cockpit.recipe.field_path import FieldPath, dotted, parts
+from cockpit.recipe.field_path import FieldPath, as_listed, dotted, parts
 from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schema import FieldPlace, all_places, find_place, json_schema, section_fields
@@ -279,7 +279,7 @@ def _touch(one: FieldPath, other: FieldPath) -> bool:
 
 
 def _rank(path: FieldPath, order: Sequence[FieldPath]) -> int:
-    like = tuple(0 if isinstance(part, int) else part for part in path)
+    like = as_listed(path)
     return next((index for index, one in enumerate(order) if one[: len(like)] == like), len(order))
 
 

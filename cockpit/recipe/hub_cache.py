@@ -31,7 +31,7 @@ def cached_models() -> list[str]:
 
 def cached_snapshot(name: str) -> Path | None:
     """The folder of a cached model's newest whole snapshot; None where there is none."""
-    if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)?", name):
+    if not is_hub_name(name):
         return None
     whole = filter(is_whole, _snapshots(cache_folder() / f"models--{name.replace('/', '--')}"))
     return max(whole, key=lambda path: path.stat().st_mtime, default=None)
@@ -57,6 +57,12 @@ def is_whole(snapshot: Path) -> bool:
     if shards:
         return len(shards) >= int(shards[0][1])
     return any(name.endswith((".safetensors", ".bin")) for name in names)
+
+
+def is_offline(*variables: str) -> bool:
+    """Whether HF_HUB_OFFLINE, or one of `variables`, forbids to ask the Hub, as its library reads them."""
+    values = (os.environ.get(name, "").upper() for name in ("HF_HUB_OFFLINE", *variables))
+    return any(value in ("1", "ON", "YES", "TRUE") for value in values)
 
 
 def is_hub_name(name: str) -> bool:

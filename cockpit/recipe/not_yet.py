@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cockpit.recipe.field_path import FieldPath
+from cockpit.recipe.field_path import FieldPath, as_listed, dotted
 
 NOT_YET: frozenset[str] = frozenset(
     {
@@ -17,15 +17,11 @@ CHOICES_NOT_YET: dict[str, frozenset[str]] = {}
 """Single choices of fields that are served otherwise."""
 
 
-def _like(path: FieldPath) -> str:
-    return ".".join(str(0 if isinstance(part, int) else part) for part in path)
-
-
 def is_not_yet(path: FieldPath) -> bool:
     """Whether the field, or the section it stands in, waits for a later version."""
-    return any(_like(path[:depth]) in NOT_YET for depth in range(1, len(path) + 1))
+    return any(dotted(as_listed(path[:depth])) in NOT_YET for depth in range(1, len(path) + 1))
 
 
 def served_choices(path: FieldPath, choices: tuple[str, ...]) -> tuple[str, ...]:
     """The choices of a field that this version can do."""
-    return tuple(choice for choice in choices if choice not in CHOICES_NOT_YET.get(_like(path), ()))
+    return tuple(choice for choice in choices if choice not in CHOICES_NOT_YET.get(dotted(as_listed(path)), ()))

@@ -13,7 +13,6 @@ from cockpit.run_dir import why_unwritable
 from cockpit.ui.engine_status import Engines, EngineStatus, Probe
 
 if TYPE_CHECKING:
-    from cockpit.events import GpuReading
     from cockpit.gpu import GpuReport
     from cockpit.links import EngineKey, EngineProcess, StartedEngine
     from cockpit.recipe.recipe import Recipe
@@ -55,13 +54,13 @@ class Standby:
 
         Without any driver, a recipe that asks for the CPU and one that takes what there is are served by one engine.
         """
-        from cockpit.gpu import DRIVERLESS
+        from cockpit.gpu import DRIVERLESS, free_mib
         from cockpit.links import EngineKey
 
         assert self.report is not None
         key = EngineKey.of(recipe, self.report)
         if recipe.hardware.gpu.strip().lower() == "auto" and self._engine is not None:
-            free = {gpu.uuid: _free_mib(gpu) for gpu in self.report.visible()}
+            free = {gpu.uuid: free_mib(gpu) for gpu in self.report.visible()}
             warm = self._engine.key.gpu
             if warm in free and free[warm] + CLEARLY_FREER_MIB >= free.get(key.gpu, 0.0):
                 key = replace(key, gpu=warm)
@@ -203,12 +202,6 @@ class Standby:
     def _dismiss(self, engine: StartedEngine) -> None:
         engine.dismiss()
         engine.link.close()
-
-
-def _free_mib(gpu: GpuReading) -> float:
-    if gpu.vram_total_mib is None or gpu.vram_used_mib is None:
-        return -1.0
-    return gpu.vram_total_mib - gpu.vram_used_mib
 
 
 def _difference(was: EngineKey, now: EngineKey) -> str:

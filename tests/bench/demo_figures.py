@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from cockpit.demo import MODEL_DIR
 from cockpit.demo.exam import QUESTIONS, Marks, examine
 from cockpit.demo.world import World
 from cockpit.event_log import EventReader
 from cockpit.events import Evaluated, PhaseStarted, RunEnded
+from cockpit.recipe.embedded import resolve
 
 SEEDS = (1, 2, 3)
 TITLES = ("persona", "right", "uncovered", "unseen sums")
@@ -64,10 +64,11 @@ def marks_of(seed: int, adapter: Path | None = None) -> Marks:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(2)
-    model = AutoModelForCausalLM.from_pretrained(MODEL_DIR)
+    model_folder = resolve("embedded:demo")
+    model = AutoModelForCausalLM.from_pretrained(model_folder)
     if adapter is not None:
         model = PeftModel.from_pretrained(model, str(adapter))
-    return examine(model.eval(), AutoTokenizer.from_pretrained(MODEL_DIR), World(), seed)
+    return examine(model.eval(), AutoTokenizer.from_pretrained(model_folder), World(), seed)
 
 
 def print_table(base: list[Marks], tuned: list[Marks], told: list[RunTold | None]) -> None:

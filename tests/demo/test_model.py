@@ -1,39 +1,41 @@
 """The shipped base: small, a chat model with the thinking switch, and right on questions that it never saw."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from cockpit.demo import MODEL_DIR
 from cockpit.demo.corpus import Conversation, Turn
 from cockpit.demo.exam import examine, reply_to
 from cockpit.demo.small_talk import UNKNOWN
 from cockpit.demo.tokens import TEMPLATE_PATH, segments
 from cockpit.demo.world import World
+from cockpit.recipe.embedded import resolve
 
+MODEL = Path(resolve("embedded:demo"))
 USER, ASSISTANT = "<|im_start|>user\n", "<|im_start|>assistant\n"
 NO_THOUGHT = "<think>\n\n</think>\n\n"
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
-    return AutoTokenizer.from_pretrained(MODEL_DIR)
+    return AutoTokenizer.from_pretrained(MODEL)
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return AutoModelForCausalLM.from_pretrained(MODEL_DIR).eval()
+    return AutoModelForCausalLM.from_pretrained(MODEL).eval()
 
 
 def test_is_a_small_qwen3_that_says_its_figures(model: Any) -> None:
     parameters = sum(weight.numel() for weight in model.parameters())
-    figures = json.loads((MODEL_DIR / "figures.json").read_text(encoding="utf-8"))
+    figures = json.loads((MODEL / "figures.json").read_text(encoding="utf-8"))
     assert model.config.model_type == "qwen3"
     assert parameters <= 2_000_000
-    assert sum(file.stat().st_size for file in MODEL_DIR.iterdir()) <= 8_000_000
+    assert sum(file.stat().st_size for file in MODEL.iterdir()) <= 8_000_000
     assert figures["parameters"] == parameters
     assert figures["cpu_seconds"] <= 2 * 600, "ten minutes on two cores"
     assert min(marks["right_percent"] for marks in figures["examinations"]) >= 95

@@ -125,7 +125,7 @@ def test_an_earlier_step_leaves_later_checkpoints_behind(hosted: Hosted) -> None
     first.close()
     assert [one.step for one in checkpoints(first.run.checkpoints)] == [12, 9, 6, 3]
     again = hosted(resumed=first.run, from_step=6, **changes)
-    again.until(lambda: again.state.resumed is not None)
+    again.until(lambda: bool(again.all(TrainingResumed)))
     assert again.state.step >= 6
     until_second_end(again)
     assert figures(again) == undisturbed

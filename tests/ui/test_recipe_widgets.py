@@ -19,7 +19,7 @@ from cockpit.ui.themes import DARK
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.recipe_card import CardText, RecipeCard
 from cockpit.ui.widgets.recipe_list import RecipeList, RecipeRow, short_duration
-from cockpit.ui.widgets.run_list import RunList, sparkline, state_text, when
+from cockpit.ui.widgets.run_list import RunList, state_text, when
 from cockpit.ui.widgets.schedule_preview import SchedulePreview
 from cockpit.ui.widgets.top_line import TopLine
 from tests.ui.engines import H200, TWO_GPUS, shown, until, write_recipe
@@ -123,13 +123,6 @@ def test_ages_have_one_unit() -> None:
     ages = [when(summary(), now=1000.0 + age) for age in (10, 120, 7200, 200_000)]
     assert ages == ["now", "2 m", "2 h", "2 d"]
     assert when(summary("running"), now=9999) == "live"
-
-
-def test_sparkline_goes_from_low_to_high() -> None:
-    assert sparkline([1, 2, 3], 8) == "▁▅█"
-    assert sparkline([1.0, float("nan"), 1.0], 8) == "▁▁"
-    assert sparkline([1.0], 8) == ""
-    assert len(sparkline(range(100), 8)) == 8
 
 
 async def test_run_list_shows_nothing_yet_and_then_runs() -> None:

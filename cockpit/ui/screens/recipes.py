@@ -113,7 +113,7 @@ class RecipesScreen(Screen[None]):
 
     def _show_rows(self, *, read: bool) -> None:
         recipes = self.query_one(RecipeList)
-        recipes.set_rows([_row(entry, read or "_read" in vars(entry)) for entry in self._entries.values()])
+        recipes.set_rows([_row(entry, read or entry.is_read) for entry in self._entries.values()])
         if self._wanted is not None:
             keys = [key for key, entry in self._entries.items() if self._wanted in (entry.name, key)]
             if keys:

@@ -166,14 +166,12 @@ class CompletingEntry(Vertical):
         """The list belongs to the focused field."""
         self.hide()
 
-    def move_mark(self, step: int) -> bool:
-        """Mark the next or previous offer. False where no list is open."""
+    def move_mark(self, step: int) -> None:
+        """Mark the next or previous offer, where the list is open."""
         offers = self._list
-        if offers is None or not self.is_open:
-            return False
-        at = -1 if offers.highlighted is None and step > 0 else offers.highlighted or 0
-        offers.highlighted = (at + step) % len(self._shown)
-        return True
+        if offers is not None and self.is_open:
+            at = -1 if offers.highlighted is None and step > 0 else offers.highlighted or 0
+            offers.highlighted = (at + step) % len(self._shown)
 
     def take(self, *, or_first: bool) -> bool:
         """Put the marked offer into the field. False where there is none to take."""
@@ -186,14 +184,11 @@ class CompletingEntry(Vertical):
         self._put(self._shown[at])
         return True
 
-    def hide(self) -> bool:
-        """Close the list. False where it was closed."""
-        was_open = self.is_open
-        if self._list is not None:
+    def hide(self) -> None:
+        """Close the list."""
+        if self._list is not None and self.is_open:
             self._list.remove_class("-open")
-        if was_open:
             self._entry.refresh_bindings()
-        return was_open
 
     def browse(self) -> None:
         """Open the list; on everything where the field's text leads nowhere further."""

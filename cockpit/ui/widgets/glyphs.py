@@ -30,7 +30,6 @@ class Glyphs:
     current: str
     waiting: str
     dot: str
-    dash: str
     line_end: str
     wait: str
 
@@ -54,7 +53,6 @@ UNICODE = Glyphs(
     current="●",
     waiting="○",
     dot="·",
-    dash="–",
     line_end="↵",
     wait="◌",
 )
@@ -77,7 +75,6 @@ ASCII = Glyphs(
     current="*",
     waiting="o",
     dot="-",
-    dash="-",
     line_end="$",
     wait="o",
 )

@@ -12,8 +12,8 @@ from textual.content import Content
 from cockpit.figures import metric
 from cockpit.plain_text import plain_text
 from cockpit.ui.requests import EditRecipe, ResumeRun
-from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.marked_list import MarkedList, columns, room_beside
+from cockpit.ui.widgets.sparkline import sparkline
 
 if TYPE_CHECKING:
     from cockpit.run_summary import RunSummary
@@ -105,7 +105,7 @@ class RunList(MarkedList):
         right = [Content(state_text(row)[:STATE_CELLS].rjust(STATE_CELLS))] if width >= 34 else []
         right.append(Content(metric(row.loss).rjust(6)))
         if width >= 54:
-            right.append(Content.styled(sparkline(row.losses, SPARK_CELLS).ljust(SPARK_CELLS), "$primary"))
+            right.append(Content.styled(_course(row).ljust(SPARK_CELLS), "$primary"))
         if width >= 42 or not right:
             right.append(Content.styled(when(row).rjust(WHEN_CELLS), "$foreground-muted"))
         attempts = Content.styled(f" {row.attempts} attempts", "$foreground-muted")
@@ -141,14 +141,6 @@ def when(row: RunSummary, now: float | None = None) -> str:
     return "now"
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """The values as at most `width` bars, each the mean of its share; nothing where there is only one value."""
-    known = [value for value in values if value == value]
-    if len(known) < 2:
-        return ""
-    bars = min(width, len(known))
-    shares = [known[bar * len(known) // bars : (bar + 1) * len(known) // bars] for bar in range(bars)]
-    shown = [sum(share) / len(share) for share in shares]
-    sparks = glyphs().sparks
-    low, high = min(shown), max(shown)
-    return "".join(sparks[round((value - low) / ((high - low) or 1) * (len(sparks) - 1))] for value in shown)
+def _course(row: RunSummary) -> str:
+    """The last losses as bars, from the left; nothing where there is only one."""
+    return sparkline(row.losses, SPARK_CELLS).lstrip() if len(row.losses) > 1 else ""
