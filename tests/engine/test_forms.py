@@ -127,6 +127,21 @@ def test_prompt_and_completion_are_as_trl_masks_them(tmp_path: Path) -> None:
     assert data.train[0]["labels"][:ended] == theirs["labels"][:ended]
 
 
+def test_plain_texts_are_trls(tmp_path: Path) -> None:
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    tokenizer, texts = demo_tokenizer(), ["red cat", "  two\n\nlines\n", "grüße 🦜"]
+    args = SFTConfig(str(tmp_path / "out"), max_length=2048, use_cpu=True, bf16=False)
+    args.shuffle_dataset = False
+    trainer = SimpleNamespace(_tokenizer=tokenizer, chat_template=None, completion_only_loss=False)
+    rows = Dataset.from_list([{"text": text} for text in texts])
+    theirs = SFTTrainer._prepare_dataset(trainer, rows, tokenizer, args, False, None, "train")
+    ours = prepare(tmp_path, [{"text": text} for text in texts]).train
+    assert ours["input_ids"][:] == theirs["input_ids"][:]
+    assert ours["labels"][:] == ours["input_ids"][:]
+
+
 UNSLOTH = """
 import json, sys
 from unsloth.chat_templates import get_chat_template, standardize_data_formats, train_on_responses_only
