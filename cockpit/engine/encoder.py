@@ -72,7 +72,7 @@ class Encoder:
                     yield EncodedRow(where, str(error))
                     continue
             if half := half_character(text):
-                yield EncodedRow(where, f"its text holds half a character ({half}), as a cut emoji leaves one")
+                yield EncodedRow(where, half)
                 continue
             drawn.append((where, text, spans, bare))
         if not drawn:
@@ -156,12 +156,12 @@ class Encoder:
 
 
 def half_character(text: str) -> str:
-    r"""The first lone surrogate of `text` as JSON writes it (\ud83d), which no tokenizer takes; empty where all is
-    whole."""
+    """What is wrong with a text that holds a lone surrogate, which no tokenizer takes; empty where all is whole."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        return f"\\u{ord(text[error.start]):04x}"
+        written = f"\\u{ord(text[error.start]):04x}"  # as in JSON
+        return f"its text holds half a character ({written}), as a cut emoji leaves one"
     return ""
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from cockpit.engine.chat_template import ChatTemplate
 from cockpit.engine.conversation import Conversation, Message
-from cockpit.engine.encoder import Places, masked
+from cockpit.engine.encoder import Places, half_character, masked
 from cockpit.engine.ending import first_line
 from cockpit.engine.images import image_size, open_image, stored_image
 from cockpit.engine.token_rows import IGNORED
@@ -88,6 +88,8 @@ class ImageRows:
             text = self._template.render(messages, adapted.tools)
         except Exception as error:
             raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
+        if half := half_character(text):
+            raise ValueError(half)
         ids, labels, places = text_labels(
             self._processor.tokenizer, self._template, text, messages, on_answers=self._on_answers
         )

@@ -227,3 +227,14 @@ def test_a_model_that_sees_trains_and_learns(tmp_path: Path, hosted: Callable[..
     assert (run.run.adapter / "processor_config.json").is_file()
     losses = [step.metrics["loss"] for step in run.all(StepEnded)]
     assert losses[-1] < losses[0]
+
+
+def test_half_a_character_is_a_bad_row(tmp_path: Path, processor: Any) -> None:
+    tiny_vision.draw(tmp_path / "0.png", 0)
+    rows = [{"image": "0.png", "text": "x \ud83d"}, {"image": "0.png", "text": "x"}]
+    said: list[str] = []
+    data = prepare(
+        recipe(tiny.write_rows(tmp_path / "rows.jsonl", rows), {"instruction": INSTRUCTION}), processor, said
+    )
+    assert (data.counts.train_rows, data.counts.skipped_rows) == (1, 1)
+    assert any(r"its text holds half a character (\ud83d)" in line for line in said)

@@ -252,6 +252,16 @@ def test_the_card_of_a_run_that_kept_its_best_checkpoint_tells_that_loss_and_why
     assert "best the adapter is that of step 10, not the last one" in text
 
 
+def test_the_card_of_a_stopped_run_tells_of_which_step_its_model_is(tmp_path: Path) -> None:
+    run = record(tmp_path, until=20, ending="going")
+    state = state_of(run)
+    state.apply(ev.AdapterSaved(path="model", size_bytes=1024, step=10))
+    state.apply(ev.RunEnded(outcome="stopped", step=20, reason="Stopped as asked."))
+    outcome = outcome_of("stopped", state, run)
+    assert outcome is not None
+    assert ("best", "the model is that of step 10, not the last one") in outcome.lines
+
+
 def test_outcome_card_has_nothing_to_say_of_a_run_that_goes_its_way(tmp_path: Path) -> None:
     run = record(tmp_path, until=20, ending="going")
     assert outcome_of("running", state_of(run), run) is None

@@ -69,7 +69,7 @@ def outcome_of(
         return Outcome("good", f"{signs.done} completed", _gains(state, run))
     if status == "stopped" and ended is not None:
         planned = f" of {count(state.total_steps)}" if state.total_steps else ""
-        saved = _adapter_line(state, run) or (("", "Nothing was saved."),)
+        saved = _saved(state, run) or (("", "Nothing was saved."),)
         return Outcome(
             "warning", f"{signs.done} stopped after step {count(ended.step)}{planned}", (*_said(state), *saved)
         )
@@ -105,7 +105,7 @@ def _gains(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
     if len(loss) > 1:
         facts.append(f"smoothed loss {metric(loss[0])} {arrow} {metric(loss[-1])}")
     held_out = {known.step: known.metrics["eval_loss"] for known in state.evaluations if "eval_loss" in known.metrics}
-    saved_of = state.adapter.step if state.adapter else None
+    saved_of = state.adapter.step if state.adapter else None  # None in older logs
     if len(held_out) > 1:
         first, last = list(held_out.values())[:: len(held_out) - 1]
         kept = last if saved_of is None else held_out.get(saved_of, last)
@@ -114,13 +114,15 @@ def _gains(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
     if state.ended is not None and state.ended.reason:
         planned = f"after {count(state.step)} of {count(state.total_steps)} steps, " if state.total_steps else ""
         lines.append(("ended", f"{planned}as {plain_text(state.ended.reason)}"))
-    if saved_of is not None and saved_of != state.step:
-        lines.append(("best", f"the adapter is that of step {count(saved_of)}, not the last one"))
-    return (*lines, *_adapter_line(state, run))
+    return (*lines, *_saved(state, run))
 
 
-def _adapter_line(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
+def _saved(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
+    """What was saved and where, and of which step it is where that is not the last one."""
     if state.adapter is None:
         return ()
-    label = "model" if state.adapter.path == "model" else "adapter"
-    return ((label, f"{plain_text(str(run.path / state.adapter.path))} ({size(state.adapter.size_bytes)})"),)
+    label, step = "model" if state.adapter.path == "model" else "adapter", state.adapter.step
+    place = f"{plain_text(str(run.path / state.adapter.path))} ({size(state.adapter.size_bytes)})"
+    if step is None or step == state.step:
+        return ((label, place),)
+    return ("best", f"the {label} is that of step {count(step)}, not the last one"), (label, place)
