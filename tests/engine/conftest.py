@@ -43,11 +43,18 @@ def rows(folder: Path) -> Path:
 class HostedRun(Follower):
     """A run whose engine is hosted on a thread of this process."""
 
-    def __init__(self, run: RunDir, recipe: str, order: dict[str, Any] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        run: RunDir,
+        recipe: str,
+        order: dict[str, Any] | None = None,
+        backend: str = "transformers",
+        **options: Any,
+    ) -> None:
         """`order` holds more words of Train, `options` are the Engine's."""
         self.run = run
         self.run.recipe.write_text(recipe, encoding="utf-8")
-        self.engine = Engine(self.run, "transformers", **options)
+        self.engine = Engine(self.run, backend, **options)
         self._thread = threading.Thread(target=self.engine.run, name="hosting")
         self._thread.start()
         super().__init__(RunLink(self.run))
