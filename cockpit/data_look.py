@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
+from cockpit.child_environment import child_environment
 from cockpit.data_report import DataReport
 from cockpit.plain_text import plain_text
 
@@ -28,8 +27,6 @@ class DataLook:
 
     def __init__(self, recipe_text: str, command: Sequence[str] = COMMAND) -> None:
         """Start the child, which reads the recipe on stdin. Raises OSError."""
-        package_parent = str(Path(__file__).resolve().parent.parent)
-        path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
         self.report: DataReport | None = None
         self.problem = ""
         """Why there is no report, in plain sentences, a line each; empty while all is well."""
@@ -44,7 +41,7 @@ class DataLook:
                 stdin=recipe,
                 stdout=self._out,
                 stderr=self._err,
-                env=os.environ | {"PYTHONPATH": path},
+                env=child_environment(),
                 start_new_session=True,
             )
 

@@ -7,11 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from cockpit.child_environment import child_environment
 from cockpit.events import GpuReading
 from cockpit.plain_text import plain_text
 
@@ -193,8 +193,6 @@ class GpuProbe:
 
     def __init__(self) -> None:
         """Start asking."""
-        package_parent = str(Path(__file__).resolve().parent.parent)
-        path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
         self._deadline = time.monotonic() + PROBE_TIMEOUT_S
         self._report: GpuReport | None = None
         self._process = subprocess.Popen(
@@ -202,7 +200,7 @@ class GpuProbe:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": path},
+            env=child_environment(),
             start_new_session=True,
         )
 

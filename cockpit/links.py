@@ -9,24 +9,24 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 import platformdirs
 
+from cockpit.aborting import tell_aborted
+from cockpit.child_environment import child_environment
 from cockpit.commands import AnyCommand, Train
-from cockpit.event_log import EventReader, EventWriter, newest_attempt
-from cockpit.events import AnyEvent, EngineExited, EngineStarted, RunEnded
+from cockpit.event_log import EventReader, newest_attempt
+from cockpit.events import AnyEvent, EngineExited, EngineStarted
 from cockpit.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.recipe.recipe import Recipe
-from cockpit.run_dir import EngineIdentity, Liveness, RunDir, new_run_id, runs_folder, standby_folder
+from cockpit.run_dir import Liveness, RunDir, new_run_id, runs_folder, standby_folder
 
 CPU_NICE = 5
 """How far an engine that trains on the CPU stands back."""
-ENDS_WITHIN_S = 2.0
-"""How long a killed engine is waited for."""
 LEASE_EVERY_S = 2.0
 """How often a reader tells the engine that somebody is there."""
 
@@ -272,7 +272,7 @@ class StartedEngine:
         """End the engine in the middle of whatever it does, and say so in its log in its place, after step `step`."""
         self.process.kill()
         self.process.wait()
-        _tell_aborted(self.link.run, self.key.backend, step)
+        tell_aborted(self.link.run, step)
 
     def dismiss(self) -> None:
         """End a standby that has not been given a run: its stdin ends."""
@@ -335,39 +335,6 @@ def new_command_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def abort_run(run: RunDir, step: int) -> None:
-    """End the engine of a run, whoever has started it, in the middle of whatever it does, and say so in its log in its
-    place, after step `step`. Compiling heeds nothing else.
-
-    Raises ValueError with a sentence where it is out of reach, OSError where the folder cannot be written.
-    """
-    import psutil
-
-    identity = run.identity()
-    if identity is None or not identity.is_on_this_boot():
-        raise ValueError("The engine runs on another machine; end it there.")
-    if identity.pid == os.getpid():
-        raise ValueError("The engine is a thread of this very program; end that.")
-    if identity.is_running():
-        try:
-            process = psutil.Process(identity.pid)
-            process.kill()
-            process.wait(ENDS_WITHIN_S)
-        except psutil.NoSuchProcess:
-            pass  # it has ended just now
-        except psutil.Error as error:
-            raise ValueError(f"The engine cannot be ended: {error}.") from error
-    _tell_aborted(run, identity.backend, step)
-
-
-def _tell_aborted(run: RunDir, backend: str, step: int) -> None:
-    run.write_identity(EngineIdentity.of_this_process(backend))
-    reason = "Aborted: the engine was ended in the middle of a step; nothing more was saved."
-    with closing(EventWriter(run.events)) as log:
-        log.append(RunEnded(outcome="stopped", step=step, reason=reason))
-        log.append(EngineExited(reason="aborted"))
-
-
 def _remove_lost_standbys() -> None:
     """Folders of standbys that were killed, or could not import, are nobody's."""
     try:
@@ -397,6 +364,4 @@ def _start(key: EngineKey, run: RunDir, stdin: int, *options: str) -> StartedEng
 
 def engine_environment(key: EngineKey) -> dict[str, str]:
     """The environment of a process that imports the stack."""
-    package_parent = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
-    return os.environ | key.environment() | {"PYTHONPATH": path}
+    return child_environment() | key.environment()

@@ -19,7 +19,6 @@ from cockpit.events import (
     MachineRead,
     PhaseStarted,
     ReplyGrew,
-    RunEnded,
 )
 from cockpit.gpu import GpuReport
 from cockpit.links import EngineKey, ReplayLink, RunLink, StartedEngine, start_chat_engine, start_standby
@@ -230,13 +229,3 @@ def test_folders_of_lost_standbys_are_removed(monkeypatch: pytest.MonkeyPatch) -
 
 def _refuse(path: Path) -> None:
     raise OSError(30, "Read-only file system", str(path))
-
-
-def test_an_engine_that_is_aborted_leaves_a_run_that_has_ended() -> None:
-    run = RunDir.create(runs_folder() / "demo-1")
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    StartedEngine(EngineKey("unsloth", "none"), RunLink(run), process).abort(step=3)
-    assert process.poll() is not None
-    ended, exited = RunLink(run).poll()
-    assert isinstance(ended, RunEnded) and (ended.outcome, ended.step) == ("stopped", 3)
-    assert isinstance(exited, EngineExited)

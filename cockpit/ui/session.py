@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from cockpit.aborting import abort_run
 from cockpit.commands import Chat, Stop, StopReply, Unload
 from cockpit.events import CommandAnswered
-from cockpit.links import Link, ReplayLink, abort_run, new_command_id
+from cockpit.links import Link, ReplayLink, new_command_id
 from cockpit.run_dir import Liveness
 from cockpit.run_state import LOG_LINES, LogLine, RunState
 from cockpit.run_summary import RunSummary, State

@@ -10,10 +10,10 @@ import pytest
 from textual.widgets import Input
 
 from cockpit import exporting
+from cockpit.aborting import abort_run
 from cockpit.commands import Stop
 from cockpit.event_log import EventWriter
 from cockpit.events import CheckpointSaved, ExportEnded, LogWritten, PhaseStarted, RunEnded
-from cockpit.links import abort_run
 from cockpit.run_dir import EngineIdentity, RunDir, runs_folder
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.editor import EditorScreen
