@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cockpit.model_folder import ModelFolder, read_json
 from cockpit.plain_text import plain_text
-from cockpit.recipe.embedded import local_path
+from cockpit.recipe.embedded import kind_of, local_path
 from cockpit.recipe.hub_cache import cached_snapshot
 from cockpit.weights_file import flaw_of_safetensors
 
@@ -43,7 +43,7 @@ class SavedFolder:
     def flaw(self) -> str:
         """Why it cannot be chatted with, in a sentence; empty where all of it is there."""
         shown = plain_text(str(self.path), keep_newlines=False)
-        if not self.path.is_dir():
+        if kind_of(self.path) != "folder":
             return f"There is no folder {shown}."
         if not self.is_adapter and not (self.path / "config.json").is_file():
             right = "give a run's id, or a folder with adapter_config.json or config.json"

@@ -30,16 +30,17 @@ def chat(
     image: Annotated[Path | None, typer.Option(help="A picture to ask about, of a model that sees.")] = None,
 ) -> None:
     """Ask a trained run, or a saved adapter or model, one question. The reply goes to stdout, all else to stderr."""
+    from cockpit.recipe.embedded import expanded, kind_of
     from cockpit.recipe.problem import RecipeError
     from cockpit.run_dir import RunDir, find_run
 
     if not prompt.strip():
         end("The prompt is empty; ask something with -p.", 2)
-    if image is not None and not image.expanduser().is_file():
+    if image is not None and kind_of(expanded(image)) != "file":
         end(f"There is no picture {image}; give the path of a file with --image.", 2)
     folder = _folder(run)
     started: StartedEngine | None
-    if folder is not None and not (folder / "recipe.yaml").is_file():
+    if folder is not None and kind_of(folder / "recipe.yaml") != "file":
         link, started = _open_folder(folder, base)
     else:
         try:
@@ -65,14 +66,11 @@ def chat(
 
 def _folder(name: str) -> Path | None:
     """The folder that was named in place of a run; None where it is no path."""
-    from cockpit.recipe.embedded import expanded
+    from cockpit.recipe.embedded import expanded, kind_of
     from cockpit.run_dir import runs_folder
 
-    if (
-        not name.startswith((".", "~"))
-        and "/" not in name
-        and ((runs_folder() / name).exists() or not Path(name).is_dir())
-    ):
+    is_run = kind_of(runs_folder() / name) == "folder" or kind_of(Path(name)) != "folder"
+    if not name.startswith((".", "~")) and "/" not in name and is_run:
         return None
     try:
         return expanded(name).resolve()
@@ -103,7 +101,9 @@ def _open_folder(folder: Path, base: bool) -> tuple[RunLink, StartedEngine]:
 
 
 def _message(prompt: str, image: Path | None) -> dict[str, str]:
-    about = {"image": str(image.expanduser().absolute())} if image is not None else {}
+    from cockpit.recipe.embedded import expanded
+
+    about = {"image": str(expanded(image).absolute())} if image is not None else {}
     return {"role": "user", "content": prompt, **about}
 
 

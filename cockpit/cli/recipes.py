@@ -138,7 +138,7 @@ def _print_problems(problems: list[Problem]) -> None:
 def _recipes_at(paths: list[str]) -> Iterator[Callable[[], RecipeDocument]]:
     """What loads each recipe that the paths and names stand for, each file once; the whole shelf for no path."""
     from cockpit.recipe.document import RecipeDocument
-    from cockpit.recipe.embedded import expanded
+    from cockpit.recipe.embedded import expanded, kind_of
     from cockpit.recipe.problem import Problem, RecipeError
     from cockpit.recipe.shelf import find_recipe, recipe_files, shelf
 
@@ -152,12 +152,13 @@ def _recipes_at(paths: list[str]) -> Iterator[Callable[[], RecipeDocument]]:
     files = [(str(entry.path), [entry.path]) for entry in shelf()] if not paths else []
     for name in paths:
         folder = expanded(name)
-        if folder.is_dir():
-            files.append((name, recipe_files(folder)))
-        elif folder.is_file():
-            files.append((name, [folder]))
-        else:
-            yield lambda name=name: find_recipe(name)  # type: ignore[misc]
+        match kind_of(folder):
+            case "folder":
+                files.append((name, recipe_files(folder)))
+            case "file":
+                files.append((name, [folder]))
+            case "nothing":
+                yield lambda name=name: find_recipe(name)  # type: ignore[misc]
     for place, found in files:
         if not found:
             yield lambda place=place: none_in(place)  # type: ignore[misc]

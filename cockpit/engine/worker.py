@@ -19,6 +19,7 @@ from cockpit.engine.machine import Machine
 from cockpit.engine.orders import Orders
 from cockpit.engine.stack import StackLog, import_stack, versions
 from cockpit.events import GpuReading, RunEnded, RunStarted
+from cockpit.plain_text import plain_text
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
 
@@ -324,6 +325,6 @@ def _data_hashes(recipe: Recipe) -> dict[str, str]:
             continue  # told when the data is read
         for file in files:
             with file.open("rb") as content:
-                name = source.name_or_path if file == path else f"{source.name_or_path}: {file.name}"
+                name = source.name_or_path if file == path else f"{source.name_or_path}: {plain_text(file.name)}"
                 hashes[name] = hashlib.file_digest(content, "sha256").hexdigest()
     return hashes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 PREFIX = "embedded:"
 _demo = Path(__file__).resolve().parent.parent / "demo"
@@ -34,6 +35,14 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         return Path(path)
+
+
+def kind_of(path: Path) -> Literal["file", "folder", "nothing"]:
+    """What is at the path; nothing too where it cannot be one, as a name of more than 255 bytes."""
+    try:
+        return "folder" if path.is_dir() else "file" if path.is_file() else "nothing"
+    except (OSError, ValueError):
+        return "nothing"
 
 
 def local_path(name_or_path: str) -> Path | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import platformdirs
 
 from cockpit.plain_text import plain_text
-from cockpit.recipe.embedded import expanded
+from cockpit.recipe.embedded import expanded, kind_of
 from cockpit.recipe.problem import Problem, RecipeError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def find_recipe(name_or_path: str) -> RecipeDocument:
     if named:
         return RecipeDocument.load(named[-1].path)
     path = expanded(name_or_path)
-    if path.suffix in ENDINGS or "/" in name_or_path or path.is_file():
+    if path.suffix in ENDINGS or "/" in name_or_path or kind_of(path) == "file":
         return RecipeDocument.load(path)
     close = get_close_matches(name_or_path, [entry.name for entry in entries], n=1)
     hint = f"did you mean {close[0]}?" if close else "'cockpit recipes' lists all recipes"

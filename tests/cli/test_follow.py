@@ -21,6 +21,8 @@ STARTED = ev.RunStarted(
     run_id="demo-1", recipe_name="demo", command=[], versions={}, gpus=[], driver="", data_sha256={}
 )
 PLANNED = ev.TrainingPlanned(total_steps=2, steps_per_epoch=1, trainable_parameters=10, total_parameters=1000)
+LONG = "x" * 300
+"""Longer than a file's name may be."""
 COMPLETED = ev.RunEnded(outcome="completed", step=2)
 
 
@@ -202,3 +204,21 @@ def test_a_question_that_cannot_be_written_is_said_in_a_sentence() -> None:
     run.commands.rmdir()
     result = CliRunner().invoke(cockpit, ["chat", "demo-1", "-p", "hi"])
     assert (result.exit_code, result.stderr) == (1, "The question could not be put: No such file or directory.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["chat", LONG, "-p", "hi"], "No run is called"),
+        (["chat", f"./{LONG}", "-p", "hi"], "There is no folder"),
+        (["chat", "demo-1", "-p", "hi", "--image", LONG], "There is no picture"),
+        (["train", LONG], "there is no recipe of this name"),
+        (["recipes", "show", LONG], "there is no recipe of this name"),
+        (["recipes", "check", LONG], "there is no recipe of this name"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused_in_a_sentence(arguments: list[str], said: str) -> None:
+    record(runs_folder(), run_id="demo-1")
+    result = CliRunner().invoke(cockpit, arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr and len(result.stderr.splitlines()) == 1

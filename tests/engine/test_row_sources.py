@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -113,6 +114,15 @@ def test_the_start_of_a_run_tells_the_hash_of_each_file(tmp_path: Path) -> None:
     hashes = _data_hashes(RecipeDocument.parse(text, "t").recipe())
     assert list(hashes) == [str(first), f"{folder}: test-0.jsonl", f"{folder}: test-1.jsonl"]
     assert hashes[str(first)] == hashlib.sha256(first.read_bytes()).hexdigest()
+
+
+def test_a_file_whose_name_is_not_utf_8_can_be_told_of(tmp_path: Path) -> None:
+    folder = tmp_path / "mine" / "train"
+    folder.mkdir(parents=True)
+    tiny.write_rows(folder / "a\udcff.jsonl", pairs(1))
+    text = tiny.recipe_text(Path("m"), folder, data__sources=[{"name_or_path": str(folder.parent)}])
+    hashes = _data_hashes(RecipeDocument.parse(text, "t").recipe())
+    assert msgspec.json.encode(hashes).startswith(b'{"' + str(folder.parent).encode() + b": a.jsonl")
 
 
 class FakeHub:
