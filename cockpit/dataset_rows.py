@@ -227,6 +227,7 @@ def _arrow_rows(path: Path, name: str) -> Iterator[tuple[str, Row]]:
     try:
         with pa.memory_map(str(path)) as mapped, pa.ipc.open_stream(mapped) as batches:
             for batch in batches:
+                batch.validate(full=True)  # of damaged memory pyarrow makes no error but the end of the process
                 for start in range(0, batch.num_rows, 1000):
                     for row in batch.slice(start, 1000).to_pylist():
                         number += 1

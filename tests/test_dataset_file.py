@@ -287,3 +287,23 @@ def test_folder_and_missing_file(tmp_path: Path) -> None:
         read_rows(tmp_path)
     with pytest.raises(FileNotFoundError):
         recognise(tmp_path / "a.json", Columns(), "auto")
+
+
+@pytest.mark.parametrize("turns", [5, True, "text", {"role": "user"}, None])
+def test_a_row_whose_turns_are_none_does_not_hinder_the_others(turns: object, tmp_path: Path) -> None:
+    good = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
+    path = write(tmp_path / "rows.jsonl", lines([good, good, {"messages": turns}]))
+    form = recognise(path, Columns(), "auto")
+    assert (form.form, form.rows, form.has_images) == ("messages", 3, False)
+
+
+def test_a_damaged_arrow_file_is_an_error_and_not_the_end_of_the_process(tmp_path: Path) -> None:
+    table = pa.table({"text": ["one", "two", "six"]})
+    with pa.OSFile(str(tmp_path / "a.arrow"), "wb") as stream, pa.ipc.new_stream(stream, table.schema) as writer:
+        writer.write_table(table)
+    whole = (tmp_path / "a.arrow").read_bytes()
+    places = b"".join(at.to_bytes(4, "little") for at in (0, 3, 6, 9))
+    assert whole.count(places) == 1
+    damaged = whole.replace(places, places[:8] + (2**31 - 1).to_bytes(4, "little") + places[12:])
+    with pytest.raises(ValueError, match=r"a\.arrow: it is no whole Arrow stream, or is damaged after row 0"):
+        list(read_rows(write(tmp_path / "a.arrow", damaged)))

@@ -138,7 +138,8 @@ def has_images(form: RowFormat, parts: Mapping[str, str], rows: list[Row]) -> bo
     """Whether rows of this form have images: in a column of their own, or as parts of their turns."""
     if "image" in parts:
         return True
-    turns = [turn for row in rows for turn in row.get(parts.get("messages", ""), None) or () if isinstance(turn, dict)]
+    several = (row.get(parts.get("messages", "")) for row in rows)
+    turns = [turn for one in several if isinstance(one, list) for turn in one if isinstance(turn, dict)]
     contents = [turn["content"] for turn in turns if isinstance(turn.get("content"), list)]
     return any(isinstance(part, dict) and part.get("type") == "image" for content in contents for part in content)
 
