@@ -23,9 +23,12 @@ def why_not_resumable(run: RunDir, before: Recipe, after: Recipe, from_step: int
             return f"The run {name} has no checkpoint after step {from_step:,} that loads; there are: {steps}."
         why = f" ({passed[0].rstrip('.')})" if passed else ""
         return f"The run {name} has no checkpoint to go on from{why}; start it anew."
-    if after.training.max_steps is not None and whole.step >= after.training.max_steps:
+    # A run whose end failed, as on a full disk, has its result in its last checkpoint alone.
+    most = after.training.max_steps
+    is_saved = summary.state in ("completed", "stopped")
+    if most is not None and (whole.step > most or (whole.step == most and is_saved)):
         more = "raise it with --set training.max_steps=N"
-        done = f"{whole.step:,} of {after.training.max_steps:,} steps"
+        done = f"{whole.step:,} of {most:,} steps"
         return f"The run {name} has done {done}; {more}, or give --from STEP."
     raised = (after.training.max_steps, after.training.num_train_epochs) != (
         before.training.max_steps,

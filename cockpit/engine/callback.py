@@ -23,6 +23,10 @@ NO_MEASURES = ("_runtime", "_per_second", "_num_tokens", "_model_preparation_tim
 """Endings of what an evaluation reports beside what it has measured."""
 
 
+class NothingLeft(Exception):
+    """The checkpoint that a run goes on from is that of its last step: its weights are the result."""
+
+
 class EventCallback(TrainerCallback):
     """Tells the journal what the trainer does, and the trainer what readers have asked for."""
 
@@ -86,6 +90,14 @@ class EventCallback(TrainerCallback):
                 total_parameters=sum(size for size, _ in sizes),
             )
         )
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The trainer would take a step before it asks whether there is one. Raises NothingLeft."""
+        over = self.step >= state.max_steps or control.should_training_stop
+        if over and self._resumed is not None and self.step == self._resumed.step:
+            raise NothingLeft
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -13,7 +13,7 @@ import torch
 
 from cockpit.engine.base_model import best_dtype, named_dtype
 from cockpit.engine.batching import batching, make_trainer
-from cockpit.engine.callback import PATIENCE, EventCallback
+from cockpit.engine.callback import PATIENCE, EventCallback, NothingLeft
 from cockpit.engine.checkpointing import flush, save_checkpoints_whole, size_of
 from cockpit.engine.data import PreparedData
 from cockpit.engine.departures import departures
@@ -87,7 +87,7 @@ def train(
 
     best: int | None = None
     try:
-        trainer.train(resume_from_checkpoint=str(resumed.checkpoint.path) if resumed else None)
+        _run(trainer, recipe, resumed)
         best = None if callback.dropped else _tell_best(trainer, recipe, journal)
         ended = orders.stop is None or callback.step >= trainer.state.max_steps
         if ended and data.held_out is not None and callback.evaluated_at != callback.step and best is None:
@@ -96,9 +96,26 @@ def train(
         callback.dropped = orders.stop == "drop"
         if callback.has_compiled and not callback.dropped and callback.saved_at != callback.step:
             trainer._save_checkpoint(trainer.model, None)
+        if best is None and not callback.dropped:
+            _load_best(trainer, recipe)
+            best = _tell_best(trainer, recipe, journal)
     if callback.dropped or (orders.stop is not None and callback.step < trainer.state.max_steps):
         return Trained(callback.step, True, callback.dropped, best or callback.step)
     return Trained(callback.step, False, False, best or callback.step, _why_early(callback, trainer, patience))
+
+
+def _run(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> None:
+    """Train, and go back to the best checkpoint where the recipe asks for it."""
+    try:
+        trainer.train(resume_from_checkpoint=str(resumed.checkpoint.path) if resumed else None)
+    except NothingLeft:
+        _load_best(trainer, recipe)
+
+
+def _load_best(trainer: Any, recipe: Recipe) -> None:
+    """Go back to the best checkpoint where the recipe asks for it, as the trainer does at its own ends."""
+    if recipe.training.load_best_model_at_end and trainer.state.best_model_checkpoint:
+        trainer._load_best_model()
 
 
 def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> Any:

@@ -74,7 +74,7 @@ class PastRuns:
         else:
             planned = document.recipe().training.max_steps or summary.total_steps or whole.step
             self._app.push_screen(
-                ResumeDialog(run.id, whole.step, planned, passed),
+                ResumeDialog(run.id, whole.step, planned, passed, is_saved=summary.state in ("completed", "stopped")),
                 lambda steps: None if steps is None else self._go_on(run, document, steps, planned),
             )
 

@@ -12,11 +12,13 @@ import pytest
 
 from cockpit.checkpoint import checkpoints
 from cockpit.commands import Stop
-from cockpit.engine import checkpointing
+from cockpit.engine import checkpointing, training
 from cockpit.engine.callback import EventCallback
 from cockpit.engine.worker import Worker
 from cockpit.events import Evaluated, LogWritten, RunEnded
 from cockpit.links import new_command_id
+from cockpit.recipe.document import RecipeDocument
+from cockpit.resumable import why_not_resumable
 from tests.engine.conftest import HostedRun
 
 Hosted = Callable[..., HostedRun]
@@ -147,3 +149,54 @@ def test_a_stopped_run_tells_which_weights_it_has_saved(hosted: Hosted) -> None:
     assert kept.read_bytes() == (run.run.adapter / "adapter_model.safetensors").read_bytes()
     assert adapter is not None and adapter.step == best
     assert any(f"after step {best}" in line for line in lines(run, "info"))
+
+
+@pytest.mark.parametrize("step", [8, 12], ids=["on the way", "at the last step"])
+def test_a_run_that_is_stopped_within_an_evaluation_goes_back_to_its_best(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    evaluation_begins = EventCallback.evaluation_begins
+
+    def stopped_within(callback: EventCallback) -> None:
+        evaluation_begins(callback)
+        if callback.step == step:
+            callback._orders.ask_stop(save=True)
+
+    monkeypatch.setattr(EventCallback, "evaluation_begins", stopped_within)
+    run = hosted(**{**BEST, "training__max_steps": 12, "training__learning_rate": 1.0})
+    assert until_end(run, 1).outcome == ("stopped" if step == 8 else "completed")
+    losses = {event.step: event.metrics["eval_loss"] for event in run.all(Evaluated) if event.step}
+    best = min(losses, key=lambda at: losses[at])
+    assert run.state.adapter is not None and run.state.adapter.step == best < step
+    kept = run.run.checkpoints / f"checkpoint-{best}" / "adapter_model.safetensors"
+    assert kept.read_bytes() == (run.run.adapter / "adapter_model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("is_best", [False, True])
+def test_a_run_whose_result_could_not_be_saved_has_it_after_a_resume(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch, is_best: bool
+) -> None:
+    """All steps are done, the last checkpoint stands, and the disk was full after it: no step is taken anew."""
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    changes = {**BEST, "training__max_steps": 6, "training__load_best_model_at_end": is_best}
+    changes |= {"training__learning_rate": 1.0, "output__save_total_limit": None}
+    undisturbed = hosted(**changes)
+    assert until_end(undisturbed, 1).outcome == "completed"
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "flush", full)
+        run = hosted(**changes)
+        assert until_end(run, 1).outcome == "failed"
+    recipe = RecipeDocument.load(run.run.recipe).recipe()
+    assert why_not_resumable(run.run, recipe, recipe) == ""
+    again = hosted(resumed=run.run, **changes)
+    assert until_end(again, 2).outcome == "completed"
+    assert again.state.steps.step == [1, 2, 3, 4, 5, 6]
+    assert again.state.adapter is not None and undisturbed.state.adapter is not None
+    assert again.state.adapter.step == undisturbed.state.adapter.step
+    assert (again.state.adapter.step < 6) is is_best
+    saved = [(one.run.adapter / "adapter_model.safetensors").read_bytes() for one in (again, undisturbed)]
+    assert saved[0] == saved[1]
+    assert "has done 6 of 6 steps" in why_not_resumable(run.run, recipe, recipe)

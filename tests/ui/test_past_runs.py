@@ -92,6 +92,16 @@ async def test_the_first_offer_is_the_plan_or_as_much_again(step: int, planned: 
             await until(pilot, lambda: "Give a whole number up to 10,000,000." in shown(app))
 
 
+async def test_a_run_that_has_not_saved_its_result_goes_on_for_that_alone() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.push_screen(ResumeDialog("demo-1120-2349", 300, 300, is_saved=False))
+        await until(pilot, lambda: "No more: what it has learnt is saved." in shown(app))
+        assert app.screen.query_one(Input).value == "300"
+        app.screen.query_one(Input).value = "299"
+        await until(pilot, lambda: "300 steps are done; give more." in shown(app))
+
+
 async def test_r_on_a_recent_run_without_a_checkpoint_says_why_not() -> None:
     run = stopped_run(10)
     (run.checkpoints / "checkpoint-10" / "optimizer.pt").write_bytes(b"torn")

@@ -14,18 +14,22 @@ from cockpit.ui.widgets.entry import Entry
 class ResumeDialog(EntryDialog[int]):
     """The result is the number of steps in all; None when the dialog is closed."""
 
-    def __init__(self, run_id: str, step: int, planned: int, passed: Sequence[str] = ()) -> None:
-        """`step` is that of the checkpoint, `passed` says which newer ones do not load.
+    def __init__(
+        self, run_id: str, step: int, planned: int, passed: Sequence[str] = (), *, is_saved: bool = True
+    ) -> None:
+        """`step` is that of the checkpoint, `passed` says which newer ones do not load. `is_saved`: the run has saved
+        its result; if not, it may go on for that alone.
 
         What stands in the field at first is the plan; where that is done already, as much again.
         """
+        self._least = step + is_saved
         lines = [
             *passed,
             f"It goes on from the checkpoint after step {count(step)}, with optimizer, schedule and rows.",
             "Steps in all:",
         ]
         entry = Entry(
-            str(planned if planned > step else 2 * step),
+            str(planned if planned >= self._least else 2 * step),
             id="steps",
             help="The step at which the run is complete, counted from its beginning.",
         )
@@ -34,7 +38,9 @@ class ResumeDialog(EntryDialog[int]):
 
     def weigh(self, text: str) -> None:
         wrong = self._why_not(text)
-        self.say(wrong or f"{count(int(text) - self._step)} more.", is_wrong=bool(wrong))
+        more = 0 if wrong else int(text) - self._step
+        told = f"{count(more)} more." if more else "No more: what it has learnt is saved."
+        self.say(wrong or told, is_wrong=bool(wrong))
 
     def take(self, text: str) -> None:
         if not self._why_not(text):
@@ -43,6 +49,6 @@ class ResumeDialog(EntryDialog[int]):
     def _why_not(self, text: str) -> str:
         if re.fullmatch(r"[0-9]{1,8}", text) is None or int(text) > MAX_STEPS:
             return f"Give a whole number up to {count(MAX_STEPS)}."
-        if int(text) <= self._step:
+        if int(text) < self._least:
             return f"{count(self._step)} steps are done; give more."
         return ""
