@@ -80,8 +80,8 @@ def _json_lines(stream: IO[bytes], name: str) -> Iterator[tuple[str, Row] | RowE
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            reason = getattr(error, "msg", "nested too deep")
-            yield RowError(where, f"this line is no whole JSON object ({reason}); give a row a line, or a list in []")
+            why = "nested too deep" if isinstance(error, RecursionError) else _why_torn(error)
+            yield RowError(where, f"this line is no whole JSON object ({why}); give a row a line, or a list in []")
             continue
         yield (where, row) if isinstance(row, dict) else RowError(where, f"this row is {_kind(row)}, not an object")
 
@@ -144,7 +144,7 @@ class _Buffer:
                 if torn and len(self._text) - self._at < LONGEST_ROW and self._more(wanted):
                     wanted *= 2
                     continue
-                raise ValueError(f"{where}: it is no whole JSON object ({getattr(error, 'msg', error)})") from None
+                raise ValueError(f"{where}: it is no whole JSON object ({_why_torn(error)})") from None
             if end == len(self._text) and self._more(wanted):
                 continue  # a number may go on
             self._at = end
@@ -255,6 +255,11 @@ def _refuse_utf_16(start: bytes, name: str) -> None:
         raise ValueError(f"{name}: the text is UTF-16; save the file as UTF-8")
     if b"\0" in start:
         raise ValueError(f"{name}: this is no text; its ending does not fit what it holds")
+
+
+def _why_torn(error: ValueError) -> str:
+    """What is wrong with the JSON; without the place that the reason's last word announces."""
+    return str(getattr(error, "msg", error)).removesuffix(" at")
 
 
 def _kind(value: object) -> str:

@@ -154,10 +154,10 @@ def _why_not_there(out: Path) -> str:
     shown = plain_text(str(out), keep_newlines=False)
     try:
         if out.is_dir() and any(out.iterdir()):
-            return f"{shown} is there already and not empty; name another folder with --out."
+            return f"{shown} is there already and not empty; name another folder."
         file = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
         if file is not None:
-            return f"{plain_text(str(file), keep_newlines=False)} is a file; name a folder with --out."
+            return f"{plain_text(str(file), keep_newlines=False)} is a file; name a folder."
         parent = _existing(out)
         if not os.access(parent, os.W_OK):
             return (

@@ -124,7 +124,7 @@ BAD_ROWS = [
     (
         "a.jsonl",
         '{"a": 1}\n"\x1b[31m"\n{"a": 3}\n',
-        "a.jsonl:2: this line is no whole JSON object (Invalid control char",
+        "a.jsonl:2: this line is no whole JSON object (Invalid control character);",
     ),
     ("a.jsonl", b'{"a": 1}\n{"a": "\xff"}\n{"a": 3}\n', "a.jsonl:2: byte 0xff is not UTF-8; save the file as UTF-8"),
     (

@@ -62,7 +62,7 @@ def blamed(problem: Problem, data: Path | None, model: str | None, settings: lis
         option, value = "--data", str(data)
     elif model is not None and problem.field == "model.name_or_path":
         option, value = "--model", model
-    elif problem.field in [setting.partition("=")[0].strip() for setting in settings]:
+    elif any(f"{setting.partition('=')[0].strip()}.".startswith(f"{problem.field}.") for setting in settings):
         return replace(problem, file="--set", line=None)
     else:
         return problem

@@ -288,6 +288,10 @@ class CockpitApp(App[None]):
 
     # The end
 
+    def action_help_quit(self) -> None:
+        """What Ctrl+C does here, where a habit ends programs with it."""
+        self.notify("Ctrl+Q leaves; a run that is training goes on without the app.", markup=False)
+
     async def action_quit(self) -> None:
         """Leave at once, or ask what is to become of the run that is going, or of edits that are not saved."""
         from cockpit.ui.screens.dialog import Dialog

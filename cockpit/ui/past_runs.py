@@ -22,6 +22,10 @@ LETS_GO_WITHIN_S = 30.0
 """How long an engine that only chats is waited for before the run goes on."""
 
 
+ELSEWHERE = "the run's log (esc) tells how it goes, F8"
+"""Where the log is not in sight, as in the chat."""
+
+
 @dataclass
 class _Going:
     """A run that goes on as soon as the engine that chats with it has gone."""
@@ -113,7 +117,9 @@ class PastRuns:
             for screen in self._app.screen_stack:
                 if isinstance(screen, LiveScreen):
                     screen.show_log()
-            self._app.notify(f"Exporting as {form.name}; the log tells how it goes, x ends it.", markup=False)
+            beneath = next(screen for screen in reversed(self._app.screen_stack) if not screen.is_modal)
+            ways = "the log tells how it goes, x" if isinstance(beneath, LiveScreen) else ELSEWHERE
+            self._app.notify(f"Exporting as {form.name}; {ways} ends it.", markup=False)
 
         def wrong(form: ExportForm, folder: Path) -> str:
             return why_not(run, recipe, form, key.gpu, folder)

@@ -66,6 +66,12 @@ async def test_quit_can_be_taken_back() -> None:
         assert app.is_running
 
 
+async def test_ctrl_c_tells_how_to_leave_and_what_becomes_of_the_run() -> None:
+    async with flown() as (app, pilot):
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: "Ctrl+Q leaves; a run that is training goes on" in " ".join(shown(app).split()))
+
+
 async def test_quit_asks_about_edits_that_are_not_saved(tmp_path: Path) -> None:
     async with flown() as (app, pilot):
         await pilot.press("e")

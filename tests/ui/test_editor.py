@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from textual.events import Key
+
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.shelf import user_recipes_folder
 from cockpit.ui.requests import EditRecipe
@@ -140,6 +142,15 @@ async def test_q_in_a_choice_does_not_quit(tmp_path: Path) -> None:
         await pilot.pause()
         assert app.is_running
         assert app.screen is screen
+
+
+async def test_keys_that_come_at_once_each_go_a_field_on(tmp_path: Path) -> None:
+    async with editing(write_recipe(tmp_path, "mine")) as (app, pilot, screen):
+        await go_to(pilot, screen, "lora.r")
+        for _ in range(3):
+            app.post_message(Key("down", None))
+        await pilot.pause()
+        assert screen.query_one(RecipeForm).focused_path == "lora.bias"
 
 
 async def test_reset_one_field_and_all(tmp_path: Path) -> None:

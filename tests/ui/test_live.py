@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -23,6 +24,7 @@ from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.schedule_chart import ScheduleChart
 from cockpit.ui.widgets.vram_gauge import VramGauge
 from tests.recording import BEGAN, RECIPE, Ending, record
+from tests.ui.drawn import text_of
 from tests.ui.engines import FakeLink
 from tests.ui.stage import NOW, Stage, fed, recorded, session_of, until
 
@@ -302,6 +304,20 @@ async def test_panels_behind_tabs_are_reached_by_number_and_by_mouse(tmp_path: P
         await pilot.resize_terminal(120, 40)
         await until(pilot, lambda: log.region.area and schedule.region.area)
         assert "2" not in keys(pilot)
+
+
+async def test_the_log_shows_its_end_where_it_was_unveiled_beneath_another_screen(tmp_path: Path) -> None:
+    link = fed(record(tmp_path, steps=30))
+    screen = LiveScreen(session_of(link))
+    async with Stage(lambda: screen).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: screen.query(LogPane) and screen.query_one(LogPane)._lines)
+        await pilot.app.push_screen(Screen())
+        await pilot.pause()
+        screen.show_log()
+        await pilot.pause()
+        link.events += [ev.ExportProgressed(export_id="1", task=f"task {number}") for number in range(12)]
+        pilot.app.pop_screen()
+        await until(pilot, lambda: text_of(screen.query_one(LogPane))[-1].endswith("task 11"))
 
 
 async def test_a_replay_is_shown_and_cannot_be_stopped(tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ async def test_x_exports_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch
         await pilot.press("left", "left", "enter")
         await until(pilot, lambda: bool(asked))
         assert asked == [("adapter", run.path / "exports" / "adapter")]
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
         tabs = app.screen_stack[-1].query_one(PanelTabs)
         await until(pilot, lambda: tabs.active == 2)  # the log, which tells how it goes
         log = EventWriter(run.export)
@@ -166,6 +167,24 @@ async def test_x_ends_the_export_that_is_under_way(monkeypatch: pytest.MonkeyPat
         assert process.status == -15
         await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+
+
+async def test_an_export_from_the_chat_tells_the_keys_that_work_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stopped_run()
+    write_safetensors(run.adapter / "adapter_model.safetensors")
+    (run.adapter / "adapter_config.json").write_text("{}")
+    monkeypatch.setattr(exporting, "start_export", lambda *_, **__: ("x1", FakeProcess()))
+    async with flown(open_run=run) as (app, pilot):
+        await until(pilot, lambda: is_at(app, "LiveScreen") and "chat" in shown(app))
+        await pilot.press("c")
+        await until(pilot, lambda: is_at(app, "ChatScreen"))
+        await pilot.press("f8")
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Exporting as adapter" in shown(app))
+        assert "(esc)" in shown(app) and "F8 ends it" in shown(app)
+        await pilot.press("f8")
+        await until(pilot, lambda: f"An export of {run.id} is under way." in shown(app))
 
 
 async def test_an_engine_that_compiles_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,6 +154,17 @@ async def test_run_list_tells_attempts_where_there_is_room(width: int, has_room:
         assert has_room or "att" not in second
 
 
+async def test_run_list_tells_runs_of_one_day_apart_before_it_tells_their_state() -> None:
+    app = Bench(RunList)
+    ids = [f"gemma-3-4b-vision-1122-0004-{number}" for number in (2, 3)] + ["demo-1122-0004"]
+    async with app.run_test(size=(50, 5)) as pilot:
+        app.query_one(RunList).set_rows([summary(run=RunDir(Path(name))) for name in ids])
+        await pilot.pause()
+        rows = shown(app).splitlines()
+        assert all(name in row for name, row in zip(ids, rows, strict=False))
+        assert "steps" in rows[2] and "steps" not in rows[0]
+
+
 async def test_card_breaks_lines_and_shows_problems_as_text() -> None:
     app = Bench(RecipeCard)
     async with app.run_test(size=(40, 20)) as pilot:

@@ -80,6 +80,11 @@ class LogPane(ScrollView, can_focus=True):
             self._follows = new_value >= self.max_scroll_y - 0.5
             self._say_whether_it_follows()
 
+    def watch_show_vertical_scrollbar(self) -> None:
+        """Nothing scrolls before the bar is there, which may be long after the lines came: beneath another screen."""
+        if self._follows:
+            self.call_after_refresh(self.scroll_end, animate=False, immediate=True, x_axis=False)
+
     def render_line(self, y: int) -> Strip:
         """One row, at the present scroll position."""
         at = y + self.scroll_offset.y

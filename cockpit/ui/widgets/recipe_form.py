@@ -90,8 +90,8 @@ class RecipeForm(VerticalScroll, can_focus=False, inherit_bindings=False):
         return row.field.path if row is not None else None
 
     def focus_field(self, path: str) -> None:
-        """Give the focus to a field of the group that is shown."""
-        self._rows[path].control.focus()
+        """Give the focus to a field of the group that is shown; at once, as the next key may be waiting already."""
+        self.screen.set_focus(self._rows[path].control)
 
     def step(self, direction: int) -> bool:
         """Go `direction` fields on within the group. False at its end, or where the focus is elsewhere."""

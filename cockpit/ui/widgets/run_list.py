@@ -102,12 +102,15 @@ class RunList(MarkedList):
         row = self._rows[index]
         sign, colour = SIGNS[row.state]
         left = Content.assemble((sign, colour), " ", plain_text(row.run.id, keep_newlines=False))
-        right = [Content(state_text(row)[:STATE_CELLS].rjust(STATE_CELLS))] if width >= 34 else []
-        right.append(Content(metric(row.loss).rjust(6)))
+        right = [Content(metric(row.loss).rjust(6))]
         if width >= 54:
             right.append(Content.styled(_course(row).ljust(SPARK_CELLS), "$primary"))
         if width >= 42 or not right:
             right.append(Content.styled(when(row).rjust(WHEN_CELLS), "$foreground-muted"))
+        state = state_text(row)[:STATE_CELLS]
+        room = room_beside(width, [Content(state), *right], gap=" ") - left.cell_length
+        if width >= 34 and room >= 0:  # a run is known by the end of its id, and how it stands by its sign
+            right.insert(0, Content(state.rjust(min(STATE_CELLS, len(state) + room))))
         attempts = Content.styled(f" {row.attempts} attempts", "$foreground-muted")
         if row.attempts > 1 and left.cell_length + attempts.cell_length <= room_beside(width, right, gap=" "):
             left = left.append(attempts)

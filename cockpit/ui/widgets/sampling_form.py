@@ -133,10 +133,10 @@ class SamplingForm(Vertical):
         self.query(SamplingRow).first().control.focus()
 
     def action_field(self, step: int) -> None:
-        """To the next field or the one before; the ends are ends."""
+        """To the next field or the one before, at once, as the next key may be waiting already; the ends are ends."""
         rows = list(self.query(SamplingRow))
         at = next((index for index, row in enumerate(rows) if row.has_focus_within), 0)
-        rows[min(max(0, at + step), len(rows) - 1)].control.focus()
+        self.screen.set_focus(rows[min(max(0, at + step), len(rows) - 1)].control)
 
     @on(Choice.Changed)
     def _on_choice(self, event: Choice.Changed) -> None:
