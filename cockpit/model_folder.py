@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from cockpit.recipe.embedded import kind_of
 from cockpit.weights_file import NOT_READABLE, flaw_of_safetensors, tensors_of
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "spiece.model")
@@ -82,7 +83,7 @@ class ModelFolder:
             named = read_json(self.path / index).get("weight_map")
             if isinstance(named, dict):
                 shards = {str(shard) for shard in named.values()}
-                return sorted(shard for shard in shards if not (self.path / shard).is_file())
+                return sorted(shard for shard in shards if kind_of(self.path / shard) != "file")
         return []
 
     def torn_file(self) -> str:

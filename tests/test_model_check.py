@@ -255,3 +255,8 @@ def test_consolidated_weights_beside_others_are_not_counted_twice() -> None:
     assert ModelFolder.at(Path("model")).loaded_bytes("none") == alone == 128
     Path("model", "model.safetensors").unlink()
     assert [path.name for path in ModelFolder.at(Path("model")).weights] == ["consolidated.safetensors"]
+
+
+def test_an_index_that_names_no_files_is_told(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "x" * 300, "b": [1]}}))
+    assert ModelFolder.at(tmp_path).missing_shards() == ["[1]", "x" * 300]
