@@ -55,8 +55,9 @@ def percent(share: float | None) -> str:
     """A share of 1 as whole percent, rounded down: 42 %. 100 % only when it is all."""
     if share is None:
         return UNKNOWN
-    whole = int(share * 100 + 1e-9)  # 0.29 * 100 is a little less than 29
-    return f"{min(99, whole) if share < 1 else 100} %"
+    if share >= 1:
+        return "100 %"
+    return f"{min(99, int(share * 100 + 1e-9))} %"  # 0.29 * 100 is a little less than 29
 
 
 def size(size_bytes: float | None) -> str:
