@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.plain_text import plain_text
+from cockpit.recipe.embedded import expanded
 
 
 def stored_image(reference: Any, folder: Path) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def stored_image(reference: Any, folder: Path) -> dict[str, Any]:
             raise ValueError("its image is a data: address that is not base64") from None
     if reference.startswith(("http://", "https://")):
         raise ValueError("its image is an address on the web; give files on this disk")
-    return {"bytes": None, "path": str((folder / Path(reference.removeprefix("file://")).expanduser()).absolute())}
+    return {"bytes": None, "path": str((folder / expanded(reference.removeprefix("file://"))).absolute())}
 
 
 def image_size(stored: Mapping[str, Any]) -> tuple[int, int]:

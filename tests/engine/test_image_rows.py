@@ -15,6 +15,7 @@ from cockpit.dataset_file import recognise, trains_images
 from cockpit.engine.data import PreparedData, prepare_data
 from cockpit.engine.ending import RunFailure
 from cockpit.engine.image_collator import carried_labels
+from cockpit.engine.images import image_size, stored_image
 from cockpit.engine.token_rows import IGNORED
 from cockpit.events import RunEnded, StepEnded
 from cockpit.recipe.data import Columns
@@ -238,3 +239,9 @@ def test_half_a_character_is_a_bad_row(tmp_path: Path, processor: Any) -> None:
     )
     assert (data.counts.train_rows, data.counts.skipped_rows) == (1, 1)
     assert any(r"its text holds half a character (\ud83d)" in line for line in said)
+
+
+def test_the_home_of_nobody_is_a_bad_path(tmp_path: Path) -> None:
+    stored = stored_image("~no-one-of-this-name/a.png", tmp_path)
+    with pytest.raises(ValueError, match=r"its image a\.png is not there"):
+        image_size(stored)
