@@ -17,6 +17,8 @@ from cockpit.engine.resumption import Resumption
 from cockpit.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned, TrainingResumed
 
 PROGRESS_EVERY_S = 0.2
+LONG_STEPS = 200
+"""From so many steps on it is said that none of them is kept before the end, where that is so."""
 PATIENCE = "EarlyStoppingCallback"
 """What the trainer calls the callback of early stopping in its state."""
 NO_MEASURES = ("_runtime", "_per_second", "_num_tokens", "_model_preparation_time")
@@ -90,6 +92,12 @@ class EventCallback(TrainerCallback):
                 total_parameters=sum(size for size, _ in sizes),
             )
         )
+        if args.save_strategy == "no" and state.max_steps >= LONG_STEPS:
+            self._journal.log(
+                "info",
+                "No checkpoint is written before the end, so that a run which is killed begins anew; "
+                "output.save_steps=100 writes one every 100 steps.",
+            )
 
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

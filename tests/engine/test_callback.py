@@ -54,6 +54,7 @@ class Scene:
         self.trainer = FakeTrainer(losses, norm)
         self.told: list[int] = []
         self.metric: str | None = None
+        self.save_strategy = "steps"
         self.callback = EventCallback(
             self.journal, self.orders, StepMeter(self.trainer), steps_per_epoch=4.5, on_step=self.told.append
         )
@@ -61,7 +62,7 @@ class Scene:
         self.control = TrainerControl()
 
     def call(self, name: str, **more: Any) -> None:
-        args = SimpleNamespace(metric_for_best_model=self.metric)
+        args = SimpleNamespace(metric_for_best_model=self.metric, save_strategy=self.save_strategy)
         getattr(self.callback, name)(args, self.state, self.control, **more)
 
     def step(self, batches: list[dict[str, torch.Tensor]], rate: float = 0.1) -> None:
@@ -134,6 +135,16 @@ def test_the_plan_counts_packed_weights(tmp_path: Path) -> None:
     scene.call("on_train_begin", model=torch.nn.Sequential(model, packed))
     (plan,) = scene.events(TrainingPlanned)
     assert (plan.trainable_parameters, plan.total_parameters, plan.steps_per_epoch) == (12, 24, 4.5)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "steps", "is_told"), [("no", 200, True), ("no", 199, False), ("steps", 9000, False)]
+)
+def test_a_long_run_without_checkpoints_is_told(tmp_path: Path, strategy: str, steps: int, is_told: bool) -> None:
+    scene = Scene(tmp_path, [], max_steps=steps)
+    scene.save_strategy = strategy
+    scene.call("on_train_begin", model=torch.nn.Linear(4, 3))
+    assert [event.text.startswith("No checkpoint is") for event in scene.events(LogWritten)] == [True] * is_told
 
 
 def test_a_dropped_step_is_dropped_between_micro_steps(tmp_path: Path) -> None:
