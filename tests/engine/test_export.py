@@ -345,6 +345,31 @@ def test_the_command_exports_in_a_process_of_its_own(
     assert "is there already and not empty" in again.stderr
 
 
+def test_folders_that_were_exported_answer(trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """cockpit chat takes an adapter's folder and a merged model's; both answer as the run does, and not as the base."""
+    import sys
+
+    from transformers import AutoModelForCausalLM
+
+    recipe = RecipeDocument.load(trained.recipe).recipe()
+    loaded = load_for_chat(recipe, trained.adapter, lambda text: None)
+    asked = "<|im_start|>user\nwhat is the name of red 3<|im_end|>\n<|im_start|>assistant\n"
+    ids = loaded.tokenizer(asked, add_special_tokens=False, return_tensors="pt")
+    base = AutoModelForCausalLM.from_pretrained(recipe.model.name_or_path)
+    expected, untrained = (
+        loaded.tokenizer.decode(one.generate(**ids, max_new_tokens=6, do_sample=False)[0, ids["input_ids"].shape[1] :])
+        for one in (loaded.model.eval(), base.eval())
+    )
+    assert len(expected) == 6 and expected != untrained
+    monkeypatch.setenv("COCKPIT_HOME", str(tmp_path / "home"))
+    for form in ("adapter", "merged-16bit"):
+        out = tmp_path / form
+        assert export(trained, form, out).reason == ""
+        command = [sys.executable, "-m", "cockpit", "chat", str(out), "-p", "what is the name of red 3", "--greedy"]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        assert (done.returncode, done.stdout[:6]) == (0, expected), done.stderr
+
+
 def test_the_exporter_imports_nothing_of_the_stack_before_it_knows_what_comes_first() -> None:
     """Unsloth must come before transformers and torch."""
     import sys
