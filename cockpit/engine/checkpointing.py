@@ -10,10 +10,22 @@ from typing import TYPE_CHECKING, Any
 from cockpit.checkpoint import STATE, checkpoints
 from cockpit.engine.ending import ending_of, is_out_of_memory
 from cockpit.engine.journal import Journal
+from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
 
 if TYPE_CHECKING:
     from cockpit.engine.callback import EventCallback
+
+EVERY_STEPS, KEPT = 200, 3
+"""Of adapters, which are small, where the recipe does not say."""
+
+
+def checkpoint_plan(recipe: Recipe) -> tuple[int | None, int | None]:
+    """Steps between two checkpoints, None for none before the end; how many are kept, None for all."""
+    output = recipe.output
+    if output.save_steps is None and recipe.finetuning_type == "lora":
+        return EVERY_STEPS, KEPT
+    return output.save_steps, output.save_total_limit
 
 
 def save_checkpoints_whole(

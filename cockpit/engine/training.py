@@ -14,7 +14,7 @@ import torch
 from cockpit.engine.base_model import best_dtype, named_dtype
 from cockpit.engine.batching import batching, make_trainer
 from cockpit.engine.callback import PATIENCE, EventCallback, NothingLeft
-from cockpit.engine.checkpointing import flush, save_checkpoints_whole, size_of
+from cockpit.engine.checkpointing import checkpoint_plan, flush, save_checkpoints_whole, size_of
 from cockpit.engine.data import PreparedData
 from cockpit.engine.departures import departures
 from cockpit.engine.ending import Stopped
@@ -83,7 +83,7 @@ def train(
     trainer.add_callback(callback)
     patience = _add_patience(trainer, recipe, resumed)
     _announce_evaluations(trainer, callback, owed=owed)
-    save_checkpoints_whole(trainer, callback, run, journal, recipe.output.save_total_limit)
+    save_checkpoints_whole(trainer, callback, run, journal, checkpoint_plan(recipe)[1])
 
     best: int | None = None
     try:
@@ -162,6 +162,7 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
         optim = CPU_OPTIMIZERS[optim]  # type: ignore[assignment]
         journal.log("info", f"{training.optim} needs a GPU; {optim} takes its place on the CPU.")
     dtype = _compute_dtype(recipe, loaded)
+    save_steps, _ = checkpoint_plan(recipe)
     os.environ["TENSORBOARD_LOGGING_DIR"] = output.logging_dir or str(run.path / "tensorboard")
     return {
         "output_dir": str(run.checkpoints),
@@ -187,8 +188,8 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
         "metric_for_best_model": training.metric_for_best_model if training.compares() else None,
         "greater_is_better": training.greater_is_better,
         "prediction_loss_only": True,
-        "save_strategy": "steps" if output.save_steps else "no",
-        "save_steps": output.save_steps or 1,
+        "save_strategy": "steps" if save_steps else "no",
+        "save_steps": save_steps or 1,
         "logging_steps": output.logging_steps,
         "logging_nan_inf_filter": False,  # a loss that is no number is shown as such, not as the mean before it
         "report_to": list(output.report_to) or "none",

@@ -24,10 +24,11 @@ class Output(Section):
     """Steps between two figures for report_to. The curves here have every step."""
 
     save_steps: int | None = Field(default=None, ge=1, le=10_000_000, json_schema_extra=unit("steps"))
-    """Steps between two checkpoints; empty for one at the end, or none with full fine-tuning. A stop leaves one."""
+    """Steps between two checkpoints; empty for every 200, or none with full fine-tuning. A stop leaves one too."""
 
     save_total_limit: int | None = Field(default=None, ge=1, le=100_000, json_schema_extra=unit("checkpoints"))
-    """Keep only the newest so many checkpoints, and the best where one is sought; empty for all."""
+    """Keep only the newest so many checkpoints, and the best where one is sought; empty for all, or for 3 where
+    save_steps is empty too."""
 
     merged: Literal["none", "merged_16bit", "merged_4bit"] = "none"
     """Save base and adapter as one model too. merged_4bit rounds: small changes can be lost."""
@@ -43,7 +44,7 @@ class Output(Section):
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.save_total_limit is not None and self.save_steps is None:
-            wrong = "no checkpoints are saved, as save_steps is empty"
+            wrong = "save_steps is empty, and 3 are kept then"
             yield Conflict("save_total_limit", wrong, "give save_steps too, or leave it empty")
         if self.push_to_hub is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.push_to_hub):
             yield Conflict("push_to_hub", "this names no repository of the Hub", "write it as owner/name")

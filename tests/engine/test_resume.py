@@ -194,6 +194,16 @@ def test_the_best_checkpoint_is_kept_and_becomes_the_adapter(hosted: Hosted) -> 
     assert state["best_model_checkpoint"] == str(kept)
 
 
+def test_an_adapter_has_checkpoints_though_the_recipe_says_nothing_of_them(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpointing, "EVERY_STEPS", 2)
+    run = hosted(**{**BARE, "training__max_steps": 9})
+    run.until_ended()
+    assert [event.step for event in run.all(CheckpointSaved)] == [2, 4, 6, 8, 9]
+    assert [one.step for one in checkpoints(run.run.checkpoints)] == [9, 8, 6]
+
+
 def test_a_full_disk_costs_a_checkpoint_and_not_the_run(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(folder: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(folder))

@@ -100,11 +100,11 @@ BAD = [
         ],
     ),
     Bad(
-        "checkpoints to keep, none saved",
+        "checkpoints to keep, none asked for",
         {"training:\n": "output:\n  save_total_limit: 3\ntraining:\n"},
         [
-            "37: output.save_total_limit: no checkpoints are saved, as save_steps is empty; give "
-            "save_steps too, or leave it empty",
+            "37: output.save_total_limit: save_steps is empty, and 3 are kept then; give save_steps too, or leave it "
+            "empty",
         ],
     ),
     Bad(
