@@ -21,7 +21,7 @@ from cockpit.recipe.data import Source
 from cockpit.recipe.embedded import local_path, resolve
 from cockpit.recipe.field_path import as_listed, dotted
 from cockpit.recipe.hub_cache import is_cached_dataset, is_hub_name, is_offline
-from cockpit.recipe.not_yet import CHOICES_NOT_YET, is_not_yet, served_choices
+from cockpit.recipe.not_yet import NOT_YET, is_not_yet
 from cockpit.recipe.problem import Problem
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schema import find_place, leaves, listed
@@ -72,15 +72,12 @@ def _not_yet(recipe: Recipe) -> Iterator[Conflict]:
     """Fields with a value that this version's engine would not follow."""
     for path, value in leaves(recipe):
         place = find_place(path)
-        if place is None:
+        if place is None or not is_not_yet(path) or place.required or value == place.default:
             continue
-        like = dotted(as_listed(path))
-        if isinstance(value, str) and value in CHOICES_NOT_YET.get(like, ()):
-            served = served_choices(path, tuple(map(str, place.type.choices)))
-            yield Conflict(dotted(path), f"this version cannot do {value} yet", f"give one of: {listed(served)}")
-        elif is_not_yet(path) and not place.required and value != place.default:
-            default = "leave it empty" if place.default in (None, []) else f"give {scalar_shown(place.default)}"
-            yield Conflict(dotted(path), f"this version cannot do {_word(value)} yet", default)
+        default = "leave it empty" if place.default in (None, []) else f"give {scalar_shown(place.default)}"
+        instead = NOT_YET.get(dotted(as_listed(path)))
+        right = f"{default}, and {instead}" if instead else default
+        yield Conflict(dotted(path), f"a run of this version cannot do {_word(value)}", right)
 
 
 def _plain(name: str) -> str:

@@ -24,8 +24,18 @@ def test_sound_recipe_has_nothing_in_its_way() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("output.merged", "merged_16bit", "this version cannot do merged_16bit yet; give none"),
-        ("output.push_to_hub", "me/mine", "this version cannot do 'me/mine' yet; leave it empty"),
+        (
+            "output.merged",
+            "merged_16bit",
+            "a run of this version cannot do merged_16bit; give none, and after the run: cockpit export RUN --as "
+            "merged-16bit",
+        ),
+        (
+            "output.push_to_hub",
+            "me/mine",
+            "a run of this version cannot do 'me/mine'; leave it empty, and after the run: cockpit export RUN --as "
+            "adapter --push OWNER/NAME",
+        ),
     ],
 )
 def test_what_this_version_does_not_do_yet(field: str, value: object, sentence: str) -> None:
@@ -35,8 +45,8 @@ def test_what_this_version_does_not_do_yet(field: str, value: object, sentence: 
 def test_samples_are_not_done_yet() -> None:
     sample = document(samples__prompts=["\x1b[31mhello"], samples__every_steps=5)
     assert said(sample) == [
-        "sample.yaml: samples.prompts: this version cannot do this yet; leave it empty",
-        "sample.yaml: samples.every_steps: this version cannot do 5 yet; leave it empty",
+        "sample.yaml: samples.prompts: a run of this version cannot do this; leave it empty",
+        "sample.yaml: samples.every_steps: a run of this version cannot do 5; leave it empty",
     ]
 
 

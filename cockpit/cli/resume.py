@@ -36,6 +36,7 @@ def resume(
     """Go on with a run that was stopped, has failed or was lost, or train a completed one for longer.
 
     It goes on from the newest checkpoint that loads, with optimizer, schedule, random numbers and rows as they were.
+    Full fine-tuning leaves checkpoints where output.save_steps is given, and when it is stopped.
     Exit status: 0 completed, 1 failed or nothing to go on from, 2 a setting is wrong, 130 stopped.
     """
     from cockpit.run_dir import find_run

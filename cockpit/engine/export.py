@@ -125,7 +125,7 @@ class Exporter:
         if ending.outcome == "out_of_memory":
             advice = "Let go of what else holds it, such as the chat with this run, and export again."
         elif advice == MAKE_ROOM:
-            advice = "Make room, or name a folder on another disk with --out."
+            advice = "Make room, or name a folder on another disk."
         self._log.append(
             ExportEnded(export_id=self.id, form=self.form.name, path=str(self.out), reason=ending.reason, advice=advice)
         )

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from cockpit.recipe.field_path import dotted
-from cockpit.recipe.not_yet import is_not_yet, served_choices
+from cockpit.recipe.not_yet import is_not_yet
 from cockpit.recipe.number import number_text
 from cockpit.recipe.schema import FieldPlace, all_places, find_place
 from cockpit.recipe.setting import setting_value
@@ -125,7 +125,7 @@ def _form_field(place: FieldPlace) -> FormField | None:
         group=GROUPS[str(place.path[0])],
         help=place.help,
         kind=shown,
-        choices=served_choices(place.path, tuple(map(str, kind.choices or (kind.item.choices if kind.item else ())))),
+        choices=tuple(map(str, kind.choices or (kind.item.choices if kind.item else ()))),
         minimum=kind.minimum,
         maximum=kind.maximum,
         exclusive_minimum=kind.exclusive_minimum,

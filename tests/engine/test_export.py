@@ -215,7 +215,7 @@ def test_a_full_disk_leaves_nothing_behind(trained: RunDir, tmp_path: Path, monk
     monkeypatch.setattr(shutil, "copytree", full)
     ended = export(trained, "adapter", tmp_path / "out")
     assert ended.reason == f"The disk is full ({tmp_path / 'half'})."
-    assert ended.advice == "Make room, or name a folder on another disk with --out."
+    assert ended.advice == "Make room, or name a folder on another disk."
     assert list(tmp_path.iterdir()) == []
 
 
