@@ -72,6 +72,19 @@ async def test_a_run_from_its_first_event_to_its_last(tmp_path: Path) -> None:
         assert "◆" in "".join(segment.text for y in range(10) for segment in screen.query_one(LossChart).render_line(y))
 
 
+async def test_what_comes_late_finds_no_panels_on_a_screen_that_goes(tmp_path: Path) -> None:
+    """As textual removes one: all of it is marked at once, and its panels may go before what waits for a frame."""
+    async with stage(session_of(fed(record(tmp_path)))).run_test(size=(120, 40)) as pilot:
+        screen = pilot.app.screen
+        assert isinstance(screen, LiveScreen)
+        charts = screen.query(LossChart)
+        screen._pruning = True
+        await charts.remove()
+        for late in (screen._tick, screen._catch_up, lambda: screen._show_part(screen._show_loss)):
+            late()
+        assert not screen.query(LossChart)
+
+
 async def test_the_planned_schedule_stands_before_the_first_step(tmp_path: Path) -> None:
     run = record(tmp_path, before="preparing_data")
     async with stage(session_of(RunLink(run))).run_test(size=(120, 40)) as pilot:

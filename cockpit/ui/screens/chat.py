@@ -124,7 +124,7 @@ class ChatScreen(Screen[None]):
 
     def _tick(self) -> None:
         top = self.app.screen
-        if top is not self and not top.is_modal:
+        if not self.display or (top is not self and not top.is_modal):  # it is being removed, or covered
             return
         news = self.session.poll()
         self._engine.tick()

@@ -114,7 +114,7 @@ class DataScreen(Screen[None]):
     # The look
 
     def _tick(self) -> None:
-        if self._shown:
+        if self._shown or not self.display:  # all is said, or the screen is being removed
             return
         view = self.query_one(SampleView)
         if not self._look.poll():

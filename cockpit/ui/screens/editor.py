@@ -226,6 +226,8 @@ class EditorScreen(Screen[Path | None]):
         self._plan_timer = self.set_timer(PLAN_AFTER_S, self._show_plan)
 
     def _show_plan(self) -> None:
+        if not self.display:  # it is being removed
+            return
         recipe = self.draft.recipe()
         report = self._status.report if self._status else None
         plan = self._planner.plan(recipe, report, self.draft.document.name) if recipe is not None else None

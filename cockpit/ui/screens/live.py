@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
@@ -123,12 +125,12 @@ class LiveScreen(Screen[None]):
 
     def _catch_up(self) -> None:
         """Read on in a long log, between two frames."""
-        if self.app.screen is self and self.session.poll() and self.session.is_behind:
+        if self.display and self.app.screen is self and self.session.poll() and self.session.is_behind:
             self.set_timer(CATCH_UP_AFTER_S, self._catch_up)
 
     def _tick(self) -> None:
         top = self.app.screen
-        if top is not self and not top.is_modal:
+        if not self.display or (top is not self and not top.is_modal):  # it is being removed, or covered
             return
         was_behind = self.session.is_behind
         news = self.session.poll()
@@ -164,7 +166,11 @@ class LiveScreen(Screen[None]):
             if self._ticks <= 1:
                 part()
             else:  # one panel's work a frame, so that keys typed meanwhile do not wait for all of them
-                self.set_timer(frame * FRAME_S, part)
+                self.set_timer(frame * FRAME_S, partial(self._show_part, part))
+
+    def _show_part(self, part: Callable[[], None]) -> None:
+        if self.display:  # it may be removed meanwhile
+            part()
 
     def _show_loss(self) -> None:
         session, state = self.session, self.session.state

@@ -147,7 +147,7 @@ class RecipesScreen(Screen[None]):
         self._show_rows(read=True)
 
     def _read_runs(self) -> None:
-        if not self.is_current:
+        if not self.is_current or not self.display:  # it is covered, or being removed
             return
         from cockpit.run_dir import all_runs
         from cockpit.run_summary import RunSummary
