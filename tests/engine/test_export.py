@@ -23,6 +23,7 @@ from cockpit.events import ExportEnded, ExportProgressed, ExportStarted
 from cockpit.export_form import ExportForm, LlamaCpp, default_folder
 from cockpit.recipe.document import RecipeDocument
 from cockpit.run_dir import RunDir
+from cockpit.saved_folder import SavedFolder
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
 from tests.engine.families import make_family
@@ -346,7 +347,7 @@ def test_the_command_exports_in_a_process_of_its_own(
 
 
 def test_folders_that_were_exported_answer(trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """cockpit chat takes an adapter's folder and a merged model's; both answer as the run does, and not as the base."""
+    """An adapter's folder, by cockpit chat, and a merged model's answer as the run does, and not as the base."""
     import sys
 
     from transformers import AutoModelForCausalLM
@@ -355,19 +356,22 @@ def test_folders_that_were_exported_answer(trained: RunDir, tmp_path: Path, monk
     loaded = load_for_chat(recipe, trained.adapter, lambda text: None)
     asked = "<|im_start|>user\nwhat is the name of red 3<|im_end|>\n<|im_start|>assistant\n"
     ids = loaded.tokenizer(asked, add_special_tokens=False, return_tensors="pt")
-    base = AutoModelForCausalLM.from_pretrained(recipe.model.name_or_path)
-    expected, untrained = (
+    adapter, merged = tmp_path / "adapter", tmp_path / "merged-16bit"
+    assert [export(trained, place.name, place).reason for place in (adapter, merged)] == ["", ""]
+    as_folder = RecipeDocument.parse(SavedFolder(merged).recipe_text(), "recipe.yaml").recipe()
+    expected, untrained, of_merged = (
         loaded.tokenizer.decode(one.generate(**ids, max_new_tokens=6, do_sample=False)[0, ids["input_ids"].shape[1] :])
-        for one in (loaded.model.eval(), base.eval())
+        for one in (
+            loaded.model.eval(),
+            AutoModelForCausalLM.from_pretrained(recipe.model.name_or_path).eval(),
+            load_for_chat(as_folder, merged, lambda text: None).model.eval(),
+        )
     )
-    assert len(expected) == 6 and expected != untrained
+    assert len(expected) == 6 and of_merged == expected != untrained
     monkeypatch.setenv("COCKPIT_HOME", str(tmp_path / "home"))
-    for form in ("adapter", "merged-16bit"):
-        out = tmp_path / form
-        assert export(trained, form, out).reason == ""
-        command = [sys.executable, "-m", "cockpit", "chat", str(out), "-p", "what is the name of red 3", "--greedy"]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        assert (done.returncode, done.stdout[:6]) == (0, expected), done.stderr
+    command = [sys.executable, "-m", "cockpit", "chat", str(adapter), "-p", "what is the name of red 3", "--greedy"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    assert (done.returncode, done.stdout[:6]) == (0, expected), done.stderr
 
 
 def test_the_exporter_imports_nothing_of_the_stack_before_it_knows_what_comes_first() -> None:

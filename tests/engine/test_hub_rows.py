@@ -93,7 +93,7 @@ def test_a_run_tells_how_far_its_rows_are_fetched(hub: HubServer, tmp_path: Path
         run.until_phase("downloading")
         run.until(lambda: any(event.unit == "B" and event.done for event in run.all(PhaseProgressed)))
         gate.set()
-        run.until_phase("compiling")
+        run.until(lambda: bool(run.all(DataPrepared)))
     finally:
         kill(started)
     assert [event.detail for event in run.all(PhaseStarted) if event.phase == "downloading"] == ["tiny/rows"]

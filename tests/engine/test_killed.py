@@ -11,10 +11,10 @@ import pytest
 from cockpit.checkpoint import checkpoints
 from cockpit.events import RunEnded, RunStarted, StepEnded, TrainingResumed
 from cockpit.links import EngineKey, RunLink, StartedEngine, start_engine, start_resuming_engine
-from cockpit.run_dir import RunDir
+from cockpit.run_dir import RunDir, runs_folder
 from cockpit.run_summary import RunSummary
 from tests.engine import tiny
-from tests.engine.conftest import cockpit_home, kill
+from tests.engine.conftest import HostedRun, cockpit_home, kill
 from tests.engine.follower import Follower
 
 PLAIN = EngineKey("transformers", "none")
@@ -70,11 +70,9 @@ def test_killed_five_times(home_folder: Path, model: Path, rows: Path) -> None:
         output__save_steps=2,
         output__save_total_limit=3,
     )
-    undisturbed = start_engine(PLAIN, "undisturbed")
-    undisturbed.train(recipe, "undisturbed", [])
-    whole = Follower(undisturbed.link, undisturbed.process)
+    whole = HostedRun(RunDir.create(runs_folder() / "undisturbed"), recipe)
     whole.until_ended()
-    kill(undisturbed)
+    whole.close()
 
     started = start_engine(PLAIN, "killed")
     run = started.train(recipe, "killed", [])
