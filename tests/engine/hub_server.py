@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -16,12 +14,13 @@ import pytest
 from cockpit.links import EngineKey, StartedEngine, start_engine
 from tests.engine.conftest import cockpit_home
 from tests.engine.follower import Follower
+from tests.engine.local_server import JsonHandler, LocalServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TOKEN = "hf_secretsecretsecretsecretsecret"
 
 
-class HubServer:
+class HubServer(LocalServer):
     """Serves the files of `folder` as the model tiny/model or the dataset tiny/rows, revision main. A file of `gates`
     is sent half, and the rest once its gate is opened. `refusals` maps a name to the status and the X-Error-Code that
     answer for it."""
@@ -41,14 +40,7 @@ class HubServer:
         """Sizes that the listing tells in place of the true ones."""
         self.asked: list[tuple[str, str, str | None]] = []
         """Method, path and token of each request for a repository."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    @property
-    def endpoint(self) -> str:
-        """For HF_ENDPOINT."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(_Handler)
 
     def environment(self, home: Path) -> dict[str, str]:
         """Of a process that knows this Hub alone, has a token for it, and keeps what it fetches in `home`."""
@@ -65,8 +57,7 @@ class HubServer:
         """End serving; gates are opened."""
         for gate in self.gates.values():
             gate.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().close()
 
 
 def start_run(environment: dict[str, str], home: Path, recipe: str) -> tuple[StartedEngine, Follower]:
@@ -80,8 +71,7 @@ def start_run(environment: dict[str, str], home: Path, recipe: str) -> tuple[Sta
     return started, Follower(started.link)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(JsonHandler):
     hub: HubServer
 
     def do_HEAD(self) -> None:
@@ -90,12 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
-    def log_message(self, format: str, *args: object) -> None: ...
-
     def do_POST(self) -> None:
         """What paths-info asks is a form; `paths` are those that are wanted."""
         asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        self._send(self._paths(asked.get("paths", [])))
+        self.send(200, self._paths(asked.get("paths", [])))
 
     def _answer(self) -> None:
         hub, path = self.hub, unquote(urlsplit(self.path).path)
@@ -108,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif name != hub.name:
             self._refuse(404, "RepoNotFound")
         elif "/tree/" in rest:
-            self._send(self._paths([file.name for file in self._files()]))
+            self.send(200, self._paths([file.name for file in self._files()]))
         elif path.startswith(hub.api):
             revision = path.partition("/revision/")[2] or "main"
             self._list() if revision in ("main", COMMIT) else self._refuse(404, "RevisionNotFound")
@@ -137,15 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
             {"rfilename": file.name, "size": self._size(file), "blobId": "0"} for file in self._files()
         ]
         name = self.hub.name
-        self._send({"id": name, "modelId": name, "sha": COMMIT, "siblings": siblings, "tags": []})
-
-    def _send(self, told: object) -> None:
-        content = json.dumps(told).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.send(200, {"id": name, "modelId": name, "sha": COMMIT, "siblings": siblings, "tags": []})
 
     def _file(self, name: str) -> None:
         file = self.hub.folder / name

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tests.engine.local_server import JsonHandler, LocalServer
 
-class PushServer:
+
+class PushServer(LocalServer):
     """Refuses model cards as the real one does: what they name as base must be called owner/name."""
 
     def __init__(self) -> None:
@@ -21,26 +20,11 @@ class PushServer:
         """Files of the last commit by name."""
         self.tokens: set[str | None] = set()
         """With which tokens it was asked for a repository, or given something."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    @property
-    def endpoint(self) -> str:
-        """For HF_ENDPOINT."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def close(self) -> None:
-        """End serving."""
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(JsonHandler):
     hub: PushServer
-
-    def log_message(self, format: str, *args: object) -> None: ...
 
     def do_GET(self) -> None:
         """A repository that was created."""
@@ -49,7 +33,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.tokens.add(self.headers.get("authorization"))
         is_there = name in self.hub.created
         private = self.hub.created.get(name) == "private"
-        self._send(200 if is_there else 404, {"id": name, "modelId": name, "private": private, "siblings": []})
+        self.send(200 if is_there else 404, {"id": name, "modelId": name, "private": private, "siblings": []})
 
     def do_POST(self) -> None:
         """A repository made, a model card looked at, and a commit whose files all come with it."""
@@ -59,21 +43,21 @@ class _Handler(BaseHTTPRequestHandler):
             asked = json.loads(body)
             name = f"{asked['organization']}/{asked['name']}"
             self.hub.created[name] = asked.get("visibility")
-            self._send(200, {"url": f"{self.hub.endpoint}/{name}"})
+            self.send(200, {"url": f"{self.hub.endpoint}/{name}"})
         elif path == "/api/validate-yaml":
             named = re.findall(r"^base_model: (.*)$", json.loads(body)["content"], re.MULTILINE)
             errors = [{"message": f"{name} is not valid."} for name in named if not re.fullmatch(r"\w+/[\w.-]+", name)]
-            self._send(400 if errors else 200, {"errors": errors, "warnings": []})
+            self.send(400 if errors else 200, {"errors": errors, "warnings": []})
         elif path.endswith("/preupload/main"):
             files = [one["path"] for one in json.loads(body)["files"]]
             plan = [{"path": file, "uploadMode": "regular", "shouldIgnore": False} for file in files]
-            self._send(200, {"files": plan})
+            self.send(200, {"files": plan})
         else:
             told = [json.loads(line) for line in body.splitlines() if line]
             files = [one["value"] for one in told if one["key"] == "file"]
             self.hub.pushed = {file["path"]: base64.b64decode(file["content"]) for file in files}
             name = path.removeprefix("/api/models/").removesuffix("/commit/main")
-            self._send(200, {"commitUrl": f"{self.hub.endpoint}/{name}/commit/1", "commitOid": "1"})
+            self.send(200, {"commitUrl": f"{self.hub.endpoint}/{name}/commit/1", "commitOid": "1"})
 
     def _body(self) -> bytes:
         if "Content-Length" in self.headers:
@@ -84,11 +68,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(parts)
-
-    def _send(self, status: int, told: dict[str, Any]) -> None:
-        content = json.dumps(told).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
