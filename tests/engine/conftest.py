@@ -61,6 +61,10 @@ class HostedRun(Follower):
         self.train = Train(id=new_command_id(), run_id=self.run.id, command=["test"], **(order or {}))
         self.run.send(self.train)
 
+    def is_over(self) -> bool:
+        """The thread tells: a run that is taken up again has the exit of its last engine in its log."""
+        return not self._thread.is_alive()
+
     def close(self) -> None:
         """End the engine, wherever it is."""
         self.engine.terminate()

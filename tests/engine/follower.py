@@ -37,14 +37,15 @@ class Follower:
         deadline = time.monotonic() + PATIENCE_S
         while not so():
             assert time.monotonic() < deadline, f"not so in time; last events: {self.events[-5:]}"
-            over = self._is_over()
+            over = self.is_over()
             count = len(self.events)
             self.poll()
             assert so() or not over or len(self.events) > count, f"the engine has gone: {self.events[-5:]}"
             time.sleep(0.02)
         self.poll()
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether no engine can write any more."""
         if self._process is not None:
             return self._process.poll() is not None
         return self.link.liveness() in ("exited", "lost")
