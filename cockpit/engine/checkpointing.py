@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cockpit.checkpoint import STATE, checkpoints
+from cockpit.engine.best_weights import best_checkpoint
 from cockpit.engine.ending import ending_of, is_out_of_memory
 from cockpit.engine.journal import Journal
 from cockpit.recipe.recipe import Recipe
@@ -44,7 +45,7 @@ def save_checkpoints_whole(
             save(model, trial)
             (written,) = partial.glob("checkpoint-*")
             place = run.checkpoints / written.name
-            _name_best(trainer.state, run.checkpoints, written)
+            _name_best(trainer, run.checkpoints, written)
             flush(written)
             shutil.rmtree(place, ignore_errors=True)
             written.rename(place)
@@ -54,7 +55,7 @@ def save_checkpoints_whole(
                 raise
             why = ending_of(error, None, callback.step).reason
             journal.log("warning", f"Checkpoint {callback.step} could not be saved: {why} The run goes on without it.")
-            trainer.state.best_model_checkpoint = _place_of_best(trainer.state, run.checkpoints)
+            _name_best(trainer, run.checkpoints)
             return
         finally:
             del trainer._get_output_dir
@@ -68,17 +69,14 @@ def save_checkpoints_whole(
     trainer._save_checkpoint = save_whole
 
 
-def _name_best(state: Any, folder: Path, written: Path) -> None:
-    """The trainer has looked for the best checkpoint beside the partial one; it stands, or will, in `folder`."""
-    if state.best_global_step:
-        state.best_model_checkpoint = _place_of_best(state, folder, written.name)
-        state.save_to_json(str(written / STATE))
-
-
-def _place_of_best(state: Any, folder: Path, written: str = "") -> str | None:
-    """Where the best checkpoint stands, or will where it is the one `written`; None where it could not be saved."""
-    best = folder / f"checkpoint-{state.best_global_step}"
-    return str(best) if best.name == written or best.is_dir() else None
+def _name_best(trainer: Any, folder: Path, written: Path | None = None) -> None:
+    """The trainer has looked for the best checkpoint beside the partial one, `written`; it stands, or will, in
+    `folder`. One that could not be saved is none: the older one is kept in its place."""
+    if trainer.state.best_global_step:
+        best = best_checkpoint(trainer, folder, None if written is None else trainer.state.global_step)
+        trainer.state.best_model_checkpoint = None if best is None else str(best)
+        if written is not None:
+            trainer.state.save_to_json(str(written / STATE))
 
 
 def flush(folder: Path) -> None:

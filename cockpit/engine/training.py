@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -13,6 +14,7 @@ import torch
 
 from cockpit.engine.base_model import best_dtype, named_dtype
 from cockpit.engine.batching import batching, make_trainer
+from cockpit.engine.best_weights import BestWeights
 from cockpit.engine.callback import PATIENCE, EventCallback, NothingLeft
 from cockpit.engine.checkpointing import checkpoint_plan, flush, save_checkpoints_whole, size_of
 from cockpit.engine.data import PreparedData
@@ -84,11 +86,13 @@ def train(
     patience = _add_patience(trainer, recipe, resumed)
     _announce_evaluations(trainer, callback, owed=owed)
     save_checkpoints_whole(trainer, callback, run, journal, checkpoint_plan(recipe)[1])
+    best_weights = BestWeights(trainer, recipe.training, run.checkpoints, journal)
 
     best: int | None = None
     try:
-        _run(trainer, recipe, resumed)
-        best = None if callback.dropped else _tell_best(trainer, recipe, journal)
+        with contextlib.suppress(NothingLeft):
+            trainer.train(resume_from_checkpoint=str(resumed.checkpoint.path) if resumed else None)
+        best = None if callback.dropped else best_weights.take()
         ended = orders.stop is None or callback.step >= trainer.state.max_steps
         if ended and data.held_out is not None and callback.evaluated_at != callback.step and best is None:
             trainer.evaluate()
@@ -96,26 +100,10 @@ def train(
         callback.dropped = orders.stop == "drop"
         if callback.has_compiled and not callback.dropped and callback.saved_at != callback.step:
             trainer._save_checkpoint(trainer.model, None)
-        if best is None and not callback.dropped:
-            _load_best(trainer, recipe)
-            best = _tell_best(trainer, recipe, journal)
+        best = None if callback.dropped else best_weights.take()
     if callback.dropped or (orders.stop is not None and callback.step < trainer.state.max_steps):
         return Trained(callback.step, True, callback.dropped, best or callback.step)
     return Trained(callback.step, False, False, best or callback.step, _why_early(callback, trainer, patience))
-
-
-def _run(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> None:
-    """Train, and go back to the best checkpoint where the recipe asks for it."""
-    try:
-        trainer.train(resume_from_checkpoint=str(resumed.checkpoint.path) if resumed else None)
-    except NothingLeft:
-        _load_best(trainer, recipe)
-
-
-def _load_best(trainer: Any, recipe: Recipe) -> None:
-    """Go back to the best checkpoint where the recipe asks for it, as the trainer does at its own ends."""
-    if recipe.training.load_best_model_at_end and trainer.state.best_model_checkpoint:
-        trainer._load_best_model()
 
 
 def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> Any:
@@ -132,19 +120,6 @@ def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> A
         patience.early_stopping_patience_counter = int(known.get("early_stopping_patience_counter", 0))
     trainer.add_callback(patience)
     return patience
-
-
-def _tell_best(trainer: Any, recipe: Recipe, journal: Journal) -> int | None:
-    """The step of the best checkpoint, where the trainer has gone back to it."""
-    state, training = trainer.state, recipe.training
-    if not training.load_best_model_at_end or state.best_metric is None or not state.best_global_step:
-        return None
-    best = f"{training.metric_for_best_model} {state.best_metric:.4g} after step {state.best_global_step:,}"
-    if not state.best_model_checkpoint:
-        journal.log("warning", f"The best was {best}, and there is no checkpoint of it: the last weights are saved.")
-        return None
-    journal.log("info", f"The best checkpoint is kept and saved as the result: {best}.")
-    return int(state.best_global_step)
 
 
 def _why_early(callback: EventCallback, trainer: Any, patience: Any) -> str:

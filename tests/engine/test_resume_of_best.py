@@ -6,19 +6,24 @@ import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from transformers import TrainerState
 
 from cockpit.checkpoint import checkpoints
 from cockpit.commands import Stop
 from cockpit.engine import checkpointing, training
+from cockpit.engine.best_weights import BestWeights
 from cockpit.engine.callback import EventCallback
 from cockpit.engine.worker import Worker
 from cockpit.events import Evaluated, LogWritten, RunEnded
 from cockpit.links import new_command_id
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.training import Training
 from cockpit.resumable import why_not_resumable
+from cockpit.run_dir import RunDir
 from tests.engine.conftest import HostedRun
 
 Hosted = Callable[..., HostedRun]
@@ -133,8 +138,66 @@ def test_a_best_checkpoint_that_is_gone_is_told(hosted: Hosted) -> None:
     shutil.rmtree(best)
     last = hosted(resumed=run.run, **{**worse, "training__max_steps": 8})
     until_end(last, 3)
-    assert "after step 4, and there is no checkpoint of it" in lines(last, "warning")[-1]
-    assert last.state.adapter is not None and last.state.adapter.step == 8
+    losses = {event.step: event.metrics["eval_loss"] for event in last.all(Evaluated) if event.step}
+    assert "after step 4, and there is no checkpoint of it: the" in lines(last, "warning")[-1]
+    assert last.state.adapter is not None and last.state.adapter.step == min((6, 8), key=lambda step: losses[step])
+
+
+class Savings:
+    """Checkpoints of a trainer that measures `losses` by their steps, and cannot save those in `lost`."""
+
+    def __init__(self, path: Path, losses: dict[int, float], lost: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.run, self.said, self.loaded = RunDir.create(path), list[str](), list[str]()
+        self.state = TrainerState()
+        args = SimpleNamespace(metric_for_best_model="eval_loss", greater_is_better=False)
+        self.trainer: Any = SimpleNamespace(state=self.state, args=args, _save_checkpoint=self._save)
+        self.trainer._load_best_model = lambda: self.loaded.append(str(self.state.best_model_checkpoint))
+        self.callback: Any = SimpleNamespace(step=0, checkpoint_saved=lambda *_: None)
+        journal: Any = SimpleNamespace(turn_to=lambda *_: None, log=lambda level, text: self.said.append(text))
+        checkpointing.save_checkpoints_whole(self.trainer, self.callback, self.run, journal, 1)
+        recipe = Training(eval_steps=2, load_best_model_at_end=True)
+        self.best = BestWeights(self.trainer, recipe, self.run.checkpoints, journal)
+        monkeypatch.setattr(checkpointing, "flush", self._flush)
+        self._lost = lost
+        for step, loss in losses.items():
+            self.state.global_step = self.callback.step = step
+            self.state.log_history.append({"eval_loss": loss, "step": step})
+            if self.state.best_metric is None or loss < self.state.best_metric:
+                self.state.best_metric, self.state.best_global_step = loss, step
+            self.trainer._save_checkpoint(None, None)
+
+    def steps(self) -> list[int]:
+        return [one.step for one in checkpoints(self.run.checkpoints)]
+
+    def _save(self, model: Any, trial: Any) -> None:
+        Path(self.trainer._get_output_dir(), f"checkpoint-{self.state.global_step}").mkdir(parents=True)
+
+    def _flush(self, folder: Path) -> None:
+        if self.state.global_step in self._lost:
+            raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+
+
+def test_a_best_that_could_not_be_saved_costs_no_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One checkpoint is kept beside the best: 2 is the best on the disk when 4 cannot be saved, and stays."""
+    run = Savings(tmp_path / "run", {2: 3.0, 4: 1.0, 6: 5.0, 8: 4.0}, {4}, monkeypatch)
+    assert run.steps() == [8, 2]
+    assert run.best.take() == 2
+    assert run.loaded == [str(run.run.checkpoints / "checkpoint-2")]
+    assert run.said[-1] == (
+        "The best was eval_loss 1 after step 4, and there is no checkpoint of it: the best that is left is saved as "
+        "the result, eval_loss 3 after step 2."
+    )
+    count = len(run.said)
+    assert (run.best.take(), len(run.said)) == (2, count)
+
+
+def test_last_weights_that_are_better_than_what_is_on_the_disk_are_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Savings(tmp_path / "run", {2: 3.0, 4: 1.0, 6: 2.0}, {4, 6}, monkeypatch)
+    assert run.steps() == [2]
+    assert (run.best.take(), run.loaded) == (6, [])
+    assert run.said[-1].endswith("after step 4, and there is no checkpoint of it: the last weights are saved.")
 
 
 def test_a_stopped_run_tells_which_weights_it_has_saved(hosted: Hosted) -> None:
