@@ -181,7 +181,8 @@ class CommandAnswered(Event, tag=True, frozen=True, kw_only=True):
 
 
 class RunEnded(Event, tag=True, frozen=True, kw_only=True):
-    """Training is over, whatever the reason. `reason` and `advice` are sentences for the user, empty when completed."""
+    """Training is over. `reason` and `advice` are sentences for the user, empty where the outcome says it all: all steps
+    are done, or it was stopped as asked."""
 
     outcome: Outcome
     step: int

@@ -223,9 +223,7 @@ def _end(recorder: Recorder, ending: Ending, until: int, reason: str) -> None:
         recorder.run.adapter.mkdir()
         (recorder.run.adapter / "adapter_config.json").write_text("{}", encoding="utf-8")
         recorder.say(ev.AdapterSaved(path="adapter", size_bytes=812_340))
-        recorder.say(
-            ev.RunEnded(outcome=ending, step=until, reason="Stopped on request." if ending == "stopped" else "")
-        )
+        recorder.say(ev.RunEnded(outcome=ending, step=until))
         recorder.say(ev.PhaseStarted(phase="ready"))
         return
     if ending == "out_of_memory":

@@ -28,7 +28,7 @@ class Stopped(Exception):
 def ending_of(error: BaseException, recipe: Recipe | None, step: int) -> RunEnded:
     """The end that `error` brings upon a run whose last finished step is `step`."""
     if isinstance(error, Stopped):
-        return RunEnded(outcome="stopped", step=step, reason="Stopped as asked.")
+        return RunEnded(outcome="stopped", step=step)
     if isinstance(error, RunFailure):
         return RunEnded(outcome="failed", step=step, reason=_plain(str(error)), advice=_plain(error.advice))
     if is_out_of_memory(error):

@@ -192,7 +192,7 @@ class Engine:
             traceback.print_exc()
         try:
             if self._orders.stop is not None:
-                worker.end_run(RunEnded(outcome="stopped", step=worker.step, reason="Stopped as asked."))
+                worker.end_run(RunEnded(outcome="stopped", step=worker.step))
             else:
                 worker.end_run(RunEnded(outcome="failed", step=worker.step, reason="The engine ended unexpectedly."))
             reason = self._reason or worker.failure or "There is nothing left to do."

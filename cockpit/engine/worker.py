@@ -142,7 +142,7 @@ class Worker:
             self._try_to_end(ending_of(error, self._recipe, self.step))
             return
         if trained.stopped:
-            self.end_run(RunEnded(outcome="stopped", step=trained.step, reason="Stopped as asked."))
+            self.end_run(RunEnded(outcome="stopped", step=trained.step))
         else:
             self.end_run(RunEnded(outcome="completed", step=trained.step, reason=trained.why))
         if trained.step and not trained.dropped and not self._orders.leaving:

@@ -210,7 +210,7 @@ def test_a_closed_journal_takes_nothing_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "outcome", "reason", "advice"),
     [
-        (Stopped(), "stopped", "Stopped as asked.", ""),
+        (Stopped(), "stopped", "", ""),
         (RunFailure("It is\n\x1b[31mbroken.", "Mend it."), "failed", "It is broken.", "Mend it."),
         (
             torch.OutOfMemoryError("CUDA out of memory"),
@@ -232,7 +232,7 @@ def test_what_an_exception_means_for_the_run(
     text = tiny.recipe_text(tmp_path, tmp_path / "x.jsonl", model__max_seq_length=2048, lora__r=16)
     ended = ending_of(error, RecipeDocument.parse(text, "x").recipe(), 7)
     assert (ended.outcome, ended.step) == (outcome, 7)
-    assert reason in ended.reason
+    assert reason in ended.reason and bool(reason) is bool(ended.reason)
     assert advice in ended.advice
     assert ending_of(error, None, 7).outcome == outcome
 

@@ -55,6 +55,8 @@ def stopped(hosted: Hosted, after: int, **changes: Any) -> HostedRun:
     run.until(lambda: run.state.step >= after)
     run.send(Stop(id=new_command_id()))
     run.until_ended()
+    assert run.state.ended is not None
+    assert (run.state.ended.outcome, run.state.ended.reason) == ("stopped", ""), "the outcome says it all"
     run.close()
     run.until_exited()
     return run

@@ -97,7 +97,7 @@ async def test_the_planned_schedule_stands_before_the_first_step(tmp_path: Path)
     ("ending", "word", "on_card"),
     [
         ("completed", "completed", "adapter"),
-        ("stopped", "stopped", "Stopped on request."),
+        ("stopped", "stopped", "adapter"),
         ("failed", "failed", "has no answer"),
         ("out_of_memory", "out of memory", "halve the batch"),
         ("lost", "lost", "engine.log"),

@@ -256,7 +256,7 @@ def test_the_card_of_a_stopped_run_tells_of_which_step_its_model_is(tmp_path: Pa
     run = record(tmp_path, until=20, ending="going")
     state = state_of(run)
     state.apply(ev.AdapterSaved(path="model", size_bytes=1024, step=10))
-    state.apply(ev.RunEnded(outcome="stopped", step=20, reason="Stopped as asked."))
+    state.apply(ev.RunEnded(outcome="stopped", step=20))
     outcome = outcome_of("stopped", state, run)
     assert outcome is not None
     assert ("best", "the model is that of step 10, not the last one") in outcome.lines
