@@ -71,6 +71,15 @@ class RunStarted(Event, tag=True, frozen=True, kw_only=True):
     data_sha256: dict[str, str]
 
 
+class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows that were taken of one source, by the name that the recipe gives it. `commit` is the Hub's; empty for
+    files on this disk, whose hashes are in RunStarted."""
+
+    name: str
+    rows: int
+    commit: str = ""
+
+
 class DataPrepared(Event, tag=True, frozen=True, kw_only=True):
     """The rows are rendered, tokenized and masked. Token counts are those of the training rows, one epoch."""
 
@@ -82,6 +91,8 @@ class DataPrepared(Event, tag=True, frozen=True, kw_only=True):
     trained_tokens: int
     sha256: str = ""
     """Of what the model is given: all tokens and labels, or all turns and images."""
+    sources: tuple[SourceRead, ...] = ()
+    """In the recipe's order. Empty in older logs."""
 
 
 class TrainingPlanned(Event, tag=True, frozen=True, kw_only=True):
@@ -181,8 +192,8 @@ class CommandAnswered(Event, tag=True, frozen=True, kw_only=True):
 
 
 class RunEnded(Event, tag=True, frozen=True, kw_only=True):
-    """Training is over. `reason` and `advice` are sentences for the user, empty where the outcome says it all: all steps
-    are done, or it was stopped as asked."""
+    """Training is over. `reason` and `advice` are sentences for the user, empty where the outcome says it all: all
+    steps are done, or it was stopped as asked."""
 
     outcome: Outcome
     step: int

@@ -221,6 +221,7 @@ def _counts(
         tokens=rows.tokens(train_rows),
         trained_tokens=rows.trained_tokens(train_rows),
         sha256=rows.sha256(),
+        sources=reader.read_of,
     )
 
 

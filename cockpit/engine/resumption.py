@@ -9,9 +9,10 @@ import torch
 
 from cockpit import checkpoint as checkpoints
 from cockpit.checkpoint import Checkpoint
+from cockpit.engine.changing_data import ChangingData
 from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
 from cockpit.event_log import EventReader
-from cockpit.events import RunStarted, StepEnded
+from cockpit.events import DataPrepared, RunStarted, StepEnded
 from cockpit.run_dir import RunDir
 
 Say = Callable[[str], None]
@@ -24,11 +25,17 @@ class Resumption:
     checkpoint: Checkpoint
     tokens_seen: int = 0
     trained_tokens: int = 0
+    data: ChangingData | None = None
+    """What the attempt that saved the checkpoint has trained on; None where it has not told."""
 
     @property
     def step(self) -> int:
         """The last step that counts."""
         return self.checkpoint.step
+
+    def changes_of_data(self, now: DataPrepared) -> list[str]:
+        """A sentence for each source that is not what it was when the checkpoint was saved."""
+        return self.data.changes(now) if self.data is not None else []
 
     def owes_evaluation(self, every: int | None) -> bool:
         """Whether an evaluation was due after the checkpoint's step, as after every `every` steps, and a stop came
@@ -48,9 +55,8 @@ def resumption(run: RunDir, from_step: int | None, say: Say) -> Resumption:
     events = _events_of(run)
     steps = [event for event in events if isinstance(event, StepEnded) and event.step == found.step]
     metrics = steps[-1].metrics if steps else {}
-    _compare_data(events, say)
     seen, trained = (int(metrics.get(name, 0)) for name in ("tokens_seen", "trained_tokens"))
-    return Resumption(found, seen, trained)
+    return Resumption(found, seen, trained, ChangingData.of(events, steps[-1].attempt) if steps else None)
 
 
 def _newest_that_loads(run: RunDir, from_step: int | None, say: Say) -> Checkpoint:
@@ -77,18 +83,10 @@ def _flaw_of_tensors(one: Checkpoint) -> str:
     return ""
 
 
-def _events_of(run: RunDir) -> list[RunStarted | StepEnded]:
+def _events_of(run: RunDir) -> list[RunStarted | DataPrepared | StepEnded]:
     reader = EventReader(run.events)
-    events: list[RunStarted | StepEnded] = []
+    events: list[RunStarted | DataPrepared | StepEnded] = []
     while batch := reader.poll():
-        events += [event for event in batch if isinstance(event, RunStarted | StepEnded)]
+        events += [event for event in batch if isinstance(event, RunStarted | DataPrepared | StepEnded)]
     reader.close()
     return events
-
-
-def _compare_data(events: list[RunStarted | StepEnded], say: Say) -> None:
-    """Another file means another order of rows: then the run goes on, and differs from one that was not interrupted."""
-    hashes = [event.data_sha256 for event in events if isinstance(event, RunStarted) and event.data_sha256]
-    for name, digest in hashes[-1].items() if len(hashes) > 1 else ():
-        if hashes[-2].get(name, digest) != digest:
-            say(f"{name} has changed since this run began: the rows that come next are not those that were to come.")

@@ -13,6 +13,7 @@ from cockpit.dataset_rows import Row
 from cockpit.engine.conversation import Conversation, conversation_of
 from cockpit.engine.ending import RunFailure
 from cockpit.engine.row_source import RowSource, open_source
+from cockpit.events import SourceRead
 from cockpit.recipe.data import Source
 from cockpit.recipe.recipe import Recipe
 
@@ -43,6 +44,7 @@ class RowReader:
                 say(f"The instruction is not used: {rows.name} holds rows of the form {rows.form.form}.")
         self._chosen = self._drawn()
         self.has_images = any(rows.form.has_images for rows in self._sources)
+        self._taken = [0] * len(self._sources)
         self.refused = 0
         self.refusals: list[str] = []
         """Of the first SHOWN_BAD_ROWS rows that cannot be used: where each stands, and why, in a sentence."""
@@ -56,6 +58,14 @@ class RowReader:
     def there(self) -> list[int | None]:
         """Rows of each source, before any are chosen; None where a file does not say without being read."""
         return [rows.form.rows for rows in self._sources]
+
+    @property
+    def read_of(self) -> tuple[SourceRead, ...]:
+        """What was read of each source so far."""
+        named = zip(self._data.sources, self._taken, self._sources, strict=True)
+        return tuple(
+            SourceRead(name=source.name_or_path, rows=taken, commit=rows.commit) for source, taken, rows in named
+        )
 
     @property
     def forms(self) -> list[str]:
@@ -80,9 +90,10 @@ class RowReader:
 
     def read(self) -> Iterator[ReadRow]:
         """Each usable row. Raises RunFailure."""
-        for source, rows, chosen in zip(self._data.sources, self._sources, self._chosen, strict=True):
+        for at, (source, rows, chosen) in enumerate(zip(self._data.sources, self._sources, self._chosen, strict=True)):
             try:
                 for where, row in _taken(rows, source, chosen, self._refuse):
+                    self._taken[at] += 1
                     try:
                         conversation = conversation_of(row, rows.form.form, rows.form.columns, source.instruction)
                     except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from cockpit.recipe.data import Source
 from cockpit.recipe.embedded import local_path, resolve
 from cockpit.recipe.hub_cache import is_hub_name
 
+COMMIT = re.compile("[0-9a-f]{40}")
 Say = Callable[[str], None]
 
 
 class LocalRows:
     """The rows of a split on this disk."""
+
+    commit = ""
 
     def __init__(self, source: Source, path: Path) -> None:
         """Looks at the first rows. Raises ValueError or OSError where it cannot be read or has no known form."""
@@ -51,6 +55,7 @@ class HubRows:
         self.name = plain_text(source.name_or_path, keep_newlines=False)
         say(f"Fetching {self.name} from the Hub, where it is not in the cache here.")
         self._dataset = _undecoded(load(source))
+        self.commit = _commit_of(self._dataset)
         sample = [dict(row) for row in itertools.islice(self._dataset, SAMPLE_ROWS)]
         if not sample:
             raise RunFailure(f"{self.name} has no rows in its split {plain_text(source.split)}.")
@@ -99,6 +104,12 @@ def open_source(source: Source, say: Say) -> RowSource:
 
 def _path_of(source: Source) -> Path:
     return Path(resolve(source.name_or_path)).expanduser()
+
+
+def _commit_of(dataset: Any) -> str:
+    """The Hub's commit that a dataset is of; its cache names the folder after that. Empty where that is not so."""
+    names = {Path(file["filename"]).parent.name for file in dataset.cache_files}
+    return next((name for name in names if COMMIT.fullmatch(name)), "")
 
 
 def _undecoded(dataset: Any) -> Any:

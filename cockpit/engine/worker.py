@@ -166,6 +166,8 @@ class Worker:
         self._journal.turn_to("preparing_data")
         data = prepare_data(recipe, loaded.tokenizer, self._say, self._data_progress, loaded.processor)
         self._journal.tell(data.counts)
+        for sentence in resumed.changes_of_data(data.counts) if resumed is not None else ():
+            self._journal.log("warning", sentence)
         self._orders.stop_if_asked()
         return train(recipe, loaded, data, self.run, self._journal, self._orders, self._step_done, resumed)
 

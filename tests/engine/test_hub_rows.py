@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.events import DataPrepared, PhaseProgressed, PhaseStarted
+from cockpit.events import DataPrepared, PhaseProgressed, PhaseStarted, SourceRead
 from tests.engine import tiny
 from tests.engine.conftest import kill
-from tests.engine.hub_server import TOKEN, HubServer, start_run
+from tests.engine.hub_server import COMMIT, TOKEN, HubServer, start_run
 
 CODE = """
 import json, sys
@@ -98,3 +98,4 @@ def test_a_run_tells_how_far_its_rows_are_fetched(hub: HubServer, tmp_path: Path
         kill(started)
     assert [event.detail for event in run.all(PhaseStarted) if event.phase == "downloading"] == ["tiny/rows"]
     assert [event.train_rows for event in run.all(DataPrepared)] == [36]
+    assert run.all(DataPrepared)[0].sources == (SourceRead(name="tiny/rows", rows=40, commit=COMMIT),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,22 @@ import pytest
 from cockpit.checkpoint import checkpoints
 from cockpit.commands import Stop
 from cockpit.engine import checkpointing, training
+from cockpit.engine.changing_data import THEREFORE, ChangingData
 from cockpit.events import (
     CheckpointSaved,
+    DataPrepared,
     Evaluated,
     LogWritten,
     RunEnded,
     RunStarted,
+    SourceRead,
     StepEnded,
     TrainingPlanned,
     TrainingResumed,
 )
 from cockpit.links import new_command_id
 from cockpit.run_summary import RunSummary
+from tests.engine import tiny
 from tests.engine.conftest import HostedRun
 
 Hosted = Callable[..., HostedRun]
@@ -79,6 +84,7 @@ def test_losses_are_those_of_an_undisturbed_run(hosted: Hosted, changes: dict[st
     until_second_end(again)
     assert figures(again) == figures(undisturbed)
     assert [step for step, _ in figures(again)] == list(range(1, 13))
+    assert not any(event.level == "warning" for event in again.all(LogWritten))
     (resumed,) = again.all(TrainingResumed)
     assert (resumed.step, resumed.path) == (reached, f"checkpoints/checkpoint-{reached}")
     assert [event.attempt for event in again.all(RunStarted)] == [1, 2]
@@ -103,13 +109,20 @@ def test_a_later_epoch_is_gone_on_with_where_it_was(hosted: Hosted, grouped: boo
     assert again.all(TrainingResumed)[0].step >= 12
 
 
-def test_a_completed_run_goes_on_for_more_steps(hosted: Hosted) -> None:
+def test_a_completed_run_goes_on_for_more_steps_and_tells_of_data_that_has_changed(
+    hosted: Hosted, tmp_path: Path
+) -> None:
     """Its schedule is that of the longer run from there on."""
-    first = hosted(**BARE)
+    data = tiny.write_rows(tmp_path / "rows.jsonl", tiny.chat_rows(40))
+    first = hosted(data=data, **BARE)
     first.until_ended()
     first.close()
-    again = hosted(resumed=first.run, **{**BARE, "training__max_steps": 15, "training__learning_rate": 0.02})
+    tiny.write_rows(data, tiny.chat_rows(41))
+    longer = {**BARE, "training__max_steps": 15, "training__learning_rate": 0.02}
+    again = hosted(resumed=first.run, data=data, **longer)
     until_second_end(again)
+    (warning,) = (event.text for event in again.all(LogWritten) if event.level == "warning")
+    assert warning.startswith(f"{data} has changed since attempt 1 (40 rows, now 41; SHA-256 ")
     assert [event.step for event in again.all(StepEnded)] == list(range(1, 16))
     assert again.all(TrainingPlanned)[-1].total_steps == 15
     from cockpit.forecast import learning_rates
@@ -118,6 +131,38 @@ def test_a_completed_run_goes_on_for_more_steps(hosted: Hosted) -> None:
     recipe = RecipeDocument.load(again.run.recipe).recipe()
     rates = [event.metrics["learning_rate"] for event in again.all(StepEnded) if event.attempt == 2]
     assert rates == pytest.approx(learning_rates(recipe.training, 15)[12:])
+
+
+def prepared(name: str = "tiny/rows", rows: int = 40, commit: str = "", sha256: str = "a", attempt: int = 1) -> Any:
+    """What an attempt tells of its data."""
+    read = (SourceRead(name=name, rows=rows, commit=commit),) if name else ()
+    counts = {"train_rows": rows, "eval_rows": 0, "skipped_rows": 0, "truncated_rows": 0, "trained_tokens": 9}
+    return DataPrepared(tokens=1000, sha256=sha256, sources=read, attempt=attempt, **counts)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "files", "told"),
+    [
+        ({"commit": "0" * 40}, {"commit": "1" * 40}, ({}, {}), "tiny/rows * (commit 00000000, now 11111111)."),
+        ({"commit": "0" * 40}, {"commit": "1" * 40, "sha256": "a"}, ({}, {}), ""),
+        ({"rows": 39}, {}, ({}, {}), "tiny/rows * (39 rows, now 40)."),
+        ({}, {}, ({"tiny/rows": "c" * 64}, {"tiny/rows": "d" * 64}), "tiny/rows * (SHA-256 cccccccc, now dddddddd)."),
+        ({}, {}, ({}, {"tiny/rows: b.csv": "d" * 64}), "tiny/rows * (b.csv SHA-256 –, now dddddddd)."),
+        ({"name": ""}, {}, ({}, {}), "What the model is given of the data * (40 rows with 1,000 tokens, now 40 *)."),
+        ({"sha256": ""}, {}, ({}, {}), ""),
+    ],
+)
+def test_what_has_changed_of_the_data_is_told(
+    before: dict[str, Any], now: dict[str, Any], files: tuple[dict[str, str], dict[str, str]], told: str
+) -> None:
+    about: dict[str, Any] = {"run_id": "r", "recipe_name": "r", "command": [], "versions": {}, "gpus": [], "driver": ""}
+    started = [RunStarted(attempt=at, data_sha256=of, **about) for at, of in enumerate(files, 1)]
+    known = ChangingData.of([started[0], prepared(**before), started[1]], 1)
+    assert known is not None
+    changes = known.changes(prepared(**{"sha256": "b", "attempt": 2, **now}))
+    assert len(changes) == (1 if told else 0)
+    for change in changes:
+        assert fnmatch(change, f"{told.replace('*', 'has changed since attempt 1', 1)} {THEREFORE}")
 
 
 def test_an_earlier_step_leaves_later_checkpoints_behind(hosted: Hosted) -> None:
