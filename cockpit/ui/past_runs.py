@@ -90,7 +90,7 @@ class PastRuns:
         from cockpit.ui.screens.export_dialog import Chosen, ExportDialog
         from cockpit.ui.screens.live import LiveScreen
 
-        under_way = next((export for export in self._exports if export.run.path == run.path), None)
+        under_way = self._under_way(run)
         if under_way is not None:
             self._ask_to_end(under_way)
             return
@@ -126,6 +126,9 @@ class PastRuns:
 
         self._app.push_screen(ExportDialog(run, wrong), chosen)
 
+    def _under_way(self, run: RunDir) -> _Export | None:
+        return next((export for export in self._exports if export.run.path == run.path), None)
+
     def _ask_to_end(self, export: _Export) -> None:
         from cockpit.ui.screens.questions import end_export
 
@@ -141,6 +144,9 @@ class PastRuns:
         for export in [export for export in self._exports if export.process.poll() is not None]:
             self._exports.remove(export)
             self._tell_end(export)
+        session = self._app.session
+        if session is not None:
+            session.is_exporting = self._under_way(session.link.run) is not None
         going = self._going
         report = self._app.engine_status.report
         if going is None or report is None:

@@ -57,6 +57,8 @@ class RunSession:
         """What the chat keeps while another screen is shown."""
         self.is_engine_ours = False
         """Whether this app has started the engine, and so lets its model go when it is in the way."""
+        self.is_exporting = False
+        """Whether this app exports what the run has saved just now."""
         self.is_behind = False
         """Whether the last poll brought so much that more is probably waiting."""
         self._stops: list[Stop] = []

@@ -15,6 +15,7 @@ from cockpit.commands import Stop
 from cockpit.event_log import EventWriter
 from cockpit.events import CheckpointSaved, ExportEnded, LogWritten, PhaseStarted, RunEnded
 from cockpit.run_dir import EngineIdentity, RunDir, runs_folder
+from cockpit.ui.app import CockpitApp
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.export_dialog import ExportDialog
@@ -25,6 +26,11 @@ from tests.recording import record
 from tests.ui.engines import FakeEngines, FakeProcess, flown, is_at, shown, until
 from tests.ui.stage import Stage
 from tests.whole_checkpoint import write_checkpoint, write_safetensors
+
+
+def bar(app: CockpitApp) -> str:
+    """The line of keys."""
+    return shown(app).splitlines()[-1]
 
 
 def stopped_run(*steps: int) -> RunDir:
@@ -154,7 +160,8 @@ async def test_x_ends_the_export_that_is_under_way(monkeypatch: pytest.MonkeyPat
         await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
         await pilot.press("enter")
-        await until(pilot, lambda: is_at(app, "LiveScreen"))
+        await until(pilot, lambda: is_at(app, "LiveScreen") and "x end export" in bar(app))
+        assert "x export" not in bar(app)
         await pilot.press("x")
         await until(pilot, lambda: f"An export of {run.id} is under way." in shown(app))
         await pilot.press("enter")
@@ -165,6 +172,7 @@ async def test_x_ends_the_export_that_is_under_way(monkeypatch: pytest.MonkeyPat
         await pilot.press("down", "enter")
         await until(pilot, lambda: "The export has ended; nothing of it is left behind." in shown(app))
         assert process.status == -15
+        await until(pilot, lambda: "x export" in bar(app) and "end export" not in bar(app))
         await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
 
@@ -183,6 +191,7 @@ async def test_an_export_from_the_chat_tells_the_keys_that_work_there(monkeypatc
         await pilot.press("enter")
         await until(pilot, lambda: "Exporting as adapter" in shown(app))
         assert "(esc)" in shown(app) and "F8 ends it" in shown(app)
+        await until(pilot, lambda: "F8 end export" in bar(app))
         await pilot.press("f8")
         await until(pilot, lambda: f"An export of {run.id} is under way." in shown(app))
 

@@ -64,6 +64,8 @@ class ChatScreen(Screen[None]):
                 key_display="F5"),
         Binding("f8", "export", "export", id="chat.export", key_display="F8",
                 tooltip="Save the adapter, a merged model or GGUF elsewhere"),
+        Binding("f8", "end_export", "end export", id="chat.end_export", key_display="F8",
+                tooltip="End the export that is under way; nothing of it is left behind"),
         Binding("escape", "back", "run", id="chat.back", tooltip="Back to the run"),
     ]  # fmt: skip
 
@@ -146,7 +148,7 @@ class ChatScreen(Screen[None]):
         newest = next(reversed(state.replies.values()), None)
         self.query_one(ReplyFigures).show(newest)
         self._show_notice()
-        keys = [self.check_action(action, ()) for action in ("stop_reply", "switch", "load")]
+        keys = [self.check_action(action, ()) for action in ("stop_reply", "switch", "load", "end_export")]
         if keys != self._keys_shown:
             self._keys_shown = keys
             self.refresh_bindings()
@@ -204,7 +206,10 @@ class ChatScreen(Screen[None]):
         if action == "image":
             return self._sees and not self.session.is_recording
         if action == "export":
-            return self.session.state.adapter is not None and not self.session.is_recording
+            saved = self.session.state.adapter is not None and not self.session.is_recording
+            return saved and not self.session.is_exporting
+        if action == "end_export":
+            return self.session.is_exporting
         if action == "load":
             takes = self.session.state.adapter is not None and not self.session.is_recording
             return takes and self._why_silent()[0] in ("missing", "bad")
@@ -337,6 +342,10 @@ class ChatScreen(Screen[None]):
     def action_export(self) -> None:
         """Ask in which form."""
         self.post_message(ExportRun(self.session.link.run))
+
+    def action_end_export(self) -> None:
+        """Ask whether to; in which form, where it has ended just now."""
+        self.action_export()
 
     def action_load(self) -> None:
         """Start an engine that loads what the run has saved."""

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from cockpit.events import CommandAnswered, Evaluated
     from cockpit.ui.session import RunSession, Screens
 
-COMPILING = "The first step compiles, which takes minutes for some models and cannot be interrupted."
 POLL_EVERY_S = 0.1
 CATCH_UP_AFTER_S = 0.02
 """Between two parts of a log that is longer than what one poll reads."""
@@ -67,8 +66,9 @@ class LiveScreen(Screen[None]):
         Binding("s", "abort", "end the engine", id="live.abort", tooltip="End its process now, whatever it does"),
         Binding("r", "resume", "resume", id="live.resume", tooltip="Go on from the newest checkpoint, in the same run"),
         Binding("c", "chat", "chat", id="live.chat", tooltip="Talk to the model"),
-        Binding("x", "export", "export", id="live.export",
-                tooltip="Save the adapter, a merged model or a GGUF, or end an export that is under way"),
+        Binding("x", "export", "export", id="live.export", tooltip="Save the adapter, a merged model or a GGUF"),
+        Binding("x", "end_export", "end export", id="live.end_export",
+                tooltip="End the export that is under way; nothing of it is left behind"),
         Binding("l", "log_scale", "log scale", id="live.log_scale", tooltip="Draw the loss on the other scale"),
         Binding("escape", "recipes", "recipes", id="live.recipes", tooltip="Back to the recipes; the run goes on"),
         Binding("1", "panel(0)", "now", id="live.panel1", tooltip="Show the present step and the machine", show=False),
@@ -227,7 +227,8 @@ class LiveScreen(Screen[None]):
 
     def _show_keys(self) -> None:
         """The footer is made anew only when another set of keys works."""
-        keys = [self.check_action(action, ()) for action in ("stop", "drop", "abort", "resume", "chat", "export")]
+        changing = ("stop", "drop", "abort", "resume", "chat", "export", "end_export")
+        keys = [self.check_action(action, ()) for action in changing]
         if keys != self._keys_shown:
             self._keys_shown = keys
             self.refresh_bindings()
@@ -281,7 +282,10 @@ class LiveScreen(Screen[None]):
         if action == "abort":
             return going and session.stop_sent is not None and not session.stop_sent.save
         if action == "export":
-            return session.is_over and session.state.adapter is not None and not session.is_recording
+            saved = session.state.adapter is not None and not session.is_recording
+            return session.is_over and saved and not session.is_exporting
+        if action == "end_export":
+            return session.is_exporting
         if action == "resume":
             return session.is_over and bool(session.state.checkpoints) and not session.is_recording
         if action == "chat":
@@ -292,29 +296,24 @@ class LiveScreen(Screen[None]):
 
     def action_stop(self) -> None:
         """Ask lightly, then finish the step and save."""
-        text = (
-            "The step in hand is finished, the adapter is saved, and the run ends. A checkpoint is left to go on from."
-        )
-        if self._is_compiling():
-            text = f"{COMPILING} The run then saves and ends."
-        self._confirm("stop?", text, "stop and save", "Finish the step, save, end the run")
+        from cockpit.ui.screens.questions import stop_run
+
+        self.app.push_screen(stop_run(is_compiling=self._is_compiling()), self._confirmed)
 
     def action_drop(self) -> None:
         """Ask, then end at once."""
-        text = "The step in hand is dropped and nothing is saved. Checkpoints that were saved stay."
+        from cockpit.ui.screens.questions import drop_step
+
         if self._is_compiling():
             self.action_abort()
-            return
-        self._confirm("drop the step?", text, "drop the step", "End at once and save nothing")
+        else:
+            self.app.push_screen(drop_step(), self._confirmed)
 
     def action_abort(self) -> None:
         """Ask, then end the process: compiling, and a kernel that hangs, heed nothing else."""
-        from cockpit.ui.screens.dialog import Answer, Dialog
+        from cockpit.ui.screens.questions import end_engine
 
-        why = COMPILING if self._is_compiling() else "It has been asked to drop the step and still works on it."
-        text = f"{why} Ending the engine's process ends the run now; nothing more is saved. Checkpoints stay."
-        answers = [Answer("no", "wait", "Change nothing"), Answer("yes", "end the engine", "End its process now")]
-        self.app.push_screen(Dialog("end the engine?", text, answers), self._abort_confirmed)
+        self.app.push_screen(end_engine(is_compiling=self._is_compiling()), self._abort_confirmed)
 
     def _abort_confirmed(self, answer: str | None) -> None:
         if answer != "yes" or self.session.is_over:
@@ -328,12 +327,6 @@ class LiveScreen(Screen[None]):
     def _is_compiling(self) -> bool:
         phase = self.session.state.phase
         return phase is not None and phase.phase == "compiling"
-
-    def _confirm(self, title: str, text: str, label: str, tooltip: str) -> None:
-        from cockpit.ui.screens.dialog import Answer, Dialog
-
-        answers = [Answer("yes", label, tooltip), Answer("no", "go on", "Change nothing")]
-        self.app.push_screen(Dialog(title, text, answers), self._confirmed)
 
     def _confirmed(self, answer: str | None) -> None:
         if answer != "yes" or self.session.is_over:
@@ -351,6 +344,10 @@ class LiveScreen(Screen[None]):
     def action_export(self) -> None:
         """Ask in which form."""
         self.post_message(ExportRun(self.session.link.run))
+
+    def action_end_export(self) -> None:
+        """Ask whether to; in which form, where it has ended just now."""
+        self.action_export()
 
     def action_chat(self) -> None:
         """Talk to the model, or load it for that."""

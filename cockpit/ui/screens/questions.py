@@ -1,10 +1,13 @@
-"""What the app asks before it does something that cannot be taken back. The first answer is the safe one."""
+"""What the app asks before it does something that cannot be taken back; Enter takes the answer that stands first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from cockpit.ui.screens.dialog import Answer, Dialog
+
+COMPILING = "The first step compiles, which takes minutes for some models and cannot be interrupted."
+GO_ON = Answer("no", "go on", "Change nothing")
 
 
 def start_beside(run_id: str) -> Dialog:
@@ -23,6 +26,29 @@ def not_started(reasons: Sequence[str], *, can_edit: bool) -> Dialog:
     if can_edit:
         answers.append(Answer("edit", "edit the recipe", "Open the recipe in the editor"))
     return Dialog("not started", "\n".join(reasons), answers)
+
+
+def stop_run(*, is_compiling: bool) -> Dialog:
+    """Whether a run is to end after its step: `yes` or `no`."""
+    text = "The step in hand is finished, the adapter is saved, and the run ends. A checkpoint is left to go on from."
+    if is_compiling:
+        text = f"{COMPILING} The run then saves and ends."
+    answers = [Answer("yes", "stop and save", "Finish the step, save, end the run"), GO_ON]
+    return Dialog("stop?", text, answers)
+
+
+def drop_step() -> Dialog:
+    """Whether a run is to end in the middle of its step: `yes` or `no`."""
+    text = "The step in hand is dropped and nothing is saved. Checkpoints that were saved stay."
+    return Dialog("drop the step?", text, [Answer("yes", "drop the step", "End at once and save nothing"), GO_ON])
+
+
+def end_engine(*, is_compiling: bool) -> Dialog:
+    """Whether the engine of a run that does not end is to be killed: `no` or `yes`."""
+    why = COMPILING if is_compiling else "It has been asked to drop the step and still works on it."
+    text = f"{why} Ending the engine's process ends the run now; nothing more is saved. Checkpoints stay."
+    answers = [Answer("no", "wait", "Change nothing"), Answer("yes", "end the engine", "End its process now")]
+    return Dialog("end the engine?", text, answers)
 
 
 def end_export(run_id: str) -> Dialog:
