@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cockpit import figures
 from cockpit.data_report import DataReport, Sample
+from cockpit.figures import count, percent
 
 
 class Figure(NamedTuple):
@@ -23,13 +23,12 @@ MUCH_PADDING, MUCH_CUT, LITTLE_TRAINED = 0.5, 0.1, 0.02
 
 def figures_of(report: DataReport) -> list[Figure]:
     """The report's figures, in the order in which they are read."""
-    count, trained = figures.count, report.trained_share
+    trained = report.trained_share
     cut, padding = report.truncated_share, report.padding_share
-    all_rows = "all of them" if report.is_all else f"the first of {count(report.rows_there)}"
     held_out = "" if report.is_all else "of all rows"
     longest = max(report.lengths, default=None)
     return [
-        Figure("rows seen", count(report.rows_seen), all_rows),
+        Figure("rows seen", count(report.rows_seen), _of_which(report)),
         Figure("rows used", count(report.rows_taken), f"{count(report.train_rows)} to train on"),
         Figure("left out", count(report.left_out_rows), "", warns=report.left_out_rows > 0),
         Figure("held out", count(report.held_out_rows), held_out),
@@ -44,13 +43,12 @@ def figures_of(report: DataReport) -> list[Figure]:
 def share(value: float | None) -> str:
     """Percent, one decimal below ten: 3.4 %, 42 %; a share that is not 0 is never written as 0."""
     if value is None or value >= 0.1 or value == 0:
-        return figures.percent(value)
+        return percent(value)
     return f"{value * 100:.1f} %" if value >= 0.001 else "< 0.1 %"
 
 
 def facts_of(sample: Sample) -> list[str]:
     """What is said of a sample beside its text."""
-    count = figures.count
     here = len(sample.tokens) + sample.image_tokens
     facts = [f"{count(here)} tokens", f"{count(sample.trained_tokens)} trained"]
     if sample.images:
@@ -67,12 +65,24 @@ def facts_of(sample: Sample) -> list[str]:
     return facts
 
 
+def _of_which(report: DataReport) -> str:
+    if report.is_all:
+        if report.rows_held is None:
+            return "all that are taken"
+        return "all of them" if report.rows_held == report.rows_there else f"all taken of {count(report.rows_held)}"
+    if len(report.sources) == 1:
+        return f"the first of {count(report.rows_there)}"
+    if report.rows_there is None or report.rows_seen < report.rows_there:
+        return f"a sample of {count(report.rows_there)}"
+    return "others will be drawn"
+
+
 def _batching(report: DataReport) -> str:
     if report.batching == "packed":
-        return f"packed into {figures.count(report.sequences)}"
+        return f"packed into {count(report.sequences)}"
     if report.batching == "joined":
         return "as rows are joined"
-    return f"in batches of {figures.count(report.batch_rows)}"
+    return f"in batches of {count(report.batch_rows)}"
 
 
 def _step(report: DataReport) -> str:

@@ -61,9 +61,11 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
 
     rows_there: int | None
     """Rows that training takes in all; None where nobody has counted them."""
+    rows_held: int | None
+    """Rows of all sources, whether or not training takes them (max_rows, ratio); None where nobody has counted them."""
     rows_seen: int
     is_all: bool
-    """Whether all rows were looked at, not the first ROWS_AT_MOST."""
+    """Whether these are the very rows that training takes, not some from the beginning of each source."""
     train_rows: int
     """Of the rows that were looked at, those trained on."""
     held_out_rows: int | None

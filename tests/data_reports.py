@@ -35,6 +35,7 @@ def data_report() -> DataReport:
         template="model",
         sources=["reasoning.jsonl, messages"],
         rows_there=19_252,
+        rows_held=19_252,
         rows_seen=2_500,
         is_all=False,
         train_rows=2_493,

@@ -36,6 +36,16 @@ def test_figures_tell_what_was_not_looked_at() -> None:
     said = {figure.name: f"{figure.value} {figure.note}" for figure in figures_of(data_report())}
     assert said["rows seen"] == "2,500 the first of 19,252"
     assert said["padding"] == "31 % in batches of 2"
+    mixed = {"sources": ["a", "b"], "rows_there": 120}
+    for changes, note in (
+        ({"is_all": True}, "all of them"),
+        ({"is_all": True, "rows_held": 20_000}, "all taken of 20,000"),
+        ({"is_all": True, "rows_held": None}, "all that are taken"),
+        ({**mixed, "rows_seen": 100}, "a sample of 120"),
+        ({**mixed, "rows_seen": 120}, "others will be drawn"),
+    ):
+        figure = figures_of(msgspec.structs.replace(data_report(), **changes))[0]
+        assert (figure.name, figure.note) == ("rows seen", note)
     packed = msgspec.structs.replace(data_report(), batching="packed", sequences=120, padding_share=0.0)
     assert "packed into 120" in next(figure.note for figure in figures_of(packed) if figure.name == "padding")
 

@@ -17,9 +17,11 @@ from cockpit.engine.packing import packed_sequences
 from cockpit.engine.row_reader import RowReader
 from cockpit.engine.token_rows import IGNORED
 from cockpit.engine.tokenizer import load_tokenizer
+from cockpit.events import SourceRead
 from cockpit.forecast import held_out_count
 from cockpit.model_folder import ModelFolder
 from cockpit.plain_text import plain_text
+from cockpit.recipe.data import Source
 from cockpit.recipe.recipe import Recipe
 
 ROWS_AT_MOST = 2_500
@@ -70,8 +72,7 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
     taken = [row for row in looked if not row.encoded.refusal]
     seen = len(taken) + reader.refused
     there = _rows_there(recipe, reader)
-    of_them = _rows_there(first, reader)
-    is_all = seen < ROWS_AT_MOST if there is None or of_them is None else there <= of_them
+    is_all = all(map(_is_whole, recipe.data.sources, first.data.sources, reader.there, reader.read_of))
     held_out = set(held_out_rows(len(taken), recipe.data)) if is_all and taken else set()
     trained = [row for at, row in enumerate(taken) if at not in held_out]
     batches = _Batches(recipe, [row.tokens for row in trained], reader.has_images, has_gpu, said.append)
@@ -88,6 +89,7 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         template=plain_text(recipe.data.chat_template, keep_newlines=False),
         sources=[f"{name}, {form}" for name, form in zip(reader.names, reader.forms, strict=True)],
         rows_there=there,
+        rows_held=_sum(reader.there),
         rows_seen=seen,
         is_all=is_all,
         train_rows=len(trained),
@@ -121,6 +123,21 @@ def _first_rows(recipe: Recipe) -> Recipe:
         source.model_copy(update={"max_rows": min(source.max_rows or share, share)}) for source in recipe.data.sources
     ]
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"sources": sources, "on_bad_row": "skip"})})
+
+
+def _is_whole(source: Source, first: Source, there: int | None, read: SourceRead) -> bool:
+    """Whether the look at `first` has seen the very rows that training takes of `source`: of fewer rows a ratio draws
+    others. `there` are its rows, None where they are not counted, `read` those that were taken."""
+    at_most = first.max_rows or 0
+    if source.max_rows == at_most:
+        return True
+    return source.ratio is None and read.rows < at_most if there is None else there <= at_most
+
+
+def _sum(numbers: list[int | None]) -> int | None:
+    """None where one of them is not known."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
 
 
 def _rows_there(recipe: Recipe, reader: RowReader) -> int | None:

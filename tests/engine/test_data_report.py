@@ -121,12 +121,18 @@ def test_of_several_sources_samples_are_mixed(folder: Path, tmp_path: Path, monk
     two = tiny.write_rows(tmp_path / "two.jsonl", [row(4, 5)] * 200)
     sources = [{"name_or_path": str(one)}, {"name_or_path": str(two), "ratio": 0.5}]
     whole = data_report(recipe(folder, one, data__sources=sources), "mine", has_gpu=False)
-    assert (whole.rows_seen, whole.rows_there, whole.is_all) == (300, 300, True)
+    assert (whole.rows_seen, whole.rows_there, whole.rows_held, whole.is_all) == (300, 300, 400, True)
     assert whole.notes == ["Of two.jsonl, 100 of 200 rows are drawn."]
     assert {sample.where.partition(":")[0] for sample in whole.samples} == {"one.jsonl", "two.jsonl"}
     monkeypatch.setattr(module, "ROWS_AT_MOST", 40)
     part = data_report(recipe(folder, one, data__sources=sources), "mine", has_gpu=False)
     assert (part.rows_seen, part.rows_there, part.is_all, part.notes) == (30, 300, False, [])
+    few = [{"name_or_path": str(one), "max_rows": 20}, {"name_or_path": str(two), "ratio": 0.5}]
+    others = data_report(recipe(folder, one, data__sources=few), "mine", has_gpu=False)
+    assert (others.rows_seen, others.rows_there, others.is_all) == (30, 30, False), "ten others of two.jsonl are drawn"
+    few[1]["max_rows"] = 20
+    same = data_report(recipe(folder, one, data__sources=few), "mine", has_gpu=False)
+    assert (same.rows_seen, same.rows_there, same.rows_held, same.is_all) == (30, 30, 400, True)
 
 
 @pytest.mark.parametrize("changes", [{}, {"data__train_on_responses_only": False}, {"data__chat_template": "gemma-3"}])

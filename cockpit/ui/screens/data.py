@@ -215,8 +215,10 @@ def _remarks(report: DataReport) -> Content:
     lines = [Content.assemble(("data ", "$foreground-muted"), source) for source in report.sources]
     lines.append(Content.assemble(("template ", "$foreground-muted"), f"{template}, tokenizer of {report.model}"))
     if not report.is_all:
-        seen = f"These are the first {count(report.rows_seen)} of {count(report.rows_there)} rows."
-        lines.append(Content(seen))
+        seen, there = count(report.rows_seen), count(report.rows_there)
+        of_one, of_several = f"the first {seen} of {there} rows", f"{seen} rows from the beginnings of the sources"
+        several = len(report.sources) > 1
+        lines.append(Content(f"These are {of_several}; training takes {there}." if several else f"These are {of_one}."))
     lines += [Content.assemble((f"{glyphs().failed} ", "$error"), reason) for reason in report.left_out]
     if report.left_out_rows > len(report.left_out):
         lines.append(Content(f"{count(report.left_out_rows)} rows are left out in all."))
