@@ -120,6 +120,7 @@ async def test_rows_are_browsed_and_their_place_is_named() -> None:
         await until(pilot, lambda: "3 of 4 · reasoning.jsonl:3" in shown(app))
         assert "cut here" in shown(app)
         assert "[red]a contradiction[/red]" in shown(app), "no string of a row is markup"
+        assert shown(app).count("<mark>") == 1
         await pilot.press("n")
         await until(pilot, lambda: "1 image of 256 tokens, not shown" in shown(app))
         await pilot.press("n")

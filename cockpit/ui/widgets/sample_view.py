@@ -56,8 +56,7 @@ def legend() -> Content:
     parts = [
         Content.styled("trained", TRAINED),
         Content.styled("masked", MASKED),
-        Content.styled("<mark>", f"{MASKED} {MARK}"),
-        Content.styled("<mark>", f"{TRAINED} {MARK}"),
+        Content.styled("<mark>", MARK),
         Content.styled(f"{sign.bar_free * 3} padding", PADDING),
     ]
     return Content("  ").join(parts)
