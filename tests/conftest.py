@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling, LoadScopeScheduling
+
+FORKING = ("detached_engine", "forms", "killed", "loading", "unsloth_loading", "unsloth_resume")
+"""Files of tests/engine whose tests fork from one process that has imported the stack: all go to one worker."""
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +17,16 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     for name in ("CONFIG", "CACHE", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / name.lower()))
     return folder
+
+
+class Scheduling(LoadFileScheduling):
+    """A file's tests go to one worker, and those of FORKING to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "forking" if Path(file).stem.removeprefix("test_") in FORKING else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """How the tests are shared among the workers."""
+    return Scheduling(config, log)

@@ -1,8 +1,7 @@
 """The forecast against transformers' own Trainer: steps, and the learning rate that it logs at each."""
 
-import json
-import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -10,31 +9,6 @@ from cockpit.forecast import learning_rates, planned_steps, training_rows, warmu
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from tests.recipe.sample import SAMPLE
-
-TRAIN = """
-import json, sys, tempfile, torch
-from transformers import Trainer, TrainingArguments
-
-class Tiny(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(1))
-    def forward(self, x):
-        return {"loss": (self.weight * x).mean()}
-
-for line in sys.stdin:
-    case = json.loads(line)
-    rows = [{"x": torch.tensor([1.0])} for _ in range(case.pop("rows"))]
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
-            folder, use_cpu=True, report_to="none", logging_steps=1, save_strategy="no", disable_tqdm=True,
-            remove_unused_columns=False, **case,
-        )
-        trainer = Trainer(model=Tiny(), args=arguments, train_dataset=rows)
-        trainer.train()
-    rates = [log["learning_rate"] for log in trainer.state.log_history if "learning_rate" in log]
-    print("RESULT", json.dumps([trainer.state.max_steps, rates]))
-"""
 
 CASES = [
     {"rows": 10, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 4},
@@ -65,12 +39,13 @@ def recipe_of(case: dict[str, object]) -> Recipe:
 
 @pytest.fixture(scope="module")
 def trained() -> list[tuple[int, list[float]]]:
-    """Of each case, what the Trainer did: steps, and the rates it logged. In a process that nothing has patched."""
-    lines = []
+    """Of each case, what the Trainer did: steps, and the rates it logged. Nothing of Unsloth has patched it."""
+    assert "unsloth" not in sys.modules
+    done = []
     for case in CASES:
-        training = recipe_of(case).training
+        training, rows = recipe_of(case).training, case["rows"]
+        assert isinstance(rows, int)
         arguments = {
-            "rows": case["rows"],
             "per_device_train_batch_size": training.per_device_train_batch_size,
             "gradient_accumulation_steps": training.gradient_accumulation_steps,
             "num_train_epochs": training.num_train_epochs,
@@ -79,13 +54,38 @@ def trained() -> list[tuple[int, list[float]]]:
             "lr_scheduler_type": training.lr_scheduler_type,
             "warmup_steps": training.warmup_steps if training.warmup_ratio is None else training.warmup_ratio,
         }
-        lines.append(json.dumps(arguments))
-    done = subprocess.run(
-        [sys.executable, "-c", TRAIN], input="\n".join(lines), capture_output=True, text=True, check=False
-    )
-    results = [json.loads(line[7:]) for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    assert len(results) == len(CASES), done.stderr[-2000:]
-    return [(steps, rates) for steps, rates in results]
+        done.append(train(rows, arguments))
+    return done
+
+
+def train(rows: int, arguments: dict[str, object]) -> tuple[int, list[float]]:
+    """Steps, and the rates that are logged, of a model of one weight on so many rows."""
+    import torch
+    from transformers import Trainer, TrainingArguments
+
+    class Tiny(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"loss": (self.weight * x).mean()}
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = TrainingArguments(
+            folder,
+            use_cpu=True,
+            report_to="none",
+            logging_steps=1,
+            save_strategy="no",
+            disable_tqdm=True,
+            remove_unused_columns=False,
+            **arguments,  # type: ignore[arg-type]
+        )
+        trainer = Trainer(model=Tiny(), args=settings, train_dataset=[{"x": torch.tensor([1.0])}] * rows)  # type: ignore[arg-type]
+        trainer.train()
+    rates = [log["learning_rate"] for log in trainer.state.log_history if "learning_rate" in log]
+    return trainer.state.max_steps, rates
 
 
 @pytest.mark.parametrize("index", range(len(CASES)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from cockpit.links import RunLink, StartedEngine, new_command_id
 from cockpit.run_dir import RunDir, runs_folder
 from tests.engine import tiny
 from tests.engine.follower import Follower
+from tests.engine.warm_stack import WarmStack
 
 # Before anything imports torch, as the engine's own process has it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -38,6 +39,20 @@ def model(folder: Path) -> Path:
 def rows(folder: Path) -> Path:
     """40 rows of messages."""
     return tiny.write_rows(folder / "rows.jsonl", tiny.chat_rows(40))
+
+
+@pytest.fixture(scope="session")
+def plain_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmStack]:
+    """Forks with the stack of `backend: transformers`."""
+    with closing(WarmStack("transformers", tmp_path_factory.mktemp("plain-stack"))) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def unsloth_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmStack]:
+    """Forks with the stack of `backend: unsloth`."""
+    with closing(WarmStack("unsloth", tmp_path_factory.mktemp("unsloth-stack"))) as stack:
+        yield stack
 
 
 class HostedRun(Follower):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from cockpit.commands import AnyCommand, Chat
 from cockpit.events import AnyEvent, CommandAnswered, PhaseStarted, ReplyEnded, ReplyGrew
-from cockpit.links import RunLink, new_command_id
+from cockpit.links import EngineProcess, RunLink, new_command_id
 from cockpit.run_state import RunState
 
 PATIENCE_S = 150.0
@@ -19,7 +18,7 @@ Kind = TypeVar("Kind", bound=AnyEvent)
 class Follower:
     """All events of a run so far, and its state."""
 
-    def __init__(self, link: RunLink, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(self, link: RunLink, process: EngineProcess | None = None) -> None:
         """`process` tells of an engine that takes over a run whose last engine is lost."""
         self.link = link
         self._process = process

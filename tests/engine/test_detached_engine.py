@@ -30,6 +30,7 @@ from cockpit.run_dir import RunDir, standby_folder
 from tests.engine import tiny
 from tests.engine.conftest import cockpit_home, kill
 from tests.engine.follower import Follower
+from tests.engine.warm_stack import WarmStack
 
 PROMPT = "what is the name of red 3"
 UNSLOTH = EngineKey("unsloth", "none")
@@ -49,16 +50,16 @@ class Finished(Follower):
 
 
 @pytest.fixture(scope="module")
-def warm(folder: Path) -> Iterator[StartedEngine]:
-    """A standby of plain transformers, which warms up while the other one trains."""
-    with cockpit_home(folder / "home"):
+def warm(folder: Path, plain_stack: WarmStack) -> Iterator[StartedEngine]:
+    """A standby of plain transformers."""
+    with cockpit_home(folder / "home"), plain_stack.starts_engines():
         started = start_standby(PLAIN)
     yield started
     kill(started)
 
 
 @pytest.fixture(scope="module")
-def finished(folder: Path, model: Path, rows: Path, warm: StartedEngine) -> Iterator[Finished]:
+def finished(folder: Path, model: Path, rows: Path) -> Iterator[Finished]:
     with cockpit_home(folder / "home"):
         started = start_standby(UNSLOTH)
         try:
@@ -144,14 +145,15 @@ def test_another_run_is_refused(finished: Finished) -> None:
         start_chat_engine(finished.run, UNSLOTH)
 
 
-def test_a_killed_engine_is_lost_and_its_run_can_be_asked_again(finished: Finished) -> None:
+def test_a_killed_engine_is_lost_and_its_run_can_be_asked_again(finished: Finished, unsloth_stack: WarmStack) -> None:
     """Last in this module that uses the run: its engine is killed, and another one goes on in the same logs."""
     tuned, _ = finished.ask(PROMPT, do_sample=False, max_new_tokens=24)
     finished.started.process.kill()
     finished.started.process.wait(30)
     assert finished.link.liveness() == "lost"
     before = len(finished.events)
-    again = start_chat_engine(finished.run, UNSLOTH)
+    with unsloth_stack.starts_engines():
+        again = start_chat_engine(finished.run, UNSLOTH)
     try:
         follower = Follower(again.link, again.process)
         follower.until(lambda: follower.state.engine is not None and follower.state.engine.pid == again.process.pid)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -21,6 +20,7 @@ from cockpit.engine.token_rows import IGNORED
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.embedded import resolve
 from tests.engine import tiny, tiny_vision
+from tests.engine.warm_stack import WarmStack
 
 SHAREGPT = [
     [("human", "What is the opposite of hot?"), ("gpt", "Cold, of course.")],
@@ -142,37 +142,6 @@ def test_plain_texts_are_trls(tmp_path: Path) -> None:
     assert ours["labels"][:] == ours["input_ids"][:]
 
 
-UNSLOTH = """
-import json, sys
-from unsloth.chat_templates import get_chat_template, standardize_data_formats, train_on_responses_only
-from datasets import Dataset
-from tests.engine.test_forms import demo_tokenizer
-asked = json.loads(sys.stdin.read())
-rows = standardize_data_formats(Dataset.from_list([{"conversations": turns} for turns in asked["conversations"]]))
-standard = [row["conversations"] for row in rows]
-found = {"standard": standard, "texts": {}, "ids": {}, "labels": {}}
-for name, parts in asked["parts"].items():
-    tokenizer = demo_tokenizer()
-    if name != "model":
-        tokenizer = get_chat_template(tokenizer, chat_template=name)
-    texts = [tokenizer.apply_chat_template(turns, tokenize=False) for turns in standard]
-    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-    mask = train_on_responses_only(None, tokenizer=tokenizer, return_function=True, **parts)
-    labels = [list(one) for one in mask({"input_ids": ids})["labels"]]
-    found["texts"][name], found["ids"][name], found["labels"][name] = texts, ids, labels
-from pathlib import Path
-from transformers import Gemma3ForConditionalGeneration
-from unsloth_zoo.vision_utils import UnslothVisionDataCollator
-from tests.engine.test_forms import image_data, tiny_vision
-data, processor, parts = image_data(Path(asked["folder"]))
-model = Gemma3ForConditionalGeneration.from_pretrained(tiny_vision.make_model(Path(asked["folder"]) / "model"))
-collate = UnslothVisionDataCollator(model, processor, max_seq_length=128, train_on_responses_only=True, **parts)
-batch = collate([data.train[0], data.train[1]])
-found["images"] = [batch[name].tolist() for name in ("input_ids", "attention_mask", "token_type_ids", "labels")]
-print("FOUND", json.dumps(found))
-"""
-
-
 def image_data(folder: Path) -> tuple[PreparedData, Any, dict[str, str]]:
     """Rows with images drawn into `folder`, the tiny processor, and its template's marks."""
     processor = tiny_vision.make_processor()
@@ -193,7 +162,34 @@ def image_data(folder: Path) -> tuple[PreparedData, Any, dict[str, str]]:
     )
 
 
-def test_text_tokens_and_labels_are_unsloths(tmp_path: Path) -> None:
+def unsloths_own(folder: Path, conversations: list[Any], parts: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """What Unsloth makes of the conversations by each template, whose marks `parts` holds, and of rows with images."""
+    from datasets import Dataset
+    from transformers import Gemma3ForConditionalGeneration
+    from unsloth.chat_templates import get_chat_template, standardize_data_formats, train_on_responses_only
+    from unsloth_zoo.vision_utils import UnslothVisionDataCollator
+
+    rows = standardize_data_formats(Dataset.from_list([{"conversations": turns} for turns in conversations]))
+    standard = [row["conversations"] for row in rows]
+    found: dict[str, Any] = {"standard": standard, "texts": {}, "ids": {}, "labels": {}}
+    for name, marks in parts.items():
+        tokenizer = demo_tokenizer()
+        if name != "model":
+            tokenizer = get_chat_template(tokenizer, chat_template=name)
+        texts = [tokenizer.apply_chat_template(turns, tokenize=False) for turns in standard]
+        ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+        mask = train_on_responses_only(None, tokenizer=tokenizer, return_function=True, **marks)
+        labels = [list(one) for one in mask({"input_ids": ids})["labels"]]
+        found["texts"][name], found["ids"][name], found["labels"][name] = texts, ids, labels
+    data, processor, marks = image_data(folder)
+    model = Gemma3ForConditionalGeneration.from_pretrained(tiny_vision.make_model(folder / "model"))
+    collate = UnslothVisionDataCollator(model, processor, max_seq_length=128, train_on_responses_only=True, **marks)
+    batch = collate([data.train[0], data.train[1]])
+    found["images"] = [batch[name].tolist() for name in ("input_ids", "attention_mask", "token_type_ids", "labels")]
+    return found
+
+
+def test_text_tokens_and_labels_are_unsloths(tmp_path: Path, unsloth_stack: WarmStack) -> None:
     """For each template by name, without anything of Unsloth in this process. Unsloth's labels may go on over the line
     break after an answer's end, which no model ever writes."""
     tokenizers = {name: with_named_template(demo_tokenizer(), name, "transformers") for name in TEMPLATES}
@@ -203,16 +199,8 @@ def test_text_tokens_and_labels_are_unsloths(tmp_path: Path) -> None:
         name: {"instruction_part": found.instruction_part, "response_part": found.response_part}
         for name, found in markers.items()
     }
-    done = subprocess.run(
-        [sys.executable, "-c", UNSLOTH],
-        input=json.dumps({"conversations": CONVERSATIONS, "parts": parts, "folder": str(tmp_path)}),
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    )
+    found = unsloth_stack.call(unsloths_own, tmp_path, CONVERSATIONS, parts)
     assert "unsloth" not in sys.modules
-    found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("FOUND"))[6:])
     rows = [{"conversations": turns} for turns in CONVERSATIONS]
     ours = [conversation_of(row, "sharegpt", {"messages": "conversations"}) for row in rows]
     assert [one.messages for one in ours if isinstance(one, Conversation)] == found["standard"]

@@ -16,14 +16,15 @@ from cockpit.run_summary import RunSummary
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun, cockpit_home, kill
 from tests.engine.follower import Follower
+from tests.engine.warm_stack import WarmStack
 
 PLAIN = EngineKey("transformers", "none")
 STEPS = 40
 
 
 @pytest.fixture(scope="module")
-def home_folder(folder: Path) -> Iterator[Path]:
-    with cockpit_home(folder / "killed"):
+def home_folder(folder: Path, plain_stack: WarmStack) -> Iterator[Path]:
+    with cockpit_home(folder / "killed"), plain_stack.starts_engines():
         yield folder
 
 
@@ -33,10 +34,11 @@ def inside_a_checkpoint(run: RunDir) -> bool:
 
 
 def kill_when(engine: StartedEngine, so: Callable[[], bool]) -> None:
-    """Look without a pause, as a checkpoint of a tiny model is written within milliseconds."""
+    """Look often, as a checkpoint of a tiny model is written within milliseconds."""
     deadline = time.monotonic() + 120
     while not so():
         assert time.monotonic() < deadline and engine.process.poll() is None
+        time.sleep(0.001)
     kill(engine)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,12 +14,14 @@ import torch
 from cockpit.engine.base_model import _tell_unfollowed
 from cockpit.engine.ending import RunFailure
 from cockpit.engine.loading import Loaded, _bring_back, _limit_compiling, load_for_chat, load_for_training
+from cockpit.engine.stack import import_stack
 from cockpit.model_folder import ModelFolder
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.model import Hardware
 from cockpit.recipe.recipe import Recipe
 from tests.engine import tiny
 from tests.engine.families import make_family
+from tests.engine.warm_stack import WarmStack
 
 
 @pytest.fixture(scope="module")
@@ -174,18 +174,16 @@ def test_layers_that_are_not_there_fail_with_a_sentence(families: Path, rows: Pa
         loaded_from(model_of(families, "llama"), rows, lora__target_modules=["query"])
 
 
-def test_a_gpu_that_torch_cannot_use_is_told() -> None:
-    code = (
-        "from cockpit.engine.stack import import_stack\n"
-        "from cockpit.engine.ending import RunFailure\n"
-        "try: import_stack('transformers')\n"
-        "except RunFailure as failure: print(failure)"
-    )
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "GPU-none"}
-    printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert printed.stdout.startswith(
-        "There is an NVIDIA driver, and torch cannot use the GPU GPU-none (torch is built "
-    )
+def why_not_imported() -> str:
+    """What hinders the import of the stack."""
+    with pytest.raises(RunFailure) as failed:
+        import_stack("transformers")
+    return str(failed.value)
+
+
+def test_a_gpu_that_torch_cannot_use_is_told(plain_stack: WarmStack) -> None:
+    told = plain_stack.call(why_not_imported, CUDA_VISIBLE_DEVICES="GPU-none")
+    assert told.startswith("There is an NVIDIA driver, and torch cannot use the GPU GPU-none (torch is built ")
 
 
 @pytest.mark.parametrize(
@@ -205,13 +203,15 @@ def test_layers_of_the_base_that_were_put_away_come_back(families: Path, rows: P
     assert head.modules_to_save["default"].weight.device.type == "cpu"
 
 
-def test_plain_engine_never_imports_unsloth() -> None:
-    code = (
-        "import sys; from cockpit.engine.stack import import_stack; import_stack('transformers');"
-        "print([name for name in sys.modules if name.split('.')[0].startswith('unsloth')])"
-    )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert printed.strip().splitlines()[-1] == "[]"
+def imported_packages() -> set[str]:
+    """Names of the packages that this process has imported."""
+    return {name.split(".")[0] for name in sys.modules}
+
+
+def test_plain_engine_never_imports_unsloth(plain_stack: WarmStack) -> None:
+    found = plain_stack.call(imported_packages)
+    assert {"torch", "trl", "bitsandbytes"} <= found
+    assert not [name for name in found if name.startswith("unsloth")]
 
 
 @pytest.mark.parametrize(

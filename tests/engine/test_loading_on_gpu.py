@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cockpit.engine.stack import import_stack
 from cockpit.gpu import GpuProbe
 from tests.engine import tiny
 from tests.engine.families import make_family
@@ -42,19 +45,24 @@ if importlib.util.find_spec("scipy") is None:
 
 
 @pytest.mark.parametrize("backend", ["unsloth", "transformers"])
-def test_ways_of_loading(backend: str, tmp_path: Path, rows: Path) -> None:
+def test_ways_of_loading(backend: str, tmp_path: Path, rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gpus = GpuProbe().wait().gpus
     if not gpus:
         pytest.skip("there is no NVIDIA GPU here")
     for family in ("llama", "gemma3"):
         make_family(family, tmp_path / family)
-    asked = []
+    asked = {}
     for name, (family, changes) in WAYS.items():
         settings = {"model__dtype": "auto", "training__gradient_checkpointing": "non_reentrant"} | changes
         whole = {"finetuning_type": settings.pop("finetuning_type")} if "finetuning_type" in settings else {}
         text = tiny.recipe_text(tmp_path / family, rows, backend=backend, **settings)
-        asked.append((name, json.dumps(json.loads(text) | whole)))
-    facts = facts_of(backend, asked, tmp_path, CUDA_VISIBLE_DEVICES=gpus[0].uuid)
+        asked[name] = json.dumps(json.loads(text) | whole)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus[0].uuid)
+    monkeypatch.setenv("UNSLOTH_COMPILE_DISABLE", "1")
+    monkeypatch.setenv("UNSLOTH_COMPILE_LOCATION", str(tmp_path / "compiled"))
+    spawned = get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawned, initializer=import_stack, initargs=(backend,)) as process:
+        facts = process.submit(facts_of, asked).result()
     assert {name: fact["failure"] for name, fact in facts.items() if "failure" in fact} == {}
     assert list(facts) == list(WAYS)
     for name, fact in facts.items():

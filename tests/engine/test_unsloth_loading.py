@@ -1,4 +1,4 @@
-"""Unsloth's CPU backend, in a process of its own: every family loads, is adapted or trained whole, and gives a loss."""
+"""Unsloth's CPU backend: every family loads, is adapted or trained whole, and gives a loss."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from pathlib import Path
 from tests.engine import tiny
 from tests.engine.families import make_family
 from tests.engine.loading_facts import facts_of
+from tests.engine.warm_stack import WarmStack
 
 FAMILIES = ("llama", "gemma3-text", "gemma3", "misnamed", "gpt-oss", "qwen3")
 
 
-def test_families(tmp_path: Path, rows: Path) -> None:
-    asked = []
+def test_families(tmp_path: Path, rows: Path, unsloth_stack: WarmStack) -> None:
+    asked = {}
     for name in FAMILIES:
         folder = tmp_path / name
         tiny.make_model(folder) if name == "qwen3" else make_family(name, folder)
-        asked.append((name, tiny.recipe_text(folder, rows, lora__target_modules="all-linear")))
+        asked[name] = tiny.recipe_text(folder, rows, lora__target_modules="all-linear")
     whole = json.loads(tiny.recipe_text(tmp_path / "llama", rows)) | {"finetuning_type": "full"}
-    asked.append(("whole", json.dumps(whole)))
-    dora = tiny.recipe_text(
+    asked["whole"] = json.dumps(whole)
+    asked["dora"] = tiny.recipe_text(
         tmp_path / "llama", rows, lora__use_dora=True, lora__use_rslora=True, lora__modules_to_save=["lm_head"]
     )
-    asked.append(("dora", dora))
-    tied = tiny.recipe_text(tmp_path / "qwen3", rows, lora__modules_to_save=["lm_head", "embed_tokens"])
-    asked.append(("tied", tied))
-    facts = facts_of("unsloth", asked, tmp_path, CUDA_VISIBLE_DEVICES="")
-    assert list(facts) == [name for name, _ in asked]
+    asked["tied"] = tiny.recipe_text(tmp_path / "qwen3", rows, lora__modules_to_save=["lm_head", "embed_tokens"])
+    facts = unsloth_stack.call(facts_of, asked)
+    assert list(facts) == list(asked)
     for name, fact in facts.items():
         assert fact["loss"] > 0, name
         assert fact["gradients"] > 0, name
