@@ -14,9 +14,11 @@ from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.widget import MountError
 
 from cockpit.plain_text import plain_text
 from cockpit.ui.engine_status import Engines, EngineStatus, Probe
@@ -111,6 +113,8 @@ class CockpitApp(App[None]):
         from cockpit.ui.warm_up import import_for_editing
 
         await import_for_editing()
+        if self._exit:
+            return
         from cockpit.ui.standby import Standby
 
         if self.engines is None:
@@ -339,6 +343,12 @@ class CockpitApp(App[None]):
             for timer in pump._timers:
                 timer.pause()
         self.exit(return_code=return_code, message=Content(message) if message else None)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """What was still under way when the app was told to end finds no place on the screen any more: no fault."""
+        if self._exit and isinstance(error, MountError | NoMatches):
+            return
+        super()._handle_exception(error)
 
     def _answer_signals(self) -> None:
         if self.is_headless:

@@ -1,5 +1,6 @@
 """The app: quitting, themes, help, palette."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import pytest
 
 from cockpit.commands import Stop
 from cockpit.recipe.document import RecipeDocument
+from cockpit.ui import warm_up
+from cockpit.ui.app import CockpitApp
 from cockpit.ui.preferences import preferences_file
 from cockpit.ui.requests import StartRun
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.help import HelpScreen
 from cockpit.ui.themes import DARK, LIGHT
-from tests.ui.engines import FakeEngines, flown, is_at, shown, until, write_recipe
+from tests.ui.engines import FakeEngines, FakeProbe, flown, is_at, shown, until, write_recipe
 from tests.ui.flying import started
 
 # Quitting
@@ -25,6 +28,23 @@ async def test_quit_without_a_run_dismisses_the_standby() -> None:
         await pilot.press("q")
         await until(pilot, lambda: not app.is_running)
     assert "dismiss 1" in engines.said
+
+
+async def test_quit_while_the_first_screen_is_still_being_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes after its imports has no place any more; that is no fault."""
+
+    async def import_until_left() -> None:
+        while not app._exit:
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(warm_up, "import_for_editing", import_until_left)
+    engines = FakeEngines()
+    app = CockpitApp(engines=engines, probe=FakeProbe())
+    async with app.run_test() as pilot:
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_code == 0
+    assert engines.said == []
 
 
 async def test_quit_can_leave_the_run_going() -> None:
