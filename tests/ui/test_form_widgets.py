@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from textual.app import App, ComposeResult
+from textual.containers import Vertical
 from textual.widget import Widget
 
 from cockpit.recipe.fields import FormField, form_fields
@@ -54,6 +55,29 @@ async def test_entry_shows_no_escapes_and_no_second_line() -> None:
         entry.value = "\x1b]2;title\x07x"
         await pilot.pause()
         assert entry.value == "x"
+
+
+async def test_entry_shows_the_beginning_of_its_text_unless_somebody_types_there() -> None:
+    app = Bench(lambda: Vertical(Entry("other"), Entry("begins, goes on and on, ends")))
+    async with app.run_test(size=(20, 4)) as pilot:
+        other, entry = app.query(Entry)
+
+        def seen() -> str:
+            return entry.render_line(0).text.strip()
+
+        await until(pilot, lambda: seen().startswith("begins"))
+        entry.focus()
+        await until(pilot, lambda: seen().endswith("ends"))
+        app.app_focus = False
+        await pilot.pause()
+        app.app_focus = True
+        await pilot.pause()
+        assert seen().endswith("ends"), "the terminal is back, where somebody typed"
+        other.focus()
+        await until(pilot, lambda: seen().startswith("begins"))
+        entry.value = "put there, and too long for it"
+        await pilot.pause()
+        assert seen().startswith("put there")
 
 
 @pytest.mark.parametrize(("text", "line"), [("a  b", "a  b"), ("a\r\nb", "a\\nb"), ("\x00", ""), ("é…", "é…")])

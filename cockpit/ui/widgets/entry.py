@@ -30,6 +30,16 @@ class Entry(Input):
         self.own_help = help
         """Goes before HELP where it is given."""
 
+    def on_blur(self) -> None:
+        """Show where the text begins: its end stays in sight only where somebody types."""
+        if self.app.app_focus:  # else it is the terminal that has lost the focus, and gives it back to this field
+            self.scroll_to(x=0, force=True, animate=False)
+
+    def watch_selection(self) -> None:
+        """A text that is put into the field shows its beginning too."""
+        if self.is_attached and self.screen.focused is not self:
+            self.scroll_to(x=0, force=True, animate=False)
+
     def validate_value(self, value: str) -> str:
         """Only what a terminal may show."""
         return one_line(value)
