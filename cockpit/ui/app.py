@@ -235,12 +235,12 @@ class CockpitApp(App[None]):
         self.session = session
         self.push_screen(LiveScreen(session))
 
-    def show_chat(self, session: RunSession) -> None:
-        """Talk to what a run has trained."""
+    def show_chat(self, session: RunSession, *, by_itself: bool = False) -> None:
+        """Talk to what a run has trained; `by_itself` where nobody has asked for that."""
         from cockpit.ui.screens.chat import ChatScreen
 
         if not isinstance(self.screen, ChatScreen):
-            self.push_screen(ChatScreen(session))
+            self.push_screen(ChatScreen(session, by_itself=by_itself))
 
     def show_recipes(self) -> None:
         """Back to where runs are started: the recipes, or the editor with its edits where that is open."""

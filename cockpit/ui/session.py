@@ -32,8 +32,8 @@ SLOW_START_AFTER_S = 30.0
 class Screens(Protocol):
     """What the screens of a run ask of the app."""
 
-    def show_chat(self, session: RunSession) -> None:
-        """Talk to what the run has trained."""
+    def show_chat(self, session: RunSession, *, by_itself: bool = False) -> None:
+        """Talk to what the run has trained; `by_itself` where nobody has asked for that."""
 
     def show_recipes(self) -> None:
         """Back to the start; the run goes on."""

@@ -49,7 +49,7 @@ class Stage(App[None]):
         if self._make is not None:
             self.push_screen(self._make())
 
-    def show_chat(self, session: RunSession) -> None:
+    def show_chat(self, session: RunSession, *, by_itself: bool = False) -> None:
         """Note it down."""
         self.asked.append("chat")
 

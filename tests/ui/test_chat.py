@@ -7,6 +7,7 @@ import pytest
 from cockpit import events as ev
 from cockpit.commands import StopReply
 from cockpit.recipe.chat import Sampling
+from cockpit.ui.screens import chat
 from cockpit.ui.screens.chat import ChatScreen
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
@@ -47,6 +48,26 @@ async def test_a_reply_streams_and_shows_its_figures(tmp_path: Path) -> None:
         figures = dict(pilot.app.screen.query_one(ReplyFigures)._rows)
         assert figures["new tokens"] == "12" and figures["tokens/s"] == "24.0" and figures["first token"] == "50 ms"
         assert "stop reply" not in keys(pilot)
+
+
+@pytest.mark.parametrize("after_s", [3600.0, 0.01])
+async def test_keys_that_were_meant_for_the_screen_before_are_typed_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after_s: float
+) -> None:
+    monkeypatch.setattr(chat, "TYPED_AFTER_S", after_s)
+    talking = Talking(tmp_path)
+    app = Stage(lambda: ChatScreen(talking.session, by_itself=True))
+    async with app.run_test(size=(120, 40)) as pilot:
+        field = pilot.app.screen.query_one(PromptField)
+        if after_s < 1:
+            await until(pilot, lambda: pilot.app.focused is field)
+            await pilot.press("2")
+            assert field.text == "2"
+        else:
+            await pilot.press("2", "l", "s")
+            assert (pilot.app.focused, field.text) == (None, TRIAL)
+            await pilot.press("enter")
+            await until(pilot, lambda: talking.asked)
 
 
 async def test_the_history_goes_along_and_a_new_conversation_forgets_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from cockpit import events as ev
 from cockpit.commands import Stop
 from cockpit.links import ReplayLink, RunLink
 from cockpit.run_dir import RunDir
+from cockpit.ui.screens import live
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.live import LiveScreen, layout_for
 from cockpit.ui.session import RunSession
@@ -236,7 +237,25 @@ async def test_chat_opens_by_itself_when_the_run_completes(tmp_path: Path) -> No
         assert app.asked == ["chat"]
 
 
-async def test_chat_waits_until_a_dialog_is_closed(tmp_path: Path) -> None:
+async def test_chat_waits_until_no_key_is_pressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "QUIET_S", 3600.0)
+    run = record(tmp_path, steps=30)
+    link, events = FakeLink(run), recorded(run)
+    app = stage(session_of(link, now=BEGAN))
+    async with app.run_test(size=(80, 24)) as pilot:
+        link.events = events[:-3]
+        await until(pilot, lambda: "2" in keys(pilot))
+        await pilot.press("2")
+        link.events = events[-3:]
+        await until(pilot, lambda: pilot.app.screen.query_one(OutcomeCard).display)
+        await until(pilot, lambda: "c" in keys(pilot))
+        assert app.asked == []
+        monkeypatch.setattr(live, "QUIET_S", 0.0)
+        await until(pilot, lambda: app.asked == ["chat"])
+
+
+async def test_chat_waits_until_a_dialog_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "QUIET_S", 0.0)
     run = record(tmp_path, steps=30)
     link, events = FakeLink(run), recorded(run)
     app = stage(session_of(link, now=BEGAN))

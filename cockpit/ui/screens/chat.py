@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from cockpit.ui.session import RunSession
 
 POLL_EVERY_S = 0.1
+TYPED_AFTER_S = 1.0
+"""Letters that come sooner after the screen has opened by itself were meant for the one before: nothing takes them."""
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 IMAGE_ASKED = "The picture that the next prompt is about."
 CLOCK_EVERY = 5
@@ -43,7 +45,7 @@ CLOCK_EVERY = 5
 class ChatScreen(Screen[None]):
     """One run's model. It polls while it is visible."""
 
-    AUTO_FOCUS = "PromptField"
+    AUTO_FOCUS = ""
     CSS_PATH = "chat.tcss"
     HELP = (
         "Talk to the model that the run has trained. F3 switches its adapter off and on: the last prompt is asked "
@@ -69,9 +71,11 @@ class ChatScreen(Screen[None]):
         Binding("escape", "back", "run", id="chat.back", tooltip="Back to the run"),
     ]  # fmt: skip
 
-    def __init__(self, session: RunSession, engine: ChatEngine | None = None) -> None:
-        """`engine` loads the model of a run whose engine is gone; made here where it is not given."""
+    def __init__(self, session: RunSession, engine: ChatEngine | None = None, *, by_itself: bool = False) -> None:
+        """`engine` loads the model of a run whose engine is gone; made here where it is not given. `by_itself`: nobody
+        has asked for the screen."""
         super().__init__()
+        self._opens_by_itself = by_itself
         self.session = session
         self._talk = session.talk
         self._sees = trains_images(session.recipe)
@@ -118,9 +122,17 @@ class ChatScreen(Screen[None]):
         log.resume(self._talk.conversation, self._talk.put_away, state.replies, state.answers)
         self.set_interval(POLL_EVERY_S, self._tick)
         self._tick()
+        if self._opens_by_itself:
+            self.set_timer(TYPED_AFTER_S, self._take_focus)
+        else:
+            self._take_focus()
         if not self._talk.conversation.turns:
             first = "F5 loads the model. Then Enter" if self.check_action("load", ()) else "Enter"
             log.hint(f"{first} sends the prompt below. F3 asks the base model the same.")
+
+    def _take_focus(self) -> None:
+        if self.focused is None:
+            self.query_one(PromptField).focus()
 
     # What happens
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -17,6 +18,7 @@ from cockpit.figures import percent
 from cockpit.plain_text import plain_text
 from cockpit.run_state import LogLine
 from cockpit.ui.requests import ExportRun, ResumeRun
+from cockpit.ui.screens.questions import drop_step, end_engine, stop_run
 from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
@@ -38,6 +40,8 @@ POLL_EVERY_S = 0.1
 CATCH_UP_AFTER_S = 0.02
 """Between two parts of a log that is longer than what one poll reads."""
 FRAME_S = 1 / 60
+QUIET_S = 2.0
+"""Without a key before another screen may open by itself."""
 CLOCK_EVERY = 5
 """Polls between two looks at the clock while nothing happens."""
 PANELS = ("now", "learning rate", "log", "run")
@@ -85,6 +89,7 @@ class LiveScreen(Screen[None]):
         self._evaluated: Evaluated | None = None
         self._planned_for: tuple[int | None, int | None] | None = None
         self._went_to_chat = False
+        self._keyed_at = 0.0
         self._told: CommandAnswered | None = None
         self._keys_shown: list[bool | None] = []
 
@@ -115,6 +120,10 @@ class LiveScreen(Screen[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Choose the layout for the new size."""
         self._lay_out(event.size.width, event.size.height)
+
+    def on_key(self) -> None:
+        """Somebody works here."""
+        self._keyed_at = time.monotonic()
 
     def on_screen_resume(self) -> None:
         """Catch up with what happened while another screen was on top."""
@@ -260,14 +269,14 @@ class LiveScreen(Screen[None]):
             self.notify(plain_text(answer.text), severity="warning", markup=False)
 
     def _go_to_chat(self, *, is_current: bool) -> None:
-        """Once, when the run has ended with a model to talk to, before the eyes of whoever watches it."""
-        state = self.session.state
-        if self._went_to_chat or not is_current or state.ended is None or state.adapter is None:
+        """Once, when the run has ended with a model to talk to, before the eyes of whoever watches it, and rests."""
+        state, is_busy = self.session.state, time.monotonic() - self._keyed_at < QUIET_S
+        if self._went_to_chat or not is_current or is_busy or state.ended is None or state.adapter is None:
             return
         if state.ended.outcome in ("completed", "stopped") and state.can_chat:
             self._went_to_chat = True
             if self.session.was_seen_ending:
-                self._app.show_chat(self.session)
+                self._app.show_chat(self.session, by_itself=True)
 
     # What is asked
 
@@ -296,14 +305,10 @@ class LiveScreen(Screen[None]):
 
     def action_stop(self) -> None:
         """Ask lightly, then finish the step and save."""
-        from cockpit.ui.screens.questions import stop_run
-
         self.app.push_screen(stop_run(is_compiling=self._is_compiling()), self._confirmed)
 
     def action_drop(self) -> None:
         """Ask, then end at once."""
-        from cockpit.ui.screens.questions import drop_step
-
         if self._is_compiling():
             self.action_abort()
         else:
@@ -311,8 +316,6 @@ class LiveScreen(Screen[None]):
 
     def action_abort(self) -> None:
         """Ask, then end the process: compiling, and a kernel that hangs, heed nothing else."""
-        from cockpit.ui.screens.questions import end_engine
-
         self.app.push_screen(end_engine(is_compiling=self._is_compiling()), self._abort_confirmed)
 
     def _abort_confirmed(self, answer: str | None) -> None:
