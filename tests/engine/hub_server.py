@@ -1,4 +1,4 @@
-"""A Hub of one model or one dataset on this machine: the parts of its API that a download uses."""
+"""A Hub of one model and one dataset on this machine: the parts of its API that a download uses."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import hashlib
 import os
 import threading
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import pytest
-
-from cockpit.links import EngineKey, StartedEngine, start_engine
-from tests.engine.conftest import cockpit_home
-from tests.engine.follower import Follower
 from tests.engine.local_server import JsonHandler, LocalServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -21,16 +16,12 @@ TOKEN = "hf_secretsecretsecretsecretsecret"
 
 
 class HubServer(LocalServer):
-    """Serves the files of `folder` as the model tiny/model or the dataset tiny/rows, revision main. A file of `gates`
-    is sent half, and the rest once its gate is opened. `refusals` maps a name to the status and the X-Error-Code that
-    answer for it."""
+    """Serves the files of `model` as the model tiny/model and those of `rows` as the dataset tiny/rows, revision main.
+    A file of `gates` is sent half, and the rest once its gate is opened. `refusals` maps a name to the status and the
+    X-Error-Code that answer for it."""
 
-    def __init__(self, folder: Path, kind: Literal["model", "dataset"] = "model") -> None:
-        self.folder = folder
-        self.name = "tiny/model" if kind == "model" else "tiny/rows"
-        self.api = f"/api/{kind}s"
-        self.prefix = "" if kind == "model" else "/datasets"
-        """Of the addresses of files."""
+    def __init__(self, model: Path, rows: Path | None = None) -> None:
+        self.model, self.rows = model, rows
         self.gates: dict[str, threading.Event] = {}
         self.refusals: dict[str, tuple[int, str]] = {
             "tiny/gated": (403, "GatedRepo"),
@@ -53,6 +44,16 @@ class HubServer(LocalServer):
         unset = ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_DATASETS_CACHE", "HF_DATASETS_OFFLINE")
         return {name: value for name, value in os.environ.items() if name not in unset} | place
 
+    def folder_of(self, name: str, *, is_dataset: bool) -> Path | None:
+        """The files of that repository, None where there is none of this name and kind."""
+        return {("tiny/model", False): self.model, ("tiny/rows", True): self.rows}.get((name, is_dataset))
+
+    def forget(self) -> None:
+        """Nothing has been asked, everything is sent at once and in its true size."""
+        self.gates.clear()
+        self.sizes.clear()
+        self.asked.clear()
+
     def close(self) -> None:
         """End serving; gates are opened."""
         for gate in self.gates.values():
@@ -60,19 +61,11 @@ class HubServer(LocalServer):
         super().close()
 
 
-def start_run(environment: dict[str, str], home: Path, recipe: str) -> tuple[StartedEngine, Follower]:
-    """An engine of plain transformers on the CPU that trains `recipe`, in that environment."""
-    with cockpit_home(home), pytest.MonkeyPatch.context() as patch:
-        for name in ("HF_ENDPOINT", "HF_HOME", "HF_TOKEN"):
-            patch.setenv(name, environment[name])
-        patch.delenv("HF_HUB_OFFLINE", raising=False)
-        started = start_engine(EngineKey("transformers", "none"), "from the hub")
-        started.train(recipe, "from the hub", ["test"])
-    return started, Follower(started.link)
-
-
 class _Handler(JsonHandler):
     hub: HubServer
+    name = ""
+    folder = Path()
+    """Of the repository that is asked for."""
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -83,21 +76,30 @@ class _Handler(JsonHandler):
     def do_POST(self) -> None:
         """What paths-info asks is a form; `paths` are those that are wanted."""
         asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self._find(unquote(urlsplit(self.path).path))
         self.send(200, self._paths(asked.get("paths", [])))
+
+    def _find(self, path: str) -> str:
+        """The rest of the path, after the repository's kind."""
+        rest = path.removeprefix("/api/models").removeprefix("/api")
+        is_dataset = rest.startswith("/datasets")
+        rest = rest.removeprefix("/datasets")
+        self.name = "/".join(rest.split("/")[1:3])
+        self.folder = self.hub.folder_of(self.name, is_dataset=is_dataset) or Path()
+        return rest
 
     def _answer(self) -> None:
         hub, path = self.hub, unquote(urlsplit(self.path).path)
         if "tiny/" in path:
             hub.asked.append((self.command, path, self.headers.get("authorization")))
-        rest = path.removeprefix(hub.api if path.startswith(hub.api) else hub.prefix)
-        name = "/".join(rest.split("/")[1:3])
-        if name in hub.refusals:
-            self._refuse(*hub.refusals[name])
-        elif name != hub.name:
+        rest = self._find(path)
+        if self.name in hub.refusals:
+            self._refuse(*hub.refusals[self.name])
+        elif self.folder == Path():
             self._refuse(404, "RepoNotFound")
         elif "/tree/" in rest:
             self.send(200, self._paths([file.name for file in self._files()]))
-        elif path.startswith(hub.api):
+        elif path.startswith("/api/"):
             revision = path.partition("/revision/")[2] or "main"
             self._list() if revision in ("main", COMMIT) else self._refuse(404, "RevisionNotFound")
         else:
@@ -111,7 +113,7 @@ class _Handler(JsonHandler):
         self.end_headers()
 
     def _files(self) -> list[Path]:
-        return [path for path in sorted(self.hub.folder.iterdir()) if path.is_file()]
+        return [path for path in sorted(self.folder.iterdir()) if path.is_file()]
 
     def _size(self, file: Path) -> int:
         return self.hub.sizes.get(file.name, file.stat().st_size)
@@ -124,11 +126,10 @@ class _Handler(JsonHandler):
         siblings: list[dict[str, Any]] = [
             {"rfilename": file.name, "size": self._size(file), "blobId": "0"} for file in self._files()
         ]
-        name = self.hub.name
-        self.send(200, {"id": name, "modelId": name, "sha": COMMIT, "siblings": siblings, "tags": []})
+        self.send(200, {"id": self.name, "modelId": self.name, "sha": COMMIT, "siblings": siblings, "tags": []})
 
     def _file(self, name: str) -> None:
-        file = self.hub.folder / name
+        file = self.folder / name
         if not file.is_file():
             self._refuse(404, "EntryNotFound")
             return

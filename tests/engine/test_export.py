@@ -13,7 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cockpit.cli import cockpit
 from cockpit.engine import export as export_module
 from cockpit.engine.export import Exporter
 from cockpit.engine.gguf import convert, modelfile
@@ -28,6 +30,7 @@ from tests.engine import tiny
 from tests.engine.conftest import HostedRun
 from tests.engine.families import make_family
 from tests.engine.push_server import PushServer
+from tests.engine.warm_stack import WarmStack
 
 Hosted = Callable[..., HostedRun]
 
@@ -346,10 +349,10 @@ def test_the_command_exports_in_a_process_of_its_own(
     assert "is there already and not empty" in again.stderr
 
 
-def test_folders_that_were_exported_answer(trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_that_were_exported_answer(
+    trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain_stack: WarmStack
+) -> None:
     """An adapter's folder, by cockpit chat, and a merged model's answer as the run does, and not as the base."""
-    import sys
-
     from transformers import AutoModelForCausalLM
 
     recipe = RecipeDocument.load(trained.recipe).recipe()
@@ -369,9 +372,9 @@ def test_folders_that_were_exported_answer(trained: RunDir, tmp_path: Path, monk
     )
     assert len(expected) == 6 and of_merged == expected != untrained
     monkeypatch.setenv("COCKPIT_HOME", str(tmp_path / "home"))
-    command = [sys.executable, "-m", "cockpit", "chat", str(adapter), "-p", "what is the name of red 3", "--greedy"]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    assert (done.returncode, done.stdout[:6]) == (0, expected), done.stderr
+    with plain_stack.starts_engines():
+        done = CliRunner().invoke(cockpit, ["chat", str(adapter), "-p", "what is the name of red 3", "--greedy"])
+    assert (done.exit_code, done.stdout[:6]) == (0, expected), done.stderr
 
 
 def test_the_exporter_imports_nothing_of_the_stack_before_it_knows_what_comes_first() -> None:

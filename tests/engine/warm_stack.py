@@ -63,13 +63,15 @@ class ForkedProcess:
 class WarmStack:
     """A process that has imported the stack of one backend, sees no GPU, and forks as it is told."""
 
-    def __init__(self, backend: str, folder: Path) -> None:
-        """`folder` is where it works, and where results are put."""
-        self._folder = folder
+    def __init__(self, backend: str, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        """`folder` is for what the forks give; `environment` is what the stack is imported in, ours if None."""
+        self.folder = folder
         self._count = 0
         self._pipe, theirs = Pipe()
         code = f"from tests.engine.warm_stack import serve; serve({theirs.fileno()}, {backend!r})"
-        self._process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()], cwd=ROOT)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], pass_fds=[theirs.fileno()], cwd=ROOT, env=environment
+        )
         theirs.close()
 
     def close(self) -> None:
@@ -89,9 +91,9 @@ class WarmStack:
         Raises AssertionError with what was printed where it fails.
         """
         self._count += 1
-        result, log = self._folder / f"result-{self._count}.pickle", self._folder / f"log-{self._count}.txt"
+        result, log = self.folder / f"result-{self._count}.pickle", self.folder / f"log-{self._count}.txt"
         work = (_put, (result, function, arguments))
-        self._pipe.send((work, dict(os.environ) | environment, self._folder, log, None))
+        self._pipe.send((work, dict(os.environ) | environment, self.folder, log, None))
         status = ForkedProcess(self, self._pipe.recv()).wait()
         assert status == 0, log.read_text(encoding="utf-8", errors="replace")[-4000:]
         return pickle.loads(result.read_bytes())
@@ -118,7 +120,7 @@ class WarmStack:
         """As subprocess.Popen for python -m cockpit.engine and its options, as links.py calls it."""
         assert command[:3] == [sys.executable, "-m", "cockpit.engine"] and stdout is stderr and start_new_session
         self._count += 1
-        fifo = self._folder / f"stdin-{self._count}" if stdin == subprocess.PIPE else None
+        fifo = self.folder / f"stdin-{self._count}" if stdin == subprocess.PIPE else None
         if fifo is not None:
             os.mkfifo(fifo)
         self._pipe.send(((_run_engine, (command[3:],)), dict(env), cwd, Path(stdout.name), fifo))
