@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.dataset_rows import READABLE, SUFFIXES, Row, RowError, read_rows
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.recipe.data import Columns, RowFormat, Source
@@ -40,7 +40,7 @@ def split_files(path: Path, split: str) -> list[Path]:
     In a folder a split is `train.jsonl`, `train-00000-of-00002.parquet`, or a folder `train` of its own, there or in a
     folder `data`. Raises ValueError with a sentence where there is no such split, OSError where it cannot be looked at.
     """
-    name = plain_text(path.name, keep_newlines=False)
+    name = plain_line(path.name)
     if not path.is_dir():
         if split != "train":
             raise ValueError(f"{name} is a file, which has no splits; leave split as train")
@@ -59,8 +59,8 @@ def split_files(path: Path, split: str) -> list[Path]:
     if not found:
         raise ValueError(f"{name} is a folder without data; give a file, or a folder of {', '.join(SUFFIXES)}")
     if split not in found:
-        splits = ", ".join(plain_text(one, keep_newlines=False) for one in list(found)[:8])
-        raise ValueError(f"{name} has no split called {plain_text(split, keep_newlines=False)}; it has {splits}")
+        splits = ", ".join(plain_line(one) for one in list(found)[:8])
+        raise ValueError(f"{name} has no split called {plain_line(split)}; it has {splits}")
     return found[split]
 
 
@@ -129,7 +129,7 @@ def _recognised(
     first: list[RowError] = []
     rows = itertools.chain.from_iterable(read_rows(file, first.append) for file in files)
     sample = [row for _, row in itertools.islice(rows, SAMPLE_ROWS)]
-    name = plain_text(files[0].name, keep_newlines=False)
+    name = plain_line(files[0].name)
     if not sample:
         raise ValueError(str(first[0]) if first else f"{name} has no rows")
     return form_of_rows(name, sample, named, format, _count(files, sum(size for _, size in versions)))

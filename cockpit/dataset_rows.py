@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 Row = dict[str, Any]
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
@@ -24,7 +24,7 @@ class RowError(ValueError):
     """One row cannot be read. `where` is as in `read_rows`; the text is a sentence that names it."""
 
     def __init__(self, where: str, sentence: str) -> None:
-        super().__init__(plain_text(f"{where}: {sentence}", keep_newlines=False))
+        super().__init__(plain_line(f"{where}: {sentence}"))
         self.where = where
 
 
@@ -36,7 +36,7 @@ def read_rows(path: Path, on_bad_row: Callable[[RowError], None] | None = None) 
     RowError is raised. Raises ValueError with a sentence for a file that cannot be read on (torn, not UTF-8 in a JSON
     list, of another kind), OSError where it cannot be opened.
     """
-    name, suffix = plain_text(path.name, keep_newlines=False), path.suffix.lower()
+    name, suffix = plain_line(path.name), path.suffix.lower()
     if path.is_dir():
         raise ValueError(f"{name} is a folder; give a file: {', '.join(SUFFIXES)}")
     if suffix not in READABLE:
@@ -215,7 +215,7 @@ def _parquet_rows(path: Path, name: str) -> Iterator[tuple[str, Row]]:
                     number += 1
                     yield f"{name} row {number}", row
     except pa.ArrowException as error:
-        reason = plain_text(str(error), keep_newlines=False)[:120]
+        reason = plain_line(str(error))[:120]
         raise ValueError(f"{name}: it is no whole Parquet file, or is damaged after row {number} ({reason})") from None
 
 
@@ -233,7 +233,7 @@ def _arrow_rows(path: Path, name: str) -> Iterator[tuple[str, Row]]:
                         number += 1
                         yield f"{name} row {number}", row
     except pa.ArrowException as error:
-        reason = plain_text(str(error), keep_newlines=False)[:120]
+        reason = plain_line(str(error))[:120]
         raise ValueError(f"{name}: it is no whole Arrow stream, or is damaged after row {number} ({reason})") from None
 
 

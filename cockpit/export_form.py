@@ -12,7 +12,7 @@ from typing import Literal
 from cockpit.figures import size
 from cockpit.gpu import DRIVERLESS, NONE
 from cockpit.model_folder import ModelFolder
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 from cockpit.recipe.embedded import expanded, local_path, resolve
 from cockpit.recipe.hub_cache import cached_snapshot, is_offline
 from cockpit.recipe.recipe import Recipe
@@ -57,7 +57,7 @@ class ExportForm:
         """Raises ValueError with a sentence where there is no such form."""
         plain = name.strip().lower().replace("merged_", "merged-")
         if plain not in FORMS:
-            shown = plain_text(name, keep_newlines=False)
+            shown = plain_line(name)
             raise ValueError(f"{shown!r} is no form of export; give one of: {', '.join(FORMS)}.")
         if plain.startswith("gguf:"):
             return cls(plain, "gguf", plain.partition(":")[2])
@@ -104,7 +104,7 @@ def written_aside(out: Path) -> tuple[Path, Path]:
 
 def why_not(run: RunDir, recipe: Recipe, form: ExportForm, gpu: str, out: Path, push: str | None = None) -> str:
     """What stands in the way of the export, in a sentence; empty where nothing does. `gpu` as EngineKey has it."""
-    result, name = run.result, plain_text(run.id, keep_newlines=False)
+    result, name = run.result, plain_line(run.id)
     if result is None:
         return f"The run {name} has saved nothing yet, so there is nothing to export."
     weights = result / "adapter_model.safetensors"
@@ -151,18 +151,16 @@ def _why_not_gguf(form: ExportForm) -> str:
 
 
 def _why_not_there(out: Path) -> str:
-    shown = plain_text(str(out), keep_newlines=False)
+    shown = plain_line(str(out))
     try:
         if out.is_dir() and any(out.iterdir()):
             return f"{shown} is there already and not empty; name another folder."
         file = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
         if file is not None:
-            return f"{plain_text(str(file), keep_newlines=False)} is a file; name a folder."
+            return f"{plain_line(str(file))} is a file; name a folder."
         parent = _existing(out)
         if not os.access(parent, os.W_OK):
-            return (
-                f"{shown} cannot be written: {plain_text(str(parent), keep_newlines=False)} belongs to somebody else."
-            )
+            return f"{shown} cannot be written: {plain_line(str(parent))} belongs to somebody else."
     except (OSError, ValueError) as error:
         return f"{shown} cannot be used: {error}."
     return ""
@@ -180,7 +178,7 @@ def _why_not_pushed(push: str | None) -> str:
     if push is None:
         return ""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", push):
-        return f"{plain_text(push, keep_newlines=False)!r} names no repository of the Hub; write it as owner/name."
+        return f"{plain_line(push)!r} names no repository of the Hub; write it as owner/name."
     if is_offline():
         return "HF_HUB_OFFLINE forbids to push to the Hub; unset it, or leave --push out."
     return ""

@@ -13,7 +13,7 @@ import msgspec
 
 from cockpit.child_environment import child_environment
 from cockpit.events import GpuReading
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 PROBE_TIMEOUT_S = 5.0
 
@@ -58,7 +58,7 @@ class GpuReport(msgspec.Struct, frozen=True, kw_only=True):
         raise ValueError(self._why_not(wanted, found))
 
     def _why_not(self, wanted: str, found: list[GpuReading]) -> str:
-        shown = plain_text(wanted, keep_newlines=False)[:60]
+        shown = plain_line(wanted)[:60]
         if self.problem:
             return f"GPU {shown} cannot be looked up: {self.problem} auto or none trains on the CPU."
         if not self.gpus:
@@ -67,8 +67,8 @@ class GpuReport(msgspec.Struct, frozen=True, kw_only=True):
             return f"Several GPUs have a UUID that begins with {shown}; give more of it."
         there = ", ".join(f"{gpu.index} ({gpu.name}, {gpu.uuid[:12]})" for gpu in self.visible()) or "none"
         if found:
-            return f"GPU {shown} is hidden by CUDA_VISIBLE_DEVICES; it leaves {plain_text(there, keep_newlines=False)}."
-        there = plain_text(there, keep_newlines=False)
+            return f"GPU {shown} is hidden by CUDA_VISIBLE_DEVICES; it leaves {plain_line(there)}."
+        there = plain_line(there)
         return f"There is no GPU {shown} here; there is {there}. Give an index, a UUID, auto or none."
 
 
@@ -263,11 +263,11 @@ def _number(answer: Any, take: Callable[[Any], float]) -> float | None:
 
 def _text(answer: Any) -> str:
     text = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer or "")
-    return plain_text(text, keep_newlines=False)
+    return plain_line(text)
 
 
 def _sentence_part(error: Exception) -> str:
-    return plain_text(str(error), keep_newlines=False)[:120].rstrip(".") or type(error).__name__
+    return plain_line(str(error))[:120].rstrip(".") or type(error).__name__
 
 
 def _print_report() -> None:

@@ -13,7 +13,7 @@ from cockpit import figures
 from cockpit.events import GpuReading
 from cockpit.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.model_folder import ModelFolder
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 from cockpit.recipe.embedded import local_path, resolve
 from cockpit.recipe.hub_cache import cached_snapshot, is_hub_name, is_offline
 from cockpit.recipe.recipe import Recipe
@@ -89,7 +89,7 @@ def _of_torch(report: GpuReport) -> Iterator[Conflict]:
     oldest = next((driver for major, driver in OLDEST_DRIVERS if cuda.split(".")[0] == str(major)), None)
     found = re.match(r"\d+", report.driver)
     if oldest is not None and found and int(found[0]) < oldest:
-        wrong = f"the NVIDIA driver {plain_text(report.driver, keep_newlines=False)} is too old for torch's CUDA {cuda}"
+        wrong = f"the NVIDIA driver {plain_line(report.driver)} is too old for torch's CUDA {cuda}"
         right = f"update it to {oldest} or newer, install a torch for an older CUDA, or give none to train on the CPU"
         yield Conflict("hardware.gpu", wrong, right)
 
@@ -160,9 +160,7 @@ def of_place(recipe: Recipe) -> Iterator[Conflict]:
     if path is None:
         yield from _of_hub_name(name)
     elif not path.is_dir():
-        there = (
-            "this is a file" if path.exists() else f"there is no such folder: {plain_text(name, keep_newlines=False)}"
-        )
+        there = "this is a file" if path.exists() else f"there is no such folder: {plain_line(name)}"
         hint = WHOLE_FOLDER
         if path.suffix == ".gguf":
             hint = "GGUF files cannot be trained; give the folder of the model that it was made from"
@@ -245,7 +243,7 @@ def _of_weights(folder: ModelFolder) -> Iterator[Conflict]:
         wrong = f"{figures.count(len(missing))} of its weight files are missing ({plain_text(missing[0])})"
         yield Conflict(NAME, wrong, "copy the whole model")
     elif broken := folder.torn_file():
-        yield Conflict(NAME, f"{plain_text(broken, keep_newlines=False)} is not whole", "copy it again")
+        yield Conflict(NAME, f"{plain_line(broken)} is not whole", "copy it again")
 
 
 def _of_quantization(recipe: Recipe, folder: ModelFolder) -> Iterator[Conflict]:
@@ -274,7 +272,7 @@ def _of_quantization(recipe: Recipe, folder: ModelFolder) -> Iterator[Conflict]:
 
 
 def _word(text: str) -> str:
-    return plain_text(text, keep_newlines=False)[:40]
+    return plain_line(text)[:40]
 
 
 def _version(package: str) -> str:

@@ -16,12 +16,9 @@ HELD_AT_MOST = 4096
 _bidi = {chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)}
 
 
-def plain_text(text: str, *, keep_newlines: bool = True) -> str:
-    """`text` without escape sequences, control characters and direction overrides.
-
-    Line feeds and tabs stay (a tab as four spaces) unless `keep_newlines` is off: then the result is one line, runs of
-    white space folded into one blank.
-    """
+def plain_text(text: str) -> str:
+    """`text` without escape sequences, control characters and direction overrides. Line feeds stay, and tabs as four
+    spaces."""
     text = _escape.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     kept = []
     for char in text:
@@ -31,8 +28,12 @@ def plain_text(text: str, *, keep_newlines: bool = True) -> str:
             kept.append("    ")
         elif char not in _bidi and unicodedata.category(char) not in ("Cc", "Cs", "Zl", "Zp"):
             kept.append(char)
-    text = "".join(kept)
-    return text if keep_newlines else " ".join(text.split())
+    return "".join(kept)
+
+
+def plain_line(text: str) -> str:
+    """`text` as plain_text gives it, on one line: runs of white space folded into one blank."""
+    return " ".join(plain_text(text).split())
 
 
 class PlainTextStream:

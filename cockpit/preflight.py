@@ -16,7 +16,7 @@ from cockpit.dataset_rows import SUFFIXES
 from cockpit.gpu import GpuReport
 from cockpit.model_check import NAME, model_folder, of_machine, of_model, of_place
 from cockpit.model_folder import TOKENIZERS, read_json
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.data import Source
 from cockpit.recipe.embedded import local_path, resolve
 from cockpit.recipe.field_path import as_listed, dotted
@@ -78,10 +78,6 @@ def _not_yet(recipe: Recipe) -> Iterator[Conflict]:
         instead = NOT_YET.get(dotted(as_listed(path)))
         right = f"{default}, and {instead}" if instead else default
         yield Conflict(dotted(path), f"a run of this version cannot do {_word(value)}", right)
-
-
-def _plain(name: str) -> str:
-    return plain_text(name, keep_newlines=False)
 
 
 def _word(value: Any) -> str:
@@ -159,12 +155,12 @@ def _of_hub_dataset(field: str, source: Source, path: Path) -> Iterator[Conflict
     name = f"{field}.name_or_path"
     if local_path(source.name_or_path) is not None or path.suffix.lower() in SUFFIXES:
         endings = f"give a file that ends in {', '.join(SUFFIXES)}"
-        yield Conflict(name, f"there is no such file: {_plain(source.name_or_path)}", endings)
+        yield Conflict(name, f"there is no such file: {plain_line(source.name_or_path)}", endings)
     elif not is_hub_name(source.name_or_path):
         wrong = f"{shown(source.name_or_path)} is neither a file here nor a name on the Hub"
         yield Conflict(name, wrong, "give a file, or a dataset as owner/name")
     elif is_offline("HF_DATASETS_OFFLINE") and not is_cached_dataset(source.name_or_path):
-        named = _plain(source.name_or_path)
+        named = plain_line(source.name_or_path)
         wrong = f"the dataset {named} is not in the cache here, and HF_HUB_OFFLINE forbids to fetch it"
         yield Conflict(name, wrong, "give a file that is on this disk")
 

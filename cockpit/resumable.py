@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cockpit.checkpoint import checkpoints, newest_whole
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
 from cockpit.run_summary import RunSummary
@@ -12,7 +12,7 @@ from cockpit.run_summary import RunSummary
 def why_not_resumable(run: RunDir, before: Recipe, after: Recipe, from_step: int | None = None) -> str:
     """Why the run cannot go on from its newest whole checkpoint, or from that after `from_step`; empty where it can."""
     summary = RunSummary.of(run)
-    name = plain_text(run.id, keep_newlines=False)
+    name = plain_line(run.id)
     if summary.state in ("starting", "running", "silent"):
         return f"The run {name} is still going; there is nothing to resume."
     whole, passed = newest_whole(run.checkpoints, from_step)

@@ -16,7 +16,7 @@ import platformdirs
 
 from cockpit import commands
 from cockpit.commands import AnyCommand
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 from cockpit.recipe.embedded import expanded
 
 Liveness = Literal["starting", "alive", "silent", "lost", "exited"]
@@ -44,8 +44,8 @@ def standby_folder() -> Path:
 
 def why_unwritable(error: OSError) -> str:
     """A sentence for a run that could not be written to the disk."""
-    place = plain_text(str(home()), keep_newlines=False)
-    why = plain_text(error.strerror or str(error), keep_newlines=False)
+    place = plain_line(str(home()))
+    why = plain_line(error.strerror or str(error))
     return f"Runs cannot be written to {place} ({why}); set COCKPIT_HOME to a folder with room that you may write to."
 
 
@@ -255,9 +255,9 @@ def find_run(name: str) -> RunDir:
     matches = exact or [run for run in runs if run.id.startswith(name)]
     if len(matches) == 1:
         return matches[0]
-    shown = plain_text(name, keep_newlines=False)
+    shown = plain_line(name)
     if matches:
-        ids = ", ".join(plain_text(run.id, keep_newlines=False) for run in matches[:5])
+        ids = ", ".join(plain_line(run.id) for run in matches[:5])
         raise LookupError(f"Several runs begin with '{shown}': {ids}. Give more of the id.")
     raise LookupError(f"No run is called '{shown}'; 'cockpit runs' lists all {len(runs)}, and 'last' is the newest.")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cockpit.model_folder import ModelFolder, read_json
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.embedded import kind_of, local_path
 from cockpit.recipe.hub_cache import cached_snapshot
 from cockpit.weights_file import flaw_of_safetensors
@@ -42,7 +42,7 @@ class SavedFolder:
 
     def flaw(self) -> str:
         """Why it cannot be chatted with, in a sentence; empty where all of it is there."""
-        shown = plain_text(str(self.path), keep_newlines=False)
+        shown = plain_line(str(self.path))
         if kind_of(self.path) != "folder":
             return f"There is no folder {shown}."
         if not self.is_adapter and not (self.path / "config.json").is_file():
@@ -61,7 +61,7 @@ class SavedFolder:
             flaw = flaw_of_safetensors(self.path / "adapter_model.safetensors")
             if flaw:
                 return flaw
-        base = plain_text(self.base, keep_newlines=False)
+        base = plain_line(self.base)
         if not base:
             return "adapter_config.json names no base model"
         place = local_path(self.base)
@@ -79,7 +79,7 @@ class SavedFolder:
         if not model.weights:
             return f"{whose}weights are missing"
         if missing := model.missing_shards():
-            return f"{whose}weights are not whole: {plain_text(missing[0], keep_newlines=False)} is missing"
+            return f"{whose}weights are not whole: {plain_line(missing[0])} is missing"
         torn = (flaw_of_safetensors(path) for path in model.weights if path.suffix == ".safetensors")
         return next((whose + flaw for flaw in torn if flaw), "")
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 LONGEST_HEADER = 100_000_000
 """Bytes; a file whose header claims more is no safetensors file."""
@@ -22,7 +22,7 @@ def tensors_of(path: Path) -> dict[str, dict[str, Any]]:
 
 def flaw_of_safetensors(path: Path) -> str:
     """Why the file cannot be loaded, as a clause; empty where its size is what its header says. Reads the header."""
-    name = plain_text(path.name, keep_newlines=False)
+    name = plain_line(path.name)
     try:
         begin, tensors = _header(path)
         ends = [int(tensor["data_offsets"][1]) for tensor in tensors.values()]

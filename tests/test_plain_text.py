@@ -1,6 +1,6 @@
 import pytest
 
-from cockpit.plain_text import PlainTextStream, plain_text
+from cockpit.plain_text import PlainTextStream, plain_line, plain_text
 
 HOSTILE = {
     "colour": ("\x1b[31mred\x1b[0m", "red"),
@@ -38,7 +38,7 @@ def test_plain_text_is_its_own_fixed_point(name: str) -> None:
 
 
 def test_one_line() -> None:
-    assert plain_text(" a\n\n b\tc ", keep_newlines=False) == "a b c"
+    assert plain_line(" a\n\n b\tc ") == "a b c"
 
 
 @pytest.mark.parametrize("name", HOSTILE)

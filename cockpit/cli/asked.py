@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.cli.ending import refuse
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
@@ -68,7 +68,7 @@ def blamed(problem: Problem, data: Path | None, model: str | None, settings: lis
     else:
         return problem
     problem = replace(problem, file=option, line=None, field="" if value in problem.wrong else value)
-    name = plain_text(Path(value).name, keep_newlines=False)
+    name = plain_line(Path(value).name)
     if problem.field and problem.wrong.startswith((f"{name}:", f"{name} ")):  # it names the file without its folder
         return replace(problem, field="", wrong=value + problem.wrong.removeprefix(name))
     return problem

@@ -83,13 +83,13 @@ def schema() -> None:
 def _row(entry: ShelfEntry) -> tuple[str, str, str, str, str]:
     """Name, needs, duration, title, whose; as found even where the recipe is wrong elsewhere."""
     from cockpit.figures import UNKNOWN
-    from cockpit.plain_text import plain_text
+    from cockpit.plain_text import plain_line
 
     document, wrong = entry.document, _first_problem(entry)
     if document is None:
         return entry.name, UNKNOWN, UNKNOWN, wrong, entry.origin
     about = [document.value(f"about.{field}") for field in ("needs", "duration", "title")]
-    shown = [plain_text(str(text), keep_newlines=False) if text else UNKNOWN for text in about]
+    shown = [plain_line(str(text)) if text else UNKNOWN for text in about]
     return entry.name, shown[0], shown[1], wrong or shown[2], entry.origin
 
 
@@ -119,10 +119,10 @@ def _print_about(document: RecipeDocument) -> None:
     import shutil
     import textwrap
 
-    from cockpit.plain_text import plain_text
+    from cockpit.plain_text import plain_line
 
     title, description, needs, duration = (
-        plain_text(str(document.value(f"about.{field}") or ""), keep_newlines=False)
+        plain_line(str(document.value(f"about.{field}") or ""))
         for field in ("title", "description", "needs", "duration")
     )
     width = max(40, min(100, shutil.get_terminal_size().columns))

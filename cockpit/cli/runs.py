@@ -51,7 +51,7 @@ def _print_table(summaries: list[RunSummary]) -> None:
     from rich.table import Table
 
     from cockpit import figures
-    from cockpit.plain_text import plain_text
+    from cockpit.plain_text import plain_line
 
     is_any_tested = any(summary.eval_loss is not None for summary in summaries)
     is_any_resumed = any(summary.attempts > 1 for summary in summaries)
@@ -67,7 +67,7 @@ def _print_table(summaries: list[RunSummary]) -> None:
             "attempts": str(summary.attempts) if summary.attempts > 1 else "",
         }
         table.add_row(
-            plain_text(summary.run.id, keep_newlines=False),
+            plain_line(summary.run.id),
             summary.state.replace("_", " "),
             f"{figures.count(summary.step)}/{figures.count(summary.total_steps)}",
             figures.metric(summary.loss),

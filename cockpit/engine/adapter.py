@@ -14,7 +14,7 @@ import torch
 from cockpit.engine.base_model import unsloth_checkpointing, unsloth_class
 from cockpit.engine.ending import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.lora_targets import lora_targets
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.lora import Lora
 from cockpit.recipe.recipe import Recipe
 
@@ -127,7 +127,7 @@ def attached(model: Any, saved: Path, recipe: Recipe) -> Any:
 
 
 def _misfit(recipe: Recipe) -> RunFailure:
-    base = plain_text(recipe.model.name_or_path, keep_newlines=False)
+    base = plain_line(recipe.model.name_or_path)
     return RunFailure(
         f"The adapter does not fit its base {base}: it was made for a model with other layers.",
         "Give the very model that the adapter was trained on.",

@@ -19,7 +19,7 @@ from cockpit.engine.journal import Journal
 from cockpit.engine.loading import Loaded
 from cockpit.engine.orders import Orders
 from cockpit.events import ReplyEnd, ReplyEnded, ReplyGrew, ReplyStarted
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 GROWS_EVERY_S = 0.06
 """How often a reply that streams is written to the log."""
@@ -186,4 +186,4 @@ class _Halt(StoppingCriteria):
 def _reason(error: Exception) -> str:
     if is_out_of_memory(error):
         return "Memory ran out while the model answered; ask something shorter or lower max_new_tokens."
-    return plain_text(first_line(error), keep_newlines=False)[:300]
+    return plain_line(first_line(error))[:300]

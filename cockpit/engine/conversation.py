@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 Message = dict[str, Any]
 """A turn: role; content, a text or a list of {"type": "text" | "image"} parts; tool_calls where it calls tools."""
@@ -129,7 +129,7 @@ def _turn(turn: Any, number: int) -> Message:
     role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
     known = ALIASES.get(role.strip().lower(), role.strip().lower()) if isinstance(role, str) else role
     if known not in ROLES:
-        shown = plain_text(repr(role)[:40], keep_newlines=False)
+        shown = plain_line(repr(role)[:40])
         raise ValueError(f"turn {number} has the role {shown}; known are {', '.join(ROLES)}")
     if isinstance(role, str) and role.strip().lower() in CALLS:
         return _call(content, number)

@@ -20,7 +20,7 @@ from cockpit.engine.tokenizer import load_tokenizer
 from cockpit.events import SourceRead
 from cockpit.forecast import held_out_count
 from cockpit.model_folder import ModelFolder
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 from cockpit.recipe.data import Source
 from cockpit.recipe.recipe import Recipe
 
@@ -84,9 +84,9 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
     if len(recipe.data.sources) > 1:  # training mixes them too
         looked = [looked[at] for at in np.random.default_rng(recipe.data.seed).permutation(len(looked))]
     return DataReport(
-        recipe=plain_text(name, keep_newlines=False),
-        model=plain_text(recipe.model.name_or_path, keep_newlines=False),
-        template=plain_text(recipe.data.chat_template, keep_newlines=False),
+        recipe=plain_line(name),
+        model=plain_line(recipe.model.name_or_path),
+        template=plain_line(recipe.data.chat_template),
         sources=[f"{name}, {form}" for name, form in zip(reader.names, reader.forms, strict=True)],
         rows_there=there,
         rows_held=_sum(reader.there),
@@ -96,7 +96,7 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         held_out_rows=_held_out(recipe, len(taken) if is_all else there),
         left_out_rows=reader.refused,
         untrained_rows=sum(bool(row.encoded.refusal) and not row.trained_tokens for row in looked),
-        left_out=[plain_text(one, keep_newlines=False) for one in reader.refusals],
+        left_out=[plain_line(one) for one in reader.refusals],
         stops=recipe.data.on_bad_row == "fail",
         max_length=max_tokens(recipe),
         lengths=[row.whole_tokens for row in taken],
@@ -112,7 +112,7 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         samples=[
             _sample(row, tokenizer, padding=padding.get(id(row), 0), held_out=id(row) in out) for row in _shown(looked)
         ],
-        notes=[plain_text(one, keep_newlines=False) for one in said] + _of_template(recipe),
+        notes=[plain_line(one) for one in said] + _of_template(recipe),
     )
 
 
@@ -189,7 +189,7 @@ def _with_images(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: 
 def _of_template(recipe: Recipe) -> list[str]:
     if recipe.backend != "unsloth" or recipe.data.chat_template == "model":
         return []
-    name = plain_text(recipe.data.chat_template, keep_newlines=False)
+    name = plain_line(recipe.data.chat_template)
     return [
         f"Shown is the text of Unsloth's template {name}; Unsloth itself may give its marks tokens of their own where "
         "this tokenizer has none."
@@ -260,14 +260,14 @@ def _shown(looked: list[_Row]) -> Iterator[_Row]:
 def _sample(row: _Row, tokenizer: Any, *, padding: int, held_out: bool) -> Sample:
     encoded = row.encoded
     return Sample(
-        where=plain_text(encoded.where, keep_newlines=False),
+        where=plain_line(encoded.where),
         tokens=_tokens(encoded, tokenizer),
         whole_tokens=row.whole_tokens,
         padding=padding,
         images=row.images,
         image_tokens=row.image_tokens,
         held_out=held_out,
-        refusal=plain_text(encoded.refusal, keep_newlines=False),
+        refusal=plain_line(encoded.refusal),
     )
 
 

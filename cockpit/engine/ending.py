@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cockpit.events import RunEnded
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.recipe import Recipe
 
 SENTENCE_CHARACTERS = 300
@@ -95,5 +95,5 @@ def memory_advice(recipe: Recipe) -> str:
 
 
 def _plain(text: str) -> str:
-    line = plain_text(text, keep_newlines=False)
+    line = plain_line(text)
     return line if len(line) <= SENTENCE_CHARACTERS else line[: SENTENCE_CHARACTERS - 1] + "…"

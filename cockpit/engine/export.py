@@ -17,7 +17,7 @@ from cockpit.engine.ending import MAKE_ROOM, RunFailure, ending_of
 from cockpit.event_log import EventWriter
 from cockpit.events import ExportEnded, ExportProgressed, ExportStarted, LogWritten
 from cockpit.export_form import ExportForm, written_aside
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from cockpit.run_dir import RunDir
@@ -76,7 +76,7 @@ class Exporter:
 
     def say(self, text: str) -> None:
         """A line for the log."""
-        self._log.append(LogWritten(level="info", text=plain_text(text, keep_newlines=False)))
+        self._log.append(LogWritten(level="info", text=plain_line(text)))
 
     def _write(self, recipe: Recipe) -> None:
         from cockpit.engine import gguf, merging

@@ -10,7 +10,7 @@ from pathlib import Path
 from cockpit.engine.ending import RunFailure, first_line
 from cockpit.engine.hub_files import Listing, Progress, fetch
 from cockpit.model_folder import TOKENIZERS
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.embedded import PREFIX, local_path, resolve
 from cockpit.recipe.model import Model
 
@@ -134,14 +134,14 @@ def _is_connection(error: Exception) -> bool:
 
 
 def _unreachable(error: Exception) -> str:
-    reason = _without_login(plain_text(first_line(error), keep_newlines=False))[:120]
+    reason = _without_login(plain_line(first_line(error)))[:120]
     return f"The Hub ({_endpoint()}) cannot be reached ({reason})."
 
 
 def _endpoint() -> str:
     from huggingface_hub import constants
 
-    return _without_login(plain_text(str(constants.ENDPOINT), keep_newlines=False))
+    return _without_login(plain_line(str(constants.ENDPOINT)))
 
 
 def _without_login(text: str) -> str:
@@ -161,7 +161,7 @@ def _explained(error: Exception, model: Model) -> RunFailure:
         )
     if isinstance(error, RevisionNotFoundError):
         return RunFailure(
-            f"{name} has no revision {plain_text(str(model.revision), keep_newlines=False)} on the Hub.",
+            f"{name} has no revision {plain_line(str(model.revision))} on the Hub.",
             "Give a branch, a tag or a commit in model.revision, or leave it empty.",
         )
     if isinstance(error, RepositoryNotFoundError):
@@ -178,4 +178,4 @@ def _explained(error: Exception, model: Model) -> RunFailure:
 
 
 def _shown(model: Model) -> str:
-    return plain_text(model.name_or_path, keep_newlines=False)[:120]
+    return plain_line(model.name_or_path)[:120]

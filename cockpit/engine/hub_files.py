@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from cockpit import figures
 from cockpit.engine.ending import RunFailure
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 
 AT_ONCE = 4
 """Files that are fetched at the same time."""
@@ -119,7 +119,7 @@ def _check_disk(name: str, wanted: int) -> None:
     free = shutil.disk_usage(there).free
     if wanted and wanted + SPARE_BYTES > free:
         raise RunFailure(
-            f"{plain_text(name, keep_newlines=False)[:120]} needs {figures.size(wanted)} more on the disk of "
+            f"{plain_line(name)[:120]} needs {figures.size(wanted)} more on the disk of "
             f"{plain_text(str(place))}, and {figures.size(free)} are free.",
             "Make room there, or set HF_HOME to a folder on a larger disk.",
         )

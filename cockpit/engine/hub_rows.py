@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from cockpit.engine.ending import RunFailure, first_line
 from cockpit.engine.hub_files import Listing, Progress, fetch
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.data import Source
 
 ASKED_AT_ONCE = 500
@@ -71,7 +71,7 @@ def _explained(source: Source) -> Iterator[None]:
     import httpx
     from datasets.exceptions import DatasetNotFoundError
 
-    name = plain_text(source.name_or_path, keep_newlines=False)
+    name = plain_line(source.name_or_path)
     try:
         yield
     except DatasetNotFoundError as error:
@@ -100,7 +100,7 @@ def _refusal(name: str, source: Source, error: ValueError) -> str:
     said = first_line(error)
     if "BuilderConfig" in said or "Config name is missing" in said:
         asked = "has several subsets, and none was given" if source.subset is None else f"has no subset {source.subset}"
-        return plain_text(f"The dataset {name} {asked}: {' '.join(str(error).split())[:300]}", keep_newlines=False)
+        return plain_line(f"The dataset {name} {asked}: {' '.join(str(error).split())[:300]}")
     if "split" in said.lower():
-        return plain_text(f"The dataset {name} has no split {source.split}: {said}", keep_newlines=False)
+        return plain_line(f"The dataset {name} has no split {source.split}: {said}")
     return f"The dataset {name} cannot be loaded: {said}"

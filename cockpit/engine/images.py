@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.embedded import expanded
 
 
@@ -82,9 +82,9 @@ def _opened(stored: Mapping[str, Any]) -> Any:
 def _name(stored: Mapping[str, Any]) -> str:
     if stored["path"] is None:
         return "its image"
-    return f"its image {plain_text(Path(stored['path']).name, keep_newlines=False)}"
+    return f"its image {plain_line(Path(stored['path']).name)}"
 
 
 def _said(error: Exception) -> str:
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return plain_text(said, keep_newlines=False)[:120] or type(error).__name__
+    return plain_line(said)[:120] or type(error).__name__

@@ -7,7 +7,7 @@ from typing import Literal
 
 from cockpit.event_log import EventWriter
 from cockpit.events import AnyEvent, LogWritten, MachineRead, Phase, PhaseProgressed, PhaseStarted
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.run_dir import RunDir
 
 LINE_CHARACTERS = 400
@@ -53,7 +53,7 @@ class Journal:
 
     def log(self, level: Literal["info", "warning", "error"], text: str) -> None:
         """A line for the log pane; what others wrote into it is made plain."""
-        line = plain_text(text, keep_newlines=False)
+        line = plain_line(text)
         self.tell(LogWritten(level=level, text=line[:LINE_CHARACTERS]))
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from cockpit.engine.lora_targets import unknown_names
 from cockpit.engine.tokenizer import as_trained, processor_of
 from cockpit.engine.weights_report import load_error, weights_report
 from cockpit.model_folder import ModelFolder
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.embedded import local_path
 from cockpit.recipe.model import Hardware
 from cockpit.recipe.recipe import Recipe
@@ -114,7 +114,7 @@ def _load(
     if recipe.model.quantization == "int8" and on_cpu:
         raise RunFailure("int8 needs a GPU.", "Set model.quantization to none or nf4.")
     load = load_by_unsloth if recipe.backend == "unsloth" else load_plainly
-    name = plain_text(recipe.model.name_or_path, keep_newlines=False)
+    name = plain_line(recipe.model.name_or_path)
     with weights_report() as report:
         try:
             model, processing = load(folder, recipe, say, images=images, full=full)

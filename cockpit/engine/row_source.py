@@ -12,7 +12,7 @@ from cockpit.dataset_file import SAMPLE_ROWS, DatasetForm, form_of_rows, named_c
 from cockpit.dataset_rows import SUFFIXES, Row, RowError
 from cockpit.engine.ending import RunFailure
 from cockpit.engine.hub_rows import load
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 from cockpit.recipe.data import Source
 from cockpit.recipe.embedded import local_path, resolve
 from cockpit.recipe.hub_cache import is_hub_name
@@ -30,7 +30,7 @@ class LocalRows:
         """Looks at the first rows. Raises ValueError or OSError where it cannot be read or has no known form."""
         self._path, self._split = path, source.split
         self.form: DatasetForm = recognise(path, source.columns, source.format, source.split)
-        self.name = plain_text(path.name, keep_newlines=False)
+        self.name = plain_line(path.name)
         self.folder = split_files(path, source.split)[0].parent
         """What paths of images are relative to."""
 
@@ -52,7 +52,7 @@ class HubRows:
 
     def __init__(self, source: Source, say: Say) -> None:
         """Fetches the dataset where it is not in the cache. Raises RunFailure."""
-        self.name = plain_text(source.name_or_path, keep_newlines=False)
+        self.name = plain_line(source.name_or_path)
         say(f"Fetching {self.name} from the Hub, where it is not in the cache here.")
         self._dataset = _undecoded(load(source))
         self.commit = _commit_of(self._dataset)
@@ -87,7 +87,7 @@ def is_on_hub(source: Source) -> bool:
         raise RunFailure(f"{error}.") from error
     named_here = local_path(source.name_or_path) is not None or path.suffix.lower() in SUFFIXES
     if named_here or not is_hub_name(source.name_or_path):
-        shown = plain_text(source.name_or_path, keep_newlines=False)
+        shown = plain_line(source.name_or_path)
         raise RunFailure(f"The data file {shown} is not there.", "Give its path in data.sources.")
     return True
 

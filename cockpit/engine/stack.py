@@ -12,7 +12,7 @@ from importlib import import_module, metadata
 
 from cockpit.engine.ending import RunFailure
 from cockpit.engine.journal import Journal
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 PACKAGES = ("torch", "transformers", "peft", "datasets", "trl")
 VERSIONS = ("unsloth", "unsloth_zoo", "torch", "transformers", "trl", "peft", "datasets", "bitsandbytes")
@@ -108,7 +108,7 @@ def _check_gpu() -> None:
         return
     cuda = import_module("torch").version.cuda
     built = f"torch is built for CUDA {cuda}" if cuda else "torch is built without CUDA"
-    shown = plain_text(named, keep_newlines=False)[:80]
+    shown = plain_line(named)[:80]
     raise RunFailure(
         f"There is an NVIDIA driver, and torch cannot use the GPU {shown} ({built}).",
         "Update the driver, install a torch that fits it, or set hardware.gpu to none to train on the CPU.",
@@ -150,7 +150,7 @@ class StackLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one record."""
-        line = plain_text(record.getMessage(), keep_newlines=False)
+        line = plain_line(record.getMessage())
         if line.startswith(NOISE) or line in self._told or len(self._told) >= LINES:
             return
         self._told.add(line)

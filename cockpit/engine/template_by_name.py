@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.engine.ending import RunFailure, first_line
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.template_names import NamedTemplate, named_templates
 
 
@@ -29,7 +29,7 @@ def with_named_template(tokenizer: Any, name: str, backend: str) -> Any:
 def unknown_template(name: str) -> RunFailure:
     """There is no template of this name."""
     return RunFailure(
-        f"Unsloth has no chat template called {plain_text(name, keep_newlines=False)}.",
+        f"Unsloth has no chat template called {plain_line(name)}.",
         "Set data.chat_template to model, chatml, gemma-3, llama-3.1, qwen-3 ...",
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from cockpit.engine.ending import RunFailure, first_line
 from cockpit.engine.template_by_name import with_named_template
 from cockpit.model_folder import ModelFolder
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.recipe import Recipe
 
 
@@ -26,9 +26,9 @@ def load_tokenizer(folder: ModelFolder, recipe: Recipe) -> tuple[Any, Any | None
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder.path, padding_side="right", trust_remote_code=trusted)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
-            name = plain_text(recipe.model.name_or_path, keep_newlines=False)
+            name = plain_line(recipe.model.name_or_path)
             raise RunFailure(
-                f"The tokenizer of {name} cannot be loaded: {plain_text(first_line(error), keep_newlines=False)}",
+                f"The tokenizer of {name} cannot be loaded: {plain_line(first_line(error))}",
                 "model.name_or_path is a folder with config.json and a tokenizer, or a name on the Hub.",
             ) from error
     return as_trained(tokenizer, processor, recipe, "transformers"), processor

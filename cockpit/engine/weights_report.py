@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cockpit.engine.ending import first_line
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 
 _row = re.compile(r"^(\S.*?)\s*\|\s*(MISSING|MISMATCH)\b", re.MULTILINE)
 NOT_READABLE = (struct.error, pickle.UnpicklingError, EOFError, zipfile.BadZipFile)
@@ -52,7 +52,7 @@ def weights_report() -> Iterator[WeightsReport]:
 def load_error(error: Exception) -> str:
     """What went wrong while a model was loaded, as the end of a sentence."""
     if isinstance(error, KeyError):
-        return f"its config.json names {plain_text(str(error), keep_newlines=False)}, which transformers does not know"
+        return f"its config.json names {plain_line(str(error))}, which transformers does not know"
     if isinstance(error, json.JSONDecodeError):
         return f"one of its JSON files is broken ({first_line(error)})"
     if isinstance(error, NOT_READABLE):

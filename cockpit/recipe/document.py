@@ -13,7 +13,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe import yaml_source
 from cockpit.recipe.embedded import expanded, local_path
 from cockpit.recipe.field_path import FieldPath, as_listed, dotted, parts
@@ -294,7 +294,7 @@ def shown_path(path: Path) -> str:
         shown = path.relative_to(Path.cwd())
     except (ValueError, OSError):
         shown = path
-    return plain_text(str(shown), keep_newlines=False)
+    return plain_line(str(shown))
 
 
 def write_whole(path: Path, text: str) -> None:

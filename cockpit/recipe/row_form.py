@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.recipe.data import RowFormat
@@ -179,5 +179,5 @@ def _listed(names: list[str]) -> str:
 
 
 def _shown(name: object) -> str:
-    text = plain_text(str(name), keep_newlines=False)
+    text = plain_line(str(name))
     return text if len(text) <= 40 else text[:39] + "…"

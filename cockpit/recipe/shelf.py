@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import platformdirs
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.embedded import expanded, kind_of
 from cockpit.recipe.problem import Problem, RecipeError
 
@@ -91,7 +91,7 @@ def find_recipe(name_or_path: str) -> RecipeDocument:
         return RecipeDocument.load(path)
     close = get_close_matches(name_or_path, [entry.name for entry in entries], n=1)
     hint = f"did you mean {close[0]}?" if close else "'cockpit recipes' lists all recipes"
-    shown = plain_text(name_or_path, keep_newlines=False)
+    shown = plain_line(name_or_path)
     raise RecipeError([Problem(shown, None, "", "there is no recipe of this name", hint)])
 
 
@@ -106,4 +106,4 @@ def _entries(folder: Path, origin: Origin) -> list[ShelfEntry]:
         files = recipe_files(folder)
     except OSError:
         return []
-    return [ShelfEntry(plain_text(path.stem, keep_newlines=False), path, origin) for path in files]
+    return [ShelfEntry(plain_line(path.stem), path, origin) for path in files]

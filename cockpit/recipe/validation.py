@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.field_path import FieldPath, dotted
 from cockpit.recipe.number import number_text
 from cockpit.recipe.recipe import Recipe
@@ -219,7 +219,7 @@ def scalar_shown(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return number_text(value)
-    return plain_text(str(value), keep_newlines=False)
+    return plain_line(str(value))
 
 
 def shown(value: object) -> str:

@@ -20,7 +20,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import MountError
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.ui.engine_status import Engines, EngineStatus, Probe
 from cockpit.ui.new_runs import NewRuns
 from cockpit.ui.past_runs import PastRuns
@@ -320,7 +320,7 @@ class CockpitApp(App[None]):
     def _quit_answered(self, answer: str | None) -> None:
         if answer not in ("leave", "stop") or self.session is None:
             return
-        run_id = plain_text(self.session.link.run.id, keep_newlines=False)
+        run_id = plain_line(self.session.link.run.id)
         if answer == "leave":
             self._leave(f"{run_id} goes on. To watch it again: cockpit attach {run_id}")
             return

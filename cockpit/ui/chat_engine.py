@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cockpit.gpu import GpuProbe
 from cockpit.links import EngineKey, StartedEngine, start_chat_engine
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.events import EngineStarted
@@ -52,7 +52,7 @@ class ChatEngine:
                 key = EngineKey.of(self._session.recipe, report)
                 self._engine = self._start(self._session.link.run, key)
             except (OSError, ValueError) as error:
-                self._fail(plain_text(str(error), keep_newlines=False))
+                self._fail(plain_line(str(error)))
                 return
             self._engine.link.close()
             self._session.is_engine_ours = True

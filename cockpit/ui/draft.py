@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.recipe.fields import FormField, form_fields, format_value, parse_field
 from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.ui.widgets.entry import one_line
@@ -101,7 +101,7 @@ class Draft:
         changed = document.changed_fields()
         if path.stem != document.name and not any(field.startswith("about") for field in changed):
             fields = f": {', '.join(changed)}" if 0 < len(changed) <= MOST_TOLD else ""
-            document.set("about.title", plain_text(path.stem, keep_newlines=False)[:80])
+            document.set("about.title", plain_line(path.stem)[:80])
             document.set(
                 "about.description",
                 f"From {self.document.name}, changed{fields}." if changed else f"From {self.document.name}.",
@@ -123,7 +123,7 @@ class Draft:
             path = self.field_at(problem.field)
             if path is None:
                 sentence += f"; mend it in the file {problem.file}"
-            found.setdefault(path or _with_line(problem), plain_text(sentence, keep_newlines=False))
+            found.setdefault(path or _with_line(problem), plain_line(sentence))
         order = list(self.fields)
         return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
@@ -169,7 +169,7 @@ class Draft:
 
     def _refuse(self, path: str, text: str, sentence: str) -> None:
         self._texts[path] = text
-        self._errors[path] = plain_text(sentence, keep_newlines=False)
+        self._errors[path] = plain_line(sentence)
 
     def _forget(self, path: str) -> None:
         self._texts.pop(path, None)

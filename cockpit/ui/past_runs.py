@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,7 +137,7 @@ class PastRuns:
                 export.is_unwanted = True
                 export.process.terminate()  # it sweeps up after itself
 
-        self._app.push_screen(end_export(plain_text(export.run.id, keep_newlines=False)), answered)
+        self._app.push_screen(end_export(plain_line(export.run.id)), answered)
 
     def tick(self) -> None:
         """Tell of exports that have ended; go on with the run that waits, once its folder is free."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.figures import count
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.gpu import GpuReport
@@ -107,6 +107,6 @@ def _recognised(path: Path, source: Source) -> DataFound:
     try:
         form = recognise(path, source.columns, source.format, source.split)
     except (OSError, ValueError) as error:
-        return DataFound(plain_text(str(error), keep_newlines=False), None, is_problem=True)
+        return DataFound(plain_line(str(error)), None, is_problem=True)
     rows = f"{count(form.rows)} rows" if form.rows is not None else "rows not counted"
     return DataFound(f"{form.form.replace('_', '/')}, {rows}", form.rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cockpit import events as ev
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.run_dir import why_unwritable
 from cockpit.ui.engine_status import Engines, EngineStatus, Probe
 
@@ -150,7 +150,7 @@ class Standby:
         try:
             key, self._refused = self.key_for(self._recipe), ""
         except ValueError as error:
-            key, self._refused = None, plain_text(str(error), keep_newlines=False)
+            key, self._refused = None, plain_line(str(error))
         if key != self._wanted:
             self._wanted, self._wanted_since = key, time.monotonic()
 
@@ -180,7 +180,7 @@ class Standby:
                 case ev.EngineStarted():
                     status = replace(status, pid=event.pid)
                 case ev.PhaseStarted(phase="importing"):
-                    status = replace(status, stage="importing", detail=plain_text(event.detail, keep_newlines=False))
+                    status = replace(status, stage="importing", detail=plain_line(event.detail))
                 case ev.PhaseProgressed(phase="importing"):
                     status = replace(status, share=event.done / event.total if event.total else None)
                 case ev.PhaseStarted(phase="standby"):
@@ -189,7 +189,7 @@ class Standby:
                     held = [gpu.vram_this_run_mib for gpu in event.gpus if gpu.vram_this_run_mib is not None]
                     status = replace(status, vram_mib=sum(held) if held else None)
                 case ev.EngineExited() if event.reason:
-                    status = replace(status, stage="failed", detail=plain_text(event.reason, keep_newlines=False))
+                    status = replace(status, stage="failed", detail=plain_line(event.reason))
         if engine.process.poll() is not None:
             said = (
                 status.detail if status.stage == "failed" else f"it ended by itself; see {engine.link.run.engine_log}"

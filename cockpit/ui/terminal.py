@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from textual.drivers.linux_driver import LinuxDriver
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -71,7 +71,7 @@ class TerminalDriver(LinuxDriver):
 
     def set_title(self, title: str) -> None:
         """Name the terminal's window; nothing in `title` reaches the terminal as an escape sequence."""
-        title = plain_text(title, keep_newlines=False)
+        title = plain_line(title)
         if title != self._title and self._writer_thread is not None:
             self._title = title
             self.write(f"\x1b]2;{title}\x07")

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from cockpit.dataset_file import trains_images
 from cockpit.figures import duration
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 from cockpit.ui.conversation import Conversation, Messages
 from cockpit.ui.requests import ExportRun
 from cockpit.ui.screens.path_dialog import PathDialog
@@ -300,7 +300,7 @@ class ChatScreen(Screen[None]):
     def _name_prompt(self) -> None:
         field = self.query_one(PromptField)
         who, style = ("tuned", "bold $primary") if self._talk.adapter else ("base", "bold $secondary")
-        about = f" about {plain_text(Path(self._talk.image).name, keep_newlines=False)}" if self._talk.image else ""
+        about = f" about {plain_line(Path(self._talk.image).name)}" if self._talk.image else ""
         field.border_title = Content.assemble("ask ", (who, style), about)
         field.border_subtitle = Content("enter sends, ctrl+j new line")
 
@@ -374,4 +374,4 @@ class ChatScreen(Screen[None]):
 
 
 def _clause(text: str) -> str:
-    return plain_text(text, keep_newlines=False).rstrip(".") + "."
+    return plain_line(text).rstrip(".") + "."

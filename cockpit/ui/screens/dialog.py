@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Dialog(ModalScreen[str | None]):
     def __init__(self, title: str, text: str | Content, answers: Sequence[Answer]) -> None:
         """`text` may hold strings that others wrote; it is never read as markup."""
         super().__init__()
-        self._title = plain_text(title, keep_newlines=False)
+        self._title = plain_line(title)
         self._text = text if isinstance(text, Content) else Content(plain_text(text))
         self._answers = answers
 

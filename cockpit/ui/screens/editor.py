@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 from cockpit.ui.draft import DATA_FILE, Draft
 from cockpit.ui.plan import Planner
 from cockpit.ui.requests import StartRun, WarmFor
@@ -233,7 +233,7 @@ class EditorScreen(Screen[Path | None]):
         plan = self._planner.plan(recipe, report, self.draft.document.name) if recipe is not None else None
         self.query_one(SchedulePreview).show(recipe, plan)
         if recipe is not None and plan is not None:
-            self._summary = plain_text(summary_of(recipe, plan), keep_newlines=False)
+            self._summary = plain_line(summary_of(recipe, plan))
             self._take_obstacles(plan)
             self.post_message(WarmFor(recipe))
 
@@ -243,7 +243,7 @@ class EditorScreen(Screen[Path | None]):
             path = self.draft.field_at(problem.field)
             if path is not None:
                 sentence = "; ".join(filter(None, (problem.wrong, problem.right)))
-                found.setdefault(path, plain_text(sentence, keep_newlines=False))
+                found.setdefault(path, plain_line(sentence))
         self._obstacles = found
         self._show_states()
 
@@ -361,7 +361,7 @@ class EditorScreen(Screen[Path | None]):
 
 
 def _sentences(errors: dict[str, str]) -> list[str]:
-    return [plain_text(f"{path}: {text}", keep_newlines=False) for path, text in errors.items()]
+    return [plain_line(f"{path}: {text}") for path, text in errors.items()]
 
 
 def errors_text(count: int) -> str:

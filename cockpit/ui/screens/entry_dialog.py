@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 
 Answer = TypeVar("Answer")
 
@@ -34,7 +34,7 @@ class EntryDialog(ModalScreen[Answer | None]):
     def compose(self) -> ComposeResult:
         """The question, the line, and room for a sentence."""
         with Vertical(classes="dialog") as box:
-            box.border_title = Content(plain_text(self._title, keep_newlines=False))
+            box.border_title = Content(plain_line(self._title))
             box.border_subtitle = Content(f"{self._keys} · esc closes")
             yield Static(Content(plain_text(self._asked)))
             yield self._entry
@@ -64,7 +64,7 @@ class EntryDialog(ModalScreen[Answer | None]):
     def say(self, text: str, *, is_wrong: bool) -> None:
         """Show a sentence below the line; it may hold strings that others wrote."""
         said = self.query_one(".said", Static)
-        said.update(Content(plain_text(text, keep_newlines=False)))
+        said.update(Content(plain_line(text)))
         said.set_class(is_wrong, "-wrong")
 
     def action_cancel(self) -> None:

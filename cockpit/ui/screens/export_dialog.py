@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from cockpit.export_form import OFFERED, ExportForm, default_folder
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.run_dir import RunDir
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.entry import Entry
@@ -45,7 +45,7 @@ class ExportDialog(ModalScreen[Chosen | None]):
         """The form, the folder, and what stands in the way."""
         first = ExportForm.parse(OFFERED[0])
         with Vertical(classes="dialog") as box:
-            box.border_title = Content(f"export {plain_text(self._run.id, keep_newlines=False)}")
+            box.border_title = Content(f"export {plain_line(self._run.id)}")
             box.border_subtitle = "enter exports · esc closes"
             yield Static(Content(ASKED))
             yield Choice(OFFERED, first.name, id="form", help="In which form it is saved.")
@@ -87,7 +87,7 @@ class ExportDialog(ModalScreen[Chosen | None]):
 
     def _say(self, text: str) -> None:
         said = self.query_one(".said", Static)
-        said.update(Content(plain_text(text, keep_newlines=False)))
+        said.update(Content(plain_line(text)))
         said.set_class(bool(text), "-wrong")
 
     def action_cancel(self) -> None:

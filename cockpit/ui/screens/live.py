@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.screen import Screen
 
 from cockpit.figures import percent
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 from cockpit.run_state import LogLine
 from cockpit.ui.requests import ExportRun, ResumeRun
 from cockpit.ui.screens.questions import drop_step, end_engine, stop_run
@@ -168,7 +168,7 @@ class LiveScreen(Screen[None]):
         self.set_class(outcome is not None, "-has-card")
         self._show_keys()
         share = f" {percent(state.step / state.total_steps)}" if state.total_steps else ""
-        title = f"{plain_text(session.link.run.id, keep_newlines=False)}{share}"
+        title = f"{plain_line(session.link.run.id)}{share}"
         self._app.set_terminal_title(title)
         parts = (self._show_loss, self._show_schedule, self._show_panels)
         for frame, part in enumerate(parts, 1):

@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 
 if TYPE_CHECKING:
     from cockpit.ui.draft import Change
@@ -53,7 +53,7 @@ class ChangeList(VerticalScroll):
         width = max(20, self.scrollable_content_region.width)
         lines: list[Content] = []
         for path, sentence in self._errors.items():
-            text = Content(plain_text(f"{path}: {sentence}", keep_newlines=False))
+            text = Content(plain_line(f"{path}: {sentence}"))
             for index, line in enumerate(text.wrap(width - 2)):
                 lines.append(Content.assemble(("✗ " if index == 0 else "  ", "$error"), line))
         for change in self._changes:

@@ -18,7 +18,7 @@ from textual.css.query import NoMatches
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.entry import Entry
 
 ENTRIES_READ = 5000
@@ -220,7 +220,7 @@ class CompletingEntry(Vertical):
 
 
 def _offer_content(offer: Offer) -> Content:
-    value = plain_text(offer.label or offer.value, keep_newlines=False)
+    value = plain_line(offer.label or offer.value)
     return Content.assemble(value, (f"  {offer.note}" if offer.note else "", "$foreground-muted"))
 
 

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.completing_entry import CompletingEntry, Offers
 from cockpit.ui.widgets.entry import Entry
@@ -136,7 +136,7 @@ class FieldRow(Widget):
 
     def set_state(self, *, is_changed: bool, error: str) -> None:
         """Mark the field as changed, and say what is wrong with it (nothing where it is right)."""
-        error = plain_text(error, keep_newlines=False)
+        error = plain_line(error)
         if (is_changed, error) == (self._is_changed, self._error):
             return
         if bool(error) != bool(self._error):
@@ -170,7 +170,7 @@ def help_text(field: FormField) -> str:
     """The field's help with its bounds and default, as F1 and the line under the form show it."""
     bounds = bounds_text(field)
     default = default_text(field)
-    return " · ".join(filter(None, (plain_text(field.help, keep_newlines=False), bounds, default)))
+    return " · ".join(filter(None, (plain_line(field.help), bounds, default)))
 
 
 def bounds_text(field: FormField) -> str:

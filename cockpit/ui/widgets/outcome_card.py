@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from cockpit.figures import count, duration, metric, size
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 from cockpit.run_dir import RunDir
 from cockpit.run_state import RunState
 from cockpit.run_summary import State
@@ -83,7 +83,7 @@ def outcome_of(
         why = "The engine's process is gone and has not said why: it was killed, or the machine ran out of memory."
         return Outcome("bad", f"{signs.failed} lost after step {count(state.step)}", (("", why), log))
     if status == "silent":
-        host = plain_text(state.engine.host, keep_newlines=False) if state.engine else "another machine"
+        host = plain_line(state.engine.host) if state.engine else "another machine"
         why = f"The engine runs on {host} and has not been heard of for 30 s. It may be busy, or the network slow."
         return Outcome("warning", "! silent", (("", why), log))
     if status == "starting" and is_slow_to_start:

@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from cockpit.events import Phase, PhaseProgressed
 from cockpit.figures import count, duration, percent, size
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.run_state import RunState
 from cockpit.run_summary import State
 from cockpit.ui.widgets.glyphs import glyphs
@@ -95,7 +95,7 @@ def progress_text(state: RunState) -> str:
         return ""
     if progress.unit == "B":
         return _download_text(state, progress)
-    unit = plain_text(progress.unit, keep_newlines=False)
+    unit = plain_line(progress.unit)
     return (
         f"{count(progress.done)}/{count(progress.total)} {unit}" if progress.total else f"{count(progress.done)} {unit}"
     )
@@ -119,11 +119,11 @@ def _progress(state: RunState, phase: Phase) -> tuple[float | None, str]:
     if state.phase.phase == "evaluating":
         return None, "measuring the held-out rows"
     if phase == "training":
-        detail = plain_text(state.phase.detail, keep_newlines=False) if _saves_checkpoint(state) else ""
+        detail = plain_line(state.phase.detail) if _saves_checkpoint(state) else ""
         return (state.step / state.total_steps if state.total_steps else None), detail and f"saving {detail}"
     if progress is not None and progress.phase == phase:
         return (progress.done / progress.total if progress.total else None), progress_text(state)
-    return None, plain_text(state.phase.detail, keep_newlines=False)[:40]
+    return None, plain_line(state.phase.detail)[:40]
 
 
 class PhaseBar(Widget):

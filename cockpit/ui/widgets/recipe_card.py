@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from cockpit.figures import count, percent
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 
 if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
@@ -74,14 +74,14 @@ class RecipeCard(VerticalScroll):
                 lines += Content(" ".join(paragraph.split())).wrap(width)
                 lines.append(Content(""))
         for label, value in card.facts:
-            wrapped = Content(plain_text(value, keep_newlines=False)).wrap(width - LABEL_CELLS)
+            wrapped = Content(plain_line(value)).wrap(width - LABEL_CELLS)
             for index, line in enumerate(wrapped or [Content("")]):
                 shown = label if index == 0 else ""
                 lines.append(Content.assemble((shown.ljust(LABEL_CELLS), "$foreground-muted"), line))
         if card.problems:
             lines.append(Content(""))
             for problem in card.problems:
-                for index, line in enumerate(Content(plain_text(problem, keep_newlines=False)).wrap(width - 2)):
+                for index, line in enumerate(Content(plain_line(problem)).wrap(width - 2)):
                     lines.append(Content.assemble(("▲ " if index == 0 else "  ", "$warning"), line))
         self.query_one(Static).update(Content("\n").join(lines))
 

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from cockpit.figures import UNKNOWN
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.ui.widgets.marked_list import MarkedList, columns
 
 NEEDS_CELLS = 8
@@ -58,12 +58,12 @@ class RecipeList(MarkedList):
 
     def row_content(self, index: int, width: int) -> Content:
         row = self._rows[index]
-        name = Content(plain_text(row.name, keep_newlines=False))
+        name = Content(plain_line(row.name))
         if row.problem:
             return columns(width, Content.assemble(("✗ ", "$error"), name), [Content.styled("broken", "$error")])
         right = []
         if width >= 34:
-            needs = Content(plain_text(row.needs, keep_newlines=False)).truncate(NEEDS_CELLS, ellipsis=True)
+            needs = Content(plain_line(row.needs)).truncate(NEEDS_CELLS, ellipsis=True)
             right.append(needs.pad_left(NEEDS_CELLS - needs.cell_length))
         duration = Content(short_duration(row.duration)).truncate(DURATION_CELLS, ellipsis=True)
         right.append(
@@ -79,4 +79,4 @@ def short_duration(text: str) -> str:
     """`1 min on 2 CPU cores` without the machine: 1 min; a dash where it says no figure."""
     if not any(character.isdigit() for character in text):
         return UNKNOWN
-    return plain_text(text, keep_newlines=False).partition(" on ")[0].partition(",")[0].removeprefix("about ")
+    return plain_line(text).partition(" on ")[0].partition(",")[0].removeprefix("about ")

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from cockpit.figures import count
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 from cockpit.run_state import Reply
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.reply_figures import moment
@@ -87,7 +87,7 @@ class ReplyView(Vertical):
         elif ended.end == "stopped":
             parts.append(Content.styled(f" {glyphs().dot} stopped", "$warning"))
         elif ended.end == "failed":
-            said = plain_text(ended.reason, keep_newlines=False) or "the engine gives no reason"
+            said = plain_line(ended.reason) or "the engine gives no reason"
             parts = [Content.styled(f"failed: {said}", "$error")]
         elif not reply.text.strip():
             parts.append(Content.styled(f" {glyphs().dot} said nothing", "$warning"))
@@ -96,7 +96,7 @@ class ReplyView(Vertical):
     def refuse(self, reason: str) -> None:
         """The engine did not take the prompt up."""
         self.add_class("-failed")
-        said = plain_text(reason, keep_newlines=False) or "The engine did not take the prompt."
+        said = plain_line(reason) or "The engine did not take the prompt."
         self._write_head(Content.styled(said, "$error"))
 
     def _write_head(self, note: Content) -> None:

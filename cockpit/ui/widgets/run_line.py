@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from cockpit.figures import UNKNOWN, count, duration, percent
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.run_state import RunState
 from cockpit.run_summary import State
 from cockpit.ui.widgets.glyphs import glyphs
@@ -58,8 +58,8 @@ class RunLine(Widget):
         return left + " " * max(2, room) + right
 
     def _run_name(self) -> Content:
-        run_id = plain_text(self._run_id, keep_newlines=False)
-        recipe = plain_text(self._state.run.recipe_name, keep_newlines=False) if self._state.run else ""
+        run_id = plain_line(self._run_id)
+        recipe = plain_line(self._state.run.recipe_name) if self._state.run else ""
         dot = f" {glyphs().dot} "
         if recipe and run_id.startswith(f"{recipe}-"):
             return Content.assemble((recipe, "bold $primary"), (dot + run_id[len(recipe) + 1 :], "$foreground-muted"))

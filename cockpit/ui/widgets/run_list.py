@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from cockpit.figures import metric
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.ui.requests import EditRecipe, ResumeRun
 from cockpit.ui.widgets.marked_list import MarkedList, columns, room_beside
 from cockpit.ui.widgets.sparkline import sparkline
@@ -101,7 +101,7 @@ class RunList(MarkedList):
     def row_content(self, index: int, width: int) -> Content:
         row = self._rows[index]
         sign, colour = SIGNS[row.state]
-        left = Content.assemble((sign, colour), " ", plain_text(row.run.id, keep_newlines=False))
+        left = Content.assemble((sign, colour), " ", plain_line(row.run.id))
         right = [Content(metric(row.loss).rjust(6))]
         if width >= 54:
             right.append(Content.styled(_course(row).ljust(SPARK_CELLS), "$primary"))

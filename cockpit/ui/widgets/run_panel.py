@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from cockpit.figures import count
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.run_state import RunState
 from cockpit.ui.widgets.glyphs import glyphs
 
@@ -51,10 +51,10 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     """(label, text), all of it plain; what the run has not told yet is left out."""
     dot, training = f" {glyphs().dot} ", recipe.training
     batch, accumulation = training.per_device_train_batch_size, training.gradient_accumulation_steps
-    sources = [_plain(source.name_or_path) for source in recipe.data.sources]
+    sources = [plain_line(source.name_or_path) for source in recipe.data.sources]
     quantization = "" if recipe.model.quantization == "none" else f"{dot}{recipe.model.quantization}"
     facts = [
-        ("model", f"{_plain(recipe.model.name_or_path)}{quantization}"),
+        ("model", f"{plain_line(recipe.model.name_or_path)}{quantization}"),
         _adapter(recipe, dot),
     ]
     if state.plan is not None and state.plan.total_parameters:
@@ -80,9 +80,9 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     )
     if state.run is not None:
         version = state.run.versions.get(recipe.backend, "")
-        facts.append(("backend", _plain(f"{recipe.backend} {version}".strip())))
+        facts.append(("backend", plain_line(f"{recipe.backend} {version}".strip())))
     if state.engine is not None:
-        facts.append(("engine", f"pid {state.engine.pid}{dot}{_plain(state.engine.host)}"))
+        facts.append(("engine", f"pid {state.engine.pid}{dot}{plain_line(state.engine.host)}"))
     return facts
 
 
@@ -90,10 +90,6 @@ def _adapter(recipe: Recipe, dot: str) -> tuple[str, str]:
     if recipe.finetuning_type == "full":
         return "adapter", "none: every weight is trained"
     return "LoRA", f"rank {recipe.lora.r:,}{dot}alpha {recipe.lora.lora_alpha:,g}"
-
-
-def _plain(text: str) -> str:
-    return plain_text(text, keep_newlines=False)
 
 
 def _big(value: int) -> str:

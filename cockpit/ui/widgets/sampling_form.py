@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.entry import Entry
 
@@ -55,7 +55,7 @@ class SamplingRow(Vertical):
 
     def say(self, error: str) -> None:
         """What is wrong; nothing where it is right."""
-        self.query_one(".error", Static).update(Content(plain_text(error, keep_newlines=False)))
+        self.query_one(".error", Static).update(Content(plain_line(error)))
         self.set_class(bool(error), "-wrong")
         self.control.set_class(bool(error), "-wrong")
 
@@ -96,7 +96,7 @@ class SamplingForm(Vertical):
     def compose(self) -> ComposeResult:
         """The preset where there are several, then its fields."""
         if len(self._presets) > 1:
-            names = [plain_text(preset.name, keep_newlines=False) for preset in self._presets]
+            names = [plain_line(preset.name) for preset in self._presets]
             indices = [str(at) for at in range(len(names))]
             help = "A preset of the recipe fills the fields below."
             yield SamplingRow("preset", Choice(indices, self._preset, labels=names, id="preset", help=help))

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from cockpit.figures import count
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def facts_of(recipe: Recipe, plan: Plan) -> list[tuple[str, Content]]:
         if problem.field.startswith("data.") and data.is_problem:
             continue
         text = f"{problem.field}: {'; '.join(filter(None, (problem.wrong, problem.right)))}"
-        facts.append(("▲", Content.styled(plain_text(text, keep_newlines=False), "$warning")))
+        facts.append(("▲", Content.styled(plain_line(text), "$warning")))
     return facts
 
 

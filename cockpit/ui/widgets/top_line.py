@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line, plain_text
 
 if TYPE_CHECKING:
     from cockpit.gpu import GpuReport
@@ -40,9 +40,7 @@ class TopLine(Widget):
 
     def render(self) -> Content:
         """The line, shortened on the right side first, so that the place stays."""
-        left = Content.assemble(
-            ("cockpit", "bold $primary"), (" · ", "$foreground-muted"), plain_text(self.place, keep_newlines=False)
-        )
+        left = Content.assemble(("cockpit", "bold $primary"), (" · ", "$foreground-muted"), plain_line(self.place))
         room = self.size.width - left.cell_length - 2
         right = Content("")
         for detail, short in ((2, False), (1, False), (1, True), (0, True)):
@@ -96,7 +94,7 @@ def machine_text(status: EngineStatus | None, short: bool) -> Content:
 
 def _gpu_text(report: GpuReport, uuid: str) -> str:
     chosen = next((gpu for gpu in report.gpus if gpu.uuid == uuid), report.gpus[0])
-    name = plain_text(chosen.name, keep_newlines=False).removeprefix("NVIDIA ")
+    name = plain_line(chosen.name).removeprefix("NVIDIA ")
     free = ""
     if chosen.vram_total_mib is not None and chosen.vram_used_mib is not None:
         free = f"  {(chosen.vram_total_mib - chosen.vram_used_mib) / 1024:,.0f} GiB free"

@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from cockpit.events import GpuReading
 from cockpit.figures import UNKNOWN
-from cockpit.plain_text import plain_text
+from cockpit.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.memory_bar import fitting, gib, memory_bar
 from cockpit.ui.widgets.sparkline import sparkline
@@ -37,7 +37,7 @@ class VramGauge(Widget):
             return
         self._reading = readings[-1]
         self._use = [reading.utilization_percent for reading in readings]
-        name = plain_text(self._reading.name, keep_newlines=False).removeprefix("NVIDIA ")
+        name = plain_line(self._reading.name).removeprefix("NVIDIA ")
         self.border_title = Content(f"GPU {self._reading.index} {glyphs().dot} {name}")
         self.refresh()
 
