@@ -69,7 +69,7 @@ def form_fields(sources: int = 1) -> tuple[FormField, ...]:
 
     Those that the engine cannot serve yet are left out.
     """
-    known = list(all_places())
+    known = all_places()
     of_source = [place for place in known if place.path[:3] == SOURCE]
     places: list[FieldPlace] = []
     for place in known:

@@ -121,14 +121,19 @@ def places_by_name() -> dict[str, list[str]]:
     return found
 
 
-def all_places(section: type[Section] = Recipe, prefix: FieldPath = ()) -> Iterator[FieldPlace]:
-    """Every field below `section`, sections themselves left out; a list of sections shows as its first element."""
+@functools.cache
+def all_places() -> tuple[FieldPlace, ...]:
+    """Every field, sections themselves left out; a list of sections shows as its first element."""
+    return tuple(_places(Recipe, ()))
+
+
+def _places(section: type[Section], prefix: FieldPath) -> Iterator[FieldPlace]:
     for key, info in section_fields(section).items():
         place = place_of((*prefix, key), info)
         if place.type.section is not None:
-            yield from all_places(place.type.section, place.path)
+            yield from _places(place.type.section, place.path)
         elif place.type.item is not None and place.type.item.section is not None:
-            yield from all_places(place.type.item.section, (*place.path, 0))
+            yield from _places(place.type.item.section, (*place.path, 0))
         else:
             yield place
 

@@ -101,7 +101,7 @@ def test_random_changes_survive_in_the_text(seed: int) -> None:
 
 
 def _random_change(chance: random.Random) -> tuple[str, object]:
-    place = chance.choice(list(all_places()))
+    place = chance.choice(all_places())
     kind, field = place.type, ".".join(map(str, place.path))
     if kind.optional and chance.random() < 0.25:
         return field, None

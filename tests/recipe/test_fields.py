@@ -11,7 +11,7 @@ FIELDS = {field.path: field for field in form_fields()}
 
 
 def test_every_field_of_the_model_has_help_and_numbers_have_bounds() -> None:
-    places = list(all_places())
+    places = all_places()
     assert len(places) > 80
     assert [place.path for place in places if len(place.help) < 5] == []
     numbers = [place for place in places if place.type.kind in ("int", "float")]
