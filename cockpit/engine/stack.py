@@ -42,6 +42,19 @@ def import_stack(backend: str) -> None:
 
     Raises RunFailure where the GPU that was chosen cannot be used by torch.
     """
+    # What is imported stays, and is kept from the search for garbage. That would walk through all of it ten times while
+    # it grows, a ninth of the import's time, and more than ten times while Unsloth loads a model: 8 of 14 s with
+    # Gemma-3-4B on an H200.
+    gc.disable()
+    try:
+        _import_all(backend)
+        gc.collect()
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
+def _import_all(backend: str) -> None:
     # Threads of the CPU's kernels that spin while they wait for each other stand still as soon as anything else, such
     # as the app, wants a core: measured on 2 cores beside another busy process, steps were 4 to 150 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -63,10 +76,6 @@ def import_stack(backend: str) -> None:
     # Lazy modules of the stack, which would be imported at the first step otherwise.
     import_module("trl.trainer.sft_trainer")
     _warm_compiler()
-    # What is imported stays. Loading a model by Unsloth collects garbage more than ten times, and each time would look
-    # through all of it: 8 of 14 s with Gemma-3-4B on an H200.
-    gc.collect()
-    gc.freeze()
 
 
 def _expand_segments() -> None:
