@@ -134,11 +134,11 @@ async def take(picture: Picture, target: Path) -> None:
 
 async def still(pilot: Any) -> str:
     """The picture, once nothing moves on it any more."""
-    seen: list[str] = []
-    while len(seen) < STILL_FRAMES or len(set(seen[-STILL_FRAMES:])) > 1:
+    seen: list[Any] = []
+    while len(seen) < STILL_FRAMES or any(frame != seen[-1] for frame in seen[-STILL_FRAMES:]):
         await pilot.pause(0.05)
-        seen.append(pilot.app.export_screenshot(title="cockpit"))
-    return seen[-1]
+        seen.append([list(row) for row in pilot.app.screen._compositor.render_strips()])
+    return str(pilot.app.export_screenshot(title="cockpit"))
 
 
 def without_network(svg: str) -> str:

@@ -12,7 +12,8 @@ from cockpit.ui.app import CockpitApp
 from cockpit.ui.requests import EditRecipe
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.widgets.recipe_form import RecipeForm
-from tests.ui.engines import FakeEngines, flown, until
+from tests.ui.engines import FakeEngines, flown
+from tests.ui.waiting import ahead, until
 
 
 @asynccontextmanager
@@ -28,17 +29,13 @@ async def editing(
         yield app, pilot, screen
 
 
-async def type_text(pilot: Pilot[Any], text: str) -> None:
-    names = {".": "full_stop", "-": "minus", "_": "underscore", "/": "slash"}
-    await pilot.press(*(names.get(char, char) for char in text))
-
-
 async def go_to(pilot: Pilot[Any], screen: EditorScreen, path: str) -> None:
     """By keys: the group, then down to the field."""
     form = screen.query_one(RecipeForm)
-    while path not in [field.path for field in screen.draft.fields_of(form.group)]:
-        await pilot.press("pagedown")
-        await pilot.pause()
-    while form.focused_path != path:
-        await pilot.press("down")
-        await pilot.pause()
+    while path not in (paths := [field.path for field in screen.draft.fields_of(form.group)]):
+        ahead(pilot, "pagedown")
+        await until(pilot, lambda group=form.group: form.group != group)  # type: ignore[misc]
+    await until(pilot, lambda: form.focused_path in paths)
+    steps = paths.index(path) - paths.index(str(form.focused_path))
+    ahead(pilot, *["down" if steps > 0 else "up"] * abs(steps))
+    await until(pilot, lambda: form.focused_path == path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from cockpit.gpu import GpuReport
 from cockpit.links import EngineKey
 from cockpit.run_dir import Liveness, RunDir, runs_folder
 from cockpit.ui.app import CockpitApp
+from tests.ui.waiting import until
 
 CPU = GpuReport()
 H200 = ev.GpuReading(index=0, uuid="GPU-1", name="NVIDIA H200", vram_used_mib=1024.0, vram_total_mib=143_360.0)
@@ -182,15 +183,6 @@ def write_recipe(folder: Path, name: str, *, data: str = "embedded:pirate", **ch
     return path
 
 
-async def until(pilot: Pilot[Any], holds: Callable[[], bool], tries: int = 400) -> None:
-    """Wait until `holds()`, a bounded number of frames."""
-    for _ in range(tries):
-        if holds():
-            return
-        await pilot.pause(0.01)
-    raise AssertionError("it did not come to hold")
-
-
 def is_at(app: App[Any], screen: str) -> bool:
     """Whether the app shows the screen of this class, mounted."""
     return type(app.screen).__name__ == screen and app.screen.is_mounted
@@ -214,7 +206,5 @@ async def flown(
 
 def shown(app: CockpitApp) -> str:
     """All that the screen shows, as text."""
-    lines = []
-    for y in range(app.size.height):
-        lines.append("".join(segment.text for segment in app.screen._compositor.render_strips()[y]))
-    return "\n".join(line.rstrip() for line in lines)
+    rows = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in row).rstrip() for row in rows)

@@ -5,7 +5,8 @@ from typing import Any
 from textual.pilot import Pilot
 
 from cockpit.ui.app import CockpitApp
-from tests.ui.engines import is_at, until
+from tests.ui.engines import is_at
+from tests.ui.waiting import until
 
 
 def place(app: CockpitApp) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from textual.app import App, ComposeResult
-from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -87,12 +86,3 @@ def fed(run: RunDir) -> FakeLink:
     link = FakeLink(run)
     link.events = recorded(run)
     return link
-
-
-async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until the condition holds, in the app's own time."""
-    for _ in range(round(seconds / 0.02)):
-        if condition():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("It did not come to pass.")

@@ -15,8 +15,9 @@ from cockpit.ui.requests import StartRun
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.help import HelpScreen
 from cockpit.ui.themes import DARK, LIGHT
-from tests.ui.engines import FakeEngines, FakeProbe, flown, is_at, shown, until, write_recipe
+from tests.ui.engines import FakeEngines, FakeProbe, flown, is_at, shown, write_recipe
 from tests.ui.flying import started
+from tests.ui.waiting import until
 
 # Quitting
 

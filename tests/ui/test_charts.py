@@ -6,7 +6,8 @@ from cockpit import events as ev
 from cockpit.ui.widgets.loss_chart import LossChart
 from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title, short_rate
 from tests.ui.drawn import all_text, plain, steps_to, text_of
-from tests.ui.stage import Stage, until
+from tests.ui.stage import Stage
+from tests.ui.waiting import until
 
 
 async def test_loss_chart_shows_real_numbers_legend_and_last_value() -> None:

@@ -15,8 +15,9 @@ from cockpit.ui.widgets.entry import Entry
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import ReplyFigures
 from cockpit.ui.widgets.sampling_form import SamplingForm
-from tests.ui.stage import Stage, until
+from tests.ui.stage import Stage
 from tests.ui.talking import TRIAL, Talking, keys, shown
+from tests.ui.waiting import until
 
 
 async def test_the_trial_prompt_stands_there_and_enter_sends_it(tmp_path: Path) -> None:

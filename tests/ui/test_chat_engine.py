@@ -10,8 +10,9 @@ from cockpit.ui.session import RunSession
 from cockpit.ui.widgets.prompt_field import PromptField
 from tests.recording import record
 from tests.ui.engines import FakeLink
-from tests.ui.stage import Stage, fed, recorded, session_of, until
+from tests.ui.stage import Stage, fed, recorded, session_of
 from tests.ui.talking import TRIAL, Talking, keys, notice, shown
+from tests.ui.waiting import until
 
 
 async def test_a_prompt_that_the_engine_refuses(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from cockpit.recipe.document import RecipeDocument
 from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.widgets.prompt_field import PromptField
 from tests.recording import RECIPE
-from tests.ui.stage import until
 from tests.ui.talking import TRIAL, Talking, keys, shown
+from tests.ui.waiting import until
 
 
 def about_images() -> str:

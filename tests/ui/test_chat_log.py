@@ -10,8 +10,9 @@ from cockpit.ui.widgets.chat_log import EARLIER_REPLIES, LONGEST, ChatLog
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import moment
 from cockpit.ui.widgets.reply_view import SETTLED_AFTER, ReplyView
-from tests.ui.stage import Stage, until
+from tests.ui.stage import Stage
 from tests.ui.talking import Talking, shown
+from tests.ui.waiting import until
 
 
 @pytest.mark.parametrize(

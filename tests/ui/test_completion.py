@@ -8,7 +8,8 @@ from textual.widgets import Input, OptionList
 
 from cockpit.ui.themes import DARK
 from cockpit.ui.widgets.completing_entry import CompletingEntry, Offer, name_offers, path_offers
-from tests.ui.engines import shown, until
+from tests.ui.engines import shown
+from tests.ui.waiting import until
 
 
 class Bench(App[None]):

@@ -14,9 +14,10 @@ from cockpit.ui.screens.data import DataScreen
 from cockpit.ui.widgets.glyphs import ASCII, UNICODE
 from cockpit.ui.widgets.sample_view import content_of
 from tests.data_reports import data_report
-from tests.ui.editing import editing, go_to, type_text
-from tests.ui.engines import shown, until, write_recipe
+from tests.ui.editing import editing, go_to
+from tests.ui.engines import shown, write_recipe
 from tests.ui.stage import Stage
+from tests.ui.waiting import type_text, until
 
 Compare = Callable[..., bool]
 SIZES = [(80, 24), (120, 40), (200, 50)]

@@ -13,8 +13,9 @@ from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.save_dialog import SaveDialog
 from cockpit.ui.widgets.field_row import FieldRow
 from cockpit.ui.widgets.recipe_form import RecipeForm
-from tests.ui.editing import editing, go_to, type_text
-from tests.ui.engines import FakeEngines, flown, is_at, shown, until, write_data, write_recipe
+from tests.ui.editing import editing, go_to
+from tests.ui.engines import FakeEngines, flown, is_at, shown, write_data, write_recipe
+from tests.ui.waiting import type_text, until
 
 
 async def test_a_rank_is_changed_by_keys_alone(tmp_path: Path) -> None:

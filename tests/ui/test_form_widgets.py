@@ -17,7 +17,8 @@ from cockpit.ui.widgets.entry import Entry, one_line
 from cockpit.ui.widgets.field_row import FieldRow, bounds_text, help_text
 from cockpit.ui.widgets.group_tabs import GroupTabs
 from cockpit.ui.widgets.recipe_form import RecipeForm
-from tests.ui.engines import shown, until
+from tests.ui.engines import shown
+from tests.ui.waiting import until
 
 
 class Bench(App[None]):

@@ -27,7 +27,8 @@ from cockpit.ui.widgets.vram_gauge import VramGauge
 from tests.recording import BEGAN, RECIPE, Ending, record
 from tests.ui.drawn import text_of
 from tests.ui.engines import FakeLink
-from tests.ui.stage import NOW, Stage, fed, recorded, session_of, until
+from tests.ui.stage import NOW, Stage, fed, recorded, session_of
+from tests.ui.waiting import until
 
 SIZES = [(80, 24), (120, 40), (200, 50), (100, 60), (90, 50), (60, 20)]
 

@@ -3,7 +3,8 @@
 from cockpit.run_state import LOG_LINES, LogLine
 from cockpit.ui.widgets.log_pane import LogPane, wrap_cells
 from tests.ui.drawn import HOSTILE, SHOWN, text_of
-from tests.ui.stage import Stage, until
+from tests.ui.stage import Stage
+from tests.ui.waiting import until
 
 
 async def test_log_pane_shows_lines_literally_and_wrapped() -> None:

@@ -23,8 +23,9 @@ from cockpit.ui.screens.resume_dialog import ResumeDialog
 from cockpit.ui.widgets.panel_tabs import PanelTabs
 from cockpit.ui.widgets.run_list import RunList
 from tests.recording import record
-from tests.ui.engines import FakeEngines, FakeProcess, flown, is_at, shown, until
+from tests.ui.engines import FakeEngines, FakeProcess, flown, is_at, shown
 from tests.ui.stage import Stage
+from tests.ui.waiting import until
 from tests.whole_checkpoint import write_checkpoint, write_safetensors
 
 

@@ -15,7 +15,8 @@ from cockpit.ui.session import RunSession
 from cockpit.ui.widgets.glyphs import UNICODE
 from screenshots import __main__ as pictures
 from tests.recording import BEGAN, Ending, record
-from tests.ui.stage import Stage, session_of, until
+from tests.ui.stage import Stage, session_of
+from tests.ui.waiting import until
 
 SIZES = [(80, 24), (120, 40), (200, 50)]
 NAMES = ["80x24", "120x40", "200x50"]

@@ -22,7 +22,8 @@ from cockpit.ui.widgets.recipe_list import RecipeList, RecipeRow, short_duration
 from cockpit.ui.widgets.run_list import RunList, state_text, when
 from cockpit.ui.widgets.schedule_preview import SchedulePreview
 from cockpit.ui.widgets.top_line import TopLine
-from tests.ui.engines import H200, TWO_GPUS, shown, until, write_recipe
+from tests.ui.engines import H200, TWO_GPUS, shown, write_recipe
+from tests.ui.waiting import until
 
 
 class Bench(App[None]):

@@ -15,7 +15,8 @@ from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.screens.recipes import RecipesScreen
 from cockpit.ui.widgets.recipe_list import RecipeList
 from tests.recording import record
-from tests.ui.engines import FakeEngines, FakeProbe, flown, is_at, shown, until, write_data, write_recipe
+from tests.ui.engines import FakeEngines, FakeProbe, flown, is_at, shown, write_data, write_recipe
+from tests.ui.waiting import until
 
 
 def listed(app: Any) -> list[str]:

@@ -18,7 +18,8 @@ from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.vram_gauge import VramGauge
 from tests.recording import RECIPE, Ending, record
 from tests.ui.drawn import HOSTILE, SHOWN, all_text, plain, state_of, steps_to, text_of
-from tests.ui.stage import Stage, until
+from tests.ui.stage import Stage
+from tests.ui.waiting import until
 
 
 def reading(**changes: object) -> ev.GpuReading:

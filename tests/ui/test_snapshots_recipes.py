@@ -15,7 +15,8 @@ from cockpit.ui.themes import LIGHT
 from cockpit.ui.widgets.recipe_form import RecipeForm
 from cockpit.ui.widgets.schedule_preview import SchedulePreview
 from tests.recording import BEGAN, record
-from tests.ui.engines import TWO_GPUS, FakeEngines, FakeProbe, until, write_data, write_recipe
+from tests.ui.engines import TWO_GPUS, FakeEngines, FakeProbe, write_data, write_recipe
+from tests.ui.waiting import until
 
 SIZES = [(80, 24), (120, 40), (200, 50)]
 Snap = Callable[..., bool]

@@ -13,8 +13,9 @@ from cockpit.run_dir import runs_folder
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.screens.dialog import Dialog
 from tests.recording import record
-from tests.ui.engines import TWO_GPUS, FakeEngines, FakeLink, FakeProbe, flown, is_at, shown, until, write_recipe
+from tests.ui.engines import TWO_GPUS, FakeEngines, FakeLink, FakeProbe, flown, is_at, shown, write_recipe
 from tests.ui.flying import place, polled, started
+from tests.ui.waiting import until
 
 OTHER_BACKEND = {
     "method: sft": "method: sft\nbackend: transformers",
@@ -119,7 +120,7 @@ async def test_no_standby_while_a_run_trains_and_a_new_one_after_it() -> None:
         await polled(app, pilot)
         assert len(engines.started) == 1
         engines.started[0].link.events = [ev.RunEnded(outcome="completed", step=1)]
-        await until(pilot, lambda: len(engines.started) == 2, tries=800)
+        await until(pilot, lambda: len(engines.started) == 2)
 
 
 async def test_start_waits_for_the_driver_to_answer() -> None:
