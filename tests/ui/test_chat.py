@@ -58,15 +58,17 @@ async def test_keys_that_were_meant_for_the_screen_before_are_typed_nowhere(
     monkeypatch.setattr(chat, "TYPED_AFTER_S", after_s)
     talking = Talking(tmp_path)
     app = Stage(lambda: ChatScreen(talking.session, by_itself=True))
+    app.bind("q", "quit")
     async with app.run_test(size=(120, 40)) as pilot:
         field = pilot.app.screen.query_one(PromptField)
         if after_s < 1:
             await until(pilot, lambda: pilot.app.focused is field)
-            await pilot.press("2")
-            assert field.text == "2"
+            await pilot.press("2", "q")
+            assert field.text == "2q"
         else:
-            await pilot.press("2", "l", "s")
+            await pilot.press("2", "l", "s", "q")
             assert (pilot.app.focused, field.text) == (None, TRIAL)
+            assert not app._exit
             await pilot.press("enter")
             await until(pilot, lambda: talking.asked)
 

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -133,6 +134,11 @@ class ChatScreen(Screen[None]):
     def _take_focus(self) -> None:
         if self.focused is None:
             self.query_one(PromptField).focus()
+
+    def on_key(self, event: Key) -> None:
+        """Letters that come before the prompt takes them were meant for the screen that was here; q quits no chat."""
+        if self._opens_by_itself and self.focused is None and event.is_printable:
+            event.stop()
 
     # What happens
 
