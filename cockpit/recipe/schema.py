@@ -155,6 +155,7 @@ def leaves(section: Section, prefix: FieldPath = ()) -> Iterator[tuple[FieldPath
             yield (*prefix, key), value
 
 
+@functools.cache
 def json_schema() -> str:
     """The recipe's JSON schema as text, line feed at the end: editors complete and check YAML with it."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema(by_alias=True)}

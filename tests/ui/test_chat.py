@@ -17,7 +17,7 @@ from cockpit.ui.widgets.reply_figures import ReplyFigures
 from cockpit.ui.widgets.sampling_form import SamplingForm
 from tests.ui.stage import Stage
 from tests.ui.talking import TRIAL, Talking, keys, shown
-from tests.ui.waiting import until
+from tests.ui.waiting import ahead, until
 
 
 async def test_the_trial_prompt_stands_there_and_enter_sends_it(tmp_path: Path) -> None:
@@ -79,13 +79,17 @@ async def test_the_history_goes_along_and_a_new_conversation_forgets_it(tmp_path
         await pilot.press("enter")
         talking.reply("Marenport.")
         await until(pilot, lambda: "tokens/s" in shown(pilot)[-1])
-        await pilot.press(*"and then", "ctrl+j", *"what", "enter")
+        ahead(pilot, *"and then")
+        await pilot.press("ctrl+j")
+        ahead(pilot, *"what")
+        await pilot.press("enter")
         assert [message["content"] for message in talking.asked[-1].messages] == [TRIAL, "Marenport.", "and then\nwhat"]
         talking.reply("Nothing.")
         await until(pilot, lambda: "tokens/s" in shown(pilot)[-1])
         await pilot.press("ctrl+n")
         await until(pilot, lambda: shown(pilot) == ["A new conversation."])
-        await pilot.press(*"hi", "enter")
+        ahead(pilot, *"hi")
+        await pilot.press("enter")
         assert [message["content"] for message in talking.asked[-1].messages] == ["hi"]
         talking.reply("Ahoy.")
         await until(pilot, lambda: len(shown(pilot)) == 2 and "Ahoy." in shown(pilot)[1])
@@ -101,7 +105,8 @@ async def test_who_comes_back_finds_the_conversation_and_sends_it_along(tmp_path
         talking.reply("No idea.")
         await until(pilot, lambda: "No idea." in shown(pilot)[-1])
         pilot.app.screen.query_one("#max_new_tokens", Entry).value = "17"
-        await pilot.press(*"and", "escape")
+        ahead(pilot, *"and")
+        await pilot.press("escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, ChatScreen))
         before = [["you"], ["tuned"], ["base"], ["you"], ["tuned"], ["Said"], ["you"], ["tuned"], ["base"]]
         await pilot.app.push_screen(talking.make())
@@ -109,7 +114,8 @@ async def test_who_comes_back_finds_the_conversation_and_sends_it_along(tmp_path
         await until(pilot, lambda: "No idea." in shown(pilot)[-1])
         assert pilot.app.screen.query_one(PromptField).text == "and"
         assert pilot.app.screen.query_one("#who", Choice).value == "base"
-        await pilot.press(*" then", "enter")
+        ahead(pilot, *" then")
+        await pilot.press("enter")
         chat = talking.asked[-1]
         assert [message["content"] for message in chat.messages] == [TRIAL, "No idea.", "and then"]
         assert (chat.adapter, chat.max_new_tokens) == (False, 17)
@@ -171,7 +177,8 @@ async def test_while_a_reply_is_written_nothing_else_is_asked(tmp_path: Path) ->
         talking.reply("Arr", end=None)
         await until(pilot, lambda: "replying" in shown(pilot)[-1])
         await pilot.press("f3")
-        await pilot.press(*"more", "enter")
+        ahead(pilot, *"more")
+        await pilot.press("enter")
         assert len(talking.asked) == 1
         assert talking.app.said == ["A reply is being written; Escape stops it."]
         assert pilot.app.screen.query_one(PromptField).text == "more"

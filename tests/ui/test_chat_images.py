@@ -9,7 +9,7 @@ from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.widgets.prompt_field import PromptField
 from tests.recording import RECIPE
 from tests.ui.talking import TRIAL, Talking, keys, shown
-from tests.ui.waiting import until
+from tests.ui.waiting import ahead, until
 
 
 def about_images() -> str:
@@ -49,7 +49,8 @@ async def test_a_picture_goes_with_one_prompt_and_with_its_history(tmp_path: Pat
         assert talking.asked[-1].messages == [about] and not talking.asked[-1].adapter
         talking.reply("y^2")
         await until(pilot, lambda: "tokens/s" in shown(pilot)[-1])
-        await pilot.press(*"why", "enter")
+        ahead(pilot, *"why")
+        await pilot.press("enter")
         await until(pilot, lambda: len(talking.asked) == 3)
         answered = {"role": "assistant", "content": "y^2"}
         assert talking.asked[-1].messages == [about, answered, {"role": "user", "content": "why"}]

@@ -1,5 +1,6 @@
 """What the app's process imports, seen in a fresh process: a static graph does not see deferred imports."""
 
+import functools
 import importlib.util
 import json
 import subprocess
@@ -22,6 +23,7 @@ print(json.dumps([names, sorted(sys.modules)]))
 IMPORT_APP = "import json, sys; import cockpit.ui.app; print(json.dumps([[], sorted(sys.modules)]))"
 
 
+@functools.cache
 def imported(program: str) -> tuple[list[str], set[str]]:
     """The ui's modules, and the root packages in sys.modules, after `program` ran in a process of its own."""
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
