@@ -125,7 +125,7 @@ class EditorScreen(Screen[Path | None]):
         self.query_one(GroupTabs).chosen = group
         self.set_class(group == PLAN_TAB, "-plan")
         if group == PLAN_TAB:
-            self.query_one("#field-help", Static).update("")
+            self.query_one("#field-help", Static).update("", layout=False)
         else:
             await self.query_one(RecipeForm).show_group(group)
             self._show_states()
@@ -168,7 +168,7 @@ class EditorScreen(Screen[Path | None]):
     @on(RecipeForm.FieldFocused)
     def _on_field_focused(self, event: RecipeForm.FieldFocused) -> None:
         text = Content.assemble((event.field.label, "bold $primary"), "  ", help_text(event.field))
-        self.query_one("#field-help", Static).update(text)
+        self.query_one("#field-help", Static).update(text, layout=False)  # its height is fixed
 
     # Edits
 
@@ -218,7 +218,7 @@ class EditorScreen(Screen[Path | None]):
             parts.append(Content.styled(elsewhere[0], "$error"))
         if not wrong and self._summary:
             parts.append(Content(self._summary))
-        self.query_one("#summary", Static).update(Content("  ").join(parts))
+        self.query_one("#summary", Static).update(Content("  ").join(parts), layout=False)
 
     def _plan_soon(self) -> None:
         if self._plan_timer is not None:
