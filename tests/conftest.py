@@ -1,6 +1,7 @@
 """Every test has a home of its own, so that no run or recipe of the person who tests is touched."""
 
 import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from xdist.scheduler import LoadFileScheduling, LoadScopeScheduling
 
 FORKING = ("detached_engine", "export", "forms", "killed", "loading", "unsloth_loading", "unsloth_resume")
 """Files of tests/engine whose tests fork from one process that has imported the stack: all go to one worker."""
+
+# Each worker has a core. Threads of torch that wait for each other's cores took a fifth of the suite's CPU.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 gc.set_threshold(200_000, 10, 10)
 """A third of the time of the app's tests was spent on looking for garbage in what they have imported, torch with it."""
