@@ -45,13 +45,15 @@ def import_stack(backend: str) -> None:
     # What is imported stays, and is kept from the search for garbage. That would walk through all of it ten times while
     # it grows, a ninth of the import's time, and more than ten times while Unsloth loads a model: 8 of 14 s with
     # Gemma-3-4B on an H200.
+    collects = gc.isenabled()
     gc.disable()
     try:
         _import_all(backend)
         gc.collect()
         gc.freeze()
     finally:
-        gc.enable()
+        if collects:
+            gc.enable()
 
 
 def _import_all(backend: str) -> None:
