@@ -16,8 +16,17 @@ def best_checkpoint(trainer: Any, folder: Path, written: int | None = None) -> P
     """Where the best checkpoint of those in `folder` stands, the one after step `written` counted as one of them; None
     where none of them was measured. A better one may be gone, or could not be saved."""
     steps = {one.step for one in checkpoints(folder)} | ({written} if written is not None else set())
-    best = _best_of(trainer, steps)
+    best = _best_of(trainer.args, trainer.state, steps)
     return None if best is None else folder / f"checkpoint-{best}"
+
+
+def recall_best(args: Any, state: Any) -> None:
+    """Let a run that goes on compare with all that was measured before: the best that its checkpoint names is that of
+    the recipe as it was, by another metric perhaps, or none where that compared nothing."""
+    measured = _measured(args, state)
+    best = _best_of(args, state, measured)
+    if best is not None:
+        state.best_metric, state.best_global_step = measured[best], best
 
 
 class BestWeights:
@@ -44,7 +53,7 @@ class BestWeights:
         state = self._trainer.state
         place = best_checkpoint(self._trainer, self._folder)
         kept = int(place.name.rpartition("-")[2]) if place else None
-        step = _best_of(self._trainer, {kept or 0, state.global_step})
+        step = _best_of(self._trainer.args, state, {kept or 0, state.global_step})
         if place and step != state.global_step:
             state.best_model_checkpoint = str(place)
             self._load()
@@ -62,25 +71,25 @@ class BestWeights:
         if step is None or step == state.global_step:
             self._journal.log("warning", f"{gone}: the last weights are saved.")
             return
-        instead = self._named(_measured(self._trainer)[step], step)
+        instead = self._named(_measured(self._trainer.args, state)[step], step)
         self._journal.log("warning", f"{gone}: the best that is left is saved as the result, {instead}.")
 
     def _named(self, metric: float, step: int) -> str:
         return f"{self._recipe.metric_for_best_model} {metric:.4g} after step {step:,}"
 
 
-def _best_of(trainer: Any, steps: Iterable[int]) -> int | None:
+def _best_of(args: Any, state: Any, steps: Iterable[int]) -> int | None:
     """The one whose weights were measured best, the first of several; None where none of them was measured."""
-    measured = _measured(trainer)
+    measured = _measured(args, state)
     found = [step for step in sorted(steps) if step in measured]
-    return (max if trainer.args.greater_is_better else min)(found, key=lambda step: measured[step], default=None)
+    return (max if args.greater_is_better else min)(found, key=lambda step: measured[step], default=None)
 
 
-def _measured(trainer: Any) -> dict[int, float]:
+def _measured(args: Any, state: Any) -> dict[int, float]:
     """What evaluations are compared by, after each step that was measured on the way."""
-    name = trainer.args.metric_for_best_model
+    name = args.metric_for_best_model
     return {
         one["step"]: one[name]
-        for one in trainer.state.log_history
+        for one in state.log_history
         if name in one and one["step"] > 0 and math.isfinite(one[name])
     }

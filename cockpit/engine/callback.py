@@ -9,6 +9,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cockpit.checkpoint import leave_behind
+from cockpit.engine.best_weights import recall_best
 from cockpit.engine.ending import RunFailure, Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.meter import StepMeter, finite
@@ -77,6 +78,7 @@ class EventCallback(TrainerCallback):
             state.compute_steps(args, state.max_steps)
             # Patience may be new to the run; of a callback that the checkpoint did not know nothing could be saved.
             state.stateful_callbacks.setdefault(PATIENCE, {})
+            recall_best(args, state)  # what it is compared by may be new to the run too
             align_schedule(kwargs["optimizer"], kwargs["lr_scheduler"], args.learning_rate)
             checkpoint = self._resumed.checkpoint.path
             leave_behind(checkpoint.parent, self._resumed.step, self._journal.attempt)

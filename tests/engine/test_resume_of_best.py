@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from transformers import TrainerState
 from cockpit.checkpoint import checkpoints
 from cockpit.commands import Stop
 from cockpit.engine import checkpointing, training
-from cockpit.engine.best_weights import BestWeights
+from cockpit.engine.best_weights import BestWeights, recall_best
 from cockpit.engine.callback import EventCallback
 from cockpit.engine.worker import Worker
 from cockpit.events import Evaluated, LogWritten, RunEnded
@@ -123,9 +124,10 @@ def test_a_best_checkpoint_that_could_not_be_saved_is_not_the_result(
     assert run.state.adapter is not None and run.state.adapter.step == 6
 
 
-def test_a_best_checkpoint_that_is_gone_is_told(hosted: Hosted) -> None:
+def test_a_best_of_before_is_known_and_told_once_it_is_gone(hosted: Hosted) -> None:
+    """The first attempt does not ask for the best; the second takes it of that one."""
     changes = {**BEST, "training__max_steps": 4, "training__learning_rate": 0.01}
-    run = hosted(**{**changes, "output__save_total_limit": 9})
+    run = hosted(**{**changes, "output__save_total_limit": 9, "training__load_best_model_at_end": False})
     until_end(run, 1)
     assert [one.step for one in checkpoints(run.run.checkpoints)] == [4, 2]
     best = run.run.checkpoints / "checkpoint-4"
@@ -134,6 +136,9 @@ def test_a_best_checkpoint_that_is_gone_is_told(hosted: Hosted) -> None:
     until_end(again, 2)
     assert again.state.adapter is not None and again.state.adapter.step == 4
     assert [one.step for one in checkpoints(again.run.checkpoints)] == [6, 4]
+    assert lines(again, "warning") == []
+    assert lines(again, "info")[-1].startswith("The best checkpoint is kept and saved as the result: eval_loss ")
+    assert lines(again, "info")[-1].endswith(" after step 4.")
 
     shutil.rmtree(best)
     last = hosted(resumed=run.run, **{**worse, "training__max_steps": 8})
@@ -141,6 +146,17 @@ def test_a_best_checkpoint_that_is_gone_is_told(hosted: Hosted) -> None:
     losses = {event.step: event.metrics["eval_loss"] for event in last.all(Evaluated) if event.step}
     assert "after step 4, and there is no checkpoint of it: the" in lines(last, "warning")[-1]
     assert last.state.adapter is not None and last.state.adapter.step == min((6, 8), key=lambda step: losses[step])
+
+
+@pytest.mark.parametrize(("metric", "more", "best"), [("eval_loss", False, (1.0, 4)), ("eval_share", True, (0.9, 2))])
+def test_what_was_measured_before_is_compared_by_the_metric_of_now(
+    metric: str, more: bool, best: tuple[float, int]
+) -> None:
+    measured = {0: (0.5, 1.0), 2: (3.0, 0.9), 4: (1.0, 0.2), 6: (1.0, math.nan)}
+    history = [{"step": step, "eval_loss": loss, "eval_share": share} for step, (loss, share) in measured.items()]
+    state = TrainerState(log_history=[*history, {"step": 7, "loss": 0.1}], best_metric=1.0, best_global_step=4)
+    recall_best(SimpleNamespace(metric_for_best_model=metric, greater_is_better=more), state)
+    assert (state.best_metric, state.best_global_step) == best
 
 
 class Savings:
