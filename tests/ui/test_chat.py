@@ -65,6 +65,9 @@ async def test_keys_that_were_meant_for_the_screen_before_are_typed_nowhere(
             await until(pilot, lambda: pilot.app.focused is field)
             await pilot.press("2", "q")
             assert field.text == "2q"
+            app.screen.set_focus(None)
+            await pilot.press("q")
+            assert app._exit, "who clicks beside the prompt has its keys again"
         else:
             await pilot.press("2", "l", "s", "q")
             assert (pilot.app.focused, field.text) == (None, TRIAL)

@@ -132,6 +132,7 @@ class ChatScreen(Screen[None]):
             log.hint(f"{first} sends the prompt below. F3 asks the base model the same.")
 
     def _take_focus(self) -> None:
+        self._opens_by_itself = False
         if self.focused is None:
             self.query_one(PromptField).focus()
 
