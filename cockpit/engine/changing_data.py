@@ -35,14 +35,16 @@ class ChangingData:
         return cls(prepared, started[attempt].data_sha256, started[max(started)].data_sha256)
 
     def changes(self, now: DataPrepared) -> list[str]:
-        """A sentence for each source that is not what it was; one of the whole where that can be told of none."""
+        """A sentence for each source that is not what it was; one of the whole where that can be told of none, or where
+        the recipe names other sources."""
         was = self.before
         if not was.sha256 or was.sha256 == now.sha256:
             return []
         since = f"has changed since attempt {was.attempt}"
+        is_same = [one.name for one in was.sources] == [one.name for one in now.sources]
         told = [
             f"{new.name} {since} ({'; '.join(what)}). {THEREFORE}"
-            for old, new in zip(was.sources, now.sources, strict=False)
+            for old, new in (zip(was.sources, now.sources, strict=True) if is_same else ())
             if (what := self._changes_of(old, new))
         ]
         rows = (f"{one.train_rows:,} rows with {one.tokens:,} tokens" for one in (was, now))

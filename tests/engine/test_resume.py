@@ -148,6 +148,12 @@ def prepared(name: str = "tiny/rows", rows: int = 40, commit: str = "", sha256: 
         ({"rows": 39}, {}, ({}, {}), "tiny/rows * (39 rows, now 40)."),
         ({}, {}, ({"tiny/rows": "c" * 64}, {"tiny/rows": "d" * 64}), "tiny/rows * (SHA-256 cccccccc, now dddddddd)."),
         ({}, {}, ({}, {"tiny/rows: b.csv": "d" * 64}), "tiny/rows * (b.csv SHA-256 –, now dddddddd)."),
+        (
+            {"name": "before"},
+            {"rows": 41},
+            ({}, {}),
+            "What the model is given of the data * (40 rows with 1,000 tokens, now 41 *).",
+        ),
         ({"name": ""}, {}, ({}, {}), "What the model is given of the data * (40 rows with 1,000 tokens, now 40 *)."),
         ({"sha256": ""}, {}, ({}, {}), ""),
     ],
