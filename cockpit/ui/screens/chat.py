@@ -134,7 +134,7 @@ class ChatScreen(Screen[None]):
     def _take_focus(self) -> None:
         self._opens_by_itself = False
         if self.focused is None:
-            self.query_one(PromptField).focus()
+            self.set_focus(self.query_one(PromptField))  # at once: a letter in between would be the app's
 
     def on_key(self, event: Key) -> None:
         """Letters that come before the prompt takes them were meant for the screen that was here; q quits no chat."""
