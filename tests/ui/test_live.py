@@ -26,7 +26,7 @@ from cockpit.ui.widgets.schedule_chart import ScheduleChart
 from cockpit.ui.widgets.vram_gauge import VramGauge
 from tests.recording import BEGAN, RECIPE, Ending, record
 from tests.ui.drawn import text_of
-from tests.ui.engines import FakeLink
+from tests.ui.engines import FakeLink, is_at
 from tests.ui.stage import NOW, Stage, fed, recorded, session_of
 from tests.ui.waiting import until
 
@@ -255,19 +255,27 @@ async def test_chat_waits_until_no_key_is_pressed(tmp_path: Path, monkeypatch: p
         await until(pilot, lambda: app.asked == ["chat"])
 
 
-async def test_chat_waits_until_a_dialog_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "QUIET_S", 0.0)
+async def test_chat_waits_until_a_dialog_was_closed_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "QUIET_S", 3600.0)
     run = record(tmp_path, steps=30)
     link, events = FakeLink(run), recorded(run)
     app = stage(session_of(link, now=BEGAN))
     async with app.run_test(size=(120, 40)) as pilot:
         link.events = events[:-3]
         await until(pilot, lambda: "s" in keys(pilot))
-        await pilot.press("s")
+        assert isinstance(app.screen, LiveScreen)
+        app.screen.action_stop()  # by a key that was pressed long before
+        await until(pilot, lambda: is_at(app, "Dialog"))
         link.events = events[-3:]
         await until(pilot, lambda: app.screen_stack[-2].query_one(OutcomeCard).display)
+        app.screen.dismiss(None)
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
+        polls = link.polls
+        await until(pilot, lambda: link.polls > polls + 1)
         assert app.asked == []
-        await pilot.press("escape")
+        monkeypatch.setattr(live, "QUIET_S", 0.0)
         await until(pilot, lambda: app.asked == ["chat"])
         assert not link.sent
 

@@ -141,6 +141,8 @@ class LiveScreen(Screen[None]):
         top = self.app.screen
         if not self.display or (top is not self and not top.is_modal):  # it is being removed, or covered
             return
+        if top is not self:
+            self._keyed_at = time.monotonic()  # who answers a dialog works here too
         was_behind = self.session.is_behind
         news = self.session.poll()
         if self.session.is_behind and not was_behind:
