@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +25,7 @@ from cockpit.recipe.training import Training
 from cockpit.resumable import why_not_resumable
 from cockpit.run_dir import RunDir
 from tests.engine.conftest import HostedRun
+from tests.whole_checkpoint import write_checkpoint
 
 Hosted = Callable[..., HostedRun]
 BEST: dict[str, Any] = {
@@ -119,12 +119,12 @@ def test_a_best_checkpoint_that_could_not_be_saved_is_not_the_result(
     assert min(losses, key=lambda step: losses[step]) == 6
     assert not any("saved as the result" in line for line in lines(run, "info"))
     assert lines(run, "warning")[-1].endswith(
-        "after step 6, and there is no checkpoint of it: the last weights are saved."
+        "after step 6, and there is no whole checkpoint of it: the last weights are saved."
     )
     assert run.state.adapter is not None and run.state.adapter.step == 6
 
 
-def test_a_best_of_before_is_known_and_told_once_it_is_gone(hosted: Hosted) -> None:
+def test_a_best_of_before_is_known_and_told_once_it_is_damaged(hosted: Hosted) -> None:
     """The first attempt does not ask for the best; the second takes it of that one."""
     changes = {**BEST, "training__max_steps": 4, "training__learning_rate": 0.01}
     run = hosted(**{**changes, "output__save_total_limit": 9, "training__load_best_model_at_end": False})
@@ -140,11 +140,11 @@ def test_a_best_of_before_is_known_and_told_once_it_is_gone(hosted: Hosted) -> N
     assert lines(again, "info")[-1].startswith("The best checkpoint is kept and saved as the result: eval_loss ")
     assert lines(again, "info")[-1].endswith(" after step 4.")
 
-    shutil.rmtree(best)
+    (best / "adapter_model.safetensors").write_bytes(b"torn")
     last = hosted(resumed=run.run, **{**worse, "training__max_steps": 8})
     until_end(last, 3)
     losses = {event.step: event.metrics["eval_loss"] for event in last.all(Evaluated) if event.step}
-    assert "after step 4, and there is no checkpoint of it: the" in lines(last, "warning")[-1]
+    assert "after step 4, and there is no whole checkpoint of it: the" in lines(last, "warning")[-1]
     assert last.state.adapter is not None and last.state.adapter.step == min((6, 8), key=lambda step: losses[step])
 
 
@@ -186,7 +186,7 @@ class Savings:
         return [one.step for one in checkpoints(self.run.checkpoints)]
 
     def _save(self, model: Any, trial: Any) -> None:
-        Path(self.trainer._get_output_dir(), f"checkpoint-{self.state.global_step}").mkdir(parents=True)
+        write_checkpoint(Path(self.trainer._get_output_dir()), self.state.global_step)
 
     def _flush(self, folder: Path) -> None:
         if self.state.global_step in self._lost:
@@ -200,8 +200,8 @@ def test_a_best_that_could_not_be_saved_costs_no_older_one(tmp_path: Path, monke
     assert run.best.take() == 2
     assert run.loaded == [str(run.run.checkpoints / "checkpoint-2")]
     assert run.said[-1] == (
-        "The best was eval_loss 1 after step 4, and there is no checkpoint of it: the best that is left is saved as "
-        "the result, eval_loss 3 after step 2."
+        "The best was eval_loss 1 after step 4, and there is no whole checkpoint of it: the best that is left is saved "
+        "as the result, eval_loss 3 after step 2."
     )
     count = len(run.said)
     assert (run.best.take(), len(run.said)) == (2, count)
@@ -213,7 +213,7 @@ def test_last_weights_that_are_better_than_what_is_on_the_disk_are_the_result(
     run = Savings(tmp_path / "run", {2: 3.0, 4: 1.0, 6: 2.0}, {4, 6}, monkeypatch)
     assert run.steps() == [2]
     assert (run.best.take(), run.loaded) == (6, [])
-    assert run.said[-1].endswith("after step 4, and there is no checkpoint of it: the last weights are saved.")
+    assert run.said[-1].endswith("after step 4, and there is no whole checkpoint of it: the last weights are saved.")
 
 
 def test_a_stopped_run_tells_which_weights_it_has_saved(hosted: Hosted) -> None:
