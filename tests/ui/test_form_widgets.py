@@ -14,6 +14,7 @@ from cockpit.ui.themes import DARK
 from cockpit.ui.widgets.change_list import ChangeList
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.entry import Entry, one_line
+from cockpit.ui.widgets.field_help import FieldHelp
 from cockpit.ui.widgets.field_row import FieldRow, bounds_text, help_text
 from cockpit.ui.widgets.group_tabs import GroupTabs
 from cockpit.ui.widgets.recipe_form import RecipeForm
@@ -159,6 +160,21 @@ def test_bounds_are_words() -> None:
 def test_help_ends_with_the_default() -> None:
     assert help_text(field("lora.r")).endswith("· default 16")
     assert help_text(field("model.bnb_4bit_use_double_quant")).endswith("· default on")
+
+
+async def test_help_that_does_not_fit_says_so() -> None:
+    app = Bench(FieldHelp)
+    async with app.run_test(size=(20, 10)) as pilot:
+        help = app.query_one(FieldHelp)
+        help.styles.height = 2
+        help.show("r", "How much the adapter can learn.")
+        await until(pilot, lambda: shown(app).splitlines()[:3] == ["r  How much the", "adapter can learn.", ""])
+        help.show("r", "How much the adapter can learn. Start at 8.")
+        await until(pilot, lambda: shown(app).splitlines()[:3] == ["r  How much the", "adapter can learn.…", ""])
+        await pilot.resize_terminal(60, 10)
+        await until(pilot, lambda: shown(app).splitlines()[0] == "r  How much the adapter can learn. Start at 8.")
+        help.show()
+        await until(pilot, lambda: not shown(app).strip())
 
 
 async def test_form_builds_a_group_when_it_is_shown() -> None:

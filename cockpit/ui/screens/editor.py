@@ -20,6 +20,7 @@ from cockpit.ui.plan import Planner
 from cockpit.ui.requests import StartRun, WarmFor
 from cockpit.ui.widgets.change_list import ChangeList
 from cockpit.ui.widgets.completing_entry import Offer, Offers, name_offers, path_offers
+from cockpit.ui.widgets.field_help import FieldHelp
 from cockpit.ui.widgets.field_row import FieldRow, help_text
 from cockpit.ui.widgets.group_tabs import GroupTabs
 from cockpit.ui.widgets.key_bar import KeyBar
@@ -90,7 +91,7 @@ class EditorScreen(Screen[Path | None]):
                 yield SchedulePreview(id="preview")
                 yield ChangeList(id="changes", classes="pane")
         yield Static("", id="summary", markup=False)
-        yield Static("", id="field-help", markup=False)
+        yield FieldHelp(id="field-help")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -125,7 +126,7 @@ class EditorScreen(Screen[Path | None]):
         self.query_one(GroupTabs).chosen = group
         self.set_class(group == PLAN_TAB, "-plan")
         if group == PLAN_TAB:
-            self.query_one("#field-help", Static).update("", layout=False)
+            self.query_one(FieldHelp).show()
         else:
             await self.query_one(RecipeForm).show_group(group)
             self._show_states()
@@ -167,8 +168,7 @@ class EditorScreen(Screen[Path | None]):
 
     @on(RecipeForm.FieldFocused)
     def _on_field_focused(self, event: RecipeForm.FieldFocused) -> None:
-        text = Content.assemble((event.field.label, "bold $primary"), "  ", help_text(event.field))
-        self.query_one("#field-help", Static).update(text, layout=False)  # its height is fixed
+        self.query_one(FieldHelp).show(event.field.label, help_text(event.field))
 
     # Edits
 
