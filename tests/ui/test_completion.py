@@ -128,5 +128,6 @@ async def test_leaving_the_field_closes_the_list(folder: Path) -> None:
         box = app.query_one(CompletingEntry)
         box.entry.focus()
         await pilot.press("f4")
+        await until(pilot, lambda: box.is_open)
         app.query_one("#other").focus()
         await until(pilot, lambda: not box.is_open)
