@@ -67,8 +67,8 @@ PICTURES = [
 
 def make_run(folder: Path, picture: Picture) -> tuple[Path, float]:
     """The recording as far as the picture shows it, as a run in `folder`; and the time at which it is looked at."""
-    from cockpit import events as ev
-    from cockpit.run_dir import EngineIdentity, RunDir
+    from cockpit.protocol import events as ev
+    from cockpit.runs.folder import EngineIdentity, RunDir
 
     kept: dict[str, list[bytes]] = {}
     now = 0.0
@@ -105,8 +105,9 @@ def make_run(folder: Path, picture: Picture) -> tuple[Path, float]:
 
 async def take(picture: Picture, target: Path) -> None:
     """Show the run in the app as a person would see it, and write what stands on the screen."""
-    from cockpit import events as ev
-    from cockpit.run_dir import RunDir, runs_folder
+    from cockpit.paths import runs_folder
+    from cockpit.protocol import events as ev
+    from cockpit.runs.folder import RunDir
     from cockpit.ui.app import CockpitApp
     from tests.ui.engines import FakeEngines, FakeProbe
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 import msgspec
 
-from cockpit import events as ev
-from cockpit.run_dir import EngineIdentity, RunDir
+from cockpit.protocol import events as ev
+from cockpit.runs.folder import EngineIdentity, RunDir
 
 Ending = Literal["going", "completed", "stopped", "failed", "out_of_memory", "lost", "silent"]
 """going, lost and silent: the log stops without an end; engine.json says why."""

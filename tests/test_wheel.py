@@ -16,8 +16,8 @@ FOUND = """
 import json
 from pathlib import Path
 import cockpit
-from cockpit.recipe.embedded import resolve
-from cockpit.recipe.shelf import shelf
+from cockpit.paths import resolve
+from cockpit.recipe.library import shelf
 print(json.dumps({
     "package": str(Path(cockpit.__file__).parent),
     "recipes": sorted(entry.name for entry in shelf() if not entry.problems),

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cockpit.run_dir import RunDir
+    from cockpit.runs.folder import RunDir
 
 NO_TERMINAL = (
     "cockpit draws on a terminal, and there is none here; use 'cockpit train demo' or 'cockpit --help' instead."

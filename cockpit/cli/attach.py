@@ -13,7 +13,7 @@ def attach(
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
 ) -> None:
     """Watch a run: in the app on a terminal, as lines where the output is piped. Ctrl-C leaves it running."""
-    from cockpit.run_dir import find_run
+    from cockpit.runs.folder import find_run
 
     try:
         found = find_run(run)
@@ -27,7 +27,7 @@ def attach(
 
     from cockpit.cli.follow import follow, tell_ways_on
     from cockpit.cli.report import report_for
-    from cockpit.links import RunLink
+    from cockpit.runs.link import RunLink
 
     report = report_for(as_json)
     try:

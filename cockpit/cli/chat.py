@@ -11,10 +11,11 @@ import typer
 from cockpit.cli.ending import end
 
 if TYPE_CHECKING:
-    from cockpit.commands import Chat
-    from cockpit.links import RunLink, StartedEngine
-    from cockpit.run_dir import RunDir
-    from cockpit.run_state import RunState
+    from cockpit.launch.engines import StartedEngine
+    from cockpit.protocol.commands import Chat
+    from cockpit.runs.folder import RunDir
+    from cockpit.runs.link import RunLink
+    from cockpit.runs.state import RunState
 
 POLL_S = 0.03
 NO_BASE = "This is a whole model, without an adapter that could be switched off: there is no base to ask."
@@ -30,9 +31,9 @@ def chat(
     image: Annotated[Path | None, typer.Option(help="A picture to ask about, of a model that sees.")] = None,
 ) -> None:
     """Ask a trained run, or a saved adapter or model, one question. The reply goes to stdout, all else to stderr."""
-    from cockpit.recipe.embedded import expanded, kind_of
+    from cockpit.paths import expanded, kind_of
     from cockpit.recipe.problem import RecipeError
-    from cockpit.run_dir import RunDir, find_run
+    from cockpit.runs.folder import RunDir, find_run
 
     if not prompt.strip():
         end("The prompt is empty; ask something with -p.", 2)
@@ -66,8 +67,7 @@ def chat(
 
 def _folder(name: str) -> Path | None:
     """The folder that was named in place of a run; None where it is no path."""
-    from cockpit.recipe.embedded import expanded, kind_of
-    from cockpit.run_dir import runs_folder
+    from cockpit.paths import expanded, kind_of, runs_folder
 
     is_run = kind_of(runs_folder() / name) == "folder" or kind_of(Path(name)) != "folder"
     if not name.startswith((".", "~")) and "/" not in name and is_run:
@@ -80,11 +80,11 @@ def _folder(name: str) -> Path | None:
 
 def _open_folder(folder: Path, base: bool) -> tuple[RunLink, StartedEngine]:
     """An engine that answers with what is saved in the folder."""
-    from cockpit.gpu import GpuProbe
-    from cockpit.links import EngineKey, start_folder_engine
+    from cockpit.launch.engines import EngineKey, start_folder_engine
+    from cockpit.machine.gpu import GpuProbe
+    from cockpit.models.saved_folder import SavedFolder
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.problem import RecipeError
-    from cockpit.saved_folder import SavedFolder
 
     saved = SavedFolder(folder)
     if flaw := saved.flaw():
@@ -101,7 +101,7 @@ def _open_folder(folder: Path, base: bool) -> tuple[RunLink, StartedEngine]:
 
 
 def _message(prompt: str, image: Path | None) -> dict[str, str]:
-    from cockpit.recipe.embedded import expanded
+    from cockpit.paths import expanded
 
     about = {"image": str(expanded(image).absolute())} if image is not None else {}
     return {"role": "user", "content": prompt, **about}
@@ -109,9 +109,9 @@ def _message(prompt: str, image: Path | None) -> dict[str, str]:
 
 def _command(run: RunDir, message: dict[str, str], base: bool, greedy: bool) -> Chat:
     """The question, sampled as the recipe's first preset says."""
-    from cockpit.commands import Chat
-    from cockpit.links import new_command_id
+    from cockpit.protocol.commands import Chat
     from cockpit.recipe.document import RecipeDocument
+    from cockpit.runs.link import new_command_id
 
     preset = RecipeDocument.load(run.recipe).recipe().chat.presets[0]
     sampling = preset.model_dump(exclude={"name"})
@@ -122,11 +122,12 @@ def _command(run: RunDir, message: dict[str, str], base: bool, greedy: bool) -> 
 
 def _reach(run: RunDir) -> tuple[RunLink, StartedEngine | None]:
     """The run's own engine where it lives and has ended training, else a new one that loads what the run has saved."""
-    from cockpit.gpu import GpuProbe
-    from cockpit.links import EngineKey, RunLink, start_chat_engine
+    from cockpit.launch.engines import EngineKey, start_chat_engine
+    from cockpit.machine.gpu import GpuProbe
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.problem import RecipeError
-    from cockpit.run_summary import RunSummary
+    from cockpit.runs.link import RunLink
+    from cockpit.runs.summary import RunSummary
 
     if run.liveness() == "alive":
         if RunSummary.of(run).state == "running":
@@ -144,9 +145,9 @@ def _reach(run: RunDir) -> tuple[RunLink, StartedEngine | None]:
 
 def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
     """Send the question once the model is there and print the reply as it comes."""
-    from cockpit import events as ev
-    from cockpit.plain_text import PlainTextStream
-    from cockpit.run_state import RunState
+    from cockpit.protocol import events as ev
+    from cockpit.runs.state import RunState
+    from cockpit.text.plain_text import PlainTextStream
 
     state, stream = RunState(), PlainTextStream()
     sent = False

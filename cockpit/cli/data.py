@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cockpit.cli.asked import asked_for, blamed
 from cockpit.cli.ending import refuse
+from cockpit.cli.recipe_args import asked_for, blamed
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from cockpit.data_report import DataReport, Sample
-    from cockpit.gpu import GpuProbe
+    from cockpit.data.report import DataReport, Sample
+    from cockpit.machine.gpu import GpuProbe
     from cockpit.recipe.recipe import Recipe
 
 SHOWN_SAMPLES = 2
@@ -41,7 +41,7 @@ def data(
 
     Exit status: 0 training would learn from it, 1 it would not, 2 the recipe, the tokenizer or the data is no good.
     """
-    from cockpit.preflight import preflight_of_data
+    from cockpit.preflight.checks import preflight_of_data
 
     document, resolved = asked_for(recipe, data, model, settings or [], piped=True)
     problems = preflight_of_data(resolved, document.file, document.line)
@@ -64,7 +64,7 @@ def _looked_at(recipe: Recipe, name: str) -> DataReport:
     import warnings
     from contextlib import redirect_stderr, redirect_stdout
 
-    from cockpit.gpu import GpuProbe
+    from cockpit.machine.gpu import GpuProbe
 
     probe = GpuProbe()
     for variable in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS", "TQDM_DISABLE"):
@@ -75,14 +75,14 @@ def _looked_at(recipe: Recipe, name: str) -> DataReport:
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
             warnings.simplefilter("ignore")
             logging.disable()
-            from cockpit.engine.without_torch import without_torch
+            from cockpit.engine.data.without_torch import without_torch
 
             with without_torch(recipe):
-                from cockpit.engine.data_report import data_report
+                from cockpit.engine.data.report import data_report
 
                 return data_report(recipe, name, has_gpu=_has_gpu(recipe, probe))
     except Exception as error:
-        from cockpit.engine.ending import RunFailure, ending_of
+        from cockpit.engine.errors import RunFailure, ending_of
 
         ending = ending_of(error, recipe, 0)
         advice = ending.advice if isinstance(error, RunFailure) else ""
@@ -93,7 +93,7 @@ def _looked_at(recipe: Recipe, name: str) -> DataReport:
 
 def _has_gpu(recipe: Recipe, probe: GpuProbe) -> bool:
     """Whether a run of the recipe would have one here."""
-    from cockpit.gpu import DRIVERLESS, NONE
+    from cockpit.machine.gpu import DRIVERLESS, NONE
 
     try:
         return probe.wait().choose(recipe.hardware.gpu) not in (NONE, DRIVERLESS)
@@ -126,7 +126,7 @@ def _print(report: DataReport) -> None:
 
 def _figures(report: DataReport) -> Iterator[tuple[str, str]]:
     """Name and value of each line."""
-    from cockpit.data_figures import figures_of
+    from cockpit.data.report_text import figures_of
 
     yield "recipe", report.recipe
     yield "tokenizer", f"of {report.model}, chat template: {report.template}"
@@ -141,23 +141,23 @@ def _figures(report: DataReport) -> Iterator[tuple[str, str]]:
 
 
 def _histogram(report: DataReport) -> Iterator[str]:
-    from cockpit import figures
-    from cockpit.data_report import length_histogram
+    from cockpit.data.report import length_histogram
+    from cockpit.text import numbers
 
     bins = length_histogram(report.lengths, BINS)
     most = max((one.rows for one in bins), default=0)
     for one in bins:
         bar = "█" * max(round(one.rows / most * BAR_CELLS), bool(one.rows))
         span = (
-            figures.count(one.low) if one.low == one.high else f"{figures.count(one.low)} to {figures.count(one.high)}"
+            numbers.count(one.low) if one.low == one.high else f"{numbers.count(one.low)} to {numbers.count(one.high)}"
         )
-        yield f"{span:>18} tokens  {bar} {figures.count(one.rows)}"
+        yield f"{span:>18} tokens  {bar} {numbers.count(one.rows)}"
 
 
 def _head(sample: Sample) -> Text:
     from rich.text import Text
 
-    from cockpit.data_figures import facts_of
+    from cockpit.data.report_text import facts_of
 
     return Text(f"{sample.where}: {', '.join(facts_of(sample))}")
 

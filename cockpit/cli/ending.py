@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from cockpit.plain_text import plain_text
+from cockpit.text.plain_text import plain_text
 
 
 def end(sentence: str, status: int) -> NoReturn:

@@ -13,10 +13,10 @@ import typer
 from cockpit.cli.ending import end
 
 if TYPE_CHECKING:
-    from cockpit.gpu import GpuReport
-    from cockpit.links import EngineKey, EngineProcess
+    from cockpit.launch.engines import EngineKey, EngineProcess
+    from cockpit.machine.gpu import GpuReport
     from cockpit.recipe.recipe import Recipe
-    from cockpit.run_dir import RunDir
+    from cockpit.runs.folder import RunDir
 
 POLL_S = 0.1
 ENDS_WITHIN_S = 10.0
@@ -40,11 +40,11 @@ def export(
 
     Exit status: 0 it stands, 1 it does not, 2 what was asked for makes no sense.
     """
-    from cockpit.export_form import ExportForm, default_folder, why_not
-    from cockpit.exporting import start_export
-    from cockpit.gpu import GpuProbe
-    from cockpit.recipe.embedded import expanded
-    from cockpit.run_dir import find_run
+    from cockpit.launch.export_form import ExportForm, default_folder, why_not
+    from cockpit.launch.exports import start_export
+    from cockpit.machine.gpu import GpuProbe
+    from cockpit.paths import expanded
+    from cockpit.runs.folder import find_run
 
     try:
         wanted = ExportForm.parse(form)
@@ -86,7 +86,7 @@ def _sweep(place: Path) -> None:
     """Remove what an export has left that could not do so itself."""
     import shutil
 
-    from cockpit.export_form import written_aside
+    from cockpit.launch.export_form import written_aside
 
     for left in written_aside(place):
         shutil.rmtree(left, ignore_errors=True)
@@ -94,7 +94,7 @@ def _sweep(place: Path) -> None:
 
 def _loads_with(run: RunDir, report: GpuReport) -> tuple[Recipe, EngineKey]:
     """The recipe, and the key of the process that exports: without Unsloth it merges on the CPU."""
-    from cockpit.exporting import export_key
+    from cockpit.launch.exports import export_key
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.problem import RecipeError
 
@@ -110,9 +110,9 @@ def _loads_with(run: RunDir, report: GpuReport) -> tuple[Recipe, EngineKey]:
 def _follow(run: RunDir, export_id: str, process: EngineProcess, place: Path, as_json: bool) -> int:
     """Print what the export tells until it has ended; the exit status."""
     from cockpit.cli.report import LineReport, report_for
-    from cockpit.event_log import EventReader
-    from cockpit.events import ExportEnded, ExportProgressed, ExportStarted
-    from cockpit.run_state import RunState
+    from cockpit.protocol.event_log import EventReader
+    from cockpit.protocol.events import ExportEnded, ExportProgressed, ExportStarted
+    from cockpit.runs.state import RunState
 
     report = report_for(as_json) if as_json else LineReport(sys.stdout)
     reader, state, ours = EventReader(run.export), RunState(), False

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from cockpit.checkpoint import newest_whole
 from cockpit.cli.report import Report
-from cockpit.commands import Stop
-from cockpit.event_log import newest_attempt
-from cockpit.events import AnyEvent, RunEnded
-from cockpit.links import Link, StartedEngine, new_command_id
-from cockpit.run_dir import RunDir
-from cockpit.run_state import RunState
+from cockpit.launch.engines import StartedEngine
+from cockpit.protocol.commands import Stop
+from cockpit.protocol.event_log import newest_attempt
+from cockpit.protocol.events import AnyEvent, RunEnded
+from cockpit.runs.checkpoint import newest_whole
+from cockpit.runs.folder import RunDir
+from cockpit.runs.link import Link, new_command_id
+from cockpit.runs.state import RunState
 
 POLL_S = 0.1
 ABORT_AFTER_S = 5.0

@@ -8,7 +8,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cockpit.links import EngineKey, RunLink, StartedEngine, new_run
+from cockpit.launch.engines import EngineKey, StartedEngine, new_run
+from cockpit.runs.link import RunLink
 
 if TYPE_CHECKING:
     from cockpit.engine.engine import Engine

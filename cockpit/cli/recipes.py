@@ -11,8 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.library import ShelfEntry
     from cockpit.recipe.problem import Problem
-    from cockpit.recipe.shelf import ShelfEntry
 
 recipes_app = typer.Typer(help="List, show and check recipes.", rich_markup_mode=None)
 
@@ -22,7 +22,7 @@ def recipes(context: typer.Context) -> None:
     """List the recipes: those that come with cockpit, then your own. Where piped, a line each, tabs between columns."""
     if context.invoked_subcommand is not None:
         return
-    from cockpit.recipe.shelf import shelf
+    from cockpit.recipe.library import shelf
 
     rows = [_row(entry) for entry in shelf()]
     if sys.stdout.isatty():
@@ -35,9 +35,9 @@ def recipes(context: typer.Context) -> None:
 @recipes_app.command()
 def show(name: Annotated[str, typer.Argument(help="A recipe's name, or its file.")]) -> None:
     """Print a recipe's YAML, on a terminal after what it is for. To start one of your own: show demo > my.yaml"""
-    from cockpit.plain_text import plain_text
+    from cockpit.recipe.library import find_recipe
     from cockpit.recipe.problem import RecipeError
-    from cockpit.recipe.shelf import find_recipe
+    from cockpit.text.plain_text import plain_text
 
     try:
         document = find_recipe(name)
@@ -82,8 +82,8 @@ def schema() -> None:
 
 def _row(entry: ShelfEntry) -> tuple[str, str, str, str, str]:
     """Name, needs, duration, title, whose; as found even where the recipe is wrong elsewhere."""
-    from cockpit.figures import UNKNOWN
-    from cockpit.plain_text import plain_line
+    from cockpit.text.numbers import UNKNOWN
+    from cockpit.text.plain_text import plain_line
 
     document, wrong = entry.document, _first_problem(entry)
     if document is None:
@@ -119,7 +119,7 @@ def _print_about(document: RecipeDocument) -> None:
     import shutil
     import textwrap
 
-    from cockpit.plain_text import plain_line
+    from cockpit.text.plain_text import plain_line
 
     title, description, needs, duration = (
         plain_line(str(document.value(f"about.{field}") or ""))
@@ -137,10 +137,10 @@ def _print_problems(problems: list[Problem]) -> None:
 
 def _recipes_at(paths: list[str]) -> Iterator[Callable[[], RecipeDocument]]:
     """What loads each recipe that the paths and names stand for, each file once; the whole shelf for no path."""
+    from cockpit.paths import expanded, kind_of
     from cockpit.recipe.document import RecipeDocument
-    from cockpit.recipe.embedded import expanded, kind_of
+    from cockpit.recipe.library import find_recipe, recipe_files, shelf
     from cockpit.recipe.problem import Problem, RecipeError
-    from cockpit.recipe.shelf import find_recipe, recipe_files, shelf
 
     def none_in(place: str) -> RecipeDocument:
         raise RecipeError([Problem(place, None, "", "there is no recipe here", "give a folder with *.yaml files")])

@@ -7,10 +7,10 @@ import sys
 import time
 from typing import Protocol, TextIO
 
-from cockpit import events as ev
-from cockpit import figures
-from cockpit.plain_text import plain_text
-from cockpit.run_state import RunState
+from cockpit.protocol import events as ev
+from cockpit.runs.state import RunState
+from cockpit.text import numbers
+from cockpit.text.plain_text import plain_text
 
 PHASES = {
     "importing": "importing the training stack",
@@ -116,30 +116,30 @@ def sentence(event: ev.AnyEvent) -> str:
             return PHASES[event.phase] + detail
         case ev.DataPrepared():
             share = event.trained_tokens / event.tokens if event.tokens else None
-            line = f"{figures.count(event.train_rows)} rows, {figures.count(event.tokens)} tokens"
-            line += f" ({figures.percent(share)} trained)"
+            line = f"{numbers.count(event.train_rows)} rows, {numbers.count(event.tokens)} tokens"
+            line += f" ({numbers.percent(share)} trained)"
             extra = [
                 (event.eval_rows, "held out"),
                 (event.skipped_rows, "skipped"),
                 (event.truncated_rows, "truncated"),
             ]
-            return ", ".join([line, *(f"{figures.count(number)} {what}" for number, what in extra if number)])
+            return ", ".join([line, *(f"{numbers.count(number)} {what}" for number, what in extra if number)])
         case ev.TrainingPlanned():
             share = event.trainable_parameters / event.total_parameters if event.total_parameters else 0
             return (
-                f"{figures.count(event.total_steps)} steps, {figures.count(event.trainable_parameters)} of "
-                f"{figures.count(event.total_parameters)} parameters trained ({share:.2%})"
+                f"{numbers.count(event.total_steps)} steps, {numbers.count(event.trainable_parameters)} of "
+                f"{numbers.count(event.total_parameters)} parameters trained ({share:.2%})"
             )
         case ev.TrainingResumed():
             return f"attempt {event.attempt} goes on from {event.path}"
         case ev.Evaluated():
-            loss = figures.metric(event.metrics.get("eval_loss"))
-            return f"held-out loss after step {figures.count(event.step)}: {loss}"
+            loss = numbers.metric(event.metrics.get("eval_loss"))
+            return f"held-out loss after step {numbers.count(event.step)}: {loss}"
         case ev.CheckpointSaved():
-            return f"checkpoint {figures.count(event.step)} saved, {figures.size(event.size_bytes)}"
+            return f"checkpoint {numbers.count(event.step)} saved, {numbers.size(event.size_bytes)}"
         case ev.AdapterSaved():
             what = "model" if event.path == "model" else "adapter"
-            return f"{what} saved in {event.path}, {figures.size(event.size_bytes)}"
+            return f"{what} saved in {event.path}, {numbers.size(event.size_bytes)}"
         case ev.ExportStarted():
             return f"export as {event.form} into {event.path}"
         case ev.ExportProgressed():
@@ -148,11 +148,11 @@ def sentence(event: ev.AnyEvent) -> str:
             if event.reason:
                 return " ".join(filter(None, (f"export failed: {event.reason}", event.advice)))
             where = event.path + (f" and {event.repository} on the Hub" if event.repository else "")
-            return f"exported as {event.form}: {where}, {figures.size(event.size_bytes)}"
+            return f"exported as {event.form}: {where}, {numbers.size(event.size_bytes)}"
         case ev.LogWritten():
             return event.text if event.level == "info" else f"{event.level}: {event.text}"
         case ev.RunEnded():
-            parts = [ENDINGS[event.outcome] + f" after step {figures.count(event.step)}", event.reason, event.advice]
+            parts = [ENDINGS[event.outcome] + f" after step {numbers.count(event.step)}", event.reason, event.advice]
             return ". ".join(part.rstrip(".") for part in parts if part) + "."
     return ""
 
@@ -164,15 +164,15 @@ def step_line(state: RunState) -> str:
     """The figures of the newest step."""
     steps = state.steps
     parts = [
-        f"step {figures.count(state.step)}/{figures.count(state.total_steps)}",
-        f"loss {figures.metric(steps.latest('loss'))}",
-        f"lr {figures.learning_rate(steps.latest('learning_rate'))}",
-        f"grad norm {figures.metric(steps.latest('grad_norm'))}",
-        f"{figures.count(state.tokens_per_s())} tokens/s",
+        f"step {numbers.count(state.step)}/{numbers.count(state.total_steps)}",
+        f"loss {numbers.metric(steps.latest('loss'))}",
+        f"lr {numbers.learning_rate(steps.latest('learning_rate'))}",
+        f"grad norm {numbers.metric(steps.latest('grad_norm'))}",
+        f"{numbers.count(state.tokens_per_s())} tokens/s",
     ]
     eta = state.eta()
     if eta:
-        parts.append(f"ETA {figures.duration(eta[0])}")
+        parts.append(f"ETA {numbers.duration(eta[0])}")
     return "  ".join(parts)
 
 
@@ -185,12 +185,12 @@ def live_line(state: RunState) -> str:
     text = PHASES[state.phase.phase]
     progress = state.progress
     if progress and progress.total:
-        far = f"{figures.count(progress.done)}/{figures.count(progress.total)} {progress.unit}"
+        far = f"{numbers.count(progress.done)}/{numbers.count(progress.total)} {progress.unit}"
         if progress.unit == "B":
-            far = f"{figures.size(progress.done)}/{figures.size(progress.total)}"
+            far = f"{numbers.size(progress.done)}/{numbers.size(progress.total)}"
             if pace := state.progress_pace():
-                far += f"  {figures.size(pace[0])}/s  ETA {figures.duration(pace[1])}"
-        text += f"  {figures.percent(progress.done / progress.total)}  {far}"
+                far += f"  {numbers.size(pace[0])}/s  ETA {numbers.duration(pace[1])}"
+        text += f"  {numbers.percent(progress.done / progress.total)}  {far}"
     return text
 
 

@@ -13,9 +13,9 @@ import typer
 from cockpit.cli.ending import end
 
 if TYPE_CHECKING:
-    from cockpit.links import EngineKey
+    from cockpit.launch.engines import EngineKey
     from cockpit.recipe.document import RecipeDocument
-    from cockpit.run_dir import RunDir
+    from cockpit.runs.folder import RunDir
 
 UNLOADS_S = 30.0
 """How long an engine that only chats is waited for."""
@@ -39,7 +39,7 @@ def resume(
     Full fine-tuning leaves checkpoints where output.save_steps is given, and when it is stopped.
     Exit status: 0 completed, 1 failed or nothing to go on from, 2 a setting is wrong, 130 stopped.
     """
-    from cockpit.run_dir import find_run
+    from cockpit.runs.folder import find_run
 
     try:
         found = find_run(run)
@@ -50,9 +50,9 @@ def resume(
     from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
     from cockpit.cli.train import end_engine
-    from cockpit.event_log import newest_attempt
-    from cockpit.links import start_resuming_engine
-    from cockpit.run_summary import RunSummary
+    from cockpit.launch.engines import start_resuming_engine
+    from cockpit.protocol.event_log import newest_attempt
+    from cockpit.runs.summary import RunSummary
 
     report = report_for(as_json)
     name = RunSummary.of(found).recipe_name or found.id
@@ -78,13 +78,13 @@ def resume(
 
 def _checked(run: RunDir, settings: list[str], from_step: int | None) -> tuple[RecipeDocument, EngineKey]:
     """The run's recipe with the changes on it, and its engine's key; ends the command where it cannot go on."""
-    from cockpit.gpu import GpuProbe
-    from cockpit.links import EngineKey
-    from cockpit.preflight import preflight
-    from cockpit.recipe.changes import refused_changes
+    from cockpit.launch.engines import EngineKey
+    from cockpit.machine.gpu import GpuProbe
+    from cockpit.preflight.checks import preflight
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.problem import RecipeError
-    from cockpit.resumable import why_not_resumable
+    from cockpit.recipe.resume_policy import refused_changes
+    from cockpit.runs.resumable import why_not_resumable
 
     wrong: list[str] = []
     try:
@@ -108,8 +108,8 @@ def _checked(run: RunDir, settings: list[str], from_step: int | None) -> tuple[R
 
 def _let_chat_go(run: RunDir) -> None:
     """An engine that only answers chats holds the folder and the memory: it is asked to go. Raises ValueError."""
-    from cockpit.commands import Unload
-    from cockpit.links import new_command_id
+    from cockpit.protocol.commands import Unload
+    from cockpit.runs.link import new_command_id
 
     if run.liveness() != "alive":
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cockpit.run_summary import RunSummary
+    from cockpit.runs.summary import RunSummary
 
 
 def runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False) -> None:
@@ -15,8 +15,9 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON arra
 
     A run's start is that of its first attempt.
     """
-    from cockpit.run_dir import all_runs, runs_folder
-    from cockpit.run_summary import RunSummary
+    from cockpit.paths import runs_folder
+    from cockpit.runs.folder import all_runs
+    from cockpit.runs.summary import RunSummary
 
     summaries = [RunSummary.of(run) for run in all_runs()]
     if as_json:
@@ -50,8 +51,8 @@ def _print_table(summaries: list[RunSummary]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from cockpit import figures
-    from cockpit.plain_text import plain_line
+    from cockpit.text import numbers
+    from cockpit.text.plain_text import plain_line
 
     is_any_tested = any(summary.eval_loss is not None for summary in summaries)
     is_any_resumed = any(summary.attempts > 1 for summary in summaries)
@@ -63,14 +64,14 @@ def _print_table(summaries: list[RunSummary]) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
         cells = {
-            "held-out": figures.metric(summary.eval_loss),
+            "held-out": numbers.metric(summary.eval_loss),
             "attempts": str(summary.attempts) if summary.attempts > 1 else "",
         }
         table.add_row(
             plain_line(summary.run.id),
             summary.state.replace("_", " "),
-            f"{figures.count(summary.step)}/{figures.count(summary.total_steps)}",
-            figures.metric(summary.loss),
+            f"{numbers.count(summary.step)}/{numbers.count(summary.total_steps)}",
+            numbers.metric(summary.loss),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.started_at)),
             *(cells[name] for name in more),
         )

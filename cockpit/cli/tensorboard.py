@@ -24,10 +24,10 @@ def tensorboard(
     host: Annotated[str, typer.Option(help="The address to listen on; only this machine by default.")] = "127.0.0.1",
 ) -> None:
     """Start TensorBoard for a run whose recipe has output.report_to: [tensorboard]. Ctrl-C ends it."""
+    from cockpit.paths import expanded
     from cockpit.recipe.document import RecipeDocument
-    from cockpit.recipe.embedded import expanded
     from cockpit.recipe.problem import RecipeError
-    from cockpit.run_dir import find_run
+    from cockpit.runs.folder import find_run
 
     try:
         found = find_run(run)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cockpit.cli.asked import asked_for, blamed
 from cockpit.cli.ending import refuse
+from cockpit.cli.recipe_args import asked_for, blamed
 
 if TYPE_CHECKING:
-    from cockpit.links import EngineKey, StartedEngine
+    from cockpit.launch.engines import EngineKey, StartedEngine
     from cockpit.recipe.document import RecipeDocument
 
 ENGINE_ENDS_S = 30.0
@@ -43,7 +43,7 @@ def train(
 
     from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
-    from cockpit.run_dir import why_unwritable
+    from cockpit.runs.folder import why_unwritable
 
     report = report_for(as_json)
     name = document.recipe().output.run_name or document.name
@@ -68,9 +68,9 @@ def _checked(
     recipe: str, data: Path | None, model: str | None, settings: list[str]
 ) -> tuple[RecipeDocument, EngineKey]:
     """The recipe with all that was asked for on it, and its engine's key; status 2 where something is wrong."""
-    from cockpit.gpu import GpuProbe
-    from cockpit.links import EngineKey
-    from cockpit.preflight import preflight
+    from cockpit.launch.engines import EngineKey
+    from cockpit.machine.gpu import GpuProbe
+    from cockpit.preflight.checks import preflight
 
     document, resolved = asked_for(recipe, data, model, settings)
     report = GpuProbe().wait()
@@ -81,7 +81,7 @@ def _checked(
 
 
 def _start(key: EngineKey, name: str, in_process: bool) -> StartedEngine:
-    from cockpit.links import start_engine
+    from cockpit.launch.engines import start_engine
 
     if not in_process:
         return start_engine(key, name)
@@ -95,8 +95,8 @@ def end_engine(started: StartedEngine) -> None:
     import contextlib
     import subprocess
 
-    from cockpit.commands import Unload
-    from cockpit.links import new_command_id
+    from cockpit.protocol.commands import Unload
+    from cockpit.runs.link import new_command_id
 
     if started.process.poll() is not None:
         return

@@ -28,7 +28,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     from cockpit.engine.engine import IDLE_S, Engine
-    from cockpit.run_dir import RunDir
+    from cockpit.runs.folder import RunDir
 
     try:
         engine = Engine(

@@ -12,15 +12,16 @@ import traceback
 
 import psutil
 
-from cockpit.commands import AnyCommand, Chat, Stop, StopReply, Train, Unload
+from cockpit.engine.controls import Orders
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
-from cockpit.engine.orders import Orders
 from cockpit.engine.stack import imported, packages
 from cockpit.engine.worker import Worker
-from cockpit.event_log import newest_attempt
-from cockpit.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded
-from cockpit.run_dir import EngineIdentity, RunDir, runs_folder, standby_folder
+from cockpit.paths import runs_folder, standby_folder
+from cockpit.protocol.commands import AnyCommand, Chat, Stop, StopReply, Train, Unload
+from cockpit.protocol.event_log import newest_attempt
+from cockpit.protocol.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded
+from cockpit.runs.folder import EngineIdentity, RunDir
 
 TICK_S = 0.1
 HEARTBEAT_S = 1.0

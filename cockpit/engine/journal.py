@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Literal
 
-from cockpit.event_log import EventWriter
-from cockpit.events import AnyEvent, LogWritten, MachineRead, Phase, PhaseProgressed, PhaseStarted
-from cockpit.plain_text import plain_line
-from cockpit.run_dir import RunDir
+from cockpit.protocol.event_log import EventWriter
+from cockpit.protocol.events import AnyEvent, LogWritten, MachineRead, Phase, PhaseProgressed, PhaseStarted
+from cockpit.runs.folder import RunDir
+from cockpit.text.plain_text import plain_line
 
 LINE_CHARACTERS = 400
 

@@ -8,8 +8,8 @@ import time
 
 import psutil
 
-from cockpit.events import GpuReading, MachineRead
-from cockpit.gpu import Nvml, visible_gpus
+from cockpit.machine.gpu import Nvml, visible_gpus
+from cockpit.protocol.events import GpuReading, MachineRead
 
 EVERY_S = 1.0
 CPU_EVERY_S = 0.8

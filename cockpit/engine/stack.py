@@ -10,9 +10,9 @@ import sys
 import traceback
 from importlib import import_module, metadata
 
-from cockpit.engine.ending import RunFailure
+from cockpit.engine.errors import RunFailure
 from cockpit.engine.journal import Journal
-from cockpit.plain_text import plain_line
+from cockpit.text.plain_text import plain_line
 
 PACKAGES = ("torch", "transformers", "peft", "datasets", "trl")
 VERSIONS = ("unsloth", "unsloth_zoo", "torch", "transformers", "trl", "peft", "datasets", "bitsandbytes")
@@ -73,7 +73,7 @@ def _import_all(backend: str) -> None:
         import_module(name)
     import_module("transformers").utils.logging.disable_progress_bar()
     import_module("datasets").disable_progress_bars()
-    for part in ("loading", "data", "training", "chat"):
+    for part in ("model.loading", "data.prepare", "training.sft", "chat.replies"):
         import_module(f"cockpit.engine.{part}")
     # Lazy modules of the stack, which would be imported at the first step otherwise.
     import_module("trl.trainer.sft_trainer")

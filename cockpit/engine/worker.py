@@ -12,21 +12,21 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cockpit.commands import Chat, Train
-from cockpit.engine.ending import RunFailure, ending_of
+from cockpit.engine.controls import Orders
+from cockpit.engine.errors import RunFailure, ending_of
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
-from cockpit.engine.orders import Orders
 from cockpit.engine.stack import StackLog, import_stack, versions
-from cockpit.events import GpuReading, RunEnded, RunStarted
-from cockpit.plain_text import plain_text
+from cockpit.protocol.commands import Chat, Train
+from cockpit.protocol.events import GpuReading, RunEnded, RunStarted
 from cockpit.recipe.recipe import Recipe
-from cockpit.run_dir import RunDir
+from cockpit.runs.folder import RunDir
+from cockpit.text.plain_text import plain_text
 
 if TYPE_CHECKING:
-    from cockpit.engine.loading import Loaded
-    from cockpit.engine.resumption import Resumption
-    from cockpit.engine.training import Trained
+    from cockpit.engine.model.loading import Loaded
+    from cockpit.engine.training.resumption import Resumption
+    from cockpit.engine.training.sft import Trained
 
 DRIVER_WAITS_S = 3.0
 COMPILED = "TORCHINDUCTOR_CACHE_DIR"
@@ -114,8 +114,8 @@ class Worker:
             self._try_to_end(ending)
 
     def _train(self) -> None:
-        from cockpit.engine.loading import load_for_training
-        from cockpit.engine.training import save_result
+        from cockpit.engine.model.loading import load_for_training
+        from cockpit.engine.training.sft import save_result
 
         self._announced.wait()
         try:
@@ -149,7 +149,7 @@ class Worker:
             self._chat(loaded, recipe)
 
     def _resumption(self) -> Resumption | None:
-        from cockpit.engine.resumption import resumption
+        from cockpit.engine.training.resumption import resumption
 
         if self._order is None or not self._order.resume:
             return None
@@ -159,8 +159,8 @@ class Worker:
         return found
 
     def _prepare_and_train(self, recipe: Recipe, loaded: Loaded, resumed: Resumption | None) -> Trained:
-        from cockpit.engine.data import prepare_data
-        from cockpit.engine.training import train
+        from cockpit.engine.data.prepare import prepare_data
+        from cockpit.engine.training.sft import train
 
         self._orders.stop_if_asked()
         self._journal.turn_to("preparing_data")
@@ -179,7 +179,7 @@ class Worker:
 
     def _download(self, recipe: Recipe) -> None:
         """Bring a model of the Hub to this disk."""
-        from cockpit.engine.hub import download, is_on_hub
+        from cockpit.engine.hub.models import download, is_on_hub
 
         if is_on_hub(recipe.model):
             self._journal.turn_to("downloading", recipe.model.name_or_path)
@@ -187,8 +187,8 @@ class Worker:
 
     def _download_data(self, recipe: Recipe) -> None:
         """Bring datasets of the Hub to this disk: before the model, which is larger and would be loaded in vain."""
-        from cockpit.engine import hub_rows
-        from cockpit.engine.row_source import is_on_hub
+        from cockpit.engine.data.row_source import is_on_hub
+        from cockpit.engine.hub import datasets as hub_rows
 
         for source in recipe.data.sources:
             if is_on_hub(source):
@@ -196,7 +196,7 @@ class Worker:
                 hub_rows.download(source, self._download_progress)
 
     def _chat_with_past_run(self) -> None:
-        from cockpit.engine.loading import load_for_chat
+        from cockpit.engine.model.loading import load_for_chat
 
         recipe = _recipe_of(self.run)
         self._download(recipe)
@@ -206,9 +206,9 @@ class Worker:
     def _chat(self, loaded: Loaded, recipe: Recipe) -> None:
         import torch
 
-        from cockpit.engine.chat import Chatter
-        from cockpit.engine.chat_template import ChatTemplate
-        from cockpit.engine.loading import for_inference
+        from cockpit.engine.chat.replies import Chatter
+        from cockpit.engine.data.chat_template import ChatTemplate
+        from cockpit.engine.model.loading import for_inference
 
         gc.collect()  # the trainer with its optimizer hangs in cycles
         if torch.cuda.is_available():
@@ -313,8 +313,8 @@ def _data_hashes(recipe: Recipe) -> dict[str, str]:
 
     What is fetched from the Hub has its hash in DataPrepared, with all else that is trained on.
     """
-    from cockpit.dataset_file import split_files
-    from cockpit.recipe.embedded import resolve
+    from cockpit.data.files import split_files
+    from cockpit.paths import resolve
 
     hashes = {}
     for source in recipe.data.sources:

@@ -13,19 +13,18 @@ from typing import Any, Self
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from cockpit.plain_text import plain_line
+from cockpit.paths import expanded, local_path, user_recipes_folder
 from cockpit.recipe import yaml_source
-from cockpit.recipe.embedded import expanded, local_path
 from cockpit.recipe.field_path import FieldPath, as_listed, dotted, parts
 from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schema import FieldPlace, all_places, find_place, json_schema, section_fields
 from cockpit.recipe.setting import setting_value
-from cockpit.recipe.shelf import user_recipes_folder
 from cockpit.recipe.validation import Fault, unknown_field, validate
 from cockpit.recipe.yaml_edit import with_value
 from cockpit.recipe.yaml_source import YamlSource
 from cockpit.recipe.yaml_text import block_lines
+from cockpit.text.plain_text import plain_line
 
 SCHEMA_FILE = "recipe.schema.json"
 

@@ -13,10 +13,10 @@ from typing import Literal
 from pydantic import ValidationError
 
 from cockpit.recipe.field_path import dotted
-from cockpit.recipe.not_yet import is_not_yet
 from cockpit.recipe.number import number_text
 from cockpit.recipe.schema import FieldPlace, all_places, find_place
 from cockpit.recipe.setting import setting_value
+from cockpit.recipe.unsupported import is_not_yet
 from cockpit.recipe.validation import refusal
 
 Kind = Literal["int", "float", "bool", "choice", "text", "names", "path"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cockpit.plain_text import plain_line
+from cockpit.text.plain_text import plain_line
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cockpit.plain_text import plain_line
 from cockpit.recipe.field_path import FieldPath, dotted
 from cockpit.recipe.number import number_text
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schema import FieldPlace, FieldType, find_place, listed, place_of, places_by_name, section_fields
 from cockpit.recipe.section import CONFLICT, Section
 from cockpit.recipe.yaml_source import scalar
+from cockpit.text.plain_text import plain_line
 
 MOST_FAULTS = 50
 """Of more errors only so many are told."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -20,21 +20,25 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import MountError
 
-from cockpit.plain_text import plain_line
-from cockpit.ui.engine_status import Engines, EngineStatus, Probe
-from cockpit.ui.new_runs import NewRuns
-from cockpit.ui.past_runs import PastRuns
+from cockpit.text.plain_text import plain_line
+from cockpit.ui.messages import EditRecipe, ExportRun, OpenRun, ResumeRun, StartRun, WarmFor
 from cockpit.ui.preferences import remember_theme, remembered_theme
-from cockpit.ui.requests import EditRecipe, ExportRun, OpenRun, ResumeRun, StartRun, WarmFor
+from cockpit.ui.runs.engines import Engines, Probe
+from cockpit.ui.runs.new_runs import NewRuns
+from cockpit.ui.runs.past_runs import PastRuns
 from cockpit.ui.screens.recipes import RecipesScreen, mark_saved
 from cockpit.ui.themes import DARK, LIGHT, THEMES
+from cockpit.ui.widgets.top_line import EngineStatus
 
 if TYPE_CHECKING:
-    from cockpit.run_dir import RunDir
-    from cockpit.ui.session import RunSession
-    from cockpit.ui.standby import Standby
+    from cockpit.launch.export_form import ExportForm
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.runs.folder import RunDir
+    from cockpit.ui.runs.host import ResumeChoice
+    from cockpit.ui.runs.session import RunSession
+    from cockpit.ui.runs.standby import Standby
 
-LOOKS = Path(__file__).parent
+CSS_DIR = Path(__file__).parent
 POLL_EVERY_S = 0.1
 FREEZE_AFTER_S = 3.0
 """By then what a first screen needs is imported: it stays, and need not be looked through for garbage again."""
@@ -46,7 +50,7 @@ class CockpitApp(App[None]):
     """The app. `open_run` is shown at once where given; `recipe` names the one selected at first."""
 
     TITLE = "cockpit"
-    CSS_PATH: ClassVar[list[str | PurePath]] = [LOOKS / "app.tcss", LOOKS / "screens" / "recipes.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = [CSS_DIR / "app.tcss", CSS_DIR / "screens" / "recipes.tcss"]
     """The first screen's too: Textual reads those of later screens when they are pushed. Absolute, for subclasses."""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]
@@ -70,7 +74,7 @@ class CockpitApp(App[None]):
         engines: Engines | None = None,
         probe: Probe | None = None,
     ) -> None:
-        """`engines` and `probe` stand in for cockpit.links and the GPU driver in tests."""
+        """`engines` and `probe` stand in for cockpit.launch.engines and the GPU driver in tests."""
         super().__init__()
         for theme in THEMES:
             self.register_theme(theme)
@@ -110,18 +114,18 @@ class CockpitApp(App[None]):
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
-        from cockpit.ui.warm_up import import_for_editing
+        from cockpit.ui.preload import import_for_editing
 
         await import_for_editing()
         if self._exit:
             return
-        from cockpit.ui.standby import Standby
+        from cockpit.ui.runs.standby import Standby
 
         if self.engines is None:
-            from cockpit import links
+            from cockpit.launch import engines
 
-            self.engines = cast(Engines, links)
-        from cockpit.gpu import GpuProbe
+            self.engines = cast(Engines, engines)
+        from cockpit.machine.gpu import GpuProbe
 
         probe = self._probe
         self.standby = Standby(self.engines, GpuProbe if probe is None else lambda: probe)
@@ -193,7 +197,7 @@ class CockpitApp(App[None]):
 
     def open_run(self, run: RunDir) -> None:
         """Show a run: as it goes on where it is live, as it ended where it is past."""
-        from cockpit.links import RunLink
+        from cockpit.runs.link import RunLink
 
         session = self.session
         if session is not None and session.link.run == run and self.run_is_going():
@@ -247,6 +251,50 @@ class CockpitApp(App[None]):
         while not is_recipe_place(self.screen):
             self.pop_screen()
         self.set_terminal_title("cockpit")
+
+    def show_log(self) -> bool:
+        """Bring the run's log into sight where its screen is open; whether that screen is the one on top."""
+        from cockpit.ui.screens.live import LiveScreen
+
+        for screen in self.screen_stack:
+            if isinstance(screen, LiveScreen):
+                screen.show_log()
+        return isinstance(next(screen for screen in reversed(self.screen_stack) if not screen.is_modal), LiveScreen)
+
+    # Questions
+
+    def refuse_start(self, document: RecipeDocument, reasons: Sequence[str]) -> None:
+        """Say why a run was not started, and offer to edit its recipe."""
+        from cockpit.ui.screens.questions import not_started
+
+        def answered(answer: str | None) -> None:
+            if answer == "edit":
+                self.post_message(EditRecipe(document))
+
+        self.push_screen(not_started(reasons, can_edit=isinstance(self.screen, RecipesScreen)), answered)
+
+    def ask_steps(self, choice: ResumeChoice, then: Callable[[int | None], None]) -> None:
+        """How many steps in all a run is to have that goes on."""
+        from cockpit.ui.screens.resume_dialog import ResumeDialog
+
+        self.push_screen(ResumeDialog(choice), then)
+
+    def ask_export(
+        self,
+        run: RunDir,
+        why_not: Callable[[ExportForm, Path], str],
+        then: Callable[[tuple[ExportForm, Path] | None], None],
+    ) -> None:
+        """In which form, and into which folder."""
+        from cockpit.ui.screens.export_dialog import ExportDialog
+
+        self.push_screen(ExportDialog(run, why_not), then)
+
+    def ask_end_export(self, run_id: str, then: Callable[[], None]) -> None:
+        """Whether to end an export that is under way."""
+        from cockpit.ui.screens.questions import end_export
+
+        self.push_screen(end_export(run_id), lambda answer: then() if answer == "end" else None)
 
     def action_help(self) -> None:
         """Open the help of the screen and of the focused widget."""

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from textual.drivers.linux_driver import LinuxDriver
 
-from cockpit.plain_text import plain_line
+from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from textual.app import App

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from cockpit.demo.exam import QUESTIONS, Marks, examine
 from cockpit.demo.world import World
-from cockpit.event_log import EventReader
-from cockpit.events import Evaluated, PhaseStarted, RunEnded
-from cockpit.recipe.embedded import resolve
+from cockpit.paths import resolve
+from cockpit.protocol.event_log import EventReader
+from cockpit.protocol.events import Evaluated, PhaseStarted, RunEnded
 
 SEEDS = (1, 2, 3)
 TITLES = ("persona", "right", "uncovered", "unseen sums")

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import pynvml
 
-from cockpit.events import PhaseStarted, RunEnded, StepEnded
-from cockpit.links import EngineKey, StartedEngine, start_engine, start_standby
+from cockpit.launch.engines import EngineKey, StartedEngine, start_engine, start_standby
+from cockpit.protocol.events import PhaseStarted, RunEnded, StepEnded
 from cockpit.recipe.document import RecipeDocument
 from tests.bench.random_models import WORDS, make_model
 

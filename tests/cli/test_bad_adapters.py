@@ -16,10 +16,11 @@ import typer
 from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
-from cockpit.export_form import written_aside
-from cockpit.run_dir import EngineIdentity, RunDir, runs_folder
+from cockpit.launch.export_form import written_aside
+from cockpit.paths import runs_folder
+from cockpit.runs.folder import EngineIdentity, RunDir
 from tests.recording import record
-from tests.whole_checkpoint import write_checkpoint, write_safetensors
+from tests.runs.complete_checkpoint import write_checkpoint, write_safetensors
 
 Usage = namedtuple("Usage", "total used free")
 RUN = "demo-1120-2349"

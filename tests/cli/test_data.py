@@ -15,9 +15,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
-from cockpit.data_report import DataReport
+from cockpit.data.report import DataReport
 from cockpit.recipe.recipe import Recipe
-from tests.data_reports import data_report
+from tests.data.reports import data_report
 
 command = importlib.import_module("cockpit.cli.data")
 """The module; the package has the command of this name."""

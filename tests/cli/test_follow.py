@@ -6,16 +6,18 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from cockpit import events as ev
 from cockpit.cli import cockpit
 from cockpit.cli.follow import Interrupts, follow, tell_ways_on
 from cockpit.cli.report import JsonReport, LineReport, LiveReport
 from cockpit.cli.train import end_engine
-from cockpit.commands import AnyCommand, Stop
-from cockpit.links import EngineKey, RunLink, StartedEngine
-from cockpit.run_dir import Liveness, RunDir, runs_folder
+from cockpit.launch.engines import EngineKey, StartedEngine
+from cockpit.paths import runs_folder
+from cockpit.protocol import events as ev
+from cockpit.protocol.commands import AnyCommand, Stop
+from cockpit.runs.folder import Liveness, RunDir
+from cockpit.runs.link import RunLink
 from tests.recording import record
-from tests.whole_checkpoint import write_checkpoint
+from tests.runs.complete_checkpoint import write_checkpoint
 
 STARTED = ev.RunStarted(
     run_id="demo-1", recipe_name="demo", command=[], versions={}, gpus=[], driver="", data_sha256={}

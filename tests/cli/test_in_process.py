@@ -9,7 +9,7 @@ import pytest
 
 from cockpit.cli.in_process import host_engine
 from cockpit.engine.worker import Worker
-from cockpit.links import EngineKey
+from cockpit.launch.engines import EngineKey
 
 
 def test_an_engine_on_a_thread_ends_as_sigterm_ends_one(monkeypatch: pytest.MonkeyPatch) -> None:

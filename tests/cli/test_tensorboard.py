@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
-from cockpit.run_dir import RunDir, runs_folder
+from cockpit.paths import runs_folder
+from cockpit.runs.folder import RunDir
 from tests.recording import record
 
 DEADLINE_S = 60.0

@@ -13,7 +13,7 @@ from cockpit.demo.exam import examine, reply_to
 from cockpit.demo.small_talk import UNKNOWN
 from cockpit.demo.tokens import TEMPLATE_PATH, segments
 from cockpit.demo.world import World
-from cockpit.recipe.embedded import resolve
+from cockpit.paths import resolve
 
 MODEL = Path(resolve("embedded:demo"))
 USER, ASSISTANT = "<|im_start|>user\n", "<|im_start|>assistant\n"

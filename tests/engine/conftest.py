@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from cockpit.commands import Train
 from cockpit.engine.engine import Engine
-from cockpit.links import RunLink, StartedEngine, new_command_id
-from cockpit.run_dir import RunDir, runs_folder
+from cockpit.launch.engines import StartedEngine
+from cockpit.paths import runs_folder
+from cockpit.protocol.commands import Train
+from cockpit.runs.folder import RunDir
+from cockpit.runs.link import RunLink, new_command_id
 from tests.engine import tiny
 from tests.engine.follower import Follower
 from tests.engine.warm_stack import WarmStack

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from cockpit.commands import AnyCommand, Chat
-from cockpit.events import AnyEvent, CommandAnswered, PhaseStarted, ReplyEnded, ReplyGrew
-from cockpit.links import EngineProcess, RunLink, new_command_id
-from cockpit.run_state import RunState
+from cockpit.launch.engines import EngineProcess
+from cockpit.protocol.commands import AnyCommand, Chat
+from cockpit.protocol.events import AnyEvent, CommandAnswered, PhaseStarted, ReplyEnded, ReplyGrew
+from cockpit.runs.link import RunLink, new_command_id
+from cockpit.runs.state import RunState
 
 PATIENCE_S = 150.0
 Kind = TypeVar("Kind", bound=AnyEvent)

@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cockpit.commands import Chat, Stop, StopReply, Unload
 from cockpit.engine.engine import Engine
 from cockpit.engine.worker import Worker
-from cockpit.events import CommandAnswered
-from cockpit.links import RunLink
-from cockpit.run_dir import RunDir
+from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
+from cockpit.protocol.events import CommandAnswered
+from cockpit.runs.folder import RunDir
+from cockpit.runs.link import RunLink
 from tests.engine.follower import Follower
 
 

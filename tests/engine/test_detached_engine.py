@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.commands import Chat, Stop, Train
-from cockpit.events import (
+from cockpit.launch.engines import EngineKey, StartedEngine, start_chat_engine, start_engine, start_standby
+from cockpit.paths import standby_folder
+from cockpit.protocol.commands import Chat, Stop, Train
+from cockpit.protocol.events import (
     AdapterSaved,
     CommandAnswered,
     EngineExited,
@@ -25,8 +27,8 @@ from cockpit.events import (
     RunStarted,
     StepEnded,
 )
-from cockpit.links import EngineKey, StartedEngine, new_command_id, start_chat_engine, start_engine, start_standby
-from cockpit.run_dir import RunDir, standby_folder
+from cockpit.runs.folder import RunDir
+from cockpit.runs.link import new_command_id
 from tests.engine import tiny
 from tests.engine.conftest import cockpit_home, kill
 from tests.engine.follower import Follower

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.commands import Chat, Stop, StopReply, Train, Unload
 from cockpit.engine.engine import Engine
-from cockpit.events import (
+from cockpit.paths import runs_folder
+from cockpit.protocol.commands import Chat, Stop, StopReply, Train, Unload
+from cockpit.protocol.events import (
     AdapterSaved,
     CheckpointSaved,
     DataPrepared,
@@ -25,8 +26,8 @@ from cockpit.events import (
     StepEnded,
     TrainingPlanned,
 )
-from cockpit.links import new_command_id
-from cockpit.run_dir import RunDir, runs_folder
+from cockpit.runs.folder import RunDir
+from cockpit.runs.link import new_command_id
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cockpit.engine.journal import Journal
-from cockpit.event_log import EventReader, EventWriter
-from cockpit.events import AnyEvent, PhaseProgressed, PhaseStarted
-from cockpit.run_dir import RunDir
+from cockpit.protocol.event_log import EventReader, EventWriter
+from cockpit.protocol.events import AnyEvent, PhaseProgressed, PhaseStarted
+from cockpit.runs.folder import RunDir
 
 
 def test_progress_of_a_phase_that_is_over_is_dropped(tmp_path: Path) -> None:

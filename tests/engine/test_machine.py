@@ -9,7 +9,7 @@ import pytest
 
 from cockpit.engine import machine
 from cockpit.engine.machine import Machine
-from cockpit.events import GpuReading
+from cockpit.protocol.events import GpuReading
 
 ONE, TWO = (GpuReading(index=n, uuid=f"GPU-{n}", name="H200") for n in range(2))
 

@@ -5,11 +5,12 @@ import subprocess
 
 import pytest
 
-from cockpit.commands import Unload
-from cockpit.events import MachineRead, StepEnded
-from cockpit.gpu import GpuProbe, GpuReport, Nvml
-from cockpit.links import EngineKey, new_command_id, start_standby
-from cockpit.recipe.shelf import find_recipe
+from cockpit.launch.engines import EngineKey, start_standby
+from cockpit.machine.gpu import GpuProbe, GpuReport, Nvml
+from cockpit.protocol.commands import Unload
+from cockpit.protocol.events import MachineRead, StepEnded
+from cockpit.recipe.library import find_recipe
+from cockpit.runs.link import new_command_id
 from tests.engine.follower import Follower
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(500)]

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.commands import Train
 from cockpit.engine import worker as worker_module
+from cockpit.engine.controls import Orders
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
-from cockpit.engine.orders import Orders
 from cockpit.engine.worker import Worker
-from cockpit.event_log import EventReader
-from cockpit.events import AnyEvent, RunEnded, RunStarted
-from cockpit.run_dir import RunDir
+from cockpit.protocol.commands import Train
+from cockpit.protocol.event_log import EventReader
+from cockpit.protocol.events import AnyEvent, RunEnded, RunStarted
+from cockpit.runs.folder import RunDir
 from tests.engine import tiny
 
 COMPLETED = RunEnded(outcome="completed", step=3)

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import pytest
 
-from cockpit import links
+from cockpit.launch import engines as links
 
 ROOT = Path(__file__).parents[2]
 

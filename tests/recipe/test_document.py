@@ -125,8 +125,8 @@ def test_failed_save_leaves_the_old_file(document: RecipeDocument, tmp_path: Pat
 
 
 def test_own_recipe_gets_the_schema_beside_it(document: RecipeDocument) -> None:
+    from cockpit.paths import user_recipes_folder
     from cockpit.recipe.schema import json_schema
-    from cockpit.recipe.shelf import user_recipes_folder
 
     document.save(user_recipes_folder() / "mine.yaml")
     assert (user_recipes_folder() / "recipe.schema.json").read_text() == json_schema()

@@ -4,8 +4,8 @@ import pytest
 
 from cockpit.recipe.field_path import parts
 from cockpit.recipe.fields import FormField, form_fields, format_value, parse_field
-from cockpit.recipe.not_yet import NOT_YET
 from cockpit.recipe.schema import all_places, find_place
+from cockpit.recipe.unsupported import NOT_YET
 
 FIELDS = {field.path: field for field in form_fields()}
 

@@ -10,8 +10,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
+from cockpit.paths import shipped_recipes_folder, user_recipes_folder
 from cockpit.recipe.schema import json_schema
-from cockpit.recipe.shelf import shipped_recipes_folder, user_recipes_folder
 from tests.recipe.sample import SAMPLE
 
 

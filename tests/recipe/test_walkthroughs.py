@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cockpit.recipe.shelf import find_recipe
+from cockpit.recipe.library import find_recipe
 
 QKVO = ["q_proj", "k_proj", "v_proj", "o_proj"]
 ADAPTER = {"lora_dropout": 0.0, "bias": "none", "random_state": 3407, "use_rslora": False, "loftq_config": None}
@@ -129,7 +129,7 @@ def test_replies_of_q() -> None:
 
 def test_every_header_tells_machine_and_measurement() -> None:
     """What it needs, how long it takes and on what; for a GPU measured, and saying on which weights."""
-    from cockpit.recipe.shelf import shipped_recipes_folder
+    from cockpit.paths import shipped_recipes_folder
 
     for path in sorted(shipped_recipes_folder().glob("*.yaml")):
         about, text = find_recipe(path.stem).recipe().about, path.read_text()

@@ -4,9 +4,9 @@ from textual.content import Content
 from textual.geometry import Region
 from textual.widget import Widget
 
-from cockpit import events as ev
-from cockpit.run_dir import RunDir
-from cockpit.run_state import RunState
+from cockpit.protocol import events as ev
+from cockpit.runs.folder import RunDir
+from cockpit.runs.state import RunState
 from tests.ui.stage import recorded
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07[bold]not markup[/bold]\x00"

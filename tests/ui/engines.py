@@ -11,11 +11,12 @@ from typing import Any
 from textual.app import App
 from textual.pilot import Pilot
 
-from cockpit import events as ev
-from cockpit.commands import AnyCommand
-from cockpit.gpu import GpuReport
-from cockpit.links import EngineKey
-from cockpit.run_dir import Liveness, RunDir, runs_folder
+from cockpit.launch.engines import EngineKey
+from cockpit.machine.gpu import GpuReport
+from cockpit.paths import runs_folder
+from cockpit.protocol import events as ev
+from cockpit.protocol.commands import AnyCommand
+from cockpit.runs.folder import Liveness, RunDir
 from cockpit.ui.app import CockpitApp
 from tests.ui.waiting import until
 

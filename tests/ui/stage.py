@@ -10,11 +10,11 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 import cockpit.ui
-from cockpit import events as ev
-from cockpit.links import Link, RunLink
+from cockpit.protocol import events as ev
 from cockpit.recipe.document import RecipeDocument
-from cockpit.run_dir import RunDir
-from cockpit.ui.session import RunSession
+from cockpit.runs.folder import RunDir
+from cockpit.runs.link import Link, RunLink
+from cockpit.ui.runs.session import RunSession
 from cockpit.ui.themes import DARK, THEMES
 from tests.recording import RECIPE
 from tests.ui.engines import FakeLink

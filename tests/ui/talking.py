@@ -5,10 +5,10 @@ from pathlib import Path
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from cockpit import events as ev
-from cockpit.commands import Chat
-from cockpit.gpu import GpuReport
-from cockpit.ui.chat_engine import ChatEngine
+from cockpit.machine.gpu import GpuReport
+from cockpit.protocol import events as ev
+from cockpit.protocol.commands import Chat
+from cockpit.ui.runs.chat_engine import ChatEngine
 from cockpit.ui.screens.chat import ChatScreen
 from cockpit.ui.widgets.chat_log import ChatLog
 from tests.recording import RECIPE, record

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.commands import Stop
+from cockpit.protocol.commands import Stop
 from cockpit.recipe.document import RecipeDocument
-from cockpit.ui import warm_up
+from cockpit.ui import preload as warm_up
 from cockpit.ui.app import CockpitApp
+from cockpit.ui.messages import StartRun
 from cockpit.ui.preferences import preferences_file
-from cockpit.ui.requests import StartRun
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.help import HelpScreen
 from cockpit.ui.screens.recipes import RecipesScreen

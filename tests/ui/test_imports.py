@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from cockpit.ui.warm_up import MODULES
+from cockpit.ui.preload import MODULES
 
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys
@@ -16,8 +16,9 @@ import cockpit.ui
 names = [module.name for module in pkgutil.walk_packages(cockpit.ui.__path__, "cockpit.ui.")]
 for name in names:
     importlib.import_module(name)
-import cockpit.links, cockpit.preflight, cockpit.forecast, cockpit.dataset_file, cockpit.recipe.hub_cache
-import cockpit.recipe.shelf, cockpit.recipe.document, cockpit.recipe.fields, cockpit.run_summary
+import cockpit.launch.engines, cockpit.preflight.checks, cockpit.recipe.schedule, cockpit.data.files
+import cockpit.models.hub_cache
+import cockpit.recipe.library, cockpit.recipe.document, cockpit.recipe.fields, cockpit.runs.summary
 print(json.dumps([names, sorted(sys.modules)]))
 """
 IMPORT_APP = "import json, sys; import cockpit.ui.app; print(json.dumps([[], sorted(sys.modules)]))"

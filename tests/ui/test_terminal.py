@@ -16,8 +16,10 @@ from tests.terminal import Terminal
 
 PROGRAM = """
 import os, signal, subprocess, sys
-from cockpit.links import RunLink, StartedEngine
-from cockpit.run_dir import RunDir, standby_folder
+from cockpit.launch.engines import StartedEngine
+from cockpit.runs.link import RunLink
+from cockpit.runs.folder import RunDir
+from cockpit.paths import standby_folder
 from cockpit.ui.app import CockpitApp
 from tests.ui.engines import FakeProbe
 

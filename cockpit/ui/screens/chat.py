@@ -14,11 +14,11 @@ from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Static
 
-from cockpit.dataset_file import trains_images
-from cockpit.figures import duration
-from cockpit.plain_text import plain_line, plain_text
-from cockpit.ui.conversation import Conversation, Messages
-from cockpit.ui.requests import ExportRun
+from cockpit.data.files import trains_images
+from cockpit.runs.conversation import Conversation, Messages
+from cockpit.text.numbers import duration
+from cockpit.text.plain_text import plain_line, plain_text
+from cockpit.ui.messages import ExportRun
 from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
@@ -31,8 +31,8 @@ from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.sampling_form import SamplingForm
 
 if TYPE_CHECKING:
-    from cockpit.ui.chat_engine import ChatEngine
-    from cockpit.ui.session import RunSession
+    from cockpit.ui.runs.chat_engine import ChatEngine
+    from cockpit.ui.runs.session import RunSession
 
 POLL_EVERY_S = 0.1
 TYPED_AFTER_S = 1.0
@@ -78,21 +78,21 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self._opens_by_itself = by_itself
         self.session = session
-        self._talk = session.talk
+        self._chat = session.chat
         self._sees = trains_images(session.recipe)
-        engine = engine or self._talk.engine
+        engine = engine or self._chat.engine
         if engine is None:
-            from cockpit.ui.chat_engine import ChatEngine
+            from cockpit.ui.runs.chat_engine import ChatEngine
 
             engine = ChatEngine(session)
-        self._engine = self._talk.engine = engine
+        self._engine = self._chat.engine = engine
         self._ticks = 0
         self._notice = ""
         self._keys_shown: list[bool | None] = []
 
     def compose(self) -> ComposeResult:
         """The conversation on the left, how replies are drawn on the right."""
-        chat, talk = self.session.recipe.chat, self._talk
+        chat, talk = self.session.recipe.chat, self._chat
         yield RunLine()
         yield Static("", id="notice", markup=False)
         with Horizontal(id="chat"):
@@ -113,21 +113,21 @@ class ChatScreen(Screen[None]):
         """Begin to poll."""
         log, prompt = self.query_one(ChatLog), self.query_one(PromptField)
         log.border_title = Content("chat")
-        for turn in self._talk.conversation.turns:
+        for turn in self._chat.conversation.turns:
             prompt.remember(turn.prompt)
-        if self._talk.draft is not None:
-            prompt.text = self._talk.draft
+        if self._chat.draft is not None:
+            prompt.text = self._chat.draft
             prompt.move_cursor(prompt.document.end)
         self._name_prompt()
         state = self.session.state
-        log.resume(self._talk.conversation, self._talk.put_away, state.replies, state.answers)
+        log.resume(self._chat.conversation, self._chat.hidden, state.replies, state.answers)
         self.set_interval(POLL_EVERY_S, self._tick)
         self._tick()
         if self._opens_by_itself:
             self.set_timer(TYPED_AFTER_S, self._take_focus)
         else:
             self._take_focus()
-        if not self._talk.conversation.turns:
+        if not self._chat.conversation.turns:
             first = "F5 loads the model. Then Enter" if self.check_action("load", ()) else "Enter"
             log.hint(f"{first} sends the prompt below. F3 asks the base model the same.")
 
@@ -158,11 +158,11 @@ class ChatScreen(Screen[None]):
         self.query_one(RunLine).show(session.link.run.id, session.status, state)
         gone = session.liveness in ("lost", "exited") or state.exited is not None or state.unloaded is not None
         self.query_one(ChatLog).show(state.replies, state.answers, is_broken=gone and not session.is_recording)
-        if self._talk.asked is not None:
-            reply, answer = state.replies.get(self._talk.asked), state.answers.get(self._talk.asked)
+        if self._chat.asked is not None:
+            reply, answer = state.replies.get(self._chat.asked), state.answers.get(self._chat.asked)
             if (reply is not None and reply.ended) or (answer is not None and not answer.accepted) or gone:
-                self._talk.asked = None
-                if self._talk.switched:
+                self._chat.asked = None
+                if self._chat.switched:
                     self._put_to_who_is_chosen()
         newest = next(reversed(state.replies.values()), None)
         self.query_one(ReplyFigures).show(newest)
@@ -217,9 +217,9 @@ class ChatScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only the keys that do something now."""
         if action == "stop_reply":
-            return self._talk.asked is not None
+            return self._chat.asked is not None
         if action == "back":
-            return self._talk.asked is None
+            return self._chat.asked is None
         if action in ("send", "switch"):
             return self.session.can_chat
         if action == "image":
@@ -246,7 +246,7 @@ class ChatScreen(Screen[None]):
             self._on_submitted(PromptField.Submitted(text))
 
     def _send(self, prompt: str) -> bool:
-        talk = self._talk
+        talk = self._chat
         command_id = self._ask(talk.conversation.messages_for(prompt, self.session.state.replies, image=talk.image))
         if command_id is None:
             return False
@@ -262,7 +262,7 @@ class ChatScreen(Screen[None]):
         """Send; the command's id, or None where that cannot be done now: then it is said why."""
         sampling = self.query_one(SamplingForm).sampling
         refusal = ""
-        if self._talk.asked is not None:
+        if self._chat.asked is not None:
             refusal = "A reply is being written; Escape stops it."
         elif not self.session.can_chat:
             refusal = self._why_silent()[1] or "The model is not there."
@@ -272,10 +272,10 @@ class ChatScreen(Screen[None]):
             self.notify(refusal, severity="warning", markup=False)
             return None
         try:
-            self._talk.asked = self.session.ask(messages, adapter=self._talk.adapter, sampling=sampling)
+            self._chat.asked = self.session.ask(messages, adapter=self._chat.adapter, sampling=sampling)
         except OSError as error:
             self.notify(f"The prompt could not be sent: {_clause(str(error))}", severity="error", markup=False)
-        return self._talk.asked
+        return self._chat.asked
 
     def action_switch(self) -> None:
         """The other of base and tuned; the last prompt is put to it too."""
@@ -285,46 +285,46 @@ class ChatScreen(Screen[None]):
     @on(Choice.Changed, "#who")
     def _on_who(self, event: Choice.Changed) -> None:
         event.stop()
-        self._talk.adapter = event.value == "tuned"
+        self._chat.adapter = event.value == "tuned"
         self._name_prompt()
-        self._talk.switched = self._talk.asked is not None
-        if not self._talk.switched:
+        self._chat.switched = self._chat.asked is not None
+        if not self._chat.switched:
             self._put_to_who_is_chosen()
 
     def _put_to_who_is_chosen(self) -> None:
         """The last prompt, unless it was they who have just been asked it."""
-        self._talk.switched = False
-        talk = self._talk.conversation
+        self._chat.switched = False
+        talk = self._chat.conversation
         prompt = talk.last_prompt
-        if prompt is None or not self.session.can_chat or talk.turns[-1].adapters[-1] == self._talk.adapter:
+        if prompt is None or not self.session.can_chat or talk.turns[-1].adapters[-1] == self._chat.adapter:
             return
         command_id = self._ask(talk.messages_for(prompt, self.session.state.replies, again=True))
         if command_id is not None:
-            talk.ask_again(command_id, adapter=self._talk.adapter)
-            self.query_one(ChatLog).ask(command_id, talk.turns[-1].shown, adapter=self._talk.adapter, again=True)
+            talk.ask_again(command_id, adapter=self._chat.adapter)
+            self.query_one(ChatLog).ask(command_id, talk.turns[-1].shown, adapter=self._chat.adapter, again=True)
             self._show()
 
     def _name_prompt(self) -> None:
         field = self.query_one(PromptField)
-        who, style = ("tuned", "bold $primary") if self._talk.adapter else ("base", "bold $secondary")
-        about = f" about {plain_line(Path(self._talk.image).name)}" if self._talk.image else ""
+        who, style = ("tuned", "bold $primary") if self._chat.adapter else ("base", "bold $secondary")
+        about = f" about {plain_line(Path(self._chat.image).name)}" if self._chat.image else ""
         field.border_title = Content.assemble("ask ", (who, style), about)
         field.border_subtitle = Content("enter sends, ctrl+j new line")
 
     def action_stop_reply(self) -> None:
         """End the reply where it stands."""
-        if self._talk.asked is not None:
+        if self._chat.asked is not None:
             try:
-                self.session.stop_reply(self._talk.asked)
+                self.session.stop_reply(self._chat.asked)
             except OSError as error:
                 self.notify(f"The reply could not be stopped: {_clause(str(error))}", severity="error", markup=False)
 
     def action_new_conversation(self) -> None:
         """Nothing of what was said is sent along any more."""
         self.action_stop_reply()
-        self._talk.conversation, self._talk.asked, self._talk.image = Conversation(), None, None
+        self._chat.conversation, self._chat.asked, self._chat.image = Conversation(), None, None
         self._name_prompt()
-        self._talk.put_away = len(self.session.state.replies)
+        self._chat.hidden = len(self.session.state.replies)
         log = self.query_one(ChatLog)
         log.clear(self.session.state.replies)
         log.hint("A new conversation.")
@@ -345,14 +345,14 @@ class ChatScreen(Screen[None]):
         """What is to stand in the prompt field again; None where nothing has been made of the trial prompt."""
         text = self.query_one(PromptField).text
         is_offer = text == plain_text(self.session.recipe.chat.trial_prompt)
-        return None if is_offer and not self._talk.conversation.turns else text
+        return None if is_offer and not self._chat.conversation.turns else text
 
     def action_image(self) -> None:
         """Ask for the picture that the next prompt is about."""
 
         def chosen(path: str | None) -> None:
             if path is not None:
-                self._talk.image = str(Path(path).expanduser().absolute())
+                self._chat.image = str(Path(path).expanduser().absolute())
                 self._name_prompt()
                 self.query_one(PromptField).focus()
 
@@ -374,7 +374,7 @@ class ChatScreen(Screen[None]):
     def action_back(self) -> None:
         """From the fields to the prompt, from there to the run."""
         if isinstance(self.focused, PromptField | ChatLog | None):
-            self._talk.draft = self._draft()
+            self._chat.draft = self._draft()
             self.app.pop_screen()
         else:
             self.query_one(PromptField).focus()

@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from cockpit.data_report import DataReport
-from cockpit.figures import count, duration
+from cockpit.data.report import DataReport
+from cockpit.text.numbers import count, duration
 from cockpit.ui.widgets.figure_list import FigureList
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.key_bar import KeyBar
@@ -23,7 +23,7 @@ from cockpit.ui.widgets.sample_view import SampleView, legend
 from cockpit.ui.widgets.top_line import TopLine
 
 if TYPE_CHECKING:
-    from cockpit.ui.engine_status import EngineStatus
+    from cockpit.ui.widgets.top_line import EngineStatus
 
 POLL_EVERY_S = 0.1
 PANELS = ("sample", "figures", "lengths", "remarks")
@@ -32,7 +32,7 @@ WIDE_FROM = 100
 
 
 class Look(Protocol):
-    """A look at the data that goes on somewhere else: cockpit.data_look.DataLook."""
+    """A look at the data that goes on somewhere else: cockpit.data.look.DataLook."""
 
     report: DataReport | None
     problem: str

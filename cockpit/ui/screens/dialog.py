@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from cockpit.plain_text import plain_line, plain_text
+from cockpit.text.plain_text import plain_line, plain_text
 
 
 @dataclass(frozen=True)

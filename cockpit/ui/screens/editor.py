@@ -14,10 +14,10 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from cockpit.plain_text import plain_line, plain_text
-from cockpit.ui.draft import DATA_FILE, Draft
-from cockpit.ui.plan import Planner
-from cockpit.ui.requests import StartRun, WarmFor
+from cockpit.preflight.plan import Planner
+from cockpit.text.plain_text import plain_line, plain_text
+from cockpit.ui.editing.draft import DATA_FILE, Draft
+from cockpit.ui.messages import StartRun, WarmFor
 from cockpit.ui.widgets.change_list import ChangeList
 from cockpit.ui.widgets.completing_entry import Offer, Offers, name_offers, path_offers
 from cockpit.ui.widgets.field_help import FieldHelp
@@ -29,10 +29,10 @@ from cockpit.ui.widgets.schedule_preview import SchedulePreview, summary_of
 from cockpit.ui.widgets.top_line import TopLine
 
 if TYPE_CHECKING:
+    from cockpit.preflight.plan import Plan
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.fields import FormField
-    from cockpit.ui.engine_status import EngineStatus
-    from cockpit.ui.plan import Plan
+    from cockpit.ui.widgets.top_line import EngineStatus
 
 PLAN_AFTER_S = 0.15
 """The plan follows once typing has paused for so long: a data file is not read for each letter of its name."""
@@ -277,7 +277,7 @@ class EditorScreen(Screen[Path | None]):
         self._take_all_in()
         if await self._has_errors("look at the data", self.draft.errors()):
             return
-        from cockpit.data_look import DataLook
+        from cockpit.data.look import DataLook
         from cockpit.ui.screens.data import DataScreen
 
         try:
@@ -292,7 +292,7 @@ class EditorScreen(Screen[Path | None]):
         self._take_all_in()
         if await self._has_errors("save", self.draft.errors()):
             return
-        from cockpit.recipe.shelf import user_recipes_folder
+        from cockpit.paths import user_recipes_folder
         from cockpit.ui.screens.save_dialog import SaveDialog
 
         self.app.push_screen(SaveDialog(user_recipes_folder(), self.draft.document.name), self._save)
@@ -348,12 +348,12 @@ class EditorScreen(Screen[Path | None]):
 
     def _known_names(self, path: str) -> list[Offer]:
         if path not in self._names:
-            from cockpit.recipe.embedded import embedded_data, embedded_models
+            from cockpit.paths import embedded_data, embedded_models
 
             if DATA_FILE.fullmatch(path):
                 self._names[path] = [Offer(name, "ships with cockpit") for name in embedded_data()]
             else:
-                from cockpit.recipe.hub_cache import cached_models
+                from cockpit.models.hub_cache import cached_models
 
                 shipped = [Offer(name, "ships with cockpit") for name in embedded_models()]
                 self._names[path] = [*shipped, *(Offer(name, "in the Hub's cache") for name in cached_models())]

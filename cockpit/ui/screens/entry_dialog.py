@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from cockpit.plain_text import plain_line, plain_text
+from cockpit.text.plain_text import plain_line, plain_text
 
 Answer = TypeVar("Answer")
 

@@ -14,9 +14,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from cockpit.export_form import OFFERED, ExportForm, default_folder
-from cockpit.plain_text import plain_line
-from cockpit.run_dir import RunDir
+from cockpit.launch.export_form import OFFERED, ExportForm, default_folder
+from cockpit.runs.folder import RunDir
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.entry import Entry
 

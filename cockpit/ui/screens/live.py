@@ -14,10 +14,10 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
 
-from cockpit.figures import percent
-from cockpit.plain_text import plain_line, plain_text
-from cockpit.run_state import LogLine
-from cockpit.ui.requests import ExportRun, ResumeRun
+from cockpit.runs.state import LogLine
+from cockpit.text.numbers import percent
+from cockpit.text.plain_text import plain_line, plain_text
+from cockpit.ui.messages import ExportRun, ResumeRun
 from cockpit.ui.screens.questions import drop_step, end_engine, stop_run
 from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.key_bar import KeyBar
@@ -33,8 +33,9 @@ from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title
 from cockpit.ui.widgets.vram_gauge import VramGauge
 
 if TYPE_CHECKING:
-    from cockpit.events import CommandAnswered, Evaluated
-    from cockpit.ui.session import RunSession, Screens
+    from cockpit.protocol.events import CommandAnswered, Evaluated
+    from cockpit.ui.runs.host import Host
+    from cockpit.ui.runs.session import RunSession
 
 POLL_EVERY_S = 0.1
 CATCH_UP_AFTER_S = 0.02
@@ -201,7 +202,7 @@ class LiveScreen(Screen[None]):
         self._show_log()
 
     def _show_schedule(self) -> None:
-        from cockpit.forecast import learning_rates, planned_steps, warmup_steps
+        from cockpit.recipe.schedule import learning_rates, planned_steps, warmup_steps
 
         state, chart = self.session.state, self.query_one(ScheduleChart)
         rows = state.data.train_rows if state.data else None
@@ -394,5 +395,5 @@ class LiveScreen(Screen[None]):
             self.set_class(at == index, f"-panel{at}")
 
     @property
-    def _app(self) -> Screens:
-        return cast("Screens", self.app)
+    def _app(self) -> Host:
+        return cast("Host", self.app)

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import OptionList
 
-from cockpit.ui.requests import EditRecipe, OpenRun, StartRun, WarmFor
+from cockpit.ui.messages import EditRecipe, OpenRun, StartRun, WarmFor
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.recipe_card import CardText, RecipeCard, card_of
 from cockpit.ui.widgets.recipe_list import RecipeList, RecipeRow
@@ -23,13 +23,13 @@ from cockpit.ui.widgets.run_list import RunList
 from cockpit.ui.widgets.top_line import TopLine
 
 if TYPE_CHECKING:
+    from cockpit.preflight.plan import Planner
     from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.library import ShelfEntry
     from cockpit.recipe.recipe import Recipe
-    from cockpit.recipe.shelf import ShelfEntry
-    from cockpit.run_summary import RunSummary
-    from cockpit.ui.engine_status import EngineStatus
-    from cockpit.ui.plan import Planner
+    from cockpit.runs.summary import RunSummary
     from cockpit.ui.widgets.schedule_chart import ScheduleChart
+    from cockpit.ui.widgets.top_line import EngineStatus
 
 RUNS_SHOWN = 50
 LOOK_AT_RUNS_EVERY_S = 2.0
@@ -102,7 +102,7 @@ class RecipesScreen(Screen[None]):
         self._show_chosen()
 
     def _list_names(self) -> None:
-        from cockpit.recipe.shelf import shelf
+        from cockpit.recipe.library import shelf
 
         found = {str(entry.path): entry for entry in shelf()}
         stamps = {key: _stamp(entry.path) for key, entry in found.items()}
@@ -121,10 +121,10 @@ class RecipesScreen(Screen[None]):
             self._wanted = None
 
     async def _fill(self) -> None:
-        from cockpit.ui.warm_up import import_for_editing
+        from cockpit.ui.preload import import_for_editing
 
         await import_for_editing()
-        from cockpit.ui.plan import Planner
+        from cockpit.preflight.plan import Planner
         from cockpit.ui.widgets.schedule_chart import ScheduleChart
 
         self._planner = Planner()
@@ -149,8 +149,8 @@ class RecipesScreen(Screen[None]):
     def _read_runs(self) -> None:
         if not self.is_current or not self.display:  # it is covered, or being removed
             return
-        from cockpit.run_dir import all_runs
-        from cockpit.run_summary import RunSummary
+        from cockpit.runs.folder import all_runs
+        from cockpit.runs.summary import RunSummary
 
         rows = []
         for run in all_runs()[:RUNS_SHOWN]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from cockpit.figures import count
 from cockpit.recipe.training import MAX_STEPS
+from cockpit.text.numbers import count
+from cockpit.ui.runs.host import ResumeChoice
 from cockpit.ui.screens.entry_dialog import EntryDialog
 from cockpit.ui.widgets.entry import Entry
 
@@ -14,17 +14,12 @@ from cockpit.ui.widgets.entry import Entry
 class ResumeDialog(EntryDialog[int]):
     """The result is the number of steps in all; None when the dialog is closed."""
 
-    def __init__(
-        self, run_id: str, step: int, planned: int, passed: Sequence[str] = (), *, is_saved: bool = True
-    ) -> None:
-        """`step` is that of the checkpoint, `passed` says which newer ones do not load. `is_saved`: the run has saved
-        its result; if not, it may go on for that alone.
-
-        What stands in the field at first is the plan; where that is done already, as much again.
-        """
-        self._least = step + is_saved
+    def __init__(self, choice: ResumeChoice) -> None:
+        """What stands in the field at first is the plan; where that is done already, as much again."""
+        step, planned = choice.step, choice.planned
+        self._least = step + choice.is_saved
         lines = [
-            *passed,
+            *choice.passed,
             f"It goes on from the checkpoint after step {count(step)}, with optimizer, schedule and rows.",
             "Steps in all:",
         ]
@@ -33,7 +28,7 @@ class ResumeDialog(EntryDialog[int]):
             id="steps",
             help="The step at which the run is complete, counted from its beginning.",
         )
-        super().__init__(f"resume {run_id}", "\n".join(lines), entry, "enter goes on")
+        super().__init__(f"resume {choice.run_id}", "\n".join(lines), entry, "enter goes on")
         self._step = step
 
     def weigh(self, text: str) -> None:

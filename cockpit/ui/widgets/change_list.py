@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from textual import events
 from textual.app import ComposeResult
@@ -11,10 +11,16 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from cockpit.plain_text import plain_line, plain_text
+from cockpit.text.plain_text import plain_line, plain_text
 
-if TYPE_CHECKING:
-    from cockpit.ui.draft import Change
+
+@dataclass(frozen=True)
+class Change:
+    """A field that differs from the recipe as it was opened; both values as the form writes them."""
+
+    path: str
+    was: str
+    now: str
 
 
 class ChangeList(VerticalScroll):

@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from cockpit.events import CommandAnswered
-from cockpit.run_state import Reply
-from cockpit.ui.conversation import Conversation
+from cockpit.protocol.events import CommandAnswered
+from cockpit.runs.conversation import Conversation
+from cockpit.runs.state import Reply
 from cockpit.ui.widgets.reply_view import PromptView, ReplyView
 
 EARLIER_REPLIES = 20
@@ -56,10 +56,10 @@ class ChatLog(VerticalScroll, can_focus=True):
         self.remove_children()
 
     def resume(
-        self, talk: Conversation, put_away: int, replies: dict[str, Reply], answers: dict[str, CommandAnswered]
+        self, talk: Conversation, hidden: int, replies: dict[str, Reply], answers: dict[str, CommandAnswered]
     ) -> None:
-        """Show what was said before, once, at first; the oldest `put_away` of `replies` stay away."""
-        self._seen = put_away
+        """Show what was said before, once, at first; the oldest `hidden` of `replies` stay away."""
+        self._seen = hidden
         self._own = {asked for turn in talk.turns for asked in turn.asked}
         self.show(replies, answers)
         for turn in talk.turns:

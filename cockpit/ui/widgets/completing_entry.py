@@ -18,7 +18,7 @@ from textual.css.query import NoMatches
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from cockpit.plain_text import plain_line, plain_text
+from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.entry import Entry
 
 ENTRIES_READ = 5000

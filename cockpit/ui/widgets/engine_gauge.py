@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual.content import Content
 from textual.widget import Widget
 
-from cockpit.events import MachineRead
+from cockpit.protocol.events import MachineRead
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.memory_bar import fitting, gib, memory_bar
 from cockpit.ui.widgets.sparkline import sparkline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.widgets import Input
 
-from cockpit.plain_text import plain_text
+from cockpit.text.plain_text import plain_text
 
 
 class Entry(Input):

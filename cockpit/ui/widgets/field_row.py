@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
-from cockpit.plain_text import plain_line
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.completing_entry import CompletingEntry, Offers
 from cockpit.ui.widgets.entry import Entry

@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from cockpit.data_figures import Figure, figures_of
-from cockpit.data_report import DataReport
+from cockpit.data.report import DataReport
+from cockpit.data.report_text import Figure, figures_of
 from cockpit.ui.widgets.glyphs import glyphs
 
 NAME_CELLS, VALUE_CELLS = 12, 8

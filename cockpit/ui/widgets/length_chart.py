@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from cockpit import figures
-from cockpit.data_report import Bin, DataReport, length_histogram
+from cockpit.data.report import Bin, DataReport, length_histogram
+from cockpit.text import numbers
 from cockpit.ui.widgets.glyphs import glyphs
 
 
@@ -26,7 +26,7 @@ class LengthChart(Widget):
     def show(self, report: DataReport) -> None:
         """Draw the lengths of this report's rows."""
         self._report = report
-        self.border_subtitle = Content(f"{figures.count(report.rows_taken)} rows")
+        self.border_subtitle = Content(f"{numbers.count(report.rows_taken)} rows")
         self.refresh()
 
     def render(self) -> Content:
@@ -37,13 +37,13 @@ class LengthChart(Widget):
         bins = length_histogram(report.lengths, max(1, self.size.height))
         most = max(one.rows for one in bins)
         spans = [_span(one) for one in bins]
-        first, last = max(map(len, spans)), len(figures.count(most))
+        first, last = max(map(len, spans)), len(numbers.count(most))
         cells = max(1, width - first - last - 2)
         return Content("\n").join(
             Content.assemble(
                 (f"{span:>{first}} ", "$foreground-muted"),
                 _bar(one, most, cells, report.max_length),
-                f" {figures.count(one.rows):>{last}}",
+                f" {numbers.count(one.rows):>{last}}",
             )
             for span, one in zip(spans, bins, strict=True)
         )
@@ -60,5 +60,5 @@ def _bar(one: Bin, most: int, cells: int, longest: int) -> Content:
 
 
 def _span(one: Bin) -> str:
-    low, high = figures.count(one.low), figures.count(one.high)
+    low, high = numbers.count(one.low), numbers.count(one.high)
     return low if low == high else f"{low} to {high}"

@@ -14,8 +14,8 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from cockpit.plain_text import plain_text
-from cockpit.run_state import LOG_LINES, LogLine
+from cockpit.runs.state import LOG_LINES, LogLine
+from cockpit.text.plain_text import plain_text
 from cockpit.ui.widgets.glyphs import glyphs
 
 _STYLES = {"info": "log-pane--info", "warning": "log-pane--warning", "error": "log-pane--error"}

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cockpit.figures import metric
-from cockpit.run_state import Steps
+from cockpit.runs.state import Steps
+from cockpit.text.numbers import metric
 from cockpit.ui.widgets.axis import Axis
 from cockpit.ui.widgets.braille import BrailleCanvas
 from cockpit.ui.widgets.glyphs import glyphs

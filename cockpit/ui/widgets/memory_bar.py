@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from cockpit.figures import UNKNOWN
+from cockpit.text.numbers import UNKNOWN
 from cockpit.ui.widgets.glyphs import glyphs
 
 

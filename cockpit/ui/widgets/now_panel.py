@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.widget import Widget
 
-from cockpit import figures
-from cockpit.figures import UNKNOWN
-from cockpit.run_state import RunState
+from cockpit.runs.state import RunState
+from cockpit.text import numbers
+from cockpit.text.numbers import UNKNOWN
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.sparkline import sparkline, trend
 
@@ -80,8 +80,8 @@ def rows_of(state: RunState) -> list[Row]:
         ),
         *_held_out(state),
         Row("grad norm", _metric(steps.latest("grad_norm")), norm),
-        Row("learning rate", figures.learning_rate(steps.latest("learning_rate"))),
-        Row("tokens/s", figures.count(state.tokens_per_s()), note=_trained(state)),
+        Row("learning rate", numbers.learning_rate(steps.latest("learning_rate"))),
+        Row("tokens/s", numbers.count(state.tokens_per_s()), note=_trained(state)),
         Row(
             "step time", _step_time(state), steps.step_time_s[-COURSE_STEPS:][len(steps.step_time_s) <= COURSE_STEPS :]
         ),
@@ -89,9 +89,9 @@ def rows_of(state: RunState) -> list[Row]:
     ]
     if state.checkpoints:
         newest = state.checkpoints[-1]
-        rows.append(Row("checkpoint", f"step {newest.step:,}", note=figures.size(newest.size_bytes)))
+        rows.append(Row("checkpoint", f"step {newest.step:,}", note=numbers.size(newest.size_bytes)))
     if state.adapter is not None:
-        rows.append(Row("adapter", "saved", note=figures.size(state.adapter.size_bytes)))
+        rows.append(Row("adapter", "saved", note=numbers.size(state.adapter.size_bytes)))
     return rows
 
 
@@ -101,17 +101,17 @@ def _held_out(state: RunState) -> list[Row]:
         return []
     course = [loss for loss, _ in measured]
     lowest, at = min(measured, key=lambda one: one[0] if math.isfinite(one[0]) else math.inf)
-    start = f"at step {figures.count(at)}" if at else "at the start"
-    note = f"was {figures.metric(course[-2])}" if len(course) > 1 else start
+    start = f"at step {numbers.count(at)}" if at else "at the start"
+    note = f"was {numbers.metric(course[-2])}" if len(course) > 1 else start
     newest = Row("held-out loss", _metric(course[-1]), direction=trend(course, back=1), falling_is_good=True, note=note)
     if len(course) == 1:
         return [newest]
-    return [newest, Row("  lowest", _metric(lowest), note=f"after step {figures.count(at)}" if at else start)]
+    return [newest, Row("  lowest", _metric(lowest), note=f"after step {numbers.count(at)}" if at else start)]
 
 
 def _trained(state: RunState) -> str:
     seen, trained = state.steps.latest("tokens_seen"), state.steps.latest("trained_tokens")
-    return f"{figures.percent(trained / seen)} trained" if seen and trained is not None else ""
+    return f"{numbers.percent(trained / seen)} trained" if seen and trained is not None else ""
 
 
 def _step_time(state: RunState) -> str:
@@ -126,7 +126,7 @@ def _epochs(state: RunState) -> str:
 
 
 def _metric(value: float | None) -> str:
-    return "not a number" if value is not None and not math.isfinite(value) else figures.metric(value)
+    return "not a number" if value is not None and not math.isfinite(value) else numbers.metric(value)
 
 
 def _line(row: Row) -> Content:

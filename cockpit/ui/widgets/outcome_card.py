@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.widgets import Static
 
-from cockpit.figures import count, duration, metric, size
-from cockpit.plain_text import plain_line, plain_text
-from cockpit.run_dir import RunDir
-from cockpit.run_state import RunState
-from cockpit.run_summary import State
+from cockpit.runs.folder import RunDir
+from cockpit.runs.state import RunState
+from cockpit.runs.summary import State
+from cockpit.text.numbers import count, duration, metric, size
+from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.glyphs import glyphs
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.widget import Widget
 
-from cockpit.events import Phase, PhaseProgressed
-from cockpit.figures import count, duration, percent, size
-from cockpit.plain_text import plain_line
-from cockpit.run_state import RunState
-from cockpit.run_summary import State
+from cockpit.protocol.events import Phase, PhaseProgressed
+from cockpit.runs.state import RunState
+from cockpit.runs.summary import State
+from cockpit.text.numbers import count, duration, percent, size
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
 
 NAMES: dict[Phase, tuple[str, str]] = {

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
-from cockpit.plain_text import plain_text
+from cockpit.text.plain_text import plain_text
 
 
 class PromptField(TextArea):

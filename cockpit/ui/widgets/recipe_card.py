@@ -12,12 +12,12 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from cockpit.figures import count, percent
-from cockpit.plain_text import plain_line, plain_text
+from cockpit.text.numbers import count, percent
+from cockpit.text.plain_text import plain_line, plain_text
 
 if TYPE_CHECKING:
+    from cockpit.preflight.plan import Plan
     from cockpit.recipe.recipe import Recipe
-    from cockpit.ui.plan import Plan
 
 LABEL_CELLS = 8
 ROOMY = 30

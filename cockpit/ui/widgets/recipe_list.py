@@ -9,8 +9,8 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from cockpit.figures import UNKNOWN
-from cockpit.plain_text import plain_line
+from cockpit.text.numbers import UNKNOWN
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.marked_list import MarkedList, columns
 
 NEEDS_CELLS = 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from cockpit.figures import UNKNOWN, count, duration
-from cockpit.run_state import Reply
+from cockpit.runs.state import Reply
+from cockpit.text.numbers import UNKNOWN, count, duration
 
 LABEL_CELLS = 16
 VALUE_CELLS = 10

@@ -7,9 +7,9 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from cockpit.figures import count
-from cockpit.plain_text import plain_line, plain_text
-from cockpit.run_state import Reply
+from cockpit.runs.state import Reply
+from cockpit.text.numbers import count
+from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.reply_figures import moment
 

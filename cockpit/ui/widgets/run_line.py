@@ -5,10 +5,10 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from cockpit.figures import UNKNOWN, count, duration, percent
-from cockpit.plain_text import plain_line
-from cockpit.run_state import RunState
-from cockpit.run_summary import State
+from cockpit.runs.state import RunState
+from cockpit.runs.summary import State
+from cockpit.text.numbers import UNKNOWN, count, duration, percent
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.phase_bar import NAMES
 

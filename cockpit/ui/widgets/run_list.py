@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from cockpit.figures import metric
-from cockpit.plain_text import plain_line
-from cockpit.ui.requests import EditRecipe, ResumeRun
+from cockpit.text.numbers import metric
+from cockpit.text.plain_text import plain_line
+from cockpit.ui.messages import EditRecipe, ResumeRun
 from cockpit.ui.widgets.marked_list import MarkedList, columns, room_beside
 from cockpit.ui.widgets.sparkline import sparkline
 
 if TYPE_CHECKING:
-    from cockpit.run_summary import RunSummary
+    from cockpit.runs.summary import RunSummary
 
 SPARK_CELLS = 8
 STATE_CELLS = 12

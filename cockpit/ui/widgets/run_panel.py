@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widget import Widget
 
-from cockpit.figures import count
-from cockpit.plain_text import plain_line
-from cockpit.run_state import RunState
+from cockpit.runs.state import RunState
+from cockpit.text.numbers import count
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
 
 if TYPE_CHECKING:

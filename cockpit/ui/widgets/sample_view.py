@@ -9,9 +9,9 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from cockpit import figures
-from cockpit.data_figures import facts_of
-from cockpit.data_report import Sample, Token
+from cockpit.data.report import Sample, Token
+from cockpit.data.report_text import facts_of
+from cockpit.text import numbers
 from cockpit.ui.widgets.glyphs import glyphs
 
 TRAINED, MASKED, MARK, PADDING = "bold underline $success", "$foreground 55%", "on $panel", "$warning"
@@ -72,16 +72,16 @@ def content_of(sample: Sample) -> Content:
         words = "".join(token.text for token in run)
         parts.append(Content.styled(words.replace("\n", f"{sign.line_end}\n"), style))
     if len(sample.tokens) > SHOWN_TOKENS:
-        rest = figures.count(len(sample.tokens) - SHOWN_TOKENS)
+        rest = numbers.count(len(sample.tokens) - SHOWN_TOKENS)
         parts.append(
             Content.styled(f"\n... {rest} more tokens are trained on, and not shown here.", "$foreground-muted")
         )
     if sample.is_truncated:
-        more = figures.count(sample.whole_tokens - len(sample.tokens) - sample.image_tokens)
+        more = numbers.count(sample.whole_tokens - len(sample.tokens) - sample.image_tokens)
         parts.append(Content.styled(f"\n{sign.failed} cut here: {more} more tokens are not trained on", "$warning"))
     if sample.padding:
         cells = sign.bar_free * min(sample.padding, 400)
-        parts.append(Content.styled(f"\n{figures.count(sample.padding)} padding {cells}", PADDING))
+        parts.append(Content.styled(f"\n{numbers.count(sample.padding)} padding {cells}", PADDING))
     return Content("").join(parts)
 
 

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from cockpit.plain_text import plain_line
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.entry import Entry
 

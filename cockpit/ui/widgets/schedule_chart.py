@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cockpit.figures import learning_rate
+from cockpit.text.numbers import learning_rate
 from cockpit.ui.widgets.axis import Axis
 from cockpit.ui.widgets.braille import BrailleCanvas
 from cockpit.ui.widgets.glyphs import glyphs

@@ -10,13 +10,13 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from cockpit.figures import count
-from cockpit.plain_text import plain_line
+from cockpit.text.numbers import count
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title
 
 if TYPE_CHECKING:
+    from cockpit.preflight.plan import Plan
     from cockpit.recipe.recipe import Recipe
-    from cockpit.ui.plan import Plan
 
 LABEL_CELLS = 7
 

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from cockpit.plain_text import plain_line, plain_text
+from cockpit.text.plain_text import plain_line, plain_text
 
 if TYPE_CHECKING:
-    from cockpit.gpu import GpuReport
-    from cockpit.ui.engine_status import EngineStatus
+    from cockpit.machine.gpu import GpuReport
+
 
 BAR_CELLS = 5
+Stage = Literal["none", "importing", "warm", "failed"]
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """What the top line says of engine and machine. `report` is None until the driver has answered.
+
+    `share` of the import, 0 to 1, None where the engine does not say; `vram_mib` what the engine holds of its GPU, None
+    where there is none; `note` says why an engine was replaced, until the new one is warm.
+    """
+
+    stage: Stage = "none"
+    detail: str = ""
+    share: float | None = None
+    pid: int | None = None
+    vram_mib: float | None = None
+    note: str = ""
+    gpu: str = ""
+    report: GpuReport | None = None
 
 
 class TopLine(Widget):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from textual.content import Content
 from textual.widget import Widget
 
-from cockpit.events import GpuReading
-from cockpit.figures import UNKNOWN
-from cockpit.plain_text import plain_line
+from cockpit.protocol.events import GpuReading
+from cockpit.text.numbers import UNKNOWN
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.memory_bar import fitting, gib, memory_bar
 from cockpit.ui.widgets.sparkline import sparkline

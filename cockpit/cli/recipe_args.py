@@ -1,0 +1,74 @@
+"""The recipe that a command line asks for: a name or file, with data, model and settings of its own on it"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cockpit.cli.ending import refuse
+from cockpit.text.plain_text import plain_line
+
+if TYPE_CHECKING:
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import Problem
+    from cockpit.recipe.recipe import Recipe
+
+STDIN = "-"
+"""The recipe that stands for what is piped in."""
+
+
+def asked_for(
+    recipe: str, data: Path | None, model: str | None, settings: list[str], *, piped: bool = False
+) -> tuple[RecipeDocument, Recipe]:
+    """The recipe with all that was asked for on it; ends with status 2 where something is wrong.
+
+    `piped`: a recipe called - is read from stdin.
+    """
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.library import find_recipe
+    from cockpit.recipe.problem import RecipeError
+
+    try:
+        from_stdin = piped and recipe == STDIN
+        document = RecipeDocument.parse(sys.stdin.read(), "stdin") if from_stdin else find_recipe(recipe)
+        if data is not None:
+            document.use_data(data)
+        if model is not None:
+            document.use_model(model)
+    except RecipeError as error:
+        refuse([str(problem) for problem in error.problems])
+    except UnicodeDecodeError:
+        refuse(["The recipe on stdin is not UTF-8; write it again as UTF-8."])
+    wrong: list[str] = []
+    for setting in settings:
+        try:
+            document.set_from_text(setting)
+        except RecipeError as error:
+            wrong += [str(problem) for problem in error.problems]
+    try:
+        resolved = document.recipe()
+    except RecipeError as error:
+        wrong += [str(problem) for problem in error.problems]
+    if wrong:
+        refuse(wrong)
+    return document, resolved
+
+
+def blamed(problem: Problem, data: Path | None, model: str | None, settings: list[str]) -> Problem:
+    """The problem, laid at the option that brought it in place of the recipe, where it was one."""
+    from dataclasses import replace
+
+    if data is not None and problem.field.startswith("data.sources"):
+        option, value = "--data", str(data)
+    elif model is not None and problem.field == "model.name_or_path":
+        option, value = "--model", model
+    elif any(f"{setting.partition('=')[0].strip()}.".startswith(f"{problem.field}.") for setting in settings):
+        return replace(problem, file="--set", line=None)
+    else:
+        return problem
+    problem = replace(problem, file=option, line=None, field="" if value in problem.wrong else value)
+    name = plain_line(Path(value).name)
+    if problem.field and problem.wrong.startswith((f"{name}:", f"{name} ")):  # it names the file without its folder
+        return replace(problem, field="", wrong=value + problem.wrong.removeprefix(name))
+    return problem

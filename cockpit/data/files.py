@@ -1,0 +1,145 @@
+"""Data of the user's on this disk, a file or a folder with splits: which form its rows have. No torch, no datasets."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cockpit.data.rows import READABLE, SUFFIXES, Row, RowError, read_rows
+from cockpit.text.plain_text import plain_line
+
+if TYPE_CHECKING:
+    from cockpit.recipe.data import Columns, RowFormat, Source
+    from cockpit.recipe.recipe import Recipe
+
+COUNTED_BYTES = 32 << 20
+"""Rows of larger data are not counted, so that nobody waits for it; Parquet says its number itself."""
+SAMPLE_ROWS = 100
+"""Rows whose columns tell the form."""
+
+
+@dataclass(frozen=True)
+class DatasetForm:
+    """What the rows of a source are. `columns` tells the column of each part, by the names of recipe's Columns."""
+
+    form: RowFormat
+    columns: dict[str, str]
+    rows: int | None
+    """None where the data is too large to be counted. Rows that cannot be read are left out."""
+    has_images: bool = False
+
+
+def split_files(path: Path, split: str) -> list[Path]:
+    """The files that hold the split, sorted: the file itself, or those of a folder that are named after the split.
+
+    In a folder a split is `train.jsonl`, `train-00000-of-00002.parquet`, or a folder `train` of its own, there or in a
+    folder `data`. Raises ValueError with a sentence where there is no such split, OSError where it cannot be looked at.
+    """
+    name = plain_line(path.name)
+    if not path.is_dir():
+        if split != "train":
+            raise ValueError(f"{name} is a file, which has no splits; leave split as train")
+        return [path]
+    found: dict[str, list[Path]] = {}
+    for folder in (path, path / "data"):
+        for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if entry.is_dir() and entry.name != "data":
+                inside = sorted(one for one in entry.iterdir() if one.suffix.lower() in READABLE and one.is_file())
+                # What save_to_disk writes beside its rows is no data.
+                rows = [one for one in inside if one.name not in ("state.json", "dataset_info.json")]
+                if rows:
+                    found.setdefault(entry.name, []).extend(rows)
+            elif entry.suffix.lower() in SUFFIXES and entry.name not in ("dataset_dict.json", "dataset_infos.json"):
+                found.setdefault(re.sub(r"-\d+(-of-\d+)?$", "", entry.stem), []).append(entry)
+    if not found:
+        raise ValueError(f"{name} is a folder without data; give a file, or a folder of {', '.join(SUFFIXES)}")
+    if split not in found:
+        splits = ", ".join(plain_line(one) for one in list(found)[:8])
+        raise ValueError(f"{name} has no split called {plain_line(split)}; it has {splits}")
+    return found[split]
+
+
+def rows_of(
+    path: Path, split: str = "train", on_bad_row: Callable[[RowError], None] | None = None
+) -> Iterator[tuple[str, Row]]:
+    """Every row of the split and where it stands, as `read_rows` has it; raises what that and `split_files` raise."""
+    return itertools.chain.from_iterable(read_rows(file, on_bad_row) for file in split_files(path, split))
+
+
+def recognise(path: Path, columns: Columns, format: RowFormat, split: str = "train") -> DatasetForm:
+    """The form of the split's rows: `format`, or for `auto` the one that its first rows have.
+
+    Raises ValueError with a sentence that names the columns found where it is no form, or not the one asked for;
+    OSError where the data cannot be read. What has not changed is not read again.
+    """
+    files = tuple(split_files(path, split))
+    versions = tuple((one.stat().st_mtime_ns, one.stat().st_size) for one in files)
+    return _recognised(files, versions, named_columns(columns), format)
+
+
+def named_columns(columns: Columns) -> tuple[tuple[str, str], ...]:
+    """The columns that the recipe names itself: part and name."""
+    return tuple((part, name) for part, name in columns.model_dump().items() if name is not None)
+
+
+def form_of_rows(
+    name: str, sample: list[Row], named: tuple[tuple[str, str], ...], format: RowFormat, rows: int | None
+) -> DatasetForm:
+    """The form that the rows of `sample` have; `name` is what errors call their source. Raises ValueError."""
+    from cockpit.data.row_form import form_of, has_images
+
+    form, found = form_of(name, sample, dict(named), format)
+    return DatasetForm(form, found, rows, has_images(form, found, sample))
+
+
+def trains_images(recipe: Recipe) -> bool:
+    """Whether the rows have images: told by the format, or seen in the first rows of data on this disk.
+
+    Of a dataset on the Hub only the recipe tells it, by format, an image column or an instruction.
+    """
+    return any(_source_has_images(source) for source in recipe.data.sources)
+
+
+def _source_has_images(source: Source) -> bool:
+    from cockpit.paths import resolve
+
+    if source.format == "image_text" or source.columns.image is not None:
+        return True
+    try:
+        path = Path(resolve(source.name_or_path)).expanduser()
+        if not path.exists():
+            return source.instruction is not None
+        return recognise(path, source.columns, source.format, source.split).has_images
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+@functools.lru_cache(maxsize=32)
+def _recognised(
+    files: tuple[Path, ...],
+    versions: tuple[tuple[int, int], ...],
+    named: tuple[tuple[str, str], ...],
+    format: RowFormat,
+) -> DatasetForm:
+    first: list[RowError] = []
+    rows = itertools.chain.from_iterable(read_rows(file, first.append) for file in files)
+    sample = [row for _, row in itertools.islice(rows, SAMPLE_ROWS)]
+    name = plain_line(files[0].name)
+    if not sample:
+        raise ValueError(str(first[0]) if first else f"{name} has no rows")
+    return form_of_rows(name, sample, named, format, _count(files, sum(size for _, size in versions)))
+
+
+def _count(files: tuple[Path, ...], size: int) -> int | None:
+    if all(file.suffix.lower() == ".parquet" for file in files):
+        import pyarrow.parquet as pq
+
+        return sum(int(pq.read_metadata(file).num_rows) for file in files)
+    if size > COUNTED_BYTES:
+        return None
+    return sum(1 for file in files for _ in read_rows(file, lambda _: None))

@@ -1,0 +1,162 @@
+"""What training will see of a recipe's data: figures, and samples token by token; no model is loaded for it"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from cockpit.text import numbers
+
+
+class Token(msgspec.Struct, frozen=True, array_like=True):
+    """One token as it stands in its row. `text` is plain, with line feeds; empty where the token before has written
+    the character that both are parts of."""
+
+    text: str
+    trained: bool
+    """Whether a loss is taken on it."""
+    special: bool = False
+    """Whether it is a mark of the model's, such as <|im_start|>, which stands as itself."""
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One row, cut to length."""
+
+    where: str
+    """File and row."""
+    tokens: list[Token]
+    whole_tokens: int
+    """Before the cut, those of images included."""
+    padding: int = 0
+    """Tokens that fill the row up to the longest of its batch, in one order of the rows."""
+    images: int = 0
+    image_tokens: int = 0
+    """Tokens of the images, which are not among `tokens` but for a mark each."""
+    held_out: bool = False
+    """Whether the row is kept for evaluation."""
+    refusal: str = ""
+    """Why the row cannot be trained on; empty for all others."""
+
+    @property
+    def trained_tokens(self) -> int:
+        """Tokens that a loss is taken on."""
+        return sum(token.trained for token in self.tokens)
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether tokens were cut off."""
+        return self.whole_tokens > len(self.tokens) + self.image_tokens
+
+
+class DataReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in the rows that were looked at; a `–` of the screen is None."""
+
+    recipe: str
+    model: str
+    template: str
+    """The chat template's name: model, or one of Unsloth's."""
+    sources: list[str]
+    """What each source is called, and the form of its rows."""
+
+    rows_there: int | None
+    """Rows that training takes in all; None where nobody has counted them."""
+    rows_held: int | None
+    """Rows of all sources, whether or not training takes them (max_rows, ratio); None where nobody has counted them."""
+    rows_seen: int
+    is_all: bool
+    """Whether these are the very rows that training takes, not some from the beginning of each source."""
+    train_rows: int
+    """Of the rows that were looked at, those trained on."""
+    held_out_rows: int | None
+    """Of all rows, those held out for evaluation."""
+    left_out_rows: int
+    untrained_rows: int
+    """Of the rows that are left out, those in which no token would be trained."""
+    left_out: list[str]
+    """The first rows that are left out, a sentence each."""
+    stops: bool
+    """Whether training ends at the first row that cannot be used (data.on_bad_row: fail)."""
+
+    max_length: int
+    """The most tokens of a row."""
+    lengths: list[int]
+    """Tokens of each row that was taken, before the cut."""
+    truncated_rows: int
+    tokens: int
+    """Of the rows trained on, after the cut."""
+    trained_tokens: int
+    """Of these, those that a loss is taken on; the first of a row is never predicted."""
+    batching: Literal["padded", "joined", "packed"]
+    batch_rows: int
+    """Rows of a batch, or sequences where rows are packed."""
+    accumulation: int
+    """Batches of a step."""
+    sequences: int | None
+    """Sequences that the rows trained on are packed into; None where they are not packed."""
+    tokens_per_step: float | None
+    """Mean, without padding."""
+    padding_share: float | None
+    """Of all tokens of a batch, in the mean over several orders of the rows."""
+
+    samples: list[Sample]
+    notes: list[str]
+    """Sentences that training says too."""
+
+    @property
+    def rows_taken(self) -> int:
+        """Of the rows that were looked at, those that are of use."""
+        return len(self.lengths)
+
+    @property
+    def trained_share(self) -> float | None:
+        """Of the tokens trained on; None where there is none."""
+        return self.trained_tokens / self.tokens if self.tokens else None
+
+    @property
+    def truncated_share(self) -> float | None:
+        """Of the rows that are of use."""
+        return self.truncated_rows / self.rows_taken if self.rows_taken else None
+
+    def alarms(self) -> list[str]:
+        """What is so wrong that training would learn nothing, or less than it should: sentences, the worst first."""
+        said = []
+        if not self.trained_tokens:
+            said.append("Nothing would be trained: no token of these rows has a loss.")
+        if self.untrained_rows:
+            rows = f"{numbers.count(self.untrained_rows)} of {numbers.count(self.rows_seen)} rows"
+            said.append(f"{rows} have no trained token, and are left out.")
+        if self.stops and self.left_out_rows:
+            said.append("Training would end at the first row that cannot be used, as data.on_bad_row is fail.")
+        return said
+
+    @property
+    def trains(self) -> bool:
+        """Whether training would go on with these rows, and learn from them."""
+        return bool(self.trained_tokens) and not (self.stops and self.left_out_rows)
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """`rows` rows of `low` to `high` tokens, both included."""
+
+    low: int
+    high: int
+    rows: int
+
+
+def length_histogram(lengths: list[int], most: int) -> list[Bin]:
+    """At most `most` bins of equal width, which is 1, 2 or 5 times a power of ten, from the shortest to the longest."""
+    if not lengths:
+        return []
+    low, high = min(lengths), max(lengths)
+    width = next(
+        width
+        for power in range(12)
+        for width in (10**power, 2 * 10**power, 5 * 10**power)
+        if high // width - low // width < most
+    )
+    first = low // width
+    counts = [0] * (high // width - first + 1)
+    for length in lengths:
+        counts[length // width - first] += 1
+    return [Bin((first + at) * width, (first + at + 1) * width - 1, rows) for at, rows in enumerate(counts)]

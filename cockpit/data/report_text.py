@@ -1,0 +1,90 @@
+"""What a data report says in words and figures, the same in the command and on the screen"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cockpit.data.report import DataReport, Sample
+from cockpit.text.numbers import count, percent
+
+
+class Figure(NamedTuple):
+    """One line: `value` is a number or a share, `note` says of what (may be empty)."""
+
+    name: str
+    value: str
+    note: str
+    warns: bool = False
+    """Whether it is worth a second look."""
+
+
+MUCH_PADDING, MUCH_CUT, LITTLE_TRAINED = 0.5, 0.1, 0.02
+
+
+def figures_of(report: DataReport) -> list[Figure]:
+    """The report's figures, in the order in which they are read."""
+    trained = report.trained_share
+    cut, padding = report.truncated_share, report.padding_share
+    held_out = "" if report.is_all else "of all rows"
+    longest = max(report.lengths, default=None)
+    return [
+        Figure("rows seen", count(report.rows_seen), _of_which(report)),
+        Figure("rows used", count(report.rows_taken), f"{count(report.train_rows)} to train on"),
+        Figure("left out", count(report.left_out_rows), "", warns=report.left_out_rows > 0),
+        Figure("held out", count(report.held_out_rows), held_out),
+        Figure("longest row", count(longest), f"of at most {count(report.max_length)}"),
+        Figure("truncated", share(cut), f"{count(report.truncated_rows)} rows", warns=(cut or 0) > MUCH_CUT),
+        Figure("trained", share(trained), "of the tokens", warns=(trained or 0) < LITTLE_TRAINED),
+        Figure("padding", share(padding), _batching(report), warns=(padding or 0) > MUCH_PADDING),
+        Figure("tokens/step", count(report.tokens_per_step), _step(report)),
+    ]
+
+
+def share(value: float | None) -> str:
+    """Percent, one decimal below ten: 3.4 %, 42 %; a share that is not 0 is never written as 0."""
+    if value is None or value >= 0.1 or value == 0:
+        return percent(value)
+    return f"{value * 100:.1f} %" if value >= 0.001 else "< 0.1 %"
+
+
+def facts_of(sample: Sample) -> list[str]:
+    """What is said of a sample beside its text."""
+    here = len(sample.tokens) + sample.image_tokens
+    facts = [f"{count(here)} tokens", f"{count(sample.trained_tokens)} trained"]
+    if sample.images:
+        images = f"{sample.images} image{'s' * (sample.images > 1)}"
+        facts.append(f"{images} of {count(sample.image_tokens)} tokens, not shown")
+    if sample.is_truncated:
+        facts.append(f"cut from {count(sample.whole_tokens)}")
+    if sample.padding:
+        facts.append(f"{count(sample.padding)} padding")
+    if sample.held_out:
+        facts.append("held out")
+    if sample.refusal:
+        facts.append("left out")
+    return facts
+
+
+def _of_which(report: DataReport) -> str:
+    if report.is_all:
+        if report.rows_held is None:
+            return "all that are taken"
+        return "all of them" if report.rows_held == report.rows_there else f"all taken of {count(report.rows_held)}"
+    if len(report.sources) == 1:
+        return f"the first of {count(report.rows_there)}"
+    if report.rows_there is None or report.rows_seen < report.rows_there:
+        return f"a sample of {count(report.rows_there)}"
+    return "others will be drawn"
+
+
+def _batching(report: DataReport) -> str:
+    if report.batching == "packed":
+        return f"packed into {count(report.sequences)}"
+    if report.batching == "joined":
+        return "as rows are joined"
+    return f"in batches of {count(report.batch_rows)}"
+
+
+def _step(report: DataReport) -> str:
+    unit = "sequences" if report.batching == "packed" else "rows"
+    return f"{report.batch_rows} × {report.accumulation} {unit}"

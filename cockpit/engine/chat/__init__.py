@@ -1,0 +1,1 @@
+"""Replies: a conversation in, text out as it is generated."""

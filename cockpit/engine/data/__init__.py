@@ -1,0 +1,1 @@
+"""Recipe -> rows: read, rendered, masked, packed."""

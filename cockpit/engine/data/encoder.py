@@ -1,0 +1,194 @@
+"""Conversations and texts -> tokens and labels"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
+
+from cockpit.engine.data.chat_template import ChatTemplate
+from cockpit.engine.data.conversation import Conversation
+from cockpit.engine.data.token_rows import IGNORED, Rows
+from cockpit.engine.errors import RunFailure, first_line
+from cockpit.recipe.recipe import Recipe
+
+Say = Callable[[str], None]
+Places = list[tuple[int, int]]
+"""Where tokens stand in their text: characters [begin, end)."""
+
+
+@dataclass(frozen=True)
+class EncodedRow:
+    """A row as tokens, cut to length. `refusal` is the end of a sentence where it cannot be trained on, else empty;
+    a row that is refused before it is tokenized has no tokens.
+    """
+
+    where: str
+    refusal: str = ""
+    text: str = ""
+    input_ids: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    places: Places = field(default_factory=list)
+    """Not cut. A mark that stands in no text is at an empty place."""
+    whole_tokens: int = 0
+    """Tokens before the cut."""
+
+
+class Encoder:
+    """Conversations and texts -> tokens and labels, cut to `length` tokens."""
+
+    def __init__(self, recipe: Recipe, tokenizer: Any, length: int, say: Say) -> None:
+        self.rows = Rows()
+        self.truncated = 0
+        self._data = recipe.data
+        self._tokenizer = tokenizer
+        self._length = length
+        self._say = say
+        self._template: ChatTemplate | None = None
+        self._texts_told = False
+
+    def add(self, batch: list[tuple[str, Conversation | str]]) -> Iterator[tuple[str, str]]:
+        """Take the rows in; yields those that it cannot take: where they stand, and why. Raises RunFailure."""
+        for row in self.encode(batch):
+            if row.refusal:
+                yield row.where, row.refusal
+                continue
+            self.truncated += row.whole_tokens > self._length
+            self.rows.append(row.input_ids, row.labels)
+
+    def encode(self, batch: list[tuple[str, Conversation | str]]) -> Iterator[EncodedRow]:
+        """The rows as tokens, those that cannot be trained on too; keeps nothing. Raises RunFailure."""
+        drawn: list[tuple[str, str, Places, bool]] = []
+        for where, conversation in batch:
+            bare = isinstance(conversation, str)
+            if isinstance(conversation, str):
+                text, spans = conversation, self._spans_of_text(conversation)
+            else:
+                try:
+                    text, spans = self._rendered(conversation)
+                except ValueError as error:
+                    yield EncodedRow(where, str(error))
+                    continue
+            if half := half_character(text):
+                yield EncodedRow(where, half)
+                continue
+            drawn.append((where, text, spans, bare))
+        if not drawn:
+            return
+        encoded = self._tokenizer(
+            [text for _, text, _, _ in drawn],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        for (where, text, spans, bare), ids, found in zip(
+            drawn, encoded["input_ids"], encoded["offset_mapping"], strict=True
+        ):
+            row = (ids, masked(ids, found, spans), found)
+            whole, labels, places = self._closed(*row) if bare else self._begun_once(*row)
+            labels, refusal = labels[: self._length], ""
+            if all(label == IGNORED for label in labels[1:]):
+                refusal = f"no token of an answer stands within its first {self._length:,} tokens"
+            yield EncodedRow(where, refusal, text, whole[: self._length], labels, places, len(whole))
+
+    def _rendered(self, conversation: Conversation) -> tuple[str, list[tuple[int, int]]]:
+        """The text, and where in it the loss is taken. Raises ValueError where the template refuses the turns."""
+        if conversation.images:
+            raise ValueError("it has an image, and the rows before it have none")
+        template = self.template()
+        try:
+            adapted = template.adapted(conversation)
+            text = template.render(adapted.messages, adapted.tools)
+        except Exception as error:
+            raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
+        return text, template.answer_spans(text, adapted.messages) if self._on_answers else [(0, len(text))]
+
+    @property
+    def _on_answers(self) -> bool:
+        return self._data.train_on_responses_only
+
+    def template(self) -> ChatTemplate:
+        """The tokenizer's chat template, found when it is first asked for. Raises RunFailure where there is none."""
+        if self._template is None:
+            if not self._tokenizer.chat_template:
+                raise RunFailure(
+                    "The model's tokenizer has no chat template, and the data holds conversations.",
+                    "Set data.chat_template to one of Unsloth's, such as chatml.",
+                )
+            try:
+                self._template = ChatTemplate(self._tokenizer, self._data.instruction_part, self._data.response_part)
+            except ValueError as error:
+                raise RunFailure(str(error), "Set data.chat_template to another one.") from error
+        return self._template
+
+    def _spans_of_text(self, text: str) -> list[tuple[int, int]]:
+        """A plain text has answers only where the recipe says what they begin with; else all of it is learnt."""
+        if not self._on_answers:
+            return [(0, len(text))]
+        if self._data.response_part:
+            return marked_spans(text, self._data.instruction_part or "", self._data.response_part)
+        if not self._texts_told:
+            self._texts_told = True
+            self._say("Plain texts have no answers apart, so the loss is taken on the whole of them.")
+        return [(0, len(text))]
+
+    def _begun_once(self, ids: list[int], labels: list[int], places: Places) -> tuple[list[int], list[int], Places]:
+        """The row without a second mark of the text's beginning, which a template can write beside a row's own."""
+        begin = self._tokenizer.bos_token_id
+        while begin is not None and ids[:2] == [begin, begin]:
+            ids, labels, places = ids[1:], labels[1:], places[1:]
+        return ids, labels, places
+
+    def _closed(self, ids: list[int], labels: list[int], places: Places) -> tuple[list[int], list[int], Places]:
+        """A plain text between the marks that the tokenizer's model begins and ends a text with."""
+        begin, end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
+        ids, labels, places = self._begun_once(ids, labels, places)
+        if begin is not None and ids[:1] != [begin] and self._tokenizer("a")["input_ids"][:1] == [begin]:
+            ids, labels, places = [begin, *ids], [IGNORED, *labels], [(0, 0), *places]
+        if end is not None and ids[-1:] != [end]:
+            at = places[-1][1] if places else 0
+            ids, places = [*ids, end], [*places, (at, at)]
+            labels = [*labels, end if labels[-1:] != [IGNORED] else IGNORED]
+        return ids, labels, places
+
+
+def half_character(text: str) -> str:
+    """What is wrong with a text that holds a lone surrogate, which no tokenizer takes; empty where all is whole."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        written = f"\\u{ord(text[error.start]):04x}"  # as in JSON
+        return f"its text holds half a character ({written}), as a cut emoji leaves one"
+    return ""
+
+
+def masked(ids: list[int], places: list[tuple[int, int]], spans: list[tuple[int, int]]) -> list[int]:
+    """`ids` as labels, IGNORED where a token does not stand wholly in one of `spans`.
+
+    `places` are the tokens' own [begin, end) in the text; both lists ascend.
+    """
+    labels = [IGNORED] * len(ids)
+    for begin, end in spans:
+        first = bisect_left(places, begin, key=itemgetter(0))
+        beyond = bisect_right(places, end, key=itemgetter(1))
+        labels[first:beyond] = ids[first:beyond]
+    return labels
+
+
+def marked_spans(text: str, instruction_part: str, response_part: str) -> list[tuple[int, int]]:
+    """What stands between each `response_part` and the next `instruction_part` (or the end): [begin, end).
+
+    Blanks that end the `response_part` are the answer's, as in ChatTemplate.answer_spans.
+    """
+    spans = []
+    at = text.find(response_part)
+    while at >= 0:
+        begin = at + len(response_part.rstrip(" "))
+        turn = text.find(instruction_part, begin) if instruction_part else -1
+        end = turn if turn >= 0 else len(text)
+        spans.append((begin, end))
+        at = text.find(response_part, end)
+    return spans

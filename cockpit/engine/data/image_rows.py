@@ -1,0 +1,178 @@
+"""Conversations with images: checked, measured, and kept so that an image is opened only when its row is trained on"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from cockpit.engine.data.chat_template import ChatTemplate
+from cockpit.engine.data.conversation import Conversation, Message
+from cockpit.engine.data.encoder import Places, half_character, masked
+from cockpit.engine.data.images import image_size, open_image, stored_image
+from cockpit.engine.data.token_rows import IGNORED
+from cockpit.engine.errors import first_line
+
+SCHEMA = pa.schema(
+    {
+        "messages": pa.large_string(),
+        "tools": pa.large_string(),
+        "images": pa.large_list(pa.struct({"bytes": pa.large_binary(), "path": pa.large_string()})),
+    }
+)
+
+
+@dataclass(frozen=True)
+class MeasuredRow:
+    """A conversation with images as tokens, its images still single marks. `refusal` is the end of a sentence where it
+    cannot be trained on, else empty."""
+
+    refusal: str
+    text: str
+    input_ids: list[int]
+    labels: list[int]
+    places: Places
+    messages: list[Message]
+    tools: list[dict[str, Any]]
+    images: list[dict[str, Any]]
+    image_tokens: int
+    """Tokens that the images take beside their marks."""
+
+
+class ImageRows:
+    """Rows for a model that sees. They are not tokenized: that is done a batch at a time, with the images."""
+
+    def __init__(self, processor: Any, template: ChatTemplate, length: int, *, on_answers: bool, widest: int | None):
+        """`length`: the most tokens of a row. `widest`: images are made at most so many pixels wide; None for never."""
+        self._processor = processor
+        self._template = template
+        self._length = length
+        self._on_answers = on_answers
+        self._widest = widest
+        self._rows: list[dict[str, Any]] = []
+        self._tokens: list[int] = []
+        self._trained: list[int] = []
+        self._digest = hashlib.sha256()
+        self._beside: int | None = None
+        """Tokens that an image has beside those that the processor tells of, seen on the first one."""
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, conversation: Conversation, folder: Path) -> None:
+        """Take a row in. Raises ValueError with the end of a sentence where it cannot be trained on."""
+        row = self.measured(conversation, folder)
+        if row.refusal:
+            raise ValueError(row.refusal)
+        turns = json.dumps(row.messages)
+        self._rows.append({"messages": turns, "tools": json.dumps(row.tools), "images": row.images})
+        self._tokens.append(len(row.input_ids) + row.image_tokens)
+        self._trained.append(sum(label != IGNORED for label in row.labels[1:]))
+        for image in row.images:
+            self._digest.update(image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes())
+        self._digest.update(turns.encode())
+
+    def measured(self, conversation: Conversation, folder: Path) -> MeasuredRow:
+        """The row as tokens and as it would be kept; keeps nothing. Raises ValueError with the end of a sentence where
+        the template or an image is no good."""
+        images = [stored_image(one, folder) for one in conversation.images]
+        sizes = [image_size(one) for one in images]
+        try:
+            adapted = self._template.adapted(conversation)
+            messages = [in_parts(message) for message in adapted.messages]
+            text = self._template.render(messages, adapted.tools)
+        except Exception as error:
+            raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
+        if half := half_character(text):
+            raise ValueError(half)
+        ids, labels, places = text_labels(
+            self._processor.tokenizer, self._template, text, messages, on_answers=self._on_answers
+        )
+        if not any(label != IGNORED for label in labels[1:]):
+            refusal = "no token of an answer is found in it"
+            return MeasuredRow(refusal, text, ids, labels, places, messages, adapted.tools, images, 0)
+        if images and self._beside is None:
+            opened = [open_image(one) for one in images]
+            whole = self._processor(text=[text], images=[opened], add_special_tokens=False)["input_ids"][0]
+            self._beside = (len(whole) - len(ids) - self._told_tokens(sizes)) // len(images)
+        seen = self._told_tokens(sizes) + (self._beside or 0) * len(images)
+        refusal = ""
+        if len(ids) + seen > self._length:
+            refusal = (
+                f"its {len(ids) + seen:,} tokens, {seen:,} of them its image's, do not fit training.max_length "
+                f"({self._length:,}), and a row with an image cannot be cut"
+            )
+        return MeasuredRow(refusal, text, ids, labels, places, messages, adapted.tools, images, seen)
+
+    def tokens(self, rows: list[int]) -> int:
+        """Tokens of the rows `rows`, as far as the processor tells how many an image has."""
+        return sum(self._tokens[row] for row in rows)
+
+    def trained_tokens(self, rows: list[int]) -> int:
+        """Tokens of the rows `rows` that a loss is taken on."""
+        return sum(self._trained[row] for row in rows)
+
+    def sha256(self) -> str:
+        """Of all turns and images."""
+        return self._digest.hexdigest()
+
+    def dataset(self, order: list[int]) -> Any:
+        """A dataset of the rows `order`; each of its rows has `messages` whose image parts hold opened images."""
+        from datasets import Dataset
+
+        table = pa.Table.from_pylist([self._rows[row] for row in order], schema=SCHEMA)
+        return Dataset(table).with_transform(opened_rows)
+
+    def _told_tokens(self, sizes: list[tuple[int, int]]) -> int:
+        """Tokens of the images of these sizes, without the marks around them; 0 where the processor does not tell."""
+        if not sizes:
+            return 0
+        fitted = []
+        for width, height in sizes:
+            scale = min(1.0, self._widest / width) if self._widest else 1.0
+            fitted.append((max(1, int(height * scale)), max(1, int(width * scale))))
+        try:
+            counted = self._processor._get_num_multimodal_tokens(image_sizes=fitted)["num_image_tokens"]
+        except Exception:
+            return 0
+        return sum(int(one) for one in counted)
+
+
+def in_parts(message: Message) -> Message:
+    """The turn with its content as a list of parts."""
+    content = message["content"]
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}] if content else []
+    return {**message, "content": content}
+
+
+def opened_rows(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """The rows of a batch as collators take them, their images opened. Raises ValueError for one that is damaged."""
+    conversations, options = [], []
+    for messages, tools, images in zip(batch["messages"], batch["tools"], batch["images"], strict=True):
+        opened = iter([open_image(one) for one in images])
+        turns = json.loads(messages)
+        for turn in turns:
+            for part in turn["content"]:
+                if part["type"] == "image":
+                    part["image"] = next(opened)
+        conversations.append(turns)
+        declared = json.loads(tools)
+        options.append({"tools": declared} if declared else {})
+    return {"messages": conversations, "chat_template_kwargs": options}
+
+
+def text_labels(
+    tokenizer: Any, template: ChatTemplate, text: str, messages: list[Message], *, on_answers: bool
+) -> tuple[list[int], list[int], Places]:
+    """Tokens, labels and the tokens' places in the text, of a conversation whose images are still single marks."""
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    ids = list(encoded["input_ids"])
+    spans = template.answer_spans(text, messages) if on_answers else [(0, len(text))]
+    places: Places = encoded["offset_mapping"]
+    return ids, masked(ids, places, spans), places

@@ -1,0 +1,250 @@
+"""recipe -> rendered, masked dataset"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cockpit.engine.data.chat_template import ChatTemplate
+from cockpit.engine.data.encoder import Encoder
+from cockpit.engine.data.image_rows import ImageRows
+from cockpit.engine.data.packing import packed_table
+from cockpit.engine.data.row_reader import RowReader
+from cockpit.engine.data.token_rows import Rows
+from cockpit.engine.errors import RunFailure, first_line
+from cockpit.protocol.events import DataPrepared
+from cockpit.recipe.data import Data
+from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.schedule import held_out_count
+
+if TYPE_CHECKING:
+    from cockpit.engine.data.image_collator import MakeCollator
+
+BATCH_ROWS = 256
+"""Rows that the tokenizer is given at once."""
+PROGRESS_EVERY_S = 0.2
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int | None], None]
+"""Told the rows done and the rows in all; may raise to end the work."""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Datasets with input_ids and labels, cut to length; `held_out` is None where no row is held out.
+
+    `packed`: the training rows have seq_lengths, and several rows each. `collator`: given the model, makes what
+    collates rows with images, which are `messages` in place of tokens; None for all others.
+    """
+
+    train: Any
+    held_out: Any
+    counts: DataPrepared
+    collator: MakeCollator | None = None
+    packed: bool = False
+
+
+def prepare_data(
+    recipe: Recipe, tokenizer: Any, say: Say, progress: Progress, processor: Any | None = None
+) -> PreparedData:
+    """Read, render, tokenize, mask and cut the recipe's rows; those with images are checked and kept as turns.
+
+    `processor` is that of a model that sees. Raises RunFailure where nothing is left to learn.
+    """
+    reader = RowReader(recipe, say)
+    if reader.has_images:
+        return _with_images(recipe, tokenizer, processor, reader, say, progress)
+    return _texts(recipe, tokenizer, reader, say, progress)
+
+
+def max_tokens(recipe: Recipe) -> int:
+    """The most tokens of a row."""
+    return min(recipe.training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
+
+
+def pad_to(recipe: Recipe) -> int | None:
+    """A multiple of how many tokens batches are padded to; None for as long as the longest row. No row is longer than
+    max_tokens, and so no batch is padded beyond them."""
+    multiple = recipe.training.pad_to_multiple_of
+    return None if multiple is None else min(multiple, max_tokens(recipe))
+
+
+def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say, progress: Progress) -> PreparedData:
+    from datasets import Dataset
+
+    encoder = Encoder(recipe, tokenizer, max_tokens(recipe), say)
+    told = time.monotonic()
+    done = 0
+    read = reader.read()
+    with _tokenizing_on_all_cores():
+        while batch := list(itertools.islice(read, BATCH_ROWS)):
+            for where, why in encoder.add([(row.where, row.content) for row in batch]):
+                reader.refuse(where, why)
+            done += len(batch)
+            if time.monotonic() - told > PROGRESS_EVERY_S:
+                told = time.monotonic()
+                progress(done, reader.total)
+    progress(done, done)
+    reader.summarise()
+
+    rows = encoder.rows
+    train_rows, held_out = _parted(recipe, rows, reader, say)
+    packed = recipe.training.packing and can_pack(recipe, _has_gpu(), say)
+    if packed:
+        table = packed_table(rows, train_rows, max_tokens(recipe), recipe.training.seed)
+        say(
+            f"{len(train_rows):,} rows are packed into {len(table):,} sequences of up to {max_tokens(recipe):,} tokens."
+        )
+    return PreparedData(
+        train=Dataset(table if packed else rows.table(train_rows)),
+        held_out=Dataset(rows.table(held_out)) if held_out else None,
+        counts=_counts(rows, train_rows, held_out, reader, encoder.truncated),
+        packed=packed,
+    )
+
+
+def _with_images(
+    recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader, say: Say, progress: Progress
+) -> PreparedData:
+    from cockpit.engine.data.image_collator import image_collator
+
+    rows, template = image_rows(recipe, tokenizer, processor)
+    if recipe.training.packing:
+        say("Rows with images are not packed.")
+    length, on_answers = max_tokens(recipe), recipe.data.train_on_responses_only
+    told = time.monotonic()
+    for done, row in enumerate(reader.read(), 1):
+        try:
+            if isinstance(row.content, str):
+                raise ValueError("it is a plain text among rows with images")
+            rows.add(row.content, row.folder)
+        except (ValueError, OSError) as error:
+            reader.refuse(row.where, str(error))
+        if time.monotonic() - told > PROGRESS_EVERY_S:
+            told = time.monotonic()
+            progress(done, reader.total)
+    progress(len(rows), len(rows))
+    reader.summarise()
+    train_rows, held_out = _parted(recipe, rows, reader, say)
+    return PreparedData(
+        train=rows.dataset(train_rows),
+        held_out=rows.dataset(held_out) if held_out else None,
+        counts=_counts(rows, train_rows, held_out, reader, 0),
+        collator=image_collator(
+            processor,
+            template,
+            length,
+            recipe.backend,
+            on_answers=on_answers,
+            multiple=pad_to(recipe),
+        ),
+    )
+
+
+def image_rows(recipe: Recipe, tokenizer: Any, processor: Any | None) -> tuple[ImageRows, ChatTemplate]:
+    """What takes rows with images in, and the template that it renders them with. Raises RunFailure where the model
+    does not see, or its template is no good."""
+    if processor is None:
+        raise RunFailure(
+            "The data has images, and this model does not see them.",
+            "Give a model that sees as model.name_or_path, or data without images.",
+        )
+    if recipe.data.chat_template != "model":
+        processor.tokenizer = tokenizer
+        processor.chat_template = tokenizer.chat_template
+    template = _image_template(recipe, processor)
+    on_answers, widest = recipe.data.train_on_responses_only, _widest(recipe, processor)
+    return ImageRows(processor, template, max_tokens(recipe), on_answers=on_answers, widest=widest), template
+
+
+def _image_template(recipe: Recipe, processor: Any) -> ChatTemplate:
+    if not getattr(processor, "chat_template", None):
+        processor.chat_template = processor.tokenizer.chat_template
+    if not processor.chat_template:
+        raise RunFailure(
+            "The model's processor has no chat template, and the data holds conversations.",
+            "Set data.chat_template to one of Unsloth's, such as gemma-3.",
+        )
+    try:
+        return ChatTemplate(processor, recipe.data.instruction_part, recipe.data.response_part)
+    except ValueError as error:
+        raise RunFailure(first_line(error), "Set data.chat_template to another one.") from error
+
+
+def _widest(recipe: Recipe, processor: Any) -> int | None:
+    """Unsloth makes images at most as wide as the model's own; the plain stack leaves that to the processor."""
+    size: Any = getattr(getattr(processor, "image_processor", None), "size", None)
+    width = size.get("width") if isinstance(size, Mapping) else getattr(size, "width", None)
+    return int(width) if width and recipe.backend == "unsloth" else None
+
+
+def _parted(recipe: Recipe, rows: Rows | ImageRows, reader: RowReader, say: Say) -> tuple[list[int], list[int]]:
+    """The rows to train on and the held-out ones. Raises RunFailure where there is no row."""
+    if not len(rows):
+        reason = f"No row of the data can be learnt from. {reader.first_refusal}".rstrip()
+        raise RunFailure(reason, "The data screen (F6 in the editor) and cockpit data show what is wrong with rows.")
+    data = recipe.data
+    held_out = held_out_rows(len(rows), data)
+    if len(held_out) < data.eval_rows:
+        say(f"Held out are {len(held_out):,} rows, not {data.eval_rows:,}: there are {len(rows):,} in all.")
+    return train_order(len(rows), held_out, data), held_out
+
+
+def held_out_rows(rows: int, data: Data) -> list[int]:
+    """Which of `rows` rows are held out, ascending."""
+    return sorted(random.Random(data.seed).sample(range(rows), held_out_count(rows, data)))
+
+
+def train_order(rows: int, held_out: list[int], data: Data) -> list[int]:
+    """The other rows: as they stand where there is one source, shuffled with data.seed where several are mixed."""
+    order = range(rows) if len(data.sources) == 1 else np.random.default_rng(data.seed).permutation(rows).tolist()
+    out = set(held_out)
+    return [row for row in order if row not in out]
+
+
+def _counts(
+    rows: Rows | ImageRows, train_rows: list[int], held_out: list[int], reader: RowReader, truncated: int
+) -> DataPrepared:
+    return DataPrepared(
+        train_rows=len(train_rows),
+        eval_rows=len(held_out),
+        skipped_rows=reader.refused,
+        truncated_rows=truncated,
+        tokens=rows.tokens(train_rows),
+        trained_tokens=rows.trained_tokens(train_rows),
+        sha256=rows.sha256(),
+        sources=reader.read_of,
+    )
+
+
+def can_pack(recipe: Recipe, has_gpu: bool, say: Say) -> bool:
+    """Whether rows can share sequences. Unsloth on a CPU switches packing off and would let them see each other."""
+    if recipe.backend == "unsloth" and not has_gpu:
+        say("With backend unsloth packing needs a GPU; rows are padded instead.")
+        return False
+    return True
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+@contextmanager
+def _tokenizing_on_all_cores() -> Iterator[None]:
+    """Off for the rest of the process, where processes that load batches are forked."""
+    before = os.environ.get("TOKENIZERS_PARALLELISM")
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
+    try:
+        yield
+    finally:
+        os.environ["TOKENIZERS_PARALLELISM"] = before or "false"

@@ -1,0 +1,281 @@
+"""recipe -> what training will see of its data, by the tokenizer alone, from the first rows"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cockpit.data.report import DataReport, Sample, Token
+from cockpit.engine.data.encoder import EncodedRow, Encoder, Say
+from cockpit.engine.data.packing import packed_sequences
+from cockpit.engine.data.prepare import BATCH_ROWS, can_pack, held_out_rows, image_rows, max_tokens, pad_to
+from cockpit.engine.data.row_reader import RowReader
+from cockpit.engine.data.token_rows import IGNORED
+from cockpit.engine.hub.models import tokenizer_folder
+from cockpit.engine.model.tokenizer import load_tokenizer
+from cockpit.models.folder import ModelFolder
+from cockpit.protocol.events import SourceRead
+from cockpit.recipe.data import Source
+from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.schedule import held_out_count
+from cockpit.text.plain_text import plain_line, plain_text
+
+ROWS_AT_MOST = 2_500
+"""Rows that are looked at, shared by the sources, so that the answer comes within seconds."""
+SAMPLES, REFUSED_SAMPLES = 40, 10
+"""Rows that are shown token by token: of those that are trained on, and of those in which nothing is."""
+SAMPLE_TOKENS = 100_000
+"""Tokens of all samples together, about."""
+ORDERS = 8
+"""Orders of the rows over which the padding is averaged."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row as tokens, with its images where it has some."""
+
+    encoded: EncodedRow
+    images: int = 0
+    image_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return len(self.encoded.input_ids) + self.image_tokens
+
+    @property
+    def whole_tokens(self) -> int:
+        return self.encoded.whole_tokens + self.image_tokens
+
+    @property
+    def trained_tokens(self) -> int:
+        return sum(label != IGNORED for label in self.encoded.labels[1:])
+
+
+def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
+    """Look at the first ROWS_AT_MOST rows as training would. `name` is the recipe's; `has_gpu` whether the run has one.
+
+    Raises RunFailure where the tokenizer, the processor or the data is no good.
+    """
+    tokenizer, processor = load_tokenizer(ModelFolder.at(tokenizer_folder(recipe.model)), recipe)
+    said: list[str] = []
+    of_sources: list[str] = []
+    first = _first_rows(recipe)
+    reader = RowReader(first, of_sources.append)
+    if reader.has_images:
+        looked = list(_with_images(first, tokenizer, processor, reader))
+    else:
+        looked = list(_texts(first, tokenizer, reader, said.append))
+    taken = [row for row in looked if not row.encoded.refusal]
+    seen = len(taken) + reader.refused
+    there = _rows_there(recipe, reader)
+    is_all = all(map(_is_whole, recipe.data.sources, first.data.sources, reader.there, reader.read_of))
+    held_out = set(held_out_rows(len(taken), recipe.data)) if is_all and taken else set()
+    trained = [row for at, row in enumerate(taken) if at not in held_out]
+    batches = _Batches(recipe, [row.tokens for row in trained], reader.has_images, has_gpu, said.append)
+    padding = dict(zip(map(id, trained), batches.padding, strict=True))
+    out = {id(row) for at, row in enumerate(taken) if at in held_out}
+    if is_all:  # of fewer rows others are drawn
+        refusals = {f"Row left out: {one}" for one in reader.refusals}
+        said = [one for one in of_sources if one not in refusals] + said
+    if len(recipe.data.sources) > 1:  # training mixes them too
+        looked = [looked[at] for at in np.random.default_rng(recipe.data.seed).permutation(len(looked))]
+    return DataReport(
+        recipe=plain_line(name),
+        model=plain_line(recipe.model.name_or_path),
+        template=plain_line(recipe.data.chat_template),
+        sources=[f"{name}, {form}" for name, form in zip(reader.names, reader.forms, strict=True)],
+        rows_there=there,
+        rows_held=_sum(reader.there),
+        rows_seen=seen,
+        is_all=is_all,
+        train_rows=len(trained),
+        held_out_rows=_held_out(recipe, len(taken) if is_all else there),
+        left_out_rows=reader.refused,
+        untrained_rows=sum(bool(row.encoded.refusal) and not row.trained_tokens for row in looked),
+        left_out=[plain_line(one) for one in reader.refusals],
+        stops=recipe.data.on_bad_row == "fail",
+        max_length=max_tokens(recipe),
+        lengths=[row.whole_tokens for row in taken],
+        truncated_rows=sum(row.whole_tokens > row.tokens for row in taken),
+        tokens=sum(row.tokens for row in trained),
+        trained_tokens=sum(row.trained_tokens for row in trained),
+        batching=batches.kind,
+        batch_rows=recipe.training.per_device_train_batch_size,
+        accumulation=recipe.training.gradient_accumulation_steps,
+        sequences=batches.sequences,
+        tokens_per_step=batches.tokens_per_step,
+        padding_share=batches.padding_share,
+        samples=[
+            _sample(row, tokenizer, padding=padding.get(id(row), 0), held_out=id(row) in out) for row in _shown(looked)
+        ],
+        notes=[plain_line(one) for one in said] + _of_template(recipe),
+    )
+
+
+def _first_rows(recipe: Recipe) -> Recipe:
+    """The recipe with as many rows of each source as are looked at; none of them ends it."""
+    share = max(1, ROWS_AT_MOST // len(recipe.data.sources))
+    sources = [
+        source.model_copy(update={"max_rows": min(source.max_rows or share, share)}) for source in recipe.data.sources
+    ]
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"sources": sources, "on_bad_row": "skip"})})
+
+
+def _is_whole(source: Source, first: Source, there: int | None, read: SourceRead) -> bool:
+    """Whether the look at `first` has seen the very rows that training takes of `source`: of fewer rows a ratio draws
+    others. `there` are its rows, None where they are not counted, `read` those that were taken."""
+    at_most = first.max_rows or 0
+    if source.max_rows == at_most:
+        return True
+    return source.ratio is None and read.rows < at_most if there is None else there <= at_most
+
+
+def _sum(numbers: list[int | None]) -> int | None:
+    """None where one of them is not known."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
+
+
+def _rows_there(recipe: Recipe, reader: RowReader) -> int | None:
+    """Rows that the recipe takes of its sources; None where one does not say without being read."""
+    sizes = []
+    for source, there in zip(recipe.data.sources, reader.there, strict=True):
+        if there is None:
+            return None
+        sizes.append((source.ratio, min(there, source.max_rows or there)))
+    whole = sum(size for ratio, size in sizes if ratio is None)
+    return sum(size if ratio is None else min(size, int(whole * ratio)) for ratio, size in sizes)
+
+
+def _held_out(recipe: Recipe, rows: int | None) -> int | None:
+    if rows is None:
+        return None
+    return held_out_count(rows, recipe.data) if rows else 0
+
+
+def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say) -> Iterator[_Row]:
+    encoder = Encoder(recipe, tokenizer, max_tokens(recipe), say)
+    read = reader.read()
+    while batch := list(itertools.islice(read, BATCH_ROWS)):
+        for row in encoder.encode([(row.where, row.content) for row in batch]):
+            if row.refusal:
+                reader.refuse(row.where, row.refusal)
+            if row.text or not row.refusal:
+                yield _Row(row)
+
+
+def _with_images(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader) -> Iterator[_Row]:
+    rows, _ = image_rows(recipe, tokenizer, processor)
+    for read in reader.read():
+        try:
+            if isinstance(read.content, str):
+                raise ValueError("it is a plain text among rows with images")
+            row = rows.measured(read.content, read.folder)
+        except (ValueError, OSError) as error:
+            reader.refuse(read.where, str(error))
+            continue
+        if row.refusal:
+            reader.refuse(read.where, row.refusal)
+        encoded = EncodedRow(
+            read.where, row.refusal, row.text, row.input_ids, row.labels, row.places, len(row.input_ids)
+        )
+        yield _Row(encoded, len(row.images), row.image_tokens)
+
+
+def _of_template(recipe: Recipe) -> list[str]:
+    if recipe.backend != "unsloth" or recipe.data.chat_template == "model":
+        return []
+    name = plain_line(recipe.data.chat_template)
+    return [
+        f"Shown is the text of Unsloth's template {name}; Unsloth itself may give its marks tokens of their own where "
+        "this tokenizer has none."
+    ]
+
+
+class _Batches:
+    """How rows of these tokens share batches."""
+
+    def __init__(self, recipe: Recipe, lengths: list[int], images: bool, has_gpu: bool, say: Say) -> None:
+        training = recipe.training
+        rows = training.per_device_train_batch_size
+        packed = training.packing and not images and can_pack(recipe, has_gpu, say)
+        joined = training.padding_free and not packed and not images and (has_gpu or recipe.backend == "transformers")
+        self.kind: Any = "packed" if packed else "joined" if joined else "padded"
+        self.padding = [0] * len(lengths)
+        """Of each row, in one order."""
+        self.padding_share: float | None = 0.0 if lengths else None
+        self.sequences = len(packed_sequences(lengths, max_tokens(recipe))) if packed else None
+        units = self.sequences or len(lengths)
+        at_once = min(units, rows * training.gradient_accumulation_steps)
+        self.tokens_per_step = sum(lengths) / units * at_once if lengths else None
+        if self.kind == "padded" and lengths:
+            multiple = pad_to(recipe) or 1
+            by_length = training.group_by_length and not images
+            rng = np.random.default_rng(training.seed)
+            step = rows * training.gradient_accumulation_steps
+            orders = [_order(lengths, step, rng.permutation(len(lengths)), by_length) for _ in range(ORDERS)]
+            fillings = [_filling(lengths, order, rows, multiple) for order in orders]
+            self.padding = fillings[0]
+            filled = sum(map(sum, fillings))
+            self.padding_share = filled / (filled + ORDERS * sum(lengths))
+
+
+def _order(lengths: Sequence[int], step: int, mixed: Any, by_length: bool) -> list[int]:
+    """An order of the rows, of which a step takes `step`: `mixed`, or by length within stretches of up to 50 steps, as
+    transformers does it."""
+    order: list[int] = mixed.tolist()
+    if not by_length:
+        return order
+    stretch = step * (min(len(order) // (step * 4), 50) or 1)
+    parts = (order[at : at + stretch] for at in range(0, len(order), stretch))
+    return [row for part in parts for row in sorted(part, key=lambda row: -lengths[row])]
+
+
+def _filling(lengths: Sequence[int], order: Sequence[int], batch: int, multiple: int) -> list[int]:
+    """Of each row, the tokens that fill it up to the longest of its batch, and that up to a multiple."""
+    filling = [0] * len(lengths)
+    for at in range(0, len(order), batch):
+        rows = order[at : at + batch]
+        longest = -(-max(lengths[row] for row in rows) // multiple) * multiple
+        for row in rows:
+            filling[row] = longest - lengths[row]
+    return filling
+
+
+def _shown(looked: list[_Row]) -> Iterator[_Row]:
+    """The rows that are shown token by token, as they stand."""
+    left, tokens = {False: SAMPLES, True: REFUSED_SAMPLES}, 0
+    for row in looked:
+        refused = bool(row.encoded.refusal)
+        if left[refused] and tokens < SAMPLE_TOKENS:
+            left[refused] -= 1
+            tokens += len(row.encoded.input_ids)
+            yield row
+
+
+def _sample(row: _Row, tokenizer: Any, *, padding: int, held_out: bool) -> Sample:
+    encoded = row.encoded
+    return Sample(
+        where=plain_line(encoded.where),
+        tokens=_tokens(encoded, tokenizer),
+        whole_tokens=row.whole_tokens,
+        padding=padding,
+        images=row.images,
+        image_tokens=row.image_tokens,
+        held_out=held_out,
+        refusal=plain_line(encoded.refusal),
+    )
+
+
+def _tokens(row: EncodedRow, tokenizer: Any) -> list[Token]:
+    marks, tokens = tokenizer.added_tokens_decoder, []
+    at = row.places[0][0] if row.places else 0
+    for number, (token, label, (_, end)) in enumerate(zip(row.input_ids, row.labels, row.places, strict=False)):
+        text = str(marks[token]) if token in marks else row.text[at:end]
+        at = max(at, end)
+        tokens.append(Token(plain_text(text), label != IGNORED and number > 0, token in marks))
+    return tokens

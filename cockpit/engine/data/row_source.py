@@ -1,0 +1,135 @@
+"""Where rows come from: a file or folder on this disk, or a dataset on the Hub"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cockpit.data.files import SAMPLE_ROWS, DatasetForm, form_of_rows, named_columns, recognise, rows_of, split_files
+from cockpit.data.rows import SUFFIXES, Row, RowError
+from cockpit.engine.errors import RunFailure
+from cockpit.engine.hub.datasets import load
+from cockpit.models.hub_cache import is_hub_name
+from cockpit.paths import local_path, resolve
+from cockpit.recipe.data import Source
+from cockpit.text.plain_text import plain_line, plain_text
+
+COMMIT = re.compile("[0-9a-f]{40}")
+Say = Callable[[str], None]
+
+
+class LocalRows:
+    """The rows of a split on this disk."""
+
+    commit = ""
+
+    def __init__(self, source: Source, path: Path) -> None:
+        """Looks at the first rows. Raises ValueError or OSError where it cannot be read or has no known form."""
+        self._path, self._split = path, source.split
+        self.form: DatasetForm = recognise(path, source.columns, source.format, source.split)
+        self.name = plain_line(path.name)
+        self.folder = split_files(path, source.split)[0].parent
+        """What paths of images are relative to."""
+
+    def count(self) -> int:
+        """How many rows can be read."""
+        if self.form.rows is not None:
+            return self.form.rows
+        return sum(1 for _ in self.rows(lambda _: None))
+
+    def rows(self, on_bad_row: Callable[[RowError], None]) -> Iterator[tuple[str, Row]]:
+        """Every row that can be read and where it stands. Raises ValueError or OSError where it cannot be read on."""
+        return rows_of(self._path, self._split, on_bad_row)
+
+
+class HubRows:
+    """The rows of a split of a dataset on the Hub, or of its copy in the cache."""
+
+    folder = Path()
+
+    def __init__(self, source: Source, say: Say) -> None:
+        """Fetches the dataset where it is not in the cache. Raises RunFailure."""
+        self.name = plain_line(source.name_or_path)
+        say(f"Fetching {self.name} from the Hub, where it is not in the cache here.")
+        self._dataset = _undecoded(load(source))
+        self.commit = _commit_of(self._dataset)
+        sample = [dict(row) for row in itertools.islice(self._dataset, SAMPLE_ROWS)]
+        if not sample:
+            raise RunFailure(f"{self.name} has no rows in its split {plain_text(source.split)}.")
+        try:
+            named = named_columns(source.columns)
+            self.form = form_of_rows(self.name, sample, named, source.format, len(self._dataset))
+        except ValueError as error:
+            raise RunFailure(f"{error}.") from error
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self._dataset)
+
+    def rows(self, on_bad_row: Callable[[RowError], None]) -> Iterator[tuple[str, Row]]:
+        """Every row and where it stands."""
+        return ((f"{self.name} row {number}", row) for number, row in enumerate(self._dataset, 1))
+
+
+RowSource = LocalRows | HubRows
+
+
+def is_on_hub(source: Source) -> bool:
+    """Whether the source names a dataset of the Hub, not rows on this disk. Raises RunFailure where it is neither."""
+    try:
+        path = _path_of(source)
+        if path.exists():
+            return False
+    except (ValueError, OSError, RuntimeError) as error:
+        raise RunFailure(f"{error}.") from error
+    named_here = local_path(source.name_or_path) is not None or path.suffix.lower() in SUFFIXES
+    if named_here or not is_hub_name(source.name_or_path):
+        shown = plain_line(source.name_or_path)
+        raise RunFailure(f"The data file {shown} is not there.", "Give its path in data.sources.")
+    return True
+
+
+def open_source(source: Source, say: Say) -> RowSource:
+    """The source, looked at. Raises RunFailure where it is not there, cannot be read or has no known form."""
+    if is_on_hub(source):
+        return HubRows(source, say)
+    try:
+        return LocalRows(source, _path_of(source))
+    except (ValueError, OSError, RuntimeError) as error:
+        raise RunFailure(f"{error}.") from error
+
+
+def _path_of(source: Source) -> Path:
+    return Path(resolve(source.name_or_path)).expanduser()
+
+
+def _commit_of(dataset: Any) -> str:
+    """The Hub's commit that a dataset is of; its cache names the folder after that. Empty where that is not so."""
+    names = {Path(file["filename"]).parent.name for file in dataset.cache_files}
+    return next((name for name in names if COMMIT.fullmatch(name)), "")
+
+
+def _undecoded(dataset: Any) -> Any:
+    """The dataset with its images as they are stored, so that each is opened only when it is trained on."""
+    for column, feature in dataset.features.items():
+        cast = _without_decoding(feature)
+        if cast is not feature:
+            dataset = dataset.cast_column(column, cast)
+    return dataset
+
+
+def _without_decoding(feature: Any) -> Any:
+    import datasets
+
+    if isinstance(feature, datasets.Image):
+        return datasets.Image(decode=False)
+    if isinstance(feature, list):  # as of datasets 3
+        inner = _without_decoding(feature[0])
+        return feature if inner is feature[0] else [inner]
+    if isinstance(feature, getattr(datasets, "List", datasets.Sequence)):
+        inner = _without_decoding(feature.feature)
+        return feature if inner is feature.feature else type(feature)(inner)
+    return feature

@@ -1,0 +1,99 @@
+"""How a run ends: every exception becomes a classified RunEnded with one sentence for the user."""
+
+from __future__ import annotations
+
+import re
+
+from cockpit.protocol.events import RunEnded
+from cockpit.recipe.recipe import Recipe
+from cockpit.text.plain_text import plain_line
+
+SENTENCE_CHARACTERS = 300
+MAKE_ROOM = "Make room; a run goes on from its newest checkpoint with: cockpit resume."
+SEE_LOG = "The whole traceback is in the run's engine.log."
+
+
+class RunFailure(Exception):
+    """The run cannot go on; the text is a sentence for the user, `advice` another (may be empty)."""
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        super().__init__(reason)
+        self.advice = advice
+
+
+class Stopped(Exception):
+    """A Stop was asked for at a point where nothing is lost by leaving at once."""
+
+
+def ending_of(error: BaseException, recipe: Recipe | None, step: int) -> RunEnded:
+    """The end that `error` brings upon a run whose last finished step is `step`."""
+    if isinstance(error, Stopped):
+        return RunEnded(outcome="stopped", step=step)
+    if isinstance(error, RunFailure):
+        return RunEnded(outcome="failed", step=step, reason=_plain(str(error)), advice=_plain(error.advice))
+    if is_out_of_memory(error):
+        where = "the GPU" if "cuda" in str(error).lower() else "the machine"
+        return RunEnded(
+            outcome="out_of_memory",
+            step=step,
+            reason=f"Memory of {where} ran out.",
+            advice=memory_advice(recipe) if recipe else "",
+        )
+    if "no space left on device" in str(error).lower():
+        place = getattr(error, "filename", None)
+        reason = f"The disk is full ({place})." if place else "The disk is full."
+        return RunEnded(outcome="failed", step=step, reason=_plain(reason), advice=MAKE_ROOM)
+    if isinstance(error, OSError) and error.strerror:
+        place = f" ({error.filename})" if error.filename else ""
+        return RunEnded(outcome="failed", step=step, reason=_plain(f"{error.strerror}{place}."), advice=SEE_LOG)
+    name, first = type(error).__name__, first_line(error)
+    reason = name if first == name else f"{name}: {first}"
+    return RunEnded(outcome="failed", step=step, reason=_plain(reason), advice=SEE_LOG)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what the exception says, else its kind; not yet plain."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the GPU or of the machine."""
+    if isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "CUDAOutOfMemoryError"):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and bool(
+        re.search(r"out of memory|can't allocate memory|status_alloc_failed", text)
+    )
+
+
+def memory_advice(recipe: Recipe) -> str:
+    """What would need less memory, the strongest first, as far as this recipe has not done it yet."""
+    training, advice = recipe.training, []
+    length = min(training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
+    if length > 512:
+        advice.append(f"a shorter training.max_length (now {length:,})")
+    batch = training.per_device_train_batch_size
+    if batch > 1:
+        advice.append(
+            f"training.per_device_train_batch_size {max(1, batch // 2)} with gradient_accumulation_steps "
+            f"{training.gradient_accumulation_steps * 2} (now {batch} and {training.gradient_accumulation_steps})"
+        )
+    if recipe.finetuning_type == "full":
+        advice.append("finetuning_type lora")
+    else:
+        if recipe.lora.modules_to_save:
+            advice.append("no lora.modules_to_save")
+        if recipe.model.quantization != "nf4" and recipe.lora.loftq_config is None:
+            advice.append("model.quantization nf4")
+        if recipe.lora.r > 8:
+            advice.append(f"a lower lora.r (now {recipe.lora.r})")
+    if recipe.backend == "unsloth" and training.gradient_checkpointing != "unsloth":
+        advice.append("training.gradient_checkpointing unsloth")
+    elif training.gradient_checkpointing == "none":
+        advice.append("training.gradient_checkpointing non_reentrant")
+    return f"Try {', or '.join(advice)}." if advice else "Try a smaller model or a GPU with more memory."
+
+
+def _plain(text: str) -> str:
+    line = plain_line(text)
+    return line if len(line) <= SENTENCE_CHARACTERS else line[: SENTENCE_CHARACTERS - 1] + "…"

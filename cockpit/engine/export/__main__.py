@@ -1,0 +1,186 @@
+"""python -m cockpit.engine.export: adapter, merged model, GGUF, Hub, in a process of its own"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shutil
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from cockpit.engine.errors import MAKE_ROOM, RunFailure, ending_of
+from cockpit.engine.training.checkpointing import flush, flush_folder, size_of
+from cockpit.launch.export_form import ExportForm, written_aside
+from cockpit.protocol.event_log import EventWriter
+from cockpit.protocol.events import ExportEnded, ExportProgressed, ExportStarted, LogWritten
+from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.recipe import Recipe
+from cockpit.runs.folder import RunDir
+from cockpit.text.plain_text import plain_line
+
+
+class Exporter:
+    """One export of one run: written aside, and renamed to its place when it is whole."""
+
+    def __init__(self, run: RunDir, form: ExportForm, out: Path, export_id: str) -> None:
+        """Raises OSError where the run's folder cannot be written."""
+        self.run, self.form, self.out, self.id = run, form, out, export_id
+        self.partial, self._merged = written_aside(out)
+        self._log = EventWriter(run.export)
+
+    def export(self, push: str | None, private: bool) -> bool:
+        """Do all of it and tell how it ended. Whether it is there now."""
+        self._log.append(ExportStarted(export_id=self.id, form=self.form.name, path=str(self.out)))
+        recipe = None
+        try:
+            recipe = RecipeDocument.load(self.run.recipe, "recipe.yaml").recipe()
+            token = _token() if push else None
+            shutil.rmtree(self.partial, ignore_errors=True)
+            self.partial.mkdir(parents=True)
+            self._write(recipe)
+            self.task("writing it to the disk")
+            flush(self.partial)
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            if self.out.is_dir():
+                self.out.rmdir()  # it is empty; one that has been filled meanwhile stays
+            self.partial.rename(self.out)
+            flush_folder(self.out.parent)
+            if push and token:
+                self.task(f"pushing it to {push}")
+                self._push(push, private, token)
+        except BaseException as error:
+            traceback.print_exc()
+            self._fail(error, recipe)
+            return False
+        finally:
+            shutil.rmtree(self.partial, ignore_errors=True)
+            shutil.rmtree(self._merged, ignore_errors=True)
+        self._log.append(
+            ExportEnded(
+                export_id=self.id,
+                form=self.form.name,
+                path=str(self.out),
+                size_bytes=size_of(self.out),
+                repository=push or "",
+            )
+        )
+        return True
+
+    def task(self, words: str) -> None:
+        """Tell what is done now."""
+        self._log.append(ExportProgressed(export_id=self.id, task=words))
+
+    def say(self, text: str) -> None:
+        """A line for the log."""
+        self._log.append(LogWritten(level="info", text=plain_line(text)))
+
+    def _write(self, recipe: Recipe) -> None:
+        from cockpit.engine.export import gguf, merging
+        from cockpit.engine.hub.models import is_on_hub
+
+        kind = self.form.kind
+        if kind == "adapter":
+            self.task("copying the adapter")
+            shutil.copytree(self.run.adapter, self.partial, dirs_exist_ok=True)
+            if not is_on_hub(recipe.model):
+                _leave_base_out(self.partial / "README.md")
+        elif kind == "gguf":
+            gguf.check_tokenizer(self.run, recipe, self.task)
+            shutil.rmtree(self._merged, ignore_errors=True)
+            merging.merge(self.run, recipe, self._merged, "merged-16bit", self.task, self.say)
+            gguf.convert(self._merged, self.partial, self.run.id, self.form.gguf_type, recipe, self.task)
+        else:
+            merging.merge(self.run, recipe, self.partial, kind, self.task, self.say)
+
+    def _push(self, repository: str, private: bool, token: str) -> None:
+        import httpx
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError
+
+        stands = f"It stands in {self.out}."
+        try:
+            api = HfApi(token=token)
+            api.create_repo(repository, private=private, exist_ok=True)
+            if private and not api.model_info(repository).private:
+                raise RunFailure(
+                    f"Nothing was pushed: {repository} is there already, and everybody can read it.",
+                    f"{stands} Name another repository, or leave --private out.",
+                )
+            api.upload_folder(folder_path=str(self.out), repo_id=repository)
+        except (HfHubHTTPError, httpx.TransportError, OSError, ValueError) as error:
+            raise RunFailure(
+                f"It could not be pushed to {repository}: {type(error).__name__}.",
+                f"{stands} Look at the token's rights and at the network.",
+            ) from error
+
+    def _fail(self, error: BaseException, recipe: Recipe | None) -> None:
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            error = RunFailure("It was ended before it was done.")
+        ending = ending_of(error, recipe, 0)
+        advice = ending.advice.replace("the run's engine.log", f"{self.run.path / 'export.log'}")
+        if ending.outcome == "out_of_memory":
+            advice = "Let go of what else holds it, such as the chat with this run, and export again."
+        elif advice == MAKE_ROOM:
+            advice = "Make room, or name a folder on another disk."
+        self._log.append(
+            ExportEnded(export_id=self.id, form=self.form.name, path=str(self.out), reason=ending.reason, advice=advice)
+        )
+
+
+def _leave_base_out(card: Path) -> None:
+    """Take out of a model card which base it is for: the Hub refuses one that names a folder of this disk."""
+    if card.is_file():
+        lines = card.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith(("base_model:", "- base_model:"))]
+        card.write_text("".join(kept), encoding="utf-8")
+
+
+def _token() -> str:
+    """The token of the environment or of the Hub's login; it is written nowhere. Raises RunFailure where is none."""
+    from huggingface_hub import get_token
+
+    token = get_token()
+    if not token:
+        raise RunFailure("There is no token for the Hub.", "Log in with 'hf auth login', or set HF_TOKEN.")
+    return token
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + signum)
+
+
+def main() -> int:
+    """Export; 0 where it stands, 1 where it does not."""
+    parser = argparse.ArgumentParser(prog="python -m cockpit.engine.export")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--as", dest="form", type=ExportForm.parse, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--push")
+    parser.add_argument("--private", action="store_true")
+    parser.add_argument("--id", default="export")
+    options = parser.parse_args()
+    for name in ("HF_HUB_DISABLE_PROGRESS_BARS", "TQDM_DISABLE"):
+        os.environ.setdefault(name, "1")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    run = RunDir(options.folder.absolute())
+    lock = os.open(run.path / "export.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    exporter = Exporter(run, options.form, options.out.absolute(), options.id)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        exporter._fail(RunFailure("Another export of this run is going on.", "Wait for it."), None)
+        return 1
+    return 0 if exporter.export(options.push, options.private) else 1
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # threads of the stack are not waited for

@@ -1,0 +1,1 @@
+"""Models and datasets of the Hub, and how far their downloads are."""

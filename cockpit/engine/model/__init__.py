@@ -1,0 +1,1 @@
+"""Recipe -> model, adapter, tokenizer."""

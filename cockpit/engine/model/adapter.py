@@ -1,0 +1,134 @@
+"""The LoRA adapter on a base model, by Unsloth or by plain peft"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
+from cockpit.engine.model.base_model import unsloth_checkpointing, unsloth_class
+from cockpit.engine.model.lora_targets import lora_targets
+from cockpit.recipe.lora import Lora
+from cockpit.recipe.recipe import Recipe
+from cockpit.text.plain_text import plain_line
+
+EMBEDDINGS = ("embed_tokens", "lm_head")
+
+
+def add_by_unsloth(model: Any, recipe: Recipe, *, sees: bool, images: bool) -> Any:
+    """The model with a fresh adapter, patched for training. Raises what the stack raises."""
+    # The layer switches are in the targets already; Unsloth's own ones read all-linear as all of them on.
+    targets = lora_targets(model, recipe.lora, sees=sees)
+    with _offloading_aside(model) as aside:
+        return unsloth_class(sees, images).get_peft_model(
+            model,
+            target_modules=targets,
+            use_gradient_checkpointing=unsloth_checkpointing(recipe),
+            random_state=recipe.lora.random_state,
+            temporary_location=aside,
+            **({"finetune_vision_layers": True} if sees else {}),
+            **_fields(recipe.lora, model),
+        )
+
+
+def add_plainly(model: Any, recipe: Recipe, *, sees: bool) -> Any:
+    """The model with a fresh adapter, ready to be trained by any trainer. Raises what the stack raises."""
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    mode = recipe.training.gradient_checkpointing
+    if recipe.model.quantization != "none":
+        model = prepare_model_for_kbit_training(
+            model,
+            use_gradient_checkpointing=mode != "none",
+            gradient_checkpointing_kwargs={"use_reentrant": mode == "reentrant"},
+        )
+    elif mode == "reentrant":
+        model.enable_input_require_grads()  # without it no gradient reaches what is computed again
+    targets = lora_targets(model, recipe.lora, sees=sees)
+    torch.manual_seed(recipe.lora.random_state)
+    model = get_peft_model(
+        model, LoraConfig(target_modules=targets, task_type="CAUSAL_LM", **_fields(recipe.lora, model))
+    )
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.dtype == torch.float16:
+            parameter.data = parameter.data.float()  # a gradient scaler takes no weights in 16 bits
+    return model
+
+
+def _fields(lora: Lora, model: Any) -> dict[str, Any]:
+    """The recipe's fields under PEFT's names."""
+    whole = list(lora.modules_to_save)
+    is_tied = _is_tied(model) and any(name.rpartition(".")[2] in EMBEDDINGS for name in whole)
+    if is_tied:
+        # One matrix that is named twice: trained as one, or head and embeddings would part.
+        whole = ["embed_tokens", *(name for name in whole if name.rpartition(".")[2] not in EMBEDDINGS)]
+    fields: dict[str, Any] = {
+        "r": lora.r,
+        "lora_alpha": lora.lora_alpha,
+        "lora_dropout": lora.lora_dropout,
+        "bias": lora.bias,
+        "use_rslora": lora.use_rslora,
+        "modules_to_save": whole or None,
+    }
+    if is_tied:
+        fields["ensure_weight_tying"] = True
+    if lora.use_dora:
+        fields["use_dora"] = True
+    if lora.loftq_config is not None:
+        fields["init_lora_weights"] = "loftq"
+        fields["loftq_config"] = lora.loftq_config.model_dump()
+    return fields
+
+
+def _is_tied(model: Any) -> bool:
+    """Whether head and embeddings are one matrix, and called as they are in most models."""
+    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()
+    named = any(name.rpartition(".")[2] == "embed_tokens" for name, _ in model.named_modules())
+    return named and head is not None and embeddings.weight is head.weight
+
+
+@contextmanager
+def _offloading_aside(model: Any) -> Iterator[str]:
+    """A folder for layers that Unsloth moves to the disk. It would put them into the model's own folder: it joins its
+    temporary one with the name that the model was loaded by, which is a whole path."""
+    name = model.config._name_or_path
+    with tempfile.TemporaryDirectory(prefix="cockpit-", ignore_cleanup_errors=True) as aside:
+        model.config._name_or_path = "offloaded"
+        try:
+            yield aside  # what is mapped from there stays readable when the folder has gone
+        finally:
+            model.config._name_or_path = name
+
+
+def attached(model: Any, saved: Path, recipe: Recipe) -> Any:
+    """The model with the adapter that is saved in the folder. Raises RunFailure where it does not fit."""
+    from peft import PeftModel
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            model = PeftModel.from_pretrained(model, str(saved))
+        except (OSError, ValueError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
+            if "size mismatch" in str(error) or "not found in the base model" in str(error):
+                raise _misfit(recipe) from error
+            raise RunFailure(f"The saved adapter cannot be loaded: {first_line(error)}") from error
+    # peft only warns where the folder has no weights for a layer, which then answers as the base does.
+    if any("missing adapter keys" in str(one.message) and ".lora_" in str(one.message) for one in said):
+        raise _misfit(recipe)
+    return model
+
+
+def _misfit(recipe: Recipe) -> RunFailure:
+    base = plain_line(recipe.model.name_or_path)
+    return RunFailure(
+        f"The adapter does not fit its base {base}: it was made for a model with other layers.",
+        "Give the very model that the adapter was trained on.",
+    )

@@ -1,0 +1,202 @@
+"""recipe -> model and tokenizer or processor (unsloth, or plain transformers + peft)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cockpit.data.files import trains_images
+from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
+from cockpit.engine.hub.models import folder_of
+from cockpit.engine.model import adapter as lora
+from cockpit.engine.model.base_model import Say, load_by_unsloth, load_plainly, unsloth_class
+from cockpit.engine.model.lora_targets import unknown_names
+from cockpit.engine.model.tokenizer import as_trained, processor_of
+from cockpit.engine.model.weights_report import load_error, weights_report
+from cockpit.models.folder import ModelFolder
+from cockpit.paths import local_path
+from cockpit.recipe.model import Hardware
+from cockpit.recipe.recipe import Recipe
+from cockpit.text.plain_text import plain_line
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that can be trained and asked. `context_tokens` is the longest text it is prepared for."""
+
+    model: Any
+    tokenizer: Any
+    context_tokens: int
+    backend: str
+    processor: Any = None
+    """What makes images and text into inputs, where the model sees; its tokenizer is `tokenizer`."""
+    adapted: bool = True
+    """Whether an adapter is trained, which can be switched off to hear the base; else every weight is."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's inputs go: the GPU where any weight is there. Where its memory is scarce, Unsloth keeps the
+        embeddings, the first of the weights, in the machine's memory."""
+        devices = [parameter.device for parameter in self.model.parameters()]
+        return next((device for device in devices if device.type == "cuda"), devices[0])
+
+
+def load_for_training(recipe: Recipe, say: Say) -> Loaded:
+    """The base with a fresh adapter, or with every weight to be trained. Raises RunFailure where it cannot be had."""
+    folder = ModelFolder.at(folder_of(recipe.model))
+    images = trains_images(recipe)
+    full = recipe.finetuning_type == "full"
+    model, tokenizer, processor = _load(folder, recipe, say, images=images, full=full)
+    if images and processor is None:
+        raise RunFailure(
+            "The data has images, and this model has no image processor (preprocessor_config.json).",
+            "Give a model that sees, with all of its files.",
+        )
+    if full and recipe.backend == "transformers":
+        model.requires_grad_(True)  # Unsloth has chosen what it trains while it loaded
+    elif not full:
+        _check_names(model, recipe, say)
+        model = _adapted(model, recipe, folder, images)
+    return _loaded(model, tokenizer, recipe, processor, adapted=not full)
+
+
+def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
+    """What a run has saved in the folder `saved`: an adapter on its base, or a whole model. Raises RunFailure."""
+    from transformers import AutoTokenizer
+
+    if not (saved / "adapter_config.json").is_file():
+        model, tokenizer, processor = _load(ModelFolder.at(saved), recipe, say)
+        return _loaded(model, tokenizer, recipe, processor, adapted=False)
+    model, _, processor = _load(ModelFolder.at(folder_of(recipe.model)), recipe, say)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(saved, trust_remote_code=recipe.model.trust_remote_code)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RunFailure(f"The saved tokenizer cannot be loaded: {first_line(error)}") from error
+    model = lora.attached(model, saved, recipe)
+    if processor is not None:
+        processor.tokenizer = tokenizer
+    return _loaded(model, tokenizer, recipe, processor)
+
+
+def for_inference(loaded: Loaded) -> None:
+    """Make the model ready to answer, with the adapter and without it."""
+    _bring_back(loaded.model, loaded.device)
+    if loaded.backend == "unsloth":
+        unsloth_class(loaded.processor is not None, False).for_inference(loaded.model)
+        return
+    loaded.model.eval()
+    loaded.model.gradient_checkpointing_disable()
+    loaded.model.config.use_cache = True
+
+
+def _bring_back(model: Any, device: torch.device) -> None:
+    """Put layers of the base where the inputs go, of which only a trained copy was there: Unsloth moves these to the
+    disk, and the base's own answers need them. Where there is no room they stay."""
+    try:
+        for module in model.modules():
+            if isinstance(original := getattr(module, "original_module", None), torch.nn.Module):
+                original.to(device)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        torch.cuda.empty_cache()
+
+
+def _load(
+    folder: ModelFolder, recipe: Recipe, say: Say, *, images: bool = False, full: bool = False
+) -> tuple[Any, Any, Any]:
+    """Model, tokenizer, and processor or None."""
+    on_cpu = not torch.cuda.is_available()
+    _limit_compiling(recipe.hardware, say)
+    if recipe.model.quantization == "int8" and on_cpu:
+        raise RunFailure("int8 needs a GPU.", "Set model.quantization to none or nf4.")
+    load = load_by_unsloth if recipe.backend == "unsloth" else load_plainly
+    name = plain_line(recipe.model.name_or_path)
+    with weights_report() as report:
+        try:
+            model, processing = load(folder, recipe, say, images=images, full=full)
+        except RunFailure:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            raise RunFailure(
+                f"The model {name} cannot be loaded: {report.wrong() or load_error(error)}",
+                "model.name_or_path is a folder with config.json, weights and tokenizer, or a name on the Hub.",
+            ) from error
+    if wrong := report.wrong():
+        raise RunFailure(f"The model {name} is not whole: {wrong}.", "Copy the whole model again.")
+    processor = processing if hasattr(processing, "image_processor") else None
+    if processor is None and folder.sees:
+        processor = processor_of(folder.path, recipe.model.trust_remote_code)
+    tokenizer = getattr(processor or processing, "tokenizer", processing)
+    tokenizer = as_trained(tokenizer, processor, recipe, recipe.backend)
+    if on_cpu:
+        _keep_trainable_layout(model)
+    return model, tokenizer, processor
+
+
+def _check_names(model: Any, recipe: Recipe, say: Say) -> None:
+    """Say which layers will get no adapter as the model has none of that name. Raises RunFailure for modules_to_save:
+    weights that are not trained are not missed before the run is over."""
+    targets, whole = unknown_names(model, recipe.lora)
+    if whole:
+        raise RunFailure(
+            f"No layer of this model is called {', '.join(whole)}, which lora.modules_to_save names.",
+            "Take it out, or name a layer such as lm_head or embed_tokens.",
+        )
+    if targets and len(targets) < len(recipe.lora.target_modules):  # where none fits, PEFT ends the run
+        names = ", ".join(targets)
+        say(f"lora.target_modules: no layer of this model is called {names}; only the others get an adapter.")
+
+
+def _adapted(model: Any, recipe: Recipe, folder: ModelFolder, images: bool) -> Any:
+    try:
+        if recipe.backend == "unsloth":
+            model = lora.add_by_unsloth(model, recipe, sees=folder.sees, images=images)
+        else:
+            model = lora.add_plainly(model, recipe, sees=folder.sees)
+    except ImportError as error:
+        raise RunFailure(f"The adapter cannot be made: {first_line(error)}", "Install it.") from error
+    except (ValueError, TypeError, NotImplementedError, AssertionError) as error:
+        raise RunFailure(
+            f"The adapter does not fit the model: {first_line(error)}",
+            "lora.target_modules must name layers of this model; all-linear takes every linear one.",
+        ) from error
+    name = recipe.model.name_or_path
+    if local_path(name) is None and not name.startswith("embedded:"):
+        for config in model.peft_config.values():
+            # The name, which means the same elsewhere, in place of the cache's folder.
+            config.base_model_name_or_path, config.revision = name, recipe.model.revision
+    return model
+
+
+def _loaded(model: Any, tokenizer: Any, recipe: Recipe, processor: Any, *, adapted: bool = True) -> Loaded:
+    text_config = model.config.get_text_config()
+    positions = getattr(text_config, "max_position_embeddings", None) or recipe.model.max_seq_length
+    context = min(recipe.model.max_seq_length, int(positions))
+    return Loaded(model, tokenizer, context, recipe.backend, processor, adapted)
+
+
+def _limit_compiling(hardware: Hardware, say: Say) -> None:
+    """How often torch may compile one function again, and all of them together. Says so where it compiles nothing."""
+    import torch._dynamo
+
+    for name in ("cache_size_limit", "accumulated_cache_size_limit"):
+        limit = getattr(hardware, f"dynamo_{name}")
+        if limit is None:
+            continue
+        setattr(torch._dynamo.config, name, limit)
+        if not hardware.compile:
+            say(f"hardware.dynamo_{name}: {limit} is not followed: hardware.compile is false, so nothing is compiled.")
+
+
+def _keep_trainable_layout(model: Any) -> None:
+    """bitsandbytes repacks a 4-bit layer for the CPU at its first forward without gradients, and its backward is wrong
+    from then on; layers that are told so stay as they are."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False

@@ -1,0 +1,1 @@
+"""Rows -> a trained adapter or model: the trainer, its callback, checkpoints, resuming."""

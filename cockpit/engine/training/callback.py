@@ -1,0 +1,246 @@
+"""TrainerCallback -> events, translation only"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from cockpit.engine.controls import Orders
+from cockpit.engine.errors import RunFailure, Stopped
+from cockpit.engine.journal import Journal
+from cockpit.engine.training.best_weights import recall_best
+from cockpit.engine.training.resumption import Resumption
+from cockpit.engine.training.step_metrics import StepMeter, finite
+from cockpit.protocol.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned, TrainingResumed
+from cockpit.runs.checkpoint import leave_behind
+
+PROGRESS_EVERY_S = 0.2
+LONG_STEPS = 200
+"""From so many steps on it is said that none of them is kept before the end, where that is so."""
+PATIENCE = "EarlyStoppingCallback"
+"""What the trainer calls the callback of early stopping in its state."""
+NO_MEASURES = ("_runtime", "_per_second", "_num_tokens", "_model_preparation_time")
+"""Endings of what an evaluation reports beside what it has measured."""
+
+
+class NothingLeft(Exception):
+    """The checkpoint that a run goes on from is that of its last step: its weights are the result."""
+
+
+class EventCallback(TrainerCallback):
+    """Tells the journal what the trainer does, and the trainer what readers have asked for."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        orders: Orders,
+        meter: StepMeter,
+        *,
+        steps_per_epoch: float,
+        on_step: Callable[[int], None] = lambda step: None,
+        resumed: Resumption | None = None,
+        keeps_last: bool = False,
+    ) -> None:
+        """`on_step` is called with each finished step, after its event. `resumed`: what the run goes on from.
+        `keeps_last`: the state after the last step becomes a checkpoint too."""
+        self._journal = journal
+        self._orders = orders
+        self._meter = meter
+        self._steps_per_epoch = steps_per_epoch
+        self._on_step = on_step
+        self._resumed = resumed
+        self._keeps_last = keeps_last
+        self._has_compiled = False
+        self._learning_rate: float | None = None
+        self._since = time.monotonic()
+        self._measured = 0
+        self._measuring_since = self._since
+        self._progressed_at = 0.0
+        self._complained: set[str] = set()
+        self.step = resumed.step if resumed else 0
+        """The last finished step."""
+        self.saved_at: int | None = None
+        """The step after which the last checkpoint was saved."""
+        self.evaluated_at: int | None = None
+        """The step after which the held-out rows were last measured."""
+        self.dropped = False
+        """Whether a step was dropped because that was asked for."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The plan is fixed."""
+        if self._resumed is not None:
+            # The checkpoint holds the recipe's steps as they were; they may have been changed since.
+            state.compute_steps(args, state.max_steps)
+            # Patience may be new to the run; of a callback that the checkpoint did not know nothing could be saved.
+            state.stateful_callbacks.setdefault(PATIENCE, {})
+            recall_best(args, state)  # what it is compared by may be new to the run too
+            align_schedule(kwargs["optimizer"], kwargs["lr_scheduler"], args.learning_rate)
+            checkpoint = self._resumed.checkpoint.path
+            leave_behind(checkpoint.parent, self._resumed.step, self._journal.attempt)
+            path = f"{checkpoint.parent.name}/{checkpoint.name}"
+            self._journal.tell(TrainingResumed(step=self._resumed.step, path=path))
+        model = kwargs["model"]
+        sizes = [(_size(weight), weight.requires_grad) for weight in model.parameters()]
+        self._journal.tell(
+            TrainingPlanned(
+                total_steps=state.max_steps,
+                steps_per_epoch=self._steps_per_epoch,
+                trainable_parameters=sum(size for size, trained in sizes if trained),
+                total_parameters=sum(size for size, _ in sizes),
+            )
+        )
+        if args.save_strategy == "no" and state.max_steps >= LONG_STEPS:
+            self._journal.log(
+                "info",
+                "No checkpoint is written before the end, so that a run which is killed begins anew; "
+                "output.save_steps=100 writes one every 100 steps.",
+            )
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The trainer would take a step before it asks whether there is one. Raises NothingLeft."""
+        over = self.step >= state.max_steps or control.should_training_stop
+        if over and self._resumed is not None and self.step == self._resumed.step:
+            raise NothingLeft
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The first step compiles; after an evaluation or a checkpoint it is training again."""
+        phase: Phase = "training" if self._has_compiled else "compiling"
+        if self._journal.phase != phase:
+            self._journal.turn_to(phase, "" if self._has_compiled else "the first step")
+            self._since = time.monotonic()
+
+    def on_substep_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Between micro-steps: the one place where a step can be dropped."""
+        if self._orders.stop == "drop":
+            self._meter.drop()
+            self.dropped = True
+            control.should_training_stop = True
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The schedule moves on before the step ends, so the step's own learning rate is read here."""
+        optimizer = kwargs.get("optimizer")
+        self._learning_rate = float(optimizer.param_groups[0]["lr"]) if optimizer is not None else None
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """A step is over."""
+        figures = self._meter.take()  # waits for the device, so that the time is the step's own
+        now = time.monotonic()
+        if self._learning_rate is not None:
+            figures["learning_rate"] = self._learning_rate
+        metrics, lost = finite(figures)
+        self.step = state.global_step
+        self._journal.tell(
+            StepEnded(
+                step=self.step,
+                total_steps=state.max_steps,
+                epoch=float(state.epoch or 0.0),
+                step_time_s=now - self._since,
+                metrics=metrics,
+            )
+        )
+        self._since = now
+        self._complain(lost)
+        self._on_step(self.step)
+        is_first, self._has_compiled = not self._has_compiled, True
+        if self._orders.stop is not None:
+            control.should_training_stop = True
+            control.should_evaluate = False
+            self.dropped = self._orders.stop == "drop"
+            control.should_save = not self.dropped
+        elif self.step >= state.max_steps:
+            control.should_save = control.should_save or self._keeps_last
+        elif is_first:
+            self._journal.turn_to("training")
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """A batch of the held-out rows is measured. Raises Stopped: nothing is lost by leaving an evaluation."""
+        now = time.monotonic()
+        self._measured += 1
+        if now - self._progressed_at > PROGRESS_EVERY_S:
+            self._progressed_at = now
+            loader = kwargs.get("eval_dataloader")
+            total = len(loader) if loader is not None else None
+            self._journal.progress("evaluating", self._measured, total, "batches")
+        if self._orders.stop is not None:
+            raise Stopped
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """The held-out rows are measured."""
+        now = time.monotonic()
+        measured = {
+            name: float(value)
+            for name, value in kwargs["metrics"].items()
+            if name.startswith("eval_") and not name.endswith(NO_MEASURES)
+        }
+        metrics, lost = finite(measured)
+        wanted = args.metric_for_best_model
+        if wanted is not None and wanted not in measured and not lost:
+            raise RunFailure(
+                f"An evaluation gives no {wanted}, only: {', '.join(measured)}.",
+                "Give one of these as training.metric_for_best_model.",
+            )
+        self.evaluated_at = state.global_step
+        self._journal.tell(Evaluated(step=state.global_step, duration_s=now - self._measuring_since, metrics=metrics))
+        self._complain(lost)
+
+    @property
+    def has_compiled(self) -> bool:
+        """Whether a step was finished in this attempt."""
+        return self._has_compiled
+
+    def evaluation_begins(self) -> None:
+        """The held-out rows are about to be measured."""
+        self._measuring_since, self._measured = time.monotonic(), 0
+        self._journal.turn_to("evaluating")
+
+    def checkpoint_saved(self, path: str, size_bytes: int) -> None:
+        """A checkpoint stands whole at `path`, relative to the run folder."""
+        self.saved_at = self.step
+        self._journal.tell(CheckpointSaved(step=self.step, path=path, size_bytes=size_bytes))
+
+    def _complain(self, names: list[str]) -> None:
+        """Warn once for each figure that stopped being a number, and again after it has been one."""
+        for name in names:
+            if name not in self._complained:
+                self._journal.log("warning", f"{name} is not a finite number after step {self.step}.")
+        self._complained = set(names)
+
+
+def align_schedule(optimizer: Any, scheduler: Any, learning_rate: float) -> None:
+    """Let the next step take the rate that the recipe's schedule has for it now: the one that was loaded is that of the
+    recipe as it was. The same to the bit where nothing has changed."""
+    scheduler = getattr(scheduler, "scheduler", scheduler)
+    rates = getattr(scheduler, "lr_lambdas", None)
+    if rates is None:
+        return
+    scheduler.base_lrs = [learning_rate for _ in scheduler.base_lrs]
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["initial_lr"] = learning_rate
+        group["lr"] = learning_rate * rate(scheduler.last_epoch)
+    scheduler._last_lr = [group["lr"] for group in optimizer.param_groups]
+
+
+def _size(weight: Any) -> int:
+    """Numbers in a weight, those of a packed 4-bit one included."""
+    shape = getattr(getattr(weight, "quant_state", None), "shape", None)
+    if shape is None:
+        return int(weight.numel())
+    size = 1
+    for length in shape:
+        size *= int(length)
+    return size

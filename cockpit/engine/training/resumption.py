@@ -1,0 +1,92 @@
+"""Resumption: from which checkpoint a run goes on, and what it had counted until then"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
+from cockpit.engine.training.changing_data import ChangingData
+from cockpit.protocol.event_log import EventReader
+from cockpit.protocol.events import DataPrepared, RunStarted, StepEnded
+from cockpit.runs import checkpoint as checkpoints
+from cockpit.runs.checkpoint import Checkpoint
+from cockpit.runs.folder import RunDir
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """A checkpoint that loads; tokens as the step's event counted them."""
+
+    checkpoint: Checkpoint
+    tokens_seen: int = 0
+    trained_tokens: int = 0
+    data: ChangingData | None = None
+    """What the attempt that saved the checkpoint has trained on; None where it has not told."""
+
+    @property
+    def step(self) -> int:
+        """The last step that counts."""
+        return self.checkpoint.step
+
+    def changes_of_data(self, now: DataPrepared) -> list[str]:
+        """A sentence for each source that is not what it was when the checkpoint was saved."""
+        return self.data.changes(now) if self.data is not None else []
+
+    def owes_evaluation(self, every: int | None) -> bool:
+        """Whether an evaluation was due after the checkpoint's step, as after every `every` steps, and a stop came
+        first."""
+        if every is None or self.step % every:
+            return False
+        told = self.checkpoint.state().get("log_history", [])
+        return not any(one.get("step") == self.step and any(name.startswith("eval_") for name in one) for one in told)
+
+
+def resumption(run: RunDir, from_step: int | None, say: Say) -> Resumption:
+    """The newest checkpoint that loads, or the one after `from_step`; a word for each that does not.
+
+    Raises RunFailure where there is none.
+    """
+    found = _newest_that_loads(run, from_step, say)
+    events = _events_of(run)
+    steps = [event for event in events if isinstance(event, StepEnded) and event.step == found.step]
+    metrics = steps[-1].metrics if steps else {}
+    seen, trained = (int(metrics.get(name, 0)) for name in ("tokens_seen", "trained_tokens"))
+    return Resumption(found, seen, trained, ChangingData.of(events, steps[-1].attempt) if steps else None)
+
+
+def _newest_that_loads(run: RunDir, from_step: int | None, say: Say) -> Checkpoint:
+    for one in checkpoints.checkpoints(run.checkpoints):
+        if from_step is not None and one.step != from_step:
+            continue
+        flaw = one.flaw() or _flaw_of_tensors(one)
+        if not flaw:
+            return one
+        say(f"{one.path.name} cannot be gone on from: {flaw}.")
+    which = "no checkpoint that loads" if from_step is None else f"no checkpoint after step {from_step} that loads"
+    raise RunFailure(f"This run has {which}.", "Start it anew.")
+
+
+def _flaw_of_tensors(one: Checkpoint) -> str:
+    """What stands in the way of loading the optimizer and the schedule; read without running code of the file."""
+    for name in ("optimizer.pt", "scheduler.pt"):
+        try:
+            torch.load(one.path / name, map_location="cpu", weights_only=True, mmap=True)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            return f"{name} cannot be loaded ({first_line(error)})"
+    return ""
+
+
+def _events_of(run: RunDir) -> list[RunStarted | DataPrepared | StepEnded]:
+    reader = EventReader(run.events)
+    events: list[RunStarted | DataPrepared | StepEnded] = []
+    while batch := reader.poll():
+        events += [event for event in batch if isinstance(event, RunStarted | DataPrepared | StepEnded)]
+    reader.close()
+    return events

@@ -1,0 +1,233 @@
+"""recipe -> trainer; reads top to bottom"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from cockpit.engine.controls import Orders
+from cockpit.engine.data.prepare import PreparedData
+from cockpit.engine.errors import Stopped
+from cockpit.engine.journal import Journal
+from cockpit.engine.model.base_model import best_dtype, named_dtype
+from cockpit.engine.model.loading import Loaded
+from cockpit.engine.training.batching import batching, make_trainer
+from cockpit.engine.training.best_weights import BestWeights
+from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
+from cockpit.engine.training.checkpointing import checkpoint_plan, flush, save_checkpoints_whole, size_of
+from cockpit.engine.training.overrides import departures
+from cockpit.engine.training.resumption import Resumption
+from cockpit.engine.training.row_order import fix_order
+from cockpit.engine.training.step_metrics import StepMeter
+from cockpit.protocol.events import AdapterSaved
+from cockpit.recipe.recipe import Recipe
+from cockpit.runs.folder import RunDir
+
+CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_torch_fused"}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What became of the training. `dropped`: a Stop without saving. `why`: what else ended it early, a sentence.
+
+    `weights_of`: the step whose weights the model has now, the best one's where the recipe asks for that.
+    """
+
+    step: int
+    stopped: bool
+    dropped: bool
+    weights_of: int
+    why: str = ""
+
+
+def train(
+    recipe: Recipe,
+    loaded: Loaded,
+    data: PreparedData,
+    run: RunDir,
+    journal: Journal,
+    orders: Orders,
+    on_step: Callable[[int], None],
+    resumed: Resumption | None = None,
+) -> Trained:
+    """Train the adapter and tell the journal of each step. Raises whatever the stack raises.
+
+    A run that is `resumed` goes on with the checkpoint's weights, optimizer, schedule, random numbers and rows.
+    """
+    from transformers import PrinterCallback
+
+    settings = arguments(recipe, loaded, data, run, journal)
+    owed = resumed is not None and data.held_out is not None and resumed.owes_evaluation(recipe.training.eval_steps)
+    if resumed is not None:
+        settings["eval_on_start"] = owed
+    trainer = make_trainer(recipe, loaded, data, settings)
+    for sentence in departures(recipe, settings, trainer):
+        journal.log("info", sentence)
+    trainer.remove_callback(PrinterCallback)
+    fix_order(trainer, recipe.training.seed)
+    batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size)
+    callback = EventCallback(
+        journal,
+        orders,
+        StepMeter(trainer, *((resumed.tokens_seen, resumed.trained_tokens) if resumed else ())),
+        steps_per_epoch=math.ceil(batches / recipe.training.gradient_accumulation_steps),
+        on_step=on_step,
+        resumed=resumed,
+        keeps_last=recipe.finetuning_type == "lora",
+    )
+    trainer.add_callback(callback)
+    patience = _add_patience(trainer, recipe, resumed)
+    _announce_evaluations(trainer, callback, owed=owed)
+    save_checkpoints_whole(trainer, callback, run, journal, checkpoint_plan(recipe)[1])
+    best_weights = BestWeights(trainer, recipe.training, run.checkpoints, journal)
+
+    best: int | None = None
+    try:
+        with contextlib.suppress(NothingLeft):
+            trainer.train(resume_from_checkpoint=str(resumed.checkpoint.path) if resumed else None)
+        best = None if callback.dropped else best_weights.take()
+        ended = orders.stop is None or callback.step >= trainer.state.max_steps
+        if ended and data.held_out is not None and callback.evaluated_at != callback.step and best is None:
+            trainer.evaluate()
+    except Stopped:
+        callback.dropped = orders.stop == "drop"
+        if callback.has_compiled and not callback.dropped and callback.saved_at != callback.step:
+            trainer._save_checkpoint(trainer.model, None)
+        best = None if callback.dropped else best_weights.take()
+    if callback.dropped or (orders.stop is not None and callback.step < trainer.state.max_steps):
+        return Trained(callback.step, True, callback.dropped, best or callback.step)
+    return Trained(callback.step, False, False, best or callback.step, _why_early(callback, trainer, patience))
+
+
+def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> Any:
+    """The callback that ends a run which gets no better, where the recipe asks for it."""
+    from transformers import EarlyStoppingCallback
+
+    training = recipe.training
+    if training.early_stopping_patience is None:
+        return None
+    patience = EarlyStoppingCallback(training.early_stopping_patience, training.early_stopping_threshold)
+    if resumed is not None:
+        before = resumed.checkpoint.state().get("stateful_callbacks", {}).get(PATIENCE, {})
+        known = before.get("attributes", {}) if isinstance(before, dict) else {}
+        patience.early_stopping_patience_counter = int(known.get("early_stopping_patience_counter", 0))
+    trainer.add_callback(patience)
+    return patience
+
+
+def _why_early(callback: EventCallback, trainer: Any, patience: Any) -> str:
+    if patience is None or callback.step >= trainer.state.max_steps:
+        return ""
+    return f"{trainer.args.metric_for_best_model} got no better in {patience.early_stopping_patience:,} evaluations."
+
+
+def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, journal: Journal) -> dict[str, Any]:
+    """The recipe in SFTConfig's words."""
+    training, output = recipe.training, recipe.output
+    on_cpu = loaded.device.type == "cpu"
+    optim = training.optim
+    if on_cpu and optim in CPU_OPTIMIZERS:
+        optim = CPU_OPTIMIZERS[optim]  # type: ignore[assignment]
+        journal.log("info", f"{training.optim} needs a GPU; {optim} takes its place on the CPU.")
+    dtype = _compute_dtype(recipe, loaded)
+    save_steps, _ = checkpoint_plan(recipe)
+    os.environ["TENSORBOARD_LOGGING_DIR"] = output.logging_dir or str(run.path / "tensorboard")
+    return {
+        "output_dir": str(run.checkpoints),
+        "run_name": run.id,
+        "per_device_train_batch_size": training.per_device_train_batch_size,
+        "gradient_accumulation_steps": training.gradient_accumulation_steps,
+        "max_steps": training.max_steps or -1,
+        "num_train_epochs": training.num_train_epochs,
+        "learning_rate": training.learning_rate,
+        "lr_scheduler_type": training.lr_scheduler_type,
+        # A share of all steps where it is below 1.
+        "warmup_steps": training.warmup_steps if training.warmup_ratio is None else training.warmup_ratio,
+        "optim": optim,
+        "weight_decay": training.weight_decay,
+        "max_grad_norm": training.max_grad_norm,
+        **batching(recipe, loaded, data),
+        **_checkpointing(training.gradient_checkpointing),
+        "eval_on_start": data.held_out is not None,
+        "eval_strategy": "steps" if data.held_out is not None and training.eval_steps else "no",
+        "eval_steps": training.eval_steps,
+        "per_device_eval_batch_size": training.per_device_eval_batch_size or training.per_device_train_batch_size,
+        "load_best_model_at_end": training.load_best_model_at_end,
+        "metric_for_best_model": training.metric_for_best_model if training.compares() else None,
+        "greater_is_better": training.greater_is_better,
+        "prediction_loss_only": True,
+        "save_strategy": "steps" if save_steps else "no",
+        "save_steps": save_steps or 1,
+        "logging_steps": output.logging_steps,
+        "logging_nan_inf_filter": False,  # a loss that is no number is shown as such, not as the mean before it
+        "report_to": list(output.report_to) or "none",
+        "disable_tqdm": True,
+        "label_names": ["labels"],
+        "dataloader_num_workers": training.dataloader_num_workers,
+        "dataloader_pin_memory": not on_cpu,
+        "seed": training.seed,
+        "use_cpu": on_cpu,
+        "bf16": dtype == torch.bfloat16,
+        "fp16": dtype == torch.float16,
+    }
+
+
+def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> None:
+    """The adapter, or the whole model after full training, with tokenizer, processor and chat template, in the run's
+    folder: whole or not at all. `step` is the one whose weights they are."""
+    place = run.adapter if loaded.adapted else run.model
+    journal.turn_to("saving", f"the {place.name}")
+    partial = run.path / f"{place.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        loaded.model.save_pretrained(str(partial))
+        (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
+        flush(partial)
+        shutil.rmtree(place, ignore_errors=True)
+        partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    journal.tell(AdapterSaved(path=place.name, size_bytes=size_of(place), step=step))
+
+
+def _compute_dtype(recipe: Recipe, loaded: Loaded) -> torch.dtype:
+    """float32, or the 16-bit type that the forward pass is cast to."""
+    dtype = getattr(loaded.model, "dtype", torch.float32)
+    if dtype == torch.float32 and recipe.model.dtype != "float32" and loaded.device.type == "cuda":
+        return named_dtype(recipe.model.dtype) or best_dtype()
+    return dtype if dtype in (torch.bfloat16, torch.float16) else torch.float32
+
+
+def _checkpointing(mode: str) -> dict[str, Any]:
+    if mode == "none":
+        return {"gradient_checkpointing": False}
+    if mode == "unsloth":
+        return {"gradient_checkpointing": True}
+    return {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": mode == "reentrant"}}
+
+
+def _announce_evaluations(trainer: Any, callback: EventCallback, *, owed: bool) -> None:
+    """No callback is told that an evaluation begins. The first one may be `owed` to the step that the run goes on from:
+    the trainer takes it for one before any training, which is compared with no other."""
+    evaluate = trainer.evaluate
+
+    def evaluate_announced(*args: Any, **kwargs: Any) -> Any:
+        nonlocal owed
+        callback.evaluation_begins()
+        # Its data loader draws a seed: the training must go on with the same random numbers with it and without it.
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices):
+            measured = evaluate(*args, **kwargs)
+        if owed:
+            owed = False
+            trainer._determine_best_metric(metrics=measured, trial=None)
+        return measured
+
+    trainer.evaluate = evaluate_announced

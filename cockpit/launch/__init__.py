@@ -1,0 +1,1 @@
+"""Starting processes: engines and exports."""

@@ -1,0 +1,225 @@
+"""Starting engines: standby, for a run, for a resume, to chat; which of them a recipe can use"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+import platformdirs
+
+from cockpit.machine.child_environment import child_environment
+from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
+from cockpit.paths import runs_folder, standby_folder
+from cockpit.protocol.commands import Train
+from cockpit.protocol.event_log import newest_attempt
+from cockpit.recipe.recipe import Recipe
+from cockpit.runs.abort import tell_aborted
+from cockpit.runs.folder import RunDir, new_run_id
+from cockpit.runs.link import RunLink, new_command_id
+
+CPU_NICE = 5
+"""How far an engine that trains on the CPU stands back."""
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """All that importing the stack settles for good: a standby serves only recipes that have its key."""
+
+    backend: str
+    gpu: str
+    """UUID of the GPU, `none` for the CPU, `driverless` where no NVIDIA driver was found."""
+    compile: bool = True
+
+    @classmethod
+    def of(cls, recipe: Recipe, report: GpuReport) -> EngineKey:
+        """The key of a recipe on this machine. Raises ValueError with a sentence where its GPU is not there."""
+        return cls(recipe.backend, report.choose(recipe.hardware.gpu), recipe.hardware.compile)
+
+    def environment(self) -> dict[str, str]:
+        """What the engine's environment holds beyond ours."""
+        cache = platformdirs.user_cache_path("cockpit")
+        extra = {
+            # What was compiled is kept for the next run.
+            "UNSLOTH_COMPILE_LOCATION": str(cache / "compiled"),
+            "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR") or str(cache / "inductor"),
+            "TRITON_CACHE_DIR": os.environ.get("TRITON_CACHE_DIR") or str(cache / "triton"),
+            "UNSLOTH_DISABLE_STATISTICS": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self.gpu == NONE:
+            extra["CUDA_VISIBLE_DEVICES"] = ""
+        elif self.gpu != DRIVERLESS:
+            extra["CUDA_VISIBLE_DEVICES"] = self.gpu
+        if not self.compile:
+            extra |= {"UNSLOTH_COMPILE_DISABLE": "1", "TORCHDYNAMO_DISABLE": "1"}
+        return extra
+
+
+class EngineProcess(Protocol):
+    """What a starter needs of an engine's process; subprocess.Popen is one."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int | None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+@dataclass
+class StartedEngine:
+    """An engine that this process has started, and the link to its folder."""
+
+    key: EngineKey
+    link: RunLink
+    process: EngineProcess
+
+    def train(self, recipe_text: str, name: str, command: list[str]) -> RunDir:
+        """Give the engine its run: `recipe_text` is the resolved YAML, `name` becomes the run's id with the time added.
+
+        A standby's folder is moved to the run's by the engine; the link follows. Raises OSError where the folder
+        cannot be written (a full disk, say), and ends the engine then.
+        """
+        here = run = self.link.run
+        with self._ended_where_it_fails():
+            here.recipe.write_text(recipe_text, encoding="utf-8")
+            if here.path.parent == standby_folder():
+                run = RunDir(runs_folder() / new_run_id(name))
+                run.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            here.send(Train(id=new_command_id(), run_id=run.id, command=command, recipe_name=name))
+        if run != here:
+            self.link.move_to(run)
+        return run
+
+    def resume(self, recipe_text: str, name: str, command: list[str], from_step: int | None = None) -> RunDir:
+        """Let the engine go on with the run in whose folder it was started; `recipe_text` is its recipe from now on.
+
+        The recipe as it was stays beside it. Raises OSError where the folder cannot be written, and ends the engine
+        then.
+        """
+        from cockpit.recipe.document import write_whole  # a reader of runs needs none of it
+
+        run = self.link.run
+        train = Train(
+            id=new_command_id(), run_id=run.id, command=command, recipe_name=name, resume=True, from_step=from_step
+        )
+        with self._ended_where_it_fails():
+            before = run.recipe.read_text(encoding="utf-8")
+            if before != recipe_text:
+                (run.path / f"recipe.attempt-{newest_attempt(run.events)}.yaml").write_text(before, encoding="utf-8")
+            write_whole(run.recipe, recipe_text)
+            run.send(train)
+        return run
+
+    @contextmanager
+    def _ended_where_it_fails(self) -> Iterator[None]:
+        """An engine that cannot be given its run would wait for another one, and keep the folder."""
+        try:
+            yield
+        except OSError:
+            self.dismiss()
+            self.process.terminate()
+            raise
+
+    def abort(self, step: int) -> None:
+        """End the engine in the middle of whatever it does, and say so in its log in its place, after step `step`."""
+        self.process.kill()
+        self.process.wait()
+        tell_aborted(self.link.run, step)
+
+    def dismiss(self) -> None:
+        """End a standby that has not been given a run: its stdin ends."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+def start_standby(key: EngineKey) -> StartedEngine:
+    """Start an engine that imports the stack and waits. It ends when this process does, unless it was given a run."""
+    _remove_lost_standbys()
+    return _start(key, RunDir.create(standby_folder() / uuid.uuid4().hex[:12]), subprocess.PIPE)
+
+
+def start_engine(key: EngineKey, name: str) -> StartedEngine:
+    """Start an engine in a run folder of its own, to be given its run at once."""
+    return _start(key, new_run(name), subprocess.DEVNULL)
+
+
+def new_run(name: str) -> RunDir:
+    """An empty run folder; `name` becomes its id, with the time added."""
+    return RunDir.create(runs_folder() / new_run_id(name))
+
+
+def start_chat_engine(run: RunDir, key: EngineKey) -> StartedEngine:
+    """Start an engine that loads what a past run has saved, and answers Chat. Its events go on in the run's own logs.
+
+    Raises ValueError with a sentence where the run has saved nothing or another engine still has it.
+    """
+    if run.liveness() == "alive":
+        raise ValueError(f"The run {run.id} has an engine already; chat with that one.")
+    if run.result is None:
+        raise ValueError(f"The run {run.id} has saved no adapter, so there is nothing to chat with.")
+    return _start(key, run, subprocess.DEVNULL, "--chat")
+
+
+def start_folder_engine(folder: Path, key: EngineKey, recipe_text: str) -> StartedEngine:
+    """Start an engine that answers with what somebody has saved in `folder`, in a run folder that is to be removed.
+
+    `recipe_text` says how it is loaded; full training in it means that the folder is a whole model.
+    """
+    run = RunDir.create(standby_folder() / f"chat-{uuid.uuid4().hex[:12]}")
+    run.recipe.write_text(recipe_text, encoding="utf-8")
+    is_adapter = (folder / "adapter_config.json").is_file()
+    (run.adapter if is_adapter else run.model).symlink_to(folder.absolute())
+    return _start(key, run, subprocess.DEVNULL, "--chat")
+
+
+def start_resuming_engine(run: RunDir, key: EngineKey) -> StartedEngine:
+    """Start an engine for a run that has ended, to go on with it. Its events go on in the run's own logs.
+
+    Raises ValueError with a sentence where another engine still has the run.
+    """
+    if run.liveness() == "alive":
+        raise ValueError(f"The run {run.id} has an engine still; it must end before the run can go on.")
+    return _start(key, run, subprocess.DEVNULL)
+
+
+def _remove_lost_standbys() -> None:
+    """Folders of standbys that were killed, or could not import, are nobody's."""
+    try:
+        for path in standby_folder().iterdir():
+            if RunDir(path).liveness() == "lost":
+                RunDir(path).remove()
+    except OSError:
+        pass  # there is no such folder yet, or another app is at it too
+
+
+def _start(key: EngineKey, run: RunDir, stdin: int, *options: str) -> StartedEngine:
+    # Training on the CPU takes every core; the app, and whatever else the person does there, go first.
+    nice = str(CPU_NICE if key.gpu in (NONE, DRIVERLESS) else 0)
+    options = ("--backend", key.backend, "--nice", nice, *options)
+    with run.engine_log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cockpit.engine", str(run.path), *options],
+            stdin=stdin,
+            stdout=log,
+            stderr=log,
+            cwd=run.path,
+            env=engine_environment(key),
+            start_new_session=True,
+        )
+    return StartedEngine(key, RunLink(run), process)
+
+
+def engine_environment(key: EngineKey) -> dict[str, str]:
+    """The environment of a process that imports the stack."""
+    return child_environment() | key.environment()

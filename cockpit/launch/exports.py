@@ -1,0 +1,50 @@
+"""Starting an export: a process of its own, which tells of itself in the run's export log"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from cockpit.launch.engines import EngineKey, EngineProcess, engine_environment
+from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
+from cockpit.recipe.recipe import Recipe
+from cockpit.runs.folder import RunDir
+from cockpit.runs.link import new_command_id
+
+
+def export_key(recipe: Recipe, report: GpuReport) -> EngineKey:
+    """The key of the process that exports: plain peft merges in the machine's memory, and leaves the GPUs alone unless
+    LoftQ needs one.
+
+    Raises ValueError with a sentence where the recipe's GPU is not there.
+    """
+    if recipe.backend == "unsloth" or (recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora"):
+        key = EngineKey.of(recipe, report)
+        if key.gpu != DRIVERLESS:
+            return key
+    return EngineKey(recipe.backend, NONE, recipe.hardware.compile)
+
+
+def start_export(
+    run: RunDir, key: EngineKey, form: str, out: Path, *, push: str | None = None, private: bool = False
+) -> tuple[str, EngineProcess]:
+    """Start a process that exports what the run has saved into the folder `out`; its id in the run's export log, and
+    the process. It outlives its starter. Raises OSError."""
+    export_id = new_command_id()
+    options = ["--as", form, "--out", str(out.expanduser().absolute()), "--id", export_id]
+    options += ["--push", push] if push else []
+    options += ["--private"] if private else []
+    # Unsloth must never fetch or build anything, nor ask.
+    manners = {"UNSLOTH_AUTO_INSTALL": "0", "UNSLOTH_LLAMA_CPP_OFFLINE": "1"}
+    with (run.path / "export.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cockpit.engine.export", str(run.path), *options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=run.path,
+            env=engine_environment(key) | manners,
+            start_new_session=True,
+        )
+    return export_id, process

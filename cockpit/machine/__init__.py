@@ -1,0 +1,1 @@
+"""The machine: GPUs through NVML, and the environment of child processes."""

@@ -1,0 +1,112 @@
+"""SavedFolder: an adapter or a whole model that somebody has saved, to chat with; what is wrong with it"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cockpit.models.folder import ModelFolder, read_json
+from cockpit.models.hub_cache import cached_snapshot
+from cockpit.models.weights_file import flaw_of_safetensors
+from cockpit.paths import kind_of, local_path
+from cockpit.text.plain_text import plain_line
+
+LONGEST_TEXT = 32_768
+"""Tokens that a model is prepared for where its config allows more."""
+
+
+@dataclass(frozen=True)
+class SavedFolder:
+    """A folder with adapter_config.json or with config.json. Nothing is loaded."""
+
+    path: Path
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether it holds an adapter, which needs its base beside it; else a whole model."""
+        return (self.path / "adapter_config.json").is_file()
+
+    @property
+    def base(self) -> str:
+        """The model that is loaded: the adapter's base as its config names it, or the folder itself."""
+        if not self.is_adapter:
+            return str(self.path)
+        return str(read_json(self.path / "adapter_config.json").get("base_model_name_or_path") or "")
+
+    @property
+    def revision(self) -> str | None:
+        """The branch, tag or commit of the Hub that the adapter was trained on; None for the newest."""
+        named = read_json(self.path / "adapter_config.json").get("revision") if self.is_adapter else None
+        return str(named) if named else None
+
+    def flaw(self) -> str:
+        """Why it cannot be chatted with, in a sentence; empty where all of it is there."""
+        shown = plain_line(str(self.path))
+        if kind_of(self.path) != "folder":
+            return f"There is no folder {shown}."
+        if not self.is_adapter and not (self.path / "config.json").is_file():
+            right = "give a run's id, or a folder with adapter_config.json or config.json"
+            return f"{shown} holds neither an adapter nor a model; {right}."
+        found = self._flaw_of_adapter() if self.is_adapter else self._flaw_of_model(self.path)
+        if not found and not any((self.path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
+            found = "there is no tokenizer in it"
+        return f"{shown} cannot be loaded: {found}." if found else ""
+
+    def _flaw_of_adapter(self) -> str:
+        config = read_json(self.path / "adapter_config.json")
+        if not config:
+            return "adapter_config.json cannot be read"
+        if not (self.path / "adapter_model.bin").is_file():
+            flaw = flaw_of_safetensors(self.path / "adapter_model.safetensors")
+            if flaw:
+                return flaw
+        base = plain_line(self.base)
+        if not base:
+            return "adapter_config.json names no base model"
+        place = local_path(self.base)
+        if place is None:
+            return "" if "/" in self.base else f"its base {base} is neither a folder here nor a name on the Hub"
+        if not place.is_dir():
+            return f"its base model is not there: {base}"
+        return self._flaw_of_model(place)
+
+    def _flaw_of_model(self, folder: Path) -> str:
+        model = ModelFolder.at(folder)
+        whose = "its base's " if folder != self.path else ""
+        if not model.config:
+            return f"{whose}config.json is missing or cannot be read"
+        if not model.weights:
+            return f"{whose}weights are missing"
+        if missing := model.missing_shards():
+            return f"{whose}weights are not whole: {plain_line(missing[0])} is missing"
+        torn = (flaw_of_safetensors(path) for path in model.weights if path.suffix == ".safetensors")
+        return next((whose + flaw for flaw in torn if flaw), "")
+
+    def recipe_text(self) -> str:
+        """A recipe that loads the folder, by plain transformers where that can, and trains nothing. JSON is YAML."""
+        folder = ModelFolder.at(local_path(self.base) or cached_snapshot(self.base) or self.path)
+        by_unsloth = self.is_adapter and folder.is_unsloths_own
+        config = folder.config
+        text_config = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
+        assert isinstance(text_config, dict)
+        positions = text_config.get("max_position_embeddings")
+        tokens = min(LONGEST_TEXT, positions) if isinstance(positions, int) and positions >= 16 else 2048
+        about = {"title": "A saved folder", "description": "To chat with.", "needs": "CPU", "duration": "–"}
+        return json.dumps(
+            {
+                "schema": 1,
+                "method": "sft",
+                "about": about,
+                "backend": "unsloth" if by_unsloth else "transformers",
+                "finetuning_type": "lora" if self.is_adapter else "full",
+                "model": {
+                    "name_or_path": self.base,
+                    "revision": self.revision,
+                    "max_seq_length": tokens,
+                    "quantization": "nf4" if by_unsloth else "none",
+                },
+                "data": {"sources": [{"name_or_path": "embedded:pirate"}]},
+                "training": {"gradient_checkpointing": "none"},
+            }
+        )

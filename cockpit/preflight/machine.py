@@ -1,0 +1,119 @@
+"""Whether this machine can train a recipe: its GPU, driver, torch and memory"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
+from cockpit.preflight.model import NAME, model_folder
+from cockpit.protocol.events import GpuReading
+from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.section import Conflict
+from cockpit.text import numbers
+from cockpit.text.plain_text import plain_line
+
+OLDEST_DRIVERS = ((13, 580), (12, 525), (11, 450))
+"""CUDA's major version, and the oldest driver that any of its releases runs on (Linux)."""
+BFLOAT16_SINCE = (8, 0)
+"""Compute capability of the first GPUs with bfloat16."""
+
+
+def of_machine(recipe: Recipe, report: GpuReport, *, images: bool) -> Iterator[Conflict]:
+    """What this machine, or the GPU that the recipe chooses, cannot do. `images`: the data has some."""
+    try:
+        chosen = report.choose(recipe.hardware.gpu)
+    except ValueError as error:
+        yield Conflict("hardware.gpu", str(error), "")
+        return
+    has_loftq = recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora"
+    if has_loftq and not _has_scipy():
+        wrong = "LoftQ needs the package scipy, which is not installed here"
+        yield Conflict("lora.loftq_config", wrong, "install it (pip install scipy), or leave it empty")
+    if chosen in (NONE, DRIVERLESS):
+        yield from _of_cpu(recipe, images)
+        return
+    yield from _of_torch(report)
+    yield from _of_types(recipe, report, chosen)
+    reading = next((gpu for gpu in report.gpus if gpu.uuid == chosen), None)
+    if reading is not None:
+        yield from _of_memory(recipe, reading)
+
+
+def _has_scipy() -> bool:
+    return importlib.util.find_spec("scipy") is not None
+
+
+def _of_cpu(recipe: Recipe, images: bool) -> Iterator[Conflict]:
+    if recipe.model.quantization == "int8":
+        yield Conflict("model.quantization", "int8 needs a GPU, and this run has none", "give none or nf4")
+    if recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora" and _has_scipy():
+        yield Conflict("lora.loftq_config", "LoftQ needs a GPU, and this run has none", "leave it empty")
+    if images and recipe.backend == "unsloth":
+        wrong = "Unsloth trains images on a GPU only, and this run has none"
+        yield Conflict("backend", wrong, "give transformers, or a GPU")
+
+
+def _of_torch(report: GpuReport) -> Iterator[Conflict]:
+    """A driver that the installed torch cannot use."""
+    cuda = torch_cuda()
+    if cuda is None:
+        return
+    if cuda == "":
+        wrong = "there is an NVIDIA GPU, and the torch that is installed here was built without CUDA"
+        yield Conflict("hardware.gpu", wrong, "install a torch with CUDA, or give none to train on the CPU")
+        return
+    oldest = next((driver for major, driver in OLDEST_DRIVERS if cuda.split(".")[0] == str(major)), None)
+    found = re.match(r"\d+", report.driver)
+    if oldest is not None and found and int(found[0]) < oldest:
+        wrong = f"the NVIDIA driver {plain_line(report.driver)} is too old for torch's CUDA {cuda}"
+        right = f"update it to {oldest} or newer, install a torch for an older CUDA, or give none to train on the CPU"
+        yield Conflict("hardware.gpu", wrong, right)
+
+
+@functools.cache
+def torch_cuda() -> str | None:
+    """The CUDA version that the installed torch is built for, empty for a build without; None where nobody can tell."""
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None:
+        return None
+    try:
+        text = (Path(found.origin).parent / "version.py").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    told = re.search(r"^cuda\b[^=\n]*=\s*(?:'([\d.]+)'|None)", text, re.MULTILINE)
+    return None if told is None else told[1] or ""
+
+
+def _of_types(recipe: Recipe, report: GpuReport, chosen: str) -> Iterator[Conflict]:
+    capability = report.capabilities.get(chosen)
+    if capability is None or tuple(capability) >= BFLOAT16_SINCE:
+        return
+    for field in ("dtype", "bnb_4bit_compute_dtype"):
+        if getattr(recipe.model, field) == "bfloat16":
+            yield Conflict(f"model.{field}", "the chosen GPU has no bfloat16", "give auto or float16")
+
+
+def _of_memory(recipe: Recipe, gpu: GpuReading) -> Iterator[Conflict]:
+    """Weights that do not fit alone, before anything is computed with them."""
+    folder = model_folder(recipe)
+    if folder is None or gpu.vram_total_mib is None or gpu.vram_used_mib is None:
+        return
+    settings = recipe.model
+    needed = folder.loaded_bytes(settings.quantization, full_precision=settings.dtype == "float32")
+    free = (gpu.vram_total_mib - gpu.vram_used_mib) * 2**20
+    if needed is None or needed <= free:
+        return
+    wrong = f"the weights alone take {numbers.size(needed)}, and GPU {gpu.index} has {numbers.size(free)} free"
+    total = gpu.vram_total_mib * 2**20
+    ways = []
+    if needed <= total:
+        ways.append("free memory there (a model that still chats holds some)")
+    if not folder.quantized and settings.quantization != "nf4" and recipe.finetuning_type == "lora":
+        smaller = folder.loaded_bytes("nf4")
+        if smaller is not None and smaller < total:
+            ways.append("give nf4 as model.quantization")
+    yield Conflict(NAME, wrong, ", ".join([*ways, "or give a smaller model"]) if ways else "give a smaller model")

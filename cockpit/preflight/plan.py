@@ -1,0 +1,112 @@
+"""What a recipe would do on this machine: its data as found, its steps, its learning rates, what stands in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cockpit.text.numbers import count
+from cockpit.text.plain_text import plain_line
+
+if TYPE_CHECKING:
+    from cockpit.machine.gpu import GpuReport
+    from cockpit.recipe.data import Source
+    from cockpit.recipe.problem import Problem
+    from cockpit.recipe.recipe import Recipe
+
+DRAWN_STEPS = 20_000
+"""Longer plans are drawn as a flat list of this many steps of the same shape: a chart has far fewer columns."""
+
+
+@dataclass(frozen=True)
+class DataFound:
+    """What was found of the first source: a sentence for the person; `rows` is None where nobody has counted them."""
+
+    said: str
+    rows: int | None
+    is_problem: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """None: not known before the run. `rates` are those of step 1, 2 ..., empty where the steps are not known."""
+
+    data: DataFound
+    train_rows: int | None
+    held_out: int | None
+    total_steps: int | None
+    epochs: float | None
+    effective_batch: int
+    warmup_steps: int
+    rates: Sequence[float]
+    problems: tuple[Problem, ...]
+    on_cpu: bool = False
+    """Whether it is known that the CPU would train."""
+
+
+class Planner:
+    """Plans recipes. A data file is read once for as long as it does not change."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[object, ...], DataFound] = {}
+
+    def plan(self, recipe: Recipe, report: GpuReport | None, file: str) -> Plan:
+        """The plan; without a report the machine is not asked about."""
+        from cockpit.preflight.checks import preflight
+        from cockpit.recipe import schedule as forecast
+
+        data = self.data_of(recipe)
+        rows = forecast.training_rows(recipe, data.rows)
+        total = forecast.planned_steps(recipe, rows)
+        training = recipe.training
+        return Plan(
+            data=data,
+            train_rows=rows,
+            held_out=forecast.held_out_rows(recipe, data.rows),
+            total_steps=total,
+            epochs=forecast.planned_epochs(recipe, rows),
+            effective_batch=training.per_device_train_batch_size * training.gradient_accumulation_steps,
+            warmup_steps=forecast.warmup_steps(training, total) if total else training.warmup_steps,
+            rates=forecast.learning_rates(training, total) if total and total <= DRAWN_STEPS else (),
+            problems=tuple(preflight(recipe, report, file)) if report is not None else (),
+            on_cpu=report is not None and _is_on_cpu(recipe, report),
+        )
+
+    def data_of(self, recipe: Recipe) -> DataFound:
+        """What stands in the recipe's first source, where it is a file on this disk."""
+        source = recipe.data.sources[0]
+        if len(recipe.data.sources) > 1:
+            return DataFound(f"{len(recipe.data.sources)} sources in one mixture", None)
+        from cockpit.paths import resolve
+
+        try:
+            path = Path(resolve(source.name_or_path)).expanduser()
+            status = path.stat()
+        except (OSError, ValueError, RuntimeError):
+            return DataFound("", None)
+        key = (path, status.st_mtime_ns, status.st_size, source.format, repr(source.columns), source.split)
+        if key not in self._found:
+            self._found[key] = _recognised(path, source)
+        return self._found[key]
+
+
+def _is_on_cpu(recipe: Recipe, report: GpuReport) -> bool:
+    from cockpit.machine.gpu import DRIVERLESS, NONE
+
+    try:
+        return report.choose(recipe.hardware.gpu) in (NONE, DRIVERLESS)
+    except ValueError:
+        return False  # told by the preflight
+
+
+def _recognised(path: Path, source: Source) -> DataFound:
+    from cockpit.data.files import recognise
+
+    try:
+        form = recognise(path, source.columns, source.format, source.split)
+    except (OSError, ValueError) as error:
+        return DataFound(plain_line(str(error)), None, is_problem=True)
+    rows = f"{count(form.rows)} rows" if form.rows is not None else "rows not counted"
+    return DataFound(f"{form.form.replace('_', '/')}, {rows}", form.rows)

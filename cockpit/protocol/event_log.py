@@ -1,0 +1,111 @@
+"""Appending events to a log, and following one that another process appends to."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import msgspec
+
+from cockpit.protocol import events
+from cockpit.protocol.events import AnyEvent
+
+ATTEMPT = re.compile(rb'"attempt":(\d+)')
+"""Quotes within a text of an event are escaped, so that no text looks like this."""
+READ_BYTES = 1 << 17
+"""The most that one poll reads, so that a frame's work is bounded."""
+
+
+class EventWriter:
+    """Appends to one log. Each event is one write, so that a reader never sees two lines mixed."""
+
+    def __init__(self, path: Path, attempt: int | None = None) -> None:
+        """Opens `path`, made if absent; goes on counting where it ends. A torn last line is ended first.
+
+        Without `attempt`, events belong to the one that the log ends with.
+        """
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        content = path.read_bytes()
+        self._attempt = attempt or _attempt_in(content) or 1
+        self._seq = content.count(b"\n")
+        self._is_torn = bool(content) and not content.endswith(b"\n")
+        self._end_torn_line()
+
+    def append(self, event: AnyEvent) -> AnyEvent:
+        """Stamp the event with seq, at and attempt, write it, and return it as written.
+
+        Raises OSError where it cannot be written (a full disk); a line that was cut off so spoils none after it.
+        """
+        self._end_torn_line()
+        stamped = msgspec.structs.replace(event, seq=self._seq, at=time.time(), attempt=self._attempt)
+        line = events.encode(stamped)
+        while line:
+            written = os.write(self._fd, line)
+            line = line[written:]
+            self._is_torn = bool(line)
+        self._seq += 1
+        return stamped
+
+    def _end_torn_line(self) -> None:
+        if self._is_torn:
+            os.write(self._fd, b"\n")
+            self._is_torn = False
+            self._seq += 1
+
+    def close(self) -> None:
+        """Nothing can be written afterwards."""
+        os.close(self._fd)
+
+
+def newest_attempt(path: Path) -> int:
+    """The attempt that the log at `path` ends with; 0 where there is no log or nothing in it."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - READ_BYTES))
+            return _attempt_in(log.read())
+    except OSError:
+        return 0
+
+
+def _attempt_in(content: bytes) -> int:
+    found = ATTEMPT.findall(content)
+    return int(found[-1]) if found else 0
+
+
+class EventReader:
+    """Follows one log from its beginning. The file may not exist yet, and its folder may move while it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.is_behind = False
+        """Whether the last poll read all that it may at once, and so has probably left more behind."""
+        self._fd: int | None = None
+        self._torn = b""
+
+    def poll(self) -> list[AnyEvent]:
+        """The events appended since the last call, at most READ_BYTES of them; a torn last line waits for its rest.
+
+        Lines that are no events of this version are skipped. A log that is out of reach, as on a network file system,
+        has nothing new.
+        """
+        try:
+            if self._fd is None:
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            read = os.read(self._fd, READ_BYTES)
+        except OSError:
+            self.is_behind = False
+            return []
+        self.is_behind = len(read) == READ_BYTES
+        lines = (self._torn + read).split(b"\n")
+        self._torn = lines.pop()
+        return events.decode_lines(lines)
+
+    def close(self) -> None:
+        """Let the file go; a later poll begins anew."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+            self._torn = b""
+            self.is_behind = False

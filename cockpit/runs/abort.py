@@ -1,0 +1,47 @@
+"""Ending an engine in the middle of whatever it does, and saying so in its run's log in its place"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+
+from cockpit.protocol.event_log import EventWriter
+from cockpit.protocol.events import EngineExited, RunEnded
+from cockpit.runs.folder import RunDir
+
+ENDS_WITHIN_S = 2.0
+"""How long a killed engine is waited for."""
+
+
+def abort_run(run: RunDir, step: int) -> None:
+    """End the engine of a run, whoever has started it, in the middle of whatever it does, and say so in its log in its
+    place, after step `step`. Compiling heeds nothing else.
+
+    Raises ValueError with a sentence where it is out of reach, OSError where the folder cannot be written.
+    """
+    import psutil
+
+    identity = run.identity()
+    if identity is None or not identity.is_on_this_boot():
+        raise ValueError("The engine runs on another machine; end it there.")
+    if identity.pid == os.getpid():
+        raise ValueError("The engine is a thread of this very program; end that.")
+    if identity.is_running():
+        try:
+            process = psutil.Process(identity.pid)
+            process.kill()
+            process.wait(ENDS_WITHIN_S)
+        except psutil.NoSuchProcess:
+            pass  # it has ended just now
+        except psutil.Error as error:
+            raise ValueError(f"The engine cannot be ended: {error}.") from error
+    tell_aborted(run, step)
+
+
+def tell_aborted(run: RunDir, step: int) -> None:
+    """Write the run's end in place of its engine, which is gone; engine.json goes on naming that one, so that nobody
+    waits for us. Raises OSError where the folder cannot be written."""
+    reason = "Aborted: the engine was ended in the middle of a step; nothing more was saved."
+    with closing(EventWriter(run.events)) as log:
+        log.append(RunEnded(outcome="stopped", step=step, reason=reason))
+        log.append(EngineExited(reason="aborted"))

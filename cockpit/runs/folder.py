@@ -1,0 +1,259 @@
+"""One run on disk: its files, its commands, its engine's identity, and whether that engine lives."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from cockpit.paths import home, runs_folder
+from cockpit.protocol import commands
+from cockpit.protocol.commands import AnyCommand
+from cockpit.text.plain_text import plain_line, plain_text
+
+Liveness = Literal["starting", "alive", "silent", "lost", "exited"]
+"""starting: no engine.json yet. silent: another host's engine whose heart has not beaten for SILENT_AFTER_S.
+lost: its process is gone, but it never said EngineExited. exited: it said so."""
+
+SILENT_AFTER_S = 30.0
+
+
+def why_unwritable(error: OSError) -> str:
+    """A sentence for a run that could not be written to the disk."""
+    place = plain_line(str(home()))
+    why = plain_line(error.strerror or str(error))
+    return f"Runs cannot be written to {place} ({why}); set COCKPIT_HOME to a folder with room that you may write to."
+
+
+def new_run_id(name: str, now: float | None = None) -> str:
+    """`name` made fit for a folder, and the local time: demo-1121-0149; a number follows where that is taken."""
+    stem = re.sub(r"[^a-z0-9.]+", "-", plain_text(name).lower()).strip("-.")[:60] or "run"
+    base = f"{stem}-{time.strftime('%m%d-%H%M', time.localtime(now))}"
+    run_id, count = base, 1
+    while (runs_folder() / run_id).exists():
+        count += 1
+        run_id = f"{base}-{count}"
+    return run_id
+
+
+class EngineIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """engine.json: the one process that may write this run's events. `started` is psutil's create_time, in seconds."""
+
+    host: str
+    boot_id: str
+    pid_namespace: str
+    pid: int
+    started: float
+    backend: str
+
+    @classmethod
+    def of_this_process(cls, backend: str) -> EngineIdentity:
+        """Who we are."""
+        import psutil
+
+        pid = os.getpid()
+        return cls(
+            host=os.uname().nodename,
+            boot_id=_boot_id(),
+            pid_namespace=_pid_namespace(),
+            pid=pid,
+            started=psutil.Process(pid).create_time(),
+            backend=backend,
+        )
+
+    def is_on_this_boot(self) -> bool:
+        """Whether its pid means the same process here as there."""
+        return (self.boot_id, self.pid_namespace) == (_boot_id(), _pid_namespace())
+
+    def is_running(self) -> bool:
+        """Whether that very process still runs; ask only where is_on_this_boot."""
+        import psutil
+
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """A run's folder. Its name is the run's id."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path) -> RunDir:
+        """Make the folder, readable by its owner alone. Raises FileExistsError where there is one."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.mkdir(mode=0o700)
+        run = cls(path)
+        run.commands.mkdir()
+        return run
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def gpu(self) -> Path:
+        return self.path / "gpu.jsonl"
+
+    @property
+    def chat(self) -> Path:
+        return self.path / "chat.jsonl"
+
+    @property
+    def export(self) -> Path:
+        """Log of the exports, which processes of their own write."""
+        return self.path / "export.jsonl"
+
+    @property
+    def commands(self) -> Path:
+        return self.path / "commands"
+
+    @property
+    def engine_json(self) -> Path:
+        return self.path / "engine.json"
+
+    @property
+    def heartbeat(self) -> Path:
+        return self.path / "heartbeat"
+
+    @property
+    def lease(self) -> Path:
+        return self.path / "lease"
+
+    @property
+    def engine_log(self) -> Path:
+        return self.path / "engine.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "adapter"
+
+    @property
+    def model(self) -> Path:
+        """What full training saves in place of an adapter."""
+        return self.path / "model"
+
+    @property
+    def result(self) -> Path | None:
+        """What the run has saved: its adapter, or its whole model; None where it has saved nothing."""
+        if (self.adapter / "adapter_config.json").is_file():
+            return self.adapter
+        return self.model if (self.model / "config.json").is_file() else None
+
+    def send(self, command: AnyCommand) -> None:
+        """Put a command where the engine looks: written aside, then renamed, so that it is never seen half."""
+        name = f"{time.time_ns():020d}-{command.id}"
+        aside = self.commands / f".{name}"
+        aside.write_bytes(commands.encode(command))
+        aside.rename(self.commands / f"{name}.json")
+
+    def take_commands(self) -> list[AnyCommand]:
+        """The commands sent since the last call, oldest first. Each is taken once; a file that is none is dropped, and
+        one that is out of reach, as on a network file system, is looked at again next time."""
+        taken = []
+        for path in sorted(self.commands.glob("[!.]*.json")):
+            try:
+                content = path.read_bytes()
+                path.unlink()
+                taken.append(commands.decode(content))
+            except (OSError, msgspec.DecodeError):
+                continue  # it must not keep the others from being taken
+        return taken
+
+    def write_identity(self, identity: EngineIdentity) -> None:
+        """Say whose the events are from now on."""
+        aside = self.path / ".engine.json"
+        aside.write_bytes(msgspec.json.encode(identity))
+        aside.rename(self.engine_json)
+
+    def identity(self) -> EngineIdentity | None:
+        """The engine, or None before it has started."""
+        try:
+            return msgspec.json.decode(self.engine_json.read_bytes(), type=EngineIdentity)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def liveness(self) -> Liveness:
+        """What can be known of the engine from its files. `exited` is never among it: that, the log tells."""
+        identity = self.identity()
+        if identity is None:
+            return "starting"
+        if identity.is_on_this_boot():
+            return "alive" if identity.is_running() else "lost"
+        try:
+            age_s = time.time() - self.heartbeat.stat().st_mtime
+        except OSError:
+            return "silent"
+        return "alive" if age_s < SILENT_AFTER_S else "silent"
+
+    def remove(self) -> None:
+        """Delete the folder and all in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def all_runs() -> list[RunDir]:
+    """Every run on this machine, the last started or resumed first."""
+    found = []
+    try:
+        for path in runs_folder().iterdir():
+            run = RunDir(path)
+            with suppress(OSError):
+                found.append((run.recipe.stat().st_mtime, run))
+    except OSError:
+        return []
+    return [run for _, run in sorted(found, key=lambda dated: dated[0], reverse=True)]
+
+
+def find_run(name: str) -> RunDir:
+    """The run called `name`: an id, a unique beginning of one, or `last`. Raises LookupError with a sentence."""
+    runs = all_runs()
+    if not runs:
+        raise LookupError(f"There are no runs in {runs_folder()} yet; start one with: cockpit train demo")
+    if name == "last":
+        return runs[0]
+    exact = [run for run in runs if run.id == name]
+    matches = exact or [run for run in runs if run.id.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    shown = plain_line(name)
+    if matches:
+        ids = ", ".join(plain_line(run.id) for run in matches[:5])
+        raise LookupError(f"Several runs begin with '{shown}': {ids}. Give more of the id.")
+    raise LookupError(f"No run is called '{shown}'; 'cockpit runs' lists all {len(runs)}, and 'last' is the newest.")
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return os.uname().nodename
+
+
+def _pid_namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""

@@ -1,0 +1,157 @@
+"""How a reader reaches a run: RunLink (live or past), ReplayLink (a recording in its own time)"""
+
+from __future__ import annotations
+
+import heapq
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from cockpit.protocol.commands import AnyCommand
+from cockpit.protocol.event_log import EventReader
+from cockpit.protocol.events import AnyEvent, EngineExited, EngineStarted
+from cockpit.runs.folder import Liveness, RunDir
+
+LEASE_EVERY_S = 2.0
+"""How often a reader tells the engine that somebody is there."""
+
+
+class Link(Protocol):
+    """A run, as its readers see it."""
+
+    @property
+    def run(self) -> RunDir: ...
+
+    def poll(self) -> list[AnyEvent]:
+        """What has happened since the last call; bounded, never waits."""
+        ...
+
+    def send(self, command: AnyCommand) -> None:
+        """Ask the engine for something. Raises OSError where the run cannot take it."""
+        ...
+
+    def liveness(self) -> Liveness:
+        """What is known of the engine."""
+        ...
+
+    def close(self) -> None:
+        """Let the run go; the run itself goes on."""
+        ...
+
+
+class RunLink:
+    """Reads a run that an engine writes, or has written."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._readers = [EventReader(path) for path in _logs(run)]
+        self._exports: list[AnyEvent] = []
+        """Those read that are younger than what has been read of the run's own events."""
+        self._exited = False
+        self._leased_at = 0.0
+
+    @property
+    def run(self) -> RunDir:
+        """The run's folder; another one after a standby has been given a run."""
+        return self._run
+
+    def poll(self) -> list[AnyEvent]:
+        """New events of the run and its exports, by their time, then its readings and its chat, each log in its order.
+
+        Touches the reader's lease.
+        """
+        if time.monotonic() - self._leased_at > LEASE_EVERY_S:
+            self._leased_at = time.monotonic()
+            try:
+                self._run.lease.touch()
+            except OSError:
+                pass  # a run on a read-only disk can be read all the same
+        happened, readings, chat, exports = [reader.poll() for reader in self._readers]
+        found = [*self._with_exports(happened, exports), *readings, *chat]
+        for event in found:
+            if isinstance(event, EngineStarted | EngineExited):
+                self._exited = isinstance(event, EngineExited)
+        return found
+
+    def _with_exports(self, happened: list[AnyEvent], exports: list[AnyEvent]) -> Iterator[AnyEvent]:
+        """The run's new events and, among them, the exports of their time; a run that was exported may have gone on."""
+        self._exports += exports
+        due = len(self._exports)
+        if self._readers[0].is_behind:
+            newest = happened[-1].at if happened else 0.0
+            due = next((at for at, event in enumerate(self._exports) if event.at > newest), due)
+        told, self._exports = self._exports[:due], self._exports[due:]
+        return heapq.merge(happened, told, key=lambda event: event.at)
+
+    def send(self, command: AnyCommand) -> None:
+        """Put the command into the run's folder. Raises OSError where that cannot be written."""
+        self._run.send(command)
+
+    def liveness(self) -> Liveness:
+        """As RunDir.liveness, and `exited` once the log says so."""
+        return "exited" if self._exited else self._run.liveness()
+
+    def move_to(self, run: RunDir) -> None:
+        """Follow the folder to where its engine has moved it."""
+        self._run = run
+        for reader, path in zip(self._readers, _logs(run), strict=True):
+            reader.path = path
+
+    def close(self) -> None:
+        """Close the logs."""
+        self._exports.clear()
+        for reader in self._readers:
+            reader.close()
+
+
+def _logs(run: RunDir) -> tuple[Path, ...]:
+    return run.events, run.gpu, run.chat, run.export
+
+
+class ReplayLink:
+    """Plays a recorded run in its own time, `speed` times as fast; pauses longer than `longest_pause_s` are cut."""
+
+    def __init__(self, run: RunDir, speed: float = 1.0, longest_pause_s: float = 5.0) -> None:
+        self.run = run
+        link = RunLink(run)
+        recorded: list[AnyEvent] = []
+        while batch := link.poll():
+            recorded += batch
+        link.close()
+        recorded.sort(key=lambda event: event.at)
+        self._due: list[tuple[float, AnyEvent]] = []
+        due, before = 0.0, recorded[0].at if recorded else 0.0
+        for event in recorded:
+            due += min(max(0.0, event.at - before), longest_pause_s) / speed
+            before = event.at
+            self._due.append((due, event))
+        self._next = 0
+        self._began: float | None = None
+
+    def poll(self) -> list[AnyEvent]:
+        """The events whose time has come."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+        first = self._next
+        while self._next < len(self._due) and self._due[self._next][0] <= now - self._began:
+            self._next += 1
+        return [event for _, event in self._due[first : self._next]]
+
+    def send(self, command: AnyCommand) -> None:
+        """A recording takes no commands. Raises OSError."""
+        raise OSError("This is a recording; it takes no commands.")
+
+    def liveness(self) -> Liveness:
+        """`alive` until the last event has been played."""
+        return "alive" if self._next < len(self._due) else "exited"
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+def new_command_id() -> str:
+    """An id that no other command has."""
+    return uuid.uuid4().hex[:12]

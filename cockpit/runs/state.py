@@ -1,0 +1,268 @@
+"""RunState.apply(event): all that a screen shows of a run, derived from events alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from math import isfinite
+from statistics import quantiles
+
+from cockpit.protocol import events as ev
+
+LOG_LINES = 2000
+MACHINE_READINGS = 600
+PACE_STEPS = 30
+"""Steps that the estimates of pace look back on."""
+SMOOTHING = 0.9
+"""Weight of the past in the smoothed loss, an exponential moving average without its bias to the start."""
+
+
+@dataclass
+class Reply:
+    """A reply as it stands."""
+
+    command_id: str
+    prompt: str
+    adapter: bool
+    text: str = ""
+    ended: ev.ReplyEnded | None = None
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of the log pane; `at` in Unix seconds."""
+
+    at: float
+    level: str
+    text: str
+
+
+@dataclass
+class Steps:
+    """The optimizer steps as columns of equal length, ascending in step. Seconds; tokens counted from the start."""
+
+    step: list[int] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
+    epoch: list[float] = field(default_factory=list)
+    step_time_s: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float | None]] = field(default_factory=dict)
+    loss_smoothed: list[float | None] = field(default_factory=list)
+    attempt_from: int = 0
+    """Index of the first step of the present attempt."""
+    _average: float = 0.0
+    _weight: float = 0.0
+
+    def append(self, event: ev.StepEnded) -> None:
+        """Add a step. One that was there before (a resume went back) replaces it and all after it."""
+        if self.step and event.step <= self.step[-1]:
+            self._forget_from(event.step)
+        for name in event.metrics.keys() - self.metrics.keys():
+            self.metrics[name] = [None] * len(self.step)
+        self.step.append(event.step)
+        self.at.append(event.at)
+        self.epoch.append(event.epoch)
+        self.step_time_s.append(event.step_time_s)
+        for name, column in self.metrics.items():
+            column.append(event.metrics.get(name))
+        self._smooth(event.metrics.get("loss"))
+
+    def pace(self) -> list[float]:
+        """The last PACE_STEPS step times of this attempt, its first step (which compiles) left out."""
+        return self.step_time_s[max(self.attempt_from + 1, len(self.step_time_s) - PACE_STEPS) :]
+
+    def between_s(self) -> float:
+        """Mean seconds between the end of a step and the start of the next one, in this attempt."""
+        first = self.attempt_from
+        steps = len(self.at) - first
+        if steps < 2:
+            return 0.0
+        return max(0.0, self.at[-1] - self.at[first] - sum(self.step_time_s[first + 1 :])) / (steps - 1)
+
+    def go_on_after(self, step: int) -> None:
+        """A new attempt begins after `step`; later ones are forgotten."""
+        self._forget_from(step + 1)
+        self.attempt_from = len(self.step)
+
+    def latest(self, name: str) -> float | None:
+        """The newest value of a metric, or None."""
+        return next((value for value in reversed(self.metrics.get(name, [])) if value is not None), None)
+
+    def _smooth(self, loss: float | None) -> None:
+        if loss is not None and isfinite(loss):
+            self._average = SMOOTHING * self._average + (1 - SMOOTHING) * loss
+            self._weight = SMOOTHING * self._weight + (1 - SMOOTHING)
+        self.loss_smoothed.append(self._average / self._weight if self._weight else None)
+
+    def _forget_from(self, step: int) -> None:
+        keep = sum(1 for known in self.step if known < step)
+        for times in (self.at, self.epoch, self.step_time_s):
+            del times[keep:]
+        for values in self.metrics.values():
+            del values[keep:]
+        del self.step[keep:]
+        self.attempt_from = min(self.attempt_from, keep)
+        losses = list(self.metrics.get("loss", []))
+        self.loss_smoothed.clear()
+        self._average = self._weight = 0.0
+        for loss in losses:
+            self._smooth(loss)
+
+
+@dataclass
+class RunState:
+    """A run as its events tell it. None stands for what is not known yet."""
+
+    attempt: int = 1
+    engine: ev.EngineStarted | None = None
+    phase: ev.PhaseStarted | None = None
+    phase_s: dict[str, float] = field(default_factory=dict)
+    """Seconds spent in each phase of this attempt that ended before it did; one that comes again adds up."""
+    progress: ev.PhaseProgressed | None = None
+    progress_began: ev.PhaseProgressed | None = None
+    """The first progress of the present phase, which its pace is counted from."""
+    run: ev.RunStarted | None = None
+    data: ev.DataPrepared | None = None
+    plan: ev.TrainingPlanned | None = None
+    steps: Steps = field(default_factory=Steps)
+    evaluations: list[ev.Evaluated] = field(default_factory=list)
+    checkpoints: list[ev.CheckpointSaved] = field(default_factory=list)
+    adapter: ev.AdapterSaved | None = None
+    ended: ev.RunEnded | None = None
+    unloaded: ev.ModelUnloaded | None = None
+    exited: ev.EngineExited | None = None
+    machine: deque[ev.MachineRead] = field(default_factory=lambda: deque(maxlen=MACHINE_READINGS))
+    log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    replies: dict[str, Reply] = field(default_factory=dict)
+    answers: dict[str, ev.CommandAnswered] = field(default_factory=dict)
+    _elapsed_before_s: float = 0.0
+
+    def apply(self, event: ev.AnyEvent) -> None:
+        """Take one event in. Events of one log come in their order."""
+        match event:
+            case ev.StepEnded():
+                self.steps.append(event)
+            case ev.MachineRead():
+                self.machine.append(event)
+            case ev.EngineStarted():
+                if event.attempt > self.attempt:
+                    self._begin_attempt(event.attempt)
+                self.engine, self.phase, self.progress, self.progress_began = event, None, None, None
+                self.unloaded = self.exited = None
+            case ev.PhaseStarted():
+                if self.phase is not None and (self.ended is None or self.phase.at < self.ended.at):
+                    spent = self.phase_s.get(self.phase.phase, 0.0) + max(0.0, event.at - self.phase.at)
+                    self.phase_s[self.phase.phase] = spent
+                self.phase, self.progress, self.progress_began = event, None, None
+            case ev.PhaseProgressed():
+                self.progress = event
+                self.progress_began = self.progress_began or event
+            case ev.RunStarted():
+                self.run, self.ended = event, None
+            case ev.TrainingResumed():
+                self._go_on_after(event)
+            case ev.DataPrepared():
+                self.data = event
+            case ev.TrainingPlanned():
+                self.plan = event
+            case ev.Evaluated():
+                while self.evaluations and self.evaluations[-1].step >= event.step:
+                    self.evaluations.pop()
+                self.evaluations.append(event)
+            case ev.CheckpointSaved():
+                self.checkpoints.append(event)
+            case ev.AdapterSaved():
+                self.adapter = event
+            case ev.LogWritten():
+                self.log.append(LogLine(event.at, event.level, event.text))
+            case ev.CommandAnswered():
+                self.answers[event.command_id] = event
+            case ev.RunEnded():
+                self.ended = event
+            case ev.ModelUnloaded():
+                self.unloaded = event
+            case ev.EngineExited():
+                self.exited = event
+            case ev.ReplyStarted():
+                self.replies[event.command_id] = Reply(event.command_id, event.prompt, event.adapter)
+            case ev.ReplyGrew():
+                if reply := self.replies.get(event.command_id):
+                    reply.text += event.text
+            case ev.ReplyEnded():
+                if reply := self.replies.get(event.command_id):
+                    reply.ended = event
+
+    def _begin_attempt(self, attempt: int) -> None:
+        """The run is taken up again: it has not ended after all, and its time goes on from what it had.
+
+        Its phases come anew, and how many steps there will be and at what pace is not known yet.
+        """
+        self._elapsed_before_s = self.elapsed_s or 0.0
+        self.attempt, self.run, self.ended, self.plan = attempt, None, None, None
+        self.phase_s = {}
+        self.steps.attempt_from = len(self.steps.step)
+
+    def _go_on_after(self, event: ev.TrainingResumed) -> None:
+        self.steps.go_on_after(event.step)
+        self.evaluations = [known for known in self.evaluations if known.step <= event.step]
+        self.checkpoints = [known for known in self.checkpoints if known.step <= event.step]
+
+    @property
+    def step(self) -> int:
+        """The last finished step, 0 before the first."""
+        return self.steps.step[-1] if self.steps.step else 0
+
+    @property
+    def total_steps(self) -> int | None:
+        """How many steps are planned."""
+        return self.plan.total_steps if self.plan else None
+
+    def progress_pace(self) -> tuple[float, float] | None:
+        """Units a second of the present phase, and seconds until it is done; None while nobody can know."""
+        first, last = self.progress_began, self.progress
+        if first is None or last is None or last.total is None or last.done <= first.done or last.at <= first.at:
+            return None
+        pace = (last.done - first.done) / (last.at - first.at)
+        return pace, (last.total - last.done) / pace
+
+    @property
+    def can_chat(self) -> bool:
+        """Whether the engine holds a model that answers."""
+        return self.phase is not None and self.phase.phase == "ready" and self.unloaded is None and self.exited is None
+
+    @property
+    def elapsed_s(self) -> float | None:
+        """Seconds from RunStarted to the newest thing known, those of earlier attempts among them."""
+        if self.run is None:
+            return self._elapsed_before_s or None
+        if self.ended:
+            return self._elapsed_before_s + self.ended.at - self.run.at
+        newest = [*self.steps.at[-1:], *([self.machine[-1].at] if self.machine else [])]
+        return self._elapsed_before_s + max(0.0, max(newest) - self.run.at) if newest else None
+
+    def eta(self) -> tuple[float, float] | None:
+        """Seconds of training left, and how much that may be off; None until two steps after the first are done.
+
+        The median of the last PACE_STEPS step times, the first step (which compiles) left out, plus what has come
+        between the steps so far (evaluations, checkpoints) as a mean, plus a last evaluation where there were any.
+        The spread is half the distance between the quartiles of the step times.
+        """
+        if self.total_steps is None or self.ended is not None:
+            return None
+        times = self.steps.pace()
+        if len(times) < 2:
+            return None
+        low, median, high = quantiles(times, n=4)
+        left = self.total_steps - self.step
+        last_evaluation = self.evaluations[-1].duration_s if self.evaluations and left else 0.0
+        return left * (median + self.steps.between_s()) + last_evaluation, left * (high - low) / 2
+
+    def tokens_per_s(self) -> float | None:
+        """Tokens a second without padding, over the last PACE_STEPS steps, the first step left out."""
+        seen = self.steps.metrics.get("tokens_seen", [])
+        times = self.steps.pace()
+        if not times or len(seen) < 2:
+            return None
+        first, last = seen[-len(times) - 1], seen[-1]
+        if first is None or last is None or sum(times) <= 0:
+            return None
+        return (last - first) / sum(times)

@@ -1,0 +1,129 @@
+"""A run in one line, read from the two ends of its log, so that a long run costs no more than a short one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cockpit.protocol import events as ev
+from cockpit.runs.folder import RunDir
+
+State = Literal["starting", "running", "silent", "lost", "completed", "stopped", "failed", "out_of_memory"]
+"""running and the ones before it: as the engine's liveness says; the others: as the run ended."""
+
+HEAD_BYTES = 16 * 1024
+TAIL_BYTES = 64 * 1024
+"""Read first; 16 times as much as long as it holds no step (a long evaluation, many chats after the end)."""
+LOSSES = 40
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a list of runs shows. None: not known yet.
+
+    `started_at` is when the first attempt was asked for, Unix time in seconds; `attempts` counts it and each time that
+    the run was resumed; `losses` are the last few; `eval_loss` is that of the weights that were saved as the result,
+    before that the newest.
+    """
+
+    run: RunDir
+    recipe_name: str
+    state: State
+    step: int
+    total_steps: int | None
+    loss: float | None
+    eval_loss: float | None
+    losses: tuple[float, ...]
+    started_at: float
+    attempts: int
+
+    @classmethod
+    def of(cls, run: RunDir) -> RunSummary:
+        """Read the run's log at both ends. A run whose log cannot be read is `starting`."""
+        found = _both_ends(run.events)
+        started = [event for event in found if isinstance(event, ev.RunStarted)]
+        attempts = max((event.attempt for event in found), default=1)
+        ended = next((event for event in reversed(found) if isinstance(event, ev.RunEnded)), None)
+        if ended and ended.attempt < attempts:
+            ended = None
+        steps = _present_steps(found)
+        planned = next(
+            (event for event in reversed(found) if isinstance(event, ev.TrainingPlanned | ev.StepEnded)), None
+        )
+        measured = _present_evaluation(found)
+        losses = tuple(event.metrics["loss"] for event in steps if "loss" in event.metrics)[-LOSSES:]
+        return cls(
+            run=run,
+            recipe_name=started[-1].recipe_name if started else "",
+            state=ended.outcome if ended else _state_without_end(run),
+            step=steps[-1].step if steps else 0,
+            total_steps=planned.total_steps if planned else None,
+            loss=losses[-1] if losses else None,
+            eval_loss=measured.metrics.get("eval_loss") if measured else None,
+            losses=losses,
+            started_at=started[0].at if started else _modified(run.recipe),
+            attempts=attempts,
+        )
+
+
+def _present_steps(found: list[ev.AnyEvent]) -> list[ev.StepEnded]:
+    """The steps that count: those that a later attempt has taken again are left out."""
+    steps: list[ev.StepEnded] = []
+    for event in found:
+        if isinstance(event, ev.TrainingResumed | ev.StepEnded):
+            gone = event.step if isinstance(event, ev.TrainingResumed) else event.step - 1
+            while steps and steps[-1].step > gone:
+                steps.pop()
+        if isinstance(event, ev.StepEnded):
+            steps.append(event)
+    return steps
+
+
+def _present_evaluation(found: list[ev.AnyEvent]) -> ev.Evaluated | None:
+    """The evaluation of the saved weights, else the newest that no later attempt has gone back behind."""
+    known: list[ev.Evaluated] = []
+    saved_at: int | None = None
+    for event in found:
+        if isinstance(event, ev.Evaluated):
+            known.append(event)
+        elif isinstance(event, ev.AdapterSaved):
+            saved_at = event.step
+        elif isinstance(event, ev.TrainingResumed):
+            known, saved_at = [one for one in known if one.step <= event.step], None
+    if saved_at is not None and known and saved_at < known[-1].step:
+        known = [one for one in known if one.step == saved_at]
+    return known[-1] if known else None
+
+
+def _state_without_end(run: RunDir) -> State:
+    liveness = run.liveness()
+    return "running" if liveness == "alive" else "lost" if liveness == "exited" else liveness
+
+
+def _both_ends(path: Path) -> list[ev.AnyEvent]:
+    """The events of the log's head, and of a tail that is long enough to hold a step."""
+    try:
+        with path.open("rb") as log:
+            size = os.fstat(log.fileno()).st_size
+            head = log.read(HEAD_BYTES)
+            tail_bytes = TAIL_BYTES
+            while True:
+                start = max(HEAD_BYTES, size - tail_bytes)
+                log.seek(start)
+                tail = log.read()
+                if start == HEAD_BYTES:
+                    return ev.decode_lines((head + tail).split(b"\n"))
+                if b'"type":"StepEnded"' in tail:
+                    return ev.decode_lines([*head.split(b"\n")[:-1], *tail.split(b"\n")[1:]])
+                tail_bytes *= 16
+    except OSError:
+        return []
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,1 @@
+"""What may be shown of strings that others wrote, and how numbers are written."""

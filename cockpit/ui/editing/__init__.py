@@ -1,0 +1,1 @@
+"""A recipe while it is edited: the draft, and what the edits mean."""

@@ -1,0 +1,1 @@
+"""The runs that the app looks at: session, chat engine, standby, new and past runs."""

@@ -1,0 +1,76 @@
+"""Host: what runs need of the app that shows them; CockpitApp is one"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from cockpit.launch.export_form import ExportForm
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.runs.folder import RunDir
+    from cockpit.ui.runs.engines import Engines
+    from cockpit.ui.runs.session import RunSession
+    from cockpit.ui.runs.standby import Standby
+    from cockpit.ui.widgets.top_line import EngineStatus
+
+Severity = Literal["information", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class ResumeChoice:
+    """What is asked before a run goes on: `step` is that of the checkpoint, `planned` the steps in all, `passed` says
+    which newer checkpoints do not load. `is_saved`: the run has saved its result; if not, it may go on for that alone.
+    """
+
+    run_id: str
+    step: int
+    planned: int
+    passed: Sequence[str]
+    is_saved: bool
+
+
+class Host(Protocol):
+    """Tells the person, asks the person, and shows what is meant to be seen."""
+
+    engines: Engines | None
+    session: RunSession | None
+    standby: Standby | None
+
+    @property
+    def engine_status(self) -> EngineStatus: ...
+    def notify(self, message: str, *, severity: Severity = "information", markup: bool = True) -> None: ...
+    def unload_ended(self) -> None: ...
+    def set_terminal_title(self, title: str) -> None: ...
+    def show_live(self, session: RunSession) -> None: ...
+    def show_chat(self, session: RunSession, *, by_itself: bool = False) -> None:
+        """Talk to what the run has trained; `by_itself` where nobody has asked for that."""
+        ...
+
+    def show_recipes(self) -> None: ...
+    def show_log(self) -> bool:
+        """Bring the run's log into sight where its screen is open; whether that screen is the one on top."""
+        ...
+
+    def refuse_start(self, document: RecipeDocument, reasons: Sequence[str]) -> None:
+        """Say why a run was not started, and offer to edit its recipe."""
+        ...
+
+    def ask_steps(self, choice: ResumeChoice, then: Callable[[int | None], None]) -> None:
+        """How many steps in all; None where the person changes nothing."""
+        ...
+
+    def ask_export(
+        self,
+        run: RunDir,
+        why_not: Callable[[ExportForm, Path], str],
+        then: Callable[[tuple[ExportForm, Path] | None], None],
+    ) -> None:
+        """In which form, and into which folder; None where the person exports nothing."""
+        ...
+
+    def ask_end_export(self, run_id: str, then: Callable[[], None]) -> None:
+        """Whether to end an export that is under way; `then` is called only where it is to end."""
+        ...

@@ -1,0 +1,223 @@
+"""PastRuns: opening a run that is there already, going on with one that has ended, exporting what it has saved"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from cockpit.text.plain_text import plain_line, plain_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cockpit.launch.engines import EngineProcess, StartedEngine
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.runs.folder import RunDir
+    from cockpit.runs.link import Link
+    from cockpit.ui.runs.host import Host
+    from cockpit.ui.runs.session import RunSession
+
+LETS_GO_WITHIN_S = 30.0
+"""How long an engine that only chats is waited for before the run goes on."""
+
+
+ELSEWHERE = "the run's log (esc) tells how it goes, F8"
+"""Where the log is not in sight, as in the chat."""
+
+
+@dataclass
+class _Going:
+    """A run that goes on as soon as the engine that chats with it has gone."""
+
+    run: RunDir
+    document: RecipeDocument
+    until: float
+
+
+@dataclass
+class _Export:
+    run: RunDir
+    id: str
+    process: EngineProcess
+    is_unwanted: bool = False
+    """Whether the person has ended it."""
+
+
+class PastRuns:
+    """What the app does with runs that lie on the disk. `tick`, called ten times a second, waits for nothing."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._going: _Going | None = None
+        self._exports: list[_Export] = []
+
+    def session(self, link: Link) -> RunSession | None:
+        """The session of a run; None where its recipe cannot be read, which is said then."""
+        from cockpit.ui.runs.session import RunSession
+
+        document = self._document(link.run)
+        return RunSession(link, document.recipe(), document) if document is not None else None
+
+    def resume(self, run: RunDir) -> None:
+        """Ask how far the run is to go on, then let it."""
+        from cockpit.runs.checkpoint import newest_whole
+        from cockpit.runs.summary import RunSummary
+        from cockpit.ui.runs.host import ResumeChoice
+
+        document = self._document(run)
+        summary = RunSummary.of(run)
+        whole, passed = newest_whole(run.checkpoints)
+        if document is None:
+            return
+        if summary.state in ("starting", "running", "silent"):
+            self._refuse("The run is still going; there is nothing to go on with.")
+        elif whole is None:
+            why = f" ({passed[0].rstrip('.')})" if passed else ""
+            self._refuse(f"This run has left no checkpoint to go on from{why}.")
+        else:
+            planned = document.recipe().training.max_steps or summary.total_steps or whole.step
+            is_saved = summary.state in ("completed", "stopped")
+            self._host.ask_steps(
+                ResumeChoice(run.id, whole.step, planned, passed, is_saved),
+                lambda steps: None if steps is None else self._go_on(run, document, steps, planned),
+            )
+
+    def export(self, run: RunDir) -> None:
+        """Ask in which form, then begin; the run's log tells how it goes. While one is under way: ask whether to end
+        that."""
+        from cockpit.launch.export_form import ExportForm, why_not
+        from cockpit.launch.exports import export_key, start_export
+
+        under_way = self._under_way(run)
+        if under_way is not None:
+            self._ask_to_end(under_way)
+            return
+        document, report = self._document(run), self._host.engine_status.report
+        if document is None or report is None:
+            return
+        recipe = document.recipe()
+        try:
+            key = export_key(recipe, report)
+        except ValueError as error:
+            self._refuse(str(error))
+            return
+
+        def chosen(choice: tuple[ExportForm, Path] | None) -> None:
+            if choice is None:
+                return
+            form, folder = choice
+            try:
+                export_id, process = start_export(run, key, form.name, folder)
+            except OSError as error:
+                self._refuse(f"The export cannot begin: {error.strerror or error}.")
+                return
+            self._exports.append(_Export(run, export_id, process))
+            ways = "the log tells how it goes, x" if self._host.show_log() else ELSEWHERE
+            self._host.notify(f"Exporting as {form.name}; {ways} ends it.", markup=False)
+
+        def wrong(form: ExportForm, folder: Path) -> str:
+            return why_not(run, recipe, form, key.gpu, folder)
+
+        self._host.ask_export(run, wrong, chosen)
+
+    def _under_way(self, run: RunDir) -> _Export | None:
+        return next((export for export in self._exports if export.run.path == run.path), None)
+
+    def _ask_to_end(self, export: _Export) -> None:
+        def end() -> None:
+            export.is_unwanted = True
+            export.process.terminate()  # it sweeps up after itself
+
+        self._host.ask_end_export(plain_line(export.run.id), end)
+
+    def tick(self) -> None:
+        """Tell of exports that have ended; go on with the run that waits, once its folder is free."""
+        for export in [export for export in self._exports if export.process.poll() is not None]:
+            self._exports.remove(export)
+            self._tell_end(export)
+        session = self._host.session
+        if session is not None:
+            session.is_exporting = self._under_way(session.link.run) is not None
+        going = self._going
+        report = self._host.engine_status.report
+        if going is None or report is None:
+            return
+        if going.run.liveness() == "alive":
+            if time.monotonic() > going.until:
+                self._going = None
+                self._refuse("The engine that chats with this run does not let go of it.")
+            return
+        self._going = None
+        self._start(going)
+
+    def _tell_end(self, export: _Export) -> None:
+        from cockpit.protocol.event_log import EventReader
+        from cockpit.protocol.events import ExportEnded
+
+        reader, told = EventReader(export.run.export), []
+        while batch := reader.poll():
+            told += [event for event in batch if isinstance(event, ExportEnded) and event.export_id == export.id]
+        reader.close()
+        if told and not told[-1].reason:
+            self._host.notify(plain_text(f"Exported as {told[-1].form}: {told[-1].path}"), markup=False)
+        elif export.is_unwanted:
+            self._host.notify("The export has ended; nothing of it is left behind.", markup=False)
+        else:
+            why = f"{told[-1].reason} {told[-1].advice}" if told else f"its log: {export.run.path / 'export.log'}"
+            self._refuse(f"The export has failed: {why}")
+
+    def _go_on(self, run: RunDir, document: RecipeDocument, steps: int, planned: int) -> None:
+        from cockpit.protocol.commands import Unload
+        from cockpit.runs.link import new_command_id
+
+        if steps != planned:
+            document.set("training.max_steps", steps)
+        self._going = _Going(run, document, time.monotonic() + LETS_GO_WITHIN_S)
+        try:
+            if run.liveness() == "alive":
+                run.send(Unload(id=new_command_id()))
+        except OSError as error:
+            self._going = None
+            self._refuse(f"The run's folder cannot be written: {error.strerror or error}.")
+
+    def _start(self, going: _Going) -> None:
+        from cockpit.launch.engines import EngineKey
+        from cockpit.preflight.checks import preflight
+        from cockpit.recipe.problem import RecipeError
+        from cockpit.runs.summary import RunSummary
+
+        document, report = going.document, self._host.engine_status.report
+        assert report is not None and self._host.engines is not None
+        try:
+            recipe = document.recipe()
+            problems = preflight(recipe, report, document.file, document.line)
+            if problems:
+                raise RecipeError(problems)
+            name = RunSummary.of(going.run).recipe_name or going.run.id
+            engine: StartedEngine = self._host.engines.start_resuming_engine(going.run, EngineKey.of(recipe, report))
+            engine.resume(document.resolved_yaml(), name, ["cockpit", *sys.argv[1:]])
+        except (RecipeError, OSError, ValueError) as error:
+            self._refuse(str(error))
+            return
+        session = self.session(cast("Link", engine.link))
+        if session is not None:
+            session.is_engine_ours = True
+            self._host.show_recipes()
+            self._host.show_live(session)
+
+    def _document(self, run: RunDir) -> RecipeDocument | None:
+        from cockpit.recipe.document import RecipeDocument
+        from cockpit.recipe.problem import RecipeError
+
+        try:
+            document = RecipeDocument.load(run.recipe)
+            document.recipe()
+        except RecipeError as error:
+            self._refuse("\n".join(str(problem) for problem in error.problems))
+            return None
+        return document
+
+    def _refuse(self, sentence: str) -> None:
+        self._host.notify(plain_text(sentence), severity="error", markup=False)

@@ -1,0 +1,196 @@
+"""RunSession: one run that the app looks at: its link, its recipe, and the state that its events give."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
+from cockpit.protocol.events import CommandAnswered
+from cockpit.runs.abort import abort_run
+from cockpit.runs.folder import Liveness
+from cockpit.runs.link import Link, ReplayLink, new_command_id
+from cockpit.runs.state import LOG_LINES, LogLine, RunState
+from cockpit.runs.summary import RunSummary, State
+from cockpit.ui.runs.chat_state import ChatState
+from cockpit.ui.runs.log_lines import log_line
+
+if TYPE_CHECKING:
+    from cockpit.recipe.chat import Sampling
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.recipe import Recipe
+
+LOOK_AT_ENGINE_EVERY_S = 1.0
+MANY_EVENTS = 250
+"""A poll that brings so many has probably left more behind."""
+SLOW_START_AFTER_S = 30.0
+"""An engine that has not said anything for so long probably never will."""
+
+
+class RunSession:
+    """Screens call `poll` ten times a second while they are visible, and read `state`."""
+
+    def __init__(
+        self, link: Link, recipe: Recipe, document: RecipeDocument, *, clock: Callable[[], float] | None = None
+    ) -> None:
+        """Reads the run from its beginning, whoever has read from the link before. `clock` gives Unix time."""
+        self.link, self.recipe, self.document = link, recipe, document
+        self.state = RunState()
+        self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
+        """The engine's own lines and the landmarks of the run, oldest first."""
+        self.chat = ChatState()
+        """What the chat keeps while another screen is shown."""
+        self.is_engine_ours = False
+        """Whether this app has started the engine, and so lets its model go when it is in the way."""
+        self.is_exporting = False
+        """Whether this app exports what the run has saved just now."""
+        self.is_behind = False
+        """Whether the last poll brought so much that more is probably waiting."""
+        self._stops: list[Stop] = []
+        self.refused_stop: CommandAnswered | None = None
+        """The last refusal of a Stop."""
+        self.refused_start: CommandAnswered | None = None
+        """The engine's refusal to take the run up."""
+        self._clock = clock or (self._recorded_time if isinstance(link, ReplayLink) else time.time)
+        self._newest_at, self._newest_seen = 0.0, time.monotonic()
+        self._liveness: Liveness = "starting"
+        self._looked_at = float("-inf")
+        self._opened_at = self._clock()
+        link.close()
+
+    def poll(self) -> bool:
+        """Take in what has happened, a bounded part of a long log at a time. True where anything is new."""
+        batch = self.link.poll()
+        for event in batch:
+            self.state.apply(event)
+            if isinstance(event, CommandAnswered) and not event.accepted:
+                self._take_refusal(event)
+            line = log_line(event)
+            if line is not None:
+                self.log.append(line)
+        self.is_behind = len(batch) >= MANY_EVENTS
+        if batch:
+            self._newest_at = max(self._newest_at, batch[-1].at)
+            self._newest_seen = time.monotonic()
+        return self._look_at_engine(idle=not batch) or bool(batch)
+
+    def _take_refusal(self, answer: CommandAnswered) -> None:
+        if any(stop.id == answer.command_id for stop in self._stops):
+            self.refused_stop = answer
+            self._stops = [stop for stop in self._stops if stop.id != answer.command_id]
+        elif self.state.run is None:
+            # Before a run has begun there is nothing but it to be refused.
+            self.refused_start = answer
+
+    @property
+    def stop_sent(self) -> Stop | None:
+        """The last Stop that was sent and not refused."""
+        return self._stops[-1] if self._stops else None
+
+    @property
+    def liveness(self) -> Liveness:
+        """What was last known of the engine."""
+        return self._liveness
+
+    @property
+    def status(self) -> State:
+        """How the run stands or has ended."""
+        if self.state.ended is not None:
+            return self.state.ended.outcome
+        if self.refused_start is not None and self.state.run is None:
+            return "failed"
+        if self._liveness in ("lost", "silent"):
+            return "lost" if self._liveness == "lost" else "silent"
+        if self.state.exited is not None or self._liveness == "exited":
+            return "lost"
+        return "running" if self.state.engine is not None else "starting"
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether it is played from a recording, which takes no commands."""
+        return isinstance(self.link, ReplayLink)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of the training."""
+        return self.status not in ("starting", "running", "silent")
+
+    @property
+    def can_chat(self) -> bool:
+        """Whether the model is there to answer."""
+        return self.state.can_chat and self._liveness in ("alive", "silent") and not self.is_recording
+
+    @property
+    def was_seen_ending(self) -> bool:
+        """Whether the training ended while it was looked at, and not before."""
+        return self.state.ended is not None and self.state.ended.at >= self._opened_at
+
+    @property
+    def is_slow_to_start(self) -> bool:
+        """Whether the engine has been silent for longer than a start takes."""
+        return self.state.engine is None and self.now() - self._opened_at > SLOW_START_AFTER_S
+
+    def now(self) -> float:
+        """The present, in the time of the run's events: Unix seconds."""
+        return self._clock()
+
+    def stop(self) -> Stop:
+        """Ask for an end: at first the step is finished and saved, asked again it is dropped. Raises OSError."""
+        command = Stop(id=new_command_id(), save=self.stop_sent is None)
+        self.link.send(command)
+        self._stops.append(command)
+        return command
+
+    def abort(self) -> None:
+        """End the engine's process in the middle of whatever it does. Raises ValueError or OSError with a sentence."""
+        abort_run(self.link.run, self.state.step)
+
+    def ask(self, messages: list[dict[str, str]], *, adapter: bool, sampling: Sampling) -> str:
+        """Ask for a reply to the last of `messages`; the command's id, which the reply carries. Raises OSError."""
+        command = Chat(
+            id=new_command_id(),
+            messages=messages,
+            adapter=adapter,
+            enable_thinking=sampling.enable_thinking,
+            do_sample=sampling.do_sample,
+            max_new_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+        )
+        self.link.send(command)
+        return command.id
+
+    def stop_reply(self, chat_id: str) -> None:
+        """End a reply where it stands. Raises OSError."""
+        self.link.send(StopReply(id=new_command_id(), chat_id=chat_id))
+
+    def unload(self) -> None:
+        """Let the model go of a run that is over; does nothing where no engine holds one. Raises OSError."""
+        over = self.is_over or RunSummary.of(self.link.run).state not in ("starting", "running", "silent")
+        if over and self.link.liveness() == "alive":
+            self.link.send(Unload(id=new_command_id()))
+            self.is_engine_ours = False
+
+    def _look_at_engine(self, *, idle: bool) -> bool:
+        """Ask about the engine's process once a second. True where the answer has changed.
+
+        An engine that is gone may have left events unread: only when there are no more is it lost.
+        """
+        moment = time.monotonic()
+        if moment - self._looked_at < LOOK_AT_ENGINE_EVERY_S:
+            return False
+        found = self.link.liveness()
+        if found == "lost" and not idle:
+            return False
+        self._looked_at = moment
+        changed = found != self._liveness
+        self._liveness = found
+        return changed
+
+    def _recorded_time(self) -> float:
+        if self._newest_at == 0.0 or self._liveness == "exited":
+            return self._newest_at
+        return self._newest_at + time.monotonic() - self._newest_seen

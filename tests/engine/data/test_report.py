@@ -1,0 +1,196 @@
+"""What training will see: figures counted by hand on a tiny dataset, samples token by token, and the same counts as
+training's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cockpit.data.report import DataReport, Sample
+from cockpit.engine.data import report as module
+from cockpit.engine.data.prepare import prepare_data
+from cockpit.engine.data.report import data_report
+from cockpit.engine.errors import RunFailure
+from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.recipe import Recipe
+from tests.engine import tiny, tiny_vision
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer and a config, and no weights."""
+    path = tmp_path_factory.mktemp("tokenizer")
+    tiny.make_tokenizer().save_pretrained(path)
+    (path / "config.json").write_text('{"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]}')
+    return path
+
+
+def recipe(folder: Path, rows: Path, **changes: Any) -> Recipe:
+    text = tiny.recipe_text(folder, rows, backend="transformers", **{"data__eval_rows": 0, **changes})
+    return RecipeDocument.parse(text, "test").recipe()
+
+
+def look(folder: Path, tmp_path: Path, rows: list[dict[str, Any]], **changes: Any) -> DataReport:
+    return data_report(recipe(folder, tiny.write_rows(tmp_path / "rows.jsonl", rows), **changes), "mine", has_gpu=False)
+
+
+def text(sample: Sample, trained: bool) -> str:
+    return "".join(token.text for token in sample.tokens if token.trained == trained)
+
+
+# <|im_start|> user \n z... <|im_end|> \n <|im_start|> a ss istan t \n q... <|im_end|> \n: a token each, as this
+# tokenizer has learnt no word "assistant" at the beginning of a line.
+def row(question: int, answer: int) -> dict[str, Any]:
+    """A conversation of 13 + question + answer tokens, answer + 1 of them trained."""
+    return {"messages": tiny.pair("z" * question, "q" * answer)}
+
+
+def test_figures_are_those_counted_by_hand(folder: Path, tmp_path: Path) -> None:
+    report = look(folder, tmp_path, [row(2, 3), row(4, 5), row(6, 8), row(10, 130)])
+    assert report.lengths == [18, 22, 27, 153]
+    assert (report.truncated_rows, report.truncated_share, report.max_length) == (1, 0.25, 128)
+    assert report.tokens == 18 + 22 + 27 + 128
+    # The long row is cut within its answer: 11 marks and 10 of the question are before it.
+    assert report.trained_tokens == 4 + 6 + 9 + (128 - 21)
+    assert (report.rows_seen, report.train_rows, report.held_out_rows, report.is_all) == (4, 4, 0, True)
+    assert (report.batch_rows, report.accumulation, report.tokens_per_step) == (2, 2, 195.0)
+    assert report.alarms() == []
+    assert report.trains
+
+
+def test_padding_is_what_fills_rows_up_to_the_longest_of_their_batch(folder: Path, tmp_path: Path) -> None:
+    report = look(folder, tmp_path, [row(2, 3), row(2, 8)])  # 18 and 23 tokens, always in one batch
+    assert report.padding_share == pytest.approx(5 / 46)
+    assert [sample.padding for sample in report.samples] == [5, 0]
+    alone = look(folder, tmp_path, [row(2, 3), row(2, 8)], training__per_device_train_batch_size=1)
+    assert alone.padding_share == 0
+    wider = look(folder, tmp_path, [row(2, 3), row(2, 8)], training__pad_to_multiple_of=32)
+    assert wider.padding_share == pytest.approx((64 - 41) / 64)
+    packed = look(folder, tmp_path, [row(2, 3), row(2, 8)], training__packing=True)
+    assert (packed.batching, packed.sequences, packed.padding_share, packed.tokens_per_step) == ("packed", 1, 0, 41)
+
+
+def test_each_token_is_told_trained_or_masked_and_marks_stand_as_themselves(folder: Path, tmp_path: Path) -> None:
+    said = tiny.pair("what is one", "arr ünï 日本\n\x1b[31mmatey [b]")
+    sample = look(folder, tmp_path, [{"messages": said}]).samples[0]
+    assert text(sample, True) == "arr ünï 日本\n[31mmatey [b]<|im_end|>"
+    assert text(sample, False) == "<|im_start|>user\nwhat is one<|im_end|>\n<|im_start|>assistant\n\n"
+    assert [token.text for token in sample.tokens if token.special] == ["<|im_start|>", "<|im_end|>"] * 2
+    assert sample.where == "rows.jsonl:1"
+    assert sample.trained_tokens == sum(token.trained for token in sample.tokens)
+
+
+def test_rows_without_a_trained_token_raise_the_alarm_and_are_shown(folder: Path, tmp_path: Path) -> None:
+    report = look(folder, tmp_path, [row(2, 3), row(140, 3), {"messages": []}])
+    assert (report.left_out_rows, report.untrained_rows, report.rows_taken) == (2, 1, 1)
+    assert "1 of 3 rows have no trained token" in report.alarms()[0]
+    assert [(sample.where, bool(sample.refusal)) for sample in report.samples] == [
+        ("rows.jsonl:1", False),
+        ("rows.jsonl:2", True),
+    ]
+    assert not any(token.trained for token in report.samples[1].tokens)
+    assert any("rows.jsonl:2" in reason and "128 tokens" in reason for reason in report.left_out)
+    assert report.trains
+
+
+def test_nothing_trained_and_a_row_that_ends_the_run_are_alarms(folder: Path, tmp_path: Path) -> None:
+    nothing = look(folder, tmp_path, [row(140, 3)] * 2)
+    assert "Nothing would be trained" in nothing.alarms()[0]
+    assert (nothing.trains, nothing.trained_share, nothing.padding_share) == (False, None, None)
+    ends = look(folder, tmp_path, [row(2, 3), row(140, 3)], data__on_bad_row="fail")
+    assert "data.on_bad_row" in ends.alarms()[-1]
+    assert not ends.trains
+
+
+def test_a_long_file_is_looked_at_from_its_beginning(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROWS_AT_MOST", 10)
+    report = look(folder, tmp_path, [row(2, 3)] * 30, data__eval_rows=4)
+    assert (report.rows_seen, report.rows_there, report.is_all, report.held_out_rows) == (10, 30, False, 4)
+    assert (report.train_rows, any(sample.held_out for sample in report.samples)) == (10, False)
+    few = look(folder, tmp_path, [row(2, 3)] * 10, data__eval_rows=2)
+    assert (few.is_all, few.train_rows, few.held_out_rows) == (True, 8, 2)
+    assert sum(sample.held_out for sample in few.samples) == 2
+
+
+def test_of_several_sources_samples_are_mixed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = tiny.write_rows(tmp_path / "one.jsonl", [row(2, 3)] * 200)
+    two = tiny.write_rows(tmp_path / "two.jsonl", [row(4, 5)] * 200)
+    sources = [{"name_or_path": str(one)}, {"name_or_path": str(two), "ratio": 0.5}]
+    whole = data_report(recipe(folder, one, data__sources=sources), "mine", has_gpu=False)
+    assert (whole.rows_seen, whole.rows_there, whole.rows_held, whole.is_all) == (300, 300, 400, True)
+    assert whole.notes == ["Of two.jsonl, 100 of 200 rows are drawn."]
+    assert {sample.where.partition(":")[0] for sample in whole.samples} == {"one.jsonl", "two.jsonl"}
+    monkeypatch.setattr(module, "ROWS_AT_MOST", 40)
+    part = data_report(recipe(folder, one, data__sources=sources), "mine", has_gpu=False)
+    assert (part.rows_seen, part.rows_there, part.is_all, part.notes) == (30, 300, False, [])
+    few = [{"name_or_path": str(one), "max_rows": 20}, {"name_or_path": str(two), "ratio": 0.5}]
+    others = data_report(recipe(folder, one, data__sources=few), "mine", has_gpu=False)
+    assert (others.rows_seen, others.rows_there, others.is_all) == (30, 30, False), "ten others of two.jsonl are drawn"
+    few[1]["max_rows"] = 20
+    same = data_report(recipe(folder, one, data__sources=few), "mine", has_gpu=False)
+    assert (same.rows_seen, same.rows_there, same.rows_held, same.is_all) == (30, 30, 400, True)
+
+
+@pytest.mark.parametrize("changes", [{}, {"data__train_on_responses_only": False}, {"data__chat_template": "gemma-3"}])
+def test_counts_are_those_of_training_itself(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    rows = [*tiny.chat_rows(30), row(4, 140), row(140, 1), {"messages": "none"}]
+    asked = recipe(folder, tiny.write_rows(tmp_path / "rows.jsonl", rows), data__eval_rows=5, **changes)
+    report = data_report(asked, "mine", has_gpu=False)
+    from cockpit.engine.model.tokenizer import load_tokenizer
+    from cockpit.models.folder import ModelFolder
+
+    tokenizer, _ = load_tokenizer(ModelFolder.at(folder), asked)
+    counts = prepare_data(asked, tokenizer, lambda _: None, lambda *_: None).counts
+    assert (counts.train_rows, counts.eval_rows, counts.skipped_rows, counts.truncated_rows) == (
+        report.train_rows,
+        report.held_out_rows,
+        report.left_out_rows,
+        report.truncated_rows,
+    )
+    assert (counts.tokens, counts.trained_tokens) == (report.tokens, report.trained_tokens)
+
+
+def test_plain_texts_and_the_demo(folder: Path, tmp_path: Path) -> None:
+    report = look(folder, tmp_path, [{"text": "red cat"}, {"text": "blue dog"}])
+    assert (text(report.samples[0], False), text(report.samples[0], True)) == ("re", "d cat<|im_end|>")
+    assert any("Plain texts" in note for note in report.notes)
+    demo = data_report(
+        recipe(Path("embedded:demo"), Path("embedded:pirate"), model__max_seq_length=512), "demo", has_gpu=False
+    )
+    assert "matey" in "".join(text(sample, True) for sample in demo.samples)
+    assert 0.3 < (demo.trained_share or 0) < 0.7
+
+
+def test_images_are_marks_and_their_tokens_are_counted(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    tiny_vision.make_processor().save_pretrained(model)
+    (model / "config.json").write_text(
+        '{"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"], "vision_config": {}}'
+    )
+    images = [tiny_vision.draw(tmp_path / f"{n}.png", n).name for n in range(3)]
+    rows = [{"image": name, "text": f"x^{n}"} for n, name in enumerate(images)] + [{"image": "no.png", "text": "y"}]
+    path = tiny.write_rows(tmp_path / "rows.jsonl", rows)
+    source = {"name_or_path": str(path), "instruction": "Read it."}
+    report = data_report(recipe(model, path, data__sources=[source]), "mine", has_gpu=False)
+    assert (report.rows_taken, report.left_out_rows, report.batching) == (3, 1, "padded")
+    assert "no.png" in report.left_out[0]
+    sample = report.samples[1]
+    assert (sample.images, sample.is_truncated) == (1, False)
+    assert sample.image_tokens >= tiny_vision.IMAGE_TOKENS
+    assert text(sample, True) == "x^1<end_of_turn>"
+    assert text(sample, False).count("<start_of_image>") == 1
+    assert sample.whole_tokens == len(sample.tokens) + sample.image_tokens
+    assert report.tokens == 3 * sample.whole_tokens
+
+
+def test_a_tokenizer_that_is_none_and_images_without_a_processor_are_told(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunFailure, match="nowhere cannot be loaded"):
+        look(tmp_path / "nowhere", tmp_path, [row(2, 3)])
+    with pytest.raises(RunFailure, match="does not see"):
+        look(folder, tmp_path, [{"image": "a.png", "text": "x"}], data__sources=[
+            {"name_or_path": str(tmp_path / "rows.jsonl"), "format": "image_text", "instruction": "Read."}
+        ])  # fmt: skip

@@ -1,0 +1,82 @@
+"""Going on from a checkpoint with Unsloth on the CPU: the losses of an undisturbed run, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cockpit.engine.worker import Worker
+from cockpit.paths import runs_folder
+from cockpit.runs.folder import RunDir
+from tests.engine import tiny
+from tests.engine.conftest import HostedRun
+from tests.engine.warm_stack import WarmStack
+
+COMMON = {
+    "lora__lora_dropout": 0.2,
+    "training__max_steps": 11,
+    "training__lr_scheduler_type": "cosine",
+    "training__eval_steps": 3,
+}
+CASES = {
+    "random": {"training__gradient_checkpointing": "unsloth"},
+    "grouped": {"training__group_by_length": True, "training__dataloader_num_workers": 2},
+}
+
+
+Ended = dict[str, Any]
+
+
+def undisturbed_and_stopped(recipes: dict[str, str], stop: int) -> dict[str, list[Ended]]:
+    """By name: a run of the recipe, one that was stopped after that step, and that one gone on with."""
+    told = {}
+    for name, recipe in recipes.items():
+        again = f"{name}-again"
+        told[name] = [ended(name, recipe), ended(again, recipe, stop=stop), ended(again, recipe, attempt=2)]
+    return told
+
+
+def ended(name: str, recipe: str, *, attempt: int = 1, stop: int = 0) -> Ended:
+    """How this attempt of the run ends."""
+    resumed = attempt > 1
+    run = RunDir(runs_folder() / name) if resumed else RunDir.create(runs_folder() / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Worker, "_step_done", stopping_after(stop))
+        hosted = HostedRun(run, recipe, {"resume": resumed}, "unsloth")
+        hosted.until(lambda: hosted.state.ended is not None and hosted.state.ended.attempt == attempt)
+        hosted.close()
+    state = hosted.state
+    assert state.ended is not None
+    evaluations = [(one.step, one.metrics["eval_loss"]) for one in state.evaluations]
+    return {"outcome": state.ended.outcome, "metrics": state.steps.metrics, "evaluations": evaluations}
+
+
+def stopping_after(stop: int) -> Callable[[Worker, int], None]:
+    """Worker._step_done, which asks for an end after that step."""
+    step_done = Worker._step_done
+
+    def step_done_and_stopped(worker: Worker, step: int) -> None:
+        step_done(worker, step)
+        if step == stop:
+            worker._orders.ask_stop(save=True)
+
+    return step_done_and_stopped
+
+
+@pytest.mark.timeout(300)
+def test_losses_are_those_of_an_undisturbed_run(tmp_path: Path, model: Path, unsloth_stack: WarmStack) -> None:
+    """Nine steps are an epoch; the stop comes where an evaluation is due."""
+    rows = [{"messages": tiny.pair(f"what is {n}", "red cat " * (1 + n * 7 % 11))} for n in range(40)]
+    path = tiny.write_rows(tmp_path / "rows.jsonl", rows)
+    recipes = {name: tiny.recipe_text(model, path, **COMMON, **changes) for name, changes in CASES.items()}
+    told = unsloth_stack.call(undisturbed_and_stopped, recipes, 6, COCKPIT_HOME=str(tmp_path / "home"))
+    assert list(told) == list(CASES)
+    for name, (whole, stopped, again) in told.items():
+        assert [one["outcome"] for one in (whole, stopped, again)] == ["completed", "stopped", "completed"], name
+        assert len(whole["metrics"]["loss"]) == 11
+        assert again["metrics"] == whole["metrics"], name
+        assert again["evaluations"] == whole["evaluations"], name
+        assert [step for step, _ in whole["evaluations"]] == [0, 3, 6, 9, 11]

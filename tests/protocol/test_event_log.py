@@ -1,0 +1,145 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from cockpit.protocol import events as ev
+from cockpit.protocol.event_log import EventReader, EventWriter
+
+
+def logged(text: str) -> ev.LogWritten:
+    return ev.LogWritten(level="info", text=text)
+
+
+def texts(events: list[ev.AnyEvent]) -> list[str]:
+    return [event.text for event in events if isinstance(event, ev.LogWritten)]
+
+
+def test_every_event_type_survives_the_log(tmp_path: Path) -> None:
+    samples: list[ev.AnyEvent] = [
+        ev.EngineStarted(pid=1, host="h", backend="unsloth"),
+        ev.PhaseStarted(phase="importing"),
+        ev.PhaseProgressed(phase="preparing_data", done=1, total=None, unit="rows"),
+        ev.RunStarted(
+            run_id="r", recipe_name="demo", command=["a"], versions={"x": "1"}, gpus=[], driver="", data_sha256={}
+        ),
+        ev.DataPrepared(train_rows=1, eval_rows=2, skipped_rows=0, truncated_rows=0, tokens=3, trained_tokens=2),
+        ev.TrainingPlanned(total_steps=1, steps_per_epoch=1.5, trainable_parameters=1, total_parameters=2),
+        ev.TrainingResumed(step=1, path="checkpoints/checkpoint-1"),
+        ev.ExportStarted(export_id="x", form="adapter", path="/out"),
+        ev.ExportProgressed(export_id="x", task="writing"),
+        ev.ExportEnded(export_id="x", form="adapter", path="/out", reason="No room."),
+        ev.StepEnded(step=1, total_steps=2, epoch=0.5, step_time_s=0.1, metrics={"loss": 1.5}),
+        ev.Evaluated(step=0, duration_s=1, metrics={"eval_loss": 2.5}),
+        ev.CheckpointSaved(step=1, path="checkpoints/1", size_bytes=3),
+        ev.AdapterSaved(path="adapter", size_bytes=3),
+        logged("x"),
+        ev.CommandAnswered(command_id="c", accepted=False, text="no"),
+        ev.RunEnded(outcome="completed", step=2),
+        ev.ModelUnloaded(reason="idle"),
+        ev.ReplyStarted(command_id="c", prompt="p", adapter=True),
+        ev.ReplyGrew(command_id="c", text="t"),
+        ev.ReplyEnded(
+            command_id="c", end="end_of_turn", prompt_tokens=1, new_tokens=2, duration_s=1, first_token_s=None
+        ),
+        ev.MachineRead(
+            step=1,
+            gpus=[ev.GpuReading(index=0, uuid="GPU-1", name="H200")],
+            cpu_percent=1,
+            rss_mib=2,
+            ram_used_mib=3,
+            ram_total_mib=4,
+        ),
+        ev.EngineExited(reason="done"),
+    ]
+    assert {type(sample) for sample in samples} == set(ev.AnyEvent.__args__)
+    writer = EventWriter(tmp_path / "log")
+    written = [writer.append(sample) for sample in samples]
+    assert EventReader(tmp_path / "log").poll() == written
+    assert [event.seq for event in written] == list(range(len(samples)))
+
+
+def test_a_torn_last_line_waits_for_its_rest(tmp_path: Path) -> None:
+    line = ev.encode(logged("whole"))
+    path = tmp_path / "log"
+    path.write_bytes(line + line[:20])
+    reader = EventReader(path)
+    assert texts(reader.poll()) == ["whole"]
+    assert reader.poll() == []
+    with path.open("ab") as log:
+        log.write(line[20:])
+    assert texts(reader.poll()) == ["whole"]
+
+
+def test_a_torn_line_of_a_dead_writer_spoils_nothing_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(ev.encode(logged("before")) + b'{"type":"LogWr')
+    EventWriter(path, attempt=2).append(logged("after"))
+    events = EventReader(path).poll()
+    assert texts(events) == ["before", "after"]
+    assert [(event.seq, event.attempt) for event in events] == [(0, 1), (2, 2)]
+
+
+def test_unknown_types_and_fields_are_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(
+        b'{"type":"FromTheFuture","seq":0}\n{"type":"LogWritten","level":"info","text":"x","new":1}\nno json\n[1]\n'
+    )
+    assert texts(EventReader(path).poll()) == ["x"]
+
+
+def test_a_log_may_come_late_and_its_folder_may_move(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    reader = EventReader(here / "log")
+    assert reader.poll() == []
+    writer = EventWriter(here / "log")
+    writer.append(logged("one"))
+    assert texts(reader.poll()) == ["one"]
+    here.rename(there)
+    writer.append(logged("two"))
+    assert texts(reader.poll()) == ["two"]
+
+
+def test_bytes_that_are_no_utf8_spoil_one_line_only(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b'{"type":"LogWritten","level":"info","text":"\xe9"}\n' + ev.encode(logged("after")))
+    assert texts(EventReader(path).poll()) == ["after"]
+
+
+def test_a_line_cut_off_by_a_full_disk_spoils_none_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    writer = EventWriter(path)
+    write, left = os.write, [10, 0]
+
+    def full(fd: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(28, "No space left on device")
+        return write(fd, data[: left.pop(0)])
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            writer.append(logged("lost"))
+    writer.append(logged("kept"))
+    assert texts(EventReader(path).poll()) == ["kept"]
+
+
+def test_a_log_that_is_out_of_reach_has_nothing_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network file system whose server is away for a moment."""
+    log = EventWriter(tmp_path / "events.jsonl")
+    reader = EventReader(tmp_path / "events.jsonl")
+    log.append(logged("before"))
+    assert len(reader.poll()) == 1
+    log.append(logged("after"))
+
+    def away(descriptor: int, size: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "read", away)
+        assert reader.poll() == []
+    assert texts(reader.poll()) == ["after"]
+    reader.close()
+    log.close()

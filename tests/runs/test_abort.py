@@ -1,0 +1,36 @@
+"""Ending an engine in the middle of whatever it does: the run has ended then, and can be taken up again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import msgspec
+import psutil
+import pytest
+
+from cockpit.launch.engines import EngineKey, StartedEngine
+from cockpit.paths import runs_folder
+from cockpit.protocol.events import EngineExited, RunEnded
+from cockpit.runs.abort import abort_run
+from cockpit.runs.folder import EngineIdentity, RunDir
+from cockpit.runs.link import RunLink
+
+
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_an_aborted_run_has_ended_and_holds_no_engine(is_ours: bool) -> None:
+    run = RunDir.create(runs_folder() / "demo-1")
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    engine = EngineIdentity.of_this_process("unsloth")
+    started = psutil.Process(process.pid).create_time()
+    run.write_identity(msgspec.structs.replace(engine, pid=process.pid, started=started))
+    assert run.liveness() == "alive"
+    if is_ours:
+        StartedEngine(EngineKey("unsloth", "none"), RunLink(run), process).abort(step=3)
+    else:
+        abort_run(run, step=3)
+    process.wait(30)
+    ended, exited = RunLink(run).poll()
+    assert isinstance(ended, RunEnded) and (ended.outcome, ended.step) == ("stopped", 3)
+    assert isinstance(exited, EngineExited)
+    assert run.liveness() == "lost"  # and not alive as this very process: nobody could go on with the run

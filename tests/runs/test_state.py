@@ -1,0 +1,135 @@
+from itertools import count
+
+import pytest
+
+from cockpit.protocol import events as ev
+from cockpit.runs.state import RunState
+
+
+def step(
+    number: int, loss: float | None = 1.0, at: float = 0.0, took_s: float = 2.0, tokens: float = 0, attempt: int = 1
+) -> ev.StepEnded:
+    metrics = {"tokens_seen": tokens} | ({"loss": loss} if loss is not None else {})
+    return ev.StepEnded(
+        step=number, total_steps=10, epoch=number / 10, step_time_s=took_s, metrics=metrics, at=at, attempt=attempt
+    )
+
+
+def planned(steps: int = 10) -> ev.TrainingPlanned:
+    return ev.TrainingPlanned(total_steps=steps, steps_per_epoch=5, trainable_parameters=1, total_parameters=2)
+
+
+def state_after(*events: ev.AnyEvent) -> RunState:
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    return state
+
+
+def test_nothing_is_known_at_first() -> None:
+    state = RunState()
+    assert (state.step, state.total_steps, state.eta(), state.tokens_per_s(), state.elapsed_s) == (
+        0,
+        None,
+        None,
+        None,
+        None,
+    )
+    assert not state.can_chat
+
+
+def test_the_smoothed_loss_has_no_bias_to_its_start() -> None:
+    state = state_after(*(step(number, loss=3.0) for number in range(1, 6)))
+    assert state.steps.loss_smoothed == pytest.approx([3.0] * 5)
+
+
+def test_a_resume_replaces_the_later_steps() -> None:
+    state = state_after(
+        *(step(n, loss=float(n)) for n in range(1, 7)), *(step(n, loss=10.0 + n, attempt=2) for n in (4, 5))
+    )
+    assert state.steps.step == [1, 2, 3, 4, 5]
+    assert state.steps.metrics["loss"] == [1.0, 2.0, 3.0, 14.0, 15.0]
+    fresh = state_after(*(step(n, loss=float(n)) for n in (1, 2, 3)), *(step(n, loss=10.0 + n) for n in (4, 5)))
+    assert state.steps.loss_smoothed == pytest.approx(fresh.steps.loss_smoothed)
+    assert {len(column) for column in (state.steps.at, state.steps.epoch, state.steps.step_time_s)} == {5}
+
+
+def test_a_resumed_run_has_no_plan_until_it_is_made_anew() -> None:
+    began = ev.EngineStarted(pid=2, host="h", backend="unsloth", attempt=2)
+    state = state_after(planned(8), ev.PhaseStarted(phase="training"), *(step(n) for n in range(1, 9)), began)
+    assert (state.total_steps, state.eta(), state.phase_s) == (None, None, {})
+    assert state.steps.step == list(range(1, 9))
+    state.apply(planned(12))
+    assert (state.step, state.total_steps, state.eta()) == (8, 12, None)
+
+
+def test_eta_leaves_the_compiling_step_out_and_is_the_median() -> None:
+    times = [90.0, 2.0, 2.0, 2.0, 50.0]
+    state = state_after(planned(), *(step(n, took_s=took) for n, took in zip(count(1), times, strict=False)))
+    eta = state.eta()
+    assert eta is not None
+    assert eta[0] == pytest.approx(5 * 2.0)
+    assert state_after(planned(), step(1, took_s=90), step(2)).eta() is None
+
+
+def test_eta_counts_what_comes_between_the_steps() -> None:
+    evaluated = ev.Evaluated(step=4, duration_s=6.0, metrics={"eval_loss": 1.0})
+    steps = [step(n, took_s=2.0, at=100 + 2.0 * n + (6.0 if n > 4 else 0.0)) for n in range(1, 7)]
+    state = state_after(planned(), *steps[:4], evaluated, *steps[4:])
+    eta = state.eta()
+    assert eta is not None
+    assert eta[0] == pytest.approx(4 * (2.0 + 6.0 / 5) + 6.0)
+
+
+def test_no_eta_once_it_has_ended() -> None:
+    state = state_after(planned(), *(step(n) for n in range(1, 5)), ev.RunEnded(outcome="stopped", step=4))
+    assert state.eta() is None
+
+
+def test_tokens_a_second_over_the_steps_after_the_first() -> None:
+    state = state_after(*(step(n, took_s=4.0 if n == 1 else 2.0, tokens=1000.0 * n) for n in range(1, 5)))
+    assert state.tokens_per_s() == pytest.approx(500)
+
+
+def test_a_metric_that_comes_later_has_no_past() -> None:
+    late = ev.StepEnded(step=2, total_steps=2, epoch=1, step_time_s=1, metrics={"reward": 1.0})
+    state = state_after(step(1), late)
+    assert state.steps.metrics["reward"] == [None, 1.0]
+    assert state.steps.metrics["loss"] == [1.0, None]
+    assert state.steps.latest("loss") == 1.0
+    assert state.steps.latest("nothing") is None
+
+
+def test_replies_grow_by_their_command() -> None:
+    ended = ev.ReplyEnded(command_id="b", end="stopped", prompt_tokens=1, new_tokens=1, duration_s=1, first_token_s=0.1)
+    state = state_after(
+        ev.ReplyStarted(command_id="a", prompt="p", adapter=True),
+        ev.ReplyStarted(command_id="b", prompt="p", adapter=False),
+        ev.ReplyGrew(command_id="a", text="Arr"),
+        ev.ReplyGrew(command_id="b", text="Hello"),
+        ev.ReplyGrew(command_id="a", text="!"),
+        ev.ReplyGrew(command_id="unknown", text="?"),
+        ended,
+    )
+    assert [(reply.text, reply.adapter, reply.ended) for reply in state.replies.values()] == [
+        ("Arr!", True, None),
+        ("Hello", False, ended),
+    ]
+
+
+def test_one_can_chat_only_while_the_model_is_held() -> None:
+    ready = ev.PhaseStarted(phase="ready")
+    assert state_after(ready).can_chat
+    assert not state_after(ready, ev.ModelUnloaded(reason="idle")).can_chat
+    assert not state_after(ready, ev.EngineExited(reason="idle")).can_chat
+    again = (ev.EngineExited(reason="idle"), ev.EngineStarted(pid=2, host="h", backend="unsloth"))
+    assert not state_after(ready, *again).can_chat
+    assert state_after(ready, *again, ready).can_chat
+
+
+def test_elapsed_time_ends_with_the_run() -> None:
+    started = ev.RunStarted(
+        run_id="r", recipe_name="r", command=[], versions={}, gpus=[], driver="", data_sha256={}, at=100
+    )
+    assert state_after(started, step(1, at=130)).elapsed_s == 30
+    assert state_after(started, step(1, at=130), ev.RunEnded(outcome="completed", step=1, at=140)).elapsed_s == 40

@@ -1,0 +1,272 @@
+"""The run that the app looks at: its state, its end, what is sent to it; conversation; the engine of a past run."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cockpit.launch.engines import EngineKey
+from cockpit.machine.gpu import GpuReport
+from cockpit.protocol import events as ev
+from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
+from cockpit.recipe.chat import Sampling
+from cockpit.runs.conversation import Conversation
+from cockpit.runs.folder import RunDir
+from cockpit.runs.link import ReplayLink, RunLink
+from cockpit.runs.state import Reply
+from cockpit.text.plain_text import plain_text
+from cockpit.ui.runs import session as session_module
+from cockpit.ui.runs.chat_engine import ChatEngine
+from cockpit.ui.runs.log_lines import log_line
+from cockpit.ui.runs.session import RunSession
+from tests.recording import BEGAN, Ending, Recorder, record
+from tests.ui.engines import FakeEngine, FakeLink, FakeProbe
+from tests.ui.stage import NOW, fed, recorded, session_of
+
+ENDINGS: list[Ending] = ["completed", "stopped", "failed", "out_of_memory"]
+
+
+def read(session: RunSession) -> RunSession:
+    """Poll until there is nothing new."""
+    session._looked_at = float("-inf")
+    while session.poll():
+        session._looked_at = float("-inf")
+    return session
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_ended_run_says_how(tmp_path: Path, ending: Ending) -> None:
+    session = read(session_of(RunLink(record(tmp_path, until=20, ending=ending))))
+    assert session.status == ending and session.is_over
+    assert session.state.step == 20
+
+
+def test_a_run_whose_engine_lives_is_running(tmp_path: Path) -> None:
+    session = read(session_of(RunLink(record(tmp_path, until=20, ending="going"))))
+    assert session.status == "running" and not session.is_over
+
+
+def test_an_engine_that_is_gone_without_an_end_is_lost(tmp_path: Path) -> None:
+    session = read(session_of(RunLink(record(tmp_path, until=20, ending="lost"))))
+    assert session.status == "lost" and session.is_over and not session.can_chat
+
+
+def test_an_engine_elsewhere_that_is_not_heard_of_is_silent(tmp_path: Path) -> None:
+    session = read(session_of(RunLink(record(tmp_path, until=20, ending="silent"))))
+    assert session.status == "silent" and not session.is_over
+
+
+def test_an_engine_that_said_goodbye_without_an_end_is_lost(tmp_path: Path) -> None:
+    link = fed(record(tmp_path, until=20, ending="going"))
+    link.events.append(ev.EngineExited(reason="somebody asked"))
+    assert read(session_of(link)).status == "lost"
+
+
+def test_events_that_are_still_unread_are_read_before_an_engine_counts_as_lost(tmp_path: Path) -> None:
+    link = fed(record(tmp_path, until=20, ending="completed"))
+    last, link.events = link.events[-5:], link.events[:-5]
+    link.alive = "lost"
+    session = session_of(link)
+    session.poll()
+    assert session.status == "running"
+    link.events = last
+    assert read(session).status == "completed"
+
+
+def test_no_engine_yet_is_starting_and_later_slow(tmp_path: Path) -> None:
+    link, now = FakeLink(RunDir(tmp_path / "run")), [NOW]
+    link.alive = "starting"
+    session = session_of(link)
+    session._clock = lambda: now[0]
+    assert read(session).status == "starting" and not session.is_slow_to_start
+    now[0] += session_module.SLOW_START_AFTER_S + 1
+    assert session.is_slow_to_start
+
+
+def test_a_session_reads_from_the_beginning_whoever_has_read_before(tmp_path: Path) -> None:
+    link = RunLink(record(tmp_path, until=20, ending="going"))
+    while link.poll():
+        pass
+    session = read(session_of(link))
+    assert session.state.engine is not None and session.state.step == 20
+
+
+def test_the_first_stop_saves_and_the_second_drops(tmp_path: Path) -> None:
+    link = fed(record(tmp_path, until=20, ending="going"))
+    session = read(session_of(link))
+    session.stop()
+    session.stop()
+    assert [command.save for command in link.sent if isinstance(command, Stop)] == [True, False]
+
+
+def test_what_is_asked_of_the_model(tmp_path: Path) -> None:
+    link = fed(record(tmp_path))
+    session = read(session_of(link))
+    sampling = Sampling(temperature=0.5, top_p=0.9, top_k=7, max_new_tokens=9, do_sample=False, enable_thinking=True)
+    asked = session.ask([{"role": "user", "content": "hi"}], adapter=False, sampling=sampling)
+    session.stop_reply(asked)
+    session.unload()
+    chat, stop, unload = link.sent
+    assert isinstance(chat, Chat) and isinstance(stop, StopReply) and isinstance(unload, Unload)
+    assert (chat.id, chat.adapter, chat.temperature, chat.top_p, chat.top_k) == (asked, False, 0.5, 0.9, 7)
+    assert (chat.max_new_tokens, chat.do_sample, chat.enable_thinking) == (9, False, True)
+    assert stop.chat_id == asked
+
+
+def test_only_a_run_that_ends_before_ones_eyes_was_seen_ending(tmp_path: Path) -> None:
+    run = record(tmp_path)
+    assert read(session_of(fed(run), now=BEGAN + 30)).was_seen_ending
+    assert not read(session_of(fed(run), now=BEGAN + 9999)).was_seen_ending
+
+
+def test_a_recording_has_a_time_of_its_own_and_takes_no_commands(tmp_path: Path) -> None:
+    run = record(tmp_path)
+    session = session_of(ReplayLink(run, speed=1e9))
+    replayed = RunSession(ReplayLink(run, speed=1e9), session.recipe, session.document)
+    read(replayed)
+    assert replayed.is_recording and not replayed.can_chat
+    assert replayed.now() == recorded(run)[-1].at
+    with pytest.raises(OSError, match="recording"):
+        replayed.stop()
+
+
+def test_a_long_log_is_read_in_bounded_parts(tmp_path: Path) -> None:
+    session = session_of(RunLink(record(tmp_path, steps=6000, ending="going")))
+    taken = [0]
+    while session.poll():
+        taken.append(len(session.state.steps.step))
+    parts = [after - before for before, after in pairwise(taken)]
+    assert taken[-1] == 6000 and 0 < max(parts) < 5000
+
+
+def test_the_log_holds_the_engines_lines_and_the_landmarks(tmp_path: Path) -> None:
+    session = read(session_of(RunLink(record(tmp_path, until=60, steps=60))))
+    lines = [line.text for line in session.log]
+    assert lines[0] == "Run demo-1120-2349 started on the CPU"
+    for line in (
+        "1,196 rows to train on, 64 held out, 3 left out, 2 cut short, 38,272 tokens an epoch",
+        "60 steps planned; 196,608 of 1,835,008 weights are trained",
+        "Held-out loss 4.011 before training, measured in 0.4 s",
+        "Adapter saved, 793 KiB",
+        "Training is complete after step 60",
+    ):
+        assert line in lines
+    assert any("pirate.jsonl:118" in line for line in lines)
+
+
+def test_a_failed_end_is_an_error_in_the_log() -> None:
+    line = log_line(ev.RunEnded(outcome="failed", step=3, reason="No row is left."))
+    assert line is not None and (line.level, line.text) == (
+        "error",
+        "Training has failed after step 3: No row is left.",
+    )
+    assert log_line(ev.PhaseStarted(phase="training")) is None
+
+
+def replies(*texts: str) -> dict[str, Reply]:
+    return {str(number): Reply(str(number), "", True, text) for number, text in enumerate(texts)}
+
+
+def test_a_conversation_sends_its_history() -> None:
+    talk = Conversation()
+    assert talk.last_prompt is None
+    assert talk.messages_for("one", {}) == [{"role": "user", "content": "one"}]
+    talk.ask("one", "0")
+    talk.ask("two", "1")
+    known = replies("first", "second")
+    assert [message["content"] for message in talk.messages_for("three", known)] == [
+        "one",
+        "first",
+        "two",
+        "second",
+        "three",
+    ]
+    assert [message["role"] for message in talk.messages_for("three", known)] == ["user", "assistant"] * 2 + ["user"]
+
+
+def test_asking_again_leaves_out_what_was_replied_before() -> None:
+    talk = Conversation()
+    talk.ask("one", "0")
+    talk.ask("two", "1")
+    known = replies("first", "second")
+    again = talk.messages_for("two", known, again=True)
+    assert [message["content"] for message in again] == ["one", "first", "two"]
+    talk.ask_again("2")
+    known |= {"2": Reply("2", "two", False, "other second")}
+    assert talk.messages_for("three", known)[3]["content"] == "other second"
+
+
+def test_a_turn_without_a_reply_is_left_out() -> None:
+    talk = Conversation()
+    talk.ask("one", "0")
+    talk.ask("two", "1")
+    assert [message["content"] for message in talk.messages_for("three", replies("", "second"))] == [
+        "two",
+        "second",
+        "three",
+    ]
+
+
+class Loading:
+    """A past run, a driver and a starter of engines."""
+
+    def __init__(self, run: RunDir, report: GpuReport | None = None, refuses: Exception | None = None) -> None:
+        self.link = fed(run)
+        self.link.alive = "lost"
+        self.session = read(session_of(self.link))
+        self.probe = FakeProbe(report)
+        self.refuses = refuses
+        self.started: list[FakeEngine] = []
+        self.engine = ChatEngine(self.session, lambda: self.probe, self.start)  # type: ignore[arg-type, return-value]
+
+    def start(self, run: RunDir, key: EngineKey) -> Any:
+        if self.refuses:
+            raise self.refuses
+        self.started.append(FakeEngine(key, [], run.id))
+        return self.started[-1]
+
+
+def test_a_past_runs_model_is_loaded(tmp_path: Path) -> None:
+    loading = Loading(record(tmp_path))
+    loading.engine.load()
+    loading.engine.tick()
+    assert loading.engine.stage == "probing" and not loading.started
+    loading.probe.report = GpuReport()
+    loading.engine.tick()
+    assert loading.engine.stage == "starting" and len(loading.started) == 1
+    loading.engine.load()
+    loading.link.events = [ev.EngineStarted(pid=1, host="here", backend="unsloth")]
+    loading.link.alive = "alive"
+    read(loading.session)
+    loading.engine.tick()
+    assert loading.engine.stage == "running" and len(loading.started) == 1
+    loading.link.events = [ev.PhaseStarted(phase="ready")]
+    assert read(loading.session).can_chat
+
+
+def test_an_engine_that_ends_before_it_speaks_has_failed(tmp_path: Path) -> None:
+    loading = Loading(record(tmp_path), GpuReport())
+    loading.engine.load()
+    loading.engine.tick()
+    loading.started[0].process.status = 1
+    loading.engine.tick()
+    assert loading.engine.stage == "failed" and "status 1" in loading.engine.problem
+
+
+def test_why_no_engine_could_be_started_is_said_plainly(tmp_path: Path) -> None:
+    loading = Loading(record(tmp_path), GpuReport(), ValueError("The run \x1b[31mx has no adapter."))
+    loading.engine.load()
+    loading.engine.tick()
+    assert loading.engine.stage == "failed" and loading.engine.problem == "The run x has no adapter."
+    assert plain_text(loading.engine.problem) == loading.engine.problem
+
+
+def test_a_recording_is_the_same_every_time(tmp_path: Path) -> None:
+    first, second = (record(tmp_path / name, replies=True, gpus=2) for name in ("a", "b"))
+    for name in ("events.jsonl", "gpu.jsonl", "chat.jsonl", "recipe.yaml"):
+        assert (first.path / name).read_bytes() == (second.path / name).read_bytes()
+    recorder = Recorder(first)
+    recorder.say(ev.LogWritten(level="info", text="more"))
+    recorder.write()
+    assert recorded(first)[-1].at >= BEGAN

@@ -1,0 +1,100 @@
+"""The charts of a run, mounted alone."""
+
+import pytest
+
+from cockpit.protocol import events as ev
+from cockpit.ui.widgets.loss_chart import LossChart
+from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title, short_rate
+from tests.ui.drawn import all_text, plain, steps_to, text_of
+from tests.ui.stage import Stage
+from tests.ui.waiting import until
+
+
+async def test_loss_chart_shows_real_numbers_legend_and_last_value() -> None:
+    chart = LossChart()
+    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
+        await until(pilot, lambda: "No step" in all_text(chart))
+        state = steps_to(80)
+        chart.set_total(100)
+        chart.set_evaluations([(0, 4.0), (50, 2.2)])
+        chart.set_steps(state.steps)
+        await pilot.pause()
+        text = all_text(chart)
+        assert "2.015" in text  # the smoothed loss of the last step
+        assert "◆" in text and "100" in text
+        assert plain(chart.border_subtitle) == "raw · smoothed · ◆ held out"
+
+
+async def test_loss_chart_takes_in_only_what_is_new_and_starts_anew_after_a_resume() -> None:
+    chart = LossChart()
+    async with Stage(widgets=[chart]).run_test(size=(80, 20)):
+        state = steps_to(50)
+        chart.set_steps(state.steps)
+        state.apply(ev.StepEnded(step=51, total_steps=100, epoch=1, step_time_s=1, at=51, metrics={"loss": 9.0}))
+        chart.set_steps(state.steps)
+        assert chart._raw.bounds() == (2.02, 9.0)
+        for step in range(30, 60):  # a new attempt goes back, past where the old one was
+            event = ev.StepEnded(
+                step=step, total_steps=100, epoch=1, step_time_s=1, at=100 + step, metrics={"loss": 1.0}
+            )
+            state.apply(event)
+        chart.set_steps(state.steps)
+        assert chart._raw.bounds() == (1.0, 3.0)
+
+
+async def test_loss_chart_switches_to_a_log_scale_and_copes_with_what_it_cannot_show() -> None:
+    chart = LossChart()
+    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
+        state = steps_to(20)
+        for step, loss in ((21, float("nan")), (22, 0.0), (23, float("inf"))):
+            event = ev.StepEnded(step=step, total_steps=100, epoch=1, step_time_s=1, at=step, metrics={"loss": loss})
+            state.apply(event)
+        chart.set_steps(state.steps)
+        chart.log_scale = True
+        await pilot.pause()
+        assert str(chart.border_title) == "loss · log scale"
+        assert "2 not a number" in str(chart.border_subtitle)
+        assert any("⠤" in line or "⣀" in line or "⠒" in line for line in text_of(chart))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (8, 4), (300, 100)])
+async def test_charts_draw_at_any_size(size: tuple[int, int]) -> None:
+    loss, schedule = LossChart(), ScheduleChart()
+    loss.set_steps(steps_to(40).steps)
+    schedule.set_plan([1e-4 * step for step in range(1000)])
+    schedule.set_step(400)
+    for chart in (loss, schedule):
+        canvas = chart.draw(*size)
+        assert (canvas.width, canvas.height) == size
+
+
+async def test_loss_chart_shows_a_young_run_wide() -> None:
+    chart = LossChart()
+    chart.set_total(800)
+    for steps, window in ((5, 100), (100, 100), (101, 200), (399, 400), (401, 800)):
+        chart.set_steps(steps_to(steps).steps)
+        assert chart._window() == window
+
+
+async def test_schedule_chart_marks_step_and_measured_rate() -> None:
+    chart = ScheduleChart()
+    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
+        await until(pilot, lambda: "not known yet" in all_text(chart))
+        chart.set_plan([2e-4 * (1 - step / 100) for step in range(100)])
+        await pilot.pause()
+        assert "2e-4" in all_text(chart) and "┃" not in all_text(chart)
+        chart.set_step(50, 1.02e-4)
+        await pilot.pause()
+        assert "1.02e-4" in all_text(chart) and "┃" in all_text(chart) and "◆" in all_text(chart)
+        chart.set_step(None)
+        await pilot.pause()
+        assert "┃" not in all_text(chart)
+        chart.set_plan([], "Count the rows first.")
+        await pilot.pause()
+        assert "Count the rows first." in all_text(chart)
+
+
+def test_titles_of_the_schedule() -> None:
+    assert schedule_title("linear", 5) == "learning rate · linear, 5 warm-up steps"
+    assert schedule_title("constant_with_warmup", 1) == "learning rate · constant with warmup, 1 warm-up step"
+    assert [short_rate(rate) for rate in (0, 2e-4, 1.5e-4, 1e-10)] == ["0", "2e-4", "1.5e-4", "1e-10"]

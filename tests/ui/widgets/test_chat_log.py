@@ -1,0 +1,116 @@
+"""The conversation as the chat shows it: how replies end, lengths, figures, what others wrote."""
+
+from pathlib import Path
+
+import pytest
+
+from cockpit.protocol import events as ev
+from cockpit.runs.state import Reply
+from cockpit.ui.widgets.chat_log import EARLIER_REPLIES, LONGEST, ChatLog
+from cockpit.ui.widgets.prompt_field import PromptField
+from cockpit.ui.widgets.reply_figures import moment
+from cockpit.ui.widgets.reply_view import SETTLED_AFTER, ReplyView
+from tests.ui.stage import Stage
+from tests.ui.talking import Talking, shown
+from tests.ui.waiting import until
+
+
+@pytest.mark.parametrize(
+    ("end", "reason", "words"),
+    [
+        ("max_new_tokens", "", "cut at max_new_tokens"),
+        ("stopped", "", "stopped"),
+        ("failed", "\x1b[31mThe [b]prompt[/b] is too long.", "failed: The [b]prompt[/b] is too long."),
+        ("failed", "", "the engine gives no reason"),
+    ],
+)
+async def test_how_a_reply_ends(tmp_path: Path, end: ev.ReplyEnd, reason: str, words: str) -> None:
+    talking = Talking(tmp_path)
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("enter")
+        talking.reply("Arr", end=end, reason=reason)
+        await until(pilot, lambda: words in shown(pilot)[-1])
+
+
+async def test_an_empty_reply_is_called_that(tmp_path: Path) -> None:
+    talking = Talking(tmp_path)
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("enter")
+        talking.reply()
+        await until(pilot, lambda: "said nothing" in shown(pilot)[-1])
+
+
+async def test_a_reply_that_somebody_else_asked_for_is_shown_too(tmp_path: Path) -> None:
+    talking = Talking(tmp_path)
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        talking.link.events = [
+            ev.ReplyStarted(command_id="other", prompt="Who?", adapter=False),
+            ev.ReplyGrew(command_id="other", text="Me."),
+        ]
+        await until(pilot, lambda: shown(pilot)[-3:-1] == ["you\nWho?", "base  replying\nMe."])
+        assert shown(pilot)[-1] == "Said before; not sent along."
+
+
+async def test_earlier_replies_are_shown_and_not_sent(tmp_path: Path) -> None:
+    talking = Talking(tmp_path, replies=True)
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(shown(pilot)) == 6)
+        assert [text.split()[0] for text in shown(pilot)[:-1]] == ["you", "tuned", "base", "you", "tuned"]
+        assert shown(pilot)[-1] == "Said before; not sent along."
+        await pilot.press("enter")
+        assert len(talking.asked[0].messages) == 1
+
+
+HOSTILE = "a \x1b[31mred\x1b[0m [bold]b[/] \x1b]8;;http://x\x07link\x1b]8;;\x07 \x9b2J c\u202ed"
+LITERAL = "a red [bold]b[/] link  cd"
+
+
+async def test_replies_prompts_and_pastes_are_shown_literally(tmp_path: Path) -> None:
+    talking = Talking(tmp_path)
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        field = pilot.app.screen.query_one(PromptField)
+        field.text = ""
+        from textual.events import Paste
+
+        pilot.app.screen.post_message(Paste(HOSTILE))
+        await until(pilot, lambda: field.text == LITERAL)
+        await pilot.press("enter")
+        talking.reply(*HOSTILE)
+        await until(pilot, lambda: "tokens/s" in shown(pilot)[-1])
+        assert shown(pilot)[0] == f"you\n{LITERAL}"
+        assert shown(pilot)[-1].endswith(f"\n{LITERAL}")
+        picture = pilot.app.export_screenshot()
+        assert "\x1b" not in picture and "[bold]b[/]" in picture.replace("&#160;", " ")
+
+
+async def test_a_long_reply_is_laid_out_in_blocks_and_loses_nothing() -> None:
+    view, text = ReplyView(adapter=True), ""
+    async with Stage(widgets=[view]).run_test(size=(80, 20)) as pilot:
+        reply = Reply("1", "", True)
+        for paragraph in range(60):
+            reply.text += f"{paragraph} " + "word " * 40 + "\n"
+            view.show(reply)
+        reply.text += "x" * 3 * SETTLED_AFTER
+        view.show(reply)
+        await pilot.pause()
+        blocks = [str(block.content) for block in view._blocks]
+        assert len(blocks) > 6 and all(len(block) <= SETTLED_AFTER for block in blocks)
+        text = "".join(blocks)
+        assert text.replace("\n", "") == reply.text.replace("\n", "")
+
+
+async def test_the_log_of_a_long_chat_stays_short() -> None:
+    log = ChatLog()
+    async with Stage(widgets=[log]).run_test(size=(80, 20)) as pilot:
+        known = {str(at): Reply(str(at), f"prompt {at}", True, "text") for at in range(100)}
+        log.show(known, {})
+        assert len(log.children) == 2 * EARLIER_REPLIES + 1, "and the line that divides them from what is asked here"
+        for at in range(100, 150):
+            known[str(at)] = Reply(str(at), f"prompt {at}", True, "text")
+            log.show(known, {})
+        await until(pilot, lambda: len(log.children) <= LONGEST)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(None, "–"), (0.0304, "30 ms"), (0.9996, "1,000 ms"), (1.234, "1.2 s")])
+def test_moment(seconds: float | None, text: str) -> None:
+    assert moment(seconds) == text

@@ -1,0 +1,67 @@
+"""The log pane, mounted alone."""
+
+from cockpit.runs.state import LOG_LINES, LogLine
+from cockpit.ui.widgets.log_pane import LogPane, wrap_cells
+from tests.ui.drawn import HOSTILE, SHOWN, text_of
+from tests.ui.stage import Stage
+from tests.ui.waiting import until
+
+
+async def test_log_pane_shows_lines_literally_and_wrapped() -> None:
+    pane = LogPane()
+    async with Stage(widgets=[pane]).run_test(size=(40, 8)) as pilot:
+        await pilot.pause()
+        pane.add([LogLine(0, "info", HOSTILE), LogLine(0, "error", "word " * 12), LogLine(0, "odd", "x" * 60)])
+        await pilot.pause()
+        rows = text_of(pane)
+        assert rows[0].endswith(SHOWN)
+        assert "✗ word" in rows[1] and rows[2].strip().startswith("word")
+        assert all(len(row) <= 40 for row in rows)
+
+
+async def test_log_pane_follows_its_end_until_one_scrolls_up() -> None:
+    pane = LogPane()
+    async with Stage(widgets=[pane]).run_test(size=(60, 8)) as pilot:
+        pane.add([LogLine(0, "info", f"line {number}") for number in range(100)])
+        await until(pilot, lambda: text_of(pane)[-1].endswith("line 99"))
+        pane.focus()
+        await pilot.press("pageup")
+        await until(pilot, lambda: not pane.follows)
+        seen = text_of(pane)
+        pane.add([LogLine(0, "info", "one more")])
+        await pilot.pause()
+        assert text_of(pane) == seen
+        assert "follows" in str(pane.border_subtitle)
+        await pilot.press("end")
+        await until(pilot, lambda: pane.follows and text_of(pane)[-1].endswith("one more"))
+        pane.add([LogLine(0, "info", "the last")])
+        await until(pilot, lambda: text_of(pane)[-1].endswith("the last"))
+
+
+async def test_log_pane_follows_from_the_first_line_that_does_not_fit() -> None:
+    pane = LogPane()
+    async with Stage(widgets=[pane]).run_test(size=(60, 6)) as pilot:
+        for number in range(10):
+            newest = f"line {number}"
+            pane.add([LogLine(0, "info", newest)])
+            await until(pilot, lambda newest=newest: any(row.endswith(newest) for row in text_of(pane)))
+
+
+async def test_log_pane_wraps_anew_when_its_width_changes_and_forgets_the_oldest() -> None:
+    pane = LogPane()
+    async with Stage(widgets=[pane]).run_test(size=(100, 8)) as pilot:
+        pane.add([LogLine(0, "info", "word " * 15)])
+        await until(pilot, lambda: len(pane._rows) == 1)
+        await pilot.resize_terminal(40, 8)
+        await until(pilot, lambda: len(pane._rows) > 1)
+        for _ in range(3):
+            pane.add([LogLine(0, "info", "short")] * LOG_LINES)
+        assert len(pane._lines) <= LOG_LINES * 1.25
+
+
+def test_wrap_cells() -> None:
+    assert wrap_cells("one two three", 7) == ["one two", "three"]
+    assert wrap_cells("abcdefgh", 3) == ["abc", "def", "gh"]
+    assert wrap_cells("漢字漢字", 5) == ["漢字", "漢字"]
+    assert wrap_cells("a\n\nb", 5) == ["a", "", "b"]
+    assert wrap_cells("", 5) == [""]
