@@ -13,7 +13,7 @@ FORKING = ("detached_engine", "export", "forms", "killed", "loading", "unsloth_l
 # Each worker has a core. Threads of torch that wait for each other's cores took a fifth of the suite's CPU.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A third of the time of the app's tests was spent on looking for garbage in what they have imported, torch with it.
+# A third of the time of the app's tests was spent on garbage collection in what they have imported, torch with it.
 gc.set_threshold(200_000, 10, 10)
 
 

@@ -17,10 +17,10 @@ import json
 from pathlib import Path
 import cockpit
 from cockpit.paths import resolve
-from cockpit.recipe.library import shelf
+from cockpit.recipe.library import library
 print(json.dumps({
     "package": str(Path(cockpit.__file__).parent),
-    "recipes": sorted(entry.name for entry in shelf() if not entry.problems),
+    "recipes": sorted(entry.name for entry in library() if not entry.problems),
     "model": sorted(path.name for path in Path(resolve("embedded:demo")).iterdir()),
     "rows": len(Path(resolve("embedded:pirate")).read_text().splitlines()),
 }))

@@ -28,7 +28,7 @@ def chat(
     prompt: Annotated[str, typer.Option("--prompt", "-p", help="What to ask.")],
     base: Annotated[bool, typer.Option(help="Ask the base model: the adapter is switched off.")] = False,
     greedy: Annotated[bool, typer.Option(help="Always take the likeliest token.")] = False,
-    image: Annotated[Path | None, typer.Option(help="A picture to ask about, of a model that sees.")] = None,
+    image: Annotated[Path | None, typer.Option(help="A picture to ask about, of a vision model.")] = None,
 ) -> None:
     """Ask a trained run, or a saved adapter or model, one question. The reply goes to stdout, all else to stderr."""
     from cockpit.paths import expanded, kind_of
@@ -87,8 +87,8 @@ def _open_folder(folder: Path, base: bool) -> tuple[RunLink, StartedEngine]:
     from cockpit.recipe.problem import RecipeError
 
     saved = SavedFolder(folder)
-    if flaw := saved.flaw():
-        end(flaw, 2)
+    if defect := saved.defect():
+        end(defect, 2)
     if base and not saved.is_adapter:
         end(NO_BASE, 2)
     text = saved.recipe_text()

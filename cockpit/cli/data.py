@@ -82,9 +82,9 @@ def _looked_at(recipe: Recipe, name: str) -> DataReport:
 
                 return data_report(recipe, name, has_gpu=_has_gpu(recipe, probe))
     except Exception as error:
-        from cockpit.engine.errors import RunFailure, ending_of
+        from cockpit.engine.errors import RunFailure, classify_error
 
-        ending = ending_of(error, recipe, 0)
+        ending = classify_error(error, recipe, 0)
         advice = ending.advice if isinstance(error, RunFailure) else ""
         refuse([" ".join(filter(None, (f"{ending.reason.rstrip('.')}.", advice)))])
     finally:

@@ -86,9 +86,9 @@ def _sweep(place: Path) -> None:
     """Remove what an export has left that could not do so itself."""
     import shutil
 
-    from cockpit.launch.export_form import written_aside
+    from cockpit.launch.export_form import temporary_paths
 
-    for left in written_aside(place):
+    for left in temporary_paths(place):
         shutil.rmtree(left, ignore_errors=True)
 
 

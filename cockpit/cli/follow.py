@@ -15,7 +15,7 @@ from cockpit.launch.engines import StartedEngine
 from cockpit.protocol.commands import Stop
 from cockpit.protocol.event_log import newest_attempt
 from cockpit.protocol.events import AnyEvent, RunEnded
-from cockpit.runs.checkpoint import newest_whole
+from cockpit.runs.checkpoint import newest_complete
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import Link, new_command_id
 from cockpit.runs.state import RunState
@@ -117,8 +117,8 @@ def tell_ways_on(run: RunDir, report: Report, status: int) -> None:
     name = shlex.quote(run.id)
     if run.result is not None:
         report.say(f"The {run.result.name} is in {run.result}; ask it with: cockpit chat {name} -p QUESTION")
-    if status and newest_whole(run.checkpoints)[0] is not None:
-        report.say(f"Go on from its newest checkpoint with: cockpit resume {name}")
+    if status and newest_complete(run.checkpoints)[0] is not None:
+        report.say(f"Resume from its newest checkpoint with: cockpit resume {name}")
 
 
 def _goes_on(ending: RunEnded, batch: list[AnyEvent], link: Link) -> bool:

@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
-    from cockpit.recipe.library import ShelfEntry
+    from cockpit.recipe.library import LibraryEntry
     from cockpit.recipe.problem import Problem
 
 recipes_app = typer.Typer(help="List, show and check recipes.", rich_markup_mode=None)
@@ -22,9 +22,9 @@ def recipes(context: typer.Context) -> None:
     """List the recipes: those that come with cockpit, then your own. Where piped, a line each, tabs between columns."""
     if context.invoked_subcommand is not None:
         return
-    from cockpit.recipe.library import shelf
+    from cockpit.recipe.library import library
 
-    rows = [_row(entry) for entry in shelf()]
+    rows = [_row(entry) for entry in library()]
     if sys.stdout.isatty():
         _print_table(rows)
     else:
@@ -80,7 +80,7 @@ def schema() -> None:
     print(json_schema(), end="")
 
 
-def _row(entry: ShelfEntry) -> tuple[str, str, str, str, str]:
+def _row(entry: LibraryEntry) -> tuple[str, str, str, str, str]:
     """Name, needs, duration, title, whose; as found even where the recipe is wrong elsewhere."""
     from cockpit.text.numbers import UNKNOWN
     from cockpit.text.plain_text import plain_line
@@ -93,7 +93,7 @@ def _row(entry: ShelfEntry) -> tuple[str, str, str, str, str]:
     return entry.name, shown[0], shown[1], wrong or shown[2], entry.origin
 
 
-def _first_problem(entry: ShelfEntry) -> str:
+def _first_problem(entry: LibraryEntry) -> str:
     """What is wrong with a recipe first, and where more is told; empty for a sound one."""
     from dataclasses import replace
 
@@ -136,10 +136,10 @@ def _print_problems(problems: list[Problem]) -> None:
 
 
 def _recipes_at(paths: list[str]) -> Iterator[Callable[[], RecipeDocument]]:
-    """What loads each recipe that the paths and names stand for, each file once; the whole shelf for no path."""
+    """What loads each recipe that the paths and names stand for, each file once; the whole library for no path."""
     from cockpit.paths import expanded, kind_of
     from cockpit.recipe.document import RecipeDocument
-    from cockpit.recipe.library import find_recipe, recipe_files, shelf
+    from cockpit.recipe.library import find_recipe, library, recipe_files
     from cockpit.recipe.problem import Problem, RecipeError
 
     def none_in(place: str) -> RecipeDocument:
@@ -149,7 +149,7 @@ def _recipes_at(paths: list[str]) -> Iterator[Callable[[], RecipeDocument]]:
         return lambda: RecipeDocument.load(path)
 
     seen: set[Path] = set()
-    files = [(str(entry.path), [entry.path]) for entry in shelf()] if not paths else []
+    files = [(str(entry.path), [entry.path]) for entry in library()] if not paths else []
     for name in paths:
         folder = expanded(name)
         match kind_of(folder):

@@ -131,7 +131,7 @@ def sentence(event: ev.AnyEvent) -> str:
                 f"{numbers.count(event.total_parameters)} parameters trained ({share:.2%})"
             )
         case ev.TrainingResumed():
-            return f"attempt {event.attempt} goes on from {event.path}"
+            return f"attempt {event.attempt} resumes from {event.path}"
         case ev.Evaluated():
             loss = numbers.metric(event.metrics.get("eval_loss"))
             return f"held-out loss after step {numbers.count(event.step)}: {loss}"

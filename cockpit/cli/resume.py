@@ -24,7 +24,7 @@ UNLOADS_S = 30.0
 def resume(
     run: Annotated[str, typer.Argument(help="A run's id, a unique beginning of one, or last.")],
     from_step: Annotated[
-        int | None, typer.Option("--from", metavar="STEP", min=1, help="Go on from the checkpoint after this step.")
+        int | None, typer.Option("--from", metavar="STEP", min=1, help="Resume from the checkpoint after this step.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -35,9 +35,9 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped, has failed or was lost, or train a completed one for longer.
 
-    It goes on from the newest checkpoint that loads, with optimizer, schedule, random numbers and rows as they were.
+    It resumes from the newest checkpoint that loads, with optimizer, schedule, random numbers and rows as they were.
     Full fine-tuning leaves checkpoints where output.save_steps is given, and when it is stopped.
-    Exit status: 0 completed, 1 failed or nothing to go on from, 2 a setting is wrong, 130 stopped.
+    Exit status: 0 completed, 1 failed or nothing to resume from, 2 a setting is wrong, 130 stopped.
     """
     from cockpit.runs.folder import find_run
 

@@ -33,8 +33,8 @@ def read_rows(path: Path, on_bad_row: Callable[[RowError], None] | None = None) 
 
     JSON (a list, or a row a line), JSON Lines, CSV, TSV, Parquet, Arrow streams, and plain text (each line that is
     not blank is a row {"text": ...}). A row that cannot be read goes to `on_bad_row` and is left out; without it
-    RowError is raised. Raises ValueError with a sentence for a file that cannot be read on (torn, not UTF-8 in a JSON
-    list, of another kind), OSError where it cannot be opened.
+    RowError is raised. Raises ValueError with a sentence for a file that cannot be read on (truncated, not UTF-8 in a
+    JSON list, of another kind), OSError where it cannot be opened.
     """
     name, suffix = plain_line(path.name), path.suffix.lower()
     if path.is_dir():
@@ -80,8 +80,8 @@ def _json_lines(stream: IO[bytes], name: str) -> Iterator[tuple[str, Row] | RowE
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            why = "nested too deep" if isinstance(error, RecursionError) else _why_torn(error)
-            yield RowError(where, f"this line is no whole JSON object ({why}); give a row a line, or a list in []")
+            why = "nested too deep" if isinstance(error, RecursionError) else _why_truncated(error)
+            yield RowError(where, f"this line is no complete JSON object ({why}); give a row a line, or a list in []")
             continue
         yield (where, row) if isinstance(row, dict) else RowError(where, f"this row is {_kind(row)}, not an object")
 
@@ -140,11 +140,11 @@ class _Buffer:
                 raise ValueError(f"{where}: it is nested too deep") from None
             except ValueError as error:
                 # An error that is not at the end of what was read is there whatever follows.
-                torn = getattr(error, "pos", 0) >= len(self._text) - 16 or "nterminated" in str(error)
-                if torn and len(self._text) - self._at < LONGEST_ROW and self._more(wanted):
+                truncated = getattr(error, "pos", 0) >= len(self._text) - 16 or "nterminated" in str(error)
+                if truncated and len(self._text) - self._at < LONGEST_ROW and self._more(wanted):
                     wanted *= 2
                     continue
-                raise ValueError(f"{where}: it is no whole JSON object ({_why_torn(error)})") from None
+                raise ValueError(f"{where}: it is no complete JSON object ({_why_truncated(error)})") from None
             if end == len(self._text) and self._more(wanted):
                 continue  # a number may go on
             self._at = end
@@ -191,7 +191,7 @@ def _csv_rows(path: Path, name: str) -> Iterator[tuple[str, Row] | RowError]:
         except UnicodeDecodeError:
             raise ValueError(f"{name}: the text after line {reader.line_num} is not UTF-8; save it as UTF-8") from None
         except csv.Error as error:
-            raise ValueError(f"{name}:{reader.line_num}: this is no whole row ({error})") from None
+            raise ValueError(f"{name}:{reader.line_num}: this is no complete row ({error})") from None
 
 
 def _text_rows(path: Path, name: str) -> Iterator[tuple[str, Row] | RowError]:
@@ -216,7 +216,9 @@ def _parquet_rows(path: Path, name: str) -> Iterator[tuple[str, Row]]:
                     yield f"{name} row {number}", row
     except pa.ArrowException as error:
         reason = plain_line(str(error))[:120]
-        raise ValueError(f"{name}: it is no whole Parquet file, or is damaged after row {number} ({reason})") from None
+        raise ValueError(
+            f"{name}: it is no complete Parquet file, or is damaged after row {number} ({reason})"
+        ) from None
 
 
 def _arrow_rows(path: Path, name: str) -> Iterator[tuple[str, Row]]:
@@ -234,7 +236,9 @@ def _arrow_rows(path: Path, name: str) -> Iterator[tuple[str, Row]]:
                         yield f"{name} row {number}", row
     except pa.ArrowException as error:
         reason = plain_line(str(error))[:120]
-        raise ValueError(f"{name}: it is no whole Arrow stream, or is damaged after row {number} ({reason})") from None
+        raise ValueError(
+            f"{name}: it is no complete Arrow stream, or is damaged after row {number} ({reason})"
+        ) from None
 
 
 def _lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str | RowError]]:
@@ -257,7 +261,7 @@ def _refuse_utf_16(start: bytes, name: str) -> None:
         raise ValueError(f"{name}: this is no text; its ending does not fit what it holds")
 
 
-def _why_torn(error: ValueError) -> str:
+def _why_truncated(error: ValueError) -> str:
     """What is wrong with the JSON; without the place that the reason's last word announces."""
     return str(getattr(error, "msg", error)).removesuffix(" at")
 

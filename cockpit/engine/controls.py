@@ -11,7 +11,7 @@ from cockpit.engine.errors import Stopped
 from cockpit.protocol.commands import Chat, Train
 
 
-class Orders:
+class Controls:
     """Given by the engine's main thread, looked at by its worker."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ import traceback
 
 import psutil
 
-from cockpit.engine.controls import Orders
+from cockpit.engine.controls import Controls
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.stack import imported, packages
@@ -37,8 +37,8 @@ UNINTERRUPTED = ("compiling", "training", "evaluating", "saving", "ready")
 class Engine:
     """One engine: it trains one run, or loads a past one, then chats.
 
-    The thread that calls `run` takes commands, reads the machine and beats the heart; a worker thread imports, trains
-    and answers.
+    The thread that calls `run` takes commands, reads the machine and touches the heartbeat; a worker thread imports,
+    trains and answers.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class Engine:
         self._chat_only = chat_only
         self._own_process = own_process
         self._idle_s = idle_s
-        self._orders = Orders()
+        self._controls = Controls()
         known = newest_attempt(run.events)
         self._journal = Journal(run, max(1, known if chat_only else known + 1))
         self._found_log = known > 0
         self._machine = Machine()
-        self._worker = Worker(run, backend, self._journal, self._orders, self._machine, chat_only=chat_only)
+        self._worker = Worker(run, backend, self._journal, self._controls, self._machine, chat_only=chat_only)
         self._terminated = threading.Event()
         self._reason = ""
         self._unwanted = False
@@ -76,7 +76,7 @@ class Engine:
         """Work until there is nothing left to do. Raises OSError where the folder cannot be written."""
         identity = EngineIdentity.of_this_process(self._backend)
         self._run.write_identity(identity)
-        self._journal.tell(EngineStarted(pid=identity.pid, host=identity.host, backend=self._backend))
+        self._journal.emit(EngineStarted(pid=identity.pid, host=identity.host, backend=self._backend))
         if self._found_log or self._chat_only:
             self._drop_stale_commands()
         self._worker.start()
@@ -122,15 +122,15 @@ class Engine:
             case Stop():
                 running = self._worker.begun and not self._worker.ended
                 if running:
-                    self._orders.ask_stop(command.save)
+                    self._controls.ask_stop(command.save)
                 self._answer(command, "" if running else "Nothing is being trained.")
             case Chat():
-                if self._worker.ready_at is None or self._orders.leaving:
+                if self._worker.ready_at is None or self._controls.leaving:
                     self._answer(command, "There is no trained model to answer yet.")
                 else:
-                    self._orders.work.put(command)
+                    self._controls.work.put(command)
             case StopReply():
-                self._orders.end_reply(command.chat_id)
+                self._controls.end_reply(command.chat_id)
                 self._answer(command, "")
             case Unload():
                 running = self._worker.begun and not self._worker.ended
@@ -145,7 +145,7 @@ class Engine:
             return "This engine has had its run; each run gets an engine of its own."
         if train.resume != self._found_log:
             return "There is nothing to resume here." if train.resume else "This run has begun already."
-        if self._orders.leaving:
+        if self._controls.leaving:
             return "This engine is about to end."
         if self._run.path.parent == standby_folder():
             if "/" in train.run_id or train.run_id in ("", ".", ".."):
@@ -163,7 +163,7 @@ class Engine:
         return ""
 
     def _answer(self, command: AnyCommand, why_not: str) -> None:
-        self._journal.tell(CommandAnswered(command_id=command.id, accepted=not why_not, text=why_not))
+        self._journal.emit(CommandAnswered(command_id=command.id, accepted=not why_not, text=why_not))
 
     def _leave(self, reason: str) -> None:
         """End as soon as what is under way may be left."""
@@ -171,8 +171,8 @@ class Engine:
             return
         self._reason = reason
         if self._worker.begun and not self._worker.ended:
-            self._orders.ask_stop(save=True)
-        self._orders.leave()
+            self._controls.ask_stop(save=True)
+        self._controls.leave()
 
     def _is_over(self) -> bool:
         if self._worker.is_done():
@@ -180,26 +180,26 @@ class Engine:
         if not self._own_process or self._journal.phase in UNINTERRUPTED:
             return False
         # The worker is in the middle of an import or a load, which nothing interrupts, and nothing would be lost.
-        if self._worker.begun and self._orders.stop is not None:
+        if self._worker.begun and self._controls.stop is not None:
             return True
         return bool(self._reason) and not self._worker.begun
 
     def _finish(self) -> None:
         worker = self._worker
-        self._orders.leave()
+        self._controls.leave()
         try:
             self._refuse_the_rest()
         except OSError:
             traceback.print_exc()
         try:
-            if self._orders.stop is not None:
+            if self._controls.stop is not None:
                 worker.end_run(RunEnded(outcome="stopped", step=worker.step))
             else:
                 worker.end_run(RunEnded(outcome="failed", step=worker.step, reason="The engine ended unexpectedly."))
             reason = self._reason or worker.failure or "There is nothing left to do."
             if worker.ready_at is not None:
-                self._journal.tell(ModelUnloaded(reason=reason))
-            self._journal.tell(EngineExited(reason=reason))
+                self._journal.emit(ModelUnloaded(reason=reason))
+            self._journal.emit(EngineExited(reason=reason))
         except OSError:
             traceback.print_exc()
         self._journal.close()
@@ -210,7 +210,7 @@ class Engine:
 
     def _refuse_the_rest(self) -> None:
         """Answer what was asked for and will not be done: Chats in the queue, commands since the last tick."""
-        for chat in self._orders.unanswered():
+        for chat in self._controls.unanswered():
             self._answer(chat, "The model was unloaded before it could answer.")
         for command in self._run.take_commands():
             self._take(command)
@@ -223,7 +223,7 @@ class Engine:
             training = self._worker.begun and not self._worker.ended
             if now - self._read_at >= (HEARTBEAT_S if training else READ_IDLE_S):
                 self._read_at = now
-                self._journal.tell_reading(self._machine.read(self._worker.step))
+                self._journal.emit_reading(self._machine.read(self._worker.step))
         except OSError:
             traceback.print_exc()
 

@@ -9,7 +9,7 @@ from cockpit.recipe.recipe import Recipe
 from cockpit.text.plain_text import plain_line
 
 SENTENCE_CHARACTERS = 300
-MAKE_ROOM = "Make room; a run goes on from its newest checkpoint with: cockpit resume."
+MAKE_ROOM = "Make room; a run resumes from its newest checkpoint with: cockpit resume."
 SEE_LOG = "The whole traceback is in the run's engine.log."
 
 
@@ -25,7 +25,7 @@ class Stopped(Exception):
     """A Stop was asked for at a point where nothing is lost by leaving at once."""
 
 
-def ending_of(error: BaseException, recipe: Recipe | None, step: int) -> RunEnded:
+def classify_error(error: BaseException, recipe: Recipe | None, step: int) -> RunEnded:
     """The end that `error` brings upon a run whose last finished step is `step`."""
     if isinstance(error, Stopped):
         return RunEnded(outcome="stopped", step=step)

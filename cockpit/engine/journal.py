@@ -27,19 +27,19 @@ class Journal:
         self.attempt = attempt
         self.phase: Phase | None = None
 
-    def tell(self, event: AnyEvent) -> None:
+    def emit(self, event: AnyEvent) -> None:
         """Append to the run's events. Raises OSError where the disk takes no more."""
         self._append(self._events, event)
 
-    def tell_reading(self, event: MachineRead) -> None:
+    def emit_reading(self, event: MachineRead) -> None:
         """Append to the readings."""
         self._append(self._readings, event)
 
-    def tell_reply(self, event: AnyEvent) -> None:
+    def emit_reply(self, event: AnyEvent) -> None:
         """Append to the chat."""
         self._append(self._replies, event)
 
-    def turn_to(self, phase: Phase, detail: str = "") -> None:
+    def enter_phase(self, phase: Phase, detail: str = "") -> None:
         """The engine turns to something else."""
         with self._lock:
             self.phase = phase
@@ -54,7 +54,7 @@ class Journal:
     def log(self, level: Literal["info", "warning", "error"], text: str) -> None:
         """A line for the log pane; what others wrote into it is made plain."""
         line = plain_line(text)
-        self.tell(LogWritten(level=level, text=line[:LINE_CHARACTERS]))
+        self.emit(LogWritten(level=level, text=line[:LINE_CHARACTERS]))
 
     def close(self) -> None:
         """Nothing is written afterwards."""

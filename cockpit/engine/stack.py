@@ -42,7 +42,7 @@ def import_stack(backend: str) -> None:
 
     Raises RunFailure where the GPU that was chosen cannot be used by torch.
     """
-    # What is imported stays, and is kept from the search for garbage. That would walk through all of it ten times while
+    # What is imported stays, and is kept from the garbage collection. That would walk through all of it ten times while
     # it grows, a ninth of the import's time, and more than ten times while Unsloth loads a model: 8 of 14 s with
     # Gemma-3-4B on an H200.
     collects = gc.isenabled()

@@ -12,8 +12,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cockpit.engine.controls import Orders
-from cockpit.engine.errors import RunFailure, ending_of
+from cockpit.engine.controls import Controls
+from cockpit.engine.errors import RunFailure, classify_error
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.stack import StackLog, import_stack, versions
@@ -33,10 +33,10 @@ COMPILED = "TORCHINDUCTOR_CACHE_DIR"
 
 
 class Worker:
-    """Does what `orders` say, one thing after another, and ends each run exactly once."""
+    """Does what `controls` say, one thing after another, and ends each run exactly once."""
 
     def __init__(
-        self, run: RunDir, backend: str, journal: Journal, orders: Orders, machine: Machine, *, chat_only: bool
+        self, run: RunDir, backend: str, journal: Journal, controls: Controls, machine: Machine, *, chat_only: bool
     ) -> None:
         """`run` may be another folder by the time that Train is taken up."""
         self.run = run
@@ -51,7 +51,7 @@ class Worker:
         """Why the worker ended where nobody asked for that."""
         self._backend = backend
         self._journal = journal
-        self._orders = orders
+        self._controls = controls
         self._machine = machine
         self._chat_only = chat_only
         self._ending = threading.Lock()
@@ -77,7 +77,7 @@ class Worker:
         self._order = train
         self.begun = True
         threading.Thread(target=self._announce, name="announcing", daemon=True).start()
-        self._orders.work.put(train)
+        self._controls.work.put(train)
 
     def end_run(self, ending: RunEnded) -> None:
         """Tell how the run ended, once; the first call says how, and none counts where no run was begun.
@@ -91,25 +91,25 @@ class Worker:
             self._announced.wait(DRIVER_WAITS_S)
             # Large files may still be hashed, or the disk was full: the run begins in the log before it ends there.
             self._tell_start({}, self._machine.gpus())
-            self._journal.tell(self._end)
+            self._journal.emit(self._end)
             self.ended = True
 
     def _work(self) -> None:
         try:
-            self._journal.turn_to("importing", self._backend)
+            self._journal.enter_phase("importing", self._backend)
             _import(self._backend)
             StackLog(self._journal).listen()
             if self._chat_only:
                 self._chat_with_past_run()
                 return
             if not self.begun:
-                self._journal.turn_to("standby")
-            job = self._orders.work.get()
+                self._journal.enter_phase("standby")
+            job = self._controls.work.get()
             if isinstance(job, Train):
                 self._train()
         except BaseException as error:
             traceback.print_exc()
-            ending = ending_of(error, self._recipe, self.step)
+            ending = classify_error(error, self._recipe, self.step)
             self.failure = ending.reason
             self._try_to_end(ending)
 
@@ -127,11 +127,11 @@ class Worker:
                 raise RunFailure(
                     f"This engine is warm for {self._backend}, and the recipe's backend is {recipe.backend}."
                 )
-            self._orders.stop_if_asked()
+            self._controls.stop_if_asked()
             self._tell_devices()
             self._download_data(recipe)
             self._download(recipe)
-            self._journal.turn_to("loading_model", recipe.model.name_or_path)
+            self._journal.enter_phase("loading_model", recipe.model.name_or_path)
             resumed = self._resumption()
             loaded = load_for_training(recipe, self._say)
             trained = self._prepare_and_train(recipe, loaded, resumed)
@@ -139,13 +139,13 @@ class Worker:
                 save_result(loaded, self.run, self._journal, trained.weights_of)
         except BaseException as error:
             traceback.print_exc()
-            self._try_to_end(ending_of(error, self._recipe, self.step))
+            self._try_to_end(classify_error(error, self._recipe, self.step))
             return
         if trained.stopped:
             self.end_run(RunEnded(outcome="stopped", step=trained.step))
         else:
             self.end_run(RunEnded(outcome="completed", step=trained.step, reason=trained.why))
-        if trained.step and not trained.dropped and not self._orders.leaving:
+        if trained.step and not trained.dropped and not self._controls.leaving:
             self._chat(loaded, recipe)
 
     def _resumption(self) -> Resumption | None:
@@ -154,7 +154,7 @@ class Worker:
         if self._order is None or not self._order.resume:
             return None
         found = resumption(self.run, self._order.from_step, self._say)
-        self._say(f"Going on from {found.checkpoint.path.name}.")
+        self._say(f"Resuming from {found.checkpoint.path.name}.")
         self.step = found.step
         return found
 
@@ -162,14 +162,14 @@ class Worker:
         from cockpit.engine.data.prepare import prepare_data
         from cockpit.engine.training.sft import train
 
-        self._orders.stop_if_asked()
-        self._journal.turn_to("preparing_data")
+        self._controls.stop_if_asked()
+        self._journal.enter_phase("preparing_data")
         data = prepare_data(recipe, loaded.tokenizer, self._say, self._data_progress, loaded.processor)
-        self._journal.tell(data.counts)
+        self._journal.emit(data.counts)
         for sentence in resumed.changes_of_data(data.counts) if resumed is not None else ():
             self._journal.log("warning", sentence)
-        self._orders.stop_if_asked()
-        return train(recipe, loaded, data, self.run, self._journal, self._orders, self._step_done, resumed)
+        self._controls.stop_if_asked()
+        return train(recipe, loaded, data, self.run, self._journal, self._controls, self._step_done, resumed)
 
     def _tell_devices(self) -> None:
         """The choice of GPU, as it would be made by hand."""
@@ -182,7 +182,7 @@ class Worker:
         from cockpit.engine.hub.models import download, is_on_hub
 
         if is_on_hub(recipe.model):
-            self._journal.turn_to("downloading", recipe.model.name_or_path)
+            self._journal.enter_phase("downloading", recipe.model.name_or_path)
             download(recipe.model, self._say, self._download_progress)
 
     def _download_data(self, recipe: Recipe) -> None:
@@ -192,7 +192,7 @@ class Worker:
 
         for source in recipe.data.sources:
             if is_on_hub(source):
-                self._journal.turn_to("downloading", source.name_or_path)
+                self._journal.enter_phase("downloading", source.name_or_path)
                 hub_rows.download(source, self._download_progress)
 
     def _chat_with_past_run(self) -> None:
@@ -200,7 +200,7 @@ class Worker:
 
         recipe = _recipe_of(self.run)
         self._download(recipe)
-        self._journal.turn_to("loading_model", recipe.model.name_or_path)
+        self._journal.enter_phase("loading_model", recipe.model.name_or_path)
         self._chat(load_for_chat(recipe, self.run.result or self.run.adapter, self._say), recipe)
 
     def _chat(self, loaded: Loaded, recipe: Recipe) -> None:
@@ -223,11 +223,11 @@ class Worker:
             )
         if recipe.lora.loftq_config is not None and loaded.adapted:
             self._say("LoftQ has rounded the base itself: without the adapter it answers not quite as before.")
-        chatter = Chatter(loaded, template, self._journal, self._orders)
+        chatter = Chatter(loaded, template, self._journal, self._controls)
         self.ready_at = time.monotonic()
-        self._journal.turn_to("ready")
-        while not self._orders.leaving:
-            job = self._orders.work.get()
+        self._journal.enter_phase("ready")
+        while not self._controls.leaving:
+            job = self._controls.work.get()
             if isinstance(job, Chat):
                 chatter.answer(job)
 
@@ -252,7 +252,7 @@ class Worker:
         with self._starting:
             if self._start_told or self._order is None:
                 return
-            self._journal.tell(
+            self._journal.emit(
                 RunStarted(
                     run_id=self.run.id,
                     recipe_name=self._order.recipe_name or self.run.id,
@@ -275,16 +275,16 @@ class Worker:
         self._journal.log("info", text)
 
     def _data_progress(self, done: int, total: int | None) -> None:
-        self._orders.stop_if_asked()
+        self._controls.stop_if_asked()
         self._journal.progress("preparing_data", done, total, "rows")
 
     def _download_progress(self, done: int, total: int) -> None:
-        self._orders.stop_if_asked()
+        self._controls.stop_if_asked()
         self._journal.progress("downloading", done, total, "B")
 
     def _step_done(self, step: int) -> None:
         self.step = step
-        self._journal.tell_reading(self._machine.read(step))
+        self._journal.emit_reading(self._machine.read(step))
 
 
 def _import(backend: str) -> None:

@@ -14,6 +14,7 @@ from typing import IO, Protocol
 
 import platformdirs
 
+from cockpit.disk import write_atomically
 from cockpit.machine.child_environment import child_environment
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.paths import runs_folder, standby_folder
@@ -107,8 +108,6 @@ class StartedEngine:
         The recipe as it was stays beside it. Raises OSError where the folder cannot be written, and ends the engine
         then.
         """
-        from cockpit.recipe.document import write_whole  # a reader of runs needs none of it
-
         run = self.link.run
         train = Train(
             id=new_command_id(), run_id=run.id, command=command, recipe_name=name, resume=True, from_step=from_step
@@ -117,7 +116,7 @@ class StartedEngine:
             before = run.recipe.read_text(encoding="utf-8")
             if before != recipe_text:
                 (run.path / f"recipe.attempt-{newest_attempt(run.events)}.yaml").write_text(before, encoding="utf-8")
-            write_whole(run.recipe, recipe_text)
+            write_atomically(run.recipe, recipe_text)
             run.send(train)
         return run
 

@@ -12,7 +12,7 @@ from typing import Literal
 from cockpit.machine.gpu import DRIVERLESS, NONE
 from cockpit.models.folder import ModelFolder
 from cockpit.models.hub_cache import cached_snapshot, is_offline
-from cockpit.models.weights_file import flaw_of_safetensors
+from cockpit.models.weights_file import defect_of_safetensors
 from cockpit.paths import expanded, local_path, resolve
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
@@ -97,7 +97,7 @@ def default_folder(run: RunDir, form: ExportForm) -> Path:
     return run.path / "exports" / form.folder_name()
 
 
-def written_aside(out: Path) -> tuple[Path, Path]:
+def temporary_paths(out: Path) -> tuple[Path, Path]:
     """Where the export into `out` is made until it is whole, and the merged model that a GGUF is made of."""
     return out.with_name(f".{out.name}.partial"), out.with_name(f".{out.name}.merged")
 
@@ -108,8 +108,8 @@ def why_not(run: RunDir, recipe: Recipe, form: ExportForm, gpu: str, out: Path, 
     if result is None:
         return f"The run {name} has saved nothing yet, so there is nothing to export."
     weights = result / "adapter_model.safetensors"
-    if result == run.adapter and (flaw := flaw_of_safetensors(weights)):
-        return f"The adapter of {name} cannot be exported: {flaw}; resume the run to save it anew."
+    if result == run.adapter and (defect := defect_of_safetensors(weights)):
+        return f"The adapter of {name} cannot be exported: {defect}; resume the run to save it anew."
     if form.kind == "adapter" and result == run.model:
         return f"The run {name} has trained every weight and has no adapter; give merged-16bit."
     if form.kind == "merged-4bit" and (wrong := _why_not_4bit(recipe, result == run.model, gpu)):
@@ -123,10 +123,10 @@ def why_not(run: RunDir, recipe: Recipe, form: ExportForm, gpu: str, out: Path, 
     return _why_not_there(out) or _why_no_room(recipe, run, form, out) or _why_not_pushed(push)
 
 
-def _why_not_4bit(recipe: Recipe, is_whole: bool, gpu: str) -> str:
+def _why_not_4bit(recipe: Recipe, is_full: bool, gpu: str) -> str:
     if recipe.backend != "unsloth" or gpu in (NONE, DRIVERLESS):
         return "merged-4bit is Unsloth's own and needs an NVIDIA GPU and backend unsloth; give merged-16bit."
-    if is_whole or recipe.model.quantization != "nf4":
+    if is_full or recipe.model.quantization != "nf4":
         return "merged-4bit is for an adapter on an nf4 base; give merged-16bit."
     return ""
 
@@ -180,7 +180,7 @@ def _why_not_pushed(push: str | None) -> str:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", push):
         return f"{plain_line(push)!r} names no repository of the Hub; write it as owner/name."
     if is_offline():
-        return "HF_HUB_OFFLINE forbids to push to the Hub; unset it, or leave --push out."
+        return "HF_HUB_OFFLINE disables pushing to the Hub; unset it, or leave --push out."
     return ""
 
 

@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from cockpit.models.weights_file import NOT_READABLE, flaw_of_safetensors, tensors_of
+from cockpit.models.weights_file import NOT_READABLE, defect_of_safetensors, tensors_of
 from cockpit.paths import kind_of
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "spiece.model")
@@ -45,7 +45,7 @@ class ModelFolder:
         return str(self.config.get("model_type") or "")
 
     @property
-    def sees(self) -> bool:
+    def is_vision(self) -> bool:
         """Whether it counts as a model of images and text, and asks for a processor."""
         named_so = any(kind.endswith("ForConditionalGeneration") for kind in self.architectures)
         return isinstance(self.config.get("vision_config"), dict) or named_so
@@ -86,11 +86,11 @@ class ModelFolder:
                 return sorted(shard for shard in shards if kind_of(self.path / shard) != "file")
         return []
 
-    def torn_file(self) -> str:
+    def truncated_file(self) -> str:
         """Name of the first safetensors file that is not what its header says, or none at all; empty where all are
         whole."""
         files = (path for path in self.weights if path.suffix == ".safetensors")
-        return next((path.name for path in files if flaw_of_safetensors(path)), "")
+        return next((path.name for path in files if defect_of_safetensors(path)), "")
 
     def loaded_bytes(self, quantization: str, *, full_precision: bool = False) -> int | None:
         """Bytes of the weights alone once they are loaded as `quantization` (none, nf4, int8) asks, unquantised ones in

@@ -25,15 +25,15 @@ def cached_models() -> list[str]:
         folders = [path for path in cache_folder().iterdir() if path.name.startswith("models--")]
     except OSError:
         return []
-    whole = (folder for folder in folders if any(map(is_whole, _snapshots(folder))))
+    whole = (folder for folder in folders if any(map(is_complete, _snapshots(folder))))
     return sorted("/".join(folder.name.split("--")[1:]) for folder in whole)
 
 
 def cached_snapshot(name: str) -> Path | None:
-    """The folder of a cached model's newest whole snapshot; None where there is none."""
+    """The folder of a cached model's newest complete snapshot; None where there is none."""
     if not is_hub_name(name):
         return None
-    whole = filter(is_whole, _snapshots(cache_folder() / f"models--{name.replace('/', '--')}"))
+    whole = filter(is_complete, _snapshots(cache_folder() / f"models--{name.replace('/', '--')}"))
     return max(whole, key=lambda path: path.stat().st_mtime, default=None)
 
 
@@ -44,7 +44,7 @@ def _snapshots(folder: Path) -> list[Path]:
         return []
 
 
-def is_whole(snapshot: Path) -> bool:
+def is_complete(snapshot: Path) -> bool:
     """Whether a snapshot has its config and all of its weights. Its files are links to downloads; one that is not there
     yet is a link to nothing."""
     try:
@@ -60,7 +60,7 @@ def is_whole(snapshot: Path) -> bool:
 
 
 def is_offline(*variables: str) -> bool:
-    """Whether HF_HUB_OFFLINE, or one of `variables`, forbids to ask the Hub, as its library reads them."""
+    """Whether HF_HUB_OFFLINE, or one of `variables`, disables asking the Hub, as its library reads them."""
     values = (os.environ.get(name, "").upper() for name in ("HF_HUB_OFFLINE", *variables))
     return any(value in ("1", "ON", "YES", "TRUE") for value in values)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cockpit.models.folder import ModelFolder, read_json
 from cockpit.models.hub_cache import cached_snapshot
-from cockpit.models.weights_file import flaw_of_safetensors
+from cockpit.models.weights_file import defect_of_safetensors
 from cockpit.paths import kind_of, local_path
 from cockpit.text.plain_text import plain_line
 
@@ -40,7 +40,7 @@ class SavedFolder:
         named = read_json(self.path / "adapter_config.json").get("revision") if self.is_adapter else None
         return str(named) if named else None
 
-    def flaw(self) -> str:
+    def defect(self) -> str:
         """Why it cannot be chatted with, in a sentence; empty where all of it is there."""
         shown = plain_line(str(self.path))
         if kind_of(self.path) != "folder":
@@ -48,19 +48,19 @@ class SavedFolder:
         if not self.is_adapter and not (self.path / "config.json").is_file():
             right = "give a run's id, or a folder with adapter_config.json or config.json"
             return f"{shown} holds neither an adapter nor a model; {right}."
-        found = self._flaw_of_adapter() if self.is_adapter else self._flaw_of_model(self.path)
+        found = self._defect_of_adapter() if self.is_adapter else self._defect_of_model(self.path)
         if not found and not any((self.path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
             found = "there is no tokenizer in it"
         return f"{shown} cannot be loaded: {found}." if found else ""
 
-    def _flaw_of_adapter(self) -> str:
+    def _defect_of_adapter(self) -> str:
         config = read_json(self.path / "adapter_config.json")
         if not config:
             return "adapter_config.json cannot be read"
         if not (self.path / "adapter_model.bin").is_file():
-            flaw = flaw_of_safetensors(self.path / "adapter_model.safetensors")
-            if flaw:
-                return flaw
+            defect = defect_of_safetensors(self.path / "adapter_model.safetensors")
+            if defect:
+                return defect
         base = plain_line(self.base)
         if not base:
             return "adapter_config.json names no base model"
@@ -69,9 +69,9 @@ class SavedFolder:
             return "" if "/" in self.base else f"its base {base} is neither a folder here nor a name on the Hub"
         if not place.is_dir():
             return f"its base model is not there: {base}"
-        return self._flaw_of_model(place)
+        return self._defect_of_model(place)
 
-    def _flaw_of_model(self, folder: Path) -> str:
+    def _defect_of_model(self, folder: Path) -> str:
         model = ModelFolder.at(folder)
         whose = "its base's " if folder != self.path else ""
         if not model.config:
@@ -79,9 +79,9 @@ class SavedFolder:
         if not model.weights:
             return f"{whose}weights are missing"
         if missing := model.missing_shards():
-            return f"{whose}weights are not whole: {plain_line(missing[0])} is missing"
-        torn = (flaw_of_safetensors(path) for path in model.weights if path.suffix == ".safetensors")
-        return next((whose + flaw for flaw in torn if flaw), "")
+            return f"{whose}weights are incomplete: {plain_line(missing[0])} is missing"
+        truncated = (defect_of_safetensors(path) for path in model.weights if path.suffix == ".safetensors")
+        return next((whose + defect for defect in truncated if defect), "")
 
     def recipe_text(self) -> str:
         """A recipe that loads the folder, by plain transformers where that can, and trains nothing. JSON is YAML."""

@@ -20,7 +20,7 @@ def tensors_of(path: Path) -> dict[str, dict[str, Any]]:
     return _header(path)[1]
 
 
-def flaw_of_safetensors(path: Path) -> str:
+def defect_of_safetensors(path: Path) -> str:
     """Why the file cannot be loaded, as a clause; empty where its size is what its header says. Reads the header."""
     name = plain_line(path.name)
     try:
@@ -30,14 +30,14 @@ def flaw_of_safetensors(path: Path) -> str:
     except FileNotFoundError:
         return f"{name} is missing"
     except EOFError:
-        return f"{name} is torn"
+        return f"{name} is truncated"
     except NOT_READABLE:
         return f"{name} cannot be read"
-    return "" if begin + max(ends, default=0) == size else f"{name} is torn"
+    return "" if begin + max(ends, default=0) == size else f"{name} is truncated"
 
 
 def _header(path: Path) -> tuple[int, dict[str, dict[str, Any]]]:
-    """Bytes before the first tensor, and each tensor's description. Raises EOFError where the header is not whole."""
+    """Bytes before the first tensor, and each tensor's description. Raises EOFError where the header is incomplete."""
     status = path.stat()
     return _header_of(path, (status.st_size, status.st_mtime_ns))
 

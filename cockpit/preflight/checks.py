@@ -18,7 +18,7 @@ from cockpit.recipe.problem import Problem
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schema import find_place, leaves
 from cockpit.recipe.section import Conflict, Section
-from cockpit.recipe.unsupported import NOT_YET, is_not_yet
+from cockpit.recipe.unsupported import UNSUPPORTED, is_unsupported
 from cockpit.recipe.validation import scalar_shown, shown
 
 LineOf = Callable[[str], int | None]
@@ -33,7 +33,7 @@ def preflight(recipe: Recipe, report: GpuReport, file: str, line_of: LineOf = la
     """
     images = trains_images(recipe)
     checks = (
-        _not_yet(recipe),
+        _unsupported(recipe),
         of_machine(recipe, report, images=images),
         of_model(recipe, images=images),
         of_tokenizer(recipe),
@@ -52,14 +52,14 @@ def _problems(found: Iterable[Conflict], file: str, line_of: LineOf) -> list[Pro
     return [Problem(file, line_of(one.field), one.field, one.wrong, one.right) for one in found]
 
 
-def _not_yet(recipe: Recipe) -> Iterator[Conflict]:
+def _unsupported(recipe: Recipe) -> Iterator[Conflict]:
     """Fields with a value that this version's engine would not follow."""
     for path, value in leaves(recipe):
         place = find_place(path)
-        if place is None or not is_not_yet(path) or place.required or value == place.default:
+        if place is None or not is_unsupported(path) or place.required or value == place.default:
             continue
         default = "leave it empty" if place.default in (None, []) else f"give {scalar_shown(place.default)}"
-        instead = NOT_YET.get(dotted(as_listed(path)))
+        instead = UNSUPPORTED.get(dotted(as_listed(path)))
         right = f"{default}, and {instead}" if instead else default
         yield Conflict(dotted(path), f"a run of this version cannot do {_word(value)}", right)
 

@@ -96,5 +96,5 @@ def _of_hub_dataset(field: str, source: Source, path: Path) -> Iterator[Conflict
         yield Conflict(name, wrong, "give a file, or a dataset as owner/name")
     elif is_offline("HF_DATASETS_OFFLINE") and not is_cached_dataset(source.name_or_path):
         named = plain_line(source.name_or_path)
-        wrong = f"the dataset {named} is not in the cache here, and HF_HUB_OFFLINE forbids to fetch it"
+        wrong = f"the dataset {named} is not in the cache here, and HF_HUB_OFFLINE disables downloading"
         yield Conflict(name, wrong, "give a file that is on this disk")

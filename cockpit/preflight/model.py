@@ -72,7 +72,7 @@ def _of_hub_name(name: str) -> Iterator[Conflict]:
         wrong = f"{shown(name)} is neither a folder here nor a name on the Hub"
         yield Conflict(NAME, wrong, "give a folder, a name as owner/name, or embedded:demo")
     elif is_offline() and cached_snapshot(name) is None:
-        wrong = "it is not in the Hub's cache here, and HF_HUB_OFFLINE forbids to fetch it"
+        wrong = "it is not in the Hub's cache here, and HF_HUB_OFFLINE disables downloading"
         yield Conflict(NAME, wrong, "give a model that is on this disk, or embedded:demo")
 
 
@@ -99,8 +99,8 @@ def _of_folder(recipe: Recipe, folder: ModelFolder, images: bool) -> Iterator[Co
     yield from _of_family(recipe, folder)
     yield from _of_weights(folder)
     yield from _of_quantization(recipe, folder)
-    if images and not folder.sees:
-        yield Conflict(NAME, "the data has images, and this model reads text alone", "give a model that sees")
+    if images and not folder.is_vision:
+        yield Conflict(NAME, "the data has images, and this model reads text alone", "give a vision model")
 
 
 def _of_family(recipe: Recipe, folder: ModelFolder) -> Iterator[Conflict]:
@@ -138,8 +138,8 @@ def _of_weights(folder: ModelFolder) -> Iterator[Conflict]:
     elif missing := folder.missing_shards():
         wrong = f"{numbers.count(len(missing))} of its weight files are missing ({plain_text(missing[0])})"
         yield Conflict(NAME, wrong, "copy the whole model")
-    elif broken := folder.torn_file():
-        yield Conflict(NAME, f"{plain_line(broken)} is not whole", "copy it again")
+    elif broken := folder.truncated_file():
+        yield Conflict(NAME, f"{plain_line(broken)} is incomplete", "copy it again")
 
 
 def _of_quantization(recipe: Recipe, folder: ModelFolder) -> Iterator[Conflict]:

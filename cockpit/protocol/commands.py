@@ -16,7 +16,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 class Train(Command, tag=True, frozen=True, kw_only=True):
     """Train the recipe.yaml of the run folder. A standby moves its folder to runs/`run_id` first.
 
-    With `resume`, go on from the newest checkpoint that loads, or from the one after step `from_step`.
+    With `resume`, resume from the newest checkpoint that loads, or from the one after step `from_step`.
     """
 
     run_id: str

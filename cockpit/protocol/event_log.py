@@ -22,7 +22,7 @@ class EventWriter:
     """Appends to one log. Each event is one write, so that a reader never sees two lines mixed."""
 
     def __init__(self, path: Path, attempt: int | None = None) -> None:
-        """Opens `path`, made if absent; goes on counting where it ends. A torn last line is ended first.
+        """Opens `path`, made if absent; goes on counting where it ends. A truncated last line is ended first.
 
         Without `attempt`, events belong to the one that the log ends with.
         """
@@ -30,28 +30,28 @@ class EventWriter:
         content = path.read_bytes()
         self._attempt = attempt or _attempt_in(content) or 1
         self._seq = content.count(b"\n")
-        self._is_torn = bool(content) and not content.endswith(b"\n")
-        self._end_torn_line()
+        self._is_truncated = bool(content) and not content.endswith(b"\n")
+        self._end_truncated_line()
 
     def append(self, event: AnyEvent) -> AnyEvent:
         """Stamp the event with seq, at and attempt, write it, and return it as written.
 
         Raises OSError where it cannot be written (a full disk); a line that was cut off so spoils none after it.
         """
-        self._end_torn_line()
+        self._end_truncated_line()
         stamped = msgspec.structs.replace(event, seq=self._seq, at=time.time(), attempt=self._attempt)
         line = events.encode(stamped)
         while line:
             written = os.write(self._fd, line)
             line = line[written:]
-            self._is_torn = bool(line)
+            self._is_truncated = bool(line)
         self._seq += 1
         return stamped
 
-    def _end_torn_line(self) -> None:
-        if self._is_torn:
+    def _end_truncated_line(self) -> None:
+        if self._is_truncated:
             os.write(self._fd, b"\n")
-            self._is_torn = False
+            self._is_truncated = False
             self._seq += 1
 
     def close(self) -> None:
@@ -82,10 +82,10 @@ class EventReader:
         self.is_behind = False
         """Whether the last poll read all that it may at once, and so has probably left more behind."""
         self._fd: int | None = None
-        self._torn = b""
+        self._truncated = b""
 
     def poll(self) -> list[AnyEvent]:
-        """The events appended since the last call, at most READ_BYTES of them; a torn last line waits for its rest.
+        """The events appended since the last call, READ_BYTES at most; a truncated last line waits for its rest.
 
         Lines that are no events of this version are skipped. A log that is out of reach, as on a network file system,
         has nothing new.
@@ -98,8 +98,8 @@ class EventReader:
             self.is_behind = False
             return []
         self.is_behind = len(read) == READ_BYTES
-        lines = (self._torn + read).split(b"\n")
-        self._torn = lines.pop()
+        lines = (self._truncated + read).split(b"\n")
+        self._truncated = lines.pop()
         return events.decode_lines(lines)
 
     def close(self) -> None:
@@ -107,5 +107,5 @@ class EventReader:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
-            self._torn = b""
+            self._truncated = b""
             self.is_behind = False

@@ -132,7 +132,7 @@ class Evaluated(Event, tag=True, frozen=True, kw_only=True):
 
 
 class CheckpointSaved(Event, tag=True, frozen=True, kw_only=True):
-    """A whole checkpoint stands at `path`, relative to the run folder."""
+    """A complete checkpoint stands at `path`, relative to the run folder."""
 
     step: int
     path: str
@@ -297,7 +297,7 @@ _peek: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, 
 
 
 def decode(line: bytes) -> AnyEvent | None:
-    """One line of a log, or None for a type that this version does not know. Raises msgspec.DecodeError if torn."""
+    """One line of a log, or None for a type that this version does not know. Raises DecodeError if truncated."""
     try:
         return _decoder.decode(line)
     except UnicodeDecodeError as error:
@@ -309,7 +309,7 @@ def decode(line: bytes) -> AnyEvent | None:
 
 
 def decode_lines(lines: Iterable[bytes]) -> list[AnyEvent]:
-    """The events of a log's lines; those that are torn or of no type of this version are left out."""
+    """The events of a log's lines; those that are truncated or of no type of this version are left out."""
     found = []
     for line in lines:
         try:

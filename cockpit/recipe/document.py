@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from copy import deepcopy
 from itertools import pairwise
@@ -13,6 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from cockpit.disk import write_atomically
 from cockpit.paths import expanded, local_path, user_recipes_folder
 from cockpit.recipe import yaml_source
 from cockpit.recipe.field_path import FieldPath, as_listed, dotted, parts
@@ -166,14 +165,15 @@ class RecipeDocument:
         return "\n".join(block_lines(values, 0)) + "\n"
 
     def save(self, path: Path) -> None:
-        """Write the file whole or not at all. From now on this is what was loaded. Raises OSError.
+        """Write the file atomically. From now on this is what was loaded. Raises OSError.
 
         Beside a recipe in the user's own folder comes the JSON schema that its first line names.
         """
         text = self.to_yaml()
+        path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent == user_recipes_folder():
-            write_whole(path.parent / SCHEMA_FILE, json_schema())
-        write_whole(path, text)
+            write_atomically(path.parent / SCHEMA_FILE, json_schema())
+        write_atomically(path, text)
         self.path = path
         self._source = yaml_source.parse(text, shown_path(path))
         self._changes, self._checked = {}, None
@@ -294,20 +294,3 @@ def shown_path(path: Path) -> str:
     except (ValueError, OSError):
         shown = path
     return plain_line(str(shown))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old text or the new one, never a part. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    aside = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise

@@ -16,7 +16,7 @@ from cockpit.recipe.field_path import dotted
 from cockpit.recipe.number import number_text
 from cockpit.recipe.schema import FieldPlace, all_places, find_place
 from cockpit.recipe.setting import setting_value
-from cockpit.recipe.unsupported import is_not_yet
+from cockpit.recipe.unsupported import is_unsupported
 from cockpit.recipe.validation import refusal
 
 Kind = Literal["int", "float", "bool", "choice", "text", "names", "path"]
@@ -78,7 +78,7 @@ def form_fields(sources: int = 1) -> tuple[FormField, ...]:
         elif place is of_source[0]:
             indices = range(sources)
             places += [replace(one, path=(*SOURCE[:2], index, *one.path[3:])) for index in indices for one in of_source]
-    found = [_form_field(place) for place in places if place.path[0] in GROUPS and not is_not_yet(place.path)]
+    found = [_form_field(place) for place in places if place.path[0] in GROUPS and not is_unsupported(place.path)]
     order = list(dict.fromkeys(GROUPS.values()))
     fields = sorted((one for one in found if one is not None), key=lambda one: order.index(one.group))
     if sources == 1:

@@ -21,7 +21,7 @@ FIRST = "demo"
 
 
 @dataclass(frozen=True)
-class ShelfEntry:
+class LibraryEntry:
     """A recipe in the list. Its file is read the first time that `document` or `problems` is asked for."""
 
     name: str
@@ -55,7 +55,7 @@ class ShelfEntry:
             return None, error.problems
 
 
-def shelf() -> list[ShelfEntry]:
+def library() -> list[LibraryEntry]:
     """Every recipe: the demo, the other shipped ones, the user's; by name. Reads no file."""
     found = _entries(shipped_recipes_folder(), "shipped") + _entries(user_recipes_folder(), "yours")
     return sorted(found, key=lambda entry: (entry.origin == "yours", entry.name != FIRST, entry.name))
@@ -68,7 +68,7 @@ def find_recipe(name_or_path: str) -> RecipeDocument:
     """
     from cockpit.recipe.document import RecipeDocument
 
-    entries = shelf()
+    entries = library()
     named = [entry for entry in entries if name_or_path in (entry.name, entry.path.stem)]
     if named:
         return RecipeDocument.load(named[-1].path)
@@ -87,9 +87,9 @@ def recipe_files(folder: Path) -> list[Path]:
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
-def _entries(folder: Path, origin: Origin) -> list[ShelfEntry]:
+def _entries(folder: Path, origin: Origin) -> list[LibraryEntry]:
     try:
         files = recipe_files(folder)
     except OSError:
         return []
-    return [ShelfEntry(plain_line(path.stem), path, origin) for path in files]
+    return [LibraryEntry(plain_line(path.stem), path, origin) for path in files]

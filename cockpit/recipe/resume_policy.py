@@ -1,4 +1,4 @@
-"""What of a recipe may be changed when its run goes on from a checkpoint"""
+"""What of a recipe may be changed when its run resumes from a checkpoint"""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ CHANGEABLE = (
     "training.early_stopping_threshold",
     "training.dataloader_num_workers",
 )
-"""Sections and fields. The weights, the optimizer's state and the position in the data hang on all others. Schedule
-and learning rate are taken up anew from the step that the run goes on from, as if they had always been so."""
+"""Sections and fields. The weights, the optimizer's state and the position in the data depend on all others. Schedule
+and learning rate are taken up anew from the step that the run resumes from, as if they had always been so."""
 
 
 def refused_changes(before: Recipe, after: Recipe, file: str) -> list[Problem]:
@@ -37,6 +37,6 @@ def refused_changes(before: Recipe, after: Recipe, file: str) -> list[Problem]:
     for path in sorted(was.keys() | now.keys(), key=dotted):
         name = dotted(path)
         if was.get(path) != now.get(path) and not any(name == one or name.startswith(f"{one}.") for one in CHANGEABLE):
-            wrong = "it cannot be changed when a run goes on: weights, optimizer and order of rows hang on it"
+            wrong = "it cannot be changed when a run goes on: weights, optimizer and order of rows depend on it"
             found.append(Problem(file, None, name, wrong, "start a new run for that"))
     return found

@@ -39,7 +39,7 @@ def held_out_count(rows: int, data: Data) -> int:
 def planned_steps(recipe: Recipe, train_rows: int | None) -> int | None:
     """Optimizer steps of the whole run on one GPU or the CPU, for `train_rows` rows without the held-out ones.
 
-    None where it hangs on the rows and they are not known; packing joins rows, so that they are not known before.
+    None where it depends on the rows and they are not known; packing joins rows, so that they are not known before.
     """
     training = recipe.training
     if training.max_steps is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cockpit.recipe.field_path import FieldPath, as_listed, dotted
 
-NOT_YET = {
+UNSUPPORTED = {
     "samples": "",
     "output.merged": "after the run: cockpit export RUN --as merged-16bit",
     "output.push_to_hub": "after the run: cockpit export RUN --as adapter --push OWNER/NAME",
@@ -13,6 +13,6 @@ NOT_YET = {
 empty where nothing does."""
 
 
-def is_not_yet(path: FieldPath) -> bool:
+def is_unsupported(path: FieldPath) -> bool:
     """Whether the field, or the section it stands in, waits for a later version."""
-    return any(dotted(as_listed(path[:depth])) in NOT_YET for depth in range(1, len(path) + 1))
+    return any(dotted(as_listed(path[:depth])) in UNSUPPORTED for depth in range(1, len(path) + 1))

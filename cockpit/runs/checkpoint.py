@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cockpit.models.weights_file import flaw_of_safetensors
+from cockpit.models.weights_file import defect_of_safetensors
 
 STATE = "trainer_state.json"
 ZIPPED = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
@@ -20,7 +20,7 @@ WEIGHTS = ("adapter_model.safetensors", "model.safetensors")
 SHARDS = "model.safetensors.index.json"
 SUMMED_BYTES = 1 << 30
 """Zip files up to this size are read whole to compare their checksums; of larger ones only the table of contents."""
-LEFT_BEHIND = "attempt-"
+ARCHIVE = "attempt-"
 """Beginning of the folder's name to which checkpoints go that a later attempt has gone back behind."""
 
 
@@ -35,8 +35,8 @@ class Checkpoint:
         """What the trainer has written of itself. Raises OSError or ValueError where that cannot be read."""
         return json.loads((self.path / STATE).read_bytes())
 
-    def flaw(self) -> str:
-        """Why it cannot be gone on from, as a clause; empty where all of it is there. Loads nothing."""
+    def defect(self) -> str:
+        """Why it cannot be resumed from, as a clause; empty where all of it is there. Loads nothing."""
         try:
             state = self.state()
         except (OSError, ValueError):
@@ -44,9 +44,11 @@ class Checkpoint:
         if not isinstance(state, dict) or state.get("global_step") != self.step:
             return f"{STATE} is not that of step {self.step}"
         zipped = [name for name in (*ZIPPED, SCALER) if name != SCALER or (self.path / name).exists()]
-        return self._flaw_of_weights() or next(filter(None, (_flaw_of_zip(self.path / name) for name in zipped)), "")
+        return self._defect_of_weights() or next(
+            filter(None, (_defect_of_zip(self.path / name) for name in zipped)), ""
+        )
 
-    def _flaw_of_weights(self) -> str:
+    def _defect_of_weights(self) -> str:
         names = [name for name in WEIGHTS if (self.path / name).is_file()]
         if not names and (self.path / SHARDS).is_file():
             try:
@@ -55,7 +57,7 @@ class Checkpoint:
                 return f"{SHARDS} cannot be read"
         if not names:
             return "there are no weights in it"
-        return next(filter(None, (flaw_of_safetensors(self.path / str(name)) for name in names)), "")
+        return next(filter(None, (defect_of_safetensors(self.path / str(name)) for name in names)), "")
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
@@ -68,18 +70,18 @@ def checkpoints(folder: Path) -> list[Checkpoint]:
     return sorted(found, key=lambda one: one.step, reverse=True)
 
 
-def leave_behind(folder: Path, step: int, attempt: int) -> None:
+def archive_later(folder: Path, step: int, attempt: int) -> None:
     """Put the checkpoints after `step` out of the way: the run goes on before them, as its attempt number `attempt`."""
     shutil.rmtree(folder / ".partial", ignore_errors=True)
     for one in checkpoints(folder):
         if one.step > step:
-            place = folder / f"{LEFT_BEHIND}{attempt - 1}" / one.path.name
+            place = folder / f"{ARCHIVE}{attempt - 1}" / one.path.name
             place.parent.mkdir(exist_ok=True)
             shutil.rmtree(place, ignore_errors=True)
             one.path.rename(place)
 
 
-def _flaw_of_zip(path: Path) -> str:
+def _defect_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as content:
             if path.stat().st_size <= SUMMED_BYTES and content.testzip() is not None:
@@ -87,18 +89,18 @@ def _flaw_of_zip(path: Path) -> str:
     except FileNotFoundError:
         return f"{path.name} is missing"
     except (OSError, zipfile.BadZipFile, RuntimeError, ValueError, EOFError, NotImplementedError):
-        return f"{path.name} is torn"
+        return f"{path.name} is truncated"
     return ""
 
 
-def newest_whole(folder: Path, from_step: int | None = None) -> tuple[Checkpoint | None, list[str]]:
-    """The newest whole checkpoint, or the one after `from_step`; and a sentence for each that was passed over."""
+def newest_complete(folder: Path, from_step: int | None = None) -> tuple[Checkpoint | None, list[str]]:
+    """The newest complete checkpoint, or the one after `from_step`; and a sentence for each that was passed over."""
     passed: list[str] = []
     for one in checkpoints(folder):
         if from_step is not None and one.step != from_step:
             continue
-        flaw = re.sub(r"\s+", " ", one.flaw())
-        if not flaw:
+        defect = re.sub(r"\s+", " ", one.defect())
+        if not defect:
             return one, passed
-        passed.append(f"{one.path.name} cannot be gone on from: {flaw}.")
+        passed.append(f"{one.path.name} cannot be resumed from: {defect}.")
     return None, passed

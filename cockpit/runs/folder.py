@@ -13,13 +13,14 @@ from typing import Literal
 
 import msgspec
 
+from cockpit.disk import write_atomically
 from cockpit.paths import home, runs_folder
 from cockpit.protocol import commands
 from cockpit.protocol.commands import AnyCommand
 from cockpit.text.plain_text import plain_line, plain_text
 
 Liveness = Literal["starting", "alive", "silent", "lost", "exited"]
-"""starting: no engine.json yet. silent: another host's engine whose heart has not beaten for SILENT_AFTER_S.
+"""starting: no engine.json yet. silent: another host's engine without a heartbeat for SILENT_AFTER_S.
 lost: its process is gone, but it never said EngineExited. exited: it said so."""
 
 SILENT_AFTER_S = 30.0
@@ -164,11 +165,9 @@ class RunDir:
         return self.model if (self.model / "config.json").is_file() else None
 
     def send(self, command: AnyCommand) -> None:
-        """Put a command where the engine looks: written aside, then renamed, so that it is never seen half."""
+        """Put a command where the engine looks, atomically."""
         name = f"{time.time_ns():020d}-{command.id}"
-        aside = self.commands / f".{name}"
-        aside.write_bytes(commands.encode(command))
-        aside.rename(self.commands / f"{name}.json")
+        write_atomically(self.commands / f"{name}.json", commands.encode(command), durable=False)
 
     def take_commands(self) -> list[AnyCommand]:
         """The commands sent since the last call, oldest first. Each is taken once; a file that is none is dropped, and
@@ -185,9 +184,7 @@ class RunDir:
 
     def write_identity(self, identity: EngineIdentity) -> None:
         """Say whose the events are from now on."""
-        aside = self.path / ".engine.json"
-        aside.write_bytes(msgspec.json.encode(identity))
-        aside.rename(self.engine_json)
+        write_atomically(self.engine_json, msgspec.json.encode(identity))
 
     def identity(self) -> EngineIdentity | None:
         """The engine, or None before it has started."""

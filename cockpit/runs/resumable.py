@@ -1,28 +1,28 @@
-"""Whether a run can go on from a checkpoint, told before any engine is started"""
+"""Whether a run can resume from a checkpoint, told before any engine is started"""
 
 from __future__ import annotations
 
 from cockpit.recipe.recipe import Recipe
-from cockpit.runs.checkpoint import checkpoints, newest_whole
+from cockpit.runs.checkpoint import checkpoints, newest_complete
 from cockpit.runs.folder import RunDir
 from cockpit.runs.summary import RunSummary
 from cockpit.text.plain_text import plain_line
 
 
 def why_not_resumable(run: RunDir, before: Recipe, after: Recipe, from_step: int | None = None) -> str:
-    """Why the run cannot go on from its newest whole checkpoint, or from that after `from_step`; empty where it can."""
+    """Why the run cannot resume from its newest complete checkpoint, or the one of `from_step`; empty where it can."""
     summary = RunSummary.of(run)
     name = plain_line(run.id)
     if summary.state in ("starting", "running", "silent"):
         return f"The run {name} is still going; there is nothing to resume."
-    whole, passed = newest_whole(run.checkpoints, from_step)
+    whole, passed = newest_complete(run.checkpoints, from_step)
     if whole is None:
-        known = [one.step for one in checkpoints(run.checkpoints) if not one.flaw()] if from_step is not None else []
+        known = [one.step for one in checkpoints(run.checkpoints) if not one.defect()] if from_step is not None else []
         if known:
             steps = ", ".join(f"{step:,}" for step in sorted(known))
             return f"The run {name} has no checkpoint after step {from_step:,} that loads; there are: {steps}."
         why = f" ({passed[0].rstrip('.')})" if passed else ""
-        return f"The run {name} has no checkpoint to go on from{why}; start it anew."
+        return f"The run {name} has no checkpoint to resume from{why}; start it anew."
     # A run whose end failed, as on a full disk, has its result in its last checkpoint alone.
     most = after.training.max_steps
     is_saved = summary.state in ("completed", "stopped")

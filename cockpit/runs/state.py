@@ -192,7 +192,7 @@ class RunState:
                     reply.ended = event
 
     def _begin_attempt(self, attempt: int) -> None:
-        """The run is taken up again: it has not ended after all, and its time goes on from what it had.
+        """The run is taken up again: it has not ended after all, and its time resumes from what it had.
 
         Its phases come anew, and how many steps there will be and at what pace is not known yet.
         """

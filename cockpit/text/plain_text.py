@@ -9,7 +9,7 @@ _csi = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*"
 _string = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\x9c]*"  # OSC, DCS, SOS, PM, APC
 _other = r"\x1b[ -/]*"
 _escape = re.compile(rf"{_csi}(?:[@-~]|$)|{_string}(?:\x07|\x1b\\|\x9c|$|(?=\x1b))|{_other}[0-~]?")
-_torn = re.compile(rf"(?:{_csi}|{_string}\x1b?|{_other}|\r)$")
+_truncated = re.compile(rf"(?:{_csi}|{_string}\x1b?|{_other}|\r)$")
 HELD_AT_MOST = 4096
 """Characters of an unfinished escape sequence that a stream waits for the end of."""
 
@@ -37,7 +37,7 @@ def plain_line(text: str) -> str:
 
 
 class PlainTextStream:
-    """plain_text for text that comes in pieces: a sequence that is torn between two pieces is still taken out."""
+    """plain_text for text that comes in pieces: a sequence that is truncated between two pieces is still taken out."""
 
     def __init__(self) -> None:
         self._held = ""
@@ -45,8 +45,8 @@ class PlainTextStream:
     def feed(self, piece: str) -> str:
         """What may be shown of all fed so far and has not been shown yet."""
         text = self._held + piece
-        torn = _torn.search(text)
-        end = torn.start() if torn and len(text) - torn.start() < HELD_AT_MOST else len(text)
+        truncated = _truncated.search(text)
+        end = truncated.start() if truncated and len(text) - truncated.start() < HELD_AT_MOST else len(text)
         self._held = text[end:]
         return plain_text(text[:end])
 

@@ -158,7 +158,7 @@ class CockpitApp(App[None]):
         return self._is_at_recipes() and not self.run_is_going()
 
     def _is_at_recipes(self) -> bool:
-        """Whether recipes are chosen or edited, dialogs over them left aside."""
+        """Whether recipes are chosen or edited, dialogs over them left out of account."""
         places = [screen for screen in self.screen_stack if not screen.is_modal]
         return bool(places) and is_recipe_place(places[-1])
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
+
+from cockpit.disk import write_atomically
 
 
 def preferences_file() -> Path:
@@ -28,11 +29,6 @@ def remembered_theme() -> str | None:
 def remember_theme(name: str) -> None:
     """Write the theme's name down. A config folder that cannot be written is no reason to stop."""
     path = preferences_file()
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        aside.write_text(json.dumps({"theme": name}) + "\n", encoding="utf-8")
-        aside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            aside.unlink()
+        write_atomically(path, json.dumps({"theme": name}) + "\n", durable=False)

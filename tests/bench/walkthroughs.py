@@ -30,7 +30,7 @@ import sys, torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 folder = sys.argv[1]
 sees = hasattr(AutoConfig.from_pretrained(folder), "vision_config")
-kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+kind = AutoModelForImageTextToText if is_vision else AutoModelForCausalLM
 model = kind.from_pretrained(folder, dtype="auto", device_map={"": 0} if torch.cuda.is_available() else None)
 tokenizer = AutoTokenizer.from_pretrained(folder)
 inputs = tokenizer("the a of to", return_tensors="pt").to(model.device)

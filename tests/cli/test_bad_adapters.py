@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
-from cockpit.launch.export_form import written_aside
+from cockpit.launch.export_form import temporary_paths
 from cockpit.paths import runs_folder
 from cockpit.runs.folder import EngineIdentity, RunDir
 from tests.recording import record
@@ -89,10 +89,10 @@ def test_a_folder_that_holds_nothing_of_the_kind(tmp_path: Path) -> None:
     assert (status, "holds neither an adapter nor a model" in said) == (2, True)
 
 
-def test_flaws_of_an_adapter(tmp_path: Path) -> None:
+def test_defects_of_an_adapter(tmp_path: Path) -> None:
     base = model_folder(tmp_path / "base")
     for name, spoil, says in (
-        ("torn", lambda at: halve(at / "adapter_model.safetensors"), "adapter_model.safetensors is torn."),
+        ("truncated", lambda at: halve(at / "adapter_model.safetensors"), "adapter_model.safetensors is truncated."),
         ("bare", lambda at: (at / "adapter_model.safetensors").unlink(), "adapter_model.safetensors is missing."),
         ("odd", lambda at: (at / "adapter_config.json").write_text("{"), "adapter_config.json cannot be read."),
         ("none", lambda at: (at / "adapter_config.json").write_text('{"r": 8}'), "names no base model."),
@@ -109,7 +109,7 @@ def test_an_adapter_whose_base_is_gone_or_not_whole(tmp_path: Path) -> None:
     assert refused("chat", str(folder), "-p", "hi")[1].endswith(f"its base model is not there: {tmp_path}/gone.")
     base = model_folder(tmp_path / "gone")
     halve(base / "model.safetensors")
-    assert refused("chat", str(folder), "-p", "hi")[1].endswith("its base's model.safetensors is torn.")
+    assert refused("chat", str(folder), "-p", "hi")[1].endswith("its base's model.safetensors is truncated.")
     (base / "model.safetensors").unlink()
     assert refused("chat", str(folder), "-p", "hi")[1].endswith("its base's weights are missing.")
 
@@ -152,11 +152,11 @@ def test_exports_that_cannot_be(tmp_path: Path, arguments: list[str], status: in
     assert not (runs_folder() / RUN / "exports").exists()
 
 
-def test_a_torn_adapter_and_none_at_all_are_not_exported() -> None:
+def test_a_truncated_adapter_and_none_at_all_are_not_exported() -> None:
     run = run_with()
     halve(run.adapter / "adapter_model.safetensors")
     status, said = refused("export", RUN, "--as", "merged-16bit")
-    assert (status, "adapter_model.safetensors is torn" in said) == (1, True)
+    assert (status, "adapter_model.safetensors is truncated" in said) == (1, True)
     shutil.rmtree(run.adapter)
     status, said = refused("export", RUN, "--as", "adapter")
     assert (status, said) == (1, f"The run {RUN} has saved nothing yet, so there is nothing to export.")
@@ -176,7 +176,7 @@ def test_an_export_that_does_not_end_when_told_is_killed_and_swept_up(
 ) -> None:
     deaf = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); sys.stdin.read()"
     monkeypatch.setattr(export, "ENDS_WITHIN_S", 0.05)
-    for left in written_aside(tmp_path / "out"):
+    for left in temporary_paths(tmp_path / "out"):
         left.mkdir()
     with subprocess.Popen([sys.executable, "-c", deaf], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline()
@@ -187,7 +187,7 @@ def test_an_export_that_does_not_end_when_told_is_killed_and_swept_up(
 
 def test_an_export_that_was_killed_is_told_and_swept_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = run_with()
-    for left in written_aside(tmp_path / "out"):
+    for left in temporary_paths(tmp_path / "out"):
         left.mkdir()
     killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
     with subprocess.Popen(killed) as process, pytest.raises(typer.Exit):
@@ -232,21 +232,21 @@ def test_resumes_that_cannot_be(arguments: list[str], status: int, says: str) ->
     assert run.recipe.read_bytes() == before
 
 
-def test_a_run_with_torn_checkpoints_only() -> None:
+def test_a_run_with_truncated_checkpoints_only() -> None:
     run = run_with(50, 100)
     halve(run.checkpoints / "checkpoint-100" / "optimizer.pt")
     halve(run.checkpoints / "checkpoint-50" / "adapter_model.safetensors")
     status, said = refused("resume", RUN)
     assert status == 1
     assert said == (
-        f"The run {RUN} has no checkpoint to go on from (checkpoint-100 cannot be gone on from: optimizer.pt is torn); "
-        "start it anew."
+        f"The run {RUN} has no checkpoint to resume from (checkpoint-100 cannot be resumed from: optimizer.pt is "
+        "truncated); start it anew."
     )
 
 
 def test_a_run_that_left_none_and_one_that_is_complete() -> None:
     run = run_with()
-    assert refused("resume", RUN) == (1, f"The run {RUN} has no checkpoint to go on from; start it anew.")
+    assert refused("resume", RUN) == (1, f"The run {RUN} has no checkpoint to resume from; start it anew.")
     shutil.rmtree(run.path)
     run_with(300, ending="completed")
     assert "has done 300 of 300 steps" in refused("resume", RUN)[1]

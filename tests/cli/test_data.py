@@ -67,9 +67,9 @@ def test_a_recipe_may_come_on_stdin(looked: list[Recipe]) -> None:
     text = Path("recipes/demo.yaml").read_text().replace("max_seq_length: 512", "max_seq_length: 256")
     assert run("-", "--json", input=text).exit_code == 0
     assert looked[0].model.max_seq_length == 256
-    torn = run("-", input="a: [")
-    assert (torn.exit_code, torn.stdout) == (2, "")
-    assert torn.stderr.startswith("stdin:1")
+    truncated = run("-", input="a: [")
+    assert (truncated.exit_code, truncated.stdout) == (2, "")
+    assert truncated.stderr.startswith("stdin:1")
 
 
 @pytest.mark.parametrize(

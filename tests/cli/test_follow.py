@@ -114,7 +114,7 @@ def test_what_can_be_done_with_a_run_that_has_ended(tmp_path: Path) -> None:
     assert told_of(1) == []
     write_checkpoint(run.checkpoints, 5)
     assert [line.partition("  ")[2] or line for line in told_of(130)] == [
-        "Go on from its newest checkpoint with: cockpit resume demo-1"
+        "Resume from its newest checkpoint with: cockpit resume demo-1"
     ]
     assert told_of(0) == []
     run.adapter.mkdir()
@@ -127,7 +127,7 @@ def test_attach_tells_how_to_go_on_with_a_stopped_run() -> None:
     write_checkpoint(run.checkpoints, 5)
     shown = CliRunner().invoke(cockpit, ["attach", run.id])
     assert shown.exit_code == 130
-    assert shown.output.splitlines()[-1].endswith(f"Go on from its newest checkpoint with: cockpit resume {run.id}")
+    assert shown.output.splitlines()[-1].endswith(f"Resume from its newest checkpoint with: cockpit resume {run.id}")
 
 
 def test_what_a_dead_engine_wrote_last_is_read_before_it_is_called_gone() -> None:

@@ -27,7 +27,7 @@ def test_a_problem_is_laid_at_the_setting_of_its_field_or_of_a_part_of_it(settin
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("rows.csv:3: this is no whole row", "--data: /there/rows.csv:3: this is no whole row"),
+        ("rows.csv:3: this is no complete row", "--data: /there/rows.csv:3: this is no complete row"),
         ("rows.csv has no rows", "--data: /there/rows.csv has no rows"),
         ("there is no such file: /there/rows.csv", "--data: there is no such file: /there/rows.csv"),
         ("it cannot be read", "--data: /there/rows.csv: it cannot be read"),

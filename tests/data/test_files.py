@@ -83,12 +83,12 @@ def test_long_json_list_is_read_in_parts(tmp_path: Path) -> None:
 
 
 UNREADABLE = [
-    ("a.json", json.dumps(ROWS)[:-20], "a.json row 3: it is no whole JSON object (Expecting value)"),
+    ("a.json", json.dumps(ROWS)[:-20], "a.json row 3: it is no complete JSON object (Expecting value)"),
     ("a.json", json.dumps(ROWS)[:-1], "a.json: the file ends before the list does; its closing ] is missing"),
     (
         "a.json",
         "[{}, {]",
-        "a.json row 2: it is no whole JSON object (Expecting property name enclosed in double quotes)",
+        "a.json row 2: it is no complete JSON object (Expecting property name enclosed in double quotes)",
     ),
     ("a.json", '[{"a": 1} {"a": 2}]', "a.json row 1: a comma or the closing ] is missing after it"),
     ("a.json", "[" * 5000, "a.json row 1: it is nested too deep"),
@@ -98,9 +98,9 @@ UNREADABLE = [
     ("a.json", b"[\0\0", "a.json: this is no text; its ending does not fit what it holds"),
     ("a.csv", "a,a\n1,2\n", "a.csv:1: two columns have one name; the first line names the columns"),
     ("a.csv", "a,\n1,2\n", "a.csv:1: a column has no name; the first line names the columns"),
-    ("a.csv", 'a,b\n1,"2\n', "a.csv:2: this is no whole row (unexpected end of data)"),
+    ("a.csv", 'a,b\n1,"2\n', "a.csv:2: this is no complete row (unexpected end of data)"),
     ("a.csv", b"a,b\n1,\xe9\n", "a.csv: the text after line 0 is not UTF-8; save it as UTF-8"),
-    ("a.parquet", b"PAR1 no", "a.parquet: it is no whole Parquet file, or is damaged after row 0"),
+    ("a.parquet", b"PAR1 no", "a.parquet: it is no complete Parquet file, or is damaged after row 0"),
     ("a.xlsx", b"PK", "a.xlsx has an ending that is not read; give a file that ends in .json, .jsonl, .ndjson, .csv"),
 ]
 
@@ -118,19 +118,19 @@ BAD_ROWS = [
     (
         "a.jsonl",
         '{"a": 1}\n{"a": \n{"a": 3}\n',
-        "a.jsonl:2: this line is no whole JSON object (Expecting value); give a row a line, or a list in []",
+        "a.jsonl:2: this line is no complete JSON object (Expecting value); give a row a line, or a list in []",
     ),
     ("a.jsonl", '{"a": 1}\n3\n{"a": 3}\n', "a.jsonl:2: this row is a number, not an object"),
     (
         "a.jsonl",
         '{"a": 1}\n"\x1b[31m"\n{"a": 3}\n',
-        "a.jsonl:2: this line is no whole JSON object (Invalid control character);",
+        "a.jsonl:2: this line is no complete JSON object (Invalid control character);",
     ),
     ("a.jsonl", b'{"a": 1}\n{"a": "\xff"}\n{"a": 3}\n', "a.jsonl:2: byte 0xff is not UTF-8; save the file as UTF-8"),
     (
         "a.jsonl",
         '{"a": 1}\n' + "[" * 200_000 + '\n{"a": 3}\n',
-        "a.jsonl:2: this line is no whole JSON object (nested too",
+        "a.jsonl:2: this line is no complete JSON object (nested too",
     ),
     ("a.json", '[{"a": 1}, ["x"], {"a": 3}]', "a.json row 2: it is a list, not an object"),
     ("a.json", '[{"a": 1}, null, {"a": 3}]', "a.json row 2: it is empty, not an object"),
@@ -266,7 +266,7 @@ def test_empty_files_have_no_rows(tmp_path: Path) -> None:
 
 def test_file_without_a_sound_row_says_what_is_wrong_with_the_first(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", json.dumps(ROWS[0], indent=2))
-    with pytest.raises(ValueError, match=r"^a\.json:1: this line is no whole JSON object"):
+    with pytest.raises(ValueError, match=r"^a\.json:1: this line is no complete JSON object"):
         recognise(path, Columns(), "auto")
 
 
@@ -305,5 +305,5 @@ def test_a_damaged_arrow_file_is_an_error_and_not_the_end_of_the_process(tmp_pat
     places = b"".join(at.to_bytes(4, "little") for at in (0, 3, 6, 9))
     assert whole.count(places) == 1
     damaged = whole.replace(places, places[:8] + (2**31 - 1).to_bytes(4, "little") + places[12:])
-    with pytest.raises(ValueError, match=r"a\.arrow: it is no whole Arrow stream, or is damaged after row 0"):
+    with pytest.raises(ValueError, match=r"a\.arrow: it is no complete Arrow stream, or is damaged after row 0"):
         list(read_rows(write(tmp_path / "a.arrow", damaged)))

@@ -22,8 +22,8 @@ from tests.engine.follower import Follower
 def hold_a_model(worker: Worker) -> None:
     """In place of the worker's work: ready at once, and busy with another reply until the engine leaves."""
     worker.ready_at = time.monotonic()
-    worker._journal.turn_to("ready")
-    while not worker._orders.leaving:
+    worker._journal.enter_phase("ready")
+    while not worker._controls.leaving:
         threading.Event().wait(0.01)
 
 
@@ -87,5 +87,5 @@ def test_an_answer_that_cannot_be_written_loses_no_later_command(run: RunDir, mo
     run.send(StopReply(id="first", chat_id="chat"))
     run.send(Stop(id="second"))
     engine._tick()
-    assert engine._orders.stop == "save"
+    assert engine._controls.stop == "save"
     engine._finish()

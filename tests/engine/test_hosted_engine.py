@@ -186,7 +186,7 @@ def test_commands_that_cannot_be_taken(hosted: Hosted) -> None:
     unload = run.send(Unload(id=new_command_id()))
     assert [answer.accepted for answer in (again, early, unload)] == [False, False, False]
     assert all(answer.text.endswith(".") for answer in (again, early, unload))
-    (run.run.commands / "0-torn.json").write_text('{"type": "Sto')
+    (run.run.commands / "0-truncated.json").write_text('{"type": "Sto')
     assert run.send(Stop(id=new_command_id())).accepted
     run.until_phase("ready")
     assert not run.send(Stop(id=new_command_id())).accepted

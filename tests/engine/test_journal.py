@@ -16,9 +16,9 @@ from cockpit.runs.folder import RunDir
 def test_progress_of_a_phase_that_is_over_is_dropped(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run")
     journal = Journal(run)
-    journal.turn_to("importing")
+    journal.enter_phase("importing")
     journal.progress("importing", 1, 9, "packages")
-    journal.turn_to("standby")
+    journal.enter_phase("standby")
     journal.progress("importing", 2, 9, "packages")
     told = EventReader(run.events).poll()
     assert [type(event) for event in told] == [PhaseStarted, PhaseProgressed, PhaseStarted]
@@ -39,7 +39,7 @@ def test_a_phase_begins_in_the_log_before_any_progress_of_it(tmp_path: Path, mon
         return append(writer, event)
 
     monkeypatch.setattr(EventWriter, "append", meddle)
-    journal.turn_to("training")
+    journal.enter_phase("training")
     others[0].join(10)
     told = EventReader(run.events).poll()
     assert [type(event) for event in told] == [PhaseStarted, PhaseProgressed]

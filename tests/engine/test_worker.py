@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.engine import worker as worker_module
-from cockpit.engine.controls import Orders
+from cockpit.engine.controls import Controls
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.worker import Worker
@@ -28,10 +28,10 @@ class FullDisk(Journal):
 
     full = False
 
-    def tell(self, event: AnyEvent) -> None:
+    def emit(self, event: AnyEvent) -> None:
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        super().tell(event)
+        super().emit(event)
 
 
 class Begun:
@@ -42,7 +42,7 @@ class Begun:
         data = tiny.write_rows(folder / "rows.jsonl", tiny.chat_rows(4))
         self.run.recipe.write_text(tiny.recipe_text(folder, data), encoding="utf-8")
         self.journal = FullDisk(self.run)
-        self.worker = Worker(self.run, "unsloth", self.journal, Orders(), Machine(), chat_only=False)
+        self.worker = Worker(self.run, "unsloth", self.journal, Controls(), Machine(), chat_only=False)
 
     def begin(self) -> None:
         self.worker.begin_run(Train(id="t", run_id="run", command=["test"]))

@@ -27,14 +27,14 @@ def test_whole_models_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     shards = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
     snapshot(tmp_path, "models--owner--big", "config.json", *shards)
     snapshot(tmp_path, "models--gpt2", "config.json", "pytorch_model.bin")
-    snapshot(tmp_path, "models--owner--torn", "config.json", shards[0], missing=shards[1])
+    snapshot(tmp_path, "models--owner--truncated", "config.json", shards[0], missing=shards[1])
     snapshot(tmp_path, "models--owner--unread", "model.safetensors", missing="config.json")
     snapshot(tmp_path, "models--owner--config", "config.json")
     snapshot(tmp_path, "datasets--owner--rows", "config.json", "model.safetensors")
     (tmp_path / "models--owner--empty").mkdir()
     assert cached_models() == ["gpt2", "owner/big", "owner/name"]
     assert cached_snapshot("owner/name") == whole
-    assert cached_snapshot("owner/torn") is None
+    assert cached_snapshot("owner/truncated") is None
     assert cached_snapshot("../../etc") is None
 
 

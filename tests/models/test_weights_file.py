@@ -1,4 +1,4 @@
-"""A safetensors file that is whole, torn, missing or none at all, told from its header."""
+"""A safetensors file that is whole, truncated, missing or none at all, told from its header."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.models.folder import ModelFolder
-from cockpit.models.weights_file import flaw_of_safetensors
+from cockpit.models.weights_file import defect_of_safetensors
 from tests.runs.complete_checkpoint import write_safetensors
 
 OFFSETS = ([0], [], "x", None, [0, 1e400])
@@ -17,20 +17,20 @@ NONE_AT_ALL = ([], 5, "x", {"w": []}, *({"w": {"data_offsets": offsets}} for off
 
 def test_a_whole_file_and_one_that_is_cut(tmp_path: Path) -> None:
     path = write_safetensors(tmp_path / "model.safetensors")
-    assert flaw_of_safetensors(path) == ""
+    assert defect_of_safetensors(path) == ""
     whole = path.read_bytes()
-    for torn in (whole[:-1], whole + b"\0", whole[:20], whole[:3], b""):
-        path.write_bytes(torn)
-        assert flaw_of_safetensors(path) == "model.safetensors is torn"
+    for truncated in (whole[:-1], whole + b"\0", whole[:20], whole[:3], b""):
+        path.write_bytes(truncated)
+        assert defect_of_safetensors(path) == "model.safetensors is truncated"
     path.unlink()
-    assert flaw_of_safetensors(path) == "model.safetensors is missing"
+    assert defect_of_safetensors(path) == "model.safetensors is missing"
 
 
 @pytest.mark.parametrize("header", NONE_AT_ALL)
-def test_a_header_that_is_none_is_a_flaw(header: object, tmp_path: Path) -> None:
+def test_a_header_that_is_none_is_a_defect(header: object, tmp_path: Path) -> None:
     text = json.dumps(header).encode()
     path = tmp_path / "model.safetensors"
     path.write_bytes(len(text).to_bytes(8, "little") + text)
-    assert flaw_of_safetensors(path) == "model.safetensors cannot be read"
-    assert ModelFolder.at(tmp_path).torn_file() == "model.safetensors"
+    assert defect_of_safetensors(path) == "model.safetensors cannot be read"
+    assert ModelFolder.at(tmp_path).truncated_file() == "model.safetensors"
     assert ModelFolder.at(tmp_path).loaded_bytes("none") is None

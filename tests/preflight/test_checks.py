@@ -153,7 +153,7 @@ def test_hub_dataset_is_left_to_the_hub_unless_it_is_forbidden(files: Path, monk
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert said(sample) == [
         "sample.yaml: data.sources.0.name_or_path: the dataset owner/rows is not in the cache here, and HF_HUB_OFFLINE "
-        "forbids to fetch it; give a file that is on this disk"
+        "disables downloading it; give a file that is on this disk"
     ]
     (files / "hub" / "datasets--owner--rows").mkdir(parents=True)
     assert said(sample) == []
@@ -186,7 +186,7 @@ def test_hub_name_is_left_to_the_hub_unless_it_is_forbidden(files: Path, monkeyp
     assert said(sample) == []
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert said(sample) == [
-        "sample.yaml: model.name_or_path: it is not in the Hub's cache here, and HF_HUB_OFFLINE forbids to fetch it; "
+        "sample.yaml: model.name_or_path: it is not in the Hub's cache here, and HF_HUB_OFFLINE disables downloading; "
         "give a model that is on this disk, or embedded:demo"
     ]
     cached = files / "hub" / "models--owner--name" / "snapshots" / "0123"

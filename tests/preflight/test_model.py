@@ -72,7 +72,7 @@ ORIGIN = "give the model that it was made from"
             f"model.name_or_path: {UNKNOWN}; update "
             "transformers, or run the code that comes with the model (model.trust_remote_code: true)",
         ),
-        ({"model__safetensors": "short"}, {}, "model.name_or_path: model.safetensors is not whole; copy it again"),
+        ({"model__safetensors": "short"}, {}, "model.name_or_path: model.safetensors is incomplete; copy it again"),
         (
             {
                 "model__safetensors__index__json": json.dumps(
@@ -160,7 +160,7 @@ def test_a_quantised_folder_works_as_what_it_is() -> None:
 def test_images_need_a_model_that_sees_and_for_unsloth_a_gpu() -> None:
     Path("rows.jsonl").write_text('{"image": "a.png", "text": "x"}\n')
     images = document(data__sources__0__format="image_text", data__sources__0__instruction="Read it.")
-    assert any("this model reads text alone; give a model that sees" in line for line in said(images))
+    assert any("this model reads text alone; give a vision model" in line for line in said(images))
     seeing = config(architectures=["Gemma3ForConditionalGeneration"], model_type="gemma3", vision_config={})
     write_model(config__json=seeing)
     assert any("backend: Unsloth trains images on a GPU only" in line for line in said(images))
@@ -231,13 +231,13 @@ def test_weights_that_do_not_fit_alone() -> None:
     assert not any("weights alone" in line for line in fits)
 
 
-def test_whole_and_torn_weights() -> None:
+def test_whole_and_truncated_weights() -> None:
     write_model()
     path = Path("model/model.safetensors")
     path.write_bytes(weights({"a": [4, 4]}, whole=True))
-    assert ModelFolder.at(Path("model")).torn_file() == ""
+    assert ModelFolder.at(Path("model")).truncated_file() == ""
     path.write_bytes(weights({"a": [4, 4]}, whole=True)[:-1])
-    assert ModelFolder.at(Path("model")).torn_file() == "model.safetensors"
+    assert ModelFolder.at(Path("model")).truncated_file() == "model.safetensors"
 
 
 def test_what_a_folder_tells(tmp_path: Path) -> None:

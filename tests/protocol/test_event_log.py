@@ -60,7 +60,7 @@ def test_every_event_type_survives_the_log(tmp_path: Path) -> None:
     assert [event.seq for event in written] == list(range(len(samples)))
 
 
-def test_a_torn_last_line_waits_for_its_rest(tmp_path: Path) -> None:
+def test_a_truncated_last_line_waits_for_its_rest(tmp_path: Path) -> None:
     line = ev.encode(logged("whole"))
     path = tmp_path / "log"
     path.write_bytes(line + line[:20])
@@ -72,7 +72,7 @@ def test_a_torn_last_line_waits_for_its_rest(tmp_path: Path) -> None:
     assert texts(reader.poll()) == ["whole"]
 
 
-def test_a_torn_line_of_a_dead_writer_spoils_nothing_after_it(tmp_path: Path) -> None:
+def test_a_truncated_line_of_a_dead_writer_spoils_nothing_after_it(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(ev.encode(logged("before")) + b'{"type":"LogWr')
     EventWriter(path, attempt=2).append(logged("after"))

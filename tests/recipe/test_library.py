@@ -1,4 +1,4 @@
-"""The shelf: shipped recipes and the user's own, found by name or by path; all shipped ones are sound."""
+"""The library: shipped recipes and the user's own, found by name or by path; all shipped ones are sound."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from cockpit.paths import shipped_recipes_folder, user_recipes_folder
 from cockpit.recipe.document import RecipeDocument
-from cockpit.recipe.library import find_recipe, shelf
+from cockpit.recipe.library import find_recipe, library
 from cockpit.recipe.problem import RecipeError
 from cockpit.recipe.schema import json_schema
 from tests.recipe.sample import SAMPLE
@@ -16,10 +16,10 @@ SHIPPED = sorted(shipped_recipes_folder().rglob("*.yaml"))
 
 def test_shipped_recipes_are_all_found() -> None:
     assert len(SHIPPED) == 15
-    assert [entry.path for entry in shelf() if entry.origin == "shipped"] == sorted(
+    assert [entry.path for entry in library() if entry.origin == "shipped"] == sorted(
         SHIPPED, key=lambda path: (path.stem != "demo", path.stem)
     )
-    assert shelf()[0].name == "demo"
+    assert library()[0].name == "demo"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -48,14 +48,14 @@ def test_own_recipes_stand_behind_the_shipped_ones() -> None:
     own("deep/er.yaml")
     own(".hidden.yaml")
     own("notes.txt")
-    names = [(entry.name, entry.origin) for entry in shelf()]
+    names = [(entry.name, entry.origin) for entry in library()]
     assert names[0] == ("demo", "shipped")
     assert names[-3:] == [("ant", "yours"), ("er", "yours"), ("zebra", "yours")]
 
 
 def test_a_file_is_read_when_it_is_asked_for() -> None:
     own("mine.yaml")
-    entry = shelf()[-1]
+    entry = library()[-1]
     assert not entry.is_read
     assert entry.document is not None
     assert entry.is_read
@@ -63,18 +63,18 @@ def test_a_file_is_read_when_it_is_asked_for() -> None:
 
 
 def test_broken_recipes_are_on_the_shelf_with_their_problems() -> None:
-    own("torn.yaml", "schema: [1")
+    own("truncated.yaml", "schema: [1")
     own("wrong.yaml", SAMPLE.replace("r: 16", "r: 0"))
-    torn, wrong = shelf()[-2:]
-    assert torn.document is None
-    assert [problem.wrong for problem in torn.problems] == ["a list is not closed"]
+    truncated, wrong = library()[-2:]
+    assert truncated.document is None
+    assert [problem.wrong for problem in truncated.problems] == ["a list is not closed"]
     assert wrong.document is not None
     assert [problem.field for problem in wrong.problems] == ["lora.r"]
 
 
 def test_name_that_would_command_a_terminal_is_shown_plain() -> None:
     own("\x1b[31mred\x07.yaml")
-    assert shelf()[-1].name == "red"
+    assert library()[-1].name == "red"
     assert find_recipe("red").recipe().lora.r == 16
 
 

@@ -42,7 +42,7 @@ def test_table_fits_80_columns_and_shows_strangers_strings_plain(monkeypatch: py
     folder.mkdir(parents=True)
     long_title = '"\\e]0;owned\\a[bold]' + "very long words " * 3 + '"'
     (folder / "\x1b[31m[red]mine.yaml").write_text(SAMPLE.replace("title: A sample", f"title: {long_title}"))
-    (folder / "torn.yaml").write_text("a: [")
+    (folder / "truncated.yaml").write_text("a: [")
     lines = on_terminal(monkeypatch)
     assert max(map(len, lines)) <= 80
     whole = " ".join("\n".join(lines).split())
@@ -51,20 +51,20 @@ def test_table_fits_80_columns_and_shows_strangers_strings_plain(monkeypatch: py
     assert "[red]mine" in whole
     assert "[bold]very long" in whole
     assert "owned" not in whole
-    assert "torn" in whole
+    assert "truncated" in whole
 
 
 def test_list_says_what_is_wrong_with_a_recipe() -> None:
     folder = user_recipes_folder()
     folder.mkdir(parents=True)
     (folder / "odd.yaml").write_text(SAMPLE.replace("r: 16", "rr: 16"))
-    (folder / "torn.yaml").write_text("a: [")
+    (folder / "truncated.yaml").write_text("a: [")
     result = run()
     assert result.exit_code == 0
     told = {line.split("\t")[0]: line.split("\t")[3] for line in result.stdout.splitlines()}
     assert told["odd"].startswith("✗ odd.yaml:")
     assert "lora.rr: " in told["odd"]
-    assert told["torn"].startswith("✗ torn.yaml")
+    assert told["truncated"].startswith("✗ truncated.yaml")
     assert "✗" not in told["demo"]
 
 

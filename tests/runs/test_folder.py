@@ -82,7 +82,7 @@ def test_liveness_of_a_process_on_this_boot() -> None:
     assert run.liveness() == "lost"
 
 
-def test_another_hosts_engine_is_judged_by_its_heart(tmp_path: Path) -> None:
+def test_another_hosts_engine_is_judged_by_its_heartbeat(tmp_path: Path) -> None:
     run = make_run("demo-1")
     run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), boot_id="elsewhere", pid=1))
     assert run.liveness() == "silent"

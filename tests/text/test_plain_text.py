@@ -42,7 +42,7 @@ def test_one_line() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_stream_shows_the_same_however_it_is_torn(name: str) -> None:
+def test_a_stream_shows_the_same_however_it_is_truncated(name: str) -> None:
     given, shown = HOSTILE[name]
     stream = PlainTextStream()
     pieces = [stream.feed(char) for char in given]

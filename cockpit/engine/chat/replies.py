@@ -12,7 +12,7 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from transformers.generation.streamers import BaseStreamer
 
 from cockpit.engine.chat.inputs import chat_inputs
-from cockpit.engine.controls import Orders
+from cockpit.engine.controls import Controls
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.errors import first_line, is_out_of_memory
 from cockpit.engine.journal import Journal
@@ -29,17 +29,17 @@ class Chatter:
     """Answers with a loaded model. The prompt is rendered by the chat template, as training rendered conversations;
     rows of plain text were learnt without one."""
 
-    def __init__(self, loaded: Loaded, template: ChatTemplate | None, journal: Journal, orders: Orders) -> None:
+    def __init__(self, loaded: Loaded, template: ChatTemplate | None, journal: Journal, controls: Controls) -> None:
         """Without a `template` the last message is the prompt as it stands."""
         self._loaded = loaded
         self._template = template
         self._journal = journal
-        self._orders = orders
+        self._controls = controls
 
     def answer(self, chat: Chat) -> None:
         """Stream the reply into the chat log. What goes wrong ends the reply, not the engine."""
         prompt = shown_prompt(chat.messages[-1]) if chat.messages else ""
-        self._journal.tell_reply(ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter))
+        self._journal.emit_reply(ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter))
         begun = time.monotonic()
         stream = ReplyStream(self._loaded.tokenizer, self._journal, chat.id)
         end, reason, prompt_tokens = "failed", "", 0
@@ -58,7 +58,7 @@ class Chatter:
                 end = self._generate(chat, inputs, min(room, chat.max_new_tokens), stream)
         except Exception as error:
             reason = _reason(error)
-        self._journal.tell_reply(
+        self._journal.emit_reply(
             ReplyEnded(
                 command_id=chat.id,
                 end=end,  # type: ignore[arg-type]
@@ -73,7 +73,7 @@ class Chatter:
     def _generate(self, chat: Chat, inputs: dict[str, torch.Tensor], new_tokens: int, stream: ReplyStream) -> ReplyEnd:
         model = self._loaded.model
         settings = self._settings(chat, new_tokens)
-        halt = _Halt(self._orders, chat.id)
+        halt = _Halt(self._controls, chat.id)
         adapter = contextlib.nullcontext() if chat.adapter else model.disable_adapter()
         with torch.inference_mode(), adapter:
             model.generate(
@@ -151,13 +151,13 @@ class ReplyStream(BaseStreamer):
             self._tell(time.monotonic())
 
     def _tell(self, now: float) -> None:
-        self._journal.tell_reply(ReplyGrew(command_id=self._chat_id, text=self._pending))
+        self._journal.emit_reply(ReplyGrew(command_id=self._chat_id, text=self._pending))
         self._pending, self._told_at = "", now
 
     def _grown(self, whole: bool) -> str:
         """The text that the newest tokens add. A character whose bytes are not all there waits for the rest.
 
-        Two windows of tokens are decoded, with the newest and without, as a token's text hangs on those before it.
+        Two windows of tokens are decoded, with the newest and without, as a token's text depends on those before it.
         """
         before = self._decode(self._ids[self._shown_from : self._shown_to])
         after = self._decode(self._ids[self._shown_from :])
@@ -173,13 +173,13 @@ class ReplyStream(BaseStreamer):
 class _Halt(StoppingCriteria):
     """Ends a reply between two tokens once that is asked for."""
 
-    def __init__(self, orders: Orders, chat_id: str) -> None:
-        self._orders = orders
+    def __init__(self, controls: Controls, chat_id: str) -> None:
+        self._controls = controls
         self._chat_id = chat_id
         self.halted = False
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        self.halted = self._orders.is_reply_ended(self._chat_id)
+        self.halted = self._controls.is_reply_ended(self._chat_id)
         return torch.full((input_ids.shape[0],), self.halted, dtype=torch.bool, device=input_ids.device)
 
 

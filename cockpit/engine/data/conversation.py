@@ -111,7 +111,7 @@ def _json(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError(f"{name} is no whole JSON") from None
+        raise ValueError(f"{name} is no complete JSON") from None
 
 
 def _turns(row: Mapping[str, Any], column: str) -> list[Message]:

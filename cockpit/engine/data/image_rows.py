@@ -45,7 +45,7 @@ class MeasuredRow:
 
 
 class ImageRows:
-    """Rows for a model that sees. They are not tokenized: that is done a batch at a time, with the images."""
+    """Rows for a vision model. They are not tokenized: that is done a batch at a time, with the images."""
 
     def __init__(self, processor: Any, template: ChatTemplate, length: int, *, on_answers: bool, widest: int | None):
         """`length`: the most tokens of a row. `widest`: images are made at most so many pixels wide; None for never."""

@@ -57,7 +57,7 @@ def prepare_data(
 ) -> PreparedData:
     """Read, render, tokenize, mask and cut the recipe's rows; those with images are checked and kept as turns.
 
-    `processor` is that of a model that sees. Raises RunFailure where nothing is left to learn.
+    `processor` is that of a vision model. Raises RunFailure where nothing is left to learn.
     """
     reader = RowReader(recipe, say)
     if reader.has_images:
@@ -155,7 +155,7 @@ def image_rows(recipe: Recipe, tokenizer: Any, processor: Any | None) -> tuple[I
     if processor is None:
         raise RunFailure(
             "The data has images, and this model does not see them.",
-            "Give a model that sees as model.name_or_path, or data without images.",
+            "Give a vision model as model.name_or_path, or data without images.",
         )
     if recipe.data.chat_template != "model":
         processor.tokenizer = tokenizer

@@ -31,7 +31,7 @@ SAMPLES, REFUSED_SAMPLES = 40, 10
 SAMPLE_TOKENS = 100_000
 """Tokens of all samples together, about."""
 ORDERS = 8
-"""Orders of the rows over which the padding is averaged."""
+"""Controls of the rows over which the padding is averaged."""
 
 
 @dataclass(frozen=True)
@@ -217,8 +217,8 @@ class _Batches:
             by_length = training.group_by_length and not images
             rng = np.random.default_rng(training.seed)
             step = rows * training.gradient_accumulation_steps
-            orders = [_order(lengths, step, rng.permutation(len(lengths)), by_length) for _ in range(ORDERS)]
-            fillings = [_filling(lengths, order, rows, multiple) for order in orders]
+            controls = [_order(lengths, step, rng.permutation(len(lengths)), by_length) for _ in range(ORDERS)]
+            fillings = [_filling(lengths, order, rows, multiple) for order in controls]
             self.padding = fillings[0]
             filled = sum(map(sum, fillings))
             self.padding_share = filled / (filled + ORDERS * sum(lengths))

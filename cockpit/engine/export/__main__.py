@@ -12,9 +12,9 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from cockpit.engine.errors import MAKE_ROOM, RunFailure, ending_of
-from cockpit.engine.training.checkpointing import flush, flush_folder, size_of
-from cockpit.launch.export_form import ExportForm, written_aside
+from cockpit.disk import flush, flush_folder, size_of
+from cockpit.engine.errors import MAKE_ROOM, RunFailure, classify_error
+from cockpit.launch.export_form import ExportForm, temporary_paths
 from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import ExportEnded, ExportProgressed, ExportStarted, LogWritten
 from cockpit.recipe.document import RecipeDocument
@@ -24,12 +24,12 @@ from cockpit.text.plain_text import plain_line
 
 
 class Exporter:
-    """One export of one run: written aside, and renamed to its place when it is whole."""
+    """One export of one run: written to a temporary path, and renamed to its place when it is whole."""
 
     def __init__(self, run: RunDir, form: ExportForm, out: Path, export_id: str) -> None:
         """Raises OSError where the run's folder cannot be written."""
         self.run, self.form, self.out, self.id = run, form, out, export_id
-        self.partial, self._merged = written_aside(out)
+        self.partial, self._merged = temporary_paths(out)
         self._log = EventWriter(run.export)
 
     def export(self, push: str | None, private: bool) -> bool:
@@ -120,7 +120,7 @@ class Exporter:
     def _fail(self, error: BaseException, recipe: Recipe | None) -> None:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             error = RunFailure("It was ended before it was done.")
-        ending = ending_of(error, recipe, 0)
+        ending = classify_error(error, recipe, 0)
         advice = ending.advice.replace("the run's engine.log", f"{self.run.path / 'export.log'}")
         if ending.outcome == "out_of_memory":
             advice = "Let go of what else holds it, such as the chat with this run, and export again."

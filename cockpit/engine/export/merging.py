@@ -44,7 +44,7 @@ def merge(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: S
         import_stack("unsloth")
         merge_by_unsloth(run, recipe, place, form, task, say)
     else:
-        _merge_plainly(run, recipe, place, task, say)
+        _merge_with_peft(run, recipe, place, task, say)
 
 
 def _is_unsloths(run: RunDir, recipe: Recipe, form: str) -> bool:
@@ -76,7 +76,7 @@ def merge_by_unsloth(run: RunDir, recipe: Recipe, place: Path, form: str, task: 
     loaded.model.save_pretrained_merged(str(place), loaded.processor or loaded.tokenizer, save_method=method)
 
 
-def _merge_plainly(run: RunDir, recipe: Recipe, place: Path, task: Say, say: Say) -> None:
+def _merge_with_peft(run: RunDir, recipe: Recipe, place: Path, task: Say, say: Say) -> None:
     _refuse_without_memory(run, recipe)
     task("loading the base in 16 bits")
     result = run.result
@@ -107,14 +107,16 @@ def _refuse_without_memory(run: RunDir, recipe: Recipe) -> None:
 
 def _base(recipe: Recipe, whole: Path | None, say: Say) -> Any:
     """The base, or the model in `whole`, in 16 bits, whatever it was trained in. Raises RunFailure."""
-    from cockpit.engine.model.base_model import load_plainly
+    from cockpit.engine.model.base_model import load_with_transformers
 
     dtype = "float16" if recipe.model.dtype == "float16" else "bfloat16"
     settings = recipe.model.model_copy(update={"quantization": "none", "dtype": dtype})
     plain = recipe.model_copy(update={"backend": "transformers", "model": settings})
     with weights_report() as report:
         try:
-            model, _ = load_plainly(ModelFolder.at(whole or folder_of(settings)), plain, say, images=False, full=False)
+            model, _ = load_with_transformers(
+                ModelFolder.at(whole or folder_of(settings)), plain, say, images=False, full=False
+            )
         except RunFailure:
             raise
         except Exception as error:

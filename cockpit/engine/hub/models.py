@@ -52,7 +52,7 @@ def tokenizer_folder(model: Model) -> Path:
         return folder
     if constants.HF_HUB_OFFLINE:
         raise RunFailure(
-            f"The tokenizer of {_shown(model)} is not in the Hub's cache here, and HF_HUB_OFFLINE forbids to fetch it.",
+            f"The tokenizer of {_shown(model)} is not in the Hub's cache, and HF_HUB_OFFLINE disables downloading.",
             "Give a model that is on this disk, or unset HF_HUB_OFFLINE.",
         )
     try:
@@ -78,7 +78,7 @@ def download(model: Model, say: Callable[[str], None], progress: Progress) -> No
     if constants.HF_HUB_OFFLINE:
         if cached is None:
             raise RunFailure(
-                f"The model {_shown(model)} is not in the Hub's cache here, and HF_HUB_OFFLINE forbids to fetch it.",
+                f"The model {_shown(model)} is not in the Hub's cache, and HF_HUB_OFFLINE disables downloading.",
                 "Give a model that is on this disk, or unset HF_HUB_OFFLINE.",
             )
         return
@@ -117,13 +117,13 @@ def _cached_folder(model: Model) -> Path | None:
     """The snapshot of the wanted revision where the cache holds it whole."""
     from huggingface_hub import try_to_load_from_cache
 
-    from cockpit.models.hub_cache import is_whole
+    from cockpit.models.hub_cache import is_complete
 
     config = try_to_load_from_cache(model.name_or_path, CONFIG, revision=model.revision)
     if not isinstance(config, str):
         return None
     folder = Path(config).parent
-    return folder if is_whole(folder) else None
+    return folder if is_complete(folder) else None
 
 
 def _is_connection(error: Exception) -> bool:

@@ -21,23 +21,23 @@ from cockpit.text.plain_text import plain_line
 EMBEDDINGS = ("embed_tokens", "lm_head")
 
 
-def add_by_unsloth(model: Any, recipe: Recipe, *, sees: bool, images: bool) -> Any:
+def add_by_unsloth(model: Any, recipe: Recipe, *, is_vision: bool, images: bool) -> Any:
     """The model with a fresh adapter, patched for training. Raises what the stack raises."""
     # The layer switches are in the targets already; Unsloth's own ones read all-linear as all of them on.
-    targets = lora_targets(model, recipe.lora, sees=sees)
-    with _offloading_aside(model) as aside:
-        return unsloth_class(sees, images).get_peft_model(
+    targets = lora_targets(model, recipe.lora, is_vision=is_vision)
+    with _offload_folder(model) as temporary:
+        return unsloth_class(is_vision, images).get_peft_model(
             model,
             target_modules=targets,
             use_gradient_checkpointing=unsloth_checkpointing(recipe),
             random_state=recipe.lora.random_state,
-            temporary_location=aside,
-            **({"finetune_vision_layers": True} if sees else {}),
+            temporary_location=temporary,
+            **({"finetune_vision_layers": True} if is_vision else {}),
             **_fields(recipe.lora, model),
         )
 
 
-def add_plainly(model: Any, recipe: Recipe, *, sees: bool) -> Any:
+def add_with_peft(model: Any, recipe: Recipe, *, is_vision: bool) -> Any:
     """The model with a fresh adapter, ready to be trained by any trainer. Raises what the stack raises."""
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
@@ -50,7 +50,7 @@ def add_plainly(model: Any, recipe: Recipe, *, sees: bool) -> Any:
         )
     elif mode == "reentrant":
         model.enable_input_require_grads()  # without it no gradient reaches what is computed again
-    targets = lora_targets(model, recipe.lora, sees=sees)
+    targets = lora_targets(model, recipe.lora, is_vision=is_vision)
     torch.manual_seed(recipe.lora.random_state)
     model = get_peft_model(
         model, LoraConfig(target_modules=targets, task_type="CAUSAL_LM", **_fields(recipe.lora, model))
@@ -94,14 +94,14 @@ def _is_tied(model: Any) -> bool:
 
 
 @contextmanager
-def _offloading_aside(model: Any) -> Iterator[str]:
+def _offload_folder(model: Any) -> Iterator[str]:
     """A folder for layers that Unsloth moves to the disk. It would put them into the model's own folder: it joins its
     temporary one with the name that the model was loaded by, which is a whole path."""
     name = model.config._name_or_path
-    with tempfile.TemporaryDirectory(prefix="cockpit-", ignore_cleanup_errors=True) as aside:
+    with tempfile.TemporaryDirectory(prefix="cockpit-", ignore_cleanup_errors=True) as temporary:
         model.config._name_or_path = "offloaded"
         try:
-            yield aside  # what is mapped from there stays readable when the folder has gone
+            yield temporary  # what is mapped from there stays readable when the folder has gone
         finally:
             model.config._name_or_path = name
 

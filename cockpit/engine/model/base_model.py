@@ -25,7 +25,7 @@ def load_by_unsloth(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bo
     weight. Raises what the stack raises."""
     settings = recipe.model
     _tell_unfollowed(folder, recipe, say)
-    loaded: tuple[Any, Any] = unsloth_class(folder.sees, images).from_pretrained(
+    loaded: tuple[Any, Any] = unsloth_class(folder.is_vision, images).from_pretrained(
         model_name=str(folder.path),
         max_seq_length=settings.max_seq_length,
         dtype=named_dtype(settings.dtype),
@@ -63,11 +63,11 @@ def _tell_unfollowed(folder: ModelFolder, recipe: Recipe, say: Say) -> None:
         say(f"model.bnb_4bit_compute_dtype: {settings.bnb_4bit_compute_dtype} is not followed: {why}.")
 
 
-def unsloth_class(sees: bool, images: bool) -> Any:
-    """Unsloth's entry: FastLanguageModel for text, FastModel for a model that sees, FastVisionModel to train images."""
+def unsloth_class(is_vision: bool, images: bool) -> Any:
+    """Unsloth's entry: FastLanguageModel for text, FastModel for a vision model, FastVisionModel to train images."""
     import unsloth
 
-    if not sees:
+    if not is_vision:
         return unsloth.FastLanguageModel
     return unsloth.FastVisionModel if images else unsloth.FastModel
 
@@ -78,7 +78,9 @@ def unsloth_checkpointing(recipe: Recipe) -> str | bool:
     return "unsloth" if mode == "unsloth" else mode != "none"
 
 
-def load_plainly(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bool, full: bool) -> tuple[Any, Any]:
+def load_with_transformers(
+    folder: ModelFolder, recipe: Recipe, say: Say, *, images: bool, full: bool
+) -> tuple[Any, Any]:
     """Model, and tokenizer or processor, by transformers' own classes. `full`: to train every weight. Raises what the
     stack raises."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
@@ -87,7 +89,7 @@ def load_plainly(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bool,
     _tell_unfollowed(folder, recipe, say)
     common = {"trust_remote_code": settings.trust_remote_code}
     config = AutoConfig.from_pretrained(folder.path, **common)
-    to_images = folder.sees and _has_class(AutoModelForImageTextToText, config)
+    to_images = folder.is_vision and _has_class(AutoModelForImageTextToText, config)
     auto = AutoModelForImageTextToText if to_images else AutoModelForCausalLM
     dtype = named_dtype(settings.dtype) or best_dtype()
     if full and dtype == torch.float16:
@@ -99,7 +101,7 @@ def load_plainly(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bool,
         **_quantization(folder, recipe, images, dtype),
         **common,
     )
-    processor = processor_of(folder.path, settings.trust_remote_code) if folder.sees else None
+    processor = processor_of(folder.path, settings.trust_remote_code) if folder.is_vision else None
     return model, processor or AutoTokenizer.from_pretrained(folder.path, padding_side="right", **common)
 
 

@@ -12,7 +12,7 @@ from cockpit.data.files import trains_images
 from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.hub.models import folder_of
 from cockpit.engine.model import adapter as lora
-from cockpit.engine.model.base_model import Say, load_by_unsloth, load_plainly, unsloth_class
+from cockpit.engine.model.base_model import Say, load_by_unsloth, load_with_transformers, unsloth_class
 from cockpit.engine.model.lora_targets import unknown_names
 from cockpit.engine.model.tokenizer import as_trained, processor_of
 from cockpit.engine.model.weights_report import load_error, weights_report
@@ -32,7 +32,7 @@ class Loaded:
     context_tokens: int
     backend: str
     processor: Any = None
-    """What makes images and text into inputs, where the model sees; its tokenizer is `tokenizer`."""
+    """What makes images and text into inputs, of a vision model; its tokenizer is `tokenizer`."""
     adapted: bool = True
     """Whether an adapter is trained, which can be switched off to hear the base; else every weight is."""
 
@@ -53,7 +53,7 @@ def load_for_training(recipe: Recipe, say: Say) -> Loaded:
     if images and processor is None:
         raise RunFailure(
             "The data has images, and this model has no image processor (preprocessor_config.json).",
-            "Give a model that sees, with all of its files.",
+            "Give a vision model, with all of its files.",
         )
     if full and recipe.backend == "transformers":
         model.requires_grad_(True)  # Unsloth has chosen what it trains while it loaded
@@ -113,7 +113,7 @@ def _load(
     _limit_compiling(recipe.hardware, say)
     if recipe.model.quantization == "int8" and on_cpu:
         raise RunFailure("int8 needs a GPU.", "Set model.quantization to none or nf4.")
-    load = load_by_unsloth if recipe.backend == "unsloth" else load_plainly
+    load = load_by_unsloth if recipe.backend == "unsloth" else load_with_transformers
     name = plain_line(recipe.model.name_or_path)
     with weights_report() as report:
         try:
@@ -128,9 +128,9 @@ def _load(
                 "model.name_or_path is a folder with config.json, weights and tokenizer, or a name on the Hub.",
             ) from error
     if wrong := report.wrong():
-        raise RunFailure(f"The model {name} is not whole: {wrong}.", "Copy the whole model again.")
+        raise RunFailure(f"The model {name} is incomplete: {wrong}.", "Copy the whole model again.")
     processor = processing if hasattr(processing, "image_processor") else None
-    if processor is None and folder.sees:
+    if processor is None and folder.is_vision:
         processor = processor_of(folder.path, recipe.model.trust_remote_code)
     tokenizer = getattr(processor or processing, "tokenizer", processing)
     tokenizer = as_trained(tokenizer, processor, recipe, recipe.backend)
@@ -156,9 +156,9 @@ def _check_names(model: Any, recipe: Recipe, say: Say) -> None:
 def _adapted(model: Any, recipe: Recipe, folder: ModelFolder, images: bool) -> Any:
     try:
         if recipe.backend == "unsloth":
-            model = lora.add_by_unsloth(model, recipe, sees=folder.sees, images=images)
+            model = lora.add_by_unsloth(model, recipe, is_vision=folder.is_vision, images=images)
         else:
-            model = lora.add_plainly(model, recipe, sees=folder.sees)
+            model = lora.add_with_peft(model, recipe, is_vision=folder.is_vision)
     except ImportError as error:
         raise RunFailure(f"The adapter cannot be made: {first_line(error)}", "Install it.") from error
     except (ValueError, TypeError, NotImplementedError, AssertionError) as error:

@@ -19,19 +19,19 @@ NEVER_ALL = ("lm_head", "router", "score", "classifier")
 """Linear layers that all-linear does not mean."""
 
 
-def lora_targets(model: Any, lora: Lora, *, sees: bool) -> str | list[str]:
+def lora_targets(model: Any, lora: Lora, *, is_vision: bool) -> str | list[str]:
     """The layers to adapt, as PEFT takes them: all-linear, ends of names, or whole names where an end says too much.
 
-    `sees`: the model has layers of vision, which are told from those of language by their names. Raises RunFailure
+    `is_vision`: the model has layers of vision, which are told from those of language by their names. Raises RunFailure
     where the switches leave none.
     """
     kinds = {"attention": lora.finetune_attention_modules, "feed-forward": lora.finetune_mlp_modules, "": True}
-    if not sees and lora.finetune_language_layers and all(kinds.values()):
+    if not is_vision and lora.finetune_language_layers and all(kinds.values()):
         return lora.target_modules
     parts = {"vision": lora.finetune_vision_layers, "language": lora.finetune_language_layers, "audio": False}
     names = [name for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D))]
     named = [name for name in names if _is_named(name, lora.target_modules)]
-    kept = [name for name in named if parts[_part(name, sees)] and kinds[_kind(name)]]
+    kept = [name for name in named if parts[_part(name, is_vision)] and kinds[_kind(name)]]
     if not kept:
         if not named:
             return lora.target_modules  # PEFT says what is wrong with it
@@ -84,9 +84,9 @@ def _is_named(name: str, target_modules: str | list[str]) -> bool:
     )
 
 
-def _part(name: str, sees: bool) -> str:
+def _part(name: str, is_vision: bool) -> str:
     """vision, audio or language."""
-    if not sees:
+    if not is_vision:
         return "language"
     if any(part in name for part in AUDIO):
         return "audio"

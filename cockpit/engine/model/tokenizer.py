@@ -1,4 +1,4 @@
-"""recipe -> tokenizer, and the processor of a model that sees, as training has them; without the model itself"""
+"""recipe -> tokenizer, and the processor of a vision model, as training has them; without the model itself"""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cockpit.text.plain_text import plain_line
 
 
 def load_tokenizer(folder: ModelFolder, recipe: Recipe) -> tuple[Any, Any | None]:
-    """The tokenizer, and the processor where the model sees, from the model's folder; Unsloth is not imported.
+    """The tokenizer, and the processor of a vision model, from the model's folder; Unsloth is not imported.
 
     Raises RunFailure where the folder has no usable one.
     """
     from transformers import AutoTokenizer
 
     trusted = recipe.model.trust_remote_code
-    processor = processor_of(folder.path, trusted) if folder.sees else None
+    processor = processor_of(folder.path, trusted) if folder.is_vision else None
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None:
         try:

@@ -32,7 +32,7 @@ class WeightsReport(logging.Handler):
             (self.missing if status == "MISSING" else self.misfits).append(name)
 
     def wrong(self) -> str:
-        """Why the model is not whole, as the end of a sentence; empty where it is."""
+        """Why the model is incomplete, as the end of a sentence; empty where it is."""
         if self.misfits:
             return f"its weights have other shapes than its config.json says ({self.misfits[0]})"
         return f"its files lack weights that its config.json asks for ({self.missing[0]})" if self.missing else ""

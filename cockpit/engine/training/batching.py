@@ -90,7 +90,7 @@ def _refuse_seeing_neighbours(loaded: Loaded, settings: dict[str, Any]) -> None:
 
 
 def neighbours_are_seen(model: Any) -> bool:
-    """Whether what a row of a joined sequence gives hangs on the row before it: told by exchanging that one.
+    """Whether what a row of a joined sequence gives depends on the row before it: told by exchanging that one.
 
     Attention keeps rows apart by their positions; layers with a running state, as of linear attention, do not.
     """

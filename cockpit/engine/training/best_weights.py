@@ -15,7 +15,9 @@ from cockpit.runs.checkpoint import checkpoints
 def best_checkpoint(trainer: Any, folder: Path, written: int | None = None) -> Path | None:
     """Where the best checkpoint of those in `folder` stands, the one after step `written` counted as one of them; None
     where none of them was measured. A better one may be gone or damaged, or could not be saved."""
-    steps = {one.step for one in checkpoints(folder) if not one.flaw()} | ({written} if written is not None else set())
+    steps = {one.step for one in checkpoints(folder) if not one.defect()} | (
+        {written} if written is not None else set()
+    )
     best = _best_of(trainer.args, trainer.state, steps)
     return None if best is None else folder / f"checkpoint-{best}"
 
@@ -67,7 +69,7 @@ class BestWeights:
         if step == kept == state.best_global_step:
             self._journal.log("info", f"The best checkpoint is kept and saved as the result: {best}.")
             return
-        gone = f"The best was {best}, and there is no whole checkpoint of it"
+        gone = f"The best was {best}, and there is no complete checkpoint of it"
         if step is None or step == state.global_step:
             self._journal.log("warning", f"{gone}: the last weights are saved.")
             return

@@ -8,14 +8,14 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cockpit.engine.controls import Orders
+from cockpit.engine.controls import Controls
 from cockpit.engine.errors import RunFailure, Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.training.best_weights import recall_best
 from cockpit.engine.training.resumption import Resumption
-from cockpit.engine.training.step_metrics import StepMeter, finite
+from cockpit.engine.training.step_metrics import StepMetrics, finite
 from cockpit.protocol.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned, TrainingResumed
-from cockpit.runs.checkpoint import leave_behind
+from cockpit.runs.checkpoint import archive_later
 
 PROGRESS_EVERY_S = 0.2
 LONG_STEPS = 200
@@ -27,7 +27,7 @@ NO_MEASURES = ("_runtime", "_per_second", "_num_tokens", "_model_preparation_tim
 
 
 class NothingLeft(Exception):
-    """The checkpoint that a run goes on from is that of its last step: its weights are the result."""
+    """The checkpoint that a run resumes from is that of its last step: its weights are the result."""
 
 
 class EventCallback(TrainerCallback):
@@ -36,19 +36,19 @@ class EventCallback(TrainerCallback):
     def __init__(
         self,
         journal: Journal,
-        orders: Orders,
-        meter: StepMeter,
+        controls: Controls,
+        step_metrics: StepMetrics,
         *,
         steps_per_epoch: float,
         on_step: Callable[[int], None] = lambda step: None,
         resumed: Resumption | None = None,
         keeps_last: bool = False,
     ) -> None:
-        """`on_step` is called with each finished step, after its event. `resumed`: what the run goes on from.
+        """`on_step` is called with each finished step, after its event. `resumed`: what the run resumes from.
         `keeps_last`: the state after the last step becomes a checkpoint too."""
         self._journal = journal
-        self._orders = orders
-        self._meter = meter
+        self._controls = controls
+        self._step_metrics = step_metrics
         self._steps_per_epoch = steps_per_epoch
         self._on_step = on_step
         self._resumed = resumed
@@ -81,12 +81,12 @@ class EventCallback(TrainerCallback):
             recall_best(args, state)  # what it is compared by may be new to the run too
             align_schedule(kwargs["optimizer"], kwargs["lr_scheduler"], args.learning_rate)
             checkpoint = self._resumed.checkpoint.path
-            leave_behind(checkpoint.parent, self._resumed.step, self._journal.attempt)
+            archive_later(checkpoint.parent, self._resumed.step, self._journal.attempt)
             path = f"{checkpoint.parent.name}/{checkpoint.name}"
-            self._journal.tell(TrainingResumed(step=self._resumed.step, path=path))
+            self._journal.emit(TrainingResumed(step=self._resumed.step, path=path))
         model = kwargs["model"]
         sizes = [(_size(weight), weight.requires_grad) for weight in model.parameters()]
-        self._journal.tell(
+        self._journal.emit(
             TrainingPlanned(
                 total_steps=state.max_steps,
                 steps_per_epoch=self._steps_per_epoch,
@@ -115,15 +115,15 @@ class EventCallback(TrainerCallback):
         """The first step compiles; after an evaluation or a checkpoint it is training again."""
         phase: Phase = "training" if self._has_compiled else "compiling"
         if self._journal.phase != phase:
-            self._journal.turn_to(phase, "" if self._has_compiled else "the first step")
+            self._journal.enter_phase(phase, "" if self._has_compiled else "the first step")
             self._since = time.monotonic()
 
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Between micro-steps: the one place where a step can be dropped."""
-        if self._orders.stop == "drop":
-            self._meter.drop()
+        if self._controls.stop == "drop":
+            self._step_metrics.drop()
             self.dropped = True
             control.should_training_stop = True
 
@@ -136,13 +136,13 @@ class EventCallback(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """A step is over."""
-        figures = self._meter.take()  # waits for the device, so that the time is the step's own
+        figures = self._step_metrics.take()  # waits for the device, so that the time is the step's own
         now = time.monotonic()
         if self._learning_rate is not None:
             figures["learning_rate"] = self._learning_rate
         metrics, lost = finite(figures)
         self.step = state.global_step
-        self._journal.tell(
+        self._journal.emit(
             StepEnded(
                 step=self.step,
                 total_steps=state.max_steps,
@@ -155,15 +155,15 @@ class EventCallback(TrainerCallback):
         self._complain(lost)
         self._on_step(self.step)
         is_first, self._has_compiled = not self._has_compiled, True
-        if self._orders.stop is not None:
+        if self._controls.stop is not None:
             control.should_training_stop = True
             control.should_evaluate = False
-            self.dropped = self._orders.stop == "drop"
+            self.dropped = self._controls.stop == "drop"
             control.should_save = not self.dropped
         elif self.step >= state.max_steps:
             control.should_save = control.should_save or self._keeps_last
         elif is_first:
-            self._journal.turn_to("training")
+            self._journal.enter_phase("training")
 
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -176,7 +176,7 @@ class EventCallback(TrainerCallback):
             loader = kwargs.get("eval_dataloader")
             total = len(loader) if loader is not None else None
             self._journal.progress("evaluating", self._measured, total, "batches")
-        if self._orders.stop is not None:
+        if self._controls.stop is not None:
             raise Stopped
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -195,7 +195,7 @@ class EventCallback(TrainerCallback):
                 "Give one of these as training.metric_for_best_model.",
             )
         self.evaluated_at = state.global_step
-        self._journal.tell(Evaluated(step=state.global_step, duration_s=now - self._measuring_since, metrics=metrics))
+        self._journal.emit(Evaluated(step=state.global_step, duration_s=now - self._measuring_since, metrics=metrics))
         self._complain(lost)
 
     @property
@@ -206,12 +206,12 @@ class EventCallback(TrainerCallback):
     def evaluation_begins(self) -> None:
         """The held-out rows are about to be measured."""
         self._measuring_since, self._measured = time.monotonic(), 0
-        self._journal.turn_to("evaluating")
+        self._journal.enter_phase("evaluating")
 
     def checkpoint_saved(self, path: str, size_bytes: int) -> None:
         """A checkpoint stands whole at `path`, relative to the run folder."""
         self.saved_at = self.step
-        self._journal.tell(CheckpointSaved(step=self.step, path=path, size_bytes=size_bytes))
+        self._journal.emit(CheckpointSaved(step=self.step, path=path, size_bytes=size_bytes))
 
     def _complain(self, names: list[str]) -> None:
         """Warn once for each figure that stopped being a number, and again after it has been one."""

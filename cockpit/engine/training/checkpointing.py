@@ -1,13 +1,13 @@
-"""Checkpoints as the trainer writes them: whole or not at all, the newest few and the best kept"""
+"""Checkpoints as the trainer writes them: atomically, the newest few and the best kept"""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cockpit.engine.errors import ending_of, is_out_of_memory
+from cockpit.disk import flush, flush_folder, size_of
+from cockpit.engine.errors import classify_error, is_out_of_memory
 from cockpit.engine.journal import Journal
 from cockpit.engine.training.best_weights import best_checkpoint
 from cockpit.recipe.recipe import Recipe
@@ -32,13 +32,13 @@ def checkpoint_plan(recipe: Recipe) -> tuple[int | None, int | None]:
 def save_checkpoints_whole(
     trainer: Any, callback: EventCallback, run: RunDir, journal: Journal, limit: int | None
 ) -> None:
-    """Checkpoints are written aside and renamed, so that one that is there is whole; one that fails costs no run."""
+    """Checkpoints are written to a temporary path and renamed, so that each is complete; one that fails ends no run."""
     save = trainer._save_checkpoint
     trainer.create_model_card = lambda *args, **kwargs: None  # it would lie beside the checkpoints
     partial = run.checkpoints / ".partial"
 
-    def save_whole(model: Any, trial: Any) -> None:
-        journal.turn_to("saving", f"checkpoint {callback.step}")
+    def save_complete(model: Any, trial: Any) -> None:
+        journal.enter_phase("saving", f"checkpoint {callback.step}")
         shutil.rmtree(partial, ignore_errors=True)
         trainer._get_output_dir = lambda trial=None: str(partial)
         try:
@@ -53,7 +53,7 @@ def save_checkpoints_whole(
         except Exception as error:
             if is_out_of_memory(error):
                 raise
-            why = ending_of(error, None, callback.step).reason
+            why = classify_error(error, None, callback.step).reason
             journal.log("warning", f"Checkpoint {callback.step} could not be saved: {why} The run goes on without it.")
             _name_best(trainer, run.checkpoints)
             return
@@ -66,7 +66,7 @@ def save_checkpoints_whole(
             if str(old.path) != best:
                 shutil.rmtree(old.path, ignore_errors=True)
 
-    trainer._save_checkpoint = save_whole
+    trainer._save_checkpoint = save_complete
 
 
 def _name_best(trainer: Any, folder: Path, written: Path | None = None) -> None:
@@ -77,33 +77,3 @@ def _name_best(trainer: Any, folder: Path, written: Path | None = None) -> None:
         trainer.state.best_model_checkpoint = None if best is None else str(best)
         if written is not None:
             trainer.state.save_to_json(str(written / STATE))
-
-
-def flush(folder: Path) -> None:
-    """See that all files below `folder` are on the disk, not only on their way to it."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        else:
-            flush_folder(path)
-    flush_folder(folder)
-
-
-def flush_folder(folder: Path) -> None:
-    """See that the names in `folder` are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass  # not every file system can do this with folders
-    finally:
-        os.close(descriptor)
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of all files below `folder`."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -7,7 +7,7 @@ from typing import Any
 from cockpit.recipe.recipe import Recipe
 
 
-def departures(recipe: Recipe, settings: dict[str, Any], trainer: Any) -> list[str]:
+def overrides(recipe: Recipe, settings: dict[str, Any], trainer: Any) -> list[str]:
     """A sentence for each field that is not followed to the letter. `settings` are those that the trainer was made
     with, in SFTConfig's words; its own `args` are what it makes of them."""
     training, args = recipe.training, trainer.args

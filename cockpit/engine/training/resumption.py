@@ -63,15 +63,15 @@ def _newest_that_loads(run: RunDir, from_step: int | None, say: Say) -> Checkpoi
     for one in checkpoints.checkpoints(run.checkpoints):
         if from_step is not None and one.step != from_step:
             continue
-        flaw = one.flaw() or _flaw_of_tensors(one)
-        if not flaw:
+        defect = one.defect() or _defect_of_tensors(one)
+        if not defect:
             return one
-        say(f"{one.path.name} cannot be gone on from: {flaw}.")
+        say(f"{one.path.name} cannot be resumed from: {defect}.")
     which = "no checkpoint that loads" if from_step is None else f"no checkpoint after step {from_step} that loads"
     raise RunFailure(f"This run has {which}.", "Start it anew.")
 
 
-def _flaw_of_tensors(one: Checkpoint) -> str:
+def _defect_of_tensors(one: Checkpoint) -> str:
     """What stands in the way of loading the optimizer and the schedule; read without running code of the file."""
     for name in ("optimizer.pt", "scheduler.pt"):
         try:

@@ -1,4 +1,4 @@
-"""Rows grouped by length, in an order that hangs on seed and epoch alone: a run that goes on finds it again"""
+"""Rows grouped by length, in an order that depends on seed and epoch alone: a run that goes on finds it again"""
 
 from __future__ import annotations
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from cockpit.engine.controls import Orders
+from cockpit.disk import new_folder, size_of
+from cockpit.engine.controls import Controls
 from cockpit.engine.data.prepare import PreparedData
 from cockpit.engine.errors import Stopped
 from cockpit.engine.journal import Journal
@@ -21,11 +21,11 @@ from cockpit.engine.model.loading import Loaded
 from cockpit.engine.training.batching import batching, make_trainer
 from cockpit.engine.training.best_weights import BestWeights
 from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
-from cockpit.engine.training.checkpointing import checkpoint_plan, flush, save_checkpoints_whole, size_of
-from cockpit.engine.training.overrides import departures
+from cockpit.engine.training.checkpointing import checkpoint_plan, save_checkpoints_whole
+from cockpit.engine.training.overrides import overrides
 from cockpit.engine.training.resumption import Resumption
 from cockpit.engine.training.row_order import fix_order
-from cockpit.engine.training.step_metrics import StepMeter
+from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.protocol.events import AdapterSaved
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
@@ -53,7 +53,7 @@ def train(
     data: PreparedData,
     run: RunDir,
     journal: Journal,
-    orders: Orders,
+    controls: Controls,
     on_step: Callable[[int], None],
     resumed: Resumption | None = None,
 ) -> Trained:
@@ -68,15 +68,15 @@ def train(
     if resumed is not None:
         settings["eval_on_start"] = owed
     trainer = make_trainer(recipe, loaded, data, settings)
-    for sentence in departures(recipe, settings, trainer):
+    for sentence in overrides(recipe, settings, trainer):
         journal.log("info", sentence)
     trainer.remove_callback(PrinterCallback)
     fix_order(trainer, recipe.training.seed)
     batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size)
     callback = EventCallback(
         journal,
-        orders,
-        StepMeter(trainer, *((resumed.tokens_seen, resumed.trained_tokens) if resumed else ())),
+        controls,
+        StepMetrics(trainer, *((resumed.tokens_seen, resumed.trained_tokens) if resumed else ())),
         steps_per_epoch=math.ceil(batches / recipe.training.gradient_accumulation_steps),
         on_step=on_step,
         resumed=resumed,
@@ -93,15 +93,15 @@ def train(
         with contextlib.suppress(NothingLeft):
             trainer.train(resume_from_checkpoint=str(resumed.checkpoint.path) if resumed else None)
         best = None if callback.dropped else best_weights.take()
-        ended = orders.stop is None or callback.step >= trainer.state.max_steps
+        ended = controls.stop is None or callback.step >= trainer.state.max_steps
         if ended and data.held_out is not None and callback.evaluated_at != callback.step and best is None:
             trainer.evaluate()
     except Stopped:
-        callback.dropped = orders.stop == "drop"
+        callback.dropped = controls.stop == "drop"
         if callback.has_compiled and not callback.dropped and callback.saved_at != callback.step:
             trainer._save_checkpoint(trainer.model, None)
         best = None if callback.dropped else best_weights.take()
-    if callback.dropped or (orders.stop is not None and callback.step < trainer.state.max_steps):
+    if callback.dropped or (controls.stop is not None and callback.step < trainer.state.max_steps):
         return Trained(callback.step, True, callback.dropped, best or callback.step)
     return Trained(callback.step, False, False, best or callback.step, _why_early(callback, trainer, patience))
 
@@ -181,20 +181,13 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
 
 def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> None:
     """The adapter, or the whole model after full training, with tokenizer, processor and chat template, in the run's
-    folder: whole or not at all. `step` is the one whose weights they are."""
+    folder: atomically. `step` is the one whose weights they are."""
     place = run.adapter if loaded.adapted else run.model
-    journal.turn_to("saving", f"the {place.name}")
-    partial = run.path / f"{place.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    journal.enter_phase("saving", f"the {place.name}")
+    with new_folder(place, run.path / f"{place.name}.partial") as partial:
         loaded.model.save_pretrained(str(partial))
         (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
-        flush(partial)
-        shutil.rmtree(place, ignore_errors=True)
-        partial.rename(place)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    journal.tell(AdapterSaved(path=place.name, size_bytes=size_of(place), step=step))
+    journal.emit(AdapterSaved(path=place.name, size_bytes=size_of(place), step=step))
 
 
 def _compute_dtype(recipe: Recipe, loaded: Loaded) -> torch.dtype:
@@ -214,7 +207,7 @@ def _checkpointing(mode: str) -> dict[str, Any]:
 
 
 def _announce_evaluations(trainer: Any, callback: EventCallback, *, owed: bool) -> None:
-    """No callback is told that an evaluation begins. The first one may be `owed` to the step that the run goes on from:
+    """No callback is told that an evaluation begins. The first one may be `owed` to the step that the run resumes from:
     the trainer takes it for one before any training, which is compared with no other."""
     evaluate = trainer.evaluate
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 
-class StepMeter:
+class StepMetrics:
     """Sits around the trainer's training step and its clipping. Sums stay on the device until a step is over."""
 
     def __init__(self, trainer: Any, tokens_seen: int = 0, trained_tokens: int = 0) -> None:

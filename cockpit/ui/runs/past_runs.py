@@ -62,20 +62,20 @@ class PastRuns:
 
     def resume(self, run: RunDir) -> None:
         """Ask how far the run is to go on, then let it."""
-        from cockpit.runs.checkpoint import newest_whole
+        from cockpit.runs.checkpoint import newest_complete
         from cockpit.runs.summary import RunSummary
         from cockpit.ui.runs.host import ResumeChoice
 
         document = self._document(run)
         summary = RunSummary.of(run)
-        whole, passed = newest_whole(run.checkpoints)
+        whole, passed = newest_complete(run.checkpoints)
         if document is None:
             return
         if summary.state in ("starting", "running", "silent"):
             self._refuse("The run is still going; there is nothing to go on with.")
         elif whole is None:
             why = f" ({passed[0].rstrip('.')})" if passed else ""
-            self._refuse(f"This run has left no checkpoint to go on from{why}.")
+            self._refuse(f"This run has left no checkpoint to resume from{why}.")
         else:
             planned = document.recipe().training.max_steps or summary.total_steps or whole.step
             is_saved = summary.state in ("completed", "stopped")

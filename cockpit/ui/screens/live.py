@@ -69,7 +69,7 @@ class LiveScreen(Screen[None]):
         Binding("s", "stop", "stop and save", id="live.stop", tooltip="Finish the step, save the adapter, end the run"),
         Binding("s", "drop", "drop the step", id="live.drop", tooltip="End at once and save nothing"),
         Binding("s", "abort", "end the engine", id="live.abort", tooltip="End its process now, whatever it does"),
-        Binding("r", "resume", "resume", id="live.resume", tooltip="Go on from the newest checkpoint, in the same run"),
+        Binding("r", "resume", "resume", id="live.resume", tooltip="Resume from the newest checkpoint"),
         Binding("c", "chat", "chat", id="live.chat", tooltip="Talk to the model"),
         Binding("x", "export", "export", id="live.export", tooltip="Save the adapter, a merged model or a GGUF"),
         Binding("x", "end_export", "end export", id="live.end_export",

@@ -30,7 +30,7 @@ def not_started(reasons: Sequence[str], *, can_edit: bool) -> Dialog:
 
 def stop_run(*, is_compiling: bool) -> Dialog:
     """Whether a run is to end after its step: `yes` or `no`."""
-    text = "The step in hand is finished, the adapter is saved, and the run ends. A checkpoint is left to go on from."
+    text = "The step in hand is finished, the adapter is saved, and the run ends. A checkpoint is left to resume from."
     if is_compiling:
         text = f"{COMPILING} The run then saves and ends."
     answers = [Answer("yes", "stop and save", "Finish the step, save, end the run"), GO_ON]

@@ -25,7 +25,7 @@ from cockpit.ui.widgets.top_line import TopLine
 if TYPE_CHECKING:
     from cockpit.preflight.plan import Planner
     from cockpit.recipe.document import RecipeDocument
-    from cockpit.recipe.library import ShelfEntry
+    from cockpit.recipe.library import LibraryEntry
     from cockpit.recipe.recipe import Recipe
     from cockpit.runs.summary import RunSummary
     from cockpit.ui.widgets.schedule_chart import ScheduleChart
@@ -50,10 +50,10 @@ class RecipesScreen(Screen[None]):
     ]  # fmt: skip
 
     def __init__(self, recipe: str | None = None) -> None:
-        """`recipe` is selected at first where it is on the shelf; else the first, the demo."""
+        """`recipe` is selected at first where it is in the library; else the first, the demo."""
         super().__init__()
         self._wanted = recipe
-        self._entries: dict[str, ShelfEntry] = {}
+        self._entries: dict[str, LibraryEntry] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
         self._summaries: dict[str, tuple[tuple[int, int], RunSummary]] = {}
         self._status: EngineStatus | None = None
@@ -102,9 +102,9 @@ class RecipesScreen(Screen[None]):
         self._show_chosen()
 
     def _list_names(self) -> None:
-        from cockpit.recipe.library import shelf
+        from cockpit.recipe.library import library
 
-        found = {str(entry.path): entry for entry in shelf()}
+        found = {str(entry.path): entry for entry in library()}
         stamps = {key: _stamp(entry.path) for key, entry in found.items()}
         same = {key for key in found if key in self._entries and self._stamps[key] == stamps[key]}
         self._entries = {key: self._entries[key] if key in same else entry for key, entry in found.items()}
@@ -177,7 +177,7 @@ class RecipesScreen(Screen[None]):
         if self.is_filled and (known is None or known.report is not status.report):
             self._show_chosen()
 
-    def _chosen(self) -> ShelfEntry | None:
+    def _chosen(self) -> LibraryEntry | None:
         option = self.query_one(RecipeList).highlighted_option
         return self._entries.get(option.id or "") if option is not None else None
 
@@ -283,7 +283,7 @@ class RecipesScreen(Screen[None]):
             return None
         return entry.document
 
-    def _say_problems(self, entry: ShelfEntry) -> None:
+    def _say_problems(self, entry: LibraryEntry) -> None:
         first = str(entry.problems[0]) if entry.problems else ""
         self.notify(f"This recipe cannot be used: {first}", severity="error", markup=False)
 
@@ -302,7 +302,7 @@ def _as_chart(widget: object) -> ScheduleChart:
     return widget
 
 
-def _row(entry: ShelfEntry, is_read: bool) -> RecipeRow:
+def _row(entry: LibraryEntry, is_read: bool) -> RecipeRow:
     key, is_yours = str(entry.path), entry.origin == "yours"
     if not is_read:
         return RecipeRow(key, entry.name, is_yours=is_yours)

@@ -20,7 +20,7 @@ class ResumeDialog(EntryDialog[int]):
         self._least = step + choice.is_saved
         lines = [
             *choice.passed,
-            f"It goes on from the checkpoint after step {count(step)}, with optimizer, schedule and rows.",
+            f"It resumes from the checkpoint after step {count(step)}, with optimizer, schedule and rows.",
             "Steps in all:",
         ]
         entry = Entry(

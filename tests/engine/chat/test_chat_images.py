@@ -9,7 +9,7 @@ import pytest
 
 from cockpit.engine.chat.inputs import chat_inputs
 from cockpit.engine.chat.replies import Chatter
-from cockpit.engine.controls import Orders
+from cockpit.engine.controls import Controls
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.journal import Journal
 from cockpit.engine.model.loading import Loaded
@@ -23,7 +23,7 @@ WORDS = "write the latex"
 
 
 @pytest.fixture(scope="module")
-def sees(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+def is_vision(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     folder = tiny_vision.make_model(tmp_path_factory.mktemp("model"))
@@ -45,14 +45,14 @@ def about(*pictures: Path | None, **settings: Any) -> Chat:
 def replies(loaded: Loaded, chat: Chat, folder: Path, *, templated: bool = True) -> list[ev.AnyEvent]:
     run = RunDir.create(folder)
     template = ChatTemplate(loaded.tokenizer) if templated else None
-    Chatter(loaded, template, Journal(run), Orders()).answer(chat)
+    Chatter(loaded, template, Journal(run), Controls()).answer(chat)
     return EventReader(run.chat).poll()
 
 
 def test_the_picture_stands_behind_its_words_as_in_training(sees: Loaded, tmp_path: Path) -> None:
     pictures = [tiny_vision.draw(tmp_path / f"{n}.png", n * 7) for n in range(2)]
     template = ChatTemplate(sees.tokenizer)
-    inputs = chat_inputs(sees, template, about(pictures[0], None, pictures[1]))
+    inputs = chat_inputs(is_vision, template, about(pictures[0], None, pictures[1]))
     text = sees.tokenizer.decode(inputs["input_ids"][0])
     seen = "<start_of_image>" + "<image_soft_token>" * tiny_vision.IMAGE_TOKENS + "<end_of_image>"
     turns = [turn.split("<end_of_turn>")[0] for turn in text.split("<start_of_turn>user\n")[1:]]
@@ -64,7 +64,7 @@ def test_the_picture_stands_behind_its_words_as_in_training(sees: Loaded, tmp_pa
 
 def test_a_reply_about_a_picture(sees: Loaded, tmp_path: Path) -> None:
     asked = about(tiny_vision.draw(tmp_path / "formula.png"), max_new_tokens=4, do_sample=False)
-    told = replies(sees, asked, tmp_path / "run")
+    told = replies(is_vision, asked, tmp_path / "run")
     assert [event.prompt for event in told if isinstance(event, ev.ReplyStarted)] == [f"{WORDS} (image formula.png)"]
     ended = next(event for event in told if isinstance(event, ev.ReplyEnded))
     assert (ended.reason, 1 <= ended.new_tokens <= 4) == ("", True)
@@ -76,8 +76,8 @@ def test_pictures_that_cannot_be_asked_about(sees: Loaded, tmp_path: Path) -> No
     text.write_text("no picture")
     blind = Loaded(sees.model, sees.tokenizer, 512, "transformers", None, adapted=True)
     cases = [
-        (sees, tmp_path / "gone.png", "The prompt cannot be asked: its image gone.png is not there."),
-        (sees, text, "The prompt cannot be asked: its image a.png is no image."),
+        (is_vision, tmp_path / "gone.png", "The prompt cannot be asked: its image gone.png is not there."),
+        (is_vision, text, "The prompt cannot be asked: its image a.png is no image."),
         (blind, tiny_vision.draw(tmp_path / "b.png"), "This model takes no images."),
     ]
     for number, (loaded, picture, why) in enumerate(cases):

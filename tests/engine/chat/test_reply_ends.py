@@ -9,7 +9,7 @@ import pytest
 from transformers import GenerationConfig
 
 from cockpit.engine.chat.replies import Chatter
-from cockpit.engine.controls import Orders
+from cockpit.engine.controls import Controls
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.export.gguf import modelfile
 from cockpit.engine.journal import Journal
@@ -29,7 +29,7 @@ def test_what_ends_a_reply(tmp_path: Path, name: str, end: str, goes_on: str) ->
     tokenizer.eos_token = end
     template = ChatTemplate(tokenizer)
     loaded = Loaded(SimpleNamespace(generation_config=GenerationConfig()), tokenizer, 128, "transformers")
-    chatter = Chatter(loaded, template, Journal(RunDir.create(tmp_path / "run")), Orders())
+    chatter = Chatter(loaded, template, Journal(RunDir.create(tmp_path / "run")), Controls())
     ends = tokenizer.convert_ids_to_tokens(chatter._turn_end_ids(GenerationConfig()))
     assert ends == [end]
     text = modelfile("x.gguf", tokenizer, RecipeDocument.parse(tiny.recipe_text(tmp_path, tmp_path), "x").recipe())

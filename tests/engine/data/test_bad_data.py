@@ -41,9 +41,9 @@ BEFORE: dict[str, tuple[str, str | bytes, str]] = {
     ),
     "not UTF-8 anywhere": ("a.jsonl", b"\xff\xfe\xfd\n", "a.jsonl: the text is UTF-16; save the file as UTF-8"),
     "no text at all": ("a.jsonl", b"\0\0\0", "a.jsonl: this is no text; its ending does not fit what it holds"),
-    "torn list": ("a.json", '[{"text": "a"}, {"te', "a.json row 2: it is no whole JSON object"),
+    "truncated list": ("a.json", '[{"text": "a"}, {"te', "a.json row 2: it is no complete JSON object"),
     "list without an end": ("a.json", '[{"text": "a"}', "the file ends before the list does; its closing ] is missing"),
-    "torn lines alone": ("a.jsonl", '{"text": \n{"text"\n', "a.jsonl:1: this line is no whole JSON object"),
+    "truncated lines alone": ("a.jsonl", '{"text": \n{"text"\n', "a.jsonl:1: this line is no complete JSON object"),
     "empty file": ("a.jsonl", "", "a.jsonl has no rows"),
     "empty list": ("a.json", "[]", "a.json has no rows"),
     "header alone": ("a.csv", "prompt,completion\n", "a.csv has no rows"),
@@ -63,9 +63,13 @@ BEFORE: dict[str, tuple[str, str | bytes, str]] = {
         lines({"turns": [{"who": "a", "says": "b"}]}),
         "its columns are turns (a list of who, says)",
     ),
-    "torn quote": ("a.csv", 'prompt,completion\na,"b\n', "a.csv:2: this is no whole row (unexpected end of data)"),
+    "truncated quote": (
+        "a.csv",
+        'prompt,completion\na,"b\n',
+        "a.csv:2: this is no complete row (unexpected end of data)",
+    ),
     "two columns of one name": ("a.csv", "a,a\n1,2\n", "a.csv:1: two columns have one name"),
-    "Parquet that is none": ("a.parquet", b"PAR1 no", "a.parquet: it is no whole Parquet file, or is damaged"),
+    "Parquet that is none": ("a.parquet", b"PAR1 no", "a.parquet: it is no complete Parquet file, or is damaged"),
     "unknown ending": ("a.xlsx", b"PK", "a.xlsx has an ending that is not read; give a file that ends in .json"),
 }
 SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
@@ -108,7 +112,7 @@ READING: dict[str, tuple[list[Any], dict[str, Any], str]] = {
         {},
         "a.jsonl:1: turn 2 is what a tool returned, and no turn of the assistant stands before it.",
     ),
-    "tools that are no JSON": ([{**GOOD, "tools": "[{"}], {}, "a.jsonl:1: tools is no whole JSON."),
+    "tools that are no JSON": ([{**GOOD, "tools": "[{"}], {}, "a.jsonl:1: tools is no complete JSON."),
     "answers beyond the length": (
         [{"messages": tiny.pair("what " * 200, "arr")}],
         {},
@@ -181,7 +185,7 @@ def test_the_command_ends_with_2_and_leaves_nothing(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
-    assert "a.parquet: it is no whole Parquet file" in done.stderr
+    assert "a.parquet: it is no complete Parquet file" in done.stderr
     assert not list((tmp_path / "home").rglob("recipe.yaml"))
 
 

@@ -132,7 +132,7 @@ def sharegpt(asked: str, answered: str) -> list[dict[str, str]]:
 BAD = [
     ({"image": "none.png", "text": "x"}, "its image none.png is not there"),
     ({"image": "text.png", "text": "x"}, "its image text.png is no image"),
-    ({"image": "torn.png", "text": "x"}, "its image torn.png is a damaged image"),
+    ({"image": "truncated.png", "text": "x"}, "its image truncated.png is a damaged image"),
     ({"image": "https://there/a.png", "text": "x"}, "its image is an address on the web; give files on this disk"),
     ({"image": "data:image/png;base64,***", "text": "x"}, "its image is a data: address that is not base64"),
     ({"image": None, "text": "x"}, "image is missing"),
@@ -146,7 +146,7 @@ BAD = [
 def test_a_picture_that_is_none_is_a_bad_row(row: dict[str, Any], why: str, tmp_path: Path, processor: Any) -> None:
     good = {"image": tiny_vision.draw(tmp_path / "a.png").name, "text": "x"}
     (tmp_path / "text.png").write_text("no picture")
-    (tmp_path / "torn.png").write_bytes((tmp_path / "a.png").read_bytes()[:-30])
+    (tmp_path / "truncated.png").write_bytes((tmp_path / "a.png").read_bytes()[:-30])
     path = tiny.write_rows(tmp_path / "rows.jsonl", [good, good, good, row])
     said: list[str] = []
     data = prepare(recipe(path), processor, said)

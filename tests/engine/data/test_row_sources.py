@@ -74,7 +74,7 @@ def test_a_source_with_too_few_rows_gives_what_it_has(tmp_path: Path) -> None:
 def test_rows_that_cannot_be_read_are_not_drawn(tmp_path: Path) -> None:
     first = tiny.write_rows(tmp_path / "a.jsonl", pairs(8))
     second = tiny.write_rows(tmp_path / "b.jsonl", pairs(4, start=100))
-    second.write_text("torn\n" + second.read_text())
+    second.write_text("truncated\n" + second.read_text())
     data = prepare([{"name_or_path": str(first)}, {"name_or_path": str(second), "ratio": 0.5}])
     assert sorted(answers(data)) == [*range(8), 100, 101, 102, 103]
 

@@ -43,7 +43,7 @@ def junk_bin(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(b"junk")
 
 
-def torn_tokenizer(folder: Path) -> None:
+def truncated_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").write_text('{"version": ')
 
 
@@ -53,13 +53,13 @@ def torn_tokenizer(folder: Path) -> None:
         (config(hidden_size=32), "cannot be loaded: its weights have other shapes than its config.json says ("),
         (
             without("model.layers.1.mlp.up_proj.weight"),
-            "is not whole: its files lack weights that its config.json asks for (model.layers.1.mlp.up_proj.weight).",
+            "is incomplete: its files lack weights that its config.json asks for (model.layers.1.mlp.up_proj.weight).",
         ),
         (config(hidden_act="nope"), "cannot be loaded: its config.json names 'nope', which transformers does not know"),
         (config(num_hidden_layers="two"), "cannot be loaded: Validation error for field 'num_hidden_layers': "),
         (config(num_hidden_layers=4), "cannot be loaded: Class validation error for validator 'validate_layer_type': "),
         (config(model_type="qwen99"), "has model type `qwen99` but Transformers does not recognize this architecture."),
-        (torn_tokenizer, "cannot be loaded: one of its JSON files is broken ("),
+        (truncated_tokenizer, "cannot be loaded: one of its JSON files is broken ("),
         (junk_bin, "cannot be loaded: its weights cannot be read ("),
     ],
 )

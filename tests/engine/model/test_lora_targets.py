@@ -24,7 +24,9 @@ def linear() -> torch.nn.Module:
 
 def adapted(model: torch.nn.Module, lora: Lora) -> set[str]:
     """Parts and leaves that got an adapter."""
-    found = peft.inject_adapter_in_model(peft.LoraConfig(target_modules=lora_targets(model, lora, sees=False)), model)
+    found = peft.inject_adapter_in_model(
+        peft.LoraConfig(target_modules=lora_targets(model, lora, is_vision=False)), model
+    )
     return {
         name.split(".", 2)[2] for name, module in found.named_modules() if isinstance(module, peft.tuners.lora.Linear)
     }
@@ -53,7 +55,9 @@ def test_the_output_of_an_attention_may_be_called_dense() -> None:
 
 def test_names_that_mean_one_kind_stay_as_they_are() -> None:
     model = model_of({"self_attn": {"q_proj": linear()}, "mlp": {"up_proj": linear()}})
-    assert lora_targets(model, Lora(target_modules="all-linear", finetune_mlp_modules=False), sees=False) == ["q_proj"]
+    assert lora_targets(model, Lora(target_modules="all-linear", finetune_mlp_modules=False), is_vision=False) == [
+        "q_proj"
+    ]
 
 
 def test_a_name_that_other_modules_have_too_is_spelt_out() -> None:
@@ -61,17 +65,17 @@ def test_a_name_that_other_modules_have_too_is_spelt_out() -> None:
     block["attn"] = torch.nn.ModuleDict({"proj": linear()})
     model = torch.nn.ModuleDict({"visual": block, "language_model": torch.nn.ModuleDict({"q_proj": linear()})})
     lora = Lora(target_modules="all-linear", finetune_vision_layers=True)
-    assert lora_targets(model, lora, sees=True) == ["visual.attn.proj", "q_proj"]
+    assert lora_targets(model, lora, is_vision=True) == ["visual.attn.proj", "q_proj"]
 
 
 def test_layers_in_a_wrapper_are_named_by_it() -> None:
     tower = torch.nn.ModuleDict({"q_proj": torch.nn.ModuleDict({"linear": linear()})})
     model = torch.nn.ModuleDict({"vision_tower": tower, "language_model": torch.nn.ModuleDict({"q_proj": linear()})})
-    assert lora_targets(model, Lora(target_modules=["q_proj"]), sees=True) == ["language_model.q_proj"]
+    assert lora_targets(model, Lora(target_modules=["q_proj"]), is_vision=True) == ["language_model.q_proj"]
     both = Lora(target_modules=["q_proj"], finetune_vision_layers=True)
-    assert lora_targets(model, both, sees=True) == ["linear", "language_model.q_proj"]
+    assert lora_targets(model, both, is_vision=True) == ["linear", "language_model.q_proj"]
     never = torch.nn.ModuleDict({"audio_tower": tower, "language_model": torch.nn.ModuleDict({"q_proj": linear()})})
-    assert lora_targets(never, both, sees=True) == ["language_model.q_proj"]
+    assert lora_targets(never, both, is_vision=True) == ["language_model.q_proj"]
 
 
 def test_names_that_no_layer_has_are_told() -> None:

@@ -11,11 +11,11 @@ import torch
 from transformers import TrainerControl, TrainerState
 
 from cockpit.engine.chat.replies import ReplyStream
-from cockpit.engine.controls import Orders
-from cockpit.engine.errors import RunFailure, Stopped, ending_of
+from cockpit.engine.controls import Controls
+from cockpit.engine.errors import RunFailure, Stopped, classify_error
 from cockpit.engine.journal import Journal
 from cockpit.engine.training.callback import EventCallback
-from cockpit.engine.training.step_metrics import StepMeter, finite
+from cockpit.engine.training.step_metrics import StepMetrics, finite
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import (
     AnyEvent,
@@ -50,13 +50,13 @@ class Scene:
     def __init__(self, folder: Path, losses: list[float], norm: float | None = 2.5, max_steps: int = 3) -> None:
         self.run = RunDir.create(folder / "run")
         self.journal = Journal(self.run)
-        self.orders = Orders()
+        self.controls = Controls()
         self.trainer = FakeTrainer(losses, norm)
         self.told: list[int] = []
         self.metric: str | None = None
         self.save_strategy = "steps"
         self.callback = EventCallback(
-            self.journal, self.orders, StepMeter(self.trainer), steps_per_epoch=4.5, on_step=self.told.append
+            self.journal, self.controls, StepMetrics(self.trainer), steps_per_epoch=4.5, on_step=self.told.append
         )
         self.state = TrainerState(max_steps=max_steps, global_step=0, epoch=0.0)
         self.control = TrainerControl()
@@ -149,12 +149,12 @@ def test_a_long_run_without_checkpoints_is_told(tmp_path: Path, strategy: str, s
 
 def test_a_dropped_step_is_dropped_between_micro_steps(tmp_path: Path) -> None:
     scene = Scene(tmp_path, [0.5, 0.5])
-    scene.orders.ask_stop(save=True)
+    scene.controls.ask_stop(save=True)
     scene.trainer.training_step(None, dict(FLAT))
     scene.call("on_substep_end")
     assert not scene.control.should_training_stop
-    scene.orders.ask_stop(save=False)
-    scene.orders.ask_stop(save=True)
+    scene.controls.ask_stop(save=False)
+    scene.controls.ask_stop(save=True)
     scene.call("on_substep_end")
     assert scene.control.should_training_stop
     assert scene.callback.dropped
@@ -164,7 +164,7 @@ def test_a_dropped_step_is_dropped_between_micro_steps(tmp_path: Path) -> None:
 def test_a_stop_waits_for_the_step_and_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
     scene = Scene(tmp_path, [0.5])
     scene.control.should_save = scene.control.should_evaluate = True
-    scene.orders.ask_stop(save=True)
+    scene.controls.ask_stop(save=True)
     scene.step([FLAT])
     control = scene.control
     assert (control.should_training_stop, control.should_save, control.should_evaluate) == (True, True, False)
@@ -200,7 +200,7 @@ def test_a_metric_that_no_evaluation_gives_fails_the_run_at_the_first(tmp_path: 
 
 def test_a_closed_journal_takes_nothing_more(tmp_path: Path) -> None:
     scene = Scene(tmp_path, [])
-    scene.journal.tell(EngineExited(reason="done"))
+    scene.journal.emit(EngineExited(reason="done"))
     scene.journal.close()
     scene.journal.log("info", "late")
     scene.journal.close()
@@ -230,11 +230,11 @@ def test_what_an_exception_means_for_the_run(
     error: BaseException, outcome: str, reason: str, advice: str, tmp_path: Path
 ) -> None:
     text = tiny.recipe_text(tmp_path, tmp_path / "x.jsonl", model__max_seq_length=2048, lora__r=16)
-    ended = ending_of(error, RecipeDocument.parse(text, "x").recipe(), 7)
+    ended = classify_error(error, RecipeDocument.parse(text, "x").recipe(), 7)
     assert (ended.outcome, ended.step) == (outcome, 7)
     assert reason in ended.reason and bool(reason) is bool(ended.reason)
     assert advice in ended.advice
-    assert ending_of(error, None, 7).outcome == outcome
+    assert classify_error(error, None, 7).outcome == outcome
 
 
 def test_a_reply_grows_by_whole_characters(tmp_path: Path) -> None:

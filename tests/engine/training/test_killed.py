@@ -86,7 +86,7 @@ def test_killed_five_times(home_folder: Path, model: Path, rows: Path) -> None:
         killed_inside += inside_a_checkpoint(run)
         assert run.liveness() == "lost"
         assert RunSummary.of(run).state == "lost"
-        assert [one.flaw() for one in checkpoints(run.checkpoints)] == [""] * len(checkpoints(run.checkpoints))
+        assert [one.defect() for one in checkpoints(run.checkpoints)] == [""] * len(checkpoints(run.checkpoints))
         started = start_resuming_engine(run, PLAIN)
         started.resume(recipe, "killed", [])
     last = Follower(RunLink(run), started.process)

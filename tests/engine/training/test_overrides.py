@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cockpit.engine.training.overrides import departures
+from cockpit.engine.training.overrides import overrides
 from cockpit.recipe.document import RecipeDocument
 from tests.engine import tiny
 
@@ -17,7 +17,7 @@ ARGS = {"bf16": True, "fp16": False, "per_device_eval_batch_size": 8, "gradient_
 def told(changes: dict[str, Any], args: dict[str, Any]) -> list[str]:
     text = tiny.recipe_text(Path("model"), Path("rows.jsonl"), **{"model__dtype": "auto"} | changes)
     trainer = SimpleNamespace(args=SimpleNamespace(**ARGS | args), data_collator=SimpleNamespace())
-    return departures(RecipeDocument.parse(text, "recipe.yaml").recipe(), SETTINGS, trainer)
+    return overrides(RecipeDocument.parse(text, "recipe.yaml").recipe(), SETTINGS, trainer)
 
 
 def test_a_trainer_that_follows_tells_nothing() -> None:

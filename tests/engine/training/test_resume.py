@@ -1,4 +1,4 @@
-"""Going on from a checkpoint: the same losses, step by step, as in a run that was not interrupted."""
+"""Resuming from a checkpoint: the same losses, step by step, as in a run that was not interrupted."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_a_checkpoint_that_does_not_load_is_passed_over(hosted: Hosted) -> None:
     again = hosted(resumed=first.run, **changes)
     until_second_end(again)
     assert [event.step for event in again.all(TrainingResumed)] == [6]
-    said = [event.text for event in again.all(LogWritten) if "cannot be gone on from" in event.text]
+    said = [event.text for event in again.all(LogWritten) if "cannot be resumed from" in event.text]
     assert [line.partition(" ")[0] for line in said] == ["checkpoint-12", "checkpoint-10", "checkpoint-8"]
     assert figures(again) == undisturbed
 

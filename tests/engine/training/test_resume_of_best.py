@@ -66,13 +66,13 @@ def test_stops_change_neither_what_is_measured_nor_the_best(hosted: Hosted, monk
         step_done(worker, step)
         if step in steps:
             steps.remove(step)
-            worker._orders.ask_stop(save=True)
+            worker._controls.ask_stop(save=True)
 
     def stopped_within(callback: EventCallback) -> None:
         evaluation_begins(callback)
         if callback.step in within:
             within.remove(callback.step)
-            callback._orders.ask_stop(save=True)
+            callback._controls.ask_stop(save=True)
 
     monkeypatch.setattr(Worker, "_step_done", step_done_and_stopped)
     monkeypatch.setattr(EventCallback, "evaluation_begins", stopped_within)
@@ -120,7 +120,7 @@ def test_a_best_checkpoint_that_could_not_be_saved_is_not_the_result(
     assert min(losses, key=lambda step: losses[step]) == 6
     assert not any("saved as the result" in line for line in lines(run, "info"))
     assert lines(run, "warning")[-1].endswith(
-        "after step 6, and there is no whole checkpoint of it: the last weights are saved."
+        "after step 6, and there is no complete checkpoint of it: the last weights are saved."
     )
     assert run.state.adapter is not None and run.state.adapter.step == 6
 
@@ -141,11 +141,11 @@ def test_a_best_of_before_is_known_and_told_once_it_is_damaged(hosted: Hosted) -
     assert lines(again, "info")[-1].startswith("The best checkpoint is kept and saved as the result: eval_loss ")
     assert lines(again, "info")[-1].endswith(" after step 4.")
 
-    (best / "adapter_model.safetensors").write_bytes(b"torn")
+    (best / "adapter_model.safetensors").write_bytes(b"truncated")
     last = hosted(resumed=run.run, **{**worse, "training__max_steps": 8})
     until_end(last, 3)
     losses = {event.step: event.metrics["eval_loss"] for event in last.all(Evaluated) if event.step}
-    assert "after step 4, and there is no whole checkpoint of it: the" in lines(last, "warning")[-1]
+    assert "after step 4, and there is no complete checkpoint of it: the" in lines(last, "warning")[-1]
     assert last.state.adapter is not None and last.state.adapter.step == min((6, 8), key=lambda step: losses[step])
 
 
@@ -201,8 +201,8 @@ def test_a_best_that_could_not_be_saved_costs_no_older_one(tmp_path: Path, monke
     assert run.best.take() == 2
     assert run.loaded == [str(run.run.checkpoints / "checkpoint-2")]
     assert run.said[-1] == (
-        "The best was eval_loss 1 after step 4, and there is no whole checkpoint of it: the best that is left is saved "
-        "as the result, eval_loss 3 after step 2."
+        "The best was eval_loss 1 after step 4, and there is no complete checkpoint of it: the best that is left is "
+        "saved as the result, eval_loss 3 after step 2."
     )
     count = len(run.said)
     assert (run.best.take(), len(run.said)) == (2, count)
@@ -214,7 +214,7 @@ def test_last_weights_that_are_better_than_what_is_on_the_disk_are_the_result(
     run = Savings(tmp_path / "run", {2: 3.0, 4: 1.0, 6: 2.0}, {4, 6}, monkeypatch)
     assert run.steps() == [2]
     assert (run.best.take(), run.loaded) == (6, [])
-    assert run.said[-1].endswith("after step 4, and there is no whole checkpoint of it: the last weights are saved.")
+    assert run.said[-1].endswith("after step 4, and there is no complete checkpoint of it: the last weights are saved.")
 
 
 def test_a_stopped_run_tells_which_weights_it_has_saved(hosted: Hosted) -> None:
@@ -240,7 +240,7 @@ def test_a_run_that_is_stopped_within_an_evaluation_goes_back_to_its_best(
     def stopped_within(callback: EventCallback) -> None:
         evaluation_begins(callback)
         if callback.step == step:
-            callback._orders.ask_stop(save=True)
+            callback._controls.ask_stop(save=True)
 
     monkeypatch.setattr(EventCallback, "evaluation_begins", stopped_within)
     run = hosted(**{**BEST, "training__max_steps": 12, "training__learning_rate": 1.0})

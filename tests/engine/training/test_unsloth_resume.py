@@ -1,4 +1,4 @@
-"""Going on from a checkpoint with Unsloth on the CPU: the losses of an undisturbed run, step by step."""
+"""Resuming from a checkpoint with Unsloth on the CPU: the losses of an undisturbed run, step by step."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def stopping_after(stop: int) -> Callable[[Worker, int], None]:
     def step_done_and_stopped(worker: Worker, step: int) -> None:
         step_done(worker, step)
         if step == stop:
-            worker._orders.ask_stop(save=True)
+            worker._controls.ask_stop(save=True)
 
     return step_done_and_stopped
 

@@ -113,12 +113,12 @@ async def test_a_run_that_has_not_saved_its_result_goes_on_for_that_alone() -> N
 
 async def test_r_on_a_recent_run_without_a_checkpoint_says_why_not() -> None:
     run = stopped_run(10)
-    (run.checkpoints / "checkpoint-10" / "optimizer.pt").write_bytes(b"torn")
+    (run.checkpoints / "checkpoint-10" / "optimizer.pt").write_bytes(b"truncated")
     async with flown() as (app, pilot):
         await until(pilot, lambda: "demo-1120-2349" in shown(app))
         app.screen.query_one("#run-list").focus()
         await pilot.press("r")
-        await until(pilot, lambda: "no checkpoint to go on from" in shown(app))
+        await until(pilot, lambda: "no checkpoint to resume from" in shown(app))
         assert is_at(app, "RecipesScreen")
 
 

@@ -54,7 +54,7 @@ async def test_a_named_recipe_is_marked_at_first() -> None:
 
 async def test_a_broken_recipe_is_listed_with_what_is_wrong() -> None:
     write_recipe(user_recipes_folder(), "odd", **{"r: 16": "r: 0"})
-    (user_recipes_folder() / "torn.yaml").write_text("schema: [1\n")
+    (user_recipes_folder() / "truncated.yaml").write_text("schema: [1\n")
     (user_recipes_folder() / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
     engines = FakeEngines()
     async with flown(engines=engines) as (app, pilot):

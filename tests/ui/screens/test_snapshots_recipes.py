@@ -24,14 +24,14 @@ Snap = Callable[..., bool]
 
 @pytest.fixture
 def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngines:
-    """The shelf, the runs and the time of all pictures."""
-    shelf = tmp_path / "shelf"
+    """The library, the runs and the time of all pictures."""
+    library = tmp_path / "library"
     monkeypatch.chdir(tmp_path)
     write_data(tmp_path, rows=90)
-    write_recipe(shelf, "demo", data="rows.jsonl", **{"max_steps: 300": "num_train_epochs: 20"})
-    write_recipe(shelf, "gemma-3-4b-qlora-chat", **{"needs: CPU": "needs: 8 GiB", "1 min on 2 CPU cores": "50 min"})
-    (shelf / "torn.yaml").write_text("schema: [1\n")
-    monkeypatch.setattr("cockpit.recipe.library.shipped_recipes_folder", lambda: shelf)
+    write_recipe(library, "demo", data="rows.jsonl", **{"max_steps: 300": "num_train_epochs: 20"})
+    write_recipe(library, "gemma-3-4b-qlora-chat", **{"needs: CPU": "needs: 8 GiB", "1 min on 2 CPU cores": "50 min"})
+    (library / "truncated.yaml").write_text("schema: [1\n")
+    monkeypatch.setattr("cockpit.recipe.library.shipped_recipes_folder", lambda: library)
     monkeypatch.setattr("cockpit.ui.widgets.run_list.time.time", lambda: BEGAN + 7500)
     record(runs_folder(), run_id="demo-1120-2349")
     record(runs_folder(), run_id="demo-1120-2355", ending="failed", until=40)

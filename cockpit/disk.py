@@ -1,0 +1,75 @@
+"""Files and folders written so that a crash leaves the old ones or the new ones, never a part"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: str | bytes, *, durable: bool = True, mode: int | None = None) -> None:
+    """Write a file so that a reader sees the old content or the new one, never a part; `durable`: it outlives a power
+    cut too. Its permissions stay as they are, or are `mode` (default 0o644) where it is new. Raises OSError."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+        temporary.chmod(mode or (path.stat().st_mode & 0o777 if path.exists() else 0o644))
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        flush_folder(path.parent)
+
+
+@contextmanager
+def new_folder(place: Path, partial: Path) -> Iterator[Path]:
+    """A folder that is made in `partial`, on the same disk, and takes the place of `place` once it is complete and
+    on the disk; where the body raises, what stood in `place` stays. Raises OSError."""
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        yield partial
+        flush(partial)
+        shutil.rmtree(place, ignore_errors=True)
+        partial.rename(place)
+        flush_folder(place.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def flush(folder: Path) -> None:
+    """See that all files below `folder` are on the disk, not only on their way to it."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        else:
+            flush_folder(path)
+    flush_folder(folder)
+
+
+def flush_folder(folder: Path) -> None:
+    """See that the names in `folder` are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # not every file system can do this with folders
+    finally:
+        os.close(descriptor)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below `folder`."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
