@@ -27,7 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     return folder
 
 
-class Scheduling(LoadFileScheduling):
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """A file's tests go to one worker, and those of FORKING to the same one."""
 
     def _split_scope(self, nodeid: str) -> str:

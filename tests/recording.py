@@ -160,8 +160,16 @@ def _prepare(recorder: Recorder, steps: int, gpus: int, before: ev.Phase | None)
         _say_progress(recorder, phase, 1.0)
         recorder.wait(seconds if phase != "compiling" else 0.0)
         if phase == "preparing_data":
-            rows = {"train_rows": 1196, "eval_rows": 64, "skipped_rows": 3, "truncated_rows": 2}
-            recorder.say(ev.DataPrepared(**rows, tokens=38_272, trained_tokens=17_990))
+            recorder.say(
+                ev.DataPrepared(
+                    train_rows=1196,
+                    eval_rows=64,
+                    skipped_rows=3,
+                    truncated_rows=2,
+                    tokens=38_272,
+                    trained_tokens=17_990,
+                )
+            )
             _log(recorder, "3 rows have no answer and are left out; the first is pirate.jsonl:118", "warning")
             recorder.say(
                 ev.TrainingPlanned(

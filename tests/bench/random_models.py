@@ -93,7 +93,7 @@ GEMMA_3_ROPE = {"rope_theta": 1e6, "rope_local_base_freq": 1e4}
 
 
 def _shape(
-    hidden: int, inner: int, layers: int, heads: int, kv_heads: int, vocabulary: int, **more: Any
+    hidden: int, inner: int, layers: int, heads: int, kv_heads: int, vocabulary: int, /, **more: Any
 ) -> dict[str, Any]:
     return {
         "hidden_size": hidden,
@@ -117,9 +117,16 @@ class Shape:
     vision: dict[str, Any] | None = None
 
 
-def _qwen_3(*shape: int, tied: bool) -> Shape:
-    more = {"head_dim": 128, "max_position_embeddings": 40960, "rope_theta": 1e6, "tie_word_embeddings": tied}
-    return Shape(QWEN_3, "Qwen3Config", "Qwen3ForCausalLM", _shape(*shape, 151936, **more))
+def _qwen_3(hidden: int, inner: int, layers: int, heads: int, kv_heads: int, *, tied: bool) -> Shape:
+    more: dict[str, Any] = {
+        "head_dim": 128,
+        "max_position_embeddings": 40960,
+        "rope_theta": 1e6,
+        "tie_word_embeddings": tied,
+    }
+    return Shape(
+        QWEN_3, "Qwen3Config", "Qwen3ForCausalLM", _shape(hidden, inner, layers, heads, kv_heads, 151936, **more)
+    )
 
 
 def _llama(family: Family, *shape: int, **more: Any) -> Shape:

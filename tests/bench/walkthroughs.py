@@ -181,7 +181,11 @@ def main() -> None:
         began = time.time()
         about = ["--image", str(folder / "data" / "formulas" / "0.png")] if recipe == "gemma-3-4b-vision" else []
         reply = cockpit("chat", "last", "-p", "Solve (x + 2)^2 = 0.", "--greedy", *about)
-        said = {"exit": reply.returncode, "s": round(time.time() - began, 1), "characters": len(reply.stdout)}
+        said: dict[str, object] = {
+            "exit": reply.returncode,
+            "s": round(time.time() - began, 1),
+            "characters": len(reply.stdout),
+        }
         print("CHATTED", name, json.dumps(said | {"said": reply.stderr[-300:]}), flush=True)
     if not asked.no_export:
         began, merged = time.time(), folder / "merged" / name.replace(":", "-")

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import Result
 from rich.console import Console
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cockpit.cli import cockpit
 from cockpit.data.report import DataReport

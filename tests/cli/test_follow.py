@@ -1,6 +1,8 @@
 import io
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -33,12 +35,15 @@ def step(number: int) -> ev.StepEnded:
     return ev.StepEnded(step=number, total_steps=2, epoch=number / 2, step_time_s=0.5, metrics=metrics)
 
 
+CtrlC = Literal["ctrl-c"]
+
+
 class FakeLink:
-    """Hands out one batch a poll; after `interrupt_at` polls the person presses Ctrl-C."""
+    """Hands out one batch a poll; a "ctrl-c" among the events is the person's."""
 
     run = RunDir(Path("demo-1"))
 
-    def __init__(self, batches: list[list[ev.AnyEvent]], liveness: Liveness = "alive") -> None:
+    def __init__(self, batches: Sequence[Sequence[ev.AnyEvent | CtrlC]], liveness: Liveness = "alive") -> None:
         self._batches = list(batches)
         self._liveness = liveness
         self.sent: list[AnyCommand] = []
@@ -46,10 +51,8 @@ class FakeLink:
 
     def poll(self) -> list[ev.AnyEvent]:
         batch = self._batches.pop(0) if self._batches else []
-        if "ctrl-c" in batch:
-            self.interrupts.count += 1
-            return []
-        return batch
+        self.interrupts.count += batch.count("ctrl-c")
+        return [event for event in batch if event != "ctrl-c"]
 
     def send(self, command: AnyCommand) -> None:
         self.sent.append(command)
@@ -88,7 +91,8 @@ def test_lines_are_clean() -> None:
 
 def test_an_older_end_is_not_the_end_of_a_resumed_run() -> None:
     stopped = ev.RunEnded(outcome="stopped", step=1)
-    second: list[ev.AnyEvent] = [msgspec.structs.replace(event, attempt=2) for event in (STARTED, step(2), COMPLETED)]
+    third: list[ev.AnyEvent] = [STARTED, step(2), COMPLETED]
+    second = [msgspec.structs.replace(event, attempt=2) for event in third]
     status, text = told(FakeLink([[STARTED, step(1), stopped, *second]]))
     assert status == 0
     assert "Stopped after step 1." in text
@@ -148,7 +152,7 @@ def test_the_first_interrupt_saves_and_the_second_drops() -> None:
 
 def test_json_is_the_log_itself() -> None:
     out = io.StringIO()
-    events = [STARTED, step(1), COMPLETED]
+    events: list[ev.AnyEvent] = [STARTED, step(1), COMPLETED]
     assert follow(FakeLink([events]), JsonReport(out)) == 0
     assert [ev.decode(line.encode()) for line in out.getvalue().splitlines()] == events
 

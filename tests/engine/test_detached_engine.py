@@ -7,6 +7,7 @@ import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,11 @@ def finished(folder: Path, model: Path, rows: Path) -> Iterator[Finished]:
     with cockpit_home(folder / "home"):
         started = start_standby(UNSLOTH)
         try:
-            changes = {"training__max_steps": 12, "training__eval_steps": 5, "model__max_seq_length": 256}
+            changes: dict[str, Any] = {
+                "training__max_steps": 12,
+                "training__eval_steps": 5,
+                "model__max_seq_length": 256,
+            }
             run = Finished(started, tiny.recipe_text(model, rows, **changes))
         except BaseException:
             kill(started)
@@ -127,7 +132,7 @@ def test_the_saved_adapter_answers_like_the_engine_through_plain_transformers(fi
     plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
 
     def greedy(any_model: torch.nn.Module) -> tuple[str, int]:
-        drawn = any_model.generate(**ids, do_sample=False, max_new_tokens=24)[0, ids["input_ids"].shape[1] :]  # type: ignore[operator]
+        drawn = any_model.generate(**ids, do_sample=False, max_new_tokens=24)[0, ids["input_ids"].shape[1] :]
         return tokenizer.decode(drawn, skip_special_tokens=True), len(drawn)
 
     assert greedy(plain) == (base, base_ended.new_tokens)

@@ -206,7 +206,12 @@ def test_terminate_saves_and_ends(hosted: Hosted) -> None:
 def test_a_model_that_nobody_looks_at_is_unloaded(hosted: Hosted) -> None:
     run = hosted(training__max_steps=1, idle_s=0.5)
     run.until_phase("ready")
-    run.until(lambda: os.utime(run.run.lease, (0, 0)) is None and run.state.exited is not None)
+
+    def nobody_looks_and_it_has_exited() -> bool:
+        os.utime(run.run.lease, (0, 0))
+        return run.state.exited is not None
+
+    run.until(nobody_looks_and_it_has_exited)
     assert [event.outcome for event in run.all(RunEnded)] == ["completed"]
     (unloaded,) = run.all(ModelUnloaded)
     assert "Nobody" in unloaded.reason

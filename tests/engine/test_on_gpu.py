@@ -31,8 +31,8 @@ def test_readings_agree_with_nvidia_smi(report: GpuReport) -> None:
     ).stdout
     theirs = {}
     for line in printed.strip().splitlines():
-        uuid, total, used = (part.strip() for part in line.split(","))
-        theirs[uuid] = (float(total), float(used))
+        uuid, *memory = (part.strip() for part in line.split(","))
+        theirs[uuid] = [float(part) for part in memory]
     ours = {gpu.uuid: (gpu.vram_total_mib, gpu.vram_used_mib) for gpu in Nvml().read()}
     assert ours.keys() == theirs.keys()
     for uuid, (total, used) in ours.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from pathlib import Path
 
@@ -105,8 +106,8 @@ def test_compiled_code_is_kept_where_the_starter_says(monkeypatch: pytest.Monkey
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/kept")
 
     def forget(backend: str) -> None:
-        del worker_module.os.environ["TORCHINDUCTOR_CACHE_DIR"]  # as Unsloth does while it is imported
+        del os.environ["TORCHINDUCTOR_CACHE_DIR"]  # as Unsloth does while it is imported
 
     monkeypatch.setattr(worker_module, "import_stack", forget)
     worker_module._import("unsloth")
-    assert worker_module.os.environ["TORCHINDUCTOR_CACHE_DIR"] == "/kept"
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "/kept"

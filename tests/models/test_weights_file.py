@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from cockpit.models.folder import ModelFolder
 from cockpit.models.weights_file import defect_of_safetensors
 from tests.runs.complete_checkpoint import write_safetensors
 
-OFFSETS = ([0], [], "x", None, [0, 1e400])
+OFFSETS: tuple[Any, ...] = ([0], [], "x", None, [0, 1e400])
 NONE_AT_ALL = ([], 5, "x", {"w": []}, *({"w": {"data_offsets": offsets}} for offsets in OFFSETS))
 
 

@@ -30,7 +30,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write_model(folder: str = "model", **changes: str | None) -> None:
+def write_model(folder: str = "model", /, **changes: str | None) -> None:
     """The sound model; names of changed files stand with two underscores for the dot, None leaves a file out."""
     path = Path(folder)
     path.mkdir(exist_ok=True)

@@ -242,9 +242,9 @@ def test_whole_and_truncated_weights() -> None:
 
 def test_what_a_folder_tells(tmp_path: Path) -> None:
     assert ModelFolder.at(tmp_path).config == {}
-    assert ModelFolder(tmp_path, {"vision_config": {}}).sees
-    assert ModelFolder(tmp_path, {"architectures": ["AForConditionalGeneration"]}).sees
-    assert not ModelFolder(tmp_path, {"architectures": ["Gemma3ForCausalLM"], "vision_config": None}).sees
+    assert ModelFolder(tmp_path, {"vision_config": {}}).is_vision
+    assert ModelFolder(tmp_path, {"architectures": ["AForConditionalGeneration"]}).is_vision
+    assert not ModelFolder(tmp_path, {"architectures": ["Gemma3ForCausalLM"], "vision_config": None}).is_vision
     assert ModelFolder(tmp_path, {"architectures": "text", "quantization_config": []}).architectures == []
 
 

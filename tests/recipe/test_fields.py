@@ -58,6 +58,7 @@ def test_a_field_carries_what_the_model_says() -> None:
     assert (data.kind, data.label, ".jsonl" in data.suffixes) == ("path", "name_or_path", True)
     assert (model.kind, model.suffixes, model.default) == ("path", (), None)
     targets = FIELDS["lora.target_modules"]
+    assert isinstance(targets.default, list)
     assert (targets.kind, targets.choices, len(targets.default)) == ("names", ("all-linear",), 7)
 
 

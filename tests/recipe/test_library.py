@@ -56,9 +56,7 @@ def test_own_recipes_stand_behind_the_shipped_ones() -> None:
 def test_a_file_is_read_when_it_is_asked_for() -> None:
     own("mine.yaml")
     entry = library()[-1]
-    assert not entry.is_read
-    assert entry.document is not None
-    assert entry.is_read
+    assert (entry.is_read, entry.document is None, entry.is_read) == (False, False, True)
     assert entry.problems == []
 
 

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cockpit.cli import cockpit
 from cockpit.paths import shipped_recipes_folder, user_recipes_folder

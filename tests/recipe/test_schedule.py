@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schedule import learning_rates, planned_steps, training_rows, warmup_steps
 from tests.recipe.sample import SAMPLE
 
-CASES = [
+CASES: list[dict[str, Any]] = [
     {"rows": 10, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 4},
     {"rows": 17, "per_device_train_batch_size": 3, "gradient_accumulation_steps": 2, "num_train_epochs": 2.5},
     {"rows": 1, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 8, "num_train_epochs": 3.0},
@@ -26,7 +27,7 @@ CASES = [
 ]
 
 
-def recipe_of(case: dict[str, object]) -> Recipe:
+def recipe_of(case: dict[str, Any]) -> Recipe:
     document = RecipeDocument.parse(SAMPLE, "sample")
     for name in ("max_steps", "warmup_ratio"):
         document.set(f"training.{name}", None)
@@ -58,12 +59,12 @@ def trained() -> list[tuple[int, list[float]]]:
     return done
 
 
-def train(rows: int, arguments: dict[str, object]) -> tuple[int, list[float]]:
+def train(rows: int, arguments: dict[str, Any]) -> tuple[int, list[float]]:
     """Steps, and the rates that are logged, of a model of one weight on so many rows."""
     import torch
     from transformers import Trainer, TrainingArguments
 
-    class Tiny(torch.nn.Module):
+    class Tiny(torch.nn.Module):  # type: ignore[misc]  # torch is not looked into by mypy
         def __init__(self) -> None:
             super().__init__()
             self.weight = torch.nn.Parameter(torch.ones(1))
@@ -80,9 +81,9 @@ def train(rows: int, arguments: dict[str, object]) -> tuple[int, list[float]]:
             save_strategy="no",
             disable_tqdm=True,
             remove_unused_columns=False,
-            **arguments,  # type: ignore[arg-type]
+            **arguments,
         )
-        trainer = Trainer(model=Tiny(), args=settings, train_dataset=[{"x": torch.tensor([1.0])}] * rows)  # type: ignore[arg-type]
+        trainer = Trainer(model=Tiny(), args=settings, train_dataset=[{"x": torch.tensor([1.0])}] * rows)
         trainer.train()
     rates = [log["learning_rate"] for log in trainer.state.log_history if "learning_rate" in log]
     return trainer.state.max_steps, rates

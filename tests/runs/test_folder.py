@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from cockpit.cli import cockpit
 from cockpit.paths import runs_folder
 from cockpit.protocol import events as ev
-from cockpit.protocol.commands import Stop, Train
+from cockpit.protocol.commands import AnyCommand, Stop, Train
 from cockpit.protocol.event_log import EventWriter
 from cockpit.runs.folder import EngineIdentity, RunDir, all_runs, find_run, new_run_id, why_unwritable
 from cockpit.runs.summary import RunSummary
@@ -31,7 +31,7 @@ def test_only_the_owner_may_look_inside() -> None:
 
 def test_commands_are_taken_once_in_their_order() -> None:
     run = make_run("demo-1")
-    sent = [Train(id="a", run_id="demo-1", command=["x"]), Stop(id="b"), Stop(id="c", save=False)]
+    sent: list[AnyCommand] = [Train(id="a", run_id="demo-1", command=["x"]), Stop(id="b"), Stop(id="c", save=False)]
     for command in sent:
         run.send(command)
     (run.commands / "0-broken.json").write_text("{")

@@ -205,7 +205,7 @@ async def flown(
         yield app, pilot
 
 
-def shown(app: CockpitApp) -> str:
+def shown(app: App[Any]) -> str:
     """All that the screen shows, as text."""
     rows = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in row).rstrip() for row in rows)

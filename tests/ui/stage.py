@@ -60,7 +60,7 @@ class Stage(App[None]):
         """Note the last one down."""
         self.terminal_title = title
 
-    def notify(self, message: str, *, markup: bool = True, **options: object) -> None:  # type: ignore[override]
+    def notify(self, message: str, *, markup: bool = True, **options: object) -> None:
         """Note it down; what others wrote must not be read as markup."""
         assert not markup
         self.said.append(message)

@@ -23,7 +23,7 @@ WORDS = "write the latex"
 
 
 @pytest.fixture(scope="module")
-def is_vision(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+def vision(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     folder = tiny_vision.make_model(tmp_path_factory.mktemp("model"))
@@ -49,11 +49,11 @@ def replies(loaded: Loaded, chat: Chat, folder: Path, *, templated: bool = True)
     return EventReader(run.chat).poll()
 
 
-def test_the_picture_stands_behind_its_words_as_in_training(sees: Loaded, tmp_path: Path) -> None:
+def test_the_picture_stands_behind_its_words_as_in_training(vision: Loaded, tmp_path: Path) -> None:
     pictures = [tiny_vision.draw(tmp_path / f"{n}.png", n * 7) for n in range(2)]
-    template = ChatTemplate(sees.tokenizer)
-    inputs = chat_inputs(is_vision, template, about(pictures[0], None, pictures[1]))
-    text = sees.tokenizer.decode(inputs["input_ids"][0])
+    template = ChatTemplate(vision.tokenizer)
+    inputs = chat_inputs(vision, template, about(pictures[0], None, pictures[1]))
+    text = vision.tokenizer.decode(inputs["input_ids"][0])
     seen = "<start_of_image>" + "<image_soft_token>" * tiny_vision.IMAGE_TOKENS + "<end_of_image>"
     turns = [turn.split("<end_of_turn>")[0] for turn in text.split("<start_of_turn>user\n")[1:]]
     assert [WORDS in turn and turn.rstrip().endswith(seen) for turn in turns] == [True, False, True]
@@ -62,22 +62,22 @@ def test_the_picture_stands_behind_its_words_as_in_training(sees: Loaded, tmp_pa
     assert inputs["attention_mask"].shape == inputs["input_ids"].shape
 
 
-def test_a_reply_about_a_picture(sees: Loaded, tmp_path: Path) -> None:
+def test_a_reply_about_a_picture(vision: Loaded, tmp_path: Path) -> None:
     asked = about(tiny_vision.draw(tmp_path / "formula.png"), max_new_tokens=4, do_sample=False)
-    told = replies(is_vision, asked, tmp_path / "run")
+    told = replies(vision, asked, tmp_path / "run")
     assert [event.prompt for event in told if isinstance(event, ev.ReplyStarted)] == [f"{WORDS} (image formula.png)"]
     ended = next(event for event in told if isinstance(event, ev.ReplyEnded))
     assert (ended.reason, 1 <= ended.new_tokens <= 4) == ("", True)
     assert ended.prompt_tokens > tiny_vision.IMAGE_TOKENS
 
 
-def test_pictures_that_cannot_be_asked_about(sees: Loaded, tmp_path: Path) -> None:
+def test_pictures_that_cannot_be_asked_about(vision: Loaded, tmp_path: Path) -> None:
     text = tmp_path / "a.png"
     text.write_text("no picture")
-    blind = Loaded(sees.model, sees.tokenizer, 512, "transformers", None, adapted=True)
+    blind = Loaded(vision.model, vision.tokenizer, 512, "transformers", None, adapted=True)
     cases = [
-        (is_vision, tmp_path / "gone.png", "The prompt cannot be asked: its image gone.png is not there."),
-        (is_vision, text, "The prompt cannot be asked: its image a.png is no image."),
+        (vision, tmp_path / "gone.png", "The prompt cannot be asked: its image gone.png is not there."),
+        (vision, text, "The prompt cannot be asked: its image a.png is no image."),
         (blind, tiny_vision.draw(tmp_path / "b.png"), "This model takes no images."),
     ]
     for number, (loaded, picture, why) in enumerate(cases):

@@ -297,7 +297,7 @@ def test_calls_of_tools_are_learnt_and_what_tools_return_is_not(name: str, answe
 
 def test_openais_calls_are_read_too(tmp_path: Path) -> None:
     call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bonn"}'}}
-    turns = [
+    turns: list[dict[str, Any]] = [
         {"role": "user", "content": "How is it in Bonn?"},
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "content": '{"sky": "grey"}'},

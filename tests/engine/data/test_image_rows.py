@@ -102,7 +102,7 @@ def test_messages_with_images_of_several_turns(tmp_path: Path, processor: Any) -
 
 def test_images_of_a_column_stand_where_the_words_say(tmp_path: Path, processor: Any) -> None:
     names = [tiny_vision.draw(tmp_path / f"{n}.png", n).name for n in range(3)]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"conversations": sharegpt("Is <image> like <image>?", "no"), "images": names[:2]},
         {"conversations": sharegpt("What is it?", "a line"), "images": names[2:]},
         {"conversations": sharegpt("<image><image>?", "none"), "images": names[2:]},

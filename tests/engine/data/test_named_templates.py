@@ -36,7 +36,7 @@ def test_every_template_by_name_trains_each_answer_and_no_doubled_bos(bos: str) 
     """On tokenizers that begin a text with a mark themselves, of one turn and of three."""
     assert len(NAMED) == 51
     recipe = RecipeDocument.parse(tiny.recipe_text(Path("m"), Path("rows"), backend="transformers"), "test").recipe()
-    rows = [
+    rows: list[tuple[str, Conversation | str]] = [
         ("one", Conversation(messages=TURNS[0])),
         ("three", Conversation(messages=[*TURNS[0], *TURNS[1], *TURNS[2]])),
     ]

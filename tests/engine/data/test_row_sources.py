@@ -49,7 +49,7 @@ def test_a_mixture_is_drawn_and_shuffled_as_in_the_walk_through(tmp_path: Path) 
     reasoning = tiny.write_rows(tmp_path / "reasoning.jsonl", pairs(101))
     chat = tiny.write_rows(tmp_path / "chat.jsonl", pairs(90, start=1000))
     said: list[str] = []
-    sources = [{"name_or_path": str(reasoning)}, {"name_or_path": str(chat), "ratio": 0.25}]
+    sources: list[dict[str, Any]] = [{"name_or_path": str(reasoning)}, {"name_or_path": str(chat), "ratio": 0.25}]
     found = answers(prepare(sources, said))
     drawn = sorted(pd.Series(range(1000, 1090)).sample(int(101 * (1 - 0.75)), random_state=42))
     assert sorted(found) == [*range(101), *drawn]

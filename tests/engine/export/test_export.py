@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -327,7 +328,7 @@ def test_two_exports_at_once_are_one_too_many(trained: RunDir, tmp_path: Path, m
         monkeypatch.setattr(
             sys, "argv", ["export", str(trained.path), "--as", "adapter", "--out", str(tmp_path / "out"), "--id", "x2"]
         )
-        monkeypatch.setattr(export_module.signal, "signal", lambda *args: None)
+        monkeypatch.setattr(signal, "signal", lambda *args: None)
         assert export_module.main() == 1
     ended = [event for event in EventReader(trained.export).poll() if isinstance(event, ExportEnded)][-1]
     assert (ended.export_id, ended.reason) == ("x2", "Another export of this run is going on.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def test_who_merges(
     seen: list[tuple[str, str]] = []
 
     def note(way: str) -> Callable[..., None]:
-        return lambda *args: seen.append((way, merging.os.environ["CUDA_VISIBLE_DEVICES"]))
+        return lambda *args: seen.append((way, os.environ["CUDA_VISIBLE_DEVICES"]))
 
     monkeypatch.setattr(merging, "import_stack", lambda backend: None)
     monkeypatch.setattr(merging, "merge_by_unsloth", note("unsloth"))

@@ -225,7 +225,7 @@ def test_plain_engine_never_imports_unsloth(plain_stack: WarmStack) -> None:
 def test_settings_of_nf4_that_are_not_followed_are_told(
     rows: Path, tmp_path: Path, backend: str, quantised: bool, unfollowed: list[str]
 ) -> None:
-    own = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
+    own: dict[str, Any] = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
     config = {"quantization_config": own | {"bnb_4bit_compute_dtype": "bfloat16"}} if quantised else {}
     changes: dict[str, Any] = {"quantization": "nf4", "bnb_4bit_use_double_quant": False}
     changes["bnb_4bit_compute_dtype"] = "float16"
@@ -240,7 +240,8 @@ def test_settings_of_nf4_that_are_not_followed_are_told(
 def test_settings_of_nf4_without_nf4_are_told(rows: Path, tmp_path: Path, backend: str, quantization: str) -> None:
     said: list[str] = []
     changes: dict[str, Any] = {"backend": backend, "model__quantization": quantization}
-    for own in ({}, {"model__bnb_4bit_use_double_quant": False, "model__bnb_4bit_compute_dtype": "bfloat16"}):
+    settings: dict[str, Any] = {"model__bnb_4bit_use_double_quant": False, "model__bnb_4bit_compute_dtype": "bfloat16"}
+    for own in ({}, settings):
         text = tiny.recipe_text(tmp_path, rows, **changes, **own)
         _tell_unfollowed(ModelFolder(tmp_path, {}), RecipeDocument.parse(text, "recipe.yaml").recipe(), said.append)
     why = f"is not followed: it is for nf4, and model.quantization is {quantization}."

@@ -131,7 +131,7 @@ def test_the_plan_counts_packed_weights(tmp_path: Path) -> None:
     scene = Scene(tmp_path, [])
     model = torch.nn.Linear(4, 3, bias=False)
     packed = torch.nn.Linear(6, 1, bias=False).requires_grad_(False)
-    packed.weight.quant_state = SimpleNamespace(shape=(4, 3))  # type: ignore[assignment]
+    packed.weight.quant_state = SimpleNamespace(shape=(4, 3))
     scene.call("on_train_begin", model=torch.nn.Sequential(model, packed))
     (plan,) = scene.events(TrainingPlanned)
     assert (plan.trainable_parameters, plan.total_parameters, plan.steps_per_epoch) == (12, 24, 4.5)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from transformers import TrainerState
 
+from cockpit import disk
 from cockpit.engine.training import checkpointing
 from cockpit.engine.training import sft as training
 from cockpit.engine.training.best_weights import BestWeights, recall_best
@@ -106,7 +107,7 @@ def test_a_best_checkpoint_that_could_not_be_saved_is_not_the_result(
     hosted: Hosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last one is the best, and the disk is full by then."""
-    flush = checkpointing.flush
+    flush = disk.flush
 
     def full(folder: Path) -> None:
         if folder.name == "checkpoint-6":
@@ -169,15 +170,15 @@ class Savings:
         args = SimpleNamespace(metric_for_best_model="eval_loss", greater_is_better=False)
         self.trainer: Any = SimpleNamespace(state=self.state, args=args, _save_checkpoint=self._save)
         self.trainer._load_best_model = lambda: self.loaded.append(str(self.state.best_model_checkpoint))
-        self.callback: Any = SimpleNamespace(step=0, checkpoint_saved=lambda *_: None)
-        journal: Any = SimpleNamespace(turn_to=lambda *_: None, log=lambda level, text: self.said.append(text))
-        checkpointing.save_checkpoints_whole(self.trainer, self.callback, self.run, journal, 1)
+        callback: Any = SimpleNamespace(step=0, checkpoint_saved=lambda *_: None)
+        journal: Any = SimpleNamespace(enter_phase=lambda *_: None, log=lambda level, text: self.said.append(text))
+        checkpointing.save_checkpoints_whole(self.trainer, callback, self.run, journal, 1)
         recipe = Training(eval_steps=2, load_best_model_at_end=True)
         self.best = BestWeights(self.trainer, recipe, self.run.checkpoints, journal)
         monkeypatch.setattr(checkpointing, "flush", self._flush)
         self._lost = lost
         for step, loss in losses.items():
-            self.state.global_step = self.callback.step = step
+            self.state.global_step = callback.step = step
             self.state.log_history.append({"eval_loss": loss, "step": step})
             if self.state.best_metric is None or loss < self.state.best_metric:
                 self.state.best_metric, self.state.best_global_step = loss, step
@@ -276,7 +277,7 @@ def test_a_run_whose_result_could_not_be_saved_has_it_after_a_resume(
     assert again.state.steps.step == [1, 2, 3, 4, 5, 6]
     assert again.state.adapter is not None and undisturbed.state.adapter is not None
     assert again.state.adapter.step == undisturbed.state.adapter.step
-    assert (again.state.adapter.step < 6) is is_best
+    assert again.state.adapter.step is not None and (again.state.adapter.step < 6) is is_best
     saved = [(one.run.adapter / "adapter_model.safetensors").read_bytes() for one in (again, undisturbed)]
     assert saved[0] == saved[1]
     assert "has done 6 of 6 steps" in why_not_resumable(run.run, recipe, recipe)

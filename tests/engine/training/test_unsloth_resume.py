@@ -15,13 +15,13 @@ from tests.engine import tiny
 from tests.engine.conftest import HostedRun
 from tests.engine.warm_stack import WarmStack
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "lora__lora_dropout": 0.2,
     "training__max_steps": 11,
     "training__lr_scheduler_type": "cosine",
     "training__eval_steps": 3,
 }
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "random": {"training__gradient_checkpointing": "unsloth"},
     "grouped": {"training__group_by_length": True, "training__dataloader_num_workers": 2},
 }

@@ -169,12 +169,12 @@ async def test_x_ends_the_export_that_is_under_way(monkeypatch: pytest.MonkeyPat
         await until(pilot, lambda: f"An export of {run.id} is under way." in shown(app))
         await pilot.press("enter")
         await until(pilot, lambda: is_at(app, "LiveScreen"))
-        assert process.status is None, "the first answer changes nothing"
+        assert process.poll() is None, "the first answer changes nothing"
         await pilot.press("x")
         await until(pilot, lambda: f"An export of {run.id} is under way." in shown(app))
         await pilot.press("down", "enter")
         await until(pilot, lambda: "The export has ended; nothing of it is left behind." in shown(app))
-        assert process.status == -15
+        assert process.poll() == -15
         await until(pilot, lambda: "x export" in bar(app) and "end export" not in bar(app))
         await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))

@@ -226,21 +226,23 @@ class Loading:
         self.started.append(FakeEngine(key, [], run.id))
         return self.started[-1]
 
+    def tick(self) -> str:
+        """The stage after it."""
+        self.engine.tick()
+        return self.engine.stage
+
 
 def test_a_past_runs_model_is_loaded(tmp_path: Path) -> None:
     loading = Loading(record(tmp_path))
     loading.engine.load()
-    loading.engine.tick()
-    assert loading.engine.stage == "probing" and not loading.started
+    assert loading.tick() == "probing" and not loading.started
     loading.probe.report = GpuReport()
-    loading.engine.tick()
-    assert loading.engine.stage == "starting" and len(loading.started) == 1
+    assert loading.tick() == "starting" and len(loading.started) == 1
     loading.engine.load()
     loading.link.events = [ev.EngineStarted(pid=1, host="here", backend="unsloth")]
     loading.link.alive = "alive"
     read(loading.session)
-    loading.engine.tick()
-    assert loading.engine.stage == "running" and len(loading.started) == 1
+    assert loading.tick() == "running" and len(loading.started) == 1
     loading.link.events = [ev.PhaseStarted(phase="ready")]
     assert read(loading.session).can_chat
 
@@ -250,15 +252,13 @@ def test_an_engine_that_ends_before_it_speaks_has_failed(tmp_path: Path) -> None
     loading.engine.load()
     loading.engine.tick()
     loading.started[0].process.status = 1
-    loading.engine.tick()
-    assert loading.engine.stage == "failed" and "status 1" in loading.engine.problem
+    assert loading.tick() == "failed" and "status 1" in loading.engine.problem
 
 
 def test_why_no_engine_could_be_started_is_said_plainly(tmp_path: Path) -> None:
     loading = Loading(record(tmp_path), GpuReport(), ValueError("The run \x1b[31mx has no adapter."))
     loading.engine.load()
-    loading.engine.tick()
-    assert loading.engine.stage == "failed" and loading.engine.problem == "The run x has no adapter."
+    assert loading.tick() == "failed" and loading.engine.problem == "The run x has no adapter."
     assert plain_text(loading.engine.problem) == loading.engine.problem
 
 

@@ -1,6 +1,7 @@
 """The data screen: from the look to the report, row by row, its pictures at three sizes; and the editor's way there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -50,10 +51,9 @@ def stage(look: FakeLook) -> DataStage:
 
 
 @pytest.fixture(autouse=True)
-def same_signs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def same_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signs that do not depend on where the test runs."""
     monkeypatch.setattr("cockpit.ui.widgets.glyphs._choose", lambda term, encoding: UNICODE)
-    return
 
 
 async def drawn(pilot: Pilot[None]) -> None:
@@ -77,11 +77,15 @@ def test_panels_where_there_is_room_for_one(snap_compare: Compare, panel: str) -
 
 async def test_the_panel_that_shows_is_scrolled() -> None:
     app = stage(FakeLook(data_report()))
+
+    def has_focus(name: str) -> bool:
+        return name in str(app.screen.focused)
+
     async with app.run_test(size=(80, 24)) as pilot:
         await drawn(pilot)
         for key, focused in (("4", "remarks"), ("1", "SampleView")):
             await pilot.press(key)
-            await until(pilot, lambda focused=focused: focused in str(app.screen.focused))
+            await until(pilot, partial(has_focus, focused))
         await app.run_action("screen.panel(2)")
         await until(pilot, lambda: "2,500 to 2,999" in shown(app))
 

@@ -39,8 +39,8 @@ async def test_an_error_stands_under_its_field_and_start_goes_to_it(tmp_path: Pa
         await go_to(pilot, screen, "training.learning_rate")
         await type_text(pilot, "fast")
         await pilot.pause()
-        row = next(row for row in screen.query(FieldRow) if row.field.path == "training.learning_rate")
-        assert "fast" in row.error
+        rate = next(row for row in screen.query(FieldRow) if row.field.path == "training.learning_rate")
+        assert "fast" in rate.error
         await pilot.press("f5")
         await until(pilot, lambda: screen.query_one(RecipeForm).focused_path == "lora.r")
         await until(pilot, lambda: "2 errors left" in shown(app))

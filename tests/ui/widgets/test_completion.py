@@ -103,9 +103,9 @@ async def test_escape_closes_the_list_only(folder: Path) -> None:
         box = app.query_one(CompletingEntry)
         box.entry.focus()
         await pilot.press("f4")
-        assert box.is_open
+        await until(pilot, lambda: box.is_open)
         await pilot.press("escape")
-        assert not box.is_open
+        await until(pilot, lambda: not box.is_open)
         assert box.entry.value == f"{folder}/"
 
 

@@ -1,5 +1,7 @@
 """The log pane, mounted alone."""
 
+from functools import partial
+
 from cockpit.runs.state import LOG_LINES, LogLine
 from cockpit.ui.widgets.log_pane import LogPane, wrap_cells
 from tests.ui.drawn import HOSTILE, SHOWN, text_of
@@ -40,11 +42,14 @@ async def test_log_pane_follows_its_end_until_one_scrolls_up() -> None:
 
 async def test_log_pane_follows_from_the_first_line_that_does_not_fit() -> None:
     pane = LogPane()
+
+    def has(newest: str) -> bool:
+        return any(row.endswith(newest) for row in text_of(pane))
+
     async with Stage(widgets=[pane]).run_test(size=(60, 6)) as pilot:
         for number in range(10):
-            newest = f"line {number}"
-            pane.add([LogLine(0, "info", newest)])
-            await until(pilot, lambda newest=newest: any(row.endswith(newest) for row in text_of(pane)))
+            pane.add([LogLine(0, "info", f"line {number}")])
+            await until(pilot, partial(has, f"line {number}"))
 
 
 async def test_log_pane_wraps_anew_when_its_width_changes_and_forgets_the_oldest() -> None:

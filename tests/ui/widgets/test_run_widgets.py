@@ -227,15 +227,16 @@ async def test_outcome_card(tmp_path: Path, ending: Ending, kind: str, words: li
     run = record(tmp_path, until=20, ending=ending)
     card = OutcomeCard()
     async with Stage(widgets=[card]).run_test(size=(100, 12)) as pilot:
-        assert not card.display
+        shows = [card.display]
         card.show(outcome_of(ending, state_of(run), run))  # type: ignore[arg-type]
         await pilot.pause()
-        assert card.display and card.has_class(f"-{kind}")
+        shows.append(card.display)
+        assert card.has_class(f"-{kind}")
         text = f"{card.border_title}\n{card.content}".replace("\n", " ")
         assert all(word in text for word in words if word != "held-out loss")
         card.show(None)
         await pilot.pause()
-        assert not card.display
+        assert [*shows, card.display] == [False, True, False]
 
 
 def test_the_card_of_a_run_that_kept_its_best_checkpoint_tells_that_loss_and_why_it_ended(tmp_path: Path) -> None:
