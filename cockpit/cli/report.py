@@ -8,22 +8,11 @@ import time
 from typing import Protocol, TextIO
 
 from cockpit.protocol import events as ev
+from cockpit.runs.labels import PHASES
+from cockpit.runs.sentences import sentence
 from cockpit.runs.state import RunState
 from cockpit.text import numbers
 from cockpit.text.plain_text import plain_text
-
-PHASES = {
-    "importing": "importing the training stack",
-    "standby": "ready to start",
-    "downloading": "downloading",
-    "loading_model": "loading the model",
-    "preparing_data": "preparing the data",
-    "compiling": "the first step, which compiles on a GPU",
-    "training": "training",
-    "evaluating": "measuring the held-out rows",
-    "saving": "saving",
-    "ready": "ready",
-}
 
 
 class Report(Protocol):
@@ -76,6 +65,8 @@ class LineReport:
     def tell(self, event: ev.AnyEvent, state: RunState) -> None:
         """Print the event's line, if it has one."""
         text = step_line(state) if isinstance(event, ev.StepEnded) else sentence(event)
+        if isinstance(event, ev.LogWritten) and event.level != "info":
+            text = f"{event.level}: {text}"
         if text:
             self.say(text, event.at)
 
@@ -105,61 +96,6 @@ class LiveReport(LineReport):
         self._out.flush()
 
 
-def sentence(event: ev.AnyEvent) -> str:
-    """What a line says of the event; empty for events that are not worth one."""
-    match event:
-        case ev.RunStarted():
-            where = ", ".join(event.gpus) or "the CPU"
-            return f"run {event.run_id} started on {where}"
-        case ev.PhaseStarted():
-            detail = f": {event.detail}" if event.detail and event.detail not in PHASES[event.phase] else ""
-            return PHASES[event.phase] + detail
-        case ev.DataPrepared():
-            share = event.trained_tokens / event.tokens if event.tokens else None
-            line = f"{numbers.count(event.train_rows)} rows, {numbers.count(event.tokens)} tokens"
-            line += f" ({numbers.percent(share)} trained)"
-            extra = [
-                (event.eval_rows, "held out"),
-                (event.skipped_rows, "skipped"),
-                (event.truncated_rows, "truncated"),
-            ]
-            return ", ".join([line, *(f"{numbers.count(number)} {what}" for number, what in extra if number)])
-        case ev.TrainingPlanned():
-            share = event.trainable_parameters / event.total_parameters if event.total_parameters else 0
-            return (
-                f"{numbers.count(event.total_steps)} steps, {numbers.count(event.trainable_parameters)} of "
-                f"{numbers.count(event.total_parameters)} parameters trained ({share:.2%})"
-            )
-        case ev.TrainingResumed():
-            return f"attempt {event.attempt} resumes from {event.path}"
-        case ev.Evaluated():
-            loss = numbers.metric(event.metrics.get("eval_loss"))
-            return f"held-out loss after step {numbers.count(event.step)}: {loss}"
-        case ev.CheckpointSaved():
-            return f"checkpoint {numbers.count(event.step)} saved, {numbers.size(event.size_bytes)}"
-        case ev.AdapterSaved():
-            what = "model" if event.path == "model" else "adapter"
-            return f"{what} saved in {event.path}, {numbers.size(event.size_bytes)}"
-        case ev.ExportStarted():
-            return f"export as {event.form} into {event.path}"
-        case ev.ExportProgressed():
-            return event.task
-        case ev.ExportEnded():
-            if event.reason:
-                return " ".join(filter(None, (f"export failed: {event.reason}", event.advice)))
-            where = event.path + (f" and {event.repository} on the Hub" if event.repository else "")
-            return f"exported as {event.form}: {where}, {numbers.size(event.size_bytes)}"
-        case ev.LogWritten():
-            return event.text if event.level == "info" else f"{event.level}: {event.text}"
-        case ev.RunEnded():
-            parts = [ENDINGS[event.outcome] + f" after step {numbers.count(event.step)}", event.reason, event.advice]
-            return ". ".join(part.rstrip(".") for part in parts if part) + "."
-    return ""
-
-
-ENDINGS = {"completed": "Completed", "stopped": "Stopped", "failed": "Failed", "out_of_memory": "Out of memory"}
-
-
 def step_line(state: RunState) -> str:
     """The figures of the newest step."""
     steps = state.steps
@@ -182,7 +118,7 @@ def live_line(state: RunState) -> str:
         return ""
     if state.step and state.phase.phase == "training":
         return step_line(state)
-    text = PHASES[state.phase.phase]
+    text = PHASES[state.phase.phase].doing
     progress = state.progress
     if progress and progress.total:
         far = f"{numbers.count(progress.done)}/{numbers.count(progress.total)} {progress.unit}"

@@ -51,6 +51,7 @@ def _print_table(summaries: list[RunSummary]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from cockpit.runs.labels import STATES
     from cockpit.text import numbers
     from cockpit.text.plain_text import plain_line
 
@@ -69,7 +70,7 @@ def _print_table(summaries: list[RunSummary]) -> None:
         }
         table.add_row(
             plain_line(summary.run.id),
-            summary.state.replace("_", " "),
+            STATES[summary.state],
             f"{numbers.count(summary.step)}/{numbers.count(summary.total_steps)}",
             numbers.metric(summary.loss),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.started_at)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.checkpoint import checkpoints, newest_complete
 from cockpit.runs.folder import RunDir
+from cockpit.runs.status import is_active
 from cockpit.runs.summary import RunSummary
 from cockpit.text.plain_text import plain_line
 
@@ -13,7 +14,7 @@ def why_not_resumable(run: RunDir, before: Recipe, after: Recipe, from_step: int
     """Why the run cannot resume from its newest complete checkpoint, or the one of `from_step`; empty where it can."""
     summary = RunSummary.of(run)
     name = plain_line(run.id)
-    if summary.state in ("starting", "running", "silent"):
+    if is_active(summary.state):
         return f"The run {name} is still going; there is nothing to resume."
     whole, passed = newest_complete(run.checkpoints, from_step)
     if whole is None:

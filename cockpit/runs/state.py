@@ -9,7 +9,6 @@ from statistics import quantiles
 
 from cockpit.protocol import events as ev
 
-LOG_LINES = 2000
 MACHINE_READINGS = 600
 PACE_STEPS = 30
 """Steps that the estimates of pace look back on."""
@@ -26,15 +25,6 @@ class Reply:
     adapter: bool
     text: str = ""
     ended: ev.ReplyEnded | None = None
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """A line of the log pane; `at` in Unix seconds."""
-
-    at: float
-    level: str
-    text: str
 
 
 @dataclass
@@ -131,7 +121,6 @@ class RunState:
     unloaded: ev.ModelUnloaded | None = None
     exited: ev.EngineExited | None = None
     machine: deque[ev.MachineRead] = field(default_factory=lambda: deque(maxlen=MACHINE_READINGS))
-    log: deque[LogLine] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     replies: dict[str, Reply] = field(default_factory=dict)
     answers: dict[str, ev.CommandAnswered] = field(default_factory=dict)
     _elapsed_before_s: float = 0.0
@@ -172,8 +161,6 @@ class RunState:
                 self.checkpoints.append(event)
             case ev.AdapterSaved():
                 self.adapter = event
-            case ev.LogWritten():
-                self.log.append(LogLine(event.at, event.level, event.text))
             case ev.CommandAnswered():
                 self.answers[event.command_id] = event
             case ev.RunEnded():

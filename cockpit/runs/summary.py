@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from cockpit.protocol import events as ev
 from cockpit.runs.folder import RunDir
-
-State = Literal["starting", "running", "silent", "lost", "completed", "stopped", "failed", "out_of_memory"]
-"""running and the ones before it: as the engine's liveness says; the others: as the run ended."""
+from cockpit.runs.status import State
 
 HEAD_BYTES = 16 * 1024
 TAIL_BYTES = 64 * 1024

@@ -76,7 +76,7 @@ def test_the_exit_status_says_how_it_ended(outcome: ev.Outcome, status: int) -> 
     ended = ev.RunEnded(outcome=outcome, step=1, reason="The reason.", advice="The advice.")
     got, text = told(FakeLink([[STARTED, PLANNED, step(1)], [ended]]))
     assert got == status
-    assert "after step 1. The reason. The advice." in text
+    assert "after step 1: The reason. The advice." in text
 
 
 def test_lines_are_clean() -> None:
@@ -95,11 +95,11 @@ def test_an_older_end_is_not_the_end_of_a_resumed_run() -> None:
     second = [msgspec.structs.replace(event, attempt=2) for event in third]
     status, text = told(FakeLink([[STARTED, step(1), stopped, *second]]))
     assert status == 0
-    assert "Stopped after step 1." in text
-    assert text.splitlines()[-1].endswith("Completed after step 2.")
+    assert "Training was stopped after step 1" in text
+    assert text.splitlines()[-1].endswith("Training is complete after step 2")
     out = io.StringIO()
     assert follow(FakeLink([[STARTED, step(1), stopped], second]), LineReport(out), attempt=2) == 0
-    assert "Stopped" not in out.getvalue() and "Completed after step 2." in out.getvalue()
+    assert "stopped" not in out.getvalue() and "Training is complete after step 2" in out.getvalue()
 
 
 def test_an_engine_that_is_gone_is_said_to_be_gone() -> None:

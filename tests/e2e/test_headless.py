@@ -40,7 +40,7 @@ def test_an_interrupt_saves_and_what_it_saved_answers(short_recipe: str) -> None
                 break
         rest = training.stdout.read()
         assert training.wait(60) == 130, rest
-    assert "Stopped after step" in rest
+    assert "Training was stopped after step" in rest
     assert "\x1b" not in rest and "\r" not in rest
     log = EventReader(only_run().events).poll()
     assert any(isinstance(event, AdapterSaved) for event in log)

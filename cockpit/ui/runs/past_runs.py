@@ -63,6 +63,7 @@ class PastRuns:
     def resume(self, run: RunDir) -> None:
         """Ask how far the run is to go on, then let it."""
         from cockpit.runs.checkpoint import newest_complete
+        from cockpit.runs.status import is_active
         from cockpit.runs.summary import RunSummary
         from cockpit.ui.runs.host import ResumeChoice
 
@@ -71,7 +72,7 @@ class PastRuns:
         whole, passed = newest_complete(run.checkpoints)
         if document is None:
             return
-        if summary.state in ("starting", "running", "silent"):
+        if is_active(summary.state):
             self._refuse("The run is still going; there is nothing to go on with.")
         elif whole is None:
             why = f" ({passed[0].rstrip('.')})" if passed else ""

@@ -12,10 +12,11 @@ from cockpit.protocol.events import CommandAnswered
 from cockpit.runs.abort import abort_run
 from cockpit.runs.folder import Liveness
 from cockpit.runs.link import Link, ReplayLink, new_command_id
-from cockpit.runs.state import LOG_LINES, LogLine, RunState
-from cockpit.runs.summary import RunSummary, State
+from cockpit.runs.sentences import LOG_LINES, LogLine, log_line
+from cockpit.runs.state import RunState
+from cockpit.runs.status import State, is_active
+from cockpit.runs.summary import RunSummary
 from cockpit.ui.runs.chat_state import ChatState
-from cockpit.ui.runs.log_lines import log_line
 
 if TYPE_CHECKING:
     from cockpit.recipe.chat import Sampling
@@ -115,7 +116,7 @@ class RunSession:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come of the training."""
-        return self.status not in ("starting", "running", "silent")
+        return not is_active(self.status)
 
     @property
     def can_chat(self) -> bool:
@@ -169,7 +170,7 @@ class RunSession:
 
     def unload(self) -> None:
         """Let the model go of a run that is over; does nothing where no engine holds one. Raises OSError."""
-        over = self.is_over or RunSummary.of(self.link.run).state not in ("starting", "running", "silent")
+        over = self.is_over or not is_active(RunSummary.of(self.link.run).state)
         if over and self.link.liveness() == "alive":
             self.link.send(Unload(id=new_command_id()))
             self.is_engine_ours = False

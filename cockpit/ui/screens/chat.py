@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from cockpit.data.files import trains_images
 from cockpit.runs.conversation import Conversation, Messages
+from cockpit.runs.labels import PHASES
 from cockpit.text.numbers import duration
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun
@@ -24,7 +25,7 @@ from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.key_bar import KeyBar
-from cockpit.ui.widgets.phase_bar import NAMES, progress_text
+from cockpit.ui.widgets.phase_bar import progress_text
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import ReplyFigures
 from cockpit.ui.widgets.run_line import RunLine
@@ -198,7 +199,7 @@ class ChatScreen(Screen[None]):
         lives = state.exited is None and state.unloaded is None and session.liveness in ("alive", "silent")
         if lives and state.phase is not None:
             took = duration(max(0.0, session.now() - state.phase.at))
-            return "waiting", f"{glyphs().current} {NAMES[state.phase.phase][0]}  {progress_text(state)}  {took}"
+            return "waiting", f"{glyphs().current} {PHASES[state.phase.phase].name}  {progress_text(state)}  {took}"
         if state.unloaded is not None:
             return "missing", f"The model is not loaded: {_clause(state.unloaded.reason)} {self._offer()}"
         if session.liveness == "lost" and (state.ended is None or engine.stage == "running"):

@@ -14,7 +14,7 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
 
-from cockpit.runs.state import LogLine
+from cockpit.runs.sentences import LogLine
 from cockpit.text.numbers import percent
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun, ResumeRun

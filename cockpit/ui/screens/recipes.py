@@ -150,13 +150,14 @@ class RecipesScreen(Screen[None]):
         if not self.is_current or not self.display:  # it is covered, or being removed
             return
         from cockpit.runs.folder import all_runs
+        from cockpit.runs.status import is_active
         from cockpit.runs.summary import RunSummary
 
         rows = []
         for run in all_runs()[:RUNS_SHOWN]:
             stamp = _stamp(run.events)
             known = self._summaries.get(run.id)
-            if known is None or known[0] != stamp or known[1].state in ("starting", "running", "silent"):
+            if known is None or known[0] != stamp or is_active(known[1].state):
                 known = (stamp, RunSummary.of(run))
                 self._summaries[run.id] = known
             rows.append(known[1])

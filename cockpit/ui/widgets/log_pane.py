@@ -14,7 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from cockpit.runs.state import LOG_LINES, LogLine
+from cockpit.runs.sentences import LOG_LINES, LogLine
 from cockpit.text.plain_text import plain_text
 from cockpit.ui.widgets.glyphs import glyphs
 

@@ -8,8 +8,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from cockpit.runs.folder import RunDir
+from cockpit.runs.labels import STATES
 from cockpit.runs.state import RunState
-from cockpit.runs.summary import State
+from cockpit.runs.status import State
 from cockpit.text.numbers import count, duration, metric, size
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.glyphs import glyphs
@@ -66,26 +67,25 @@ def outcome_of(
     log = ("engine.log", plain_text(str(run.engine_log)))
     ended = state.ended
     if status == "completed" and ended is not None:
-        return Outcome("good", f"{signs.done} completed", _gains(state, run))
+        return Outcome("good", f"{signs.done} {STATES[status]}", _gains(state, run))
     if status == "stopped" and ended is not None:
         planned = f" of {count(state.total_steps)}" if state.total_steps else ""
         saved = _saved(state, run) or (("", "Nothing was saved."),)
         return Outcome(
-            "warning", f"{signs.done} stopped after step {count(ended.step)}{planned}", (*_said(state), *saved)
+            "warning", f"{signs.done} {STATES[status]} after step {count(ended.step)}{planned}", (*_said(state), *saved)
         )
     if status in ("failed", "out_of_memory") and ended is not None:
-        what = "out of memory" if status == "out_of_memory" else "failed"
         where = f" at step {count(ended.step + 1)}" if state.steps.step else ""
-        return Outcome("bad", f"{signs.failed} {what}{where}", (*_said(state), log))
+        return Outcome("bad", f"{signs.failed} {STATES[status]}{where}", (*_said(state), log))
     if status == "failed" and refusal is not None:
         return Outcome("bad", f"{signs.failed} not started", (("", plain_text(refusal)), log))
     if status == "lost":
         why = "The engine's process is gone and has not said why: it was killed, or the machine ran out of memory."
-        return Outcome("bad", f"{signs.failed} lost after step {count(state.step)}", (("", why), log))
+        return Outcome("bad", f"{signs.failed} {STATES[status]} after step {count(state.step)}", (("", why), log))
     if status == "silent":
         host = plain_line(state.engine.host) if state.engine else "another machine"
         why = f"The engine runs on {host} and has not been heard of for 30 s. It may be busy, or the network slow."
-        return Outcome("warning", "! silent", (("", why), log))
+        return Outcome("warning", f"! {STATES[status]}", (("", why), log))
     if status == "starting" and is_slow_to_start:
         return Outcome("warning", "! no engine yet", (("", "The engine has not said a word for 30 s."), log))
     return None

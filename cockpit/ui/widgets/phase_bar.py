@@ -8,25 +8,13 @@ from textual.content import Content
 from textual.widget import Widget
 
 from cockpit.protocol.events import Phase, PhaseProgressed
+from cockpit.runs.labels import PHASES
 from cockpit.runs.state import RunState
-from cockpit.runs.summary import State
+from cockpit.runs.status import State
 from cockpit.text.numbers import count, duration, percent, size
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
 
-NAMES: dict[Phase, tuple[str, str]] = {
-    "importing": ("importing", "import"),
-    "standby": ("waiting", "wait"),
-    "downloading": ("downloading", "fetch"),
-    "loading_model": ("loading model", "model"),
-    "preparing_data": ("preparing data", "data"),
-    "compiling": ("compiling", "compile"),
-    "training": ("training", "train"),
-    "evaluating": ("evaluating", "eval"),
-    "saving": ("saving", "save"),
-    "ready": ("chat", "chat"),
-}
-"""What a phase is called, in full and where there is little room."""
 ORDER: tuple[Phase, ...] = (
     "importing",
     "downloading",
@@ -117,7 +105,7 @@ def _progress(state: RunState, phase: Phase) -> tuple[float | None, str]:
     assert state.phase is not None
     progress = state.progress
     if state.phase.phase == "evaluating":
-        return None, "measuring the held-out rows"
+        return None, PHASES["evaluating"].doing
     if phase == "training":
         detail = plain_line(state.phase.detail) if _saves_checkpoint(state) else ""
         return (state.step / state.total_steps if state.total_steps else None), detail and f"saving {detail}"
@@ -163,7 +151,7 @@ class PhaseBar(Widget):
 
     def _part(self, figure: PhaseFigure, *, short: bool, times: bool) -> Content:
         signs = glyphs()
-        name = NAMES[figure.phase][short]
+        name = PHASES[figure.phase].short if short else PHASES[figure.phase].name
         took = f" {duration(figure.elapsed_s)}" if times and figure.elapsed_s is not None else ""
         if figure.is_present and figure.phase == "ready":
             return Content.assemble((f"{signs.current} ", "$success"), (name, "bold"), " ready")

@@ -5,24 +5,13 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
+from cockpit.runs.labels import PHASES, STATES
 from cockpit.runs.state import RunState
-from cockpit.runs.summary import State
+from cockpit.runs.status import State
 from cockpit.text.numbers import UNKNOWN, count, duration, percent
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
-from cockpit.ui.widgets.phase_bar import NAMES
-
-WORDS: dict[State, tuple[str, str]] = {
-    "starting": ("starting the engine", "$foreground-muted"),
-    "running": ("", "bold $primary"),
-    "silent": ("silent", "bold $warning"),
-    "lost": ("lost", "bold $error"),
-    "completed": ("completed", "bold $success"),
-    "stopped": ("stopped", "bold $warning"),
-    "failed": ("failed", "bold $error"),
-    "out_of_memory": ("out of memory", "bold $error"),
-}
-"""What a run's state is called and how it is drawn; a running one is called by its phase."""
+from cockpit.ui.widgets.state_signs import STATE_SIGNS
 
 
 class RunLine(Widget):
@@ -35,7 +24,8 @@ class RunLine(Widget):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._run_id, self._status, self._state = "", "starting", RunState()
+        self._run_id, self._state = "", RunState()
+        self._status: State = "starting"
         self._note = ""
         self._drawn = ""
 
@@ -67,11 +57,11 @@ class RunLine(Widget):
 
     def _facts(self, *, short: bool) -> list[Content]:
         state = self._state
-        word, style = WORDS[self._status]  # type: ignore[index]
+        word, style = STATES[self._status], f"bold {STATE_SIGNS[self._status][1]}"
         if self._note:
             word, style = self._note, "bold $warning"
         elif self._status == "running":
-            word = NAMES[state.phase.phase][0] if state.phase else "starting"
+            word = PHASES[state.phase.phase].name if state.phase else STATES["starting"]
         facts = [Content.styled(word, style)]
         total = state.total_steps
         if total:

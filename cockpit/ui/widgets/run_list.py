@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from cockpit.runs.labels import STATES
+from cockpit.runs.status import is_active
 from cockpit.text.numbers import metric
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.messages import EditRecipe, ResumeRun
 from cockpit.ui.widgets.marked_list import MarkedList, columns, room_beside
 from cockpit.ui.widgets.sparkline import sparkline
+from cockpit.ui.widgets.state_signs import STATE_SIGNS
 
 if TYPE_CHECKING:
     from cockpit.runs.summary import RunSummary
@@ -21,17 +24,6 @@ if TYPE_CHECKING:
 SPARK_CELLS = 8
 STATE_CELLS = 12
 WHEN_CELLS = 5
-SIGNS = {
-    "starting": ("◌", "$primary"),
-    "running": ("●", "$primary"),
-    "silent": ("?", "$warning"),
-    "lost": ("?", "$error"),
-    "completed": ("✓", "$success"),
-    "stopped": ("■", "$warning"),
-    "failed": ("✗", "$error"),
-    "out_of_memory": ("✗", "$error"),
-}
-"""Sign and colour of each state; the sign alone tells good from bad."""
 
 
 class RunList(MarkedList):
@@ -59,7 +51,7 @@ class RunList(MarkedList):
         """Only a run that has ended can go on."""
         if action == "resume":
             row = self._marked()
-            return row is not None and row.state not in ("starting", "running", "silent")
+            return row is not None and not is_active(row.state)
         return super().check_action(action, parameters)
 
     def action_resume(self) -> None:
@@ -100,7 +92,7 @@ class RunList(MarkedList):
 
     def row_content(self, index: int, width: int) -> Content:
         row = self._rows[index]
-        sign, colour = SIGNS[row.state]
+        sign, colour = STATE_SIGNS[row.state]
         left = Content.assemble((sign, colour), " ", plain_line(row.run.id))
         right = [Content(metric(row.loss).rjust(6))]
         if width >= 54:
@@ -122,7 +114,7 @@ def state_text(row: RunSummary) -> str:
     of = f"/{row.total_steps}" if row.total_steps else ""
     match row.state:
         case "starting":
-            return "starting"
+            return STATES["starting"]
         case "running" | "silent":
             steps = f"{row.step}{of}"
             return (f"step {steps}" if len(steps) <= STATE_CELLS - 5 else steps) if row.total_steps else "preparing"
@@ -130,7 +122,7 @@ def state_text(row: RunSummary) -> str:
             return f"{row.step} steps"
         case "out_of_memory":
             return "no memory"
-    return f"{row.state} {row.step}"
+    return f"{STATES[row.state]} {row.step}"
 
 
 def when(row: RunSummary, now: float | None = None) -> str:

@@ -14,11 +14,11 @@ from cockpit.recipe.chat import Sampling
 from cockpit.runs.conversation import Conversation
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import ReplayLink, RunLink
+from cockpit.runs.sentences import log_line
 from cockpit.runs.state import Reply
 from cockpit.text.plain_text import plain_text
 from cockpit.ui.runs import session as session_module
 from cockpit.ui.runs.chat_engine import ChatEngine
-from cockpit.ui.runs.log_lines import log_line
 from cockpit.ui.runs.session import RunSession
 from tests.recording import BEGAN, Ending, Recorder, record
 from tests.ui.engines import FakeEngine, FakeLink, FakeProbe
@@ -145,8 +145,8 @@ def test_the_log_holds_the_engines_lines_and_the_landmarks(tmp_path: Path) -> No
     lines = [line.text for line in session.log]
     assert lines[0] == "Run demo-1120-2349 started on the CPU"
     for line in (
-        "1,196 rows to train on, 64 held out, 3 left out, 2 cut short, 38,272 tokens an epoch",
-        "60 steps planned; 196,608 of 1,835,008 weights are trained",
+        "1,196 rows to train on, 64 held out, 3 left out, 2 cut short, 38,272 tokens an epoch (47 % trained)",
+        "60 steps planned; 196,608 of 1,835,008 parameters are trained (10.71 %)",
         "Held-out loss 4.011 before training, measured in 0.4 s",
         "Adapter saved, 793 KiB",
         "Training is complete after step 60",

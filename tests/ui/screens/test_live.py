@@ -11,6 +11,7 @@ from textual.widgets import Static
 from cockpit.protocol import events as ev
 from cockpit.protocol.commands import Stop
 from cockpit.runs.folder import RunDir
+from cockpit.runs.labels import PHASES
 from cockpit.runs.link import ReplayLink, RunLink
 from cockpit.ui.runs.session import RunSession
 from cockpit.ui.screens import live
@@ -20,7 +21,7 @@ from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.log_pane import LogPane
 from cockpit.ui.widgets.loss_chart import LossChart
 from cockpit.ui.widgets.outcome_card import OutcomeCard
-from cockpit.ui.widgets.phase_bar import NAMES, PhaseBar
+from cockpit.ui.widgets.phase_bar import PhaseBar
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.schedule_chart import ScheduleChart
 from cockpit.ui.widgets.vram_gauge import VramGauge
@@ -65,7 +66,9 @@ async def test_a_run_from_its_first_event_to_its_last(tmp_path: Path) -> None:
             bar = screen.query_one(PhaseBar).render().plain
             present = bar.partition("● ")[2]
             seen += [
-                short for long, short in NAMES.values() if present.startswith((long, f"{short} ")) and short not in seen
+                short
+                for long, short, _ in PHASES.values()
+                if present.startswith((long, f"{short} ")) and short not in seen
             ]
         await pilot.pause()
         assert seen == ["import", "model", "data", "compile", "train", "save", "chat"]

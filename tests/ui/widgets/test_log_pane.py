@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from cockpit.runs.state import LOG_LINES, LogLine
+from cockpit.runs.sentences import LOG_LINES, LogLine
 from cockpit.ui.widgets.log_pane import LogPane, wrap_cells
 from tests.ui.drawn import HOSTILE, SHOWN, text_of
 from tests.ui.stage import Stage

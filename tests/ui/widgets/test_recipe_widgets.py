@@ -13,7 +13,8 @@ from textual.widget import Widget
 from cockpit.machine.gpu import GpuReport
 from cockpit.preflight.plan import DataFound, Plan
 from cockpit.runs.folder import RunDir
-from cockpit.runs.summary import RunSummary, State
+from cockpit.runs.status import State
+from cockpit.runs.summary import RunSummary
 from cockpit.ui.themes import DARK
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.recipe_card import CardText, RecipeCard

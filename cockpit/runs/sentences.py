@@ -1,0 +1,110 @@
+"""What an event says in a sentence, for the log pane and the commands alike: plain text without markup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cockpit.protocol import events as ev
+from cockpit.runs.labels import OUTCOMES, PHASES
+from cockpit.text.numbers import count, duration, metric, percent, size
+
+LOG_LINES = 2000
+"""How many lines of a run's log are kept."""
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of the log; `at` in Unix seconds, `level` info, warning or error."""
+
+    at: float
+    level: str
+    text: str
+
+
+def log_line(event: ev.AnyEvent) -> LogLine | None:
+    """The line that a run's log has of an event; None for one that has its own place on the screen or tells nothing.
+
+    What others wrote in it is not cleaned yet.
+    """
+    text = "" if isinstance(event, ev.PhaseStarted) else sentence(event)
+    if not text:
+        return None
+    if isinstance(event, ev.LogWritten):
+        return LogLine(event.at, event.level, text)
+    bad = isinstance(event, ev.RunEnded) and event.outcome in ("failed", "out_of_memory")
+    bad = bad or (isinstance(event, ev.ExportEnded) and bool(event.reason))
+    return LogLine(event.at, "error" if bad else "info", text)
+
+
+def sentence(event: ev.AnyEvent) -> str:
+    """What there is to say of the event; empty for one that is not worth a line. What others wrote is not cleaned."""
+    match event:
+        case ev.LogWritten():
+            return event.text
+        case ev.PhaseStarted():
+            return _of_phase(event)
+        case ev.RunStarted():
+            where = ", ".join(event.gpus) or "the CPU"
+            return f"Run {event.run_id} started on {where}"
+        case ev.DataPrepared():
+            return _of_data(event)
+        case ev.TrainingPlanned():
+            trained, total = event.trainable_parameters, event.total_parameters
+            share = f" ({100 * trained / total:.2f} %)" if total else ""
+            weights = f"{count(trained)} of {count(total)} parameters are trained{share}"
+            return f"{count(event.total_steps)} steps planned; {weights}"
+        case ev.TrainingResumed():
+            return f"Attempt {event.attempt} resumes after step {count(event.step)}, from {event.path}"
+        case ev.Evaluated() if "eval_loss" in event.metrics:
+            when = f"after step {count(event.step)}" if event.step else "before training"
+            loss = metric(event.metrics["eval_loss"])
+            return f"Held-out loss {loss} {when}, measured in {duration(event.duration_s)}"
+        case ev.CheckpointSaved():
+            return f"Checkpoint of step {count(event.step)} saved, {size(event.size_bytes)}"
+        case ev.AdapterSaved():
+            what = "Model" if event.path == "model" else "Adapter"
+            return f"{what} saved, {size(event.size_bytes)}"
+        case ev.ExportStarted() | ev.ExportProgressed() | ev.ExportEnded():
+            return _of_export(event)
+        case ev.RunEnded():
+            said = " ".join(filter(None, (event.reason, event.advice)))
+            return f"{OUTCOMES[event.outcome]} after step {count(event.step)}" + (f": {said}" if said else "")
+        case ev.ModelUnloaded():
+            return f"Model unloaded: {event.reason}"
+        case ev.EngineExited():
+            return f"Engine ended: {event.reason}"
+    return ""
+
+
+def _of_phase(event: ev.PhaseStarted) -> str:
+    doing = PHASES[event.phase].doing
+    detail = f": {event.detail}" if event.detail and event.detail not in doing else ""
+    return doing[0].upper() + doing[1:] + detail
+
+
+def _of_data(event: ev.DataPrepared) -> str:
+    others = [
+        f"{count(rows)} {what}"
+        for rows, what in (
+            (event.eval_rows, "held out"),
+            (event.skipped_rows, "left out"),
+            (event.truncated_rows, "cut short"),
+        )
+        if rows
+    ]
+    trained = f" ({percent(event.trained_tokens / event.tokens)} trained)" if event.tokens else ""
+    return ", ".join(
+        [f"{count(event.train_rows)} rows to train on", *others, f"{count(event.tokens)} tokens an epoch{trained}"]
+    )
+
+
+def _of_export(event: ev.ExportStarted | ev.ExportProgressed | ev.ExportEnded) -> str:
+    match event:
+        case ev.ExportStarted():
+            return f"Export as {event.form} into {event.path} has begun"
+        case ev.ExportProgressed():
+            return f"Export: {event.task}"
+        case _ if event.reason:
+            return " ".join(filter(None, (f"Export failed: {event.reason}", event.advice)))
+    where = event.path + (f" and {event.repository} on the Hub" if event.repository else "")
+    return f"Exported as {event.form}: {where}, {size(event.size_bytes)}"
