@@ -124,6 +124,8 @@ class RunState:
     replies: dict[str, Reply] = field(default_factory=dict)
     answers: dict[str, ev.CommandAnswered] = field(default_factory=dict)
     _elapsed_before_s: float = 0.0
+    _earlier_adapter: ev.AdapterSaved | None = None
+    """What an attempt before the present one has saved."""
 
     def apply(self, event: ev.AnyEvent) -> None:
         """Take one event in. Events of one log come in their order."""
@@ -189,6 +191,7 @@ class RunState:
         self.steps.attempt_from = len(self.steps.step)
 
     def _go_on_after(self, event: ev.TrainingResumed) -> None:
+        self._earlier_adapter = self.adapter
         self.steps.go_on_after(event.step)
         self.evaluations = [known for known in self.evaluations if known.step <= event.step]
         self.checkpoints = [known for known in self.checkpoints if known.step <= event.step]
@@ -202,6 +205,17 @@ class RunState:
     def total_steps(self) -> int | None:
         """How many steps are planned."""
         return self.plan.total_steps if self.plan else None
+
+    @property
+    def kept_evaluation(self) -> ev.Evaluated | None:
+        """The evaluation of the weights that were saved as the result; before they are, the newest one."""
+        newest = self.evaluations[-1] if self.evaluations else None
+        saved = self.adapter
+        if newest is None or saved is None or saved is self._earlier_adapter:
+            return newest
+        if saved.step is None or saved.step >= newest.step:
+            return newest
+        return next((known for known in self.evaluations if known.step == saved.step), None)
 
     def progress_pace(self) -> tuple[float, float] | None:
         """Units a second of the present phase, and seconds until it is done; None while nobody can know."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cockpit.protocol import events as ev
 from cockpit.runs.folder import RunDir
+from cockpit.runs.state import RunState
 from cockpit.runs.status import State
 
 HEAD_BYTES = 16 * 1024
@@ -40,22 +41,25 @@ class RunSummary:
     def of(cls, run: RunDir) -> RunSummary:
         """Read the run's log at both ends. A run whose log cannot be read is `starting`."""
         found = _both_ends(run.events)
+        run_state = RunState()
+        for event in found:
+            run_state.apply(event)
         started = [event for event in found if isinstance(event, ev.RunStarted)]
         attempts = max((event.attempt for event in found), default=1)
-        ended = next((event for event in reversed(found) if isinstance(event, ev.RunEnded)), None)
+        ended = run_state.ended
         if ended and ended.attempt < attempts:
             ended = None
-        steps = _present_steps(found)
         planned = next(
             (event for event in reversed(found) if isinstance(event, ev.TrainingPlanned | ev.StepEnded)), None
         )
-        measured = _present_evaluation(found)
-        losses = tuple(event.metrics["loss"] for event in steps if "loss" in event.metrics)[-LOSSES:]
+        measured = run_state.kept_evaluation
+        known = (loss for loss in run_state.steps.metrics.get("loss", []) if loss is not None)
+        losses = tuple(known)[-LOSSES:]
         return cls(
             run=run,
             recipe_name=started[-1].recipe_name if started else "",
             state=ended.outcome if ended else _state_without_end(run),
-            step=steps[-1].step if steps else 0,
+            step=run_state.step,
             total_steps=planned.total_steps if planned else None,
             loss=losses[-1] if losses else None,
             eval_loss=measured.metrics.get("eval_loss") if measured else None,
@@ -63,35 +67,6 @@ class RunSummary:
             started_at=started[0].at if started else _modified(run.recipe),
             attempts=attempts,
         )
-
-
-def _present_steps(found: list[ev.AnyEvent]) -> list[ev.StepEnded]:
-    """The steps that count: those that a later attempt has taken again are left out."""
-    steps: list[ev.StepEnded] = []
-    for event in found:
-        if isinstance(event, ev.TrainingResumed | ev.StepEnded):
-            gone = event.step if isinstance(event, ev.TrainingResumed) else event.step - 1
-            while steps and steps[-1].step > gone:
-                steps.pop()
-        if isinstance(event, ev.StepEnded):
-            steps.append(event)
-    return steps
-
-
-def _present_evaluation(found: list[ev.AnyEvent]) -> ev.Evaluated | None:
-    """The evaluation of the saved weights, else the newest that no later attempt has gone back behind."""
-    known: list[ev.Evaluated] = []
-    saved_at: int | None = None
-    for event in found:
-        if isinstance(event, ev.Evaluated):
-            known.append(event)
-        elif isinstance(event, ev.AdapterSaved):
-            saved_at = event.step
-        elif isinstance(event, ev.TrainingResumed):
-            known, saved_at = [one for one in known if one.step <= event.step], None
-    if saved_at is not None and known and saved_at < known[-1].step:
-        known = [one for one in known if one.step == saved_at]
-    return known[-1] if known else None
 
 
 def _state_without_end(run: RunDir) -> State:

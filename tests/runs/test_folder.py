@@ -15,6 +15,7 @@ from cockpit.protocol import events as ev
 from cockpit.protocol.commands import AnyCommand, Stop, Train
 from cockpit.protocol.event_log import EventWriter
 from cockpit.runs.folder import EngineIdentity, RunDir, all_runs, find_run, new_run_id, why_unwritable
+from cockpit.runs.state import RunState
 from cockpit.runs.summary import RunSummary
 
 
@@ -139,6 +140,18 @@ def test_a_summary_tells_the_held_out_loss_of_the_weights_that_were_saved() -> N
     assert RunSummary.of(run).eval_loss == 5.6
     writer.append(ev.TrainingResumed(step=6, path="checkpoints/checkpoint-6"))
     assert RunSummary.of(run).eval_loss == 6.1
+
+
+def test_a_summary_tells_what_the_state_of_the_run_tells() -> None:
+    run = make_run("demo-1")
+    log_of(run, 9)
+    go_on(run, 9, 7)
+    state = RunState()
+    for event in ev.decode_lines(run.events.read_bytes().split(b"\n")):
+        state.apply(event)
+    summary = RunSummary.of(run)
+    assert (summary.step, summary.total_steps) == (state.step, state.total_steps) == (7, 9)
+    assert list(summary.losses) == state.steps.metrics["loss"]
 
 
 def go_on(run: RunDir, total: int, until: int) -> None:

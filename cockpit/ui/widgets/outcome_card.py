@@ -104,12 +104,10 @@ def _gains(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
     loss = [value for value in state.steps.loss_smoothed if value is not None]
     if len(loss) > 1:
         facts.append(f"smoothed loss {metric(loss[0])} {arrow} {metric(loss[-1])}")
-    held_out = {known.step: known.metrics["eval_loss"] for known in state.evaluations if "eval_loss" in known.metrics}
-    saved_of = state.adapter.step if state.adapter else None  # None in older logs
-    if len(held_out) > 1:
-        first, last = list(held_out.values())[:: len(held_out) - 1]
-        kept = last if saved_of is None else held_out.get(saved_of, last)
-        facts.append(f"held-out loss {metric(first)} {arrow} {metric(kept)}")
+    first, kept = next(iter(state.evaluations), None), state.kept_evaluation
+    if first is not None and kept is not None and len(state.evaluations) > 1:
+        before, after = (one.metrics.get("eval_loss") for one in (first, kept))
+        facts.append(f"held-out loss {metric(before)} {arrow} {metric(after)}")
     lines = [("", f" {glyphs().dot} ".join(facts))]
     if state.ended is not None and state.ended.reason:
         planned = f"after {count(state.step)} of {count(state.total_steps)} steps, " if state.total_steps else ""
