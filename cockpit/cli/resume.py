@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cockpit.launch.engines import EngineKey
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
+    from cockpit.runs.resumable import ResumePoint
 
 UNLOADS_S = 30.0
 """How long an engine that only chats is waited for."""
@@ -45,23 +46,23 @@ def resume(
         found = find_run(run)
     except LookupError as error:
         end(str(error), 2)
-    document, key = _checked(found, settings or [], from_step)
+    document, key, point = _checked(found, settings or [], from_step)
 
     from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
     from cockpit.cli.train import end_engine
     from cockpit.launch.engines import start_resuming_engine
     from cockpit.protocol.event_log import newest_attempt
-    from cockpit.runs.summary import RunSummary
 
     report = report_for(as_json)
-    name = RunSummary.of(found).recipe_name or found.id
     with interrupts_counted() as interrupts:
         try:
             _let_chat_go(found)
             attempt = newest_attempt(found.events) + 1
             started = start_resuming_engine(found, key)
-            started.resume(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]], from_step)
+            started.resume(
+                document.resolved_yaml(), point.recipe_name, [Path(sys.argv[0]).name, *sys.argv[1:]], from_step
+            )
         except ValueError as error:
             end(str(error), 1)
         except OSError as error:
@@ -76,15 +77,16 @@ def resume(
     raise typer.Exit(status)
 
 
-def _checked(run: RunDir, settings: list[str], from_step: int | None) -> tuple[RecipeDocument, EngineKey]:
-    """The run's recipe with the changes on it, and its engine's key; ends the command where it cannot go on."""
+def _checked(run: RunDir, settings: list[str], from_step: int | None) -> tuple[RecipeDocument, EngineKey, ResumePoint]:
+    """The run's recipe with the changes on it, its engine's key, and from where it resumes; ends the command where it
+    cannot."""
     from cockpit.launch.engines import EngineKey
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.problem import RecipeError
     from cockpit.recipe.resume_policy import refused_changes
-    from cockpit.runs.resumable import why_not_resumable
+    from cockpit.runs.resumable import ResumePoint
 
     wrong: list[str] = []
     try:
@@ -100,10 +102,13 @@ def _checked(run: RunDir, settings: list[str], from_step: int | None) -> tuple[R
     wrong += [str(problem) for problem in preflight(after, report, document.file, document.line)]
     if wrong:
         end("\n".join(wrong), 2)
-    why_not = why_not_resumable(run, before, after, from_step)
-    if why_not:
-        end(why_not, 1)
-    return document, EngineKey.of(after, report)
+    try:
+        point = ResumePoint.of(run, before, from_step)
+    except ValueError as error:
+        end(str(error), 1)
+    if why_not := point.why_not(after):
+        end(f"{why_not.rstrip('.')} with --set training.max_steps=N, or resume earlier with --from STEP.", 1)
+    return document, EngineKey.of(after, report), point
 
 
 def _let_chat_go(run: RunDir) -> None:

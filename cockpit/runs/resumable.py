@@ -1,41 +1,87 @@
-"""Whether a run can resume from a checkpoint, told before any engine is started"""
+"""ResumePoint: from which checkpoint a run resumes, how many steps that leaves, and why it cannot"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.checkpoint import checkpoints, newest_complete
 from cockpit.runs.folder import RunDir
 from cockpit.runs.status import is_active
 from cockpit.runs.summary import RunSummary
+from cockpit.text.numbers import count
 from cockpit.text.plain_text import plain_line
 
 
-def why_not_resumable(run: RunDir, before: Recipe, after: Recipe, from_step: int | None = None) -> str:
-    """Why the run cannot resume from its newest complete checkpoint, or the one of `from_step`; empty where it can."""
-    summary = RunSummary.of(run)
-    name = plain_line(run.id)
-    if is_active(summary.state):
-        return f"The run {name} is still going; there is nothing to resume."
-    whole, passed = newest_complete(run.checkpoints, from_step)
-    if whole is None:
-        known = [one.step for one in checkpoints(run.checkpoints) if not one.defect()] if from_step is not None else []
-        if known:
-            steps = ", ".join(f"{step:,}" for step in sorted(known))
-            return f"The run {name} has no checkpoint after step {from_step:,} that loads; there are: {steps}."
-        why = f" ({passed[0].rstrip('.')})" if passed else ""
-        return f"The run {name} has no checkpoint to resume from{why}; start it anew."
-    # A run whose end failed, as on a full disk, has its result in its last checkpoint alone.
-    most = after.training.max_steps
-    is_saved = summary.state in ("completed", "stopped")
-    if most is not None and (whole.step > most or (whole.step == most and is_saved)):
-        more = "raise it with --set training.max_steps=N"
-        done = f"{whole.step:,} of {most:,} steps"
-        return f"The run {name} has done {done}; {more}, or give --from STEP."
-    raised = (after.training.max_steps, after.training.num_train_epochs) != (
-        before.training.max_steps,
-        before.training.num_train_epochs,
-    )
-    if summary.state == "completed" and not raised and from_step is None and whole.step >= (summary.total_steps or 0):
-        more = "raise training.num_train_epochs or training.max_steps with --set"
-        return f"The run {name} has completed its {whole.step:,} steps; {more}, or give --from STEP."
-    return ""
+@dataclass(frozen=True)
+class ResumePoint:
+    """Found without starting an engine. `step` is that of the checkpoint, `total_steps` what the recipe before any
+    change plans (None: its rows decide, and no attempt has counted them); `passed` has a sentence for each newer
+    checkpoint that does not load. `is_saved`: the run has saved its result; if not, it may resume for that alone.
+    """
+
+    run_id: str
+    recipe_name: str
+    before: Recipe
+    step: int
+    total_steps: int | None
+    passed: tuple[str, ...]
+    is_saved: bool
+    is_complete: bool
+
+    @classmethod
+    def of(cls, run: RunDir, before: Recipe, from_step: int | None = None) -> ResumePoint:
+        """The newest complete checkpoint of the run, or the one after `from_step`; `before` is the run's own recipe.
+
+        Raises ValueError with a sentence where the run cannot resume.
+        """
+        summary = RunSummary.of(run)
+        name = plain_line(run.id)
+        if is_active(summary.state):
+            raise ValueError(f"The run {name} is still going; there is nothing to resume.")
+        found, passed = newest_complete(run.checkpoints, from_step)
+        if found is None:
+            raise ValueError(f"The run {name} has {_none_there(run, passed, from_step)}")
+        return cls(
+            run_id=run.id,
+            recipe_name=summary.recipe_name or run.id,
+            before=before,
+            step=found.step,
+            total_steps=before.training.max_steps or summary.total_steps,
+            passed=tuple(passed),
+            # A run whose end failed, as on a full disk, has its result in its last checkpoint alone.
+            is_saved=summary.state in ("completed", "stopped"),
+            is_complete=summary.state == "completed",
+        )
+
+    @property
+    def least_steps(self) -> int:
+        """The fewest steps in all that can be asked for."""
+        return self.step + self.is_saved
+
+    def why_not_steps(self, total: int) -> str:
+        """Why the run cannot have `total` steps in all, in a sentence; empty where it can."""
+        return f"{count(self.step)} steps are done; give more." if total < self.least_steps else ""
+
+    def why_not(self, after: Recipe) -> str:
+        """Why the run cannot resume with `after` as its recipe, which asks for no more than is done; else empty."""
+        total = self._total_of(after)
+        return self.why_not_steps(total) if total is not None else ""
+
+    def _total_of(self, after: Recipe) -> int | None:
+        """The steps in all that `after` asks for; None where nobody can know before its rows are counted."""
+        now, was = after.training, self.before.training
+        if now.max_steps is not None:
+            return now.max_steps
+        is_same = (now.max_steps, now.num_train_epochs) == (was.max_steps, was.num_train_epochs)
+        # Of a run that ended early, an attempt that never came to count its rows may have raised the epochs.
+        return self.total_steps if is_same and self.is_complete else None
+
+
+def _none_there(run: RunDir, passed: list[str], from_step: int | None) -> str:
+    known = [one.step for one in checkpoints(run.checkpoints) if not one.defect()] if from_step is not None else []
+    if from_step is not None and known:
+        steps = ", ".join(map(count, sorted(known)))
+        return f"no checkpoint after step {count(from_step)} that loads; there are: {steps}."
+    why = f" ({passed[0].rstrip('.')})" if passed else ""
+    return f"no checkpoint to resume from{why}; start it anew."

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cockpit.launch.export_form import ExportForm
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
-    from cockpit.ui.runs.host import ResumeChoice
+    from cockpit.runs.resumable import ResumePoint
     from cockpit.ui.runs.session import RunSession
     from cockpit.ui.runs.standby import Standby
 
@@ -273,11 +273,11 @@ class CockpitApp(App[None]):
 
         self.push_screen(not_started(reasons, can_edit=isinstance(self.screen, RecipesScreen)), answered)
 
-    def ask_steps(self, choice: ResumeChoice, then: Callable[[int | None], None]) -> None:
+    def ask_steps(self, point: ResumePoint, then: Callable[[int | None], None]) -> None:
         """How many steps in all a run is to have that goes on."""
         from cockpit.ui.screens.resume_dialog import ResumeDialog
 
-        self.push_screen(ResumeDialog(choice), then)
+        self.push_screen(ResumeDialog(point), then)
 
     def ask_export(
         self,

@@ -220,7 +220,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(monkeypatch: pyt
         ([RUN, "--from", "7"], 1, "has no checkpoint after step 7 that loads; there are: 50, 100."),
         ([RUN, "--set", "lora.r=4"], 2, "--set: lora.r: it cannot be changed when a run goes on"),
         ([RUN, "--set", "data.seed=4"], 2, "--set: data.seed: it cannot be changed"),
-        ([RUN, "--set", "training.max_steps=100"], 1, "has done 100 of 100 steps; raise it"),
+        ([RUN, "--set", "training.max_steps=100"], 1, "100 steps are done; give more with --set training.max_steps=N"),
         ([RUN, "--set", "training.max_stops=9"], 2, "training.max_stops"),
     ],
 )
@@ -249,7 +249,7 @@ def test_a_run_that_left_none_and_one_that_is_complete() -> None:
     assert refused("resume", RUN) == (1, f"The run {RUN} has no checkpoint to resume from; start it anew.")
     shutil.rmtree(run.path)
     run_with(300, ending="completed")
-    assert "has done 300 of 300 steps" in refused("resume", RUN)[1]
+    assert "300 steps are done; give more" in refused("resume", RUN)[1]
 
 
 def test_a_run_that_is_still_going() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -11,25 +10,13 @@ if TYPE_CHECKING:
     from cockpit.launch.export_form import ExportForm
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
+    from cockpit.runs.resumable import ResumePoint
     from cockpit.ui.runs.engines import Engines
     from cockpit.ui.runs.session import RunSession
     from cockpit.ui.runs.standby import Standby
     from cockpit.ui.widgets.top_line import EngineStatus
 
 Severity = Literal["information", "warning", "error"]
-
-
-@dataclass(frozen=True)
-class ResumeChoice:
-    """What is asked before a run goes on: `step` is that of the checkpoint, `planned` the steps in all, `passed` says
-    which newer checkpoints do not load. `is_saved`: the run has saved its result; if not, it may go on for that alone.
-    """
-
-    run_id: str
-    step: int
-    planned: int
-    passed: Sequence[str]
-    is_saved: bool
 
 
 class Host(Protocol):
@@ -58,7 +45,7 @@ class Host(Protocol):
         """Say why a run was not started, and offer to edit its recipe."""
         ...
 
-    def ask_steps(self, choice: ResumeChoice, then: Callable[[int | None], None]) -> None:
+    def ask_steps(self, point: ResumePoint, then: Callable[[int | None], None]) -> None:
         """How many steps in all; None where the person changes nothing."""
         ...
 

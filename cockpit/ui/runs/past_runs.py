@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
     from cockpit.runs.link import Link
+    from cockpit.runs.resumable import ResumePoint
     from cockpit.ui.runs.host import Host
     from cockpit.ui.runs.session import RunSession
 
@@ -33,6 +34,7 @@ class _Going:
 
     run: RunDir
     document: RecipeDocument
+    point: ResumePoint
     until: float
 
 
@@ -62,28 +64,17 @@ class PastRuns:
 
     def resume(self, run: RunDir) -> None:
         """Ask how far the run is to go on, then let it."""
-        from cockpit.runs.checkpoint import newest_complete
-        from cockpit.runs.status import is_active
-        from cockpit.runs.summary import RunSummary
-        from cockpit.ui.runs.host import ResumeChoice
+        from cockpit.runs.resumable import ResumePoint
 
         document = self._document(run)
-        summary = RunSummary.of(run)
-        whole, passed = newest_complete(run.checkpoints)
         if document is None:
             return
-        if is_active(summary.state):
-            self._refuse("The run is still going; there is nothing to go on with.")
-        elif whole is None:
-            why = f" ({passed[0].rstrip('.')})" if passed else ""
-            self._refuse(f"This run has left no checkpoint to resume from{why}.")
-        else:
-            planned = document.recipe().training.max_steps or summary.total_steps or whole.step
-            is_saved = summary.state in ("completed", "stopped")
-            self._host.ask_steps(
-                ResumeChoice(run.id, whole.step, planned, passed, is_saved),
-                lambda steps: None if steps is None else self._go_on(run, document, steps, planned),
-            )
+        try:
+            point = ResumePoint.of(run, document.recipe())
+        except ValueError as error:
+            self._refuse(str(error))
+            return
+        self._host.ask_steps(point, lambda steps: None if steps is None else self._go_on(run, document, steps, point))
 
     def export(self, run: RunDir) -> None:
         """Ask in which form, then begin; the run's log tells how it goes. While one is under way: ask whether to end
@@ -169,13 +160,13 @@ class PastRuns:
             why = f"{told[-1].reason} {told[-1].advice}" if told else f"its log: {export.run.path / 'export.log'}"
             self._refuse(f"The export has failed: {why}")
 
-    def _go_on(self, run: RunDir, document: RecipeDocument, steps: int, planned: int) -> None:
+    def _go_on(self, run: RunDir, document: RecipeDocument, steps: int, point: ResumePoint) -> None:
         from cockpit.protocol.commands import Unload
         from cockpit.runs.link import new_command_id
 
-        if steps != planned:
+        if steps != (point.total_steps or point.step):
             document.set("training.max_steps", steps)
-        self._going = _Going(run, document, time.monotonic() + LETS_GO_WITHIN_S)
+        self._going = _Going(run, document, point, time.monotonic() + LETS_GO_WITHIN_S)
         try:
             if run.liveness() == "alive":
                 run.send(Unload(id=new_command_id()))
@@ -187,7 +178,6 @@ class PastRuns:
         from cockpit.launch.engines import EngineKey
         from cockpit.preflight.checks import preflight
         from cockpit.recipe.problem import RecipeError
-        from cockpit.runs.summary import RunSummary
 
         document, report = going.document, self._host.engine_status.report
         assert report is not None and self._host.engines is not None
@@ -196,9 +186,8 @@ class PastRuns:
             problems = preflight(recipe, report, document.file, document.line)
             if problems:
                 raise RecipeError(problems)
-            name = RunSummary.of(going.run).recipe_name or going.run.id
             engine: StartedEngine = self._host.engines.start_resuming_engine(going.run, EngineKey.of(recipe, report))
-            engine.resume(document.resolved_yaml(), name, ["cockpit", *sys.argv[1:]])
+            engine.resume(document.resolved_yaml(), going.point.recipe_name, ["cockpit", *sys.argv[1:]])
         except (RecipeError, OSError, ValueError) as error:
             self._refuse(str(error))
             return

@@ -25,7 +25,7 @@ from cockpit.recipe.training import Training
 from cockpit.runs.checkpoint import checkpoints
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import new_command_id
-from cockpit.runs.resumable import why_not_resumable
+from cockpit.runs.resumable import ResumePoint
 from tests.engine.conftest import HostedRun
 from tests.runs.complete_checkpoint import write_checkpoint
 
@@ -271,7 +271,7 @@ def test_a_run_whose_result_could_not_be_saved_has_it_after_a_resume(
         run = hosted(**changes)
         assert until_end(run, 1).outcome == "failed"
     recipe = RecipeDocument.load(run.run.recipe).recipe()
-    assert why_not_resumable(run.run, recipe, recipe) == ""
+    assert ResumePoint.of(run.run, recipe).why_not(recipe) == ""
     again = hosted(resumed=run.run, **changes)
     assert until_end(again, 2).outcome == "completed"
     assert again.state.steps.step == [1, 2, 3, 4, 5, 6]
@@ -280,4 +280,4 @@ def test_a_run_whose_result_could_not_be_saved_has_it_after_a_resume(
     assert again.state.adapter.step is not None and (again.state.adapter.step < 6) is is_best
     saved = [(one.run.adapter / "adapter_model.safetensors").read_bytes() for one in (again, undisturbed)]
     assert saved[0] == saved[1]
-    assert "has done 6 of 6 steps" in why_not_resumable(run.run, recipe, recipe)
+    assert ResumePoint.of(run.run, recipe).why_not(recipe) == "6 steps are done; give more."

@@ -14,17 +14,18 @@ from cockpit.paths import runs_folder
 from cockpit.protocol.commands import Stop
 from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import CheckpointSaved, ExportEnded, LogWritten, PhaseStarted, RunEnded
+from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.abort import abort_run
 from cockpit.runs.folder import EngineIdentity, RunDir
+from cockpit.runs.resumable import ResumePoint
 from cockpit.ui.app import CockpitApp
-from cockpit.ui.runs.host import ResumeChoice
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.export_dialog import ExportDialog
 from cockpit.ui.screens.resume_dialog import ResumeDialog
 from cockpit.ui.widgets.panel_tabs import PanelTabs
 from cockpit.ui.widgets.run_list import RunList
-from tests.recording import record
+from tests.recording import RECIPE, record
 from tests.runs.complete_checkpoint import write_checkpoint, write_safetensors
 from tests.ui.engines import FakeEngines, FakeProcess, flown, is_at, shown
 from tests.ui.stage import Stage
@@ -34,6 +35,11 @@ from tests.ui.waiting import until
 def bar(app: CockpitApp) -> str:
     """The line of keys."""
     return shown(app).splitlines()[-1]
+
+
+def resume_point(step: int, total_steps: int, *, is_saved: bool) -> ResumePoint:
+    before = RecipeDocument.parse(RECIPE, "recipe.yaml").recipe()
+    return ResumePoint("demo-1120-2349", "demo", before, step, total_steps, (), is_saved, is_complete=is_saved)
 
 
 def stopped_run(*steps: int) -> RunDir:
@@ -92,7 +98,7 @@ async def test_the_plan_is_the_recipes_where_an_attempt_has_ended_before_it_coul
 async def test_the_first_offer_is_the_plan_or_as_much_again(step: int, planned: int, first: str, more: str) -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        await app.push_screen(ResumeDialog(ResumeChoice("demo-1120-2349", step, planned, (), is_saved=True)))
+        await app.push_screen(ResumeDialog(resume_point(step, planned, is_saved=True)))
         await until(pilot, lambda: f"{more} more." in shown(app))
         assert app.screen.query_one(Input).value == first
         assert not app.screen.query(".-wrong")
@@ -104,7 +110,7 @@ async def test_the_first_offer_is_the_plan_or_as_much_again(step: int, planned: 
 async def test_a_run_that_has_not_saved_its_result_goes_on_for_that_alone() -> None:
     app = Stage()
     async with app.run_test(size=(80, 24)) as pilot:
-        await app.push_screen(ResumeDialog(ResumeChoice("demo-1120-2349", 300, 300, (), is_saved=False)))
+        await app.push_screen(ResumeDialog(resume_point(300, 300, is_saved=False)))
         await until(pilot, lambda: "No more: what it has learnt is saved." in shown(app))
         assert app.screen.query_one(Input).value == "300"
         app.screen.query_one(Input).value = "299"
