@@ -73,3 +73,13 @@ def flush_folder(folder: Path) -> None:
 def size_of(folder: Path) -> int:
     """Bytes of all files below `folder`."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def unwritable(folder: Path) -> str:
+    """Why nothing can be made in `folder`, as the end of a sentence that begins with its name; empty where it can."""
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "is on a disk that is mounted read-only"
+    if os.access(folder, os.W_OK | os.X_OK):
+        return ""
+    owner = folder.stat().st_uid
+    return "is not writable for you" if owner == os.geteuid() else "belongs to somebody else"

@@ -12,6 +12,7 @@ from importlib import import_module, metadata
 
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.journal import Journal
+from cockpit.machine.gpu import Nvml
 from cockpit.text.plain_text import plain_line
 
 PACKAGES = ("torch", "transformers", "peft", "datasets", "trl")
@@ -113,9 +114,10 @@ def _warm_compiler() -> None:
 
 
 def _check_gpu() -> None:
-    """Whoever started this engine has chosen a GPU by CUDA_VISIBLE_DEVICES, or the CPU by leaving it empty."""
+    """Whoever started this engine has chosen a GPU by CUDA_VISIBLE_DEVICES, or the CPU by leaving it empty. Where there
+    is no driver, what it names is left over from elsewhere, and the CPU trains."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    if not named or named == "-1" or import_module("torch").cuda.is_available():
+    if not named or named == "-1" or import_module("torch").cuda.is_available() or Nvml().absent:
         return
     cuda = import_module("torch").version.cuda
     built = f"torch is built for CUDA {cuda}" if cuda else "torch is built without CUDA"

@@ -173,9 +173,14 @@ class Worker:
 
     def _tell_devices(self) -> None:
         """The choice of GPU, as it would be made by hand."""
+        import torch
+
         named = os.environ.get("CUDA_VISIBLE_DEVICES")
-        if named is not None:
-            self._say(f"CUDA_VISIBLE_DEVICES={named}" if named else "CUDA_VISIBLE_DEVICES is empty: the CPU trains.")
+        if named and torch.cuda.is_available():
+            self._say(f"CUDA_VISIBLE_DEVICES={named}")
+        elif named is not None:
+            why = f"names {named}, and no GPU is found" if named else "is empty"
+            self._say(f"CUDA_VISIBLE_DEVICES {why}: the CPU trains.")
 
     def _download(self, recipe: Recipe) -> None:
         """Bring a model of the Hub to this disk."""

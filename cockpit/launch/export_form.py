@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cockpit.disk import unwritable
 from cockpit.machine.gpu import DRIVERLESS, NONE
 from cockpit.models.folder import ModelFolder
 from cockpit.models.hub_cache import cached_snapshot, is_offline
@@ -159,8 +160,8 @@ def _why_not_there(out: Path) -> str:
         if file is not None:
             return f"{plain_line(str(file))} is a file; name a folder."
         parent = _existing(out)
-        if not os.access(parent, os.W_OK):
-            return f"{shown} cannot be written: {plain_line(str(parent))} belongs to somebody else."
+        if why := unwritable(parent):
+            return f"{shown} cannot be written: {plain_line(str(parent))} {why}."
     except (OSError, ValueError) as error:
         return f"{shown} cannot be used: {error}."
     return ""

@@ -6,8 +6,11 @@ import os
 import platform
 
 import pytest
+import torch
 
-from cockpit.engine.stack import _expand_segments
+from cockpit.engine.errors import RunFailure
+from cockpit.engine.stack import _check_gpu, _expand_segments
+from cockpit.machine.gpu import Nvml
 
 NAMES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 
@@ -31,3 +34,14 @@ def test_blocks_of_memory_grow_on_servers_unless_the_user_has_settings(
     monkeypatch.setattr(os, "environ", environment)
     _expand_segments()
     assert {name: environment[name] for name in NAMES if name in environment} == expected
+
+
+@pytest.mark.parametrize("named", ["0", "GPU-5a1f", "0,1"])
+def test_a_gpu_that_is_named_where_there_is_no_driver_is_the_cpu(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(Nvml, "_initialised", lambda nvml: setattr(nvml, "absent", True))
+    _check_gpu()
+    monkeypatch.setattr(Nvml, "_initialised", lambda nvml: None)
+    with pytest.raises(RunFailure, match=f"There is an NVIDIA driver, and torch cannot use the GPU {named}"):
+        _check_gpu()

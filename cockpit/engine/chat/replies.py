@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -75,7 +76,7 @@ class Chatter:
         settings = self._settings(chat, new_tokens)
         halt = _Halt(self._controls, chat.id)
         adapter = contextlib.nullcontext() if chat.adapter else model.disable_adapter()
-        with torch.inference_mode(), adapter:
+        with torch.inference_mode(), adapter, _own_settings(model, settings):
             model.generate(
                 **inputs,
                 generation_config=settings,
@@ -88,14 +89,20 @@ class Chatter:
         return "end_of_turn" if stream.last_token in settings.eos_token_id else "max_new_tokens"
 
     def _settings(self, chat: Chat, new_tokens: int) -> GenerationConfig:
-        settings = copy.deepcopy(self._loaded.model.generation_config)
+        own = self._loaded.model.generation_config
+        # Greedy is the likeliest token, whatever penalties and suppressed tokens the model's own settings have.
+        settings = (
+            copy.deepcopy(own) if chat.do_sample else GenerationConfig(cache_implementation=own.cache_implementation)
+        )
         settings.max_length = None
+        settings.num_beams = 1
         settings.max_new_tokens = new_tokens
         settings.do_sample = chat.do_sample
         settings.temperature = chat.temperature if chat.do_sample else None
         settings.top_p = chat.top_p if chat.do_sample else None
         settings.top_k = chat.top_k if chat.do_sample else None
-        settings.eos_token_id = self._turn_end_ids(settings)
+        settings.bos_token_id = own.bos_token_id
+        settings.eos_token_id = self._turn_end_ids(own)
         settings.pad_token_id = self._loaded.tokenizer.pad_token_id
         settings.use_cache = True
         return settings
@@ -109,6 +116,20 @@ class Chatter:
             marks = self._loaded.tokenizer(mark, add_special_tokens=False)["input_ids"]
             ids += marks if len(marks) == 1 else []
         return list(dict.fromkeys(token for token in ids if token is not None))
+
+
+@contextlib.contextmanager
+def _own_settings(model: Any, settings: GenerationConfig) -> Iterator[None]:
+    """`generate` takes what its settings leave open from the model's own: for this reply it finds the same there."""
+    owners = [model, model.get_base_model()] if hasattr(model, "get_base_model") else [model]
+    before = [owner.generation_config for owner in owners]
+    try:
+        for owner in owners:
+            owner.generation_config = settings
+        yield
+    finally:
+        for owner, own in zip(owners, before, strict=True):
+            owner.generation_config = own
 
 
 class ReplyStream(BaseStreamer):
