@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
+
+from cockpit.cli.terminal import is_drawable
+from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.runs.folder import RunDir
@@ -11,12 +15,19 @@ if TYPE_CHECKING:
 NO_TERMINAL = (
     "cockpit draws on a terminal, and there is none here; use 'cockpit train demo' or 'cockpit --help' instead."
 )
+DUMB_TERMINAL = (
+    "cockpit draws on a terminal, and this one takes no drawing (TERM={0}); set TERM to what it is, such as "
+    "xterm-256color, or use 'cockpit train demo' or 'cockpit --help' instead."
+)
 
 
 def open_app(run: RunDir | None = None) -> int:
     """Open the app, on `run` where one is given. The exit status."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         print(NO_TERMINAL, file=sys.stderr)
+        return 2
+    if not is_drawable():
+        print(DUMB_TERMINAL.format(plain_line(os.environ.get("TERM", ""))), file=sys.stderr)
         return 2
     from cockpit.ui.app import CockpitApp
 

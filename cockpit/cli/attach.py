@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from cockpit.cli.ending import end
+from cockpit.cli.terminal import is_drawable
+
 
 def attach(
     run: Annotated[str, typer.Argument(help="A run's id, a unique beginning of one, or last.")] = "last",
@@ -18,9 +21,8 @@ def attach(
     try:
         found = find_run(run)
     except LookupError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(2) from None
-    if sys.stdin.isatty() and sys.stdout.isatty() and not as_json:
+        end(str(error), 2)
+    if sys.stdin.isatty() and is_drawable() and not as_json:
         from cockpit.cli.app import open_app
 
         raise typer.Exit(open_app(found))

@@ -7,12 +7,12 @@ from typing import NoReturn
 
 import typer
 
-from cockpit.text.plain_text import plain_text
+from cockpit.text.plain_text import plain_text, without_logins
 
 
 def end(sentence: str, status: int) -> NoReturn:
     """Say why, and end with this status."""
-    print(plain_text(sentence), file=sys.stderr)
+    print(without_logins(plain_text(sentence)), file=sys.stderr)
     raise typer.Exit(status)
 
 

@@ -7,12 +7,13 @@ import sys
 import time
 from typing import Protocol, TextIO
 
+from cockpit.cli.terminal import is_drawable
 from cockpit.protocol import events as ev
 from cockpit.runs.labels import PHASES
 from cockpit.runs.sentences import sentence
 from cockpit.runs.state import RunState
 from cockpit.text import numbers
-from cockpit.text.plain_text import plain_text
+from cockpit.text.plain_text import plain_text, without_logins
 
 
 class Report(Protocol):
@@ -31,7 +32,7 @@ def report_for(as_json: bool) -> Report:
     """The report that fits standard output."""
     if as_json:
         return JsonReport(sys.stdout)
-    return LiveReport(sys.stdout) if sys.stdout.isatty() else LineReport(sys.stdout)
+    return LiveReport(sys.stdout) if is_drawable() else LineReport(sys.stdout)
 
 
 class JsonReport:
@@ -137,4 +138,4 @@ def _escaped(char: str) -> str:
 
 def _one_line(text: str) -> str:
     """Plain text on one line, its columns kept apart."""
-    return plain_text(text).replace("\n", " ")
+    return without_logins(plain_text(text)).replace("\n", " ")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cockpit.cli.ending import end
+from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.launch.engines import EngineKey
@@ -68,8 +69,8 @@ def resume(
         except OSError as error:
             end(f"The run cannot be written: {error.strerror or error} ({error.filename or 'its folder'}).", 1)
         if detach:
-            print(found.id)
-            print(f"Watch it with: cockpit attach {shlex.quote(found.id)}", file=sys.stderr)
+            print(plain_line(found.id))
+            print(f"Watch it with: cockpit attach {shlex.quote(plain_line(found.id))}", file=sys.stderr)
             return
         status = follow(started.link, report, started, interrupts, attempt=attempt)
         tell_ways_on(found, report, status)

@@ -18,6 +18,7 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON arra
     from cockpit.paths import runs_folder
     from cockpit.runs.folder import all_runs
     from cockpit.runs.summary import RunSummary
+    from cockpit.text.plain_text import plain_line
 
     summaries = [RunSummary.of(run) for run in all_runs()]
     if as_json:
@@ -27,7 +28,7 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON arra
     elif summaries:
         _print_table(summaries)
     else:
-        print(f"No runs in {runs_folder()} yet. Start one with: cockpit train demo")
+        print(f"No runs in {plain_line(str(runs_folder()))} yet. Start one with: cockpit train demo")
 
 
 def _plain(summary: RunSummary) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cockpit.cli.ending import refuse
+from cockpit.cli.ending import end, refuse
 from cockpit.cli.recipe_args import asked_for, blamed
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def train(
             started = _start(key, name, in_process)
             run = started.train(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]])
         except OSError as error:
-            print(why_unwritable(error), file=sys.stderr)
-            raise typer.Exit(1) from None
+            end(why_unwritable(error), 1)
         if detach:
             print(run.id)
             print(f"Watch it with: cockpit attach {shlex.quote(run.id)}", file=sys.stderr)

@@ -9,6 +9,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from cockpit.text.streams import hide_logins
+
 
 def main() -> int:
     """Run the engine of one folder. The exit status says only whether it could begin."""
@@ -19,6 +21,7 @@ def main() -> int:
     parser.add_argument("--idle-s", type=float, default=None, help="unload after so many seconds without a reader")
     parser.add_argument("--nice", type=int, default=0, help="let other processes go first, by so much")
     options = parser.parse_args()
+    hide_logins()
 
     os.nice(options.nice)  # before any thread begins: each has its own
     # Bars of libraries would fill engine.log with redrawn lines.

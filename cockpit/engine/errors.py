@@ -6,7 +6,7 @@ import re
 
 from cockpit.protocol.events import RunEnded
 from cockpit.recipe.recipe import Recipe
-from cockpit.text.plain_text import plain_line
+from cockpit.text.plain_text import plain_line, without_logins
 
 SENTENCE_CHARACTERS = 300
 MAKE_ROOM = "Make room; a run resumes from its newest checkpoint with: cockpit resume."
@@ -17,7 +17,7 @@ class RunFailure(Exception):
     """The run cannot go on; the text is a sentence for the user, `advice` another (may be empty)."""
 
     def __init__(self, reason: str, advice: str = "") -> None:
-        super().__init__(reason)
+        super().__init__(without_logins(reason))
         self.advice = advice
 
 

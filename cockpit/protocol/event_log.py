@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from cockpit.protocol import events
-from cockpit.protocol.events import AnyEvent
+from cockpit.protocol.events import AnyEvent, ReplyGrew, ReplyStarted
+from cockpit.text.plain_text import without_logins
 
 ATTEMPT = re.compile(rb'"attempt":(\d+)')
 """Quotes within a text of an event are escaped, so that no text looks like this."""
@@ -34,13 +35,15 @@ class EventWriter:
         self._end_truncated_line()
 
     def append(self, event: AnyEvent) -> AnyEvent:
-        """Stamp the event with seq, at and attempt, write it, and return it as written.
+        """Stamp the event with seq, at and attempt, write it without logins, and return it.
 
         Raises OSError where it cannot be written (a full disk); a line that was cut off so spoils none after it.
         """
         self._end_truncated_line()
         stamped = msgspec.structs.replace(event, seq=self._seq, at=time.time(), attempt=self._attempt)
         line = events.encode(stamped)
+        if b"://" in line and not isinstance(event, ReplyStarted | ReplyGrew):  # what was said is kept as it was said
+            line = without_logins(line.decode()).encode()
         while line:
             written = os.write(self._fd, line)
             line = line[written:]

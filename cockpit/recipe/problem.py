@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cockpit.text.plain_text import plain_line
+from cockpit.text.plain_text import plain_line, without_logins
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Problem:
         """One line: `recipes/x.yaml:12: lora.r: 0 is below the smallest value; give a whole number from 1 to 1024`."""
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         sentence = f"{self.wrong}; {self.right}" if self.right else self.wrong
-        return plain_line(": ".join(filter(None, (place, self.field, sentence))))
+        return without_logins(plain_line(": ".join(filter(None, (place, self.field, sentence)))))
 
 
 class RecipeError(Exception):

@@ -228,7 +228,9 @@ def find_run(name: str) -> RunDir:
     """The run called `name`: an id, a unique beginning of one, or `last`. Raises LookupError with a sentence."""
     runs = all_runs()
     if not runs:
-        raise LookupError(f"There are no runs in {runs_folder()} yet; start one with: cockpit train demo")
+        raise LookupError(
+            f"There are no runs in {plain_line(str(runs_folder()))} yet; start one with: cockpit train demo"
+        )
     if name == "last":
         return runs[0]
     exact = [run for run in runs if run.id == name]

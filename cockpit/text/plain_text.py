@@ -13,6 +13,7 @@ _truncated = re.compile(rf"(?:{_csi}|{_string}\x1b?|{_other}|\r)$")
 HELD_AT_MOST = 4096
 """Characters of an unfinished escape sequence that a stream waits for the end of."""
 
+_login = re.compile(r"""([a-z][a-z0-9+.-]*://)[^/?#\s"'<>\\]*@""", re.IGNORECASE)
 _bidi = {chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)}
 
 
@@ -34,6 +35,11 @@ def plain_text(text: str) -> str:
 def plain_line(text: str) -> str:
     """`text` as plain_text gives it, on one line: runs of white space folded into one blank."""
     return " ".join(plain_text(text).split())
+
+
+def without_logins(text: str) -> str:
+    """`text` with the names and passwords taken out of the addresses in it: they are nobody else's to read."""
+    return _login.sub(r"\1", text) if "://" in text else text
 
 
 class PlainTextStream:

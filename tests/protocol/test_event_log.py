@@ -143,3 +143,16 @@ def test_a_log_that_is_out_of_reach_has_nothing_new(tmp_path: Path, monkeypatch:
     assert texts(reader.poll()) == ["after"]
     reader.close()
     log.close()
+
+
+def test_logins_are_not_written_but_what_was_said_stays(tmp_path: Path) -> None:
+    log = EventWriter(tmp_path / "events.jsonl")
+    address = "https://ada:lovelace@hub/x"
+    log.append(logged(f'"{address}" cannot be reached'))
+    log.append(ev.RunEnded(outcome="failed", step=0, reason=address, advice=address))
+    log.append(ev.ReplyGrew(command_id="1", text=address))
+    log.close()
+    told, ended, said = EventReader(tmp_path / "events.jsonl").poll()
+    assert isinstance(told, ev.LogWritten) and isinstance(ended, ev.RunEnded) and isinstance(said, ev.ReplyGrew)
+    assert told.text == '"https://hub/x" cannot be reached'
+    assert (ended.reason, ended.advice, said.text) == ("https://hub/x", "https://hub/x", address)

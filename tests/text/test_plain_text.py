@@ -1,6 +1,6 @@
 import pytest
 
-from cockpit.text.plain_text import PlainTextStream, plain_line, plain_text
+from cockpit.text.plain_text import PlainTextStream, plain_line, plain_text, without_logins
 
 HOSTILE = {
     "colour": ("\x1b[31mred\x1b[0m", "red"),
@@ -54,3 +54,19 @@ def test_a_stream_does_not_wait_for_ever() -> None:
     assert stream.feed("before \x1b]0;") == "before "
     stream.feed("x" * 5000)
     assert stream.feed("after\x07 done").endswith("done")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("see https://ada:lovelace@hub.example/x", "see https://hub.example/x"),
+        ("(http://hf_token@h:8080/a?b=c@d)", "(http://h:8080/a?b=c@d)"),
+        ("https://ada:love@lace@h, http://h2", "https://h, http://h2"),
+        ("socks5h://u:p@proxy:1 failed", "socks5h://proxy:1 failed"),
+        ("https://medium.example/@ada", "https://medium.example/@ada"),
+        ("https://h/x ada@h.example // a@b", "https://h/x ada@h.example // a@b"),
+        (r'{"a":"https://h","b":"c@d"}', r'{"a":"https://h","b":"c@d"}'),
+    ],
+)
+def test_logins_are_taken_out_of_addresses(given: str, shown: str) -> None:
+    assert without_logins(given) == shown

@@ -21,6 +21,7 @@ from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
 from cockpit.text.plain_text import plain_line
+from cockpit.text.streams import hide_logins
 
 
 class Exporter:
@@ -163,6 +164,7 @@ def main() -> int:
     parser.add_argument("--private", action="store_true")
     parser.add_argument("--id", default="export")
     options = parser.parse_args()
+    hide_logins()
     for name in ("HF_HUB_DISABLE_PROGRESS_BARS", "TQDM_DISABLE"):
         os.environ.setdefault(name, "1")
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from cockpit.engine.hub.files import Listing, Progress, fetch
 from cockpit.models.folder import TOKENIZERS
 from cockpit.paths import PREFIX, local_path, resolve
 from cockpit.recipe.model import Model
-from cockpit.text.plain_text import plain_line
+from cockpit.text.plain_text import plain_line, without_logins
 
 CONFIG = "config.json"
 ENDINGS = (".json", ".safetensors", ".model", ".txt", ".jinja", ".tiktoken")
@@ -134,19 +133,14 @@ def _is_connection(error: Exception) -> bool:
 
 
 def _unreachable(error: Exception) -> str:
-    reason = _without_login(plain_line(first_line(error)))[:120]
+    reason = without_logins(plain_line(first_line(error)))[:120]
     return f"The Hub ({_endpoint()}) cannot be reached ({reason})."
 
 
 def _endpoint() -> str:
     from huggingface_hub import constants
 
-    return _without_login(plain_line(str(constants.ENDPOINT)))
-
-
-def _without_login(text: str) -> str:
-    """Addresses may hold a name and a password, which are nobody else's to read."""
-    return re.sub(r"//[^/\s]*@", "//", text)
+    return without_logins(plain_line(str(constants.ENDPOINT)))
 
 
 def _explained(error: Exception, model: Model) -> RunFailure:
