@@ -109,16 +109,18 @@ def record(
     before: ev.Phase | None = None,
     reason: str = "",
     replies: bool = False,
+    not_finite_since: int | None = None,
 ) -> RunDir:
     """A run folder under `folder`: `steps` planned, ended after step `until` (by default all), or while still `before`
-    training in that phase. `reason` is the engine's sentence for a failed run. `replies` adds a chat after it."""
+    training in that phase. `reason` is the engine's sentence for a failed run. `replies` adds a chat after it. From
+    step `not_finite_since` on losses and gradients are no finite numbers."""
     run = RunDir.create(folder / run_id)
     run.recipe.write_text(RECIPE.replace("max_steps: 300", f"max_steps: {steps}"), encoding="utf-8")
     run.engine_log.write_text("", encoding="utf-8")
     recorder = Recorder(run)
     until = steps if until is None else until
     if _prepare(recorder, steps, gpus, before):
-        _train(recorder, steps, until, gpus)
+        _train(recorder, steps, until, gpus, not_finite_since or until + 1)
         _end(recorder, ending, until, reason)
         if ending in ("completed", "stopped") and replies:
             _chat(recorder)
@@ -185,7 +187,7 @@ def _say_progress(recorder: Recorder, phase: ev.Phase, share: float) -> None:
         recorder.say(ev.PhaseProgressed(phase=phase, done=round(1260 * share), total=1260, unit="rows"))
 
 
-def _train(recorder: Recorder, steps: int, until: int, gpus: int) -> None:
+def _train(recorder: Recorder, steps: int, until: int, gpus: int, not_finite_since: int) -> None:
     warmup, peak, tokens, trained = 15, 2e-4, 0, 0
     _evaluate(recorder, 0, steps)
     for step in range(1, until + 1):
@@ -194,30 +196,35 @@ def _train(recorder: Recorder, steps: int, until: int, gpus: int) -> None:
         rate = peak * min(step - 1, warmup) / warmup if step <= warmup else peak * (steps - step + 1) / (steps - warmup)
         tokens += 512 + recorder.noise.randrange(-40, 40)
         trained = round(tokens * 0.47)
-        metrics = {
+        metrics: dict[str, float | None] = {
             "loss": max(0.02, _loss(step, steps) + recorder.noise.gauss(0, 0.11) * _loss(step, steps)),
             "grad_norm": 0.5 + 2.0 * math.exp(-step / 40) + abs(recorder.noise.gauss(0, 0.12)),
             "learning_rate": rate,
             "tokens_seen": float(tokens),
             "trained_tokens": float(trained),
         }
+        if step >= not_finite_since:
+            metrics |= {"loss": None, "grad_norm": None}
+        if step == not_finite_since:
+            for name in ("loss", "grad_norm"):
+                _log(recorder, f"{name} is not a finite number after step {step}.", "warning")
         ended = ev.StepEnded(step=step, total_steps=steps, epoch=step / 74.75, step_time_s=took, metrics=metrics)
         recorder.say(ended)
         if step == 1:
             recorder.say(ev.PhaseStarted(phase="training"))
         _read_machine(recorder, step, gpus)
         if step % 60 == 0:
-            _evaluate(recorder, step, steps)
+            _evaluate(recorder, step, steps, is_finite=step < not_finite_since)
 
 
 def _loss(step: int, steps: int) -> float:
     return 0.42 + 3.4 * math.exp(-step / steps * 7)
 
 
-def _evaluate(recorder: Recorder, step: int, steps: int) -> None:
+def _evaluate(recorder: Recorder, step: int, steps: int, *, is_finite: bool = True) -> None:
     recorder.say(ev.PhaseStarted(phase="evaluating"))
     recorder.wait(0.4)
-    metrics = {"eval_loss": _loss(step, steps) * 1.05}
+    metrics = {"eval_loss": _loss(step, steps) * 1.05 if is_finite else None}
     recorder.say(ev.Evaluated(step=step, duration_s=0.4, metrics=metrics))
     recorder.say(ev.PhaseStarted(phase="training" if step else "compiling"))
 

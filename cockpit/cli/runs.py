@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,12 +39,17 @@ def _plain(summary: RunSummary) -> dict[str, object]:
         "state": summary.state,
         "step": summary.step,
         "total_steps": summary.total_steps,
-        "loss": summary.loss,
-        "eval_loss": summary.eval_loss,
+        "loss": _finite(summary.loss),
+        "eval_loss": _finite(summary.eval_loss),
         "started_at": summary.started_at,
         "attempts": summary.attempts,
         "folder": str(summary.run.path),
     }
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no word for a number that is not finite."""
+    return value if value is not None and isfinite(value) else None
 
 
 def _print_table(summaries: list[RunSummary]) -> None:

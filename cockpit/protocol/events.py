@@ -6,7 +6,8 @@ they do not know, so a newer engine can be read by an older app.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from math import nan
 from typing import Literal, get_args
 
 import msgspec
@@ -112,7 +113,19 @@ class TrainingResumed(Event, tag=True, frozen=True, kw_only=True):
     path: str
 
 
-class StepEnded(Event, tag=True, frozen=True, kw_only=True):
+class Measured(Event, frozen=True, kw_only=True):
+    """An event with `metrics`: None was measured and is not a finite number, which JSON cannot hold; what is not there
+    was not measured. In logs of older engines, which hold no None, it may have been either."""
+
+    metrics: Mapping[str, float | None]
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The metrics, NaN where one is not a finite number."""
+        return {name: nan if value is None else value for name, value in self.metrics.items()}
+
+
+class StepEnded(Measured, tag=True, frozen=True, kw_only=True):
     """One optimizer step. `metrics` by TRL's names (loss, learning_rate, grad_norm ...), plus tokens_seen (padding left
     out) and trained_tokens (with loss), both counted since the start of the run. `step_time_s` is wall time."""
 
@@ -120,15 +133,13 @@ class StepEnded(Event, tag=True, frozen=True, kw_only=True):
     total_steps: int
     epoch: float
     step_time_s: float
-    metrics: dict[str, float]
 
 
-class Evaluated(Event, tag=True, frozen=True, kw_only=True):
+class Evaluated(Measured, tag=True, frozen=True, kw_only=True):
     """The held-out rows were measured after `step` (0: before any training)."""
 
     step: int
     duration_s: float
-    metrics: dict[str, float]
 
 
 class CheckpointSaved(Event, tag=True, frozen=True, kw_only=True):

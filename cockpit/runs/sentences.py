@@ -55,10 +55,9 @@ def sentence(event: ev.AnyEvent) -> str:
             return f"{count(event.total_steps)} steps planned; {weights}"
         case ev.TrainingResumed():
             return f"Attempt {event.attempt} resumes after step {count(event.step)}, from {event.path}"
-        case ev.Evaluated() if "eval_loss" in event.metrics:
+        case ev.Evaluated() if (loss := event.figures.get("eval_loss")) is not None:
             when = f"after step {count(event.step)}" if event.step else "before training"
-            loss = metric(event.metrics["eval_loss"])
-            return f"Held-out loss {loss} {when}, measured in {duration(event.duration_s)}"
+            return f"Held-out loss {metric(loss)} {when}, measured in {duration(event.duration_s)}"
         case ev.CheckpointSaved():
             return f"Checkpoint of step {count(event.step)} saved, {size(event.size_bytes)}"
         case ev.AdapterSaved():

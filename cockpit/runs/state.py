@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, nan
 from statistics import quantiles
 
 from cockpit.protocol import events as ev
@@ -29,7 +29,10 @@ class Reply:
 
 @dataclass
 class Steps:
-    """The optimizer steps as columns of equal length, ascending in step. Seconds; tokens counted from the start."""
+    """The optimizer steps as columns of equal length, ascending in step. Seconds; tokens counted from the start.
+
+    A metric is None where it was not measured, NaN where it was measured and is not a finite number.
+    """
 
     step: list[int] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
@@ -52,9 +55,10 @@ class Steps:
         self.at.append(event.at)
         self.epoch.append(event.epoch)
         self.step_time_s.append(event.step_time_s)
+        figures = event.figures
         for name, column in self.metrics.items():
-            column.append(event.metrics.get(name))
-        self._smooth(event.metrics.get("loss"))
+            column.append(figures.get(name))
+        self._smooth(figures.get("loss"))
 
     def pace(self) -> list[float]:
         """The last PACE_STEPS step times of this attempt, its first step (which compiles) left out."""
@@ -74,11 +78,14 @@ class Steps:
         self.attempt_from = len(self.step)
 
     def latest(self, name: str) -> float | None:
-        """The newest value of a metric, or None."""
+        """The newest value of a metric, NaN where that is not a finite number; None where it was never measured."""
         return next((value for value in reversed(self.metrics.get(name, [])) if value is not None), None)
 
     def _smooth(self, loss: float | None) -> None:
-        if loss is not None and isfinite(loss):
+        if loss is not None and not isfinite(loss):
+            self.loss_smoothed.append(nan)
+            return
+        if loss is not None:
             self._average = SMOOTHING * self._average + (1 - SMOOTHING) * loss
             self._weight = SMOOTHING * self._weight + (1 - SMOOTHING)
         self.loss_smoothed.append(self._average / self._weight if self._weight else None)
@@ -264,6 +271,6 @@ class RunState:
         if not times or len(seen) < 2:
             return None
         first, last = seen[-len(times) - 1], seen[-1]
-        if first is None or last is None or sum(times) <= 0:
+        if first is None or last is None or not isfinite(last - first) or sum(times) <= 0:
             return None
         return (last - first) / sum(times)

@@ -19,7 +19,7 @@ LOSSES = 40
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a list of runs shows. None: not known yet.
+    """What a list of runs shows. None: not known yet; NaN: a loss that is not a finite number.
 
     `started_at` is when the first attempt was asked for, Unix time in seconds; `attempts` counts it and each time that
     the run was resumed; `losses` are the last few; `eval_loss` is that of the weights that were saved as the result,
@@ -62,7 +62,7 @@ class RunSummary:
             step=run_state.step,
             total_steps=planned.total_steps if planned else None,
             loss=losses[-1] if losses else None,
-            eval_loss=measured.metrics.get("eval_loss") if measured else None,
+            eval_loss=measured.figures.get("eval_loss") if measured else None,
             losses=losses,
             started_at=started[0].at if started else _modified(run.recipe),
             attempts=attempts,

@@ -1,10 +1,12 @@
-"""How a number is written, the same on every screen and in every command: units, thousands, – for what is not known."""
+"""How a number is written, the same everywhere: units, thousands, – for what is not known, NaN for no finite number."""
 
 from __future__ import annotations
 
 import math
 
 UNKNOWN = "–"
+NOT_A_NUMBER = "NaN"
+"""Infinite ones among them: a log does not tell them apart."""
 
 
 def count(value: float | None) -> str:
@@ -35,6 +37,8 @@ def metric(value: float | None) -> str:
     """A loss or a norm with four significant digits, never in fewer places than they need: 1.284, 0.0312, 143.2."""
     if value is None:
         return UNKNOWN
+    if not math.isfinite(value):
+        return NOT_A_NUMBER
     size = abs(value)
     if size != 0 and (size < 0.001 or size >= 100_000):
         return learning_rate(value)
@@ -45,8 +49,10 @@ def learning_rate(value: float | None) -> str:
     """1.18e-4, as people write it."""
     if value is None:
         return UNKNOWN
-    if value == 0 or not math.isfinite(value):
-        return f"{value:.0f}"
+    if not math.isfinite(value):
+        return NOT_A_NUMBER
+    if value == 0:
+        return "0"
     digits, exponent = f"{value:.2e}".split("e")
     return f"{digits}e{int(exponent)}"
 

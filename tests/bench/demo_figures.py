@@ -53,7 +53,7 @@ def told_by(adapter: Path) -> RunTold | None:
         events += batch
     began = [event.at for event in events if isinstance(event, PhaseStarted) and event.phase == "loading_model"]
     ended = [event.at for event in events if isinstance(event, RunEnded)]
-    losses = [event.metrics["eval_loss"] for event in events if isinstance(event, Evaluated)]
+    losses = [event.figures["eval_loss"] for event in events if isinstance(event, Evaluated)]
     return RunTold(ended[0] - began[0], losses[0], losses[-1]) if began and ended and losses else None
 
 

@@ -205,7 +205,7 @@ def _follow(engine: StartedEngine, result: Round, began: float) -> None:
                 result.phases.append(f"{event.phase} @{event.at - began:.1f}")
             elif isinstance(event, StepEnded):
                 result.stamps.append(event.at - began)
-                result.losses.append(event.metrics.get("loss", float("nan")))
+                result.losses.append(event.figures.get("loss", float("nan")))
             elif isinstance(event, RunEnded):
                 result.problem = "" if event.outcome == "completed" else f"{event.outcome}: {event.reason}"
                 return

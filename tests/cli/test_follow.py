@@ -167,6 +167,15 @@ def test_the_live_line_never_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(len(piece) < 30 for piece in drawn if piece.startswith("step "))
 
 
+def test_a_loss_that_is_no_number_is_told_as_such() -> None:
+    broken = msgspec.structs.replace(step(2), metrics={"loss": None, "learning_rate": 1e-4, "tokens_seen": 200.0})
+    measured = ev.Evaluated(step=2, duration_s=1, metrics={"eval_loss": None})
+    out = io.StringIO()
+    follow(FakeLink([[STARTED, PLANNED, step(1), broken, measured, COMPLETED]]), LineReport(out))
+    assert "step 2/2  loss NaN  lr 1.00e-4" in out.getvalue()
+    assert "Held-out loss NaN after step 2" in out.getvalue()
+
+
 def test_json_escapes_what_a_terminal_would_act_on() -> None:
     out = io.StringIO()
     hostile = ev.LogWritten(level="info", text="\x9b31m\u202e\x7f\x1b[2J é 🦜")

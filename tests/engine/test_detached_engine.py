@@ -98,7 +98,7 @@ def test_every_phase_and_step_is_told_in_order(finished: Finished) -> None:
     ]
     assert [event.step for event in finished.all(StepEnded)] == list(range(1, 13))
     assert [event.step for event in finished.all(Evaluated)] == [0, 5, 10, 12]
-    assert finished.all(StepEnded)[-1].metrics["loss"] < finished.all(StepEnded)[0].metrics["loss"]
+    assert finished.all(StepEnded)[-1].figures["loss"] < finished.all(StepEnded)[0].figures["loss"]
     assert [event.outcome for event in finished.all(RunEnded)] == ["completed"]
     assert len(finished.all(AdapterSaved)) == 1
     packages = [event for event in finished.all(PhaseProgressed) if event.unit == "packages"]

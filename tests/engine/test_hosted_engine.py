@@ -63,18 +63,18 @@ def test_a_run_that_completes(hosted: Hosted) -> None:
     steps = run.all(StepEnded)
     assert [step.step for step in steps] == [1, 2, 3, 4, 5]
     assert [step.epoch for step in steps] == pytest.approx([n / 9 for n in range(1, 6)])
-    rates = [step.metrics["learning_rate"] for step in steps]
+    rates = [step.figures["learning_rate"] for step in steps]
     assert rates == pytest.approx([0.0, 0.005, 0.01, 0.01 * 2 / 3, 0.01 / 3])
-    assert len({step.metrics["loss"] for step in steps}) == 5
-    assert all(step.metrics["grad_norm"] > 0 and step.step_time_s > 0 for step in steps)
+    assert len({step.figures["loss"] for step in steps}) == 5
+    assert all(step.figures["grad_norm"] > 0 and step.step_time_s > 0 for step in steps)
     (data,) = run.all(DataPrepared)
     assert (data.train_rows, data.eval_rows, data.skipped_rows, data.truncated_rows) == (36, 4, 0, 0)
-    seen = [step.metrics["tokens_seen"] for step in steps]
+    seen = [step.figures["tokens_seen"] for step in steps]
     assert seen == sorted(seen)
-    assert [step.metrics["trained_tokens"] for step in steps] == [20.0, 40.0, 60.0, 80.0, 100.0]
+    assert [step.figures["trained_tokens"] for step in steps] == [20.0, 40.0, 60.0, 80.0, 100.0]
 
     assert [event.step for event in run.all(Evaluated)] == [0, 2, 4, 5]
-    losses = [event.metrics["eval_loss"] for event in run.all(Evaluated)]
+    losses = [event.figures["eval_loss"] for event in run.all(Evaluated)]
     assert losses[-1] < losses[0]
     assert [event.path for event in run.all(CheckpointSaved)] == [f"checkpoints/checkpoint-{n}" for n in (2, 4, 5)]
     assert [path.name for path in run.run.checkpoints.glob("checkpoint-*")] == ["checkpoint-5"]
@@ -95,8 +95,8 @@ def test_tokens_seen_are_those_of_the_rows(hosted: Hosted) -> None:
     run.until_phase("ready")
     (data,) = run.all(DataPrepared)
     last = run.all(StepEnded)[-1]
-    assert last.metrics["tokens_seen"] == data.tokens
-    assert last.metrics["trained_tokens"] == data.trained_tokens
+    assert last.figures["tokens_seen"] == data.tokens
+    assert last.figures["trained_tokens"] == data.trained_tokens
     assert run.all(Evaluated) == []
     assert (last.step, last.total_steps, last.epoch) == (10, 10, 1.0)
 

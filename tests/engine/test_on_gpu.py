@@ -54,7 +54,7 @@ def test_the_demo_trains_and_answers(report: GpuReport, quantization: str) -> No
         started.train(document.resolved_yaml(), "on-gpu", ["test"])
         follower.until_ended()
         assert follower.state.ended is not None and follower.state.ended.outcome == "completed", follower.state.ended
-        losses = [event.metrics["loss"] for event in follower.all(StepEnded)]
+        losses = [event.figures["loss"] for event in follower.all(StepEnded)]
         assert losses[-1] < losses[0] / 2
         gauge = [event.gpus for event in follower.all(MachineRead) if event.step > 0]
         assert gauge and all(len(gpus) == 1 for gpus in gauge)

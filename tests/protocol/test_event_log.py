@@ -31,7 +31,7 @@ def test_every_event_type_survives_the_log(tmp_path: Path) -> None:
         ev.ExportProgressed(export_id="x", task="writing"),
         ev.ExportEnded(export_id="x", form="adapter", path="/out", reason="No room."),
         ev.StepEnded(step=1, total_steps=2, epoch=0.5, step_time_s=0.1, metrics={"loss": 1.5}),
-        ev.Evaluated(step=0, duration_s=1, metrics={"eval_loss": 2.5}),
+        ev.Evaluated(step=0, duration_s=1, metrics={"eval_loss": 2.5, "eval_x": None}),
         ev.CheckpointSaved(step=1, path="checkpoints/1", size_bytes=3),
         ev.AdapterSaved(path="adapter", size_bytes=3),
         logged("x"),

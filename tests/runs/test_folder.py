@@ -3,6 +3,7 @@ import os
 import stat
 import subprocess
 import sys
+from math import isnan
 from pathlib import Path
 
 import msgspec
@@ -197,6 +198,19 @@ def test_the_list_of_runs_tells_attempts_only_where_there_are_several() -> None:
     listed = json.loads(CliRunner().invoke(cockpit, ["runs", "--json"]).stdout)
     assert [one["attempts"] for one in listed] == [2, 1, 1]
     assert [one["started_at"] for one in listed] == [RunSummary.of(run).started_at for run in all_runs()]
+
+
+def test_a_loss_that_is_no_number_is_told_as_such_by_the_list_of_runs() -> None:
+    run = make_run("demo-1")
+    writer = log_of(run, 2)
+    writer.append(ev.Evaluated(step=2, duration_s=1, metrics={"eval_loss": None}))
+    writer.append(ev.StepEnded(step=3, total_steps=3, epoch=0, step_time_s=1, metrics={"loss": None}))
+    (row,) = CliRunner().invoke(cockpit, ["runs"]).stdout.splitlines()[1:]
+    assert row.split().count("NaN") == 2
+    (listed,) = json.loads(CliRunner().invoke(cockpit, ["runs", "--json"]).stdout)
+    assert (listed["loss"], listed["eval_loss"], listed["step"]) == (None, None, 3)
+    losses = RunSummary.of(run).losses
+    assert (len(losses), isnan(losses[-1])) == (3, True)
 
 
 def test_a_summary_of_an_empty_run_knows_nothing() -> None:

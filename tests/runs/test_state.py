@@ -1,4 +1,5 @@
 from itertools import count
+from math import isnan
 
 import pytest
 
@@ -98,6 +99,21 @@ def test_a_metric_that_comes_later_has_no_past() -> None:
     assert state.steps.metrics["loss"] == [1.0, None]
     assert state.steps.latest("loss") == 1.0
     assert state.steps.latest("nothing") is None
+
+
+def test_a_loss_that_is_null_is_not_a_number_until_one_comes() -> None:
+    state = state_after(planned(), *(step(n, loss=3.0, at=2.0 * n, tokens=10.0 * n) for n in range(1, 4)))
+    metrics = dict.fromkeys(("loss", "tokens_seen"))
+    state.apply(ev.StepEnded(step=4, total_steps=10, epoch=1, step_time_s=2.0, at=8.0, metrics=metrics))
+    assert isnan(state.steps.latest("loss") or 0.0)
+    assert isnan(state.steps.loss_smoothed[-1] or 0.0)
+    assert state.tokens_per_s() is None
+    assert state.eta() == pytest.approx((6 * 2.0, 0.0)), "the pace is measured all the same"
+    state.apply(step(5, loss=3.0, at=10.0, tokens=50.0))
+    assert state.steps.latest("loss") == 3.0
+    assert state.steps.loss_smoothed[-1] == pytest.approx(3.0)
+    state.apply(step(3, loss=1.0, attempt=2))  # a resume goes back behind it
+    assert not any(isnan(loss or 0.0) for loss in state.steps.loss_smoothed)
 
 
 def test_replies_grow_by_their_command() -> None:

@@ -58,5 +58,10 @@ def test_sizes(size: float | None, text: str) -> None:
     assert numbers.size(size) == text
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_a_finite_number_is_called_so(value: float) -> None:
+    assert numbers.metric(value) == numbers.learning_rate(value) == "NaN"
+
+
 def test_counts() -> None:
     assert (numbers.count(10652), numbers.count(None)) == ("10,652", "–")

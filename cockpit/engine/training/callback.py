@@ -59,7 +59,7 @@ class EventCallback(TrainerCallback):
         self._measured = 0
         self._measuring_since = self._since
         self._progressed_at = 0.0
-        self._complained: set[str] = set()
+        self._not_finite: set[str] = set()
         self.step = resumed.step if resumed else 0
         """The last finished step."""
         self.saved_at: int | None = None
@@ -140,7 +140,7 @@ class EventCallback(TrainerCallback):
         now = time.monotonic()
         if self._learning_rate is not None:
             figures["learning_rate"] = self._learning_rate
-        metrics, lost = finite(figures)
+        metrics = finite(figures)
         self.step = state.global_step
         self._journal.emit(
             StepEnded(
@@ -152,7 +152,7 @@ class EventCallback(TrainerCallback):
             )
         )
         self._since = now
-        self._complain(lost)
+        self._tell_not_finite(metrics)
         self._on_step(self.step)
         is_first, self._has_compiled = not self._has_compiled, True
         if self._controls.stop is not None:
@@ -187,16 +187,16 @@ class EventCallback(TrainerCallback):
             for name, value in kwargs["metrics"].items()
             if name.startswith("eval_") and not name.endswith(NO_MEASURES)
         }
-        metrics, lost = finite(measured)
+        metrics = finite(measured)
         wanted = args.metric_for_best_model
-        if wanted is not None and wanted not in measured and not lost:
+        if wanted is not None and wanted not in measured:
             raise RunFailure(
                 f"An evaluation gives no {wanted}, only: {', '.join(measured)}.",
                 "Give one of these as training.metric_for_best_model.",
             )
         self.evaluated_at = state.global_step
         self._journal.emit(Evaluated(step=state.global_step, duration_s=now - self._measuring_since, metrics=metrics))
-        self._complain(lost)
+        self._tell_not_finite(metrics)
 
     @property
     def has_compiled(self) -> bool:
@@ -213,12 +213,15 @@ class EventCallback(TrainerCallback):
         self.saved_at = self.step
         self._journal.emit(CheckpointSaved(step=self.step, path=path, size_bytes=size_bytes))
 
-    def _complain(self, names: list[str]) -> None:
-        """Warn once for each figure that stopped being a number, and again after it has been one."""
-        for name in names:
-            if name not in self._complained:
+    def _tell_not_finite(self, metrics: dict[str, float | None]) -> None:
+        """Say of each figure when it stops being a finite number, and when it is one again."""
+        for name, value in metrics.items():
+            if value is None and name not in self._not_finite:
+                self._not_finite.add(name)
                 self._journal.log("warning", f"{name} is not a finite number after step {self.step}.")
-        self._complained = set(names)
+            elif value is not None and name in self._not_finite:
+                self._not_finite.remove(name)
+                self._journal.log("info", f"{name} is a finite number again after step {self.step}.")
 
 
 def align_schedule(optimizer: Any, scheduler: Any, learning_rate: float) -> None:

@@ -55,7 +55,7 @@ def resumption(run: RunDir, from_step: int | None, say: Say) -> Resumption:
     events = _events_of(run)
     steps = [event for event in events if isinstance(event, StepEnded) and event.step == found.step]
     metrics = steps[-1].metrics if steps else {}
-    seen, trained = (int(metrics.get(name, 0)) for name in ("tokens_seen", "trained_tokens"))
+    seen, trained = (int(metrics.get(name) or 0) for name in ("tokens_seen", "trained_tokens"))
     return Resumption(found, seen, trained, ChangingData.of(events, steps[-1].attempt) if steps else None)
 
 

@@ -60,11 +60,9 @@ class StepMetrics:
         trainer.accelerator.clip_grad_norm_ = clip_grad_norm_
 
 
-def finite(figures: dict[str, float]) -> tuple[dict[str, float], list[str]]:
-    """The figures that JSON can hold, and the names of those that it cannot."""
-    return {n: v for n, v in figures.items() if math.isfinite(v)}, [
-        n for n, v in figures.items() if not math.isfinite(v)
-    ]
+def finite(figures: dict[str, float]) -> dict[str, float | None]:
+    """The figures as JSON can hold them: None where one is not a finite number."""
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
 def _counts(inputs: dict[str, Any]) -> torch.Tensor:

@@ -190,8 +190,8 @@ class LiveScreen(Screen[None]):
         loss.set_total(state.total_steps)
         if state.evaluations and state.evaluations[-1] is not self._evaluated:
             self._evaluated = state.evaluations[-1]
-            known = [(one.step, one.metrics["eval_loss"]) for one in state.evaluations if "eval_loss" in one.metrics]
-            loss.set_evaluations(known)
+            known = [(one.step, one.figures.get("eval_loss")) for one in state.evaluations]
+            loss.set_evaluations([(step, value) for step, value in known if value is not None])
         loss.set_why_empty("No step was taken." if session.is_over else "The first step has not ended yet.")
         loss.set_steps(state.steps)
 

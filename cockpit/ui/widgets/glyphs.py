@@ -18,6 +18,7 @@ class Glyphs:
     bar_others: str
     bar_free: str
     mark: str
+    broken: str
     cursor: str
     axis: str
     tick: str
@@ -41,6 +42,7 @@ UNICODE = Glyphs(
     bar_others="▒",
     bar_free="░",
     mark="◆",
+    broken="×",
     cursor="┃",
     axis="│",
     tick="┤",
@@ -63,6 +65,7 @@ ASCII = Glyphs(
     bar_others="+",
     bar_free=".",
     mark="@",
+    broken="x",
     cursor="!",
     axis="|",
     tick="+",

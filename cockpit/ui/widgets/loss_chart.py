@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from cockpit.runs.state import Steps
-from cockpit.text.numbers import metric
+from cockpit.text.numbers import NOT_A_NUMBER, metric
 from cockpit.ui.widgets.axis import Axis
 from cockpit.ui.widgets.braille import BrailleCanvas
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.plot import Frame, Plot
 from cockpit.ui.widgets.trace import Trace
 
-_AXIS, _RAW, _SMOOTHED, _EVAL, _LABEL = range(1, 6)
+_AXIS, _RAW, _SMOOTHED, _EVAL, _LABEL, _BROKEN = range(1, 7)
 SHORTEST_WINDOW = 16
 """Steps that the chart shows at least, where so many are planned."""
 
@@ -27,13 +27,17 @@ class LossChart(Plot):
     sliver, and the scale changes three times and not at every step.
     """
 
-    HELP = "The loss of every step (dim), smoothed (bright), and on the held-out rows. l switches to a log scale."
+    HELP = (
+        "The loss of every step (dim), smoothed (bright), and on the held-out rows. Where it is not a finite number "
+        "the curve breaks, and a cross marks where that began. l switches to a log scale."
+    )
     COMPONENT_CLASSES = {
         "loss-chart--axis",
         "loss-chart--raw",
         "loss-chart--smoothed",
         "loss-chart--eval",
         "loss-chart--label",
+        "loss-chart--broken",
     }
     INKS = (
         "loss-chart--axis",
@@ -41,6 +45,7 @@ class LossChart(Plot):
         "loss-chart--smoothed",
         "loss-chart--eval",
         "loss-chart--label",
+        "loss-chart--broken",
     )
     DEFAULT_CSS = """
     LossChart {
@@ -52,6 +57,7 @@ class LossChart(Plot):
     LossChart > .loss-chart--smoothed { color: $primary; }
     LossChart > .loss-chart--eval { color: $success; text-style: bold; }
     LossChart > .loss-chart--label { color: $foreground; text-style: bold; }
+    LossChart > .loss-chart--broken { color: $error; text-style: bold; }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -60,7 +66,10 @@ class LossChart(Plot):
         self._taken = 0
         self._last: tuple[int, float] | None = None
         self._last_smoothed: float | None = None
-        self._not_numbers = 0
+        self._not_finite = 0
+        """Steps whose loss is not a finite number."""
+        self._not_finite_since: int | None = None
+        """The first of those that the newest step is one of; None where its loss is finite."""
         self._total: int | None = None
         self._evaluations: Sequence[tuple[int, float]] = ()
         self._log_scale = False
@@ -104,12 +113,16 @@ class LossChart(Plot):
             return
         at = self._taken - 1
         if self._taken > count or (at >= 0 and (steps.step[at], steps.at[at]) != self._last):
-            self._raw, self._smoothed, self._taken, self._not_numbers = Trace(), Trace(), 0, 0
+            self._raw, self._smoothed, self._taken = Trace(), Trace(), 0
+            self._not_finite, self._not_finite_since = 0, None
         loss = steps.metrics.get("loss", [])
         for at in range(self._taken, count):
             value = loss[at] if at < len(loss) else None
             if value is not None and not math.isfinite(value):
-                self._not_numbers += 1
+                self._not_finite += 1
+                self._not_finite_since = self._not_finite_since or steps.step[at]
+            else:
+                self._not_finite_since = None
             self._raw.add(steps.step[at], value)
             self._smoothed.add(steps.step[at], steps.loss_smoothed[at])
         self._taken = count
@@ -121,14 +134,15 @@ class LossChart(Plot):
     def draw(self, width: int, height: int) -> BrailleCanvas:
         axis = self._axis(height)
         if axis is None:
-            return self.message(width, height, self._why_empty, _AXIS)
+            never = f"The loss is not a finite number since step {self._not_finite_since}."
+            return self.message(width, height, never if self._not_finite_since else self._why_empty, _AXIS)
         first = 0 if self._evaluations and self._evaluations[0][0] == 0 else 1
         frame = Frame(width, height, axis, first, self._window(), _AXIS)
         canvas, left = frame.canvas, frame.left * 2
         canvas.points(self._rows(frame, self._raw), _RAW, left)
-        canvas.curve(self._rows(frame, self._smoothed), _SMOOTHED, left)
+        self._draw_smoothed(frame)
         self._mark_evaluations(frame)
-        if self._last is not None and self._last_smoothed is not None:
+        if self._last is not None and self._last_smoothed is not None and math.isfinite(self._last_smoothed):
             self._label(frame, self._last[0], self._last_smoothed)
         return canvas
 
@@ -158,11 +172,28 @@ class LossChart(Plot):
         columns = trace.columns(frame.first, frame.last, max(1, frame.columns * 2))
         return [span and (frame.dot_row(span[1]), frame.dot_row(span[0])) for span in columns]
 
+    def _draw_smoothed(self, frame: Frame) -> None:
+        """The smoothed curve, in pieces between the steps without a finite loss; each gap is marked where it begins."""
+        canvas, left = frame.canvas, frame.left * 2
+        spans = self._rows(frame, self._smoothed)
+        breaks = self._smoothed.breaks(frame.first, frame.last, len(spans))
+        begin, row = 0, frame.rows * 4 - 1
+        for at, end in enumerate([*breaks, len(spans)]):
+            piece = [span for span in spans[begin:end] if span]
+            canvas.curve(spans[begin:end], _SMOOTHED, left + begin)
+            row = piece[-1][1] if piece else row
+            if end < len(spans) and (piece or at == 0):
+                canvas.write((left + end) // 2, row // 4, glyphs().broken, _BROKEN)
+            begin = end
+
     def _mark_evaluations(self, frame: Frame) -> None:
-        """The last held-out loss of each column."""
-        marks = {frame.dot_column(step) // 2: loss for step, loss in self._evaluations if math.isfinite(loss)}
+        """The last held-out loss of each column; at the top where it is not a finite number."""
+        marks = {frame.dot_column(step) // 2: loss for step, loss in self._evaluations}
         for column, loss in marks.items():
-            frame.canvas.write(column, frame.dot_row(loss) // 4, glyphs().mark, _EVAL)
+            if math.isfinite(loss):
+                frame.canvas.write(column, frame.dot_row(loss) // 4, glyphs().mark, _EVAL)
+            else:
+                frame.canvas.write(column, 0, glyphs().broken, _EVAL)
 
     def _label(self, frame: Frame, step: int, loss: float) -> None:
         """The newest smoothed value, where it hides nothing: behind the curve's end, else above or under it."""
@@ -189,6 +220,8 @@ class LossChart(Plot):
         ]
         if self._evaluations:
             parts += [f" {signs.dot} ", (f"{signs.mark} held out", "$success")]
-        if self._not_numbers:
-            parts += [f" {signs.dot} ", (f"{self._not_numbers:,} not a number", "$error")]
+        if self._not_finite:
+            since, many = self._not_finite_since, self._not_finite
+            where = f"since step {since:,}" if since else f"at {many:,} step{'s' * (many > 1)}"
+            parts += [f" {signs.dot} ", (f"{signs.broken} {NOT_A_NUMBER} {where}", "$error")]
         self.border_subtitle = Content.assemble(*parts)

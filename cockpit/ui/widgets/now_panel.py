@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from cockpit.runs.state import RunState
 from cockpit.text import numbers
-from cockpit.text.numbers import UNKNOWN
+from cockpit.text.numbers import NOT_A_NUMBER, UNKNOWN
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.sparkline import sparkline, trend
 
@@ -73,13 +73,13 @@ def rows_of(state: RunState) -> list[Row]:
     rows = [
         Row(
             "loss",
-            _metric(steps.latest("loss")),
+            numbers.metric(steps.latest("loss")),
             loss,
             trend(steps.loss_smoothed[-COURSE_STEPS:]),
             falling_is_good=True,
         ),
         *_held_out(state),
-        Row("grad norm", _metric(steps.latest("grad_norm")), norm),
+        Row("grad norm", numbers.metric(steps.latest("grad_norm")), norm),
         Row("learning rate", numbers.learning_rate(steps.latest("learning_rate"))),
         Row("tokens/s", numbers.count(state.tokens_per_s()), note=_trained(state)),
         Row(
@@ -96,22 +96,27 @@ def rows_of(state: RunState) -> list[Row]:
 
 
 def _held_out(state: RunState) -> list[Row]:
-    measured = [(known.metrics["eval_loss"], known.step) for known in state.evaluations if "eval_loss" in known.metrics]
+    known = [(one.figures.get("eval_loss"), one.step) for one in state.evaluations]
+    measured = [(loss, step) for loss, step in known if loss is not None]
     if not measured:
         return []
     course = [loss for loss, _ in measured]
     lowest, at = min(measured, key=lambda one: one[0] if math.isfinite(one[0]) else math.inf)
     start = f"at step {numbers.count(at)}" if at else "at the start"
     note = f"was {numbers.metric(course[-2])}" if len(course) > 1 else start
-    newest = Row("held-out loss", _metric(course[-1]), direction=trend(course, back=1), falling_is_good=True, note=note)
+    newest = Row(
+        "held-out loss", numbers.metric(course[-1]), direction=trend(course, back=1), falling_is_good=True, note=note
+    )
     if len(course) == 1:
         return [newest]
-    return [newest, Row("  lowest", _metric(lowest), note=f"after step {numbers.count(at)}" if at else start)]
+    return [newest, Row("  lowest", numbers.metric(lowest), note=f"after step {numbers.count(at)}" if at else start)]
 
 
 def _trained(state: RunState) -> str:
     seen, trained = state.steps.latest("tokens_seen"), state.steps.latest("trained_tokens")
-    return f"{numbers.percent(trained / seen)} trained" if seen and trained is not None else ""
+    if not seen or trained is None or not math.isfinite(trained / seen):
+        return ""
+    return f"{numbers.percent(trained / seen)} trained"
 
 
 def _step_time(state: RunState) -> str:
@@ -125,12 +130,8 @@ def _epochs(state: RunState) -> str:
     return f"of {state.plan.total_steps / state.plan.steps_per_epoch:,.2f}"
 
 
-def _metric(value: float | None) -> str:
-    return "not a number" if value is not None and not math.isfinite(value) else numbers.metric(value)
-
-
 def _line(row: Row) -> Content:
-    wrong = row.value == "not a number"
+    wrong = row.value == NOT_A_NUMBER
     value = Content.styled(f"{row.value:>{VALUE_CELLS}}", "bold $error" if wrong else "bold")
     parts = [Content.styled(f"{row.label:<{LABEL_CELLS}}", "$foreground-muted"), value, Content("  ")]
     if row.direction is not None and not row.course:

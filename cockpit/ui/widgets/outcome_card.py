@@ -106,7 +106,7 @@ def _gains(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
         facts.append(f"smoothed loss {metric(loss[0])} {arrow} {metric(loss[-1])}")
     first, kept = next(iter(state.evaluations), None), state.kept_evaluation
     if first is not None and kept is not None and len(state.evaluations) > 1:
-        before, after = (one.metrics.get("eval_loss") for one in (first, kept))
+        before, after = (one.figures.get("eval_loss") for one in (first, kept))
         facts.append(f"held-out loss {metric(before)} {arrow} {metric(after)}")
     lines = [("", f" {glyphs().dot} ".join(facts))]
     if state.ended is not None and state.ended.reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from cockpit.text.numbers import learning_rate
@@ -58,6 +59,8 @@ class ScheduleChart(Plot):
 
     def set_step(self, step: int | None, measured: float | None = None) -> None:
         """The last finished step (None or 0: none), and the learning rate that the trainer reported for it."""
+        if measured is not None and not math.isfinite(measured):
+            measured = None
         if (step, measured) != (self._step, self._measured):
             self._step, self._measured = step, measured
             self.changed()

@@ -226,7 +226,7 @@ def test_a_model_that_sees_trains_and_learns(tmp_path: Path, hosted: Callable[..
     assert (ended.outcome, ended.step) == ("completed", 4), ended.reason
     assert (run.run.adapter / "adapter_model.safetensors").is_file()
     assert (run.run.adapter / "processor_config.json").is_file()
-    losses = [step.metrics["loss"] for step in run.all(StepEnded)]
+    losses = [step.figures["loss"] for step in run.all(StepEnded)]
     assert losses[-1] < losses[0]
 
 

@@ -114,17 +114,30 @@ def test_a_figure_that_is_not_there_is_left_out(tmp_path: Path) -> None:
     assert "grad_norm" not in scene.events(StepEnded)[0].metrics
 
 
-def test_figures_that_are_no_numbers_are_left_out_and_said_once(tmp_path: Path) -> None:
+def test_figures_that_are_no_numbers_are_null_and_said_when_they_begin_and_end(tmp_path: Path) -> None:
     nan = float("nan")
     scene = Scene(tmp_path, [nan, nan, 0.5, nan], max_steps=4)
     for _ in range(4):
         scene.step([FLAT])
-    assert ["loss" in event.metrics for event in scene.events(StepEnded)] == [False, False, True, False]
+    assert [event.metrics["loss"] for event in scene.events(StepEnded)] == [None, None, 0.5, None]
     assert [event.text for event in scene.events(LogWritten)] == [
         "loss is not a finite number after step 1.",
+        "loss is a finite number again after step 3.",
         "loss is not a finite number after step 4.",
     ]
-    assert finite({"a": 1.0, "b": float("inf")}) == ({"a": 1.0}, ["b"])
+    assert finite({"a": 1.0, "b": float("inf")}) == {"a": 1.0, "b": None}
+
+
+def test_an_evaluation_between_does_not_have_a_loss_that_is_no_number_said_again(tmp_path: Path) -> None:
+    nan = float("nan")
+    scene = Scene(tmp_path, [nan, nan], max_steps=2)
+    for _ in range(2):
+        scene.step([FLAT])
+        scene.call("on_evaluate", metrics={"eval_loss": nan})
+    assert [event.text for event in scene.events(LogWritten)] == [
+        "loss is not a finite number after step 1.",
+        "eval_loss is not a finite number after step 1.",
+    ]
 
 
 def test_the_plan_counts_packed_weights(tmp_path: Path) -> None:
@@ -186,7 +199,7 @@ def test_an_evaluation_tells_its_measures(tmp_path: Path) -> None:
     }
     scene.call("on_evaluate", metrics=measures)
     (measured,) = scene.events(Evaluated)
-    assert (measured.step, measured.metrics) == (0, {"eval_loss": 1.5})
+    assert (measured.step, measured.metrics) == (0, {"eval_loss": 1.5, "eval_x": None})
     assert [event.text for event in scene.events(LogWritten)] == ["eval_x is not a finite number after step 0."]
     assert scene.callback.evaluated_at == 0
 

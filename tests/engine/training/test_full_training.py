@@ -21,7 +21,7 @@ def test_full_training(hosted: Callable[..., HostedRun], model: Path, rows: Path
     assert [event.outcome for event in run.all(RunEnded)] == ["completed"]
     (plan,) = run.all(TrainingPlanned)
     assert plan.trainable_parameters == plan.total_parameters
-    losses = [step.metrics["loss"] for step in run.all(StepEnded)]
+    losses = [step.figures["loss"] for step in run.all(StepEnded)]
     assert losses[-1] < losses[0]
     assert (run.run.model / "model.safetensors").is_file()
     assert not run.run.adapter.exists()

@@ -48,7 +48,7 @@ def test_checkpointing_changes_no_figure(hosted: Hosted) -> None:
     for mode in ("none", "reentrant", "non_reentrant"):
         run = hosted(training__max_steps=2, data__eval_rows=0, training__gradient_checkpointing=mode)
         run.until_phase("ready")
-        figures.append([step.metrics[name] for step in run.all(StepEnded) for name in ("loss", "grad_norm")])
+        figures.append([step.figures[name] for step in run.all(StepEnded) for name in ("loss", "grad_norm")])
     assert figures[1] == pytest.approx(figures[0], rel=1e-5)
     assert figures[2] == pytest.approx(figures[0], rel=1e-5)
     assert min(figures[0]) > 0.1
@@ -59,7 +59,7 @@ def test_nf4_trains_on_the_cpu_and_counts_its_parameters(hosted: Hosted) -> None
     run.until_phase("ready")
     (plan,) = run.all(TrainingPlanned)
     assert (plan.trainable_parameters, plan.total_parameters) == (16_384, 111_872)
-    losses = [step.metrics["loss"] for step in run.all(StepEnded)]
+    losses = [step.figures["loss"] for step in run.all(StepEnded)]
     assert losses[-1] < losses[0]
 
 

@@ -130,7 +130,7 @@ def test_a_completed_run_goes_on_for_more_steps_and_tells_of_data_that_has_chang
     from cockpit.recipe.schedule import learning_rates
 
     recipe = RecipeDocument.load(again.run.recipe).recipe()
-    rates = [event.metrics["learning_rate"] for event in again.all(StepEnded) if event.attempt == 2]
+    rates = [event.figures["learning_rate"] for event in again.all(StepEnded) if event.attempt == 2]
     assert rates == pytest.approx(learning_rates(recipe.training, 15)[12:])
 
 
@@ -237,7 +237,7 @@ def test_the_best_checkpoint_is_kept_and_becomes_the_adapter(hosted: Hosted) -> 
     assert run.state.ended is not None
     assert run.state.ended.outcome == "completed"
     assert run.state.ended.reason == "eval_loss got no better in 3 evaluations."
-    losses = {event.step: event.metrics["eval_loss"] for event in run.all(Evaluated) if event.step}
+    losses = {event.step: event.figures["eval_loss"] for event in run.all(Evaluated) if event.step}
     best = min(losses, key=lambda step: losses[step])
     assert run.state.step == best + 6 < 60
     assert [one.step for one in checkpoints(run.run.checkpoints)] == [run.state.step, best]

@@ -117,7 +117,7 @@ def test_a_best_checkpoint_that_could_not_be_saved_is_not_the_result(
     monkeypatch.setattr(checkpointing, "flush", full)
     run = hosted(**{**BEST, "training__learning_rate": 0.001, "training__max_steps": 6})
     assert until_end(run, 1).outcome == "completed"
-    losses = {event.step: event.metrics["eval_loss"] for event in run.all(Evaluated) if event.step}
+    losses = {event.step: event.figures["eval_loss"] for event in run.all(Evaluated) if event.step}
     assert min(losses, key=lambda step: losses[step]) == 6
     assert not any("saved as the result" in line for line in lines(run, "info"))
     assert lines(run, "warning")[-1].endswith(
@@ -145,7 +145,7 @@ def test_a_best_of_before_is_known_and_told_once_it_is_damaged(hosted: Hosted) -
     (best / "adapter_model.safetensors").write_bytes(b"truncated")
     last = hosted(resumed=run.run, **{**worse, "training__max_steps": 8})
     until_end(last, 3)
-    losses = {event.step: event.metrics["eval_loss"] for event in last.all(Evaluated) if event.step}
+    losses = {event.step: event.figures["eval_loss"] for event in last.all(Evaluated) if event.step}
     assert "after step 4, and there is no complete checkpoint of it: the" in lines(last, "warning")[-1]
     assert last.state.adapter is not None and last.state.adapter.step == min((6, 8), key=lambda step: losses[step])
 
@@ -224,7 +224,7 @@ def test_a_stopped_run_tells_which_weights_it_has_saved(hosted: Hosted) -> None:
     run.until(lambda: run.state.step >= 9)
     run.send(Stop(id=new_command_id()))
     assert until_end(run, 1).outcome == "stopped"
-    losses = {event.step: event.metrics["eval_loss"] for event in run.all(Evaluated) if event.step}
+    losses = {event.step: event.figures["eval_loss"] for event in run.all(Evaluated) if event.step}
     best, adapter = min(losses, key=lambda step: losses[step]), run.state.adapter
     kept = run.run.checkpoints / f"checkpoint-{best}" / "adapter_model.safetensors"
     assert kept.read_bytes() == (run.run.adapter / "adapter_model.safetensors").read_bytes()
@@ -246,7 +246,7 @@ def test_a_run_that_is_stopped_within_an_evaluation_goes_back_to_its_best(
     monkeypatch.setattr(EventCallback, "evaluation_begins", stopped_within)
     run = hosted(**{**BEST, "training__max_steps": 12, "training__learning_rate": 1.0})
     assert until_end(run, 1).outcome == ("stopped" if step == 8 else "completed")
-    losses = {event.step: event.metrics["eval_loss"] for event in run.all(Evaluated) if event.step}
+    losses = {event.step: event.figures["eval_loss"] for event in run.all(Evaluated) if event.step}
     best = min(losses, key=lambda at: losses[at])
     assert run.state.adapter is not None and run.state.adapter.step == best < step
     kept = run.run.checkpoints / f"checkpoint-{best}" / "adapter_model.safetensors"

@@ -21,7 +21,7 @@ def test_its_files_hold_the_runs_figures(hosted: Hosted, tmp_path: Path, named: 
     run.until_ended()
     written = accumulator.EventAccumulator(str(tmp_path / "logs" if named else run.run.path / "tensorboard"))
     written.Reload()
-    told = {event.step: event.metrics for event in run.all(StepEnded)}
+    told = {event.step: event.figures for event in run.all(StepEnded)}
     losses = {scalar.step: scalar.value for scalar in written.Scalars("train/loss")}
     assert sorted(losses) == [2, 4, 6]
     assert losses[4] == pytest.approx((told[3]["loss"] + told[4]["loss"]) / 2, rel=1e-4)

@@ -50,7 +50,7 @@ def ended(name: str, recipe: str, *, attempt: int = 1, stop: int = 0) -> Ended:
         hosted.close()
     state = hosted.state
     assert state.ended is not None
-    evaluations = [(one.step, one.metrics["eval_loss"]) for one in state.evaluations]
+    evaluations = [(one.step, one.figures["eval_loss"]) for one in state.evaluations]
     return {"outcome": state.ended.outcome, "metrics": state.steps.metrics, "evaluations": evaluations}
 
 

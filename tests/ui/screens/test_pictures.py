@@ -68,6 +68,12 @@ def test_ended(snap_compare: Compare, ending: Ending) -> None:
     assert snap_compare(Stage(lambda: LiveScreen(session)), terminal_size=(80, 24), run_before=settle)
 
 
+def test_a_loss_that_is_no_number(snap_compare: Compare) -> None:
+    run = record(Path("runs"), until=126, ending="going", gpus=1, not_finite_since=90)
+    session = read_to_the_end(session_of(RunLink(run), now=BEGAN + 62))
+    assert snap_compare(Stage(lambda: LiveScreen(session)), terminal_size=(120, 40), run_before=settle)
+
+
 def test_one_command_makes_every_picture_and_the_same_ones_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

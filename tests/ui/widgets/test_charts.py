@@ -53,14 +53,53 @@ async def test_loss_chart_switches_to_a_log_scale_and_copes_with_what_it_cannot_
         chart.log_scale = True
         await pilot.pause()
         assert str(chart.border_title) == "loss · log scale"
-        assert "2 not a number" in str(chart.border_subtitle)
+        assert plain(chart.border_subtitle).endswith("× NaN since step 23")
         assert any("⠤" in line or "⣀" in line or "⠒" in line for line in text_of(chart))
+
+
+def step(number: int, loss: float | None) -> ev.StepEnded:
+    return ev.StepEnded(step=number, total_steps=100, epoch=1, step_time_s=1, at=number, metrics={"loss": loss})
+
+
+async def test_loss_chart_breaks_where_the_loss_is_no_number_and_marks_where_that_began() -> None:
+    chart = LossChart()
+    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
+        state = steps_to(49)
+        for number in range(50, 101):
+            state.apply(step(number, None if number < 76 else 2.0))
+        chart.set_total(100)
+        chart.set_steps(state.steps)
+        await pilot.pause()
+        rows = [line.ljust(80)[6:] for line in text_of(chart)[:-1]]
+        crosses = [row.index("×") for row in rows if "×" in row]
+        assert len(crosses) == 1
+        after = crosses[0] + 1
+        drawn = [any(row[column] not in " │┤" for row in rows) for column in range(74)]
+        assert all(drawn[1:after])
+        assert not any(drawn[after : after + 15])
+        assert plain(chart.border_subtitle).endswith("× NaN at 26 steps")
+        chart.set_evaluations([(0, 4.0), (90, float("nan"))])
+        await pilot.pause()
+        assert all_text(chart).count("×") == 2
+
+
+async def test_loss_chart_of_a_loss_that_never_was_a_number_says_so() -> None:
+    chart = LossChart()
+    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
+        state = steps_to(0)
+        state.apply(step(1, None))
+        state.apply(step(2, None))
+        chart.set_steps(state.steps)
+        await pilot.pause()
+        assert "The loss is not a finite number since step 1." in all_text(chart)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (8, 4), (300, 100)])
 async def test_charts_draw_at_any_size(size: tuple[int, int]) -> None:
     loss, schedule = LossChart(), ScheduleChart()
-    loss.set_steps(steps_to(40).steps)
+    state = steps_to(40)
+    state.apply(step(41, None))
+    loss.set_steps(state.steps)
     schedule.set_plan([1e-4 * step for step in range(1000)])
     schedule.set_step(400)
     for chart in (loss, schedule):
@@ -86,6 +125,9 @@ async def test_schedule_chart_marks_step_and_measured_rate() -> None:
         chart.set_step(50, 1.02e-4)
         await pilot.pause()
         assert "1.02e-4" in all_text(chart) and "┃" in all_text(chart) and "◆" in all_text(chart)
+        chart.set_step(50, float("nan"))
+        await pilot.pause()
+        assert "1e-4" in all_text(chart) and "┃" in all_text(chart), "the planned rate"
         chart.set_step(None)
         await pilot.pause()
         assert "┃" not in all_text(chart)

@@ -122,19 +122,35 @@ def test_trace_keeps_lowest_and_highest_and_stays_small() -> None:
     assert len(trace._low) <= 2 * STRETCHES
 
 
-def test_trace_leaves_gaps_for_what_is_no_number() -> None:
+def test_trace_leaves_gaps_and_breaks_at_what_is_not_a_finite_number() -> None:
     trace = Trace()
     for step, value in enumerate((1.0, None, math.nan, math.inf, 2.0), 1):
         trace.add(step, value)
     assert trace.columns(1, 5, 5) == [(1.0, 1.0), None, None, None, (2.0, 2.0)]
+    assert trace.breaks(1, 5, 5) == [2, 3]
     assert trace.lowest_above_zero() == 1.0
     assert Trace().bounds() is None
+
+
+def test_trace_of_any_length_keeps_where_it_breaks() -> None:
+    trace = Trace()
+    for step in range(1, 100_001):
+        trace.add(step, math.nan if 50_000 <= step < 75_000 else 1.0)
+    breaks = trace.breaks(1, 100_000, 100)
+    assert breaks == list(range(breaks[0], breaks[-1] + 1))
+    assert breaks[0] == pytest.approx(50, abs=1)
+    assert breaks[-1] == pytest.approx(74, abs=1)
+    never = Trace()
+    never.add(1, math.nan)
+    assert (never.bounds(), never.breaks(1, 2, 2)) == (None, [0])
 
 
 def test_sparkline() -> None:
     assert sparkline([1, 2, 3, 4, 5, 6, 7, 8], 8) == "▁▂▃▄▅▆▇█"
     assert sparkline([1, 8], 4) == "  ▁█"
-    assert sparkline([], 3) == sparkline([None, math.nan], 3) == "   "
+    assert sparkline([], 3) == sparkline([None, None], 3) == "   "
+    assert sparkline([1, 8, math.nan, None, math.inf, 1], 6) == " ▁█××▁"
+    assert sparkline([None, math.nan], 3) == "  ×"
     assert sparkline([5, 5, 5], 3) == "▄▄▄"
     assert sparkline([50, 200], 2, low=0, high=100) == "▅█"
     assert len(sparkline(range(1000), 8)) == 8
@@ -142,7 +158,16 @@ def test_sparkline() -> None:
 
 @pytest.mark.parametrize(
     ("values", "direction"),
-    [([3, 2, 1], -1), ([1, 2], 1), ([2, 2.001], 0), ([1], None), ([], None), ([None, 1, math.nan, 2], 1), ([0, 0], 0)],
+    [
+        ([3, 2, 1], -1),
+        ([1, 2], 1),
+        ([2, 2.001], 0),
+        ([1], None),
+        ([], None),
+        ([1, 2, math.nan], None),
+        ([None, 1, math.nan, 2], 1),
+        ([0, 0], 0),
+    ],
 )
 def test_trend(values: list[float | None], direction: int | None) -> None:
     assert trend(values) == direction

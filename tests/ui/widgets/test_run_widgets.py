@@ -85,9 +85,18 @@ async def test_now_panel_says_when_the_only_held_out_loss_was_measured(step: int
 async def test_now_panel_says_that_a_loss_is_no_number() -> None:
     panel = NowPanel()
     async with Stage(widgets=[panel]).run_test(size=(46, 12)) as pilot:
-        panel.show(steps_to(3, float("nan")))
+        state = steps_to(3)
+        metrics = dict.fromkeys(("loss", "grad_norm", "learning_rate", "tokens_seen", "trained_tokens"))
+        state.apply(ev.StepEnded(step=4, total_steps=9, epoch=1, step_time_s=1, at=4, metrics=metrics))
+        state.apply(ev.Evaluated(step=0, duration_s=1, metrics={"eval_loss": 5.0}))
+        state.apply(ev.Evaluated(step=4, duration_s=1, metrics={"eval_loss": None}))
+        panel.show(state)
         await pilot.pause()
-        assert "not a number" in text_of(panel)[0]
+        told = {line[:14].strip(): line[14:].split() for line in text_of(panel)}
+        assert told["loss"] == ["NaN", "█▃▁×"]
+        assert told["held-out loss"][0] == told["grad norm"][0] == told["learning rate"][0] == "NaN"
+        assert told["lowest"][0] == "5.000"
+        assert told["tokens/s"] == ["–"]
 
 
 async def test_run_panel_tells_what_is_trained(tmp_path: Path) -> None:
@@ -252,6 +261,16 @@ def test_the_card_of_a_run_that_kept_its_best_checkpoint_tells_that_loss_and_why
     assert "2.500" in text and "7.500" not in text
     assert "ended after 20 of 300 steps, as eval_loss got no better in 2 evaluations." in text
     assert "best the adapter is that of step 10, not the last one" in text
+
+
+def test_the_card_of_a_run_whose_loss_became_no_number_says_so(tmp_path: Path) -> None:
+    run = record(tmp_path, steps=60)
+    state = state_of(run)
+    state.apply(ev.StepEnded(step=60, total_steps=60, epoch=1, step_time_s=1, metrics={"loss": None}))
+    state.apply(ev.Evaluated(step=60, duration_s=1, metrics={"eval_loss": None}))
+    card = outcome_of("completed", state, run)
+    assert card is not None
+    assert card.lines[0][1].count("→ NaN") == 2
 
 
 def test_the_card_of_a_stopped_run_tells_of_which_step_its_model_is(tmp_path: Path) -> None:
