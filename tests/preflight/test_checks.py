@@ -153,7 +153,7 @@ def test_hub_dataset_is_left_to_the_hub_unless_it_is_forbidden(files: Path, monk
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert said(sample) == [
         "sample.yaml: data.sources.0.name_or_path: the dataset owner/rows is not in the cache here, and HF_HUB_OFFLINE "
-        "disables downloading it; give a file that is on this disk"
+        "disables downloading; give a file that is on this disk"
     ]
     (files / "hub" / "datasets--owner--rows").mkdir(parents=True)
     assert said(sample) == []

@@ -1,0 +1,39 @@
+# What is done by hand and often; CONTRIBUTING.md says more. `make check` is what `uv run pytest` does.
+
+TESTS ?= tests
+RECIPE ?= gemma-3-270m
+FOLDER ?= bench_out
+
+.PHONY: help check lint test snapshots screenshots bench bench-gpu hooks
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+check:  ## everything: format, lints, types, import contracts, tests
+	uv run pytest
+
+lint:  ## format, lints, types and import contracts alone: a minute
+	uv run ruff format --check .
+	uv run ruff check .
+	uv run mypy
+	uv run lint-imports
+
+test:  ## the tests of one folder or file: make test TESTS=tests/recipe
+	uv run pytest $(TESTS) --deselect tests/test_static.py
+
+snapshots:  ## draw the pictures anew that tests/ui/screens compares with; look at the diff before you commit
+	uv run pytest tests/ui/screens --snapshot-update
+
+screenshots:  ## the README's pictures, from a recorded run
+	uv run python -m screenshots
+
+bench:  ## figures of the house, the app's smoothness, the demo before and after: 10 minutes on 2 cores
+	uv run python -m tests.bench.house
+	uv run python -m tests.bench.ui_lag
+	uv run python -m tests.bench.demo_figures --train
+
+bench-gpu:  ## a shipped recipe from end to end, on the GPU that CUDA_VISIBLE_DEVICES names
+	uv run python -m tests.bench.walkthroughs $(FOLDER) $(RECIPE)
+
+hooks:  ## run the cheap checks before each commit
+	uvx pre-commit install
