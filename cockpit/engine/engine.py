@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
@@ -13,12 +14,13 @@ import traceback
 import psutil
 
 from cockpit.engine.controls import Controls
+from cockpit.engine.errors import first_line
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.stack import imported, packages
 from cockpit.engine.worker import Worker
 from cockpit.paths import runs_folder, standby_folder
-from cockpit.protocol.commands import AnyCommand, Chat, Stop, StopReply, Train, Unload
+from cockpit.protocol.commands import AnyCommand, Chat, Stop, StopReply, Train, Unload, UnreadableCommand
 from cockpit.protocol.event_log import newest_attempt
 from cockpit.protocol.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded
 from cockpit.runs.folder import EngineIdentity, RunDir
@@ -96,11 +98,7 @@ class Engine:
                 path.unlink(missing_ok=True)
 
     def _tick(self) -> None:
-        for command in self._run.take_commands():
-            try:
-                self._take(command)
-            except OSError:
-                traceback.print_exc()  # the answer could not be written; the next command may be a Stop
+        self._take_commands()
         now = time.monotonic()
         self._beat(now)
         self._show_import()
@@ -115,8 +113,24 @@ class Engine:
         if self._worker.ready_at is not None and self._idle(now) > self._idle_s:
             self._leave("Nobody has looked at the run for a while.")
 
-    def _take(self, command: AnyCommand) -> None:
+    def _take_commands(self) -> None:
+        """Do or refuse what was asked for since the last time. No command ends the run by being one that cannot be
+        done, and none keeps the next one, which may be a Stop, from being taken."""
+        for command in self._run.take_commands():
+            try:
+                self._take(command)
+            except OSError:
+                traceback.print_exc()  # the answer could not be written
+            except Exception as error:
+                traceback.print_exc()
+                with contextlib.suppress(OSError):
+                    self._answer(command, f"The engine failed to do this: {first_line(error).rstrip('.')}.")
+
+    def _take(self, command: AnyCommand | UnreadableCommand) -> None:
         match command:
+            case UnreadableCommand():
+                self._journal.log("warning", f"A command was refused. {command.why}")
+                self._answer(command, command.why)
             case Train():
                 self._answer(command, self._train(command))
             case Stop():
@@ -148,8 +162,8 @@ class Engine:
         if self._controls.leaving:
             return "This engine is about to end."
         if self._run.path.parent == standby_folder():
-            if "/" in train.run_id or train.run_id in ("", ".", ".."):
-                return "A run's id is a name without slashes."
+            if "/" in train.run_id or "\0" in train.run_id or train.run_id in ("", ".", ".."):
+                return "A run's id is the name of a folder, without slashes."
             place = runs_folder() / train.run_id
             if place.exists():
                 return f"There is a run {train.run_id} already."
@@ -162,8 +176,10 @@ class Engine:
         self._worker.begin_run(train)
         return ""
 
-    def _answer(self, command: AnyCommand, why_not: str) -> None:
-        self._journal.emit(CommandAnswered(command_id=command.id, accepted=not why_not, text=why_not))
+    def _answer(self, command: AnyCommand | UnreadableCommand, why_not: str) -> None:
+        kind = command.type if isinstance(command, UnreadableCommand) else type(command).__name__
+        answer = CommandAnswered(command_id=command.id, accepted=not why_not, text=why_not, command=kind)
+        self._journal.emit(answer)
 
     def _leave(self, reason: str) -> None:
         """End as soon as what is under way may be left."""
@@ -212,8 +228,7 @@ class Engine:
         """Answer what was asked for and will not be done: Chats in the queue, commands since the last tick."""
         for chat in self._controls.unanswered():
             self._answer(chat, "The model was unloaded before it could answer.")
-        for command in self._run.take_commands():
-            self._take(command)
+        self._take_commands()
 
     def _beat(self, now: float) -> None:
         try:

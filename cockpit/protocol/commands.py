@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -68,6 +71,49 @@ def shown_prompt(message: dict[str, str]) -> str:
 
 
 _decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
+_peek: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, object])
+_types = {command.__name__ for command in get_args(AnyCommand)}
+SHOWN = 60
+"""The most characters of a foreign word that a sentence repeats."""
+
+
+@dataclass(frozen=True)
+class UnreadableCommand:
+    """A file that is no command of this version. `type` is what it calls itself, empty where it does not; `why` is a
+    sentence."""
+
+    id: str
+    type: str
+    why: str
+
+
+def read(content: bytes, file_name: str) -> AnyCommand | UnreadableCommand:
+    """A command file's content, or what can be known of one that is no command of this version. Its id is in its
+    content, else in the file's name: TIME-ID.json."""
+    try:
+        return decode(content)
+    except (msgspec.DecodeError, RecursionError) as error:
+        fields = _fields(content)
+        named = os.fsencode(file_name).decode("utf-8", "replace").removesuffix(".json")
+        id_, type_ = fields.get("id"), fields.get("type")
+        if not isinstance(id_, str):
+            id_ = named.partition("-")[2] or named
+        type_ = type_ if isinstance(type_, str) else ""
+        if type_ and type_ not in _types:
+            why = f"This engine does not know the command {type_[:SHOWN]!r}; it may be of a newer version of cockpit."
+        elif fields:
+            why = f"The command {type_[:SHOWN]!r} cannot be read: {error}."
+        else:
+            why = f"The file {named[:SHOWN]!r} holds no command: it is not a JSON object."
+        return UnreadableCommand(id_, type_, why)
+
+
+def _fields(content: bytes) -> dict[str, object]:
+    """The fields of a JSON object; none where the content is something else."""
+    try:
+        return _peek.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
 
 
 def decode(content: bytes) -> AnyCommand:

@@ -200,6 +200,8 @@ class CommandAnswered(Event, tag=True, frozen=True, kw_only=True):
     command_id: str
     accepted: bool
     text: str = ""
+    command: str | None = None
+    """Its type; empty where that cannot be read, None in older logs."""
 
 
 class RunEnded(Event, tag=True, frozen=True, kw_only=True):

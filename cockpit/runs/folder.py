@@ -16,7 +16,7 @@ import msgspec
 from cockpit.disk import write_atomically
 from cockpit.paths import home, runs_folder
 from cockpit.protocol import commands
-from cockpit.protocol.commands import AnyCommand
+from cockpit.protocol.commands import AnyCommand, UnreadableCommand
 from cockpit.text.plain_text import plain_line, plain_text
 
 Liveness = Literal["starting", "alive", "silent", "lost", "exited"]
@@ -169,17 +169,17 @@ class RunDir:
         name = f"{time.time_ns():020d}-{command.id}"
         write_atomically(self.commands / f"{name}.json", commands.encode(command), durable=False)
 
-    def take_commands(self) -> list[AnyCommand]:
-        """The commands sent since the last call, oldest first. Each is taken once; a file that is none is dropped, and
-        one that is out of reach, as on a network file system, is looked at again next time."""
-        taken = []
+    def take_commands(self) -> list[AnyCommand | UnreadableCommand]:
+        """The commands sent since the last call, oldest first, among them files that are no command of this version.
+        Each is taken once; one that is out of reach, as on a network file system, is looked at again next time."""
+        taken: list[AnyCommand | UnreadableCommand] = []
         for path in sorted(self.commands.glob("[!.]*.json")):
             try:
                 content = path.read_bytes()
                 path.unlink()
-                taken.append(commands.decode(content))
-            except (OSError, msgspec.DecodeError):
+            except OSError:
                 continue  # it must not keep the others from being taken
+            taken.append(commands.read(content, path.name))
         return taken
 
     def write_identity(self, identity: EngineIdentity) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cockpit.engine.controls import Controls
 from cockpit.engine.engine import Engine
 from cockpit.engine.worker import Worker
-from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
-from cockpit.protocol.events import CommandAnswered
+from cockpit.paths import standby_folder
+from cockpit.protocol.commands import Chat, Stop, StopReply, Train, Unload
+from cockpit.protocol.events import CommandAnswered, LogWritten
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
 from tests.engine.follower import Follower
@@ -68,6 +70,65 @@ def test_commands_for_an_engine_that_has_gone_do_not_hit_the_next(run: RunDir) -
     assert {answer.command_id for answer in follower.all(CommandAnswered)} == {"asked", "ours"}
 
 
+def test_what_is_no_command_of_this_version_is_refused_and_told(run: RunDir) -> None:
+    engine = Engine(run, "transformers", chat_only=True)
+    for name, content in (("a", '{"type":"Pause","id":"newer"}'), ("half", '{"type":"Sto')):
+        (run.commands / f"{time.time_ns():020d}-{name}.json").write_text(content)
+    run.send(Unload(id="unload"))
+    engine.run()
+    follower = Follower(RunLink(run))
+    follower.until_exited()
+    answers = {answer.command_id: answer for answer in follower.all(CommandAnswered)}
+    assert [(name, answer.accepted, answer.command) for name, answer in answers.items()] == [
+        ("newer", False, "Pause"),
+        ("half", False, ""),
+        ("unload", True, "Unload"),
+    ]
+    told = [line.text for line in follower.all(LogWritten)]
+    assert told == [f"A command was refused. {answers[name].text}" for name in ("newer", "half")]
+    assert list(run.commands.iterdir()) == []
+
+
+def test_a_command_that_the_engine_fails_to_do_does_not_end_the_run(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(run, "transformers", chat_only=True)
+
+    def fail(controls: Controls, chat_id: str) -> None:
+        raise ValueError("embedded null byte")
+
+    monkeypatch.setattr(Controls, "end_reply", fail)
+    run.send(StopReply(id="odd", chat_id="chat"))
+    run.send(Unload(id="unload"))
+    engine.run()
+    follower = Follower(RunLink(run))
+    follower.until_exited()
+    answers = {answer.command_id: answer for answer in follower.all(CommandAnswered)}
+    assert answers["odd"].text == "The engine failed to do this: embedded null byte."
+    assert answers["unload"].accepted
+
+
+def test_a_run_id_that_no_folder_can_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(Worker, "_work", hold_a_model)
+    standby = RunDir.create(standby_folder() / "warm")
+    engine = Engine(standby, "transformers", chat_only=False)
+    run_ids = ("a/b", "..", "", "a\0b", "x" * 300)
+    for at, run_id in enumerate(run_ids):
+        standby.send(Train(id=f"{at}", run_id=run_id, command=[]))
+    link = RunLink(standby)
+    follower = Follower(link)
+    hosting = threading.Thread(target=engine.run)
+    hosting.start()
+    try:
+        follower.until(lambda: len(follower.all(CommandAnswered)) == len(run_ids))
+    finally:
+        engine.terminate()
+        hosting.join(30)
+    assert not any(answer.accepted for answer in follower.all(CommandAnswered))
+    assert not hosting.is_alive()
+
+
 def test_the_age_of_a_process_is_known_finer_than_the_clock_of_its_boot() -> None:
     from cockpit.engine.engine import _process_age_s
 
@@ -82,7 +143,7 @@ def test_an_answer_that_cannot_be_written_loses_no_later_command(run: RunDir, mo
     def full(event: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(engine._journal, "tell", full)
+    monkeypatch.setattr(engine._journal, "emit", full)
     engine._worker.begun = True
     run.send(StopReply(id="first", chat_id="chat"))
     run.send(Stop(id="second"))

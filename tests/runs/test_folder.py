@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cockpit.cli import cockpit
 from cockpit.paths import runs_folder
 from cockpit.protocol import events as ev
-from cockpit.protocol.commands import AnyCommand, Stop, Train
+from cockpit.protocol.commands import AnyCommand, Stop, Train, UnreadableCommand
 from cockpit.protocol.event_log import EventWriter
 from cockpit.runs.folder import EngineIdentity, RunDir, all_runs, find_run, new_run_id, why_unwritable
 from cockpit.runs.state import RunState
@@ -37,7 +37,8 @@ def test_commands_are_taken_once_in_their_order() -> None:
     for command in sent:
         run.send(command)
     (run.commands / "0-broken.json").write_text("{")
-    assert run.take_commands() == sent
+    broken, *taken = run.take_commands()
+    assert (broken.id, taken) == ("broken", sent)
     assert run.take_commands() == []
     assert list(run.commands.iterdir()) == []
 
@@ -231,7 +232,40 @@ def test_a_file_that_is_no_command_keeps_no_other_from_being_taken() -> None:
     run.send(Stop(id="b"))
     (run.commands / "zz.json").write_bytes(b'{"type":"Stop","id":"\xe9"}')
     (run.commands / "0.json").write_bytes(b"\xff")
-    assert run.take_commands() == [Stop(id="b")]
+    assert [command.id for command in run.take_commands()] == ["0", "b", "zz"]
+
+
+@pytest.mark.parametrize(
+    ("content", "found", "why"),
+    [
+        (b'{"type":"Pause","id":"c7","for_s":3}', ("c7", "Pause"), "does not know the command 'Pause'"),
+        (b'{"type":"Train","id":"c7"}', ("c7", "Train"), "'Train' cannot be read: Object missing required field"),
+        (b'{"type":"Stop","id":7}', ("7-b", "Stop"), "'Stop' cannot be read: Expected `str`, got `int` - at `$.id`."),
+        (b'{"type":"Stop"}', ("7-b", "Stop"), "missing required field `id`"),
+        (b'{"id":"c7"}', ("c7", ""), "missing required field `type`"),
+        (b'{"type":"\\u001b[31m","id":"c7"}', ("c7", "\x1b[31m"), r"the command '\x1b[31m';"),
+        (b"", ("7-b", ""), "it is not a JSON object."),
+        (b"[]", ("7-b", ""), "it is not a JSON object."),
+        (b"\xff", ("7-b", ""), "it is not a JSON object."),
+        (b'{"a":' * 100_000, ("7-b", ""), "it is not a JSON object."),
+    ],
+    ids=range(10),
+)
+def test_what_is_known_of_a_file_that_is_no_command(content: bytes, found: tuple[str, str], why: str) -> None:
+    run = make_run("demo-1")
+    (run.commands / "12-7-b.json").write_bytes(content)
+    (command,) = run.take_commands()
+    assert isinstance(command, UnreadableCommand)
+    assert (command.id, command.type) == found
+    assert why in command.why
+    assert command.why.endswith(".")
+
+
+def test_a_command_files_name_that_is_no_text_gives_an_id_that_a_log_can_hold() -> None:
+    run = make_run("demo-1")
+    (run.commands / os.fsdecode(b"12-\xff.json")).write_bytes(b"")
+    (command,) = run.take_commands()
+    assert command.id == "\ufffd"
 
 
 def test_a_summary_looks_behind_a_long_evaluation_and_many_chats() -> None:

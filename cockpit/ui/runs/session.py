@@ -81,8 +81,8 @@ class RunSession:
         if any(stop.id == answer.command_id for stop in self._stops):
             self.refused_stop = answer
             self._stops = [stop for stop in self._stops if stop.id != answer.command_id]
-        elif self.state.run is None:
-            # Before a run has begun there is nothing but it to be refused.
+        elif self.state.run is None and answer.command in ("Train", None):
+            # Of engines that do not name the command: before a run has begun there is hardly another to be refused.
             self.refused_start = answer
 
     @property

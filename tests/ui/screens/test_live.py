@@ -192,6 +192,22 @@ async def test_a_refused_start_is_told(tmp_path: Path) -> None:
         assert "s" not in keys(pilot)
 
 
+async def test_a_refusal_of_another_command_is_no_refusal_of_the_start(tmp_path: Path) -> None:
+    link = FakeLink(RunDir(tmp_path / "demo-1120-2349"))
+    session = session_of(link)
+    async with stage(session).run_test(size=(120, 40)) as pilot:
+        link.events = [
+            ev.EngineStarted(pid=4711, host="here", backend="unsloth"),
+            ev.PhaseStarted(phase="importing"),
+            ev.CommandAnswered(command_id="a", accepted=False, text="No.", command="Pause"),
+            ev.CommandAnswered(command_id="b", accepted=False, text="No.", command=""),
+        ]
+        await until(pilot, lambda: "importing" in line(pilot))
+        assert session.refused_start is None and not session.is_over
+        link.events = [ev.CommandAnswered(command_id="c", accepted=False, text="There is a run.", command="Train")]
+        await until(pilot, lambda: "There is a run." in card(pilot))
+
+
 async def test_the_schedules_title_counts_the_warm_up_of_a_ratio(tmp_path: Path) -> None:
     recipe = RECIPE.replace("warmup_steps: 15", "warmup_ratio: 0.1")
     link = RunLink(record(tmp_path, until=5, ending="going"))
