@@ -60,6 +60,14 @@ def local_path(name_or_path: str) -> Path | None:
     return path.absolute() if there or name_or_path.startswith(("/", "./", "../", "~")) else None
 
 
+def located(name_or_path: str) -> Path | None:
+    """The absolute path behind an embedded name or a path, which need not be there; None for a name of the Hub.
+
+    Raises ValueError with a sentence for an embedded name that cockpit does not ship.
+    """
+    return local_path(resolve(name_or_path))
+
+
 def shipped_recipes_folder() -> Path:
     """recipes/ of a checkout, or the copy inside the installed package."""
     package = Path(__file__).resolve().parent

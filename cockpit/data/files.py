@@ -14,8 +14,7 @@ from cockpit.data.rows import READABLE, SUFFIXES, Row, RowError, read_rows
 from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
-    from cockpit.recipe.data import Columns, RowFormat, Source
-    from cockpit.recipe.recipe import Recipe
+    from cockpit.recipe.data import Columns, RowFormat
 
 COUNTED_BYTES = 32 << 20
 """Rows of larger data are not counted, so that nobody waits for it; Parquet says its number itself."""
@@ -79,7 +78,10 @@ def recognise(path: Path, columns: Columns, format: RowFormat, split: str = "tra
     """
     files = tuple(split_files(path, split))
     versions = tuple((one.stat().st_mtime_ns, one.stat().st_size) for one in files)
-    return _recognised(files, versions, named_columns(columns), format)
+    found = _recognised(files, versions, named_columns(columns), format)
+    if isinstance(found, str):
+        raise ValueError(found)
+    return found
 
 
 def named_columns(columns: Columns) -> tuple[tuple[str, str], ...]:
@@ -97,42 +99,24 @@ def form_of_rows(
     return DatasetForm(form, found, rows, has_images(form, found, sample))
 
 
-def trains_images(recipe: Recipe) -> bool:
-    """Whether the rows have images: told by the format, or seen in the first rows of data on this disk.
-
-    Of a dataset on the Hub only the recipe tells it, by format, an image column or an instruction.
-    """
-    return any(_source_has_images(source) for source in recipe.data.sources)
-
-
-def _source_has_images(source: Source) -> bool:
-    from cockpit.paths import resolve
-
-    if source.format == "image_text" or source.columns.image is not None:
-        return True
-    try:
-        path = Path(resolve(source.name_or_path)).expanduser()
-        if not path.exists():
-            return source.instruction is not None
-        return recognise(path, source.columns, source.format, source.split).has_images
-    except (OSError, ValueError, RuntimeError):
-        return False
-
-
 @functools.lru_cache(maxsize=32)
 def _recognised(
     files: tuple[Path, ...],
     versions: tuple[tuple[int, int], ...],
     named: tuple[tuple[str, str], ...],
     format: RowFormat,
-) -> DatasetForm:
+) -> DatasetForm | str:
+    """The form, or why there is none: kept either way for as long as the files stay as they are."""
     first: list[RowError] = []
-    rows = itertools.chain.from_iterable(read_rows(file, first.append) for file in files)
-    sample = [row for _, row in itertools.islice(rows, SAMPLE_ROWS)]
-    name = plain_line(files[0].name)
-    if not sample:
-        raise ValueError(str(first[0]) if first else f"{name} has no rows")
-    return form_of_rows(name, sample, named, format, _count(files, sum(size for _, size in versions)))
+    try:
+        rows = itertools.chain.from_iterable(read_rows(file, first.append) for file in files)
+        sample = [row for _, row in itertools.islice(rows, SAMPLE_ROWS)]
+        name = plain_line(files[0].name)
+        if not sample:
+            return str(first[0]) if first else f"{name} has no rows"
+        return form_of_rows(name, sample, named, format, _count(files, sum(size for _, size in versions)))
+    except ValueError as error:
+        return str(error)
 
 
 def _count(files: tuple[Path, ...], size: int) -> int | None:

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.engine.controls import Controls
@@ -319,11 +318,11 @@ def _data_hashes(recipe: Recipe) -> dict[str, str]:
     What is fetched from the Hub has its hash in DataPrepared, with all else that is trained on.
     """
     from cockpit.data.files import split_files
-    from cockpit.paths import resolve
+    from cockpit.data.inputs import source_path
 
     hashes = {}
     for source in recipe.data.sources:
-        path = Path(resolve(source.name_or_path)).expanduser()
+        path = source_path(source)
         if not path.exists():
             continue
         try:

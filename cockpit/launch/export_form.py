@@ -14,7 +14,7 @@ from cockpit.machine.gpu import DRIVERLESS, NONE
 from cockpit.models.folder import ModelFolder
 from cockpit.models.hub_cache import cached_snapshot, is_offline
 from cockpit.models.weights_file import defect_of_safetensors
-from cockpit.paths import expanded, local_path, resolve
+from cockpit.paths import expanded, located
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
 from cockpit.text.numbers import size
@@ -136,7 +136,7 @@ def _base_folder(recipe: Recipe) -> Path | None:
     """The base's folder on this disk; None where it is not here."""
     name = recipe.model.name_or_path
     try:
-        return local_path(resolve(name)) or cached_snapshot(name)
+        return located(name) or cached_snapshot(name)
     except (OSError, ValueError):
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from cockpit.data.files import trains_images
+from cockpit.data.inputs import Inputs
 from cockpit.machine.gpu import GpuReport
 from cockpit.preflight.data import of_data, of_tokenizer
 from cockpit.preflight.machine import of_machine
@@ -25,19 +25,21 @@ LineOf = Callable[[str], int | None]
 """The line of the recipe's file at which a field stands; None where it is not in the file."""
 
 
-def preflight(recipe: Recipe, report: GpuReport, file: str, line_of: LineOf = lambda _: None) -> list[Problem]:
+def preflight(
+    recipe: Recipe, report: GpuReport, file: str, line_of: LineOf = lambda _: None, inputs: Inputs | None = None
+) -> list[Problem]:
     """What stands in the way of this recipe on this machine, in this version; empty where nothing does.
 
     Looks at the disk and at `report`, never at a network; a data file is read once for as long as it does not change.
-    `line_of` gives problems their lines: RecipeDocument.line.
+    `line_of` gives problems their lines: RecipeDocument.line. `inputs` are those of the recipe, where they are known.
     """
-    images = trains_images(recipe)
+    inputs = inputs or Inputs.of(recipe)
     checks = (
         _unsupported(recipe),
-        of_machine(recipe, report, images=images),
-        of_model(recipe, images=images),
-        of_tokenizer(recipe),
-        of_data(recipe),
+        of_machine(recipe, report, inputs),
+        of_model(recipe, inputs),
+        of_tokenizer(recipe, inputs),
+        of_data(recipe, inputs),
         of_output(recipe),
     )
     return _problems(chain.from_iterable(checks), file, line_of)
@@ -45,7 +47,9 @@ def preflight(recipe: Recipe, report: GpuReport, file: str, line_of: LineOf = la
 
 def preflight_of_data(recipe: Recipe, file: str, line_of: LineOf = lambda _: None) -> list[Problem]:
     """As `preflight`, of the data and the tokenizer alone."""
-    return _problems(chain(of_place(recipe), of_tokenizer(recipe), of_data(recipe)), file, line_of)
+    inputs = Inputs.of(recipe)
+    checks = chain(of_place(recipe, inputs), of_tokenizer(recipe, inputs), of_data(recipe, inputs))
+    return _problems(checks, file, line_of)
 
 
 def _problems(found: Iterable[Conflict], file: str, line_of: LineOf) -> list[Problem]:

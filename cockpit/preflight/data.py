@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from cockpit.data.files import recognise
+from cockpit.data.inputs import Inputs, SourceInput
 from cockpit.data.rows import SUFFIXES
 from cockpit.models.folder import TOKENIZERS, read_json
 from cockpit.models.hub_cache import is_cached_dataset, is_hub_name, is_offline
 from cockpit.models.template_names import MODELS_OWN, named_templates
-from cockpit.paths import local_path, resolve
-from cockpit.preflight.model import NAME, model_folder
+from cockpit.paths import local_path
+from cockpit.preflight.model import NAME
 from cockpit.recipe.data import Source
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schema import listed
@@ -21,14 +21,14 @@ from cockpit.recipe.validation import shown
 from cockpit.text.plain_text import plain_line
 
 
-def of_tokenizer(recipe: Recipe) -> Iterator[Conflict]:
+def of_tokenizer(recipe: Recipe, inputs: Inputs) -> Iterator[Conflict]:
     """A model of this disk whose tokenizer is missing, or lacks the template that the data asks for."""
-    folder = model_folder(recipe)
+    folder = inputs.model
     if folder is None or not folder.config:
         return
     if not any((folder.path / name).is_file() for name in TOKENIZERS):
         yield Conflict(NAME, "the folder has no tokenizer", "copy the tokenizer's files beside the weights")
-    elif recipe.data.chat_template == "model" and not _has_chat_template(folder.path) and _needs_template(recipe):
+    elif recipe.data.chat_template == "model" and not _has_chat_template(folder.path) and _needs_template(inputs):
         wrong = "the model's tokenizer has no chat template, and the data holds conversations"
         yield Conflict("data.chat_template", wrong, "give chatml")
 
@@ -39,51 +39,40 @@ def _has_chat_template(folder: Path) -> bool:
     return bool(read_json(folder / "tokenizer_config.json").get("chat_template"))
 
 
-def _needs_template(recipe: Recipe) -> bool:
-    for source in recipe.data.sources:
-        try:
-            path = Path(resolve(source.name_or_path)).expanduser()
-            if recognise(path, source.columns, source.format, source.split).form != "text":
-                return True
-        except (OSError, ValueError, RuntimeError):
-            continue  # told by the check of the data
-    return False
+def _needs_template(inputs: Inputs) -> bool:
+    """Whether any source holds conversations; what is wrong with one is told by the check of the data."""
+    return any(source.form is not None and source.form.form != "text" for source in inputs.sources)
 
 
-def of_data(recipe: Recipe) -> Iterator[Conflict]:
+def of_data(recipe: Recipe, inputs: Inputs) -> Iterator[Conflict]:
     name = recipe.data.chat_template
     if name != MODELS_OWN and (templates := named_templates()) and name not in templates:
         close = get_close_matches(name, templates, n=3, cutoff=0.5) or ["chatml", "gemma-3", "llama-3.1", "qwen-3"]
         yield Conflict(
             "data.chat_template", f"{shown(name)} is no template of Unsloth's", f"give model, or {listed(close)}"
         )
-    for index, source in enumerate(recipe.data.sources):
+    for index, source in enumerate(inputs.sources):
         yield from _of_source(f"data.sources.{index}", source)
 
 
-def _of_source(field: str, source: Source) -> Iterator[Conflict]:
-    named = f"{field}.name_or_path"
-    try:
-        path = Path(resolve(source.name_or_path)).expanduser()
-        kind = "file" if path.is_file() else "folder" if path.is_dir() else "nothing"
-    except (OSError, ValueError, RuntimeError) as error:
+def _of_source(field: str, found: SourceInput) -> Iterator[Conflict]:
+    named, source, error = f"{field}.name_or_path", found.source, found.error
+    if found.path is None:
         yield Conflict(named, str(error), "")
         return
-    if kind == "nothing":
-        yield from _of_hub_dataset(field, source, path)
+    if found.kind == "nothing":
+        yield from _of_hub_dataset(field, source, found.path)
         return
     if source.subset is not None:
         yield Conflict(f"{field}.subset", "data on this disk has no subsets", "leave it empty")
     if source.file is not None:
         wrong = "it names a file of a repository on the Hub, and the data is on this disk"
         yield Conflict(f"{field}.file", wrong, "leave it empty, and name the file itself in name_or_path")
-    try:
-        recognise(path, source.columns, source.format, source.split)
-    except ValueError as error:
+    if isinstance(error, OSError):
+        yield Conflict(named, f"it cannot be read ({error.strerror or error})", "give a file that you may read")
+    elif error is not None:
         about_split = source.split != "train" and "split" in str(error)
         yield Conflict(f"{field}.split" if about_split else named, str(error), "")
-    except OSError as error:
-        yield Conflict(named, f"it cannot be read ({error.strerror or error})", "give a file that you may read")
 
 
 def _of_hub_dataset(field: str, source: Source, path: Path) -> Iterator[Conflict]:

@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from cockpit.data.inputs import Inputs
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
-from cockpit.preflight.model import NAME, model_folder
+from cockpit.models.folder import ModelFolder
+from cockpit.preflight.model import NAME
 from cockpit.protocol.events import GpuReading
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.section import Conflict
@@ -22,8 +24,8 @@ BFLOAT16_SINCE = (8, 0)
 """Compute capability of the first GPUs with bfloat16."""
 
 
-def of_machine(recipe: Recipe, report: GpuReport, *, images: bool) -> Iterator[Conflict]:
-    """What this machine, or the GPU that the recipe chooses, cannot do. `images`: the data has some."""
+def of_machine(recipe: Recipe, report: GpuReport, inputs: Inputs) -> Iterator[Conflict]:
+    """What this machine, or the GPU that the recipe chooses, cannot do."""
     try:
         chosen = report.choose(recipe.hardware.gpu)
     except ValueError as error:
@@ -34,13 +36,13 @@ def of_machine(recipe: Recipe, report: GpuReport, *, images: bool) -> Iterator[C
         wrong = "LoftQ needs the package scipy, which is not installed here"
         yield Conflict("lora.loftq_config", wrong, "install it (pip install scipy), or leave it empty")
     if chosen in (NONE, DRIVERLESS):
-        yield from _of_cpu(recipe, images)
+        yield from _of_cpu(recipe, inputs.has_images)
         return
     yield from _of_torch(report)
     yield from _of_types(recipe, report, chosen)
     reading = next((gpu for gpu in report.gpus if gpu.uuid == chosen), None)
     if reading is not None:
-        yield from _of_memory(recipe, reading)
+        yield from _of_memory(recipe, reading, inputs.model)
 
 
 def _has_scipy() -> bool:
@@ -97,9 +99,8 @@ def _of_types(recipe: Recipe, report: GpuReport, chosen: str) -> Iterator[Confli
             yield Conflict(f"model.{field}", "the chosen GPU has no bfloat16", "give auto or float16")
 
 
-def _of_memory(recipe: Recipe, gpu: GpuReading) -> Iterator[Conflict]:
+def _of_memory(recipe: Recipe, gpu: GpuReading, folder: ModelFolder | None) -> Iterator[Conflict]:
     """Weights that do not fit alone, before anything is computed with them."""
-    folder = model_folder(recipe)
     if folder is None or gpu.vram_total_mib is None or gpu.vram_used_mib is None:
         return
     settings = recipe.model

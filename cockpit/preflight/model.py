@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from cockpit.data.inputs import Inputs
 from cockpit.models.folder import ModelFolder
-from cockpit.models.hub_cache import cached_snapshot, is_hub_name, is_offline
-from cockpit.paths import local_path, resolve
+from cockpit.models.hub_cache import is_hub_name, is_offline
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.section import Conflict
 from cockpit.recipe.validation import shown
@@ -24,38 +24,22 @@ READY_MADE = {"nf4": "nf4", "fp4": "nf4", "int8": "int8"}
 NOT_TRAINABLE = ("gptq", "awq", "gguf", "exl2", "quip", "hqq", "eetq", "aqlm")
 
 
-def model_folder(recipe: Recipe) -> ModelFolder | None:
-    """The model's files where they are on this disk, in the Hub's cache too."""
-    try:
-        folder = local_path(resolve(recipe.model.name_or_path))
-        if folder is None and not recipe.model.name_or_path.startswith("embedded:"):
-            folder = cached_snapshot(recipe.model.name_or_path)
-    except (ValueError, OSError):
-        return None
-    return ModelFolder.at(folder) if folder is not None and folder.is_dir() else None
-
-
-def of_model(recipe: Recipe, *, images: bool) -> Iterator[Conflict]:
-    """What is wrong with the model that the recipe names. `images`: the data has some."""
-    wrong = list(of_place(recipe))
+def of_model(recipe: Recipe, inputs: Inputs) -> Iterator[Conflict]:
+    """What is wrong with the model that the recipe names."""
+    wrong = list(of_place(recipe, inputs))
     yield from wrong
-    if not wrong and (folder := local_path(resolve(recipe.model.name_or_path))) is not None:
-        yield from _of_folder(recipe, ModelFolder.at(folder), images)
+    if not wrong and inputs.model_path is not None and inputs.model is not None:
+        yield from _of_folder(recipe, inputs.model, inputs.has_images)
 
 
-def of_place(recipe: Recipe) -> Iterator[Conflict]:
+def of_place(recipe: Recipe, inputs: Inputs) -> Iterator[Conflict]:
     """What is wrong with where the recipe's model should be: a name on the Hub, or a folder with a config.json."""
-    name = recipe.model.name_or_path
-    try:
-        path = local_path(resolve(name))
-    except ValueError as error:
-        yield Conflict(NAME, str(error), "")
-        return
-    if name.startswith("embedded:"):
-        path = Path(resolve(name))
-    if path is None:
-        yield from _of_hub_name(name)
-    elif not path.is_dir():
+    name, path = recipe.model.name_or_path, inputs.model_path
+    if inputs.model_error:
+        yield Conflict(NAME, inputs.model_error, "")
+    elif path is None:
+        yield from _of_hub_name(name, inputs)
+    elif inputs.model is None:
         there = "this is a file" if path.exists() else f"there is no such folder: {plain_line(name)}"
         hint = WHOLE_FOLDER
         if path.suffix == ".gguf":
@@ -67,11 +51,11 @@ def of_place(recipe: Recipe) -> Iterator[Conflict]:
         yield Conflict("model.revision", "a model on this disk has no revisions", "leave it empty")
 
 
-def _of_hub_name(name: str) -> Iterator[Conflict]:
+def _of_hub_name(name: str, inputs: Inputs) -> Iterator[Conflict]:
     if not is_hub_name(name):
         wrong = f"{shown(name)} is neither a folder here nor a name on the Hub"
         yield Conflict(NAME, wrong, "give a folder, a name as owner/name, or embedded:demo")
-    elif is_offline() and cached_snapshot(name) is None:
+    elif is_offline() and inputs.model is None:
         wrong = "it is not in the Hub's cache here, and HF_HUB_OFFLINE disables downloading"
         yield Conflict(NAME, wrong, "give a model that is on this disk, or embedded:demo")
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.text.numbers import count
 from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
+    from cockpit.data.inputs import Inputs
     from cockpit.machine.gpu import GpuReport
-    from cockpit.recipe.data import Source
     from cockpit.recipe.problem import Problem
     from cockpit.recipe.recipe import Recipe
 
@@ -49,15 +48,14 @@ class Plan:
 class Planner:
     """Plans recipes. A data file is read once for as long as it does not change."""
 
-    def __init__(self) -> None:
-        self._found: dict[tuple[object, ...], DataFound] = {}
-
     def plan(self, recipe: Recipe, report: GpuReport | None, file: str) -> Plan:
         """The plan; without a report the machine is not asked about."""
+        from cockpit.data.inputs import Inputs as Found
         from cockpit.preflight.checks import preflight
         from cockpit.recipe import schedule as forecast
 
-        data = self.data_of(recipe)
+        inputs = Found.of(recipe)
+        data = self.data_of(inputs)
         rows = forecast.training_rows(recipe, data.rows)
         total = forecast.planned_steps(recipe, rows)
         training = recipe.training
@@ -70,26 +68,21 @@ class Planner:
             effective_batch=training.per_device_train_batch_size * training.gradient_accumulation_steps,
             warmup_steps=forecast.warmup_steps(training, total) if total else training.warmup_steps,
             rates=forecast.learning_rates(training, total) if total and total <= DRAWN_STEPS else (),
-            problems=tuple(preflight(recipe, report, file)) if report is not None else (),
+            problems=tuple(preflight(recipe, report, file, inputs=inputs)) if report is not None else (),
             on_cpu=report is not None and _is_on_cpu(recipe, report),
         )
 
-    def data_of(self, recipe: Recipe) -> DataFound:
-        """What stands in the recipe's first source, where it is a file on this disk."""
-        source = recipe.data.sources[0]
-        if len(recipe.data.sources) > 1:
-            return DataFound(f"{len(recipe.data.sources)} sources in one mixture", None)
-        from cockpit.paths import resolve
-
-        try:
-            path = Path(resolve(source.name_or_path)).expanduser()
-            status = path.stat()
-        except (OSError, ValueError, RuntimeError):
+    def data_of(self, inputs: Inputs) -> DataFound:
+        """What stands in the first source, where it is on this disk."""
+        if len(inputs.sources) > 1:
+            return DataFound(f"{len(inputs.sources)} sources in one mixture", None)
+        source = inputs.sources[0]
+        if source.kind == "nothing":
             return DataFound("", None)
-        key = (path, status.st_mtime_ns, status.st_size, source.format, repr(source.columns), source.split)
-        if key not in self._found:
-            self._found[key] = _recognised(path, source)
-        return self._found[key]
+        if source.form is None:
+            return DataFound(plain_line(str(source.error)), None, is_problem=True)
+        rows = f"{count(source.form.rows)} rows" if source.form.rows is not None else "rows not counted"
+        return DataFound(f"{source.form.form.replace('_', '/')}, {rows}", source.form.rows)
 
 
 def _is_on_cpu(recipe: Recipe, report: GpuReport) -> bool:
@@ -99,14 +92,3 @@ def _is_on_cpu(recipe: Recipe, report: GpuReport) -> bool:
         return report.choose(recipe.hardware.gpu) in (NONE, DRIVERLESS)
     except ValueError:
         return False  # told by the preflight
-
-
-def _recognised(path: Path, source: Source) -> DataFound:
-    from cockpit.data.files import recognise
-
-    try:
-        form = recognise(path, source.columns, source.format, source.split)
-    except (OSError, ValueError) as error:
-        return DataFound(plain_line(str(error)), None, is_problem=True)
-    rows = f"{count(form.rows)} rows" if form.rows is not None else "rows not counted"
-    return DataFound(f"{form.form.replace('_', '/')}, {rows}", form.rows)

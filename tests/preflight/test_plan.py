@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cockpit.data.inputs import Inputs
 from cockpit.machine.gpu import GpuReport
 from cockpit.preflight.plan import Planner
 from cockpit.recipe.document import RecipeDocument
@@ -53,20 +54,20 @@ def test_held_out_rows_are_those_that_the_engine_holds_out(tmp_path: Path) -> No
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     path = write_recipe(tmp_path, "mine", data=str(write_data(tmp_path, rows=20)))
     planner = Planner()
-    assert planner.data_of(recipe(path)).rows == 20
+    assert planner.data_of(Inputs.of(recipe(path))).rows == 20
     write_data(tmp_path, rows=30)
-    assert planner.data_of(recipe(path)).rows == 30
+    assert planner.data_of(Inputs.of(recipe(path))).rows == 30
 
 
 def test_a_form_that_is_not_known_is_said(tmp_path: Path) -> None:
     (tmp_path / "odd.jsonl").write_text('{"left": 1, "right": 2}\n')
-    found = Planner().data_of(recipe(write_recipe(tmp_path, "mine", data=str(tmp_path / "odd.jsonl"))))
+    found = Planner().data_of(Inputs.of(recipe(write_recipe(tmp_path, "mine", data=str(tmp_path / "odd.jsonl")))))
     assert found.is_problem
     assert "left" in found.said
 
 
 def test_a_hub_name_is_left_to_the_run(tmp_path: Path) -> None:
-    found = Planner().data_of(recipe(write_recipe(tmp_path, "mine", data="owner/name")))
+    found = Planner().data_of(Inputs.of(recipe(write_recipe(tmp_path, "mine", data="owner/name"))))
     assert (found.said, found.rows, found.is_problem) == ("", None, False)
 
 

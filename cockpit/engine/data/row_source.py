@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.data.files import SAMPLE_ROWS, DatasetForm, form_of_rows, named_columns, recognise, rows_of, split_files
+from cockpit.data.inputs import source_path
 from cockpit.data.rows import SUFFIXES, Row, RowError
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.hub.datasets import load
 from cockpit.models.hub_cache import is_hub_name
-from cockpit.paths import local_path, resolve
+from cockpit.paths import local_path
 from cockpit.recipe.data import Source
 from cockpit.text.plain_text import plain_line, plain_text
 
@@ -80,7 +81,7 @@ RowSource = LocalRows | HubRows
 def is_on_hub(source: Source) -> bool:
     """Whether the source names a dataset of the Hub, not rows on this disk. Raises RunFailure where it is neither."""
     try:
-        path = _path_of(source)
+        path = source_path(source)
         if path.exists():
             return False
     except (ValueError, OSError, RuntimeError) as error:
@@ -97,13 +98,9 @@ def open_source(source: Source, say: Say) -> RowSource:
     if is_on_hub(source):
         return HubRows(source, say)
     try:
-        return LocalRows(source, _path_of(source))
+        return LocalRows(source, source_path(source))
     except (ValueError, OSError, RuntimeError) as error:
         raise RunFailure(f"{error}.") from error
-
-
-def _path_of(source: Source) -> Path:
-    return Path(resolve(source.name_or_path)).expanduser()
 
 
 def _commit_of(dataset: Any) -> str:

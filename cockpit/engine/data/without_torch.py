@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cockpit.data.files import trains_images
+from cockpit.data.inputs import trains_images
 from cockpit.recipe.recipe import Recipe
 
 LOOK_FOR_TORCH = ("torch", "transformers", "datasets")

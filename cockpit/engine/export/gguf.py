@@ -15,7 +15,7 @@ from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.export.merging import OF_ADAPTER
 from cockpit.launch.export_form import CONVERTED, GET_LLAMA_CPP, LlamaCpp
-from cockpit.paths import resolve
+from cockpit.paths import located
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
 
@@ -48,9 +48,9 @@ def check_tokenizer(run: RunDir, recipe: Recipe, task: Callable[[str], None]) ->
 
 def _config_of_base(recipe: Recipe) -> Path | None:
     """The base's config.json on this disk; None where it is in no folder and not in the Hub's cache."""
-    here = Path(resolve(recipe.model.name_or_path)).expanduser() / "config.json"
-    if here.is_file():
-        return here
+    folder = located(recipe.model.name_or_path)
+    if folder is not None and (folder / "config.json").is_file():
+        return folder / "config.json"
     from huggingface_hub import try_to_load_from_cache
 
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from cockpit.engine.errors import RunFailure, first_line
 from cockpit.engine.hub.files import Listing, Progress, fetch
 from cockpit.models.folder import TOKENIZERS
-from cockpit.paths import PREFIX, local_path, resolve
+from cockpit.paths import PREFIX, local_path, located
 from cockpit.recipe.model import Model
 from cockpit.text.plain_text import plain_line, without_logins
 
@@ -25,9 +25,7 @@ def is_on_hub(model: Model) -> bool:
 
 def folder_of(model: Model) -> Path:
     """The folder that the model is loaded from; for one of the Hub the cached one. Raises RunFailure."""
-    if not is_on_hub(model):
-        return Path(resolve(model.name_or_path)).expanduser()
-    found = _cached_folder(model)
+    found = located(model.name_or_path) or _cached_folder(model)
     if found is None:
         raise RunFailure(f"The model {_shown(model)} is not in the Hub's cache on this disk.", "Train with it once.")
     return found

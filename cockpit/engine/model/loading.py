@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from cockpit.data.files import trains_images
+from cockpit.data.inputs import trains_images
 from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.hub.models import folder_of
 from cockpit.engine.model import adapter as lora

@@ -14,7 +14,7 @@ from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Static
 
-from cockpit.data.files import trains_images
+from cockpit.data.inputs import trains_images
 from cockpit.runs.conversation import Conversation, Messages
 from cockpit.runs.labels import PHASES
 from cockpit.text.numbers import duration

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cockpit.data.files import recognise, trains_images
+from cockpit.data.files import recognise
+from cockpit.data.inputs import trains_images
 from cockpit.engine.data.image_collator import carried_labels
 from cockpit.engine.data.images import image_size, stored_image
 from cockpit.engine.data.prepare import PreparedData, prepare_data
