@@ -10,6 +10,14 @@ from cockpit.text.plain_text import plain_line, without_logins
 
 SENTENCE_CHARACTERS = 300
 MAKE_ROOM = "Make room; a run resumes from its newest checkpoint with: cockpit resume."
+SHARED_MEMORY = r"</?torch_[^>]*>|out of shared memory|insufficient shared memory|/dev/shm/"
+"""What torch calls the files through which its processes share tensors, and what it says where a worker has died."""
+NO_SHARED_MEMORY = (
+    "The machine's shared memory (/dev/shm) is full, through which data loader workers hand over batches."
+)
+SHARE_MORE = (
+    "Set training.dataloader_num_workers to 0, or give the container more (docker run --shm-size=8g, or --ipc=host)."
+)
 SEE_LOG = "The whole traceback is in the run's engine.log."
 
 
@@ -39,6 +47,8 @@ def classify_error(error: BaseException, recipe: Recipe | None, step: int) -> Ru
             reason=f"Memory of {where} ran out.",
             advice=memory_advice(recipe) if recipe else "",
         )
+    if re.search(SHARED_MEMORY, str(error), re.IGNORECASE):
+        return RunEnded(outcome="failed", step=step, reason=NO_SHARED_MEMORY, advice=SHARE_MORE)
     if "no space left on device" in str(error).lower():
         place = getattr(error, "filename", None)
         reason = f"The disk is full ({place})." if place else "The disk is full."

@@ -24,6 +24,8 @@ NOISE = (
     "Unsloth: Restored added_tokens_decoder",
     "Passing `generation_config` together with",
     "Both `max_new_tokens`",
+    # The trainer names the folder as it was before the run was moved; the best that is there is looked for anew.
+    "The best checkpoint ",
     # Told whatever the model does; cockpit tries on the model itself whether neighbours see each other.
     "[RANK 0] Padding-free training is enabled, but",
     "[RANK 0] You are using packing, but",

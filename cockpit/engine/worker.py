@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.engine.controls import Controls
@@ -16,6 +17,7 @@ from cockpit.engine.errors import RunFailure, classify_error
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.stack import StackLog, import_stack, versions
+from cockpit.launch.compile_cache import usual_place
 from cockpit.protocol.commands import Chat, Train
 from cockpit.protocol.events import GpuReading, RunEnded, RunStarted
 from cockpit.recipe.recipe import Recipe
@@ -180,6 +182,9 @@ class Worker:
         elif named is not None:
             why = f"names {named}, and no GPU is found" if named else "is empty"
             self._say(f"CUDA_VISIBLE_DEVICES {why}: the CPU trains.")
+        place = Path(os.environ.get("UNSLOTH_COMPILE_LOCATION") or usual_place() / "compiled").parent
+        if place != usual_place() and not os.access(usual_place(), os.W_OK):
+            self._say(f"Compiled code is kept in {place}: {usual_place()} cannot be written.")
 
     def _download(self, recipe: Recipe) -> None:
         """Bring a model of the Hub to this disk."""

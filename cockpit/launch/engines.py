@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-import platformdirs
-
 from cockpit.disk import write_atomically
+from cockpit.launch.compile_cache import compile_cache
 from cockpit.machine.child_environment import child_environment
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.paths import runs_folder, standby_folder
@@ -45,7 +44,7 @@ class EngineKey:
 
     def environment(self) -> dict[str, str]:
         """What the engine's environment holds beyond ours."""
-        cache = platformdirs.user_cache_path("cockpit")
+        cache = compile_cache()
         extra = {
             # What was compiled is kept for the next run.
             "UNSLOTH_COMPILE_LOCATION": str(cache / "compiled"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cockpit.engine.errors import memory_advice
+from cockpit.engine.errors import classify_error, memory_advice
 from cockpit.recipe.document import RecipeDocument
 from tests.engine import tiny
 
@@ -44,3 +44,18 @@ def test_layers_trained_whole_and_loftq() -> None:
     said = advised("unsloth", {"lora__modules_to_save": ["lm_head"], "lora__loftq_config": {}})
     assert "no lora.modules_to_save" in said
     assert "nf4" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "advice"),
+    [
+        (RuntimeError("unable to write to file </torch_71_2_0>: No space left on device (28)"), "/dev/shm", "num_work"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's "
+                      "workers are out of shared memory."), "/dev/shm", "--shm-size"),
+        (OSError(28, "No space left on device", "/home/x"), "The disk is full (/home/x).", "Make room"),
+    ],
+)  # fmt: skip
+def test_shared_memory_is_no_disk(error: Exception, reason: str, advice: str) -> None:
+    ending = classify_error(error, None, 3)
+    assert reason in ending.reason and advice in ending.advice
+    assert ("disk" in ending.reason) == isinstance(error, OSError)

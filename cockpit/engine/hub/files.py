@@ -39,19 +39,28 @@ class Listing:
 def fetch(listing: Listing, progress: Progress) -> None:
     """Bring what the cache lacks of the listing into it, AT_ONCE files at a time; those of `first` before the others.
 
-    Files that were begun go on where they ended. Raises RunFailure where the disk is too small, OSError or httpx's
-    TransportError where the Hub does not give them, and whatever `progress` raises.
+    Files that were begun go on where they ended; one that is there in another size is damaged, and comes anew. Raises
+    RunFailure where the disk is too small, OSError or httpx's TransportError where the Hub does not give them, and
+    whatever `progress` raises.
     """
     from huggingface_hub import hf_hub_download
 
-    missing = {name: size for name, size in listing.files.items() if not _is_cached(listing, name)}
+    cached = {name: _cached_bytes(listing, name) for name in listing.files}
+    missing = {name: size for name, size in listing.files.items() if cached[name] is None or cached[name] != size}
     total = sum(listing.files.values())
     counter = _Counter(total - sum(missing.values()))
     _check_disk(listing.name, sum(missing.values()))
 
     def fetch_one(name: str) -> None:
         revision = listing.first.get(name, listing.commit)
-        hf_hub_download(listing.name, name, repo_type=listing.kind, revision=revision, tqdm_class=counter.bar())
+        hf_hub_download(
+            listing.name,
+            name,
+            repo_type=listing.kind,
+            revision=revision,
+            tqdm_class=counter.bar(),
+            force_download=name in missing and cached.get(name) is not None,
+        )
 
     for name in listing.first:
         fetch_one(name)
@@ -104,11 +113,15 @@ class _Counter:
         return Bar
 
 
-def _is_cached(listing: Listing, name: str) -> bool:
+def _cached_bytes(listing: Listing, name: str) -> int | None:
+    """Bytes of the file in the cache; None where it is not there."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(listing.name, name, revision=listing.commit, repo_type=listing.kind)
-    return isinstance(found, str)
+    try:
+        return Path(found).stat().st_size if isinstance(found, str) else None
+    except OSError:
+        return None
 
 
 def _check_disk(name: str, wanted: int) -> None:

@@ -88,6 +88,18 @@ def test_what_is_fetched(hub: HubServer, environment: dict[str, str], model: Pat
     assert "The copy in the Hub's cache is used as it is." in str(cut_off["said"])
 
 
+def test_truncated_weights_in_the_cache_are_fetched_again(
+    hub: HubServer, environment: dict[str, str], model: Path
+) -> None:
+    weights = Path(str(fetched(environment)["folder"])) / "model.safetensors"
+    whole = (model / "model.safetensors").read_bytes()
+    weights.resolve().write_bytes(whole[:-1000])
+    asked = len(hub.asked)
+    assert "failure" not in fetched(environment)
+    assert weights.read_bytes() == whole
+    assert {path.rpartition("/")[2] for _, path, _ in hub.asked[asked:]} >= {"model.safetensors"}
+
+
 def test_a_tokenizer_is_fetched_without_weights_and_the_model_goes_on_from_there(
     hub: HubServer, environment: dict[str, str], model: Path
 ) -> None:
@@ -105,7 +117,7 @@ def test_a_tokenizer_is_fetched_without_weights_and_the_model_goes_on_from_there
     ("name", "changes", "failure"),
     [
         ("tiny/none", {}, "There is no model tiny/none on the Hub"),
-        ("tiny/model", {"HF_HUB_OFFLINE": "1"}, "The tokenizer of tiny/model is not in the Hub's cache here"),
+        ("tiny/model", {"HF_HUB_OFFLINE": "1"}, "The tokenizer of tiny/model is not in the Hub's cache, and"),
     ],
 )
 def test_a_tokenizer_that_cannot_be_fetched(
