@@ -32,6 +32,7 @@ from cockpit.runs.link import new_command_id
 from cockpit.runs.summary import RunSummary
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
+from tests.engine.training.measured import best_after, measure
 
 Hosted = Callable[..., HostedRun]
 DROPOUT = {"lora__lora_dropout": 0.2, "training__max_steps": 12, "training__lr_scheduler_type": "cosine"}
@@ -222,11 +223,11 @@ def test_a_run_without_a_checkpoint_fails_with_a_sentence(hosted: Hosted) -> Non
     assert first.run.recipe.is_file()
 
 
-def test_the_best_checkpoint_is_kept_and_becomes_the_adapter(hosted: Hosted) -> None:
-    """The learning rate is so high that it gets worse after a while; patience ends the run then."""
+def test_the_best_checkpoint_is_kept_and_becomes_the_adapter(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets worse after a while; patience ends the run then."""
+    measure(monkeypatch, best_after(4))
     run = hosted(
         training__max_steps=60,
-        training__learning_rate=0.2,
         training__eval_steps=2,
         training__load_best_model_at_end=True,
         training__early_stopping_patience=3,
@@ -237,14 +238,12 @@ def test_the_best_checkpoint_is_kept_and_becomes_the_adapter(hosted: Hosted) -> 
     assert run.state.ended is not None
     assert run.state.ended.outcome == "completed"
     assert run.state.ended.reason == "eval_loss got no better in 3 evaluations."
-    losses = {event.step: event.figures["eval_loss"] for event in run.all(Evaluated) if event.step}
-    best = min(losses, key=lambda step: losses[step])
-    assert run.state.step == best + 6 < 60
-    assert [one.step for one in checkpoints(run.run.checkpoints)] == [run.state.step, best]
-    kept, saved = run.run.checkpoints / f"checkpoint-{best}", run.run.adapter
+    assert run.state.step == 10
+    assert [one.step for one in checkpoints(run.run.checkpoints)] == [10, 4]
+    kept, saved = run.run.checkpoints / "checkpoint-4", run.run.adapter
     assert (kept / "adapter_model.safetensors").read_bytes() == (saved / "adapter_model.safetensors").read_bytes()
-    assert run.state.adapter is not None and run.state.adapter.step == best
-    state = json.loads((run.run.checkpoints / f"checkpoint-{run.state.step}" / "trainer_state.json").read_text())
+    assert run.state.adapter is not None and run.state.adapter.step == 4
+    state = json.loads((run.run.checkpoints / "checkpoint-10" / "trainer_state.json").read_text())
     assert state["best_model_checkpoint"] == str(kept)
 
 

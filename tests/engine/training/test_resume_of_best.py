@@ -19,7 +19,7 @@ from cockpit.engine.training.best_weights import BestWeights, recall_best
 from cockpit.engine.training.callback import EventCallback
 from cockpit.engine.worker import Worker
 from cockpit.protocol.commands import Stop
-from cockpit.protocol.events import Evaluated, LogWritten, RunEnded
+from cockpit.protocol.events import LogWritten, RunEnded
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.training import Training
 from cockpit.runs.checkpoint import checkpoints
@@ -27,18 +27,17 @@ from cockpit.runs.folder import RunDir
 from cockpit.runs.link import new_command_id
 from cockpit.runs.resumable import ResumePoint
 from tests.engine.conftest import HostedRun
+from tests.engine.training.measured import REAL, best_after, measure
 from tests.runs.complete_checkpoint import write_checkpoint
 
 Hosted = Callable[..., HostedRun]
 BEST: dict[str, Any] = {
     "training__max_steps": 60,
-    "training__learning_rate": 0.2,
     "training__eval_steps": 2,
     "training__load_best_model_at_end": True,
     "output__save_steps": 2,
     "output__save_total_limit": 1,
 }
-"""The learning rate is so high that it gets worse after a while."""
 PATIENT = {**BEST, "training__early_stopping_patience": 3}
 
 
@@ -56,6 +55,7 @@ def lines(run: HostedRun, level: str) -> list[str]:
 
 def test_stops_change_neither_what_is_measured_nor_the_best(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after a step where an evaluation was due, after one where none was, and within an evaluation."""
+    measure(monkeypatch, best_after(8))
     undisturbed = hosted(**PATIENT)
     reason = until_end(undisturbed, 1).reason
     assert "got no better in 3 evaluations" in reason
@@ -86,6 +86,7 @@ def test_stops_change_neither_what_is_measured_nor_the_best(hosted: Hosted, monk
     assert run.state.steps.metrics["loss"] == undisturbed.state.steps.metrics["loss"]
     measured = [[(one.step, one.metrics) for one in each.state.evaluations] for each in (run, undisturbed)]
     assert measured[0] == measured[1]
+    assert [step for step, metrics in measured[0] if REAL in metrics] == [0, 2, 4, 6, 8, 10, 12, 14]
     assert run.state.adapter is not None and undisturbed.state.adapter is not None
     assert run.state.adapter.step == undisturbed.state.adapter.step
     saved = [(one.run.adapter / "adapter_model.safetensors").read_bytes() for one in (run, undisturbed)]
@@ -94,13 +95,16 @@ def test_stops_change_neither_what_is_measured_nor_the_best(hosted: Hosted, monk
     assert kept[0] == kept[1]
 
 
-def test_patience_that_is_added_on_the_way_lets_checkpoints_be_saved(hosted: Hosted) -> None:
+def test_patience_that_is_added_on_the_way_lets_checkpoints_be_saved(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(monkeypatch, best_after(6))
     run = hosted(**{**BEST, "training__max_steps": 4})
     assert until_end(run, 1).outcome == "completed"
     again = hosted(resumed=run.run, **PATIENT)
     assert "got no better in 3 evaluations" in until_end(again, 2).reason
     assert lines(again, "warning") == []
-    assert checkpoints(again.run.checkpoints)[0].step == again.state.step > 4
+    assert checkpoints(again.run.checkpoints)[0].step == again.state.step == 12
 
 
 def test_a_best_checkpoint_that_could_not_be_saved_is_not_the_result(
@@ -115,10 +119,9 @@ def test_a_best_checkpoint_that_could_not_be_saved_is_not_the_result(
         flush(folder)
 
     monkeypatch.setattr(checkpointing, "flush", full)
-    run = hosted(**{**BEST, "training__learning_rate": 0.001, "training__max_steps": 6})
+    measure(monkeypatch, best_after(6))
+    run = hosted(**{**BEST, "training__max_steps": 6})
     assert until_end(run, 1).outcome == "completed"
-    losses = {event.step: event.figures["eval_loss"] for event in run.all(Evaluated) if event.step}
-    assert min(losses, key=lambda step: losses[step]) == 6
     assert not any("saved as the result" in line for line in lines(run, "info"))
     assert lines(run, "warning")[-1].endswith(
         "after step 6, and there is no complete checkpoint of it: the last weights are saved."
@@ -126,28 +129,26 @@ def test_a_best_checkpoint_that_could_not_be_saved_is_not_the_result(
     assert run.state.adapter is not None and run.state.adapter.step == 6
 
 
-def test_a_best_of_before_is_known_and_told_once_it_is_damaged(hosted: Hosted) -> None:
+def test_a_best_of_before_is_known_and_told_once_it_is_damaged(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first attempt does not ask for the best; the second takes it of that one."""
-    changes = {**BEST, "training__max_steps": 4, "training__learning_rate": 0.01}
+    measure(monkeypatch, best_after(4))
+    changes = {**BEST, "training__max_steps": 4}
     run = hosted(**{**changes, "output__save_total_limit": 9, "training__load_best_model_at_end": False})
     until_end(run, 1)
     assert [one.step for one in checkpoints(run.run.checkpoints)] == [4, 2]
     best = run.run.checkpoints / "checkpoint-4"
-    worse = {**changes, "training__max_steps": 6, "training__learning_rate": 1.0}
-    again = hosted(resumed=run.run, **worse)
+    again = hosted(resumed=run.run, **{**changes, "training__max_steps": 6})
     until_end(again, 2)
     assert again.state.adapter is not None and again.state.adapter.step == 4
     assert [one.step for one in checkpoints(again.run.checkpoints)] == [6, 4]
     assert lines(again, "warning") == []
-    assert lines(again, "info")[-1].startswith("The best checkpoint is kept and saved as the result: eval_loss ")
-    assert lines(again, "info")[-1].endswith(" after step 4.")
+    assert lines(again, "info")[-1] == "The best checkpoint is kept and saved as the result: eval_loss 1 after step 4."
 
     (best / "adapter_model.safetensors").write_bytes(b"truncated")
-    last = hosted(resumed=run.run, **{**worse, "training__max_steps": 8})
+    last = hosted(resumed=run.run, **{**changes, "training__max_steps": 8})
     until_end(last, 3)
-    losses = {event.step: event.figures["eval_loss"] for event in last.all(Evaluated) if event.step}
     assert "after step 4, and there is no complete checkpoint of it: the" in lines(last, "warning")[-1]
-    assert last.state.adapter is not None and last.state.adapter.step == min((6, 8), key=lambda step: losses[step])
+    assert last.state.adapter is not None and last.state.adapter.step == 6
 
 
 @pytest.mark.parametrize(("metric", "more", "best"), [("eval_loss", False, (1.0, 4)), ("eval_share", True, (0.9, 2))])
@@ -218,18 +219,17 @@ def test_last_weights_that_are_better_than_what_is_on_the_disk_are_the_result(
     assert run.said[-1].endswith("after step 4, and there is no complete checkpoint of it: the last weights are saved.")
 
 
-def test_a_stopped_run_tells_which_weights_it_has_saved(hosted: Hosted) -> None:
+def test_a_stopped_run_tells_which_weights_it_has_saved(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trainer goes back to the best checkpoint then too."""
+    measure(monkeypatch, best_after(4))
     run = hosted(**{**BEST, "training__max_steps": 400, "training__eval_steps": 4, "output__save_steps": 4})
     run.until(lambda: run.state.step >= 9)
     run.send(Stop(id=new_command_id()))
     assert until_end(run, 1).outcome == "stopped"
-    losses = {event.step: event.figures["eval_loss"] for event in run.all(Evaluated) if event.step}
-    best, adapter = min(losses, key=lambda step: losses[step]), run.state.adapter
-    kept = run.run.checkpoints / f"checkpoint-{best}" / "adapter_model.safetensors"
+    kept, adapter = run.run.checkpoints / "checkpoint-4" / "adapter_model.safetensors", run.state.adapter
     assert kept.read_bytes() == (run.run.adapter / "adapter_model.safetensors").read_bytes()
-    assert adapter is not None and adapter.step == best
-    assert any(f"after step {best}" in line for line in lines(run, "info"))
+    assert adapter is not None and adapter.step == 4
+    assert any("after step 4" in line for line in lines(run, "info"))
 
 
 @pytest.mark.parametrize("step", [8, 12], ids=["on the way", "at the last step"])
@@ -244,12 +244,11 @@ def test_a_run_that_is_stopped_within_an_evaluation_goes_back_to_its_best(
             callback._controls.ask_stop(save=True)
 
     monkeypatch.setattr(EventCallback, "evaluation_begins", stopped_within)
-    run = hosted(**{**BEST, "training__max_steps": 12, "training__learning_rate": 1.0})
+    measure(monkeypatch, best_after(4))
+    run = hosted(**{**BEST, "training__max_steps": 12})
     assert until_end(run, 1).outcome == ("stopped" if step == 8 else "completed")
-    losses = {event.step: event.figures["eval_loss"] for event in run.all(Evaluated) if event.step}
-    best = min(losses, key=lambda at: losses[at])
-    assert run.state.adapter is not None and run.state.adapter.step == best < step
-    kept = run.run.checkpoints / f"checkpoint-{best}" / "adapter_model.safetensors"
+    assert run.state.adapter is not None and run.state.adapter.step == 4
+    kept = run.run.checkpoints / "checkpoint-4" / "adapter_model.safetensors"
     assert kept.read_bytes() == (run.run.adapter / "adapter_model.safetensors").read_bytes()
 
 
@@ -263,7 +262,8 @@ def test_a_run_whose_result_could_not_be_saved_has_it_after_a_resume(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     changes = {**BEST, "training__max_steps": 6, "training__load_best_model_at_end": is_best}
-    changes |= {"training__learning_rate": 1.0, "output__save_total_limit": None}
+    changes |= {"output__save_total_limit": None}
+    measure(monkeypatch, best_after(4))
     undisturbed = hosted(**changes)
     assert until_end(undisturbed, 1).outcome == "completed"
     with monkeypatch.context() as patch:
@@ -277,7 +277,7 @@ def test_a_run_whose_result_could_not_be_saved_has_it_after_a_resume(
     assert again.state.steps.step == [1, 2, 3, 4, 5, 6]
     assert again.state.adapter is not None and undisturbed.state.adapter is not None
     assert again.state.adapter.step == undisturbed.state.adapter.step
-    assert again.state.adapter.step is not None and (again.state.adapter.step < 6) is is_best
+    assert again.state.adapter.step == (4 if is_best else 6)
     saved = [(one.run.adapter / "adapter_model.safetensors").read_bytes() for one in (again, undisturbed)]
     assert saved[0] == saved[1]
     assert ResumePoint.of(run.run, recipe).why_not(recipe) == "6 steps are done; give more."
