@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from cockpit import disk
 from cockpit.engine.training import checkpointing
-from cockpit.engine.training import sft as training
 from cockpit.engine.training.changing_data import THEREFORE, ChangingData
 from cockpit.protocol.commands import Stop
 from cockpit.protocol.events import (
@@ -272,9 +272,10 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(hosted: Hosted, monkeypa
 
 def test_a_full_disk_at_the_end_leaves_no_half_adapter(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(folder: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+        if folder.name == "adapter.partial":
+            raise OSError(errno.ENOSPC, "No space left on device", str(folder))
 
-    monkeypatch.setattr(training, "flush", full)
+    monkeypatch.setattr(disk, "flush", full)
     run = hosted(**{**BARE, "training__max_steps": 2})
     run.until_ended()
     assert run.state.ended is not None

@@ -14,7 +14,6 @@ from transformers import TrainerState
 
 from cockpit import disk
 from cockpit.engine.training import checkpointing
-from cockpit.engine.training import sft as training
 from cockpit.engine.training.best_weights import BestWeights, recall_best
 from cockpit.engine.training.callback import EventCallback
 from cockpit.engine.worker import Worker
@@ -171,9 +170,9 @@ class Savings:
         args = SimpleNamespace(metric_for_best_model="eval_loss", greater_is_better=False)
         self.trainer: Any = SimpleNamespace(state=self.state, args=args, _save_checkpoint=self._save)
         self.trainer._load_best_model = lambda: self.loaded.append(str(self.state.best_model_checkpoint))
-        callback: Any = SimpleNamespace(step=0, checkpoint_saved=lambda *_: None)
+        self.callback: Any = SimpleNamespace(step=0, checkpoint_saved=lambda *_: None)
         journal: Any = SimpleNamespace(enter_phase=lambda *_: None, log=lambda level, text: self.said.append(text))
-        checkpointing.save_checkpoints_whole(self.trainer, callback, self.run, journal, 1)
+        checkpointing.save_checkpoints_whole(self.trainer, self.callback, self.run, journal, 1)
         recipe = Training(eval_steps=2, load_best_model_at_end=True)
         self.best = BestWeights(self.trainer, recipe, self.run.checkpoints, journal)
         monkeypatch.setattr(checkpointing, "flush", self._flush)
@@ -258,8 +257,12 @@ def test_a_run_whose_result_could_not_be_saved_has_it_after_a_resume(
 ) -> None:
     """All steps are done, the last checkpoint stands, and the disk was full after it: no step is taken anew."""
 
-    def full(*args: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    flush = disk.flush
+
+    def full(folder: Path) -> None:
+        if folder.name == "adapter.partial":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        flush(folder)
 
     changes = {**BEST, "training__max_steps": 6, "training__load_best_model_at_end": is_best}
     changes |= {"output__save_total_limit": None}
@@ -267,7 +270,7 @@ def test_a_run_whose_result_could_not_be_saved_has_it_after_a_resume(
     undisturbed = hosted(**changes)
     assert until_end(undisturbed, 1).outcome == "completed"
     with monkeypatch.context() as patch:
-        patch.setattr(training, "flush", full)
+        patch.setattr(disk, "flush", full)
         run = hosted(**changes)
         assert until_end(run, 1).outcome == "failed"
     recipe = RecipeDocument.load(run.run.recipe).recipe()
