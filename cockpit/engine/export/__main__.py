@@ -81,14 +81,13 @@ class Exporter:
 
     def _write(self, recipe: Recipe) -> None:
         from cockpit.engine.export import gguf, merging
-        from cockpit.engine.hub.models import is_on_hub
+        from cockpit.engine.model.saved_files import finish_saved
 
         kind = self.form.kind
         if kind == "adapter":
             self.task("copying the adapter")
             shutil.copytree(self.run.adapter, self.partial, dirs_exist_ok=True)
-            if not is_on_hub(recipe.model):
-                _leave_base_out(self.partial / "README.md")
+            finish_saved(self.partial)  # an older run's files may not be in their final form
         elif kind == "gguf":
             gguf.check_tokenizer(self.run, recipe, self.task)
             shutil.rmtree(self._merged, ignore_errors=True)
@@ -130,14 +129,6 @@ class Exporter:
         self._log.append(
             ExportEnded(export_id=self.id, form=self.form.name, path=str(self.out), reason=ending.reason, advice=advice)
         )
-
-
-def _leave_base_out(card: Path) -> None:
-    """Take out of a model card which base it is for: the Hub refuses one that names a folder of this disk."""
-    if card.is_file():
-        lines = card.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if not line.startswith(("base_model:", "- base_model:"))]
-        card.write_text("".join(kept), encoding="utf-8")
 
 
 def _token() -> str:

@@ -12,6 +12,8 @@ import psutil
 
 from cockpit.engine.errors import RunFailure, is_out_of_memory
 from cockpit.engine.hub.models import folder_of
+from cockpit.engine.model.savable import mend_generation_config
+from cockpit.engine.model.saved_files import finish_saved
 from cockpit.engine.model.weights_report import load_error, weights_report
 from cockpit.engine.stack import import_stack
 from cockpit.launch.export_form import ExportForm, needed_bytes
@@ -45,6 +47,7 @@ def merge(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: S
         merge_by_unsloth(run, recipe, place, form, task, say)
     else:
         _merge_with_peft(run, recipe, place, task, say)
+    finish_saved(place)
 
 
 def _is_unsloths(run: RunDir, recipe: Recipe, form: str) -> bool:
@@ -130,6 +133,7 @@ def _base(recipe: Recipe, whole: Path | None, say: Say) -> Any:
     if getattr(model, "is_quantized", False):
         model = model.dequantize()
     _forget_quantised_files(model)
+    mend_generation_config(model, say)
     return model
 
 

@@ -14,6 +14,7 @@ from cockpit.engine.hub.models import folder_of
 from cockpit.engine.model import adapter as lora
 from cockpit.engine.model.base_model import Say, load_by_unsloth, load_with_transformers, unsloth_class
 from cockpit.engine.model.lora_targets import unknown_names
+from cockpit.engine.model.savable import check_savable, mend_generation_config
 from cockpit.engine.model.tokenizer import as_trained, processor_of
 from cockpit.engine.model.weights_report import load_error, weights_report
 from cockpit.models.folder import ModelFolder
@@ -55,6 +56,7 @@ def load_for_training(recipe: Recipe, say: Say) -> Loaded:
             "The data has images, and this model has no image processor (preprocessor_config.json).",
             "Give a vision model, with all of its files.",
         )
+    check_savable(model, processor or tokenizer, whole=full, name=recipe.model.name_or_path)
     if full and recipe.backend == "transformers":
         model.requires_grad_(True)  # Unsloth has chosen what it trains while it loaded
     elif not full:
@@ -129,6 +131,7 @@ def _load(
             ) from error
     if wrong := report.wrong():
         raise RunFailure(f"The model {name} is incomplete: {wrong}.", "Copy the whole model again.")
+    mend_generation_config(model, say)
     processor = processing if hasattr(processing, "image_processor") else None
     if processor is None and folder.is_vision:
         processor = processor_of(folder.path, recipe.model.trust_remote_code)

@@ -18,6 +18,7 @@ from cockpit.engine.errors import Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.model.base_model import best_dtype, named_dtype
 from cockpit.engine.model.loading import Loaded
+from cockpit.engine.model.saved_files import finish_saved
 from cockpit.engine.training.batching import batching, make_trainer
 from cockpit.engine.training.best_weights import BestWeights
 from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
@@ -187,6 +188,7 @@ def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> Non
     with new_folder(place, run.path / f"{place.name}.partial") as partial:
         loaded.model.save_pretrained(str(partial))
         (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
+        finish_saved(partial)
     journal.emit(AdapterSaved(path=place.name, size_bytes=size_of(place), step=step))
 
 

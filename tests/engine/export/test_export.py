@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -293,8 +294,6 @@ def test_a_push_brings_the_whole_folder_and_tells_its_token_nobody_else(
     trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the command. The base is a folder of this disk, which names no model on the Hub."""
-    import sys
-
     token, hub, out = "hf_pushpushpushpushpushpushpush", PushServer(), tmp_path / "out"
     places = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": token}
     for name, value in (places | {"COCKPIT_HOME": str(trained.path.parent.parent)}).items():
@@ -319,9 +318,39 @@ def test_a_push_brings_the_whole_folder_and_tells_its_token_nobody_else(
     assert token not in done.stdout
 
 
+def test_an_adapter_of_a_model_of_the_hub_names_it_and_can_be_pushed(
+    trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its card was written when it named the folder in the Hub's cache."""
+    run = RunDir(shutil.copytree(trained.path, tmp_path / "of-hub"))
+    recipe = json.loads(run.recipe.read_text())
+    recipe["model"]["name_or_path"] = "tiny/model"
+    run.recipe.write_text(json.dumps(recipe))
+    file, card = run.adapter / "adapter_config.json", run.adapter / "README.md"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "base_model_name_or_path": "tiny/model"}))
+    snapshot = "/home/me/.cache/huggingface/hub/models--tiny--model/snapshots/0123"
+    card.write_text(
+        f"---\nbase_model: {snapshot}\nlibrary_name: peft\ntags:\n- base_model:adapter:{snapshot}\n- lora\n---\nMine.\n"
+    )
+    hub, out = PushServer(), tmp_path / "out"
+    try:
+        for name, value in (("HF_ENDPOINT", hub.endpoint), ("HF_TOKEN", "hf_pushpush"), ("HF_HOME", str(tmp_path))):
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        command = [sys.executable, "-m", "cockpit.engine.export", str(run.path), "--as", "adapter", "--out", str(out)]
+        done = subprocess.run([*command, "--push", "me/mine"], capture_output=True, text=True, check=False)
+    finally:
+        hub.close()
+    assert done.returncode == 0, done.stderr
+    pushed = hub.pushed["README.md"].decode()
+    assert "base_model: tiny/model\n" in pushed
+    assert "- base_model:adapter:tiny/model\n- lora\n" in pushed
+    assert pushed.endswith("---\nMine.\n")
+    assert "snapshots" not in pushed
+
+
 def test_two_exports_at_once_are_one_too_many(trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl
-    import sys
 
     with (trained.path / "export.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -338,8 +367,6 @@ def test_two_exports_at_once_are_one_too_many(trained: RunDir, tmp_path: Path, m
 def test_the_command_exports_in_a_process_of_its_own(
     trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-
     monkeypatch.setenv("COCKPIT_HOME", str(trained.path.parent.parent))
     command = [sys.executable, "-m", "cockpit", "export", "exported", "--as", "adapter", "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -380,8 +407,6 @@ def test_folders_that_were_exported_answer(
 
 def test_the_exporter_imports_nothing_of_the_stack_before_it_knows_what_comes_first() -> None:
     """Unsloth must come before transformers and torch."""
-    import sys
-
     look = "import sys, cockpit.engine.export.__main__; print({'torch', 'transformers', 'unsloth'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -148,6 +148,10 @@ def test_a_run_downloads_stops_goes_on_and_never_tells_its_token(
         run.until_phase("ready")
     adapter = json.loads((run.link.run.adapter / "adapter_config.json").read_text())
     assert adapter["base_model_name_or_path"] == "tiny/model"
+    card = (run.link.run.adapter / "README.md").read_text()
+    assert "base_model: tiny/model\n" in card
+    assert "- base_model:adapter:tiny/model\n" in card
+    assert "snapshots" not in card, "no folder of this disk"
     written = [file for file in home.rglob("*") if file.is_file()]
     assert len(written) > 10
     assert [file for file in written if TOKEN.encode() in file.read_bytes()] == []
