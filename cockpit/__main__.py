@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH120, PTH100 -- pathlib has many imports
+
+
+def forget_working_folder() -> None:
+    """Import nothing from the working folder, which `python -m` and an empty entry of PYTHONPATH put on sys.path; it
+    stays where PYTHONPATH names it in full, or holds this very package. The same goes for processes that libraries
+    start: PYTHONSAFEPATH."""
+    os.environ["PYTHONSAFEPATH"] = "1"
+    named = {entry.rstrip("/") for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
+    here = os.getcwd()  # noqa: PTH109
+    if here != HERE and here not in named:
+        sys.path[:] = [entry for entry in sys.path if entry not in ("", ".", here)]
+
+
+forget_working_folder()
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -12,14 +11,13 @@ from collections.abc import Sequence
 import msgspec
 
 from cockpit.data.report import DataReport
-from cockpit.machine.child_environment import child_environment
+from cockpit.machine.child_environment import child_environment, python_command
 from cockpit.text.plain_text import plain_text
 
 ENDS_WITHIN_S = 2.0
 SHOWN_LINES = 5
 """Of what the child says is wrong."""
-COMMAND = (sys.executable, "-P", "-m", "cockpit", "data", "-", "--json")
-"""-P: a file of the person's own, such as datasets.py, takes no module's place."""
+COMMAND = tuple(python_command("cockpit", "data", "-", "--json"))
 
 
 class DataLook:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import IO, Protocol
 
 from cockpit.disk import write_atomically
 from cockpit.launch.compile_cache import compile_cache
-from cockpit.machine.child_environment import child_environment
+from cockpit.machine.child_environment import child_environment, python_command
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.paths import runs_folder, standby_folder
 from cockpit.protocol.commands import Train
@@ -207,7 +206,7 @@ def _start(key: EngineKey, run: RunDir, stdin: int, *options: str) -> StartedEng
     options = ("--backend", key.backend, "--nice", nice, *options)
     with run.engine_log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cockpit.engine", str(run.path), *options],
+            python_command("cockpit.engine", str(run.path), *options),
             stdin=stdin,
             stdout=log,
             stderr=log,

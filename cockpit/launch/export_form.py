@@ -81,7 +81,7 @@ class LlamaCpp:
     def find(cls) -> LlamaCpp | None:
         """The one that the environment names, else one that lies where it usually does."""
         named = [os.environ.get(name) for name in NAMED_IN]
-        usual = ("~/.unsloth/llama.cpp", "~/llama.cpp", "/opt/llama.cpp", "/usr/local/llama.cpp", "llama.cpp")
+        usual = ("~/.unsloth/llama.cpp", "~/llama.cpp", "/opt/llama.cpp", "/usr/local/llama.cpp")
         for place in filter(None, (*named, *usual)):
             folder = expanded(place)
             converter = folder / "convert_hf_to_gguf.py"

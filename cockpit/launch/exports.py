@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 from cockpit.launch.engines import EngineKey, EngineProcess, engine_environment
+from cockpit.machine.child_environment import python_command
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
@@ -39,7 +39,7 @@ def start_export(
     manners = {"UNSLOTH_AUTO_INSTALL": "0", "UNSLOTH_LLAMA_CPP_OFFLINE": "1"}
     with (run.path / "export.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cockpit.engine.export", str(run.path), *options],
+            python_command("cockpit.engine.export", str(run.path), *options),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

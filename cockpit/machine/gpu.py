@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from cockpit.machine.child_environment import child_environment
+from cockpit.machine.child_environment import child_environment, python_command
 from cockpit.protocol.events import GpuReading
 from cockpit.text.plain_text import plain_line
 
@@ -196,7 +196,7 @@ class GpuProbe:
         self._deadline = time.monotonic() + PROBE_TIMEOUT_S
         self._report: GpuReport | None = None
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "cockpit.machine.gpu"],
+            python_command("cockpit.machine.gpu"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

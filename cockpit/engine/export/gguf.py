@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,8 @@ def _said_by(command: list[str]) -> subprocess.CompletedProcess[str]:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        # The converter is a script that imports from its own folder.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"},
     )
 
 
