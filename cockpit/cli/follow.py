@@ -70,11 +70,14 @@ def follow(
     """
     state = RunState()
     asked, deadline, waits = 0, None, ""
+    attempt_asked, heard = 1, 0  # what was asked for is for one attempt: `heard` interrupts were for those before it
     while True:
         gone = _is_gone(link, started)  # asked before the poll: what an engine wrote before it went is then read
         batch = link.poll()
         for event in batch:
             state.apply(event)
+            if state.attempt > attempt_asked:
+                attempt_asked, heard, asked, deadline = state.attempt, heard + asked, 0, None
             if event.attempt < attempt:
                 continue
             report.tell(event, state)
@@ -85,7 +88,7 @@ def follow(
                 f"The engine has gone without ending the run, at step {state.step}; its log: {link.run.engine_log}"
             )
             return 1
-        if interrupts and interrupts.count > asked:
+        if interrupts and interrupts.count - heard > asked:
             asked += 1
             if asked == 1:
                 report.say("Stopping: the step is finished and saved first. Ctrl-C again drops it.")

@@ -117,9 +117,10 @@ def live_line(state: RunState) -> str:
     """One line for the whole state: the step's figures, or the phase and how far it is."""
     if state.ended or state.phase is None:
         return ""
+    text = "" if state.stop_requested is None else "stopping  " if state.stop_requested.save else "dropping the step  "
     if state.step and state.phase.phase == "training":
-        return step_line(state)
-    text = PHASES[state.phase.phase].doing
+        return text + step_line(state)
+    text += PHASES[state.phase.phase].doing
     progress = state.progress
     if progress and progress.total:
         far = f"{numbers.count(progress.done)}/{numbers.count(progress.total)} {progress.unit}"

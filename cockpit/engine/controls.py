@@ -23,10 +23,13 @@ class Controls:
         self._stopped_replies: set[str] = set()
         self._leaving = False
 
-    def ask_stop(self, save: bool) -> None:
-        """Stop training; a later `save=False` overrules an earlier `save=True`, never the other way round."""
+    def ask_stop(self, save: bool) -> bool:
+        """Stop training; a later `save=False` overrules an earlier `save=True`, never the other way round. Whether this
+        is more than was asked for before."""
+        before = self.stop
         if self.stop != "drop":
             self.stop = "save" if save else "drop"
+        return self.stop != before
 
     def leave(self) -> None:
         """End the worker once it has nothing left to finish; a reply in the making is ended."""

@@ -22,7 +22,7 @@ from cockpit.engine.worker import Worker
 from cockpit.paths import runs_folder, standby_folder
 from cockpit.protocol.commands import AnyCommand, Chat, Stop, StopReply, Train, Unload, UnreadableCommand
 from cockpit.protocol.event_log import newest_attempt
-from cockpit.protocol.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded
+from cockpit.protocol.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded, StopRequested
 from cockpit.runs.folder import EngineIdentity, RunDir
 
 TICK_S = 0.1
@@ -136,7 +136,7 @@ class Engine:
             case Stop():
                 running = self._worker.begun and not self._worker.ended
                 if running:
-                    self._controls.ask_stop(command.save)
+                    self._ask_stop(command.save, command.id)
                 self._answer(command, "" if running else "Nothing is being trained.")
             case Chat():
                 if self._worker.ready_at is None or self._controls.leaving:
@@ -181,13 +181,21 @@ class Engine:
         answer = CommandAnswered(command_id=command.id, accepted=not why_not, text=why_not, command=kind)
         self._journal.emit(answer)
 
+    def _ask_stop(self, save: bool, command_id: str = "") -> None:
+        """Stop training and tell all readers. Raises OSError where they cannot be told; it holds all the same."""
+        if self._controls.ask_stop(save):
+            self._journal.emit(StopRequested(save=save, command_id=command_id))
+
     def _leave(self, reason: str) -> None:
         """End as soon as what is under way may be left."""
         if self._reason:
             return
         self._reason = reason
         if self._worker.begun and not self._worker.ended:
-            self._controls.ask_stop(save=True)
+            try:
+                self._ask_stop(save=True)
+            except OSError:
+                traceback.print_exc()  # it holds all the same
         self._controls.leave()
 
     def _is_over(self) -> bool:

@@ -204,6 +204,15 @@ class CommandAnswered(Event, tag=True, frozen=True, kw_only=True):
     """Its type; empty where that cannot be read, None in older logs."""
 
 
+class StopRequested(Event, tag=True, frozen=True, kw_only=True):
+    """Training is to end: after its step, which is saved; without `save` at once, with nothing saved. A later one
+    without `save` overrules it. It holds until the attempt ends. Older logs have only the answer to the command."""
+
+    save: bool
+    command_id: str = ""
+    """Of the Stop; empty where it was no command that asked for it."""
+
+
 class RunEnded(Event, tag=True, frozen=True, kw_only=True):
     """Training is over. `reason` and `advice` are sentences for the user, empty where the outcome says it all: all
     steps are done, or it was stopped as asked."""
@@ -295,6 +304,7 @@ AnyEvent = (
     | ExportEnded
     | LogWritten
     | CommandAnswered
+    | StopRequested
     | RunEnded
     | ModelUnloaded
     | EngineExited

@@ -65,6 +65,8 @@ def sentence(event: ev.AnyEvent) -> str:
             return f"{what} saved, {size(event.size_bytes)}"
         case ev.ExportStarted() | ev.ExportProgressed() | ev.ExportEnded():
             return _of_export(event)
+        case ev.StopRequested():
+            return "A stop was requested" if event.save else "A stop without saving was requested"
         case ev.RunEnded():
             said = " ".join(filter(None, (event.reason, event.advice)))
             return f"{OUTCOMES[event.outcome]} after step {count(event.step)}" + (f": {said}" if said else "")

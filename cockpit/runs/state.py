@@ -124,6 +124,8 @@ class RunState:
     evaluations: list[ev.Evaluated] = field(default_factory=list)
     checkpoints: list[ev.CheckpointSaved] = field(default_factory=list)
     adapter: ev.AdapterSaved | None = None
+    stop_requested: ev.StopRequested | None = None
+    """What the present attempt was last asked to end with; None once it has ended."""
     ended: ev.RunEnded | None = None
     unloaded: ev.ModelUnloaded | None = None
     exited: ev.EngineExited | None = None
@@ -145,6 +147,7 @@ class RunState:
                 if event.attempt > self.attempt:
                     self._begin_attempt(event.attempt)
                 self.engine, self.phase, self.progress, self.progress_began = event, None, None, None
+                self.stop_requested = None
                 self.unloaded = self.exited = None
             case ev.PhaseStarted():
                 if self.phase is not None and (self.ended is None or self.phase.at < self.ended.at):
@@ -172,8 +175,10 @@ class RunState:
                 self.adapter = event
             case ev.CommandAnswered():
                 self.answers[event.command_id] = event
+            case ev.StopRequested():
+                self.stop_requested = event
             case ev.RunEnded():
-                self.ended = event
+                self.ended, self.stop_requested = event, None
             case ev.ModelUnloaded():
                 self.unloaded = event
             case ev.EngineExited():

@@ -373,8 +373,8 @@ class CockpitApp(App[None]):
             self._leave(f"{run_id} goes on. To watch it again: cockpit attach {run_id}")
             return
         try:
-            if self.session.stop_sent is None:
-                self.session.stop()
+            if self.session.stop_asked is None:
+                self.session.stop(save=True)
         except OSError as error:
             self.notify(f"The run could not be asked to stop: {error}", severity="error", markup=False)
             return

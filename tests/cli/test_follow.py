@@ -150,6 +150,31 @@ def test_the_first_interrupt_saves_and_the_second_drops() -> None:
     assert "Ctrl-C again drops it" in text
 
 
+def test_an_interrupt_is_for_one_attempt() -> None:
+    stopped = ev.RunEnded(outcome="stopped", step=1)
+    again = ev.EngineStarted(pid=2, host="h", backend="unsloth", attempt=2)
+    resumed: list[ev.AnyEvent] = [again, msgspec.structs.replace(STARTED, attempt=2)]
+    ended = msgspec.structs.replace(stopped, attempt=2)
+    link = FakeLink([[STARTED], ["ctrl-c"], [stopped, *resumed], ["ctrl-c"], [ended]])
+    assert told(link)[0] == 130
+    assert [command.save for command in link.sent if isinstance(command, Stop)] == [True, True]
+
+
+def test_a_stop_is_told_whoever_has_asked_for_it() -> None:
+    phase, stop = ev.PhaseStarted(phase="training"), ev.StopRequested(save=True, command_id="another's")
+    events: list[ev.AnyEvent] = [STARTED, PLANNED, phase, step(1), stop, ev.StopRequested(save=False)]
+    out = io.StringIO()
+    follow(FakeLink([[*events, ev.RunEnded(outcome="stopped", step=1)]]), LiveReport(out))
+    drawn = [piece.split("\n")[0] for piece in out.getvalue().split("\r\x1b[K")]
+    assert [piece.partition("step 1/2")[0] for piece in drawn if "step 1/2" in piece] == [
+        "",
+        "stopping  ",
+        "dropping the step  ",
+    ]
+    assert any(piece.endswith("A stop was requested") for piece in drawn)
+    assert any(piece.endswith("A stop without saving was requested") for piece in drawn)
+
+
 def test_json_is_the_log_itself() -> None:
     out = io.StringIO()
     events: list[ev.AnyEvent] = [STARTED, step(1), COMPLETED]

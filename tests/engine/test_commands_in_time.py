@@ -15,7 +15,7 @@ from cockpit.engine.engine import Engine
 from cockpit.engine.worker import Worker
 from cockpit.paths import standby_folder
 from cockpit.protocol.commands import Chat, Stop, StopReply, Train, Unload
-from cockpit.protocol.events import CommandAnswered, LogWritten
+from cockpit.protocol.events import CommandAnswered, LogWritten, StopRequested
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
 from tests.engine.follower import Follower
@@ -127,6 +127,41 @@ def test_a_run_id_that_no_folder_can_have_is_refused(monkeypatch: pytest.MonkeyP
         hosting.join(30)
     assert not any(answer.accepted for answer in follower.all(CommandAnswered))
     assert not hosting.is_alive()
+
+
+def test_a_stop_that_is_accepted_is_told_to_every_reader(run: RunDir) -> None:
+    engine = Engine(run, "transformers")
+    hosting = threading.Thread(target=engine.run)
+    hosting.start()
+    follower = Follower(RunLink(run))
+    try:
+        run.send(Stop(id="early"))
+        run.send(Train(id="train", run_id="run", command=[]))
+        for name, save in (("save", True), ("again", True), ("drop", False), ("late", True)):
+            run.send(Stop(id=name, save=save))
+        follower.until(lambda: len(follower.all(CommandAnswered)) == 6)
+    finally:
+        engine.terminate()
+        hosting.join(30)
+    told = [(event.command_id, event.save, event.attempt) for event in follower.all(StopRequested)]
+    assert told == [("save", True, 1), ("drop", False, 1)]
+    refused = [answer.command_id for answer in follower.all(CommandAnswered) if not answer.accepted]
+    assert refused == ["early"]
+
+
+def test_the_stop_of_an_engine_that_is_told_to_end_is_told_too(run: RunDir) -> None:
+    engine = Engine(run, "transformers")
+    hosting = threading.Thread(target=engine.run)
+    hosting.start()
+    follower = Follower(RunLink(run))
+    try:
+        run.send(Train(id="train", run_id="run", command=[]))
+        follower.until(lambda: len(follower.all(CommandAnswered)) == 1)
+    finally:
+        engine.terminate()
+        hosting.join(30)
+    follower.until_exited()
+    assert [(event.command_id, event.save) for event in follower.all(StopRequested)] == [("", True)]
 
 
 def test_the_age_of_a_process_is_known_finer_than_the_clock_of_its_boot() -> None:

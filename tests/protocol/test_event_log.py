@@ -36,6 +36,7 @@ def test_every_event_type_survives_the_log(tmp_path: Path) -> None:
         ev.AdapterSaved(path="adapter", size_bytes=3),
         logged("x"),
         ev.CommandAnswered(command_id="c", accepted=False, text="no"),
+        ev.StopRequested(save=True, command_id="c"),
         ev.RunEnded(outcome="completed", step=2),
         ev.ModelUnloaded(reason="idle"),
         ev.ReplyStarted(command_id="c", prompt="p", adapter=True),

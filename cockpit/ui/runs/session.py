@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
 from cockpit.protocol.events import CommandAnswered
@@ -49,7 +49,8 @@ class RunSession:
         """Whether this app exports what the run has saved just now."""
         self.is_behind = False
         """Whether the last poll brought so much that more is probably waiting."""
-        self._stops: list[Stop] = []
+        self._sent_stops: list[tuple[int, Stop]] = []
+        """Those of this app that were not refused, each with the attempt that it was for."""
         self.refused_stop: CommandAnswered | None = None
         """The last refusal of a Stop."""
         self.refused_start: CommandAnswered | None = None
@@ -78,17 +79,23 @@ class RunSession:
         return self._look_at_engine(idle=not batch) or bool(batch)
 
     def _take_refusal(self, answer: CommandAnswered) -> None:
-        if any(stop.id == answer.command_id for stop in self._stops):
+        if any(stop.id == answer.command_id for _, stop in self._sent_stops):
             self.refused_stop = answer
-            self._stops = [stop for stop in self._stops if stop.id != answer.command_id]
+            self._sent_stops = [sent for sent in self._sent_stops if sent[1].id != answer.command_id]
         elif self.state.run is None and answer.command in ("Train", None):
             # Of engines that do not name the command: before a run has begun there is hardly another to be refused.
             self.refused_start = answer
 
     @property
-    def stop_sent(self) -> Stop | None:
-        """The last Stop that was sent and not refused."""
-        return self._stops[-1] if self._stops else None
+    def stop_asked(self) -> Literal["save", "drop"] | None:
+        """What the present attempt was asked to end with, by whichever reader, and by this app even where the engine
+        has not told of it, as older ones never do."""
+        saves = [stop.save for attempt, stop in self._sent_stops if attempt == self.state.attempt]
+        if self.state.stop_requested is not None:
+            saves.append(self.state.stop_requested.save)
+        if not saves:
+            return None
+        return "save" if all(saves) else "drop"
 
     @property
     def liveness(self) -> Liveness:
@@ -137,12 +144,11 @@ class RunSession:
         """The present, in the time of the run's events: Unix seconds."""
         return self._clock()
 
-    def stop(self) -> Stop:
-        """Ask for an end: at first the step is finished and saved, asked again it is dropped. Raises OSError."""
-        command = Stop(id=new_command_id(), save=self.stop_sent is None)
+    def stop(self, *, save: bool) -> None:
+        """Ask for an end: the step is finished and saved, or dropped. Raises OSError."""
+        command = Stop(id=new_command_id(), save=save)
         self.link.send(command)
-        self._stops.append(command)
-        return command
+        self._sent_stops.append((self.state.attempt, command))
 
     def abort(self) -> None:
         """End the engine's process in the middle of whatever it does. Raises ValueError or OSError with a sentence."""

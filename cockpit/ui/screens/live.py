@@ -256,10 +256,10 @@ class LiveScreen(Screen[None]):
             self.query_one(LogPane).add(new[::-1])
 
     def _note(self) -> str:
-        sent, state = self.session.stop_sent, self.session.state
-        if sent is None or self.session.is_over:
+        asked, state = self.session.stop_asked, self.session.state
+        if asked is None or self.session.is_over:
             return ""
-        if not sent.save:
+        if asked == "drop":
             return "dropping the step"
         if state.phase and state.phase.phase == "saving":
             return "stopping: saving"
@@ -288,11 +288,11 @@ class LiveScreen(Screen[None]):
         session = self.session
         going = not session.is_over and not session.is_recording
         if action == "stop":
-            return going and session.stop_sent is None
+            return going and session.stop_asked is None
         if action == "drop":
-            return going and session.stop_sent is not None and session.stop_sent.save
+            return going and session.stop_asked == "save"
         if action == "abort":
-            return going and session.stop_sent is not None and not session.stop_sent.save
+            return going and session.stop_asked == "drop"
         if action == "export":
             saved = session.state.adapter is not None and not session.is_recording
             return session.is_over and saved and not session.is_exporting
@@ -308,14 +308,14 @@ class LiveScreen(Screen[None]):
 
     def action_stop(self) -> None:
         """Ask lightly, then finish the step and save."""
-        self.app.push_screen(stop_run(is_compiling=self._is_compiling()), self._confirmed)
+        self.app.push_screen(stop_run(is_compiling=self._is_compiling()), self._stop_when_confirmed(save=True))
 
     def action_drop(self) -> None:
         """Ask, then end at once."""
         if self._is_compiling():
             self.action_abort()
         else:
-            self.app.push_screen(drop_step(), self._confirmed)
+            self.app.push_screen(drop_step(), self._stop_when_confirmed(save=False))
 
     def action_abort(self) -> None:
         """Ask, then end the process: compiling, and a kernel that hangs, heed nothing else."""
@@ -334,11 +334,16 @@ class LiveScreen(Screen[None]):
         phase = self.session.state.phase
         return phase is not None and phase.phase == "compiling"
 
-    def _confirmed(self, answer: str | None) -> None:
-        if answer != "yes" or self.session.is_over:
+    def _stop_when_confirmed(self, *, save: bool) -> Callable[[str | None], None]:
+        """What the dialog's answer leads to. Others may ask for a stop, or resume, while it is open: what was confirmed
+        is what is asked for, of the attempt that it was asked about."""
+        return partial(self._confirmed, save, self.session.state.attempt)
+
+    def _confirmed(self, save: bool, attempt: int, answer: str | None) -> None:
+        if answer != "yes" or self.session.is_over or self.session.state.attempt != attempt:
             return
         try:
-            self.session.stop()
+            self.session.stop(save=save)
         except OSError as error:
             self.notify(f"The run could not be asked: {plain_text(str(error))}", severity="error", markup=False)
         self._show()

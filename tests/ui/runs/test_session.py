@@ -10,9 +10,10 @@ from cockpit.launch.engines import EngineKey
 from cockpit.machine.gpu import GpuReport
 from cockpit.protocol import events as ev
 from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
+from cockpit.protocol.event_log import EventWriter
 from cockpit.recipe.chat import Sampling
 from cockpit.runs.conversation import Conversation
-from cockpit.runs.folder import RunDir
+from cockpit.runs.folder import EngineIdentity, RunDir
 from cockpit.runs.link import ReplayLink, RunLink
 from cockpit.runs.sentences import log_line
 from cockpit.runs.state import Reply
@@ -92,12 +93,50 @@ def test_a_session_reads_from_the_beginning_whoever_has_read_before(tmp_path: Pa
     assert session.state.engine is not None and session.state.step == 20
 
 
-def test_the_first_stop_saves_and_the_second_drops(tmp_path: Path) -> None:
+def test_a_stop_that_was_sent_counts_until_it_is_refused_and_a_drop_overrules(tmp_path: Path) -> None:
     link = fed(record(tmp_path, until=20, ending="going"))
     session = read(session_of(link))
-    session.stop()
-    session.stop()
-    assert [command.save for command in link.sent if isinstance(command, Stop)] == [True, False]
+    asked = [session.stop_asked]
+    for save in (True, False):
+        session.stop(save=save)
+        asked.append(session.stop_asked)
+    assert asked == [None, "save", "drop"]
+    stops = [command for command in link.sent if isinstance(command, Stop)]
+    assert [stop.save for stop in stops] == [True, False]
+    link.events = [ev.CommandAnswered(command_id=stops[1].id, accepted=False, text="No.", command="Stop")]
+    assert read(session).stop_asked == "save"
+
+
+def began() -> list[ev.AnyEvent]:
+    run = ev.RunStarted(run_id="r", recipe_name="r", command=[], versions={}, gpus=[], driver="", data_sha256={})
+    return [ev.EngineStarted(pid=4711, host="here", backend="unsloth"), run, ev.PhaseStarted(phase="training")]
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["told by an event", "an older engine"])
+def test_a_stop_is_for_one_attempt_whichever_of_two_apps_asks_for_it(tmp_path: Path, tells: bool) -> None:
+    run = RunDir.create(tmp_path / "r")
+    run.write_identity(EngineIdentity.of_this_process("unsloth"))
+
+    def write(attempt: int, *events: ev.AnyEvent) -> None:
+        log = EventWriter(run.events, attempt=attempt)
+        for event in events:
+            log.append(event)
+        log.close()
+
+    write(1, *began())
+    one, other = (read(session_of(RunLink(run))) for _ in range(2))
+    one.stop(save=True)
+    assert (one.stop_asked, read(other).stop_asked) == ("save", None)
+    (stop,) = run.take_commands()
+    requested = [ev.StopRequested(save=True, command_id=stop.id)] if tells else []
+    write(1, *requested, ev.CommandAnswered(command_id=stop.id, accepted=True, command="Stop" if tells else None))
+    assert (read(one).stop_asked, read(other).stop_asked) == ("save", "save" if tells else None)
+    write(1, ev.RunEnded(outcome="stopped", step=3), ev.EngineExited(reason="done"))
+    write(2, *began())
+    assert (read(one).stop_asked, read(other).stop_asked) == (None, None)
+    assert (one.status, other.status) == ("running", "running")
+    write(2, *([ev.StopRequested(save=True), ev.StopRequested(save=False)] if tells else []))
+    assert (read(one).stop_asked, read(other).stop_asked) == (("drop", "drop") if tells else (None, None))
 
 
 def test_what_is_asked_of_the_model(tmp_path: Path) -> None:
@@ -128,7 +167,7 @@ def test_a_recording_has_a_time_of_its_own_and_takes_no_commands(tmp_path: Path)
     assert replayed.is_recording and not replayed.can_chat
     assert replayed.now() == recorded(run)[-1].at
     with pytest.raises(OSError, match="recording"):
-        replayed.stop()
+        replayed.stop(save=True)
 
 
 def test_a_long_log_is_read_in_bounded_parts(tmp_path: Path) -> None:

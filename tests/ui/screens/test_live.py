@@ -160,6 +160,27 @@ async def test_stop_is_confirmed_sent_and_said(tmp_path: Path) -> None:
         assert "s" not in keys(pilot)
 
 
+async def test_a_stop_that_another_app_asked_for_is_shown_and_what_was_confirmed_is_asked_for(tmp_path: Path) -> None:
+    link = fed(record(tmp_path, until=20, ending="going"))
+    async with stage(session_of(link)).run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "training" in line(pilot))
+        await pilot.press("s")
+        link.events = [ev.StopRequested(save=True, command_id="another's", at=NOW)]
+        await until(pilot, lambda: not link.events)
+        await pilot.press("enter")
+        await until(pilot, lambda: link.sent)
+        assert [command.save for command in link.sent if isinstance(command, Stop)] == [True]
+        await until(pilot, lambda: "stopping" in line(pilot))
+        assert keys(pilot)["s"] == "drop the step"
+        link.events = [
+            ev.RunEnded(outcome="stopped", step=20, at=NOW),
+            ev.EngineStarted(pid=4712, host="here", backend="unsloth", attempt=2, at=NOW),
+            ev.PhaseStarted(phase="importing", attempt=2, at=NOW),
+        ]
+        await until(pilot, lambda: "importing" in line(pilot))
+        assert keys(pilot)["s"] == "stop and save"
+
+
 async def test_a_refused_stop_is_told(tmp_path: Path) -> None:
     link = fed(record(tmp_path, until=20, ending="going"))
     app = stage(session_of(link))
