@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from cockpit.protocol.events import Outcome, Phase
-from cockpit.runs.status import State
+if TYPE_CHECKING:
+    from cockpit.protocol.events import Outcome, Phase
+    from cockpit.runs.status import State
 
 
 class PhaseLabel(NamedTuple):
