@@ -81,21 +81,20 @@ def _folder(name: str) -> Path | None:
 def _open_folder(folder: Path, base: bool) -> tuple[RunLink, StartedEngine]:
     """An engine that answers with what is saved in the folder."""
     from cockpit.launch.engines import EngineKey, start_folder_engine
+    from cockpit.launch.saved_recipe import recipe_of
     from cockpit.machine.gpu import GpuProbe
     from cockpit.models.saved_folder import SavedFolder
-    from cockpit.recipe.document import RecipeDocument
-    from cockpit.recipe.problem import RecipeError
+    from cockpit.recipe.document import resolved_yaml
 
     saved = SavedFolder(folder)
     if defect := saved.defect():
         end(defect, 2)
     if base and not saved.is_adapter:
         end(NO_BASE, 2)
-    text = saved.recipe_text()
     try:
-        recipe = RecipeDocument.parse(text, "recipe.yaml").recipe()
-        started = start_folder_engine(folder, EngineKey.of(recipe, GpuProbe().wait()), text)
-    except (RecipeError, ValueError, OSError) as error:
+        recipe = recipe_of(saved)
+        started = start_folder_engine(folder, EngineKey.of(recipe, GpuProbe().wait()), resolved_yaml(recipe))
+    except (ValueError, OSError) as error:
         end(str(error), 1)
     return started.link, started
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from cockpit.models.folder import ModelFolder, read_json
-from cockpit.models.hub_cache import cached_snapshot
 from cockpit.models.weights_file import defect_of_safetensors
 from cockpit.paths import kind_of, local_path
 from cockpit.text.plain_text import plain_line
-
-LONGEST_TEXT = 32_768
-"""Tokens that a model is prepared for where its config allows more."""
 
 
 @dataclass(frozen=True)
@@ -82,31 +77,3 @@ class SavedFolder:
             return f"{whose}weights are incomplete: {plain_line(missing[0])} is missing"
         truncated = (defect_of_safetensors(path) for path in model.weights if path.suffix == ".safetensors")
         return next((whose + defect for defect in truncated if defect), "")
-
-    def recipe_text(self) -> str:
-        """A recipe that loads the folder, by plain transformers where that can, and trains nothing. JSON is YAML."""
-        folder = ModelFolder.at(local_path(self.base) or cached_snapshot(self.base) or self.path)
-        by_unsloth = self.is_adapter and folder.is_unsloths_own
-        config = folder.config
-        text_config = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
-        assert isinstance(text_config, dict)
-        positions = text_config.get("max_position_embeddings")
-        tokens = min(LONGEST_TEXT, positions) if isinstance(positions, int) and positions >= 16 else 2048
-        about = {"title": "A saved folder", "description": "To chat with.", "needs": "CPU", "duration": "–"}
-        return json.dumps(
-            {
-                "schema": 1,
-                "method": "sft",
-                "about": about,
-                "backend": "unsloth" if by_unsloth else "transformers",
-                "finetuning_type": "lora" if self.is_adapter else "full",
-                "model": {
-                    "name_or_path": self.base,
-                    "revision": self.revision,
-                    "max_seq_length": tokens,
-                    "quantization": "nf4" if by_unsloth else "none",
-                },
-                "data": {"sources": [{"name_or_path": "embedded:pirate"}]},
-                "training": {"gradient_checkpointing": "none"},
-            }
-        )

@@ -156,13 +156,7 @@ class RecipeDocument:
 
     def resolved_yaml(self) -> str:
         """Every field, defaults too, local paths absolute. Raises RecipeError where something is wrong."""
-        values = self.recipe().model_dump(by_alias=True)
-        for section in (values["model"], *values["data"]["sources"]):
-            if (path := local_path(section["name_or_path"])) is not None:
-                section["name_or_path"] = str(path)
-        if folder := values["output"]["logging_dir"]:
-            values["output"]["logging_dir"] = str(expanded(folder).absolute())
-        return "\n".join(block_lines(values, 0)) + "\n"
+        return resolved_yaml(self.recipe())
 
     def save(self, path: Path) -> None:
         """Write the file atomically. From now on this is what was loaded. Raises OSError.
@@ -242,6 +236,17 @@ class RecipeDocument:
         else:
             here.append(value)
         return values
+
+
+def resolved_yaml(recipe: Recipe) -> str:
+    """The recipe as a file: every field, defaults too, local paths absolute."""
+    values = recipe.model_dump(by_alias=True)
+    for section in (values["model"], *values["data"]["sources"]):
+        if (path := local_path(section["name_or_path"])) is not None:
+            section["name_or_path"] = str(path)
+    if folder := values["output"]["logging_dir"]:
+        values["output"]["logging_dir"] = str(expanded(folder).absolute())
+    return "\n".join(block_lines(values, 0)) + "\n"
 
 
 def _element(here: list[Any], part: str | int, empty: Any) -> Any:

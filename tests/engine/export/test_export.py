@@ -23,6 +23,7 @@ from cockpit.engine.export.__main__ import Exporter
 from cockpit.engine.export.gguf import convert, modelfile
 from cockpit.engine.model.loading import load_for_chat
 from cockpit.launch.export_form import ExportForm, LlamaCpp, default_folder
+from cockpit.launch.saved_recipe import recipe_of
 from cockpit.models.saved_folder import SavedFolder
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import ExportEnded, ExportProgressed, ExportStarted
@@ -389,7 +390,7 @@ def test_folders_that_were_exported_answer(
     ids = loaded.tokenizer(asked, add_special_tokens=False, return_tensors="pt")
     adapter, merged = tmp_path / "adapter", tmp_path / "merged-16bit"
     assert [export(trained, place.name, place).reason for place in (adapter, merged)] == ["", ""]
-    as_folder = RecipeDocument.parse(SavedFolder(merged).recipe_text(), "recipe.yaml").recipe()
+    as_folder = recipe_of(SavedFolder(merged))
     expected, untrained, of_merged = (
         loaded.tokenizer.decode(one.generate(**ids, max_new_tokens=6, do_sample=False)[0, ids["input_ids"].shape[1] :])
         for one in (
