@@ -1,4 +1,10 @@
-"""Changes one value in YAML text and leaves all else as it stands: comments, order, blank lines, quotes."""
+"""Changes one value in YAML text and leaves all else as it stands: comments, order, blank lines, quotes.
+
+ruamel's own round trip (load, set, dump) writes the whole file anew and cannot do that. A key that is added at the end
+of a section lands below the comment that introduces the next section; a list that is replaced loses the comments that
+follow it; and even without a change, indented lists, sections indented by four, aligned values, spaces inside brackets,
+wrapped plain text and a leading --- come back in ruamel's layout. tests/recipe/test_yaml_edit.py shows it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Files of one repository on the Hub, brought into the Hub's cache: several at once, counted, where there is room"""
+"""Files of one repository on the Hub, brought into the Hub's cache: several at once, counted, where there is room
+
+snapshot_download of huggingface_hub takes the same files and could count their bytes, but stops would come late: it
+calls its progress class only when bytes arrive, and waits for all its threads before it returns, so that a download
+that stalls is stopped only after the network's timeout. Here the caller's own thread waits, and lets the threads go.
+"""
 
 from __future__ import annotations
 
