@@ -10,6 +10,7 @@ import sys
 import traceback
 from importlib import import_module, metadata
 
+from cockpit.engine.compat.private_names import is_initialised, warm_compiler
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.journal import Journal
 from cockpit.machine.gpu import Nvml
@@ -17,6 +18,7 @@ from cockpit.text.plain_text import plain_line
 
 PACKAGES = ("torch", "transformers", "peft", "datasets", "trl")
 VERSIONS = ("unsloth", "unsloth_zoo", "torch", "transformers", "trl", "peft", "datasets", "bitsandbytes")
+COMPILED = "TORCHINDUCTOR_CACHE_DIR"
 TALKERS = ("transformers", "trl", "peft", "datasets", "accelerate", "unsloth", "unsloth_zoo", "bitsandbytes")
 NOISE = (
     "==((====))==",  # Unsloth's banner
@@ -64,11 +66,14 @@ def _import_all(backend: str) -> None:
     # as the app, wants a core: measured on 2 cores beside another busy process, steps were 4 to 150 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if backend == "unsloth":
+        kept_in = os.environ.get(COMPILED)
         try:
             import_module("unsloth")  # before torch too, whose settings it makes
         except Exception:
             _check_gpu()
             raise
+        if kept_in is not None:
+            os.environ[COMPILED] = kept_in  # Unsloth forgets where compiled code is kept for the next run
     else:
         _expand_segments()
     _check_gpu()
@@ -104,15 +109,9 @@ def _warm_compiler() -> None:
     if not torch.cuda.is_available() or os.environ.get("TORCHDYNAMO_DISABLE") == "1":
         return
     try:
-        from torch._inductor.async_compile import maybe_warm_pool
-
-        maybe_warm_pool()
-        numbers = torch.ones(64, device="cuda", requires_grad=True)
-        torch.compile(lambda x: x.sin().sum())(numbers).backward()
+        warm_compiler()
     except Exception:  # what hinders compiling is told where a run compiles
         traceback.print_exc()
-    torch._dynamo.reset()
-    torch.cuda.empty_cache()
 
 
 def _check_gpu() -> None:
@@ -132,11 +131,7 @@ def _check_gpu() -> None:
 
 def imported(backend: str) -> int:
     """How many of `packages` are imported whole; may be asked from another thread while it goes on."""
-    return sum(
-        not getattr(getattr(module, "__spec__", None), "_initializing", False)
-        for module in map(sys.modules.get, packages(backend))
-        if module is not None
-    )
+    return sum(is_initialised(module) for module in map(sys.modules.get, packages(backend)) if module is not None)
 
 
 def versions() -> dict[str, str]:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from cockpit.engine.training.sft import Trained
 
 DRIVER_WAITS_S = 3.0
-COMPILED = "TORCHINDUCTOR_CACHE_DIR"
 
 
 class Worker:
@@ -98,7 +97,7 @@ class Worker:
     def _work(self) -> None:
         try:
             self._journal.enter_phase("importing", self._backend)
-            _import(self._backend)
+            import_stack(self._backend)
             StackLog(self._journal).listen()
             if self._chat_only:
                 self._chat_with_past_run()
@@ -294,14 +293,6 @@ class Worker:
     def _step_done(self, step: int) -> None:
         self.step = step
         self._journal.emit_reading(self._machine.read(step))
-
-
-def _import(backend: str) -> None:
-    """Import the stack. Unsloth forgets on the way where compiled code is kept for the next run."""
-    kept_in = os.environ.get(COMPILED)
-    import_stack(backend)
-    if kept_in is not None:
-        os.environ[COMPILED] = kept_in
 
 
 def _recipe_of(run: RunDir) -> Recipe:

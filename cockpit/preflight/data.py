@@ -10,7 +10,7 @@ from cockpit.data.inputs import Inputs, SourceInput
 from cockpit.data.rows import SUFFIXES
 from cockpit.models.folder import TOKENIZERS, read_json
 from cockpit.models.hub_cache import is_cached_dataset, is_hub_name, is_offline
-from cockpit.models.template_names import MODELS_OWN, named_templates
+from cockpit.models.template_names import MODELS_OWN, template_names
 from cockpit.paths import local_path
 from cockpit.preflight.model import NAME
 from cockpit.recipe.data import Source
@@ -46,7 +46,7 @@ def _needs_template(inputs: Inputs) -> bool:
 
 def of_data(recipe: Recipe, inputs: Inputs) -> Iterator[Conflict]:
     name = recipe.data.chat_template
-    if name != MODELS_OWN and (templates := named_templates()) and name not in templates:
+    if name != MODELS_OWN and name not in (templates := template_names()):
         close = get_close_matches(name, templates, n=3, cutoff=0.5) or ["chatml", "gemma-3", "llama-3.1", "qwen-3"]
         yield Conflict(
             "data.chat_template", f"{shown(name)} is no template of Unsloth's", f"give model, or {listed(close)}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from cockpit.data.inputs import Inputs
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
+from cockpit.machine.installed import torch_cuda
 from cockpit.models.folder import ModelFolder
 from cockpit.preflight.model import NAME
 from cockpit.protocol.events import GpuReading
@@ -74,20 +73,6 @@ def _of_torch(report: GpuReport) -> Iterator[Conflict]:
         wrong = f"the NVIDIA driver {plain_line(report.driver)} is too old for torch's CUDA {cuda}"
         right = f"update it to {oldest} or newer, install a torch for an older CUDA, or give none to train on the CPU"
         yield Conflict("hardware.gpu", wrong, right)
-
-
-@functools.cache
-def torch_cuda() -> str | None:
-    """The CUDA version that the installed torch is built for, empty for a build without; None where nobody can tell."""
-    found = importlib.util.find_spec("torch")
-    if found is None or found.origin is None:
-        return None
-    try:
-        text = (Path(found.origin).parent / "version.py").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    told = re.search(r"^cuda\b[^=\n]*=\s*(?:'([\d.]+)'|None)", text, re.MULTILINE)
-    return None if told is None else told[1] or ""
 
 
 def _of_types(recipe: Recipe, report: GpuReport, chosen: str) -> Iterator[Conflict]:

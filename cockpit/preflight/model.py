@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 from cockpit.data.inputs import Inputs
+from cockpit.machine.installed import model_families
 from cockpit.models.folder import ModelFolder
 from cockpit.models.hub_cache import is_hub_name, is_offline
 from cockpit.recipe.recipe import Recipe
@@ -89,31 +88,15 @@ def _of_folder(recipe: Recipe, folder: ModelFolder, images: bool) -> Iterator[Co
 
 def _of_family(recipe: Recipe, folder: ModelFolder) -> Iterator[Conflict]:
     """A family that the installed transformers does not know."""
-    known = known_families()
+    known = model_families()
     kind = folder.model_type
-    if not kind or known is None or f'"{kind}"' in known or recipe.model.trust_remote_code:
+    if not kind or known is None or kind in known or recipe.model.trust_remote_code:
         return
     wrong = f"the installed transformers ({_version('transformers')}) does not know the family {shown(kind)}"
     right = "update transformers, or give another model"
     if folder.config.get("auto_map"):
         right = "update transformers, or run the code that comes with the model (model.trust_remote_code: true)"
     yield Conflict(NAME, wrong, right)
-
-
-@functools.cache
-def known_families() -> str | None:
-    """The text of transformers' own list of families, without importing it; None where it is not to be found."""
-    found = importlib.util.find_spec("transformers")
-    if found is None or found.origin is None:
-        return None
-    auto = Path(found.origin).parent / "models" / "auto"
-    texts = []
-    for name in ("configuration_auto.py", "auto_mappings.py"):
-        try:
-            texts.append((auto / name).read_text(encoding="utf-8"))
-        except OSError:
-            continue
-    return "\n".join(texts) or None
 
 
 def _of_weights(folder: ModelFolder) -> Iterator[Conflict]:

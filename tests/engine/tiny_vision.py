@@ -15,7 +15,7 @@ def make_processor() -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import Gemma3ImageProcessor, Gemma3Processor, PreTrainedTokenizerFast
 
-    from cockpit.models.template_names import named_templates
+    from cockpit.engine.compat.unsloth_templates import named_templates
 
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,6 @@ import pytest
 from cockpit.machine.gpu import GpuReport
 from cockpit.models.folder import ModelFolder
 from cockpit.preflight import machine
-from cockpit.preflight import model as model_check
 from cockpit.protocol.events import GpuReading
 from cockpit.recipe.document import RecipeDocument
 from tests.preflight.preflighting import NO_GPU, document, files, said, write_model
@@ -199,10 +200,16 @@ def test_drivers_that_torch_cannot_use(
 
 
 def test_torch_is_asked_without_being_imported() -> None:
-    found = machine.torch_cuda()
-    assert found is not None and (found == "" or found[0].isdigit())
-    families = model_check.known_families()
-    assert families is not None and '"gemma3"' in families
+    """In a process of its own, which says what it has imported."""
+    program = (
+        "import json, sys; from cockpit.machine import installed as i; "
+        "print(json.dumps([i.torch_cuda(), sorted(i.model_families()), sorted(sys.modules)]))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    cuda, families, modules = json.loads(told)
+    assert cuda == (metadata.version("torch").partition("+cu")[2] and cuda) and (cuda == "" or cuda[0].isdigit())
+    assert {"gemma3", "llama", "qwen3"} <= set(families)
+    assert not {"torch", "transformers"} & set(modules)
 
 
 def test_bfloat16_asked_of_a_gpu_without_it() -> None:

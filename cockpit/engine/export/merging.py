@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from cockpit.engine.compat.private_names import drop_weight_conversions
 from cockpit.engine.errors import RunFailure, is_out_of_memory
 from cockpit.engine.hub.models import folder_of
 from cockpit.engine.model.savable import mend_generation_config
@@ -148,5 +149,4 @@ def _forget_quantised_files(model: Any) -> None:
             return False
         return True
 
-    if found := getattr(model, "_weight_conversions", None):
-        model._weight_conversions = [conversion for conversion in found if can_go_back(conversion)]
+    drop_weight_conversions(model, keep=can_go_back)

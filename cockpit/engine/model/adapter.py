@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from cockpit.engine.compat.private_names import renamed
 from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.model.base_model import unsloth_checkpointing, unsloth_class
 from cockpit.engine.model.lora_targets import lora_targets
@@ -97,13 +98,11 @@ def _is_tied(model: Any) -> bool:
 def _offload_folder(model: Any) -> Iterator[str]:
     """A folder for layers that Unsloth moves to the disk. It would put them into the model's own folder: it joins its
     temporary one with the name that the model was loaded by, which is a whole path."""
-    name = model.config._name_or_path
-    with tempfile.TemporaryDirectory(prefix="cockpit-", ignore_cleanup_errors=True) as temporary:
-        model.config._name_or_path = "offloaded"
-        try:
-            yield temporary  # what is mapped from there stays readable when the folder has gone
-        finally:
-            model.config._name_or_path = name
+    with (
+        tempfile.TemporaryDirectory(prefix="cockpit-", ignore_cleanup_errors=True) as temporary,
+        renamed(model, "offloaded"),
+    ):
+        yield temporary  # what is mapped from there stays readable when the folder has gone
 
 
 def attached(model: Any, saved: Path, recipe: Recipe) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from cockpit.data.inputs import trains_images
+from cockpit.engine.compat.private_names import limit_recompiling
 from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.hub.models import folder_of
 from cockpit.engine.model import adapter as lora
@@ -186,13 +187,11 @@ def _loaded(model: Any, tokenizer: Any, recipe: Recipe, processor: Any, *, adapt
 
 def _limit_compiling(hardware: Hardware, say: Say) -> None:
     """How often torch may compile one function again, and all of them together. Says so where it compiles nothing."""
-    import torch._dynamo
-
     for name in ("cache_size_limit", "accumulated_cache_size_limit"):
         limit = getattr(hardware, f"dynamo_{name}")
         if limit is None:
             continue
-        setattr(torch._dynamo.config, name, limit)
+        limit_recompiling(name, limit)
         if not hardware.compile:
             say(f"hardware.dynamo_{name}: {limit} is not followed: hardware.compile is false, so nothing is compiled.")
 

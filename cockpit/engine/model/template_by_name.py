@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cockpit.engine.compat.unsloth_templates import NamedTemplate, named_templates
 from cockpit.engine.errors import RunFailure, first_line
-from cockpit.models.template_names import NamedTemplate, named_templates
 from cockpit.text.plain_text import plain_line
 
 

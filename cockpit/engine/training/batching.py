@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import torch
 
+from cockpit.engine.compat.private_names import attest_length, skip_probe_of_joining
 from cockpit.engine.data.prepare import PreparedData, max_tokens, pad_to
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.model.loading import Loaded
+from cockpit.engine.training.trainer import run_trainer
 from cockpit.recipe.recipe import Recipe
 
 SFT_ONLY = ("max_length", "packing", "padding_free", "pad_to_multiple_of", "dataset_kwargs", "dataset_text_field")
@@ -36,8 +37,8 @@ def batching(recipe: Recipe, loaded: Loaded, data: PreparedData) -> dict[str, An
 
 
 def make_trainer(recipe: Recipe, loaded: Loaded, data: PreparedData, settings: dict[str, Any]) -> Any:
-    """TRL's trainer; on the CPU without Unsloth the one beneath it, as TRL's loss is a Triton kernel there is none of
-    for a CPU. The rows are tokenized and masked already, so both compute the same."""
+    """A RunTrainer over TRL's trainer; on the CPU without Unsloth over the one beneath it, as TRL's loss is a Triton
+    kernel, which no CPU runs. The rows are tokenized and masked already, so both compute the same."""
     from transformers import Trainer, TrainingArguments
     from trl import SFTConfig, SFTTrainer
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
@@ -60,15 +61,15 @@ def make_trainer(recipe: Recipe, loaded: Loaded, data: PreparedData, settings: d
         loaded.model.config.use_cache = False
         _refuse_seeing_neighbours(loaded, settings)
         settings = {name: value for name, value in settings.items() if name not in SFT_ONLY}
-        return Trainer(args=TrainingArguments(**settings), data_collator=collator, **common)
+        return run_trainer(Trainer)(args=TrainingArguments(**settings), data_collator=collator, **common)
     if loaded.backend == "unsloth":
-        _attest_length(data, max_tokens(recipe))
+        for dataset in filter(None, (data.train, data.held_out)):
+            attest_length(dataset, max_tokens(recipe))
         if not settings["padding_free"]:
-            # Of a model with linear attention it would try on the GPU, for a minute, whether its rows may be joined.
-            os.environ.setdefault("UNSLOTH_EXPERIMENTAL_HYBRID_PACKING", "0")
+            skip_probe_of_joining()
     else:
         _refuse_seeing_neighbours(loaded, settings)
-    trainer = SFTTrainer(args=SFTConfig(**settings), data_collator=collator, **common)
+    trainer = run_trainer(SFTTrainer)(args=SFTConfig(**settings), data_collator=collator, **common)
     if data.packed and not getattr(trainer.data_collator, "padding_free", False):
         # Unsloth has a list of models whose attention it does not trust with this, and then pads as if nothing was.
         raise RunFailure("Unsloth does not pack rows for this model.", "Set training.packing to false.")
@@ -113,10 +114,3 @@ def neighbours_are_seen(model: Any) -> bool:
     one, other = (logits.float() for logits in seen)
     # More than 16-bit rounding, which differs where experts are given other rows to round with.
     return bool((one - other).norm() > 0.01 * one.norm())
-
-
-def _attest_length(data: PreparedData, length: int) -> None:
-    """Unsloth joins no tokenized rows, and reads them all, unless their dataset says to what length they were cut."""
-    for dataset in (data.train, data.held_out):
-        if dataset is not None:
-            dataset._unsloth_truncated_to = length

@@ -35,13 +35,10 @@ class BestWeights:
     """What a trainer goes back to when it ends."""
 
     def __init__(self, trainer: Any, recipe: Training, folder: Path, journal: Journal) -> None:
-        """`folder` is that of the checkpoints. From now on the trainer goes back to none by itself: it would take the
-        one that it named last, which need not be there, nor be better than its last weights."""
+        """`trainer` is a RunTrainer, `folder` that of the checkpoints."""
         self._trainer, self._recipe, self._folder, self._journal = trainer, recipe, folder, journal
-        self._load = trainer._load_best_model
         self._taken = False
         self._step: int | None = None
-        trainer._load_best_model = lambda: None
 
     def take(self) -> int | None:
         """Go back to the best weights that there are, tell of it, and say after which step they were; None where the
@@ -58,7 +55,7 @@ class BestWeights:
         step = _best_of(self._trainer.args, state, {kept or 0, state.global_step})
         if place and step != state.global_step:
             state.best_model_checkpoint = str(place)
-            self._load()
+            self._trainer.load_best()
         if state.best_metric is not None and state.best_global_step:
             self._tell(step, kept)
         return step

@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from cockpit.engine.compat.private_names import set_learning_rate
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import RunFailure, Stopped
 from cockpit.engine.journal import Journal
@@ -79,7 +80,7 @@ class EventCallback(TrainerCallback):
             # Patience may be new to the run; of a callback that the checkpoint did not know nothing could be saved.
             state.stateful_callbacks.setdefault(PATIENCE, {})
             recall_best(args, state)  # what it is compared by may be new to the run too
-            align_schedule(kwargs["optimizer"], kwargs["lr_scheduler"], args.learning_rate)
+            set_learning_rate(kwargs["optimizer"], kwargs["lr_scheduler"], args.learning_rate)
             checkpoint = self._resumed.checkpoint.path
             archive_later(checkpoint.parent, self._resumed.step, self._journal.attempt)
             path = f"{checkpoint.parent.name}/{checkpoint.name}"
@@ -208,6 +209,14 @@ class EventCallback(TrainerCallback):
         self._measuring_since, self._measured = time.monotonic(), 0
         self._journal.enter_phase("evaluating")
 
+    def checkpoint_begins(self) -> None:
+        """A checkpoint is about to be written."""
+        self._journal.enter_phase("saving", f"checkpoint {self.step}")
+
+    def checkpoint_failed(self, why: str) -> None:
+        """It could not be written, for the reason of the sentence `why`."""
+        self._journal.log("warning", f"Checkpoint {self.step} could not be saved: {why} The run goes on without it.")
+
     def checkpoint_saved(self, path: str, size_bytes: int) -> None:
         """A checkpoint stands whole at `path`, relative to the run folder."""
         self.saved_at = self.step
@@ -222,20 +231,6 @@ class EventCallback(TrainerCallback):
             elif value is not None and name in self._not_finite:
                 self._not_finite.remove(name)
                 self._journal.log("info", f"{name} is a finite number again after step {self.step}.")
-
-
-def align_schedule(optimizer: Any, scheduler: Any, learning_rate: float) -> None:
-    """Let the next step take the rate that the recipe's schedule has for it now: the one that was loaded is that of the
-    recipe as it was. The same to the bit where nothing has changed."""
-    scheduler = getattr(scheduler, "scheduler", scheduler)
-    rates = getattr(scheduler, "lr_lambdas", None)
-    if rates is None:
-        return
-    scheduler.base_lrs = [learning_rate for _ in scheduler.base_lrs]
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["initial_lr"] = learning_rate
-        group["lr"] = learning_rate * rate(scheduler.last_epoch)
-    scheduler._last_lr = [group["lr"] for group in optimizer.param_groups]
 
 
 def _size(weight: Any) -> int:

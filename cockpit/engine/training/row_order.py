@@ -24,15 +24,10 @@ class LengthsOfEpoch(LengthGroupedSampler):
         return super().__iter__()
 
 
-def fix_order(trainer: Any, seed: int) -> None:
-    """Let `trainer` draw its groups by length so. Rows in random order are drawn so by accelerate already."""
-    make = trainer._get_train_sampler
-
-    def make_fixed(*args: Any, **kwargs: Any) -> Any:
-        sampler = make(*args, **kwargs)
-        if type(sampler) is LengthGroupedSampler:
-            sampler.__class__ = LengthsOfEpoch
-            sampler.seed = seed
+def in_fixed_order(sampler: Any, seed: int) -> Any:
+    """A sampler that groups by length, made to draw so; others as they are: accelerate draws random orders so."""
+    if type(sampler) is not LengthGroupedSampler:
         return sampler
-
-    trainer._get_train_sampler = make_fixed
+    fixed = LengthsOfEpoch(sampler.batch_size, lengths=sampler.lengths)
+    fixed.seed = seed
+    return fixed

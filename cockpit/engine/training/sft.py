@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,15 +21,15 @@ from cockpit.engine.model.saved_files import finish_saved
 from cockpit.engine.training.batching import batching, make_trainer
 from cockpit.engine.training.best_weights import BestWeights
 from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
-from cockpit.engine.training.checkpointing import checkpoint_plan, save_checkpoints_whole
+from cockpit.engine.training.checkpointing import checkpoint_plan
 from cockpit.engine.training.overrides import overrides
 from cockpit.engine.training.resumption import Resumption
-from cockpit.engine.training.row_order import fix_order
 from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.protocol.events import AdapterSaved
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
 
+TENSORBOARD = "tensorboard"
 CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_torch_fused"}
 
 
@@ -72,21 +71,20 @@ def train(
     for sentence in overrides(recipe, settings, trainer):
         journal.log("info", sentence)
     trainer.remove_callback(PrinterCallback)
-    fix_order(trainer, recipe.training.seed)
     batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size)
+    step_metrics = StepMetrics(*((resumed.tokens_seen, resumed.trained_tokens) if resumed else ()))
     callback = EventCallback(
         journal,
         controls,
-        StepMetrics(trainer, *((resumed.tokens_seen, resumed.trained_tokens) if resumed else ())),
+        step_metrics,
         steps_per_epoch=math.ceil(batches / recipe.training.gradient_accumulation_steps),
         on_step=on_step,
         resumed=resumed,
         keeps_last=recipe.finetuning_type == "lora",
     )
-    trainer.add_callback(callback)
+    trainer.attach(run, callback, step_metrics, kept=checkpoint_plan(recipe)[1], owes_evaluation=owed)
     patience = _add_patience(trainer, recipe, resumed)
-    _announce_evaluations(trainer, callback, owed=owed)
-    save_checkpoints_whole(trainer, callback, run, journal, checkpoint_plan(recipe)[1])
+    _add_tensorboard(trainer, recipe, run)
     best_weights = BestWeights(trainer, recipe.training, run.checkpoints, journal)
 
     best: int | None = None
@@ -100,11 +98,22 @@ def train(
     except Stopped:
         callback.dropped = controls.stop == "drop"
         if callback.has_compiled and not callback.dropped and callback.saved_at != callback.step:
-            trainer._save_checkpoint(trainer.model, None)
+            trainer.write_checkpoint()
         best = None if callback.dropped else best_weights.take()
     if callback.dropped or (controls.stop is not None and callback.step < trainer.state.max_steps):
         return Trained(callback.step, True, callback.dropped, best or callback.step)
     return Trained(callback.step, False, False, best or callback.step, _why_early(callback, trainer, patience))
+
+
+def _add_tensorboard(trainer: Any, recipe: Recipe, run: RunDir) -> None:
+    """TensorBoard's files in the run's folder, or where the recipe says: the trainer would ask the environment."""
+    from transformers.integrations import TensorBoardCallback
+
+    if TENSORBOARD in recipe.output.report_to:
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder = recipe.output.logging_dir or run.path / "tensorboard"
+        trainer.add_callback(TensorBoardCallback(SummaryWriter(log_dir=str(folder))))
 
 
 def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> Any:
@@ -139,7 +148,6 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
         journal.log("info", f"{training.optim} needs a GPU; {optim} takes its place on the CPU.")
     dtype = _compute_dtype(recipe, loaded)
     save_steps, _ = checkpoint_plan(recipe)
-    os.environ["TENSORBOARD_LOGGING_DIR"] = output.logging_dir or str(run.path / "tensorboard")
     return {
         "output_dir": str(run.checkpoints),
         "run_name": run.id,
@@ -168,7 +176,7 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
         "save_steps": save_steps or 1,
         "logging_steps": output.logging_steps,
         "logging_nan_inf_filter": False,  # a loss that is no number is shown as such, not as the mean before it
-        "report_to": list(output.report_to) or "none",
+        "report_to": [name for name in output.report_to if name != TENSORBOARD] or "none",
         "disable_tqdm": True,
         "label_names": ["labels"],
         "dataloader_num_workers": training.dataloader_num_workers,
@@ -206,23 +214,3 @@ def _checkpointing(mode: str) -> dict[str, Any]:
     if mode == "unsloth":
         return {"gradient_checkpointing": True}
     return {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": mode == "reentrant"}}
-
-
-def _announce_evaluations(trainer: Any, callback: EventCallback, *, owed: bool) -> None:
-    """No callback is told that an evaluation begins. The first one may be `owed` to the step that the run resumes from:
-    the trainer takes it for one before any training, which is compared with no other."""
-    evaluate = trainer.evaluate
-
-    def evaluate_announced(*args: Any, **kwargs: Any) -> Any:
-        nonlocal owed
-        callback.evaluation_begins()
-        # Its data loader draws a seed: the training must go on with the same random numbers with it and without it.
-        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-        with torch.random.fork_rng(devices):
-            measured = evaluate(*args, **kwargs)
-        if owed:
-            owed = False
-            trainer._determine_best_metric(metrics=measured, trial=None)
-        return measured
-
-    trainer.evaluate = evaluate_announced

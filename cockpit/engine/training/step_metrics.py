@@ -1,4 +1,4 @@
-"""What no callback sees of a trainer: the loss of every step, its tokens, the gradient before clipping."""
+"""What no callback sees of a trainer: the loss of every step, its tokens, the gradient before clipping"""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ import torch
 
 
 class StepMetrics:
-    """Sits around the trainer's training step and its clipping. Sums stay on the device until a step is over."""
+    """Takes in what the trainer measures. Sums stay on the device until a step is over."""
 
-    def __init__(self, trainer: Any, tokens_seen: int = 0, trained_tokens: int = 0) -> None:
-        """Begins to measure `trainer`; counts on from the tokens that are given."""
+    def __init__(self, tokens_seen: int = 0, trained_tokens: int = 0) -> None:
+        """Counts on from the tokens that are given."""
         self.tokens_seen = tokens_seen
         self.trained_tokens = trained_tokens
+        self.gradient: torch.Tensor | float | None = None
+        """The norm before clipping, of the step in hand."""
         self._losses: list[torch.Tensor] = []
         self._counts: list[torch.Tensor] = []
-        self._gradient: torch.Tensor | float | None = None
-        self._measure(trainer)
+
+    def add(self, loss: torch.Tensor, counts: torch.Tensor) -> None:
+        """Take in a micro-step: its share of the step's loss, and `token_counts` of its batch."""
+        self._losses.append(loss.detach())
+        self._counts.append(counts)
 
     def take(self) -> dict[str, float]:
         """The finished step's loss and grad_norm, finite or not, and the tokens so far; the next step begins."""
@@ -29,8 +34,8 @@ class StepMetrics:
             seen, trained = torch.stack(self._counts).sum(0).tolist()
             self.tokens_seen += int(seen)
             self.trained_tokens += int(trained)
-        if self._gradient is not None:
-            figures["grad_norm"] = float(self._gradient)
+        if self.gradient is not None:
+            figures["grad_norm"] = float(self.gradient)
         figures["tokens_seen"] = float(self.tokens_seen)
         figures["trained_tokens"] = float(self.trained_tokens)
         self.drop()
@@ -38,26 +43,7 @@ class StepMetrics:
 
     def drop(self) -> None:
         """Forget a step that was not finished."""
-        self._losses, self._counts, self._gradient = [], [], None
-
-    def _measure(self, trainer: Any) -> None:
-        step, clip = trainer.training_step, trainer.accelerator.clip_grad_norm_
-
-        def training_step(model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-            counts = _counts(inputs)  # before the step, which may empty `inputs`
-            loss: torch.Tensor = step(model, inputs, *args, **kwargs)
-            self._losses.append(loss.detach())
-            self._counts.append(counts)
-            return loss
-
-        def clip_grad_norm_(*args: Any, **kwargs: Any) -> Any:
-            norm = clip(*args, **kwargs)
-            if norm is not None:
-                self._gradient = norm.detach() if isinstance(norm, torch.Tensor) else norm
-            return norm
-
-        trainer.training_step = training_step
-        trainer.accelerator.clip_grad_norm_ = clip_grad_norm_
+        self._losses, self._counts, self.gradient = [], [], None
 
 
 def finite(figures: dict[str, float]) -> dict[str, float | None]:
@@ -65,7 +51,7 @@ def finite(figures: dict[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
-def _counts(inputs: dict[str, Any]) -> torch.Tensor:
+def token_counts(inputs: dict[str, Any]) -> torch.Tensor:
     """[tokens without padding, tokens with loss] of one batch, on its device."""
     ids, labels, mask = inputs["input_ids"], inputs["labels"], inputs.get("attention_mask")
     seen = mask.sum() if isinstance(mask, torch.Tensor) and mask.dim() == 2 else torch.tensor(ids.numel())

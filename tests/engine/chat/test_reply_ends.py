@@ -9,12 +9,12 @@ import pytest
 from transformers import GenerationConfig
 
 from cockpit.engine.chat.replies import Chatter
+from cockpit.engine.compat.unsloth_templates import named_templates
 from cockpit.engine.controls import Controls
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.export.gguf import modelfile
 from cockpit.engine.journal import Journal
 from cockpit.engine.model.loading import Loaded
-from cockpit.models.template_names import named_templates
 from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.folder import RunDir
 from tests.engine import tiny

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from cockpit.engine.compat.unsloth_templates import named_templates
 from cockpit.engine.data.conversation import Conversation
 from cockpit.engine.data.encoder import EncodedRow, Encoder
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.model.template_by_name import with_named_template
-from cockpit.models.template_names import named_templates
 from cockpit.recipe.document import RecipeDocument
 from tests.engine import tiny
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from cockpit.engine.compat.unsloth_templates import named_templates
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.data.conversation import Conversation, conversation_of
 from cockpit.engine.data.encoder import marked_spans, masked
 from cockpit.engine.data.prepare import PreparedData, prepare_data
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.errors import RunFailure, Stopped
-from cockpit.models.template_names import named_templates
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from tests.engine import tiny

@@ -169,7 +169,7 @@ def test_gemmas_norms_and_marks_stand_in_its_gguf(
     import numpy as np
     from safetensors.torch import load_file, save_file
 
-    from cockpit.models.template_names import named_templates
+    from cockpit.engine.compat.unsloth_templates import named_templates
 
     folder = make_family("gemma3-text", tmp_path / "gemma")
     template = named_templates()["gemma-3"].text

@@ -48,7 +48,6 @@ def test_figures_are_those_of_the_batches_that_a_trainer_makes(
     from cockpit.engine.data.report import data_report
     from cockpit.engine.model.loading import load_for_training
     from cockpit.engine.training.batching import batching, make_trainer
-    from cockpit.engine.training.row_order import fix_order
 
     rows = [{"messages": tiny.pair("z" * (1 + n % 5), "q" * (1 + n * 37 % 60))} for n in range(1200)]
     path = tiny.write_rows(tmp_path / "rows.jsonl", rows)
@@ -64,9 +63,9 @@ def test_figures_are_those_of_the_batches_that_a_trainer_makes(
         "report_to": "none",
         "per_device_train_batch_size": training.per_device_train_batch_size,
         "gradient_accumulation_steps": training.gradient_accumulation_steps,
+        "seed": training.seed,
     }
     trainer = make_trainer(asked, loaded, data, settings | batching(asked, loaded, data))
-    fix_order(trainer, training.seed)
     batches = list(trainer.get_train_dataloader())
     places = sum(batch["input_ids"].numel() for batch in batches)
     seen = [batch.get("attention_mask", batch["input_ids"] > -1) for batch in batches]

@@ -1,4 +1,4 @@
-"""Callback and meter with a trainer that is none, endings, and the reply as it streams."""
+"""The callback and what a trainer measures, with a trainer that trains nothing; endings; the reply as it streams."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cockpit.engine.errors import RunFailure, Stopped, classify_error
 from cockpit.engine.journal import Journal
 from cockpit.engine.training.callback import EventCallback
 from cockpit.engine.training.step_metrics import StepMetrics, finite
+from cockpit.engine.training.trainer import run_trainer
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import (
     AnyEvent,
@@ -33,11 +34,17 @@ from tests.engine import tiny
 
 
 class FakeTrainer:
-    """Has what the meter sits around."""
+    """Measures what it is told; its step ends as that of transformers does."""
 
     def __init__(self, losses: list[float], norm: float | None) -> None:
         self._losses = iter(losses)
-        self.accelerator = SimpleNamespace(clip_grad_norm_=lambda *a: None if norm is None else torch.tensor(norm))
+        self._norm = None if norm is None else torch.tensor(norm)
+
+    def end_step(self) -> None:
+        self._get_grad_norm(None)
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        return self._norm
 
     def training_step(self, model: Any, inputs: dict[str, Any], items: int | None = None) -> torch.Tensor:
         inputs.clear()
@@ -51,12 +58,13 @@ class Scene:
         self.run = RunDir.create(folder / "run")
         self.journal = Journal(self.run)
         self.controls = Controls()
-        self.trainer = FakeTrainer(losses, norm)
+        self.trainer = run_trainer(FakeTrainer)(losses, norm)
+        self.trainer.step_metrics = StepMetrics()
         self.told: list[int] = []
         self.metric: str | None = None
         self.save_strategy = "steps"
         self.callback = EventCallback(
-            self.journal, self.controls, StepMetrics(self.trainer), steps_per_epoch=4.5, on_step=self.told.append
+            self.journal, self.controls, self.trainer.step_metrics, steps_per_epoch=4.5, on_step=self.told.append
         )
         self.state = TrainerState(max_steps=max_steps, global_step=0, epoch=0.0)
         self.control = TrainerControl()
@@ -72,7 +80,7 @@ class Scene:
             self.trainer.training_step(None, dict(batch))
             if index < len(batches) - 1:
                 self.call("on_substep_end")
-        self.trainer.accelerator.clip_grad_norm_([], 1.0)
+        self.trainer.end_step()
         optimizer = SimpleNamespace(param_groups=[{"lr": rate}])
         self.call("on_pre_optimizer_step", optimizer=optimizer)
         optimizer.param_groups[0]["lr"] = 99.0  # the schedule has moved on when the step ends

@@ -261,7 +261,7 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(hosted: Hosted, monkeypa
     def full(folder: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(folder))
 
-    monkeypatch.setattr(checkpointing, "flush", full)
+    monkeypatch.setattr(disk, "flush", full)
     run = hosted(**{**BARE, "training__max_steps": 2})
     run.until_ended()
     assert run.state.ended is not None and run.state.ended.outcome == "completed"
@@ -271,9 +271,12 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(hosted: Hosted, monkeypa
 
 
 def test_a_full_disk_at_the_end_leaves_no_half_adapter(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    flush = disk.flush
+
     def full(folder: Path) -> None:
         if folder.name == "adapter.partial":
             raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+        flush(folder)
 
     monkeypatch.setattr(disk, "flush", full)
     run = hosted(**{**BARE, "training__max_steps": 2})

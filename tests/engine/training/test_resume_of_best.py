@@ -13,9 +13,11 @@ import pytest
 from transformers import TrainerState
 
 from cockpit import disk
-from cockpit.engine.training import checkpointing
+from cockpit.engine.controls import Controls
 from cockpit.engine.training.best_weights import BestWeights, recall_best
 from cockpit.engine.training.callback import EventCallback
+from cockpit.engine.training.step_metrics import StepMetrics
+from cockpit.engine.training.trainer import run_trainer
 from cockpit.engine.worker import Worker
 from cockpit.protocol.commands import Stop
 from cockpit.protocol.events import LogWritten, RunEnded
@@ -117,7 +119,7 @@ def test_a_best_checkpoint_that_could_not_be_saved_is_not_the_result(
             raise OSError(errno.ENOSPC, "No space left on device", str(folder))
         flush(folder)
 
-    monkeypatch.setattr(checkpointing, "flush", full)
+    monkeypatch.setattr(disk, "flush", full)
     measure(monkeypatch, best_after(6))
     run = hosted(**{**BEST, "training__max_steps": 6})
     assert until_end(run, 1).outcome == "completed"
@@ -161,34 +163,49 @@ def test_what_was_measured_before_is_compared_by_the_metric_of_now(
     assert (state.best_metric, state.best_global_step) == best
 
 
+class SavingTrainer:
+    """Writes checkpoints as transformers does, and nothing else."""
+
+    def __init__(self, state: TrainerState, loaded: list[str]) -> None:
+        self.state, self.loaded, self.model = state, loaded, None
+        self.args = SimpleNamespace(metric_for_best_model="eval_loss", greater_is_better=False, output_dir="")
+
+    def add_callback(self, callback: Any) -> None:
+        pass
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        write_checkpoint(Path(self.args.output_dir), self.state.global_step)
+
+    def _load_best_model(self) -> None:
+        self.loaded.append(str(self.state.best_model_checkpoint))
+
+
 class Savings:
     """Checkpoints of a trainer that measures `losses` by their steps, and cannot save those in `lost`."""
 
     def __init__(self, path: Path, losses: dict[int, float], lost: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
         self.run, self.said, self.loaded = RunDir.create(path), list[str](), list[str]()
         self.state = TrainerState()
-        args = SimpleNamespace(metric_for_best_model="eval_loss", greater_is_better=False)
-        self.trainer: Any = SimpleNamespace(state=self.state, args=args, _save_checkpoint=self._save)
-        self.trainer._load_best_model = lambda: self.loaded.append(str(self.state.best_model_checkpoint))
-        callback: Any = SimpleNamespace(step=0, checkpoint_saved=lambda *_: None)
-        journal: Any = SimpleNamespace(enter_phase=lambda *_: None, log=lambda level, text: self.said.append(text))
-        checkpointing.save_checkpoints_whole(self.trainer, callback, self.run, journal, 1)
+        self.trainer = run_trainer(SavingTrainer)(self.state, self.loaded)
+        journal: Any = SimpleNamespace(enter_phase=lambda *_: None, emit=lambda *_: None, log=self._log)
+        callback = EventCallback(journal, Controls(), StepMetrics(), steps_per_epoch=1.0)
+        self.trainer.attach(self.run, callback, StepMetrics(), kept=1)
         recipe = Training(eval_steps=2, load_best_model_at_end=True)
         self.best = BestWeights(self.trainer, recipe, self.run.checkpoints, journal)
-        monkeypatch.setattr(checkpointing, "flush", self._flush)
+        monkeypatch.setattr("cockpit.disk.flush", self._flush)
         self._lost = lost
         for step, loss in losses.items():
             self.state.global_step = callback.step = step
             self.state.log_history.append({"eval_loss": loss, "step": step})
             if self.state.best_metric is None or loss < self.state.best_metric:
                 self.state.best_metric, self.state.best_global_step = loss, step
-            self.trainer._save_checkpoint(None, None)
+            self.trainer.write_checkpoint()
 
     def steps(self) -> list[int]:
         return [one.step for one in checkpoints(self.run.checkpoints)]
 
-    def _save(self, model: Any, trial: Any) -> None:
-        write_checkpoint(Path(self.trainer._get_output_dir()), self.state.global_step)
+    def _log(self, level: str, text: str) -> None:
+        self.said.append(text)
 
     def _flush(self, folder: Path) -> None:
         if self.state.global_step in self._lost:

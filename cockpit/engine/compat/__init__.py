@@ -1,0 +1,1 @@
+"""What is leant on of other packages beyond their public names; each with its test."""

@@ -1,0 +1,137 @@
+"""Private names of torch, transformers, peft and unsloth that are leant on, where there is no public way"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+else:
+    Trainer = object
+
+LEANT_ON = {
+    "transformers.trainer:Trainer._save_checkpoint": "checkpoints are written to a temporary path and renamed",
+    "transformers.trainer:Trainer._get_train_sampler": "a resume finds the order of rows grouped by length again",
+    "transformers.trainer:Trainer._get_grad_norm": "the gradient's norm before clipping is that of every step",
+    "transformers.trainer:Trainer._load_best_model": "the run goes back to the best weights that are left",
+    "transformers.trainer_pt_utils:LengthGroupedSampler": "rows are grouped by length",
+    "torch._dynamo:config.cache_size_limit": "hardware.dynamo_cache_size_limit is followed",
+    "torch._dynamo:config.accumulated_cache_size_limit": "hardware.dynamo_accumulated_cache_size_limit is followed",
+    "torch._dynamo:reset": "what was compiled to warm up is forgotten",
+    "torch._inductor.async_compile:maybe_warm_pool": "the processes that compile are started before the first step",
+    "torch.optim.lr_scheduler:LambdaLR.__init__": "a resumed run takes the rate that its recipe has now",
+}
+"""`module:name` of what must be there in the installed versions, and what it is there for."""
+READ_BY_UNSLOTH = {
+    "_unsloth_truncated_to": "rows that are cut already are joined and not read again",
+    "UNSLOTH_EXPERIMENTAL_HYBRID_PACKING": "linear attention is not probed for a minute where nothing is joined",
+}
+"""What unsloth looks for on a dataset or in the environment, and what it is there for."""
+
+
+class TrainerHooks(Trainer):
+    """What transformers.Trainer does by private methods, under public names that a subclass may override.
+
+    Goes before the backend's trainer among a class's bases.
+    """
+
+    def write_checkpoint(self) -> None:
+        """Write the state after the present step into a folder below `args.output_dir`."""
+        super()._save_checkpoint(self.model, None)
+
+    def train_sampler(self, sampler: Any) -> Any:
+        """What draws the rows in place of the sampler that the trainer has made."""
+        return sampler
+
+    def gradient_measured(self, norm: Any) -> None:
+        """Called at each step with the gradient's norm before clipping: a float or a tensor, None where unknown."""
+
+    def load_best(self) -> None:
+        """Load the weights of `state.best_model_checkpoint`; the trainer never does that by itself."""
+        super()._load_best_model()
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.write_checkpoint()
+
+    def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+        return self.train_sampler(super()._get_train_sampler(*args, **kwargs))
+
+    def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
+        norm = super()._get_grad_norm(*args, **kwargs)
+        self.gradient_measured(norm)
+        return norm
+
+    def _load_best_model(self) -> None:
+        pass  # it would take the checkpoint that it named last, which need not be there, nor be better
+
+
+def set_learning_rate(optimizer: Any, scheduler: Any, learning_rate: float) -> None:
+    """Let the next step take the rate that the schedule has for it with `learning_rate` as its peak. Schedules that are
+    no function of the step stay as they were loaded."""
+    scheduler = getattr(scheduler, "scheduler", scheduler)
+    rates = getattr(scheduler, "lr_lambdas", None)
+    if rates is None:
+        return
+    scheduler.base_lrs = [learning_rate for _ in scheduler.base_lrs]
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["initial_lr"] = learning_rate
+        group["lr"] = learning_rate * rate(scheduler.last_epoch)
+    scheduler._last_lr = [group["lr"] for group in optimizer.param_groups]
+
+
+def limit_recompiling(name: str, limit: int) -> None:
+    """Set torch's `cache_size_limit` or `accumulated_cache_size_limit`: how often it may compile again."""
+    import torch._dynamo
+
+    setattr(torch._dynamo.config, name, limit)
+
+
+def warm_compiler() -> None:
+    """Start the processes that compile, and compile a function of one line. Needs a GPU; raises whatever torch does."""
+    import torch
+    import torch._dynamo
+    from torch._inductor.async_compile import maybe_warm_pool
+
+    try:
+        maybe_warm_pool()
+        numbers = torch.ones(64, device="cuda", requires_grad=True)
+        torch.compile(lambda x: x.sin().sum())(numbers).backward()
+    finally:
+        torch._dynamo.reset()
+        torch.cuda.empty_cache()
+
+
+def attest_length(dataset: Any, length: int) -> None:
+    """Tell Unsloth that a dataset's rows are tokenized and cut to `length` tokens: it joins no others."""
+    dataset._unsloth_truncated_to = length
+
+
+def skip_probe_of_joining() -> None:
+    """Keep Unsloth from trying, for a minute, whether rows of a model with linear attention may be joined. It reads
+    this when it makes a trainer; which recipe that is for is not known when the engine starts."""
+    os.environ.setdefault("UNSLOTH_EXPERIMENTAL_HYBRID_PACKING", "0")
+
+
+@contextmanager
+def renamed(model: Any, name: str) -> Iterator[None]:
+    """Inside, the model counts as loaded by `name`, which libraries make paths and model cards of."""
+    before = model.config._name_or_path
+    model.config._name_or_path = name
+    try:
+        yield
+    finally:
+        model.config._name_or_path = before
+
+
+def drop_weight_conversions(model: Any, keep: Callable[[Any], bool]) -> None:
+    """Keep those that `keep` takes of the conversions by which transformers read the weights and writes them."""
+    if found := getattr(model, "_weight_conversions", None):
+        model._weight_conversions = [conversion for conversion in found if keep(conversion)]
+
+
+def is_initialised(module: Any) -> bool:
+    """Whether a module of sys.modules has been imported to its end, by whatever thread."""
+    return not getattr(getattr(module, "__spec__", None), "_initializing", False)

@@ -1,0 +1,135 @@
+"""RunTrainer: a trainer of TRL or transformers whose steps are measured and whose checkpoints are complete"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from cockpit.disk import new_folder, size_of
+from cockpit.engine.compat.private_names import TrainerHooks
+from cockpit.engine.errors import classify_error, is_out_of_memory
+from cockpit.engine.training.best_weights import best_checkpoint, recall_best
+from cockpit.engine.training.row_order import in_fixed_order
+from cockpit.engine.training.step_metrics import StepMetrics, token_counts
+from cockpit.runs.checkpoint import STATE, checkpoints
+
+if TYPE_CHECKING:
+    from cockpit.engine.training.callback import EventCallback
+    from cockpit.runs.folder import RunDir
+
+
+class RunTrainer(TrainerHooks):
+    """Goes before SFTTrainer, Trainer or another of TRL's trainers among a class's bases: see `run_trainer`."""
+
+    step_metrics: StepMetrics
+    events: EventCallback
+    run: RunDir
+    kept: int | None
+    owes_evaluation: bool
+
+    def attach(
+        self,
+        run: RunDir,
+        events: EventCallback,
+        step_metrics: StepMetrics,
+        *,
+        kept: int | None,
+        owes_evaluation: bool = False,
+    ) -> None:
+        """Train as `run`; call before `train`. `kept` checkpoints stay beside the best one, None for all.
+
+        `owes_evaluation`: the first evaluation is owed to the step that the run resumes from. The trainer takes it for
+        one before any training, which is compared with no other.
+        """
+        self.run, self.events, self.step_metrics = run, events, step_metrics
+        self.kept, self.owes_evaluation = kept, owes_evaluation
+        self.add_callback(events)
+
+    # What is measured
+
+    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        """One micro-step; its loss and tokens are taken down."""
+        counts = token_counts(inputs)  # before the step, which may empty `inputs`
+        loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
+        self.step_metrics.add(loss, counts)
+        return loss
+
+    def gradient_measured(self, norm: Any) -> None:
+        """The gradient of a whole step."""
+        if norm is not None:
+            self.step_metrics.gradient = norm.detach() if isinstance(norm, torch.Tensor) else norm
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Measure the held-out rows. No callback is told that this begins."""
+        self.events.evaluation_begins()
+        # Its data loader draws a seed: the training must go on with the same random numbers with it and without it.
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices):
+            measured = super().evaluate(*args, **kwargs)
+        if self.owes_evaluation:
+            self.owes_evaluation = False
+            recall_best(self.args, self.state)
+        return measured
+
+    # What is trained on
+
+    def train_sampler(self, sampler: Any) -> Any:
+        """Groups by length come in an order that depends on seed and epoch alone."""
+        return in_fixed_order(sampler, self.args.seed)
+
+    # What is kept
+
+    def write_checkpoint(self) -> None:
+        """Write the state after this step: atomically, so that each checkpoint is complete. One that fails ends no run.
+
+        Raises what torch raises where memory runs out.
+        """
+        folder, partial = self.run.checkpoints, self.run.checkpoints / ".partial"
+        place = folder / f"checkpoint-{self.state.global_step}"
+        self.events.checkpoint_begins()
+        shutil.rmtree(partial, ignore_errors=True)
+        self.args.output_dir = str(partial)
+        try:
+            with new_folder(place, partial / place.name):
+                super().write_checkpoint()
+                self._name_best(partial / place.name)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            self.events.checkpoint_failed(classify_error(error, None, self.events.step).reason)
+            self._name_best()
+            return
+        finally:
+            self.args.output_dir = str(folder)
+            shutil.rmtree(partial, ignore_errors=True)
+        self.events.checkpoint_saved(str(place.relative_to(self.run.path)), size_of(place))
+        self._remove_old()
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """None: it would lie beside the checkpoints."""
+
+    def _name_best(self, written: Path | None = None) -> None:
+        """The trainer has looked for the best checkpoint beside the partial one, `written`; it stands, or will, in the
+        run's folder. One that could not be saved is none: the older one is kept in its place."""
+        if self.state.best_global_step:
+            step = None if written is None else self.state.global_step
+            best = best_checkpoint(self, self.run.checkpoints, step)
+            self.state.best_model_checkpoint = None if best is None else str(best)
+            if written is not None:
+                self.state.save_to_json(str(written / STATE))
+
+    def _remove_old(self) -> None:
+        best = self.state.best_model_checkpoint
+        for old in checkpoints(self.run.checkpoints)[self.kept :] if self.kept else []:
+            if str(old.path) != best:
+                shutil.rmtree(old.path, ignore_errors=True)
+
+
+@functools.cache
+def run_trainer(base: type) -> type[Any]:
+    """`base`, a class of TRL or transformers or what Unsloth makes of it, as the trainer of a run."""
+    return type(f"Run{base.__name__}", (RunTrainer, base), {})
