@@ -66,14 +66,7 @@ def _import_all(backend: str) -> None:
     # as the app, wants a core: measured on 2 cores beside another busy process, steps were 4 to 150 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if backend == "unsloth":
-        kept_in = os.environ.get(COMPILED)
-        try:
-            import_module("unsloth")  # before torch too, whose settings it makes
-        except Exception:
-            _check_gpu()
-            raise
-        if kept_in is not None:
-            os.environ[COMPILED] = kept_in  # Unsloth forgets where compiled code is kept for the next run
+        import_unsloth()
     else:
         _expand_segments()
     _check_gpu()
@@ -86,6 +79,18 @@ def _import_all(backend: str) -> None:
     # Lazy modules of the stack, which would be imported at the first step otherwise.
     import_module("trl.trainer.sft_trainer")
     _warm_compiler()
+
+
+def import_unsloth() -> None:
+    """Before torch too, whose settings it makes. It forgets where compiled code is kept for the next run."""
+    kept_in = os.environ.get(COMPILED)
+    try:
+        import_module("unsloth")
+    except Exception:
+        _check_gpu()
+        raise
+    if kept_in is not None:
+        os.environ[COMPILED] = kept_in
 
 
 def _expand_segments() -> None:

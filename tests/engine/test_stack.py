@@ -8,6 +8,7 @@ import platform
 import pytest
 import torch
 
+from cockpit.engine import stack
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.stack import _check_gpu, _expand_segments
 from cockpit.machine.gpu import Nvml
@@ -45,3 +46,14 @@ def test_a_gpu_that_is_named_where_there_is_no_driver_is_the_cpu(monkeypatch: py
     monkeypatch.setattr(Nvml, "_initialised", lambda nvml: None)
     with pytest.raises(RunFailure, match=f"There is an NVIDIA driver, and torch cannot use the GPU {named}"):
         _check_gpu()
+
+
+def test_compiled_code_is_kept_where_the_starter_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/kept")
+
+    def forget(module: str) -> None:
+        del os.environ["TORCHINDUCTOR_CACHE_DIR"]  # as Unsloth does while it is imported
+
+    monkeypatch.setattr(stack, "import_module", forget)
+    stack.import_unsloth()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "/kept"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import threading
 from pathlib import Path
 
@@ -100,14 +99,3 @@ def test_a_beginning_that_the_disk_did_not_take_is_told_before_the_end(begun: Be
     begun.journal.full = False
     begun.worker.end_run(FAILED)
     assert [type(event) for event in begun.told()] == [RunStarted, RunEnded]
-
-
-def test_compiled_code_is_kept_where_the_starter_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/kept")
-
-    def forget(backend: str) -> None:
-        del os.environ["TORCHINDUCTOR_CACHE_DIR"]  # as Unsloth does while it is imported
-
-    monkeypatch.setattr(worker_module, "import_stack", forget)
-    worker_module._import("unsloth")
-    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "/kept"
