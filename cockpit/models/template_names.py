@@ -16,4 +16,4 @@ NAMES_FILE = Path(__file__).with_name("template_names.txt")
 @functools.cache
 def template_names() -> tuple[str, ...]:
     """Every template's name, in Unsloth's order."""
-    return tuple(NAMES_FILE.read_text(encoding="utf-8").split())
+    return tuple(NAMES_FILE.read_text(encoding="utf-8").splitlines())
