@@ -117,7 +117,7 @@ def _print(report: DataReport) -> None:
     for sample in report.samples[:SHOWN_SAMPLES]:
         console.print()
         console.print(_head(sample), style="bold")
-        console.print(_rendered(sample, marks))
+        console.print(rendered(sample, marks))
     if report.samples:
         console.print()
         trained = "between « and »" if marks else "bold and underlined"
@@ -162,7 +162,7 @@ def _head(sample: Sample) -> Text:
     return Text(f"{sample.where}: {', '.join(facts_of(sample))}")
 
 
-def _rendered(sample: Sample, marks: bool) -> Text:
+def rendered(sample: Sample, marks: bool) -> Text:
     """The row's text; what is trained stands between marks where there are no looks to tell it by."""
     from itertools import groupby
 

@@ -63,12 +63,12 @@ def export(
     except OSError as error:
         end(f"The export cannot begin: {error.strerror or error} ({error.filename or found.path}).", 1)
     try:
-        raise typer.Exit(_follow(found, export_id, process, place, as_json))
+        raise typer.Exit(follow_export(found, export_id, process, place, as_json))
     except KeyboardInterrupt:
-        end(_ended(process, place), 130)
+        end(end_export(process, place), 130)
 
 
-def _ended(process: EngineProcess, place: Path) -> str:
+def end_export(process: EngineProcess, place: Path) -> str:
     """End the export, which sweeps up after itself, and is swept up after where it does not end in time."""
     process.terminate()
     try:
@@ -107,7 +107,7 @@ def _loads_with(run: RunDir, report: GpuReport) -> tuple[Recipe, EngineKey]:
         end(str(error), 1)
 
 
-def _follow(run: RunDir, export_id: str, process: EngineProcess, place: Path, as_json: bool) -> int:
+def follow_export(run: RunDir, export_id: str, process: EngineProcess, place: Path, as_json: bool) -> int:
     """Print what the export tells until it has ended; the exit status."""
     from cockpit.cli.report import LineReport, report_for
     from cockpit.protocol.event_log import EventReader

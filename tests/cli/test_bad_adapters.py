@@ -180,7 +180,7 @@ def test_an_export_that_does_not_end_when_told_is_killed_and_swept_up(
         left.mkdir()
     with subprocess.Popen([sys.executable, "-c", deaf], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline()
-        assert export._ended(process, tmp_path / "out") == "Ended: nothing was left behind."
+        assert export.end_export(process, tmp_path / "out") == "Ended: nothing was left behind."
         assert process.poll() is not None
     assert not list(tmp_path.glob(".out*"))
 
@@ -191,7 +191,7 @@ def test_an_export_that_was_killed_is_told_and_swept_up(tmp_path: Path, capsys: 
         left.mkdir()
     killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
     with subprocess.Popen(killed) as process, pytest.raises(typer.Exit):
-        export._follow(run, "x", process, tmp_path / "out", as_json=False)
+        export.follow_export(run, "x", process, tmp_path / "out", as_json=False)
     assert "It was killed, as the system does where memory runs out." in capsys.readouterr().err
     assert not list(tmp_path.glob(".out*"))
 
@@ -199,7 +199,7 @@ def test_an_export_that_was_killed_is_told_and_swept_up(tmp_path: Path, capsys: 
 def test_an_export_that_is_ended_while_it_is_pushed_stands(tmp_path: Path) -> None:
     (tmp_path / "config.json").touch()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        assert export._ended(process, tmp_path).startswith(f"Ended: it was whole already and stands in {tmp_path}")
+        assert export.end_export(process, tmp_path).startswith(f"Ended: it was whole already and stands in {tmp_path}")
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

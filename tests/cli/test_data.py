@@ -52,7 +52,7 @@ def test_figures_histogram_and_samples_in_words(looked: list[Recipe]) -> None:
 def test_looks_tell_what_is_trained_on_a_terminal() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, no_color=True, width=200, soft_wrap=True)
-    console.print(command._rendered(data_report().samples[0], marks=False))
+    console.print(command.rendered(data_report().samples[0], marks=False))
     assert "\x1b[1;4mArr" in screen.getvalue(), "bold and underlined, without colours too"
     assert "«" not in screen.getvalue()
 

@@ -112,21 +112,22 @@ def _commit_of(dataset: Any) -> str:
 def _undecoded(dataset: Any) -> Any:
     """The dataset with its images as they are stored, so that each is opened only when it is trained on."""
     for column, feature in dataset.features.items():
-        cast = _without_decoding(feature)
+        cast = without_decoding(feature)
         if cast is not feature:
             dataset = dataset.cast_column(column, cast)
     return dataset
 
 
-def _without_decoding(feature: Any) -> Any:
+def without_decoding(feature: Any) -> Any:
+    """A feature of datasets with the images in it as they are stored; the very same one where it holds none."""
     import datasets
 
     if isinstance(feature, datasets.Image):
         return datasets.Image(decode=False)
     if isinstance(feature, list):  # as of datasets 3
-        inner = _without_decoding(feature[0])
+        inner = without_decoding(feature[0])
         return feature if inner is feature[0] else [inner]
     if isinstance(feature, getattr(datasets, "List", datasets.Sequence)):
-        inner = _without_decoding(feature.feature)
+        inner = without_decoding(feature.feature)
         return feature if inner is feature.feature else type(feature)(inner)
     return feature

@@ -55,7 +55,7 @@ class Exporter:
                 self._push(push, private, token)
         except BaseException as error:
             traceback.print_exc()
-            self._fail(error, recipe)
+            self.fail(error, recipe)
             return False
         finally:
             shutil.rmtree(self.partial, ignore_errors=True)
@@ -117,7 +117,8 @@ class Exporter:
                 f"{stands} Look at the token's rights and at the network.",
             ) from error
 
-    def _fail(self, error: BaseException, recipe: Recipe | None) -> None:
+    def fail(self, error: BaseException, recipe: Recipe | None) -> None:
+        """Tell the run's log why there is no export."""
         if isinstance(error, KeyboardInterrupt | SystemExit):
             error = RunFailure("It was ended before it was done.")
         ending = classify_error(error, recipe, 0)
@@ -167,7 +168,7 @@ def main() -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        exporter._fail(RunFailure("Another export of this run is going on.", "Wait for it."), None)
+        exporter.fail(RunFailure("Another export of this run is going on.", "Wait for it."), None)
         return 1
     return 0 if exporter.export(options.push, options.private) else 1
 

@@ -92,6 +92,13 @@ class _Counter:
         self.stopped = False
         self._lock = threading.Lock()
 
+    def add(self, size: int) -> None:
+        """Count bytes that a thread has fetched. Raises RuntimeError, which ends the thread, once it is stopped."""
+        if self.stopped:
+            raise RuntimeError("The download was ended.")
+        with self._lock:
+            self.bytes += size
+
     def bar(self) -> Any:
         """A class that hf_hub_download takes for a progress bar; draws nothing."""
         counter = self
@@ -102,10 +109,7 @@ class _Counter:
                 self.update(options.get("initial") or 0)
 
             def update(self, size: float | None = 1) -> None:
-                if counter.stopped:
-                    raise RuntimeError("The download was ended.")
-                with counter._lock:
-                    counter.bytes += int(size or 0)
+                counter.add(int(size or 0))
 
             def __enter__(self) -> Bar:
                 return self

@@ -86,10 +86,11 @@ ASCII = Glyphs(
 def glyphs() -> Glyphs:
     """The signs for this terminal: plain ones on the Linux console, and where the locale is not UTF-8."""
     encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
-    return _choose(os.environ.get("TERM", ""), encoding)
+    return glyphs_for(os.environ.get("TERM", ""), encoding)
 
 
 @lru_cache
-def _choose(term: str, encoding: str) -> Glyphs:
+def glyphs_for(term: str, encoding: str) -> Glyphs:
+    """Those that a terminal of this kind, with output in this encoding, can show."""
     utf8 = encoding.lower().replace("-", "").replace("_", "") == "utf8"
     return UNICODE if utf8 and term != "linux" else ASCII

@@ -228,6 +228,6 @@ def test_the_permutation_is_that_of_datasets() -> None:
 def test_lists_are_known_as_datasets_3_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(datasets, "List")
     words, images = datasets.Value("string"), [datasets.Image()]
-    assert row_source._without_decoding(words) is words
-    assert row_source._without_decoding([words]) == [words]
-    assert row_source._without_decoding(images) == [datasets.Image(decode=False)]
+    assert row_source.without_decoding(words) is words
+    assert row_source.without_decoding([words]) == [words]
+    assert row_source.without_decoding(images) == [datasets.Image(decode=False)]

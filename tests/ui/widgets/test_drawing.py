@@ -70,7 +70,7 @@ def test_canvas_without_braille_draws_ascii() -> None:
     [("xterm-256color", "utf-8", True), ("linux", "utf-8", False), ("xterm", "ascii", False), ("", "UTF8", True)],
 )
 def test_plain_signs_where_the_terminal_lacks_others(term: str, encoding: str, braille: bool) -> None:
-    assert signs._choose(term, encoding).braille is braille
+    assert signs.glyphs_for(term, encoding).braille is braille
 
 
 def test_every_sign_takes_one_cell() -> None:
