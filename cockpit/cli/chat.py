@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cockpit.cli.ending import end
+from cockpit.text.plain_text import PlainTextStream
 
 if TYPE_CHECKING:
     from cockpit.launch.engines import StartedEngine
@@ -28,15 +30,36 @@ def chat(
     prompt: Annotated[str, typer.Option("--prompt", "-p", help="What to ask.")],
     base: Annotated[bool, typer.Option(help="Ask the base model: the adapter is switched off.")] = False,
     greedy: Annotated[bool, typer.Option(help="Always take the likeliest token.")] = False,
+    system: Annotated[str | None, typer.Option(help="The system's words before the question.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Above 0, at most 5.", max=5)] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest reply.", min=1, max=131_072)] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(help="Above 1: what was said already is less likely.", max=5)
+    ] = None,
     image: Annotated[Path | None, typer.Option(help="A picture to ask about, of a vision model.")] = None,
 ) -> None:
-    """Ask a trained run, or a saved adapter or model, one question. The reply goes to stdout, all else to stderr."""
+    """Ask a trained run, or a saved adapter or model, one question. The answer goes to stdout, all else, what it
+    reasons before among it, to stderr.
+
+    What is not given is as the recipe's first preset has it.
+    """
     from cockpit.paths import expanded, kind_of
     from cockpit.recipe.problem import RecipeError
     from cockpit.runs.folder import RunDir, find_run
 
     if not prompt.strip():
         end("The prompt is empty; ask something with -p.", 2)
+    given = {
+        "do_sample": False if greedy else None,
+        "system_prompt": system,
+        "temperature": temperature,
+        "max_new_tokens": max_tokens,
+        "repetition_penalty": repetition_penalty,
+    }
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name in ("temperature", "repetition_penalty"):
+        if changes.get(name, 1) <= 0:
+            end(f"--{name.replace('_', '-')} is above 0; {changes[name]} is not.", 2)
     if image is not None and kind_of(expanded(image)) != "file":
         end(f"There is no picture {image}; give the path of a file with --image.", 2)
     folder = _folder(run)
@@ -52,7 +75,7 @@ def chat(
             end(NO_BASE, 2)
         link, started = _reach(found)
     try:
-        _ask(link, _command(link.run, _message(prompt, image), base, greedy), started)
+        _ask(link, _command(link.run, _message(prompt, image), base, changes), started)
     except (RecipeError, OSError) as error:
         end(f"The question could not be put: {getattr(error, 'strerror', None) or error}.", 1)
     except KeyboardInterrupt:
@@ -106,17 +129,17 @@ def _message(prompt: str, image: Path | None) -> dict[str, str]:
     return {"role": "user", "content": prompt, **about}
 
 
-def _command(run: RunDir, message: dict[str, str], base: bool, greedy: bool) -> Chat:
-    """The question, sampled as the recipe's first preset says."""
+def _command(run: RunDir, message: dict[str, str], base: bool, changes: dict[str, Any]) -> Chat:
+    """The question, sampled as the recipe's first preset says, with `changes` to it."""
     from cockpit.protocol.commands import Chat
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.link import new_command_id
 
     preset = RecipeDocument.load(run.recipe).recipe().chat.presets[0]
-    sampling = preset.model_dump(exclude={"name"})
-    if greedy:
-        sampling["do_sample"] = False
-    return Chat(id=new_command_id(), messages=[message], adapter=not base, **sampling)
+    sampling = preset.model_dump(exclude={"name"}) | changes
+    system = sampling.pop("system_prompt")
+    messages = [{"role": "system", "content": system}, message] if system.strip() else [message]
+    return Chat(id=new_command_id(), messages=messages, adapter=not base, **sampling)
 
 
 def _reach(run: RunDir) -> tuple[RunLink, StartedEngine | None]:
@@ -146,9 +169,8 @@ def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
     """Send the question once the model is there and print the reply as it comes."""
     from cockpit.protocol import events as ev
     from cockpit.runs.state import RunState
-    from cockpit.text.plain_text import PlainTextStream
 
-    state, stream = RunState(), PlainTextStream()
+    state, stream, thinking = RunState(), PlainTextStream(), _Thinking()
     sent = False
     while True:
         gone = started.process.poll() is not None if started else link.liveness() in ("lost", "exited")
@@ -159,8 +181,10 @@ def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
                 case ev.CommandAnswered(command_id=command.id, accepted=False):
                     end(event.text, 1)
                 case ev.ReplyGrew(command_id=command.id):
+                    thinking.show(event.thinking, ends=bool(event.text))
                     print(stream.feed(event.text), end="", flush=True)
                 case ev.ReplyEnded(command_id=command.id):
+                    thinking.show("", ends=True)
                     rest = stream.end()
                     if event.new_tokens or event.end != "failed":
                         print(rest)
@@ -175,6 +199,24 @@ def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
             sent = True
         if not batch:
             time.sleep(POLL_S)
+
+
+class _Thinking:
+    """What the model reasons before it answers, on stderr: dim where that is a terminal."""
+
+    def __init__(self) -> None:
+        self._stream = PlainTextStream()
+        self._is_open = False
+        self._dim, self._plain = ("\x1b[2m", "\x1b[22m") if sys.stderr.isatty() else ("", "")
+
+    def show(self, text: str, *, ends: bool) -> None:
+        """More of it; `ends`: the answer begins."""
+        if text:
+            self._is_open = True
+            print(f"{self._dim}{self._stream.feed(text)}{self._plain}", end="", file=sys.stderr, flush=True)
+        if ends and self._is_open:
+            self._is_open = False
+            print(f"{self._dim}{self._stream.end()}{self._plain}\n", file=sys.stderr, flush=True)
 
 
 def _answers(state: RunState, started: StartedEngine | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cockpit.models.folder import ModelFolder, read_json
+from cockpit.models.folder import TOKENIZERS, ModelFolder, read_json
 from cockpit.models.weights_file import defect_of_safetensors
 from cockpit.paths import kind_of, local_path
 from cockpit.text.plain_text import plain_line
@@ -44,9 +44,16 @@ class SavedFolder:
             right = "give a run's id, or a folder with adapter_config.json or config.json"
             return f"{shown} holds neither an adapter nor a model; {right}."
         found = self._defect_of_adapter() if self.is_adapter else self._defect_of_model(self.path)
-        if not found and not any((self.path / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
+        to_fetch = self.is_adapter and local_path(self.base) is None  # a base of the Hub comes with its tokenizer
+        if not found and not to_fetch and not any(map(_has_tokenizer, self._folders())):
             found = "there is no tokenizer in it"
+            found += ", nor in its base" if self.is_adapter else ""
         return f"{shown} cannot be loaded: {found}." if found else ""
+
+    def _folders(self) -> list[Path]:
+        """Where on this disk its tokenizer may lie."""
+        base = local_path(self.base) if self.is_adapter else None
+        return [self.path, *([base] if base is not None else [])]
 
     def _defect_of_adapter(self) -> str:
         config = read_json(self.path / "adapter_config.json")
@@ -77,3 +84,7 @@ class SavedFolder:
             return f"{whose}weights are incomplete: {plain_line(missing[0])} is missing"
         truncated = (defect_of_safetensors(path) for path in model.weights if path.suffix == ".safetensors")
         return next((whose + defect for defect in truncated if defect), "")
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in TOKENIZERS)

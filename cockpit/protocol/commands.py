@@ -38,7 +38,9 @@ class Stop(Command, tag=True, frozen=True, kw_only=True):
 class Chat(Command, tag=True, frozen=True, kw_only=True):
     """Answer the last of `messages` (role/content, oldest first), with the adapter or without it.
 
-    A message may have an `image` too: the absolute path of the picture that its words are about.
+    A message may have an `image` too: the absolute path of the picture that its words are about; and one of the
+    assistant `reasoning_content`, which the template takes or leaves. Without `repetition_penalty` tokens that are
+    drawn have the model's own, and greedy ones none.
     """
 
     messages: list[dict[str, str]]
@@ -49,6 +51,7 @@ class Chat(Command, tag=True, frozen=True, kw_only=True):
     temperature: float = 0.7
     top_p: float = 0.8
     top_k: int = 20
+    repetition_penalty: float | None = None
 
 
 class StopReply(Command, tag=True, frozen=True, kw_only=True):

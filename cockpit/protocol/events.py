@@ -244,10 +244,11 @@ class ReplyStarted(Event, tag=True, frozen=True, kw_only=True):
 
 
 class ReplyGrew(Event, tag=True, frozen=True, kw_only=True):
-    """More of the reply's text."""
+    """More of the reply's text; `thinking` is what the model reasons before it answers."""
 
     command_id: str
     text: str
+    thinking: str = ""
 
 
 class ReplyEnded(Event, tag=True, frozen=True, kw_only=True):

@@ -32,6 +32,12 @@ class Sampling(Section):
     top_k: int = Field(default=20, ge=0, le=1000)
     """Draw only from this many likeliest tokens; 0 for all."""
 
+    repetition_penalty: float | None = Field(default=None, gt=0, le=5)
+    """Above 1 makes what was said already less likely; empty for the model's own, and none when greedy."""
+
+    system_prompt: str = ""
+    """Stands before the conversation as the system's words; empty for none, or the template's own."""
+
 
 class Chat(Section):
     """The chat pane after training."""

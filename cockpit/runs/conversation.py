@@ -39,19 +39,23 @@ class Conversation:
         self.turns: list[Turn] = []
 
     def messages_for(
-        self, prompt: str, replies: dict[str, Reply], *, image: str | None = None, again: bool = False
+        self, prompt: str, replies: dict[str, Reply], *, image: str | None = None, again: bool = False, system: str = ""
     ) -> Messages:
         """Role/content messages that end with `prompt`, which may be about the picture at the path `image`; with
         `again`, the last turn's prompt without what was replied to it before.
 
-        A turn goes with its newest reply that has any text; one without is left out, so that roles take turns.
+        `system`, a system prompt, stands before all of them. A turn goes with its newest reply that has any text, and
+        its reasoning, which the template takes or leaves; one without is left out, so that roles take turns.
         """
         messages: Messages = []
         for turn in self.turns[:-1] if again else self.turns:
-            answered = [reply.text for asked in turn.asked if (reply := replies.get(asked)) and reply.text.strip()]
+            answered = [reply for asked in turn.asked if (reply := replies.get(asked)) and reply.text.strip()]
             if answered:
-                messages += [turn.message, {"role": "assistant", "content": answered[-1]}]
-        return [*messages, Turn(prompt, self.turns[-1].image if again else image).message]
+                thought = answered[-1].thinking.strip()
+                reasoned = {"reasoning_content": thought} if thought else {}
+                messages += [turn.message, {"role": "assistant", "content": answered[-1].text, **reasoned}]
+        system_turn = [{"role": "system", "content": system}] if system.strip() else []
+        return [*system_turn, *messages, Turn(prompt, self.turns[-1].image if again else image).message]
 
     def ask(self, prompt: str, command_id: str, *, image: str | None = None, adapter: bool = True) -> None:
         """A prompt was sent."""

@@ -24,6 +24,8 @@ class Reply:
     prompt: str
     adapter: bool
     text: str = ""
+    """The answer alone."""
+    thinking: str = ""
     ended: ev.ReplyEnded | None = None
 
 
@@ -188,6 +190,7 @@ class RunState:
             case ev.ReplyGrew():
                 if reply := self.replies.get(event.command_id):
                     reply.text += event.text
+                    reply.thinking += event.thinking
             case ev.ReplyEnded():
                 if reply := self.replies.get(event.command_id):
                     reply.ended = event

@@ -96,7 +96,11 @@ def test_defects_of_an_adapter(tmp_path: Path) -> None:
         ("bare", lambda at: (at / "adapter_model.safetensors").unlink(), "adapter_model.safetensors is missing."),
         ("odd", lambda at: (at / "adapter_config.json").write_text("{"), "adapter_config.json cannot be read."),
         ("none", lambda at: (at / "adapter_config.json").write_text('{"r": 8}'), "names no base model."),
-        ("mute", lambda at: (at / "tokenizer.json").unlink(), "there is no tokenizer in it."),
+        (
+            "mute",
+            lambda at: [(place / "tokenizer.json").unlink() for place in (at, base)],
+            "there is no tokenizer in it, nor in its base.",
+        ),
     ):
         folder = adapter_folder(tmp_path / name, str(base))
         spoil(folder)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from cockpit.engine.data.chat_template import ChatTemplate
-from cockpit.engine.data.conversation import Message
+from cockpit.engine.data.conversation import THOUGHTS, Message
 from cockpit.engine.data.image_rows import in_parts
 from cockpit.engine.data.images import open_image, stored_image
 from cockpit.engine.model.loading import Loaded
@@ -22,7 +22,12 @@ def chat_inputs(loaded: Loaded, template: ChatTemplate | None, chat: Chat) -> di
     Rendered as rows were in training; without a `template` the last message is the prompt as it stands. Raises
     ValueError with a sentence where it cannot be asked.
     """
-    messages: list[Message] = [dict(message) for message in chat.messages]
+    # Each template reads the reasoning under the name that its family has for it.
+    thoughts = [message.get("reasoning_content") for message in chat.messages]
+    messages: list[Message] = [
+        {**message, **(dict.fromkeys(THOUGHTS, thought) if thought else {})}
+        for message, thought in zip(chat.messages, thoughts, strict=True)
+    ]
     if not messages:
         raise ValueError("There is nothing to answer.")
     if any(message.get("image") for message in messages):

@@ -13,6 +13,7 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from transformers.generation.streamers import BaseStreamer
 
 from cockpit.engine.chat.inputs import chat_inputs
+from cockpit.engine.chat.thinking import USUAL_MARKS, ThinkingMarks, ThinkingSplit, special_texts
 from cockpit.engine.controls import Controls
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.errors import first_line, is_out_of_memory
@@ -22,6 +23,8 @@ from cockpit.protocol.commands import Chat, shown_prompt
 from cockpit.protocol.events import ReplyEnd, ReplyEnded, ReplyGrew, ReplyStarted
 from cockpit.text.plain_text import plain_line
 
+PROMPT_END = 32
+"""Tokens at the end of a prompt in which it may open the reasoning."""
 GROWS_EVERY_S = 0.06
 """How often a reply that streams is written to the log."""
 
@@ -36,13 +39,15 @@ class Chatter:
         self._template = template
         self._journal = journal
         self._controls = controls
+        self._marks = ThinkingMarks.of(template) if template is not None else USUAL_MARKS
+        self._ends = template.markers.reply_end if template is not None else ""
 
     def answer(self, chat: Chat) -> None:
         """Stream the reply into the chat log. What goes wrong ends the reply, not the engine."""
         prompt = shown_prompt(chat.messages[-1]) if chat.messages else ""
         self._journal.emit_reply(ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter))
         begun = time.monotonic()
-        stream = ReplyStream(self._loaded.tokenizer, self._journal, chat.id)
+        stream = ReplyStream(self._loaded.tokenizer, self._journal, chat.id, self._marks, self._ends)
         end, reason, prompt_tokens = "failed", "", 0
         try:
             if not (chat.adapter or self._loaded.adapted):
@@ -101,6 +106,8 @@ class Chatter:
         settings.temperature = chat.temperature if chat.do_sample else None
         settings.top_p = chat.top_p if chat.do_sample else None
         settings.top_k = chat.top_k if chat.do_sample else None
+        if chat.repetition_penalty is not None:
+            settings.repetition_penalty = chat.repetition_penalty
         settings.bos_token_id = own.bos_token_id
         settings.eos_token_id = self._turn_end_ids(own)
         settings.pad_token_id = self._loaded.tokenizer.pad_token_id
@@ -133,9 +140,12 @@ def _own_settings(model: Any, settings: GenerationConfig) -> Iterator[None]:
 
 
 class ReplyStream(BaseStreamer):
-    """Tokens as they are drawn -> text in the chat log, a few times a second; special tokens are left out."""
+    """Tokens as they are drawn -> reasoning and answer in the chat log, a few times a second; special tokens are left
+    out."""
 
-    def __init__(self, tokenizer: Any, journal: Journal, chat_id: str) -> None:
+    def __init__(
+        self, tokenizer: Any, journal: Journal, chat_id: str, marks: ThinkingMarks = USUAL_MARKS, reply_end: str = ""
+    ) -> None:
         self._tokenizer = tokenizer
         self._journal = journal
         self._chat_id = chat_id
@@ -143,7 +153,9 @@ class ReplyStream(BaseStreamer):
         self._ids: list[int] = []
         self._shown_from = 0
         self._shown_to = 0
-        self._pending = ""
+        self._marks, self._special = marks, [*special_texts(tokenizer), reply_end]
+        self._split: ThinkingSplit | None = None
+        self._thinking = self._pending = ""
         self._told_at = 0.0
         self.tokens = 0
         self.last_token: int | None = None
@@ -153,6 +165,8 @@ class ReplyStream(BaseStreamer):
         """Called with the prompt, then with each new token."""
         if self._prompt_is_next:
             self._prompt_is_next = False
+            prompt = str(self._tokenizer.decode(value.flatten().tolist()[-PROMPT_END:], skip_special_tokens=False))
+            self._split = ThinkingSplit(self._marks, self._special, prompt)
             return
         now = time.monotonic()
         for token in value.flatten().tolist():
@@ -161,19 +175,28 @@ class ReplyStream(BaseStreamer):
             self.last_token = token
         if self.first_token_at is None:
             self.first_token_at = now
-        self._pending += self._grown(whole=False)
-        if self._pending and now - self._told_at >= GROWS_EVERY_S:
+        self._take(self._grown(whole=False))
+        if (self._pending or self._thinking) and now - self._told_at >= GROWS_EVERY_S:
             self._tell(now)
 
     def end(self) -> None:
         """The reply is whole."""
-        self._pending += self._grown(whole=True)
-        if self._pending:
+        self._take(self._grown(whole=True))
+        if self._split is not None:
+            thinking, answer = self._split.end()
+            self._thinking, self._pending = self._thinking + thinking, self._pending + answer
+        if self._pending or self._thinking:
             self._tell(time.monotonic())
 
+    def _take(self, text: str) -> None:
+        if self._split is not None and text:
+            thinking, answer = self._split.feed(text)
+            self._thinking, self._pending = self._thinking + thinking, self._pending + answer
+
     def _tell(self, now: float) -> None:
-        self._journal.emit_reply(ReplyGrew(command_id=self._chat_id, text=self._pending))
-        self._pending, self._told_at = "", now
+        grew = ReplyGrew(command_id=self._chat_id, text=self._pending, thinking=self._thinking)
+        self._journal.emit_reply(grew)
+        self._thinking, self._pending, self._told_at = "", "", now
 
     def _grown(self, whole: bool) -> str:
         """The text that the newest tokens add. A character whose bytes are not all there waits for the rest.
@@ -188,7 +211,7 @@ class ReplyStream(BaseStreamer):
         return after[len(before) :]
 
     def _decode(self, ids: list[int]) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=True))
+        return str(self._tokenizer.decode(ids, skip_special_tokens=False))
 
 
 class _Halt(StoppingCriteria):

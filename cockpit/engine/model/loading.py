@@ -18,7 +18,7 @@ from cockpit.engine.model.lora_targets import unknown_names
 from cockpit.engine.model.savable import check_savable, mend_generation_config
 from cockpit.engine.model.tokenizer import as_trained, processor_of
 from cockpit.engine.model.weights_report import load_error, weights_report
-from cockpit.models.folder import ModelFolder
+from cockpit.models.folder import TOKENIZERS, ModelFolder
 from cockpit.paths import local_path
 from cockpit.recipe.model import Hardware
 from cockpit.recipe.recipe import Recipe
@@ -73,9 +73,12 @@ def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
     if not (saved / "adapter_config.json").is_file():
         model, tokenizer, processor = _load(ModelFolder.at(saved), recipe, say)
         return _loaded(model, tokenizer, recipe, processor, adapted=False)
-    model, _, processor = _load(ModelFolder.at(folder_of(recipe.model)), recipe, say)
+    model, tokenizer, processor = _load(ModelFolder.at(folder_of(recipe.model)), recipe, say)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(saved, trust_remote_code=recipe.model.trust_remote_code)
+        if not any((saved / name).is_file() for name in TOKENIZERS):
+            say("The adapter's folder has no tokenizer: that of its base is used.")
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(saved, trust_remote_code=recipe.model.trust_remote_code)
     except (OSError, ValueError, RuntimeError) as error:
         raise RunFailure(f"The saved tokenizer cannot be loaded: {first_line(error)}") from error
     model = lora.attached(model, saved, recipe)

@@ -166,6 +166,7 @@ class RunSession:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
+            repetition_penalty=sampling.repetition_penalty,
         )
         self.link.send(command)
         return command.id

@@ -248,7 +248,9 @@ class ChatScreen(Screen[None]):
 
     def _send(self, prompt: str) -> bool:
         talk = self._chat
-        command_id = self._ask(talk.conversation.messages_for(prompt, self.session.state.replies, image=talk.image))
+        command_id = self._ask(
+            talk.conversation.messages_for(prompt, self.session.state.replies, image=talk.image, system=self._system())
+        )
         if command_id is None:
             return False
         talk.conversation.ask(prompt, command_id, image=talk.image, adapter=talk.adapter)
@@ -258,6 +260,11 @@ class ChatScreen(Screen[None]):
         self.query_one(PromptField).remember(prompt)
         self._show()
         return True
+
+    def _system(self) -> str:
+        """The system prompt as it stands in its field."""
+        sampling = self.query_one(SamplingForm).sampling
+        return sampling.system_prompt if sampling is not None else ""
 
     def _ask(self, messages: Messages) -> str | None:
         """Send; the command's id, or None where that cannot be done now: then it is said why."""
@@ -299,7 +306,7 @@ class ChatScreen(Screen[None]):
         prompt = talk.last_prompt
         if prompt is None or not self.session.can_chat or talk.turns[-1].adapters[-1] == self._chat.adapter:
             return
-        command_id = self._ask(talk.messages_for(prompt, self.session.state.replies, again=True))
+        command_id = self._ask(talk.messages_for(prompt, self.session.state.replies, again=True, system=self._system()))
         if command_id is not None:
             talk.ask_again(command_id, adapter=self._chat.adapter)
             self.query_one(ChatLog).ask(command_id, talk.turns[-1].shown, adapter=self._chat.adapter, again=True)

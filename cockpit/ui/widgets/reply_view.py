@@ -36,15 +36,15 @@ class ReplyView(Vertical):
     ReplyView.-tuned { border-left: outer $primary; }
     ReplyView.-failed { border-left: outer $error; }
     ReplyView > Static { height: auto; }
+    ReplyView > .thinking { color: $text-muted; text-style: italic; margin-bottom: 1; }
     """
 
     def __init__(self, *, adapter: bool) -> None:
         super().__init__(classes="-tuned" if adapter else "-base")
         self._adapter = adapter
         self._head = Static("", markup=False)
-        self._blocks: list[Static] = []
-        self._settled = 0
-        self._shown = ""
+        self._thinking = _GrowingText(self, "thinking")
+        self._answer = _GrowingText(self, "answer")
         self._note = Content.styled("waiting", "$foreground-muted")
         self._reply: Reply | None = None
         self._is_broken = False
@@ -66,8 +66,8 @@ class ReplyView(Vertical):
         self._reply, self._is_broken = reply, is_broken
         if not self._is_drawn:
             return
-        if reply.text != self._shown:
-            self._show_text(reply.text)
+        self._thinking.show(reply.thinking)
+        self._answer.show(reply.text)
         ended = reply.ended
         if ended is None:
             if is_broken:
@@ -106,7 +106,21 @@ class ReplyView(Vertical):
         if self._is_drawn and head != self._head.content:
             self._head.update(head)
 
-    def _show_text(self, text: str) -> None:
+
+class _GrowingText:
+    """A text that grows below what its view holds already."""
+
+    def __init__(self, view: Vertical, kind: str) -> None:
+        """`kind` is the class of its blocks."""
+        self._view, self._kind = view, kind
+        self._blocks: list[Static] = []
+        self._settled = 0
+        self._shown = ""
+
+    def show(self, text: str) -> None:
+        """The text as it stands; what was shown of it stays as it is, but for the block at the end."""
+        if text == self._shown:
+            return
         self._shown = text
         while True:
             tail = text[self._settled :]
@@ -121,9 +135,9 @@ class ReplyView(Vertical):
             self._add_block()
 
     def _add_block(self) -> None:
-        block = Static("", markup=False)
+        block = Static("", markup=False, classes=self._kind)
         self._blocks.append(block)
-        self.mount(block)
+        self._view.mount(block)
 
 
 def _cut(tail: str) -> int | None:

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from cockpit.recipe.chat import Sampling
     from cockpit.recipe.schema import FieldPlace
 
-FIELDS = ("do_sample", "temperature", "top_p", "top_k", "max_new_tokens", "enable_thinking")
+FIELDS = (
+    "do_sample",
+    "temperature",
+    "top_p",
+    "top_k",
+    "repetition_penalty",
+    "max_new_tokens",
+    "enable_thinking",
+    "system_prompt",
+)
 DRAWN_ONLY = ("temperature", "top_p", "top_k")
 """Fields that greedy replies take no notice of."""
 
@@ -32,7 +41,7 @@ class SamplingRow(Vertical):
     SamplingRow {
         height: auto;
         & > Horizontal { height: 1; }
-        & .label { width: 16; height: 1; color: $foreground 80%; }
+        & .label { width: 19; height: 1; color: $foreground 80%; }
         & Entry, & Choice { width: 1fr; }
         & > .error { height: auto; color: $error; display: none; }
         &.-wrong > .error { display: block; }

@@ -231,10 +231,13 @@ async def test_sampling_fields_are_checked_and_sent(tmp_path: Path) -> None:
         assert not talking.asked and talking.app.said == [form.problem]
         entry.value = "1"
         form.query_one("#top_k", Entry).value = "0"
+        form.query_one("#repetition_penalty", Entry).value = "1.1"
+        form.query_one("#system_prompt", Entry).value = "Be brief."
         form.query_one("#enable_thinking", Choice).value = "true"
         await until(pilot, lambda: form.sampling is not None)
         await pilot.press("enter")
         (chat,) = talking.asked
+        assert (chat.repetition_penalty, chat.messages[0]) == (1.1, {"role": "system", "content": "Be brief."})
         assert (chat.temperature, chat.top_p, chat.top_k, chat.do_sample, chat.enable_thinking) == (
             1.0,
             0.95,
@@ -252,10 +255,11 @@ async def test_f4_goes_to_the_sampling_fields_and_back(tmp_path: Path) -> None:
             return pilot.app.focused.id if pilot.app.focused else None
 
         seen = []
-        for key in ("f4", "up", "down", "down", "up", "down", "down", "down", "down", "down", "down"):
+        for key in ("f4", "up", "down", "down", "up", *8 * ["down"]):
             await pilot.press(key)
             seen.append(place())
-        fields = ["temperature", "top_p", "top_k", "max_new_tokens", "enable_thinking", "enable_thinking"]
+        fields = ["temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens", "enable_thinking"]
+        fields += 2 * ["system_prompt"]
         assert seen == ["preset", "preset", "do_sample", "temperature", "do_sample", *fields]
         assert "sampling" in keys(pilot)
         await pilot.press("f4")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from textual.widgets import Static
 
 from cockpit.protocol import events as ev
 from cockpit.runs.state import Reply
@@ -93,10 +94,22 @@ async def test_a_long_reply_is_laid_out_in_blocks_and_loses_nothing() -> None:
         reply.text += "x" * 3 * SETTLED_AFTER
         view.show(reply)
         await pilot.pause()
-        blocks = [str(block.content) for block in view._blocks]
+        blocks = [str(block.content) for block in view.query(".answer").results(Static)]
         assert len(blocks) > 6 and all(len(block) <= SETTLED_AFTER for block in blocks)
         text = "".join(blocks)
         assert text.replace("\n", "") == reply.text.replace("\n", "")
+
+
+async def test_reasoning_stands_before_the_answer_and_apart() -> None:
+    view = ReplyView(adapter=True)
+    async with Stage(widgets=[view]).run_test(size=(80, 20)) as pilot:
+        reply = Reply("1", "", True, thinking="I cou")
+        view.show(reply)
+        reply.thinking, reply.text = "I count.", "Five."
+        view.show(reply)
+        await pilot.pause()
+        blocks = [(str(block.content), block.has_class("thinking")) for block in view.query(Static)]
+        assert blocks[1:] == [("I count.", True), ("Five.", False)]
 
 
 async def test_the_log_of_a_long_chat_stays_short() -> None:
