@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 from cockpit.protocol.events import RunEnded
@@ -49,7 +50,7 @@ def classify_error(error: BaseException, recipe: Recipe | None, step: int) -> Ru
         )
     if re.search(SHARED_MEMORY, str(error), re.IGNORECASE):
         return RunEnded(outcome="failed", step=step, reason=NO_SHARED_MEMORY, advice=SHARE_MORE)
-    if "no space left on device" in str(error).lower():
+    if is_disk_full(error):
         place = getattr(error, "filename", None)
         reason = f"The disk is full ({place})." if place else "The disk is full."
         return RunEnded(outcome="failed", step=step, reason=_plain(reason), advice=MAKE_ROOM)
@@ -74,6 +75,19 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and bool(
         re.search(r"out of memory|can't allocate memory|status_alloc_failed", text)
     )
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether the disk took no more, as Python, safetensors and torch say it; also of what an exception came from."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if re.search(
+            r"no space left on device|disk quota exceeded|enforce fail at inline_container", str(error).lower()
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def memory_advice(recipe: Recipe) -> str:

@@ -19,6 +19,7 @@ from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import ExportEnded, ExportProgressed, ExportStarted, LogWritten
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
+from cockpit.runs.checksums import damage, write_checksums
 from cockpit.runs.folder import RunDir
 from cockpit.text.plain_text import plain_line
 from cockpit.text.streams import hide_logins
@@ -42,7 +43,10 @@ class Exporter:
             token = _token() if push else None
             shutil.rmtree(self.partial, ignore_errors=True)
             self.partial.mkdir(parents=True)
+            self.task("checking what the run has saved")
+            self._refuse_damage()
             self._write(recipe)
+            write_checksums(self.partial)
             self.task("writing it to the disk")
             flush(self.partial)
             self.out.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +82,11 @@ class Exporter:
     def say(self, text: str) -> None:
         """A line for the log."""
         self._log.append(LogWritten(level="info", text=plain_line(text)))
+
+    def _refuse_damage(self) -> None:
+        result = self.run.result
+        if result is not None and (wrong := damage(result)):
+            raise RunFailure(f"The {result.name} cannot be trusted: {wrong}.", "Resume the run to save it anew.")
 
     def _write(self, recipe: Recipe) -> None:
         from cockpit.engine.export import gguf, merging

@@ -25,7 +25,14 @@ from cockpit.runs.folder import RunDir
 from cockpit.text.numbers import size
 
 Say = Callable[[str], None]
-OF_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "README.md", "training_args.bin")
+OF_ADAPTER = (
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "adapter_model.bin",
+    "README.md",
+    "training_args.bin",
+    "SHA256SUMS",
+)
 """Files of an adapter's folder that have no place beside a whole model; the others are tokenizer and processor."""
 
 

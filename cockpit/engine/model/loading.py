@@ -22,6 +22,7 @@ from cockpit.models.folder import TOKENIZERS, ModelFolder
 from cockpit.paths import local_path
 from cockpit.recipe.model import Hardware
 from cockpit.recipe.recipe import Recipe
+from cockpit.runs.checksums import damage
 from cockpit.text.plain_text import plain_line
 
 
@@ -70,6 +71,7 @@ def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
     """What a run has saved in the folder `saved`: an adapter on its base, or a whole model. Raises RunFailure."""
     from transformers import AutoTokenizer
 
+    refuse_damage(saved)
     if not (saved / "adapter_config.json").is_file():
         model, tokenizer, processor = _load(ModelFolder.at(saved), recipe, say)
         return _loaded(model, tokenizer, recipe, processor, adapted=False)
@@ -85,6 +87,14 @@ def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
     if processor is not None:
         processor.tokenizer = tokenizer
     return _loaded(model, tokenizer, recipe, processor)
+
+
+def refuse_damage(saved: Path) -> None:
+    """Raises RunFailure where a file that a run has saved is not as it was written."""
+    if wrong := damage(saved):
+        raise RunFailure(
+            f"The {saved.name} cannot be trusted: {wrong}.", "Resume the run to save it anew, or copy it again."
+        )
 
 
 def for_inference(loaded: Loaded) -> None:

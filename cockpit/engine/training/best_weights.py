@@ -12,10 +12,10 @@ from cockpit.recipe.training import Training
 from cockpit.runs.checkpoint import checkpoints
 
 
-def best_checkpoint(trainer: Any, folder: Path, written: int | None = None) -> Path | None:
+def best_checkpoint(trainer: Any, folder: Path, written: int | None = None, *, thorough: bool = False) -> Path | None:
     """Where the best checkpoint of those in `folder` stands, the one after step `written` counted as one of them; None
     where none of them was measured. A better one may be gone or damaged, or could not be saved."""
-    steps = {one.step for one in checkpoints(folder) if not one.defect()} | (
+    steps = {one.step for one in checkpoints(folder) if not (one.defect() or (thorough and one.damage()))} | (
         {written} if written is not None else set()
     )
     best = _best_of(trainer.args, trainer.state, steps)
@@ -50,7 +50,7 @@ class BestWeights:
 
     def _take(self) -> int | None:
         state = self._trainer.state
-        place = best_checkpoint(self._trainer, self._folder)
+        place = best_checkpoint(self._trainer, self._folder, thorough=True)
         kept = int(place.name.rpartition("-")[2]) if place else None
         step = _best_of(self._trainer.args, state, {kept or 0, state.global_step})
         if place and step != state.global_step:

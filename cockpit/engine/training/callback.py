@@ -213,6 +213,10 @@ class EventCallback(TrainerCallback):
         """A checkpoint is about to be written."""
         self._journal.enter_phase("saving", f"checkpoint {self.step}")
 
+    def warn(self, sentence: str) -> None:
+        """Something that the person should know."""
+        self._journal.log("warning", sentence)
+
     def checkpoint_failed(self, why: str) -> None:
         """It could not be written, for the reason of the sentence `why`."""
         self._journal.log("warning", f"Checkpoint {self.step} could not be saved: {why} The run goes on without it.")

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from transformers.trainer_pt_utils import safe_globals
 
 from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.training.changing_data import ChangingData
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import DataPrepared, RunStarted, StepEnded
 from cockpit.runs import checkpoint as checkpoints
-from cockpit.runs.checkpoint import Checkpoint
+from cockpit.runs.checkpoint import STATE, Checkpoint
 from cockpit.runs.folder import RunDir
 
 Say = Callable[[str], None]
@@ -63,7 +64,7 @@ def _newest_that_loads(run: RunDir, from_step: int | None, say: Say) -> Checkpoi
     for one in checkpoints.checkpoints(run.checkpoints):
         if from_step is not None and one.step != from_step:
             continue
-        defect = one.defect() or _defect_of_tensors(one)
+        defect = one.defect() or one.damage() or _defect_of_tensors(one) or _defect_of_state(one)
         if not defect:
             return one
         say(f"{one.path.name} cannot be resumed from: {defect}.")
@@ -72,15 +73,36 @@ def _newest_that_loads(run: RunDir, from_step: int | None, say: Say) -> Checkpoi
 
 
 def _defect_of_tensors(one: Checkpoint) -> str:
-    """What stands in the way of loading the optimizer and the schedule; read without running code of the file."""
-    for name in ("optimizer.pt", "scheduler.pt"):
+    """What stands in the way of loading optimizer, schedule and random numbers; read without running code of a file."""
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
         try:
-            torch.load(one.path / name, map_location="cpu", weights_only=True, mmap=True)
+            with safe_globals():  # random numbers of numpy
+                torch.load(one.path / name, map_location="cpu", weights_only=True, mmap=True)
         except Exception as error:
             if is_out_of_memory(error):
                 raise
             return f"{name} cannot be loaded ({first_line(error)})"
     return ""
+
+
+def _defect_of_state(one: Checkpoint) -> str:
+    """What is wrong with what the trainer has written of itself."""
+    from transformers import TrainerState
+
+    try:
+        state = TrainerState.load_from_json(str(one.path / STATE))
+    except (TypeError, ValueError):
+        return f"{STATE} cannot be read"
+    history = state.log_history
+    is_sound = isinstance(history, list) and all(
+        isinstance(entry, dict) and isinstance(entry.get("step"), int) and all(map(_is_figure, entry.values()))
+        for entry in history
+    )
+    return "" if is_sound and isinstance(state.stateful_callbacks, dict) else f"{STATE} is damaged"
+
+
+def _is_figure(value: object) -> bool:
+    return value is None or isinstance(value, int | float | str)
 
 
 def _events_of(run: RunDir) -> list[RunStarted | DataPrepared | StepEnded]:

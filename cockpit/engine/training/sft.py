@@ -24,9 +24,11 @@ from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLef
 from cockpit.engine.training.checkpointing import checkpoint_plan
 from cockpit.engine.training.overrides import overrides
 from cockpit.engine.training.resumption import Resumption
+from cockpit.engine.training.room import making_room
 from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.protocol.events import AdapterSaved
 from cockpit.recipe.recipe import Recipe
+from cockpit.runs.checksums import write_checksums
 from cockpit.runs.folder import RunDir
 
 TENSORBOARD = "tensorboard"
@@ -193,10 +195,15 @@ def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> Non
     folder: atomically. `step` is the one whose weights they are."""
     place = run.adapter if loaded.adapted else run.model
     journal.enter_phase("saving", f"the {place.name}")
-    with new_folder(place, run.path / f"{place.name}.partial") as partial:
-        loaded.model.save_pretrained(str(partial))
-        (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
-        finish_saved(partial)
+
+    def write() -> None:
+        with new_folder(place, run.path / f"{place.name}.partial") as partial:
+            loaded.model.save_pretrained(str(partial))
+            (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
+            finish_saved(partial)
+            write_checksums(partial)
+
+    making_room(write, run.checkpoints, f"the {place.name}", {step}, lambda text: journal.log("warning", text))
     journal.emit(AdapterSaved(path=place.name, size_bytes=size_of(place), step=step))
 
 

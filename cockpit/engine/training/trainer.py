@@ -13,9 +13,11 @@ from cockpit.disk import new_folder, size_of
 from cockpit.engine.compat.private_names import TrainerHooks
 from cockpit.engine.errors import classify_error, is_out_of_memory
 from cockpit.engine.training.best_weights import best_checkpoint, recall_best
+from cockpit.engine.training.room import making_room
 from cockpit.engine.training.row_order import in_fixed_order
 from cockpit.engine.training.step_metrics import StepMetrics, token_counts
 from cockpit.runs.checkpoint import STATE, checkpoints
+from cockpit.runs.checksums import write_checksums
 
 if TYPE_CHECKING:
     from cockpit.engine.training.callback import EventCallback
@@ -91,12 +93,18 @@ class RunTrainer(TrainerHooks):
         folder, partial = self.run.checkpoints, self.run.checkpoints / ".partial"
         place = folder / f"checkpoint-{self.state.global_step}"
         self.events.checkpoint_begins()
-        shutil.rmtree(partial, ignore_errors=True)
         self.args.output_dir = str(partial)
+
+        def write() -> None:
+            shutil.rmtree(partial, ignore_errors=True)
+            with new_folder(place, partial / place.name) as written:
+                super(RunTrainer, self).write_checkpoint()
+                self._name_best(written)
+                write_checksums(written)
+
         try:
-            with new_folder(place, partial / place.name):
-                super().write_checkpoint()
-                self._name_best(partial / place.name)
+            best = {self.state.best_global_step} if self.state.best_global_step else set[int]()
+            making_room(write, folder, place.name, best, self.events.warn)
         except Exception as error:
             if is_out_of_memory(error):
                 raise

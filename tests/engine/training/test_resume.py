@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import zipfile
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from cockpit import disk
 from cockpit.engine.training import checkpointing
 from cockpit.engine.training.changing_data import THEREFORE, ChangingData
+from cockpit.engine.training.resumption import resumption
 from cockpit.protocol.commands import Stop
 from cockpit.protocol.events import (
     CheckpointSaved,
@@ -27,7 +29,9 @@ from cockpit.protocol.events import (
     TrainingPlanned,
     TrainingResumed,
 )
-from cockpit.runs.checkpoint import checkpoints
+from cockpit.runs.checkpoint import Checkpoint, checkpoints
+from cockpit.runs.checksums import CHECKSUMS
+from cockpit.runs.folder import RunDir
 from cockpit.runs.link import new_command_id
 from cockpit.runs.summary import RunSummary
 from tests.engine import tiny
@@ -208,6 +212,42 @@ def test_a_checkpoint_that_does_not_load_is_passed_over(hosted: Hosted) -> None:
     assert figures(again) == undisturbed
 
 
+def test_a_checkpoint_with_damaged_bytes_is_passed_over(hosted: Hosted) -> None:
+    """One file in each: weights, optimizer, schedule, random numbers, and what the trainer has logged."""
+    changes = {**BARE, "output__save_steps": 2, "output__save_total_limit": None}
+    first = whole(hosted, changes)
+    undisturbed = figures(first)
+    first.close()
+    folder = first.run.checkpoints
+    flip(folder / "checkpoint-12" / "adapter_model.safetensors")
+    flip(folder / "checkpoint-10" / "scheduler.pt")
+    flip(folder / "checkpoint-8" / "trainer_state.json")
+    (folder / "checkpoint-6" / "rng_state.pth").write_bytes((folder / "checkpoint-6" / "scheduler.pt").read_bytes())
+    again = hosted(resumed=first.run, **changes)
+    until_second_end(again)
+    assert [event.step for event in again.all(TrainingResumed)] == [4]
+    said = [event.text for event in again.all(LogWritten) if "cannot be resumed from" in event.text]
+    assert [line.partition(" ")[0] for line in said] == [f"checkpoint-{step}" for step in (12, 10, 8, 6)]
+    assert figures(again) == undisturbed
+
+
+@pytest.mark.parametrize("damaged", ["rng_state.pth", "trainer_state.json"])
+def test_damage_is_found_without_checksums_where_it_would_end_the_run(hosted: Hosted, damaged: str) -> None:
+    """A run of a version that wrote none."""
+    changes = {**BARE, "output__save_steps": 2}
+    first = whole(hosted, changes)
+    first.close()
+    newest = first.run.checkpoints / "checkpoint-12"
+    (newest / CHECKSUMS).unlink()
+    if damaged == "rng_state.pth":
+        with zipfile.ZipFile(newest / damaged, "w") as content:
+            content.writestr("archive/data.pkl", b"no pickle")
+    else:
+        state = json.loads((newest / damaged).read_text())
+        (newest / damaged).write_text(json.dumps(state | {"log_history": [{"step": "no number"}, 7]}))
+    assert newest_loading(first.run).step == 10
+
+
 def test_a_run_without_a_checkpoint_fails_with_a_sentence(hosted: Hosted) -> None:
     first = hosted(**BARE)
     first.until(lambda: first.state.step >= 1)
@@ -289,6 +329,17 @@ def test_a_full_disk_at_the_end_leaves_no_half_adapter(hosted: Hosted, monkeypat
     assert (run.state.ended.outcome, run.state.ended.reason[:17]) == ("failed", "The disk is full ")
     assert "cockpit resume" in run.state.ended.advice
     assert not run.run.adapter.exists() and not list(run.run.path.glob("*.partial"))
+
+
+def newest_loading(run: RunDir) -> Checkpoint:
+    return resumption(run, None, lambda _: None).checkpoint
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 def tear(path: Path) -> None:

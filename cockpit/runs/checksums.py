@@ -1,0 +1,69 @@
+"""SHA-256 of every file of a saved folder, in the form of `sha256sum`, so that damage is found before it is used"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cockpit.text.plain_text import plain_line
+
+CHECKSUMS = "SHA256SUMS"
+"""Its name; `sha256sum -c SHA256SUMS` checks the folder too."""
+THREADS = 4
+"""Files that are read at once: hashing lets other threads run."""
+_line = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+
+
+def write_checksums(folder: Path) -> None:
+    """Write the checksums of all files below `folder`, in place of those that are there. Raises OSError."""
+    files = [path for path in _files(folder) if path.name != CHECKSUMS]
+    with ThreadPoolExecutor(THREADS) as pool:
+        lines = [
+            f"{digest}  {path.relative_to(folder)}\n"
+            for path, digest in zip(files, pool.map(sha256, files), strict=True)
+        ]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def damage(folder: Path) -> str:
+    """Which file is not as it was written, as a clause; empty where all are, and where no checksums were written, as
+    before there were any. Files that were added since count for nothing. Reads every byte."""
+    try:
+        listed = [_line.fullmatch(line) for line in (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError):
+        return f"{CHECKSUMS} cannot be read"
+    entries = [(found[2], found[1]) for found in listed if found]
+    if (
+        len(entries) != len(listed)
+        or not entries
+        or any(Path(name).is_absolute() or ".." in name for name, _ in entries)
+    ):
+        return f"{CHECKSUMS} is damaged"
+    with ThreadPoolExecutor(THREADS) as pool:
+        checked = pool.map(lambda entry: _damage_of(folder / entry[0], *entry), entries)
+        return next(filter(None, checked), "")
+
+
+def _damage_of(path: Path, name: str, digest: str) -> str:
+    shown = plain_line(name)
+    try:
+        return "" if sha256(path) == digest else f"{shown} is damaged: its SHA-256 is not the one it was saved with"
+    except FileNotFoundError:
+        return f"{shown} is missing"
+    except OSError as error:
+        return f"{shown} cannot be read ({plain_line(error.strerror or str(error))})"
+
+
+def sha256(path: Path) -> str:
+    """The file's digest, in hexadecimal. Raises OSError."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
