@@ -6,7 +6,7 @@ they do not know, so a newer engine can be read by an older app.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Literal, get_args
 
@@ -332,8 +332,12 @@ def decode(line: bytes) -> AnyEvent | None:
         return None
 
 
-def decode_lines(lines: Iterable[bytes]) -> list[AnyEvent]:
+def decode_lines(lines: Sequence[bytes]) -> list[AnyEvent]:
     """The events of a log's lines; those that are truncated or of no type of this version are left out."""
+    try:
+        return _decoder.decode_lines(b"\n".join(lines))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass  # one of them is none; which one shows where each is read by itself
     found = []
     for line in lines:
         try:

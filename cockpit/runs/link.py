@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -75,8 +75,10 @@ class RunLink:
                 self._exited = isinstance(event, EngineExited)
         return found
 
-    def _with_exports(self, happened: list[AnyEvent], exports: list[AnyEvent]) -> Iterator[AnyEvent]:
+    def _with_exports(self, happened: list[AnyEvent], exports: list[AnyEvent]) -> Iterable[AnyEvent]:
         """The run's new events and, among them, the exports of their time; a run that was exported may have gone on."""
+        if not exports and not self._exports:
+            return happened
         self._exports += exports
         due = len(self._exports)
         if self._readers[0].is_behind:

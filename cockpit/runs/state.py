@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections import deque
+from collections.abc import MutableSequence
 from dataclasses import dataclass, field
 from math import isfinite, nan
 from statistics import quantiles
+from typing import Any
 
 from cockpit.protocol import events as ev
 
@@ -33,7 +37,8 @@ class Reply:
 class Steps:
     """The optimizer steps as columns of equal length, ascending in step. Seconds; tokens counted from the start.
 
-    A metric is None where it was not measured, NaN where it was measured and is not a finite number.
+    A metric is None where it was not measured, NaN where it was measured and is not a finite number. An event costs no
+    more in a long run than in a short one.
     """
 
     step: list[int] = field(default_factory=list)
@@ -44,23 +49,30 @@ class Steps:
     loss_smoothed: list[float | None] = field(default_factory=list)
     attempt_from: int = 0
     """Index of the first step of the present attempt."""
-    _average: float = 0.0
-    _weight: float = 0.0
+    _total_s: array[float] = field(default_factory=lambda: array("d"))
+    """The step times up to each step, summed, so that those of any stretch are one subtraction."""
+    _averages: array[float] = field(default_factory=lambda: array("d"))
+    """The moving average of the loss after each step, still biased to its start, 0."""
+    _weights: array[float] = field(default_factory=lambda: array("d"))
+    """How much of that is losses, and not the start."""
 
     def append(self, event: ev.StepEnded) -> None:
         """Add a step. One that was there before (a resume went back) replaces it and all after it."""
         if self.step and event.step <= self.step[-1]:
             self._forget_from(event.step)
-        for name in event.metrics.keys() - self.metrics.keys():
-            self.metrics[name] = [None] * len(self.step)
+        metrics = event.metrics
+        for name in metrics:
+            if name not in self.metrics:
+                self.metrics[name] = [None] * len(self.step)
         self.step.append(event.step)
         self.at.append(event.at)
         self.epoch.append(event.epoch)
         self.step_time_s.append(event.step_time_s)
-        figures = event.figures
+        self._total_s.append((self._total_s[-1] if self._total_s else 0.0) + event.step_time_s)
         for name, column in self.metrics.items():
-            column.append(figures.get(name))
-        self._smooth(figures.get("loss"))
+            value = metrics.get(name)
+            column.append(nan if value is None and name in metrics else value)
+        self._smooth(self.metrics["loss"][-1] if "loss" in self.metrics else None)
 
     def pace(self) -> list[float]:
         """The last PACE_STEPS step times of this attempt, its first step (which compiles) left out."""
@@ -72,7 +84,7 @@ class Steps:
         steps = len(self.at) - first
         if steps < 2:
             return 0.0
-        return max(0.0, self.at[-1] - self.at[first] - sum(self.step_time_s[first + 1 :])) / (steps - 1)
+        return max(0.0, self.at[-1] - self.at[first] - (self._total_s[-1] - self._total_s[first])) / (steps - 1)
 
     def go_on_after(self, step: int) -> None:
         """A new attempt begins after `step`; later ones are forgotten."""
@@ -84,27 +96,23 @@ class Steps:
         return next((value for value in reversed(self.metrics.get(name, [])) if value is not None), None)
 
     def _smooth(self, loss: float | None) -> None:
-        if loss is not None and not isfinite(loss):
-            self.loss_smoothed.append(nan)
-            return
-        if loss is not None:
-            self._average = SMOOTHING * self._average + (1 - SMOOTHING) * loss
-            self._weight = SMOOTHING * self._weight + (1 - SMOOTHING)
-        self.loss_smoothed.append(self._average / self._weight if self._weight else None)
+        average, weight = (self._averages[-1], self._weights[-1]) if self._weights else (0.0, 0.0)
+        is_finite = loss is None or isfinite(loss)
+        if loss is not None and is_finite:
+            average = SMOOTHING * average + (1 - SMOOTHING) * loss
+            weight = SMOOTHING * weight + (1 - SMOOTHING)
+        self._averages.append(average)
+        self._weights.append(weight)
+        self.loss_smoothed.append(nan if not is_finite else average / weight if weight else None)
 
     def _forget_from(self, step: int) -> None:
-        keep = sum(1 for known in self.step if known < step)
-        for times in (self.at, self.epoch, self.step_time_s):
-            del times[keep:]
-        for values in self.metrics.values():
-            del values[keep:]
-        del self.step[keep:]
+        keep = bisect_left(self.step, step)
+        sums = (self._total_s, self._averages, self._weights)
+        times = (self.at, self.epoch, self.step_time_s)
+        columns: tuple[MutableSequence[Any], ...] = (self.step, self.loss_smoothed, *times, *sums)
+        for column in (*columns, *self.metrics.values()):
+            del column[keep:]
         self.attempt_from = min(self.attempt_from, keep)
-        losses = list(self.metrics.get("loss", []))
-        self.loss_smoothed.clear()
-        self._average = self._weight = 0.0
-        for loss in losses:
-            self._smooth(loss)
 
 
 @dataclass

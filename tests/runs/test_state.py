@@ -7,6 +7,22 @@ from cockpit.protocol import events as ev
 from cockpit.runs.state import RunState
 
 
+class Counted(float):
+    """A number that counts what is calculated with it."""
+
+    calculations = 0
+
+    def __add__(self, other: float) -> float:
+        Counted.calculations += 1
+        return float(self) + other
+
+    def __mul__(self, other: float) -> float:
+        Counted.calculations += 1
+        return float(self) * other
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
 def step(
     number: int, loss: float | None = 1.0, at: float = 0.0, took_s: float = 2.0, tokens: float = 0, attempt: int = 1
 ) -> ev.StepEnded:
@@ -80,6 +96,29 @@ def test_eta_counts_what_comes_between_the_steps() -> None:
     eta = state.eta()
     assert eta is not None
     assert eta[0] == pytest.approx(4 * (2.0 + 6.0 / 5) + 6.0)
+
+
+def calculations_in(steps: list[int]) -> int:
+    """How much is calculated with step times and losses while a run does these steps, its time left asked for each."""
+    Counted.calculations = 0
+    state = state_after(planned(100_000))
+    for number in steps:
+        state.apply(step(number, loss=Counted(1.0), took_s=Counted(2.0), at=2.0 * number))
+        assert number < 4 or state.eta() == pytest.approx(((100_000 - number) * 2.0, 0.0))
+    return Counted.calculations
+
+
+def test_a_step_costs_no_more_in_a_long_run() -> None:
+    few, many = calculations_in(list(range(1, 501))), calculations_in(list(range(1, 5001)))
+    assert few >= 500, "what is done is counted"
+    assert many <= 10 * few * 1.2
+
+
+def test_going_back_costs_no_more_in_a_long_run() -> None:
+    """As a damaged log may have it, again and again."""
+    back_and_forth = [2000, 1999] * 500
+    there, both = calculations_in(list(range(1, 2001))), calculations_in([*range(1, 2001), *back_and_forth])
+    assert both - there <= there
 
 
 def test_no_eta_once_it_has_ended() -> None:

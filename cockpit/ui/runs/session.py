@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
-from cockpit.protocol.events import CommandAnswered
+from cockpit.protocol.events import AnyEvent, CommandAnswered
 from cockpit.runs.abort import abort_run
 from cockpit.runs.folder import Liveness
 from cockpit.runs.link import Link, ReplayLink, new_command_id
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LOOK_AT_ENGINE_EVERY_S = 1.0
 MANY_EVENTS = 250
 """A poll that brings so many has probably left more behind."""
+PART_S = 0.03
+"""How long one poll of a session reads on in a long log; what is left is for the next one, so that keys are heard."""
 SLOW_START_AFTER_S = 30.0
 """An engine that has not said anything for so long probably never will."""
 
@@ -64,6 +66,14 @@ class RunSession:
 
     def poll(self) -> bool:
         """Take in what has happened, a bounded part of a long log at a time. True where anything is new."""
+        until = time.monotonic() + PART_S
+        batch = self._read()
+        news = bool(batch)
+        while self.is_behind and time.monotonic() < until:
+            batch = self._read()
+        return self._look_at_engine(idle=not batch) or news
+
+    def _read(self) -> list[AnyEvent]:
         batch = self.link.poll()
         for event in batch:
             self.state.apply(event)
@@ -76,7 +86,7 @@ class RunSession:
         if batch:
             self._newest_at = max(self._newest_at, batch[-1].at)
             self._newest_seen = time.monotonic()
-        return self._look_at_engine(idle=not batch) or bool(batch)
+        return batch
 
     def _take_refusal(self, answer: CommandAnswered) -> None:
         if any(stop.id == answer.command_id for _, stop in self._sent_stops):
