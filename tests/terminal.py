@@ -83,8 +83,11 @@ class Terminal:
     def press(self, *keys: str) -> None:
         """Type each key: a name out of KEYS, ctrl+x, or the text itself."""
         for key in keys:
-            text = chr(ord(key[5]) & 0x1F) if key.startswith("ctrl+") else KEYS.get(key, key)
-            os.write(self._master, text.encode())
+            os.write(self._master, _bytes_of(key))
+
+    def press_at_once(self, *keys: str) -> None:
+        """Type the keys of `press` in a single write, as a slow line delivers them."""
+        os.write(self._master, b"".join(map(_bytes_of, keys)))
 
     def has_ended(self) -> bool:
         """Whether the program has ended; what it wrote is not looked at."""
@@ -130,3 +133,8 @@ class Terminal:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.status = os.waitstatus_to_exitcode(status)
+
+
+def _bytes_of(key: str) -> bytes:
+    text = chr(ord(key[5]) & 0x1F) if key.startswith("ctrl+") else KEYS.get(key, key)
+    return text.encode()

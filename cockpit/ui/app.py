@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.css.query import NoMatches
@@ -28,6 +28,7 @@ from cockpit.ui.runs.new_runs import NewRuns
 from cockpit.ui.runs.past_runs import PastRuns
 from cockpit.ui.screens.recipes import RecipesScreen, mark_saved
 from cockpit.ui.themes import DARK, LIGHT, THEMES
+from cockpit.ui.typed_ahead import TypedAhead
 from cockpit.ui.widgets.top_line import EngineStatus
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ LOOK_EVERY = 10
 """Polls between two looks at whether the terminal is still there, and at a run that no screen shows."""
 
 
-class CockpitApp(App[None]):
+class CockpitApp(TypedAhead):
     """The app. `open_run` is shown at once where given; `recipe` names the one selected at first."""
 
     TITLE = "cockpit"

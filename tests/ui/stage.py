@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -16,6 +16,7 @@ from cockpit.runs.folder import RunDir
 from cockpit.runs.link import Link, RunLink
 from cockpit.ui.runs.session import RunSession
 from cockpit.ui.themes import DARK, THEMES
+from cockpit.ui.typed_ahead import TypedAhead
 from tests.recording import RECIPE
 from tests.ui.engines import FakeLink
 
@@ -23,7 +24,7 @@ NOW = 1_763_682_600.0
 """The present in these tests: a minute after the recorded runs began."""
 
 
-class Stage(App[None]):
+class Stage(TypedAhead):
     """As CockpitApp, but with nothing around the screen; `asked` is what the screen wanted of the app."""
 
     CSS_PATH = str(Path(cockpit.ui.__file__).parent / "app.tcss")

@@ -88,6 +88,16 @@ def test_sigterm_ends_the_app_with_its_status(pid_file: Path) -> None:
         assert b"\x1b[?1049l" in terminal.received
 
 
+def test_keys_of_one_write_land_in_their_fields(pid_file: Path) -> None:
+    """From the list of recipes into two groups of the editor's fields, before the editor has opened."""
+    terminal, _ = open_app(pid_file)
+    with terminal:
+        keys = ["e", "pagedown", "9", "down", "1", "8", "enter", "0", ".", "5", "pagedown", "pagedown", "7"]
+        terminal.press_at_once(*keys)
+        changes = ("16 → 9", "32 → 18", "0 → 0.5", "16 → 7")
+        terminal.wait_for(lambda text: all(change in text for change in changes))
+
+
 def test_an_app_that_is_killed_before_start_leaves_no_engine(pid_file: Path) -> None:
     terminal, engine = open_app(pid_file)
     with terminal:

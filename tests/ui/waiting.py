@@ -28,3 +28,5 @@ async def type_text(pilot: Pilot[Any], text: str) -> None:
     """Type it; when this returns the app has taken it in."""
     ahead(pilot, *text[:-1])
     await pilot.press(NAMES.get(text[-1], text[-1]))
+    await until(pilot, lambda: not getattr(pilot.app, "is_answering", False))
+    await pilot.pause()

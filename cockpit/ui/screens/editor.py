@@ -79,6 +79,8 @@ class EditorScreen(Screen[Path | None]):
         self._obstacles: dict[str, str] = {}
         """What the plan found in the way of a start here, a sentence for each field of the form that is to blame."""
         self._names: dict[str, list[Offer]] = {}
+        self.is_opening = True
+        """Whether the first field has yet to be built and to get the focus; what is typed meanwhile waits for it."""
 
     def compose(self) -> ComposeResult:
         """Groups, form, meaning; the focused field's help below."""
@@ -106,6 +108,7 @@ class EditorScreen(Screen[Path | None]):
         first = next((field for path, field in self.draft.fields.items() if path in changed), None)
         await self._show_group(first.group if first is not None else self.draft.groups[0])
         self._focus_first()
+        self.is_opening = False
         self._show_plan()
         self._show_states()
 
