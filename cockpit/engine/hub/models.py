@@ -26,6 +26,11 @@ def is_on_hub(model: Model) -> bool:
 def folder_of(model: Model) -> Path:
     """The folder that the model is loaded from; for one of the Hub the cached one. Raises RunFailure."""
     found = located(model.name_or_path) or _cached_folder(model)
+    if found is not None and not is_on_hub(model) and not found.exists():
+        raise RunFailure(
+            f"The model's folder is not there any more: {_shown(model)}.",
+            "Put it back there, or name its new place in model.name_or_path of the run's recipe.yaml.",
+        )
     if found is None:
         raise RunFailure(f"The model {_shown(model)} is not in the Hub's cache on this disk.", "Train with it once.")
     return found

@@ -170,3 +170,9 @@ def test_a_disk_that_is_too_small(hub: HubServer, environment: dict[str, str]) -
 def test_an_adapter_on_the_hub_is_no_model(hub: HubServer, environment: dict[str, str]) -> None:
     (hub.model / "config.json").rename(hub.model / "adapter_config.json")
     assert "holds an adapter, not a model" in str(fetched(environment)["failure"])
+
+
+def test_a_base_whose_folder_was_moved(environment: dict[str, str], tmp_path: Path) -> None:
+    told = fetched(environment | {"HF_HUB_OFFLINE": "1"}, f"{tmp_path}/moved", "tokenizer")
+    assert told["failure"] == f"The model's folder is not there any more: {tmp_path}/moved."
+    assert "model.name_or_path of the run's recipe.yaml" in str(told["advice"])

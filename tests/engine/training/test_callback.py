@@ -263,7 +263,7 @@ def test_a_reply_grows_by_whole_characters(tmp_path: Path) -> None:
     tokenizer = tiny.make_tokenizer()
     text = "ünï — 日本 🏴‍☠️ arr"
     stream = ReplyStream(tokenizer, Journal(run), "c")
-    stream.put(torch.tensor([[1, 2, 3]]))
+    stream.put(torch.tensor([[1, 2]]))
     for token in tokenizer(text, add_special_tokens=False)["input_ids"]:
         stream.put(torch.tensor([token]))
     stream.put(torch.tensor([tokenizer.eos_token_id]))
