@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,9 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON arra
         print(json.dumps([_plain(summary) for summary in summaries], indent=2))
     elif summaries:
         _print_table(summaries)
+        for summary in summaries:
+            if summary.damage:
+                print(f"{plain_line(summary.run.id)} is damaged. {summary.damage}", file=sys.stderr)
     else:
         print(f"No runs in {plain_line(str(runs_folder()))} yet. Start one with: cockpit train demo")
 
@@ -44,6 +48,7 @@ def _plain(summary: RunSummary) -> dict[str, object]:
         "started_at": summary.started_at,
         "attempts": summary.attempts,
         "folder": str(summary.run.path),
+        "damage": summary.damage,
     }
 
 

@@ -13,7 +13,7 @@ from cockpit.protocol import events
 from cockpit.protocol.events import AnyEvent, ReplyGrew, ReplyStarted
 from cockpit.text.plain_text import without_logins
 
-ATTEMPT = re.compile(rb'"attempt":(\d+)')
+ATTEMPT = re.compile(rb'"attempt":(\d{1,9})\b')
 """Quotes within a text of an event are escaped, so that no text looks like this."""
 READ_BYTES = 1 << 17
 """The most that one poll reads, so that a frame's work is bounded."""

@@ -1,7 +1,8 @@
 """Engine -> readers: what happened. One frozen struct a line of a JSON Lines log, in the past tense.
 
 `events.jsonl` holds the run, `chat.jsonl` the replies, `gpu.jsonl` the readings. Readers skip types and fields that
-they do not know, so a newer engine can be read by an older app.
+they do not know, so a newer engine can be read by an older app. Values have bounds (protocol/values.py), which are
+checked where a line is decoded.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from math import nan
 from typing import Literal, get_args
 
 import msgspec
+
+from cockpit.protocol.values import UNREADABLE, Amount, Attempt, Celsius, Count, Measurement, Moment, Pid, Seconds
 
 Phase = Literal[
     "importing",  # the training stack is being imported; nothing of the run is known yet
@@ -31,15 +34,15 @@ ReplyEnd = Literal["end_of_turn", "max_new_tokens", "stopped", "failed"]
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """What every event carries. `seq` counts within one log; `at` is Unix time in seconds; `attempt` counts from 1."""
 
-    seq: int = 0
-    at: float = 0.0
-    attempt: int = 1
+    seq: Count = 0
+    at: Moment = 0.0
+    attempt: Attempt = 1
 
 
 class EngineStarted(Event, tag=True, frozen=True, kw_only=True):
     """The process named in engine.json began to write this log."""
 
-    pid: int
+    pid: Pid
     host: str
     backend: str
 
@@ -55,8 +58,8 @@ class PhaseProgressed(Event, tag=True, frozen=True, kw_only=True):
     """`done` of `total` `unit`s of the present phase; `total` is None where nobody can know it."""
 
     phase: Phase
-    done: float
-    total: float | None
+    done: Amount
+    total: Amount | None
     unit: str
 
 
@@ -77,19 +80,19 @@ class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
     files on this disk, whose hashes are in RunStarted."""
 
     name: str
-    rows: int
+    rows: Count
     commit: str = ""
 
 
 class DataPrepared(Event, tag=True, frozen=True, kw_only=True):
     """The rows are rendered, tokenized and masked. Token counts are those of the training rows, one epoch."""
 
-    train_rows: int
-    eval_rows: int
-    skipped_rows: int
-    truncated_rows: int
-    tokens: int
-    trained_tokens: int
+    train_rows: Count
+    eval_rows: Count
+    skipped_rows: Count
+    truncated_rows: Count
+    tokens: Count
+    trained_tokens: Count
     sha256: str = ""
     """Of what the model is given: all tokens and labels, or all turns and images."""
     sources: tuple[SourceRead, ...] = ()
@@ -99,17 +102,17 @@ class DataPrepared(Event, tag=True, frozen=True, kw_only=True):
 class TrainingPlanned(Event, tag=True, frozen=True, kw_only=True):
     """All that is fixed before the first step."""
 
-    total_steps: int
-    steps_per_epoch: float
-    trainable_parameters: int
-    total_parameters: int
+    total_steps: Count
+    steps_per_epoch: Amount
+    trainable_parameters: Count
+    total_parameters: Count
 
 
 class TrainingResumed(Event, tag=True, frozen=True, kw_only=True):
     """Training goes on after `step`, from the checkpoint at `path`, relative to the run folder. What an earlier attempt
     did after that step is replaced."""
 
-    step: int
+    step: Count
     path: str
 
 
@@ -117,7 +120,7 @@ class Measured(Event, frozen=True, kw_only=True):
     """An event with `metrics`: None was measured and is not a finite number, which JSON cannot hold; what is not there
     was not measured. In logs of older engines, which hold no None, it may have been either."""
 
-    metrics: Mapping[str, float | None]
+    metrics: Mapping[str, Measurement | None]
 
     @property
     def figures(self) -> dict[str, float]:
@@ -129,33 +132,33 @@ class StepEnded(Measured, tag=True, frozen=True, kw_only=True):
     """One optimizer step. `metrics` by TRL's names (loss, learning_rate, grad_norm ...), plus tokens_seen (padding left
     out) and trained_tokens (with loss), both counted since the start of the run. `step_time_s` is wall time."""
 
-    step: int
-    total_steps: int
-    epoch: float
-    step_time_s: float
+    step: Count
+    total_steps: Count
+    epoch: Amount
+    step_time_s: Seconds
 
 
 class Evaluated(Measured, tag=True, frozen=True, kw_only=True):
     """The held-out rows were measured after `step` (0: before any training)."""
 
-    step: int
-    duration_s: float
+    step: Count
+    duration_s: Seconds
 
 
 class CheckpointSaved(Event, tag=True, frozen=True, kw_only=True):
     """A complete checkpoint stands at `path`, relative to the run folder."""
 
-    step: int
+    step: Count
     path: str
-    size_bytes: int
+    size_bytes: Count
 
 
 class AdapterSaved(Event, tag=True, frozen=True, kw_only=True):
     """Adapter and tokenizer (after full training, the whole model) stand at `path`, relative to the run folder."""
 
     path: str
-    size_bytes: int
-    step: int | None = None
+    size_bytes: Count
+    step: Count | None = None
     """The step whose weights these are: not the run's last where an earlier one was best. None in older logs."""
 
 
@@ -181,7 +184,7 @@ class ExportEnded(Event, tag=True, frozen=True, kw_only=True):
     export_id: str
     form: str
     path: str
-    size_bytes: int = 0
+    size_bytes: Count = 0
     repository: str = ""
     reason: str = ""
     advice: str = ""
@@ -218,7 +221,7 @@ class RunEnded(Event, tag=True, frozen=True, kw_only=True):
     steps are done, or it was stopped as asked."""
 
     outcome: Outcome
-    step: int
+    step: Count
     reason: str = ""
     advice: str = ""
 
@@ -256,36 +259,36 @@ class ReplyEnded(Event, tag=True, frozen=True, kw_only=True):
 
     command_id: str
     end: ReplyEnd
-    prompt_tokens: int
-    new_tokens: int
-    duration_s: float
-    first_token_s: float | None
+    prompt_tokens: Count
+    new_tokens: Count
+    duration_s: Seconds
+    first_token_s: Seconds | None
     reason: str = ""
 
 
 class GpuReading(msgspec.Struct, frozen=True, kw_only=True):
     """One GPU at one moment. None: the driver does not say."""
 
-    index: int
+    index: Count
     uuid: str
     name: str
-    vram_used_mib: float | None = None
-    vram_total_mib: float | None = None
-    vram_this_run_mib: float | None = None
-    utilization_percent: float | None = None
-    temperature_c: float | None = None
-    power_w: float | None = None
+    vram_used_mib: Amount | None = None
+    vram_total_mib: Amount | None = None
+    vram_this_run_mib: Amount | None = None
+    utilization_percent: Amount | None = None
+    temperature_c: Celsius | None = None
+    power_w: Amount | None = None
 
 
 class MachineRead(Event, tag=True, frozen=True, kw_only=True):
     """Readings of the GPUs that the run uses, and of the engine's own process."""
 
-    step: int
+    step: Count
     gpus: list[GpuReading]
-    cpu_percent: float
-    rss_mib: float
-    ram_used_mib: float
-    ram_total_mib: float
+    cpu_percent: Amount
+    rss_mib: Amount
+    ram_used_mib: Amount
+    ram_total_mib: Amount
 
 
 AnyEvent = (
@@ -321,32 +324,52 @@ _peek: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, 
 
 
 def decode(line: bytes) -> AnyEvent | None:
-    """One line of a log, or None for a type that this version does not know. Raises DecodeError if truncated."""
+    """One line of a log, or None for what this version does not know: another type, another phase.
+
+    Raises DecodeError where the line is truncated or damaged.
+    """
     try:
         return _decoder.decode(line)
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.DecodeError(str(error)) from None
-    except msgspec.ValidationError:
-        if _peek.decode(line).get("type") in _types:
-            raise
-        return None
+    except msgspec.ValidationError as error:
+        if "Invalid enum value" in str(error) or _has_unknown_type(line):
+            return None
+        raise
 
 
-def decode_lines(lines: Sequence[bytes]) -> list[AnyEvent]:
-    """The events of a log's lines; those that are truncated or of no type of this version are left out."""
+def _has_unknown_type(line: bytes) -> bool:
+    try:
+        type_ = _peek.decode(line).get("type")
+    except UNREADABLE:
+        return False
+    return isinstance(type_, str) and type_ not in _types
+
+
+def decode_lines(lines: Sequence[bytes], damage: list[str] | None = None) -> list[AnyEvent]:
+    """The events of a log's lines. Those that are truncated, as a crash leaves them, or of no type of this version are
+    left out; so are damaged ones, and `damage` is given the reason of each."""
     try:
         return _decoder.decode_lines(b"\n".join(lines))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass  # one of them is none; which one shows where each is read by itself
+    except UNREADABLE:
+        pass  # which of them it is shows where each is read by itself
     found = []
     for line in lines:
         try:
             event = decode(line)
-        except msgspec.DecodeError:
+        except msgspec.DecodeError as error:
+            if damage is not None and line.strip() and not is_truncated(line, error):
+                damage.append(str(error))
             continue
         if event is not None:
             found.append(event)
     return found
+
+
+def is_truncated(line: bytes, error: msgspec.DecodeError) -> bool:
+    """Whether a line that cannot be decoded is one whose writer, or machine, was killed on the way."""
+    is_cut = not isinstance(error, msgspec.ValidationError) and "truncated" in str(error)
+    return is_cut or line.startswith(b"\0")
 
 
 def encode(event: AnyEvent) -> bytes:

@@ -17,6 +17,7 @@ from cockpit.disk import write_atomically
 from cockpit.paths import home, runs_folder
 from cockpit.protocol import commands
 from cockpit.protocol.commands import AnyCommand, UnreadableCommand
+from cockpit.protocol.values import UNREADABLE, Moment, Pid
 from cockpit.text.plain_text import plain_line, plain_text
 
 Liveness = Literal["starting", "alive", "silent", "lost", "exited"]
@@ -50,8 +51,8 @@ class EngineIdentity(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     boot_id: str
     pid_namespace: str
-    pid: int
-    started: float
+    pid: Pid
+    started: Moment
     backend: str
 
     @classmethod
@@ -190,7 +191,7 @@ class RunDir:
         """The engine, or None before it has started."""
         try:
             return msgspec.json.decode(self.engine_json.read_bytes(), type=EngineIdentity)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *UNREADABLE):
             return None
 
     def liveness(self) -> Liveness:

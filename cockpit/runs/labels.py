@@ -35,6 +35,7 @@ STATES: dict[State, str] = {
     "running": "running",
     "silent": "silent",
     "lost": "lost",
+    "damaged": "damaged",
     "completed": "completed",
     "stopped": "stopped",
     "failed": "failed",

@@ -50,8 +50,8 @@ class ResumePoint:
             total_steps=before.training.max_steps or summary.total_steps,
             passed=tuple(passed),
             # A run whose end failed, as on a full disk, has its result in its last checkpoint alone.
-            is_saved=summary.state in ("completed", "stopped"),
-            is_complete=summary.state == "completed",
+            is_saved=summary.outcome in ("completed", "stopped"),
+            is_complete=summary.outcome == "completed",
         )
 
     @property

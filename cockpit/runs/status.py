@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-State = Literal["starting", "running", "silent", "lost", "completed", "stopped", "failed", "out_of_memory"]
-"""running and the ones before it: as the engine's liveness says; the others: as the run ended."""
+State = Literal[
+    "starting", "running", "silent", "lost", "damaged", "completed", "stopped", "failed", "out_of_memory"
+]  # fmt: skip
+"""starting, running, silent, lost: as the engine's liveness says. damaged: lines of its log hold what no engine writes,
+so that what is known of it may be wrong. The others: as the run ended."""
 
 
 def is_active(state: State) -> bool:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cockpit.protocol import events as ev
+from cockpit.protocol.values import LATEST
 from cockpit.runs.folder import RunDir
 from cockpit.runs.state import RunState
 from cockpit.runs.status import State
+from cockpit.text.plain_text import plain_line
 
 HEAD_BYTES = 16 * 1024
 TAIL_BYTES = 64 * 1024
@@ -23,7 +25,7 @@ class RunSummary:
 
     `started_at` is when the first attempt was asked for, Unix time in seconds; `attempts` counts it and each time that
     the run was resumed; `losses` are the last few; `eval_loss` is that of the weights that were saved as the result,
-    before that the newest.
+    before that the newest. `damage` says what is wrong with the log, in a sentence; empty where nothing is.
     """
 
     run: RunDir
@@ -36,11 +38,14 @@ class RunSummary:
     losses: tuple[float, ...]
     started_at: float
     attempts: int
+    outcome: ev.Outcome | None = None
+    """How the newest attempt ended, as far as its log can be read."""
+    damage: str = ""
 
     @classmethod
     def of(cls, run: RunDir) -> RunSummary:
         """Read the run's log at both ends. A run whose log cannot be read is `starting`."""
-        found = _both_ends(run.events)
+        found, damage = _both_ends(run.events)
         run_state = RunState()
         for event in found:
             run_state.apply(event)
@@ -55,10 +60,11 @@ class RunSummary:
         measured = run_state.kept_evaluation
         known = (loss for loss in run_state.steps.metrics.get("loss", []) if loss is not None)
         losses = tuple(known)[-LOSSES:]
+        state = ended.outcome if ended else _state_without_end(run)
         return cls(
             run=run,
             recipe_name=started[-1].recipe_name if started else "",
-            state=ended.outcome if ended else _state_without_end(run),
+            state="damaged" if damage and state != "running" else state,
             step=run_state.step,
             total_steps=planned.total_steps if planned else None,
             loss=losses[-1] if losses else None,
@@ -66,6 +72,8 @@ class RunSummary:
             losses=losses,
             started_at=started[0].at if started else _modified(run.recipe),
             attempts=attempts,
+            outcome=ended.outcome if ended else None,
+            damage=_sentence(damage),
         )
 
 
@@ -74,8 +82,16 @@ def _state_without_end(run: RunDir) -> State:
     return "running" if liveness == "alive" else "lost" if liveness == "exited" else liveness
 
 
-def _both_ends(path: Path) -> list[ev.AnyEvent]:
-    """The events of the log's head, and of a tail that is long enough to hold a step."""
+def _sentence(damage: list[str]) -> str:
+    if not damage:
+        return ""
+    lines = "a line that no engine writes" if len(damage) == 1 else f"{len(damage)} lines that no engine writes"
+    return f"Its events.jsonl holds {lines} ({plain_line(damage[0])}); what is known of the run may be wrong."
+
+
+def _both_ends(path: Path) -> tuple[list[ev.AnyEvent], list[str]]:
+    """The events of the log's head, and of a tail that is long enough to hold a step; what is wrong with its lines."""
+    damage: list[str] = []
     try:
         with path.open("rb") as log:
             size = os.fstat(log.fileno()).st_size
@@ -86,16 +102,17 @@ def _both_ends(path: Path) -> list[ev.AnyEvent]:
                 log.seek(start)
                 tail = log.read()
                 if start == HEAD_BYTES:
-                    return ev.decode_lines((head + tail).split(b"\n"))
+                    return ev.decode_lines((head + tail).split(b"\n"), damage), damage
                 if b'"type":"StepEnded"' in tail:
-                    return ev.decode_lines([*head.split(b"\n")[:-1], *tail.split(b"\n")[1:]])
+                    lines = [*head.split(b"\n")[:-1], *tail.split(b"\n")[1:]]
+                    return ev.decode_lines(lines, damage), damage
                 tail_bytes *= 16
     except OSError:
-        return []
+        return [], []
 
 
 def _modified(path: Path) -> float:
     try:
-        return path.stat().st_mtime
+        return min(max(0.0, path.stat().st_mtime), LATEST)
     except OSError:
         return 0.0

@@ -228,6 +228,8 @@ class RecipesScreen(Screen[None]):
     def _on_run_selected(self, event: OptionList.OptionSelected) -> None:
         known = self._summaries.get(event.option_id or "")
         if known is not None:
+            if known[1].damage:
+                self.notify(known[1].damage, title="This run is damaged.", severity="warning", markup=False)
             self.post_message(OpenRun(known[1].run))
 
     def action_start(self) -> None:

@@ -30,7 +30,8 @@ class RunList(MarkedList):
     """Enter opens the marked run: live where it is going on, as it ended where it is past."""
 
     HELP = (
-        "Your runs, the last started or resumed first. ● is live, ✓ completed, ■ stopped, ✗ failed, ? lost or silent.\n"
+        "Your runs, the last started or resumed first. ● is live, ✓ completed, ■ stopped, ✗ failed, ? lost or silent,\n"
+        "! damaged: its log holds what no engine writes.\n"
         "Enter opens the marked one: a live run is followed, a past one shown as it ended. r goes on with one, e opens "
         "its recipe, to be changed and started anew."
     )

@@ -9,6 +9,7 @@ STATE_SIGNS: dict[State, tuple[str, str]] = {
     "running": ("●", "$primary"),
     "silent": ("?", "$warning"),
     "lost": ("?", "$error"),
+    "damaged": ("!", "$error"),
     "completed": ("✓", "$success"),
     "stopped": ("■", "$warning"),
     "failed": ("✗", "$error"),

@@ -177,3 +177,21 @@ async def test_the_narrow_layout_keeps_lists_and_card_in_sight() -> None:
         assert "recent runs" in text
         assert "LoRA" in text
         assert all(len(line) <= 80 for line in text.splitlines())
+
+
+async def test_a_damaged_run_is_listed_as_one_and_opens_with_a_sentence() -> None:
+    record(runs_folder(), run_id="sound", steps=4)
+    bad = record(runs_folder(), run_id="bad", steps=4)
+    with bad.events.open("ab") as log:
+        log.write(b'{"type":"LogWritten","at":1e300,"level":"info","text":""}\n{"type":[]}\n')
+    async with flown() as (app, pilot):
+        await until(pilot, lambda: "! bad" in shown(app))
+        runs = app.screen.query_one("#run-list", OptionList)
+        rows = {str(option.id): str(option.prompt) for option in runs.options}
+        assert "! bad" in rows["bad"] and "damaged" in rows["bad"]
+        assert "✓ sound" in rows["sound"]
+        runs.focus()
+        runs.highlighted = list(rows).index("bad")
+        await pilot.press("enter")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
+        await until(pilot, lambda: "This run is damaged" in shown(app))
