@@ -16,6 +16,7 @@ from cockpit.engine.chat.inputs import chat_inputs
 from cockpit.engine.chat.thinking import USUAL_MARKS, ThinkingMarks, ThinkingSplit, special_texts
 from cockpit.engine.controls import Controls
 from cockpit.engine.data.chat_template import ChatTemplate
+from cockpit.engine.data.turn_ends import turn_end_ids
 from cockpit.engine.errors import first_line, is_out_of_memory
 from cockpit.engine.journal import Journal
 from cockpit.engine.model.loading import Loaded
@@ -116,13 +117,8 @@ class Chatter:
 
     def _turn_end_ids(self, settings: GenerationConfig) -> list[int]:
         """All tokens that end a turn: the model's own, the tokenizer's, and the template's where it is one token."""
-        named = settings.eos_token_id
-        ids = list(named) if isinstance(named, list | tuple) else [] if named is None else [named]
-        ids.append(self._loaded.tokenizer.eos_token_id)
-        if self._template and (mark := self._template.markers.reply_end):
-            marks = self._loaded.tokenizer(mark, add_special_tokens=False)["input_ids"]
-            ids += marks if len(marks) == 1 else []
-        return list(dict.fromkeys(token for token in ids if token is not None))
+        mark = self._template.markers.reply_end if self._template else None
+        return turn_end_ids(settings.eos_token_id, self._loaded.tokenizer, mark)
 
 
 @contextlib.contextmanager

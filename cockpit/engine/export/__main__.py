@@ -101,7 +101,7 @@ class Exporter:
             gguf.check_tokenizer(self.run, recipe, self.task)
             shutil.rmtree(self._merged, ignore_errors=True)
             merging.merge(self.run, recipe, self._merged, "merged-16bit", self.task, self.say)
-            gguf.convert(self._merged, self.partial, self.run.id, self.form.gguf_type, recipe, self.task)
+            gguf.convert(self._merged, self.partial, self.run.id, self.form.gguf_type, recipe, self.task, self.say)
         else:
             merging.merge(self.run, recipe, self.partial, kind, self.task, self.say)
 

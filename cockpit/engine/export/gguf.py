@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,19 +9,19 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.export.merging import OF_ADAPTER
+from cockpit.engine.export.ollama import difference, modelfile
+from cockpit.engine.export.whole_model import carry_tokenizer_sources
 from cockpit.launch.export_form import CONVERTED, GET_LLAMA_CPP, LlamaCpp
+from cockpit.models.folder import ModelFolder, read_json
 from cockpit.paths import located
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
 
+Say = Callable[[str], None]
 WEIGHTS = (".safetensors", ".bin", ".pt")
-
-_SYSTEM, _USER, _ANSWER = "System7319", "User7319", "Answer7319"
 
 
 def check_tokenizer(run: RunDir, recipe: Recipe, task: Callable[[str], None]) -> None:
@@ -41,6 +40,7 @@ def check_tokenizer(run: RunDir, recipe: Recipe, task: Callable[[str], None]) ->
                 shutil.copy2(path, folder)
         if config is not None:
             shutil.copy2(config, folder / "config.json")
+            carry_tokenizer_sources(config.parent, folder, lambda text: None)  # merging tells it
         outfile = str(folder / "vocabulary.gguf")
         said = _said_by([sys.executable, str(tools.converter), name, "--vocab-only", "--outfile", outfile]).stdout
         print(said, flush=True)
@@ -61,8 +61,11 @@ def _config_of_base(recipe: Recipe) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def convert(merged: Path, place: Path, name: str, gguf_type: str, recipe: Recipe, task: Callable[[str], None]) -> Path:
-    """Write `name`-TYPE.gguf and a Modelfile into `place`; the file. Raises RunFailure."""
+def convert(
+    merged: Path, place: Path, name: str, gguf_type: str, recipe: Recipe, task: Say, say: Say = lambda text: None
+) -> Path:
+    """Write `name`-TYPE.gguf, what reads images for a vision model, and a Modelfile into `place`; the first of them.
+    Raises RunFailure."""
     tools = LlamaCpp.find()
     if tools is None:
         raise RunFailure(f"{GET_LLAMA_CPP}.")
@@ -76,12 +79,35 @@ def convert(merged: Path, place: Path, name: str, gguf_type: str, recipe: Recipe
         task(f"quantising to {gguf_type}")
         _run([str(tools.quantizer), str(written), str(whole), gguf_type.upper()])
         written.unlink()
+    files = [whole.name, *_images(tools, merged, place, name, task, say)]
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(merged, trust_remote_code=recipe.model.trust_remote_code)
-    text = modelfile(whole.name, tokenizer, recipe)
+    named = read_json(merged / "generation_config.json").get("eos_token_id", [])
+    ends = tokenizer.convert_ids_to_tokens(named if isinstance(named, list) else [named])
+    text = modelfile(files, tokenizer, recipe, [end for end in ends if end])
     (place / "Modelfile").write_text(text, encoding="utf-8")
+    if differs := difference(tokenizer, recipe):
+        say(differs)
     return whole
+
+
+def _images(tools: LlamaCpp, merged: Path, place: Path, name: str, task: Say, say: Say) -> list[str]:
+    """Write what reads images for a vision model; the file's name, none where there is nothing to read or llama.cpp
+    cannot, which is told: the model then takes text alone."""
+    if not ModelFolder.at(merged).is_vision:
+        return []
+    file = place / f"mmproj-{name}-f16.gguf"
+    task("converting what reads images")
+    try:
+        _run(
+            [sys.executable, str(tools.converter), str(merged), "--mmproj", "--outfile", str(file), "--outtype", "f16"]
+        )
+    except RunFailure as failure:
+        file.unlink(missing_ok=True)
+        say(f"The GGUF file takes text alone, no images: {failure}")
+        return []
+    return [file.name]
 
 
 def _run(command: list[str]) -> None:
@@ -115,48 +141,3 @@ def _refuse_unknown_tokenizer(said: str) -> None:
             "llama.cpp's converter does not know this model's tokenizer.",
             "A newer llama.cpp may; a merged model is taken by other programs as it is.",
         )
-
-
-def modelfile(file: str, tokenizer: Any, recipe: Recipe) -> str:
-    """What Ollama needs beside the GGUF `file`: the turns as the chat template writes them, what ends a reply, and the
-    sampling of the recipe's first preset."""
-    preset = recipe.chat.presets[0]
-    lines = [f"FROM ./{file}"]
-    stops = [tokenizer.eos_token] if tokenizer.eos_token else []
-    if tokenizer.chat_template:
-        template = ChatTemplate(tokenizer)
-        lines.append(f'TEMPLATE """{_go_template(template, tokenizer, preset.enable_thinking)}"""')
-        stops = [mark for mark in (template.markers.reply_end,) if mark] + stops
-    lines += [f"PARAMETER stop {json.dumps(stop, ensure_ascii=False)}" for stop in dict.fromkeys(stops)]
-    lines.append(f"PARAMETER num_ctx {recipe.model.max_seq_length}")
-    if preset.do_sample:
-        lines += [f"PARAMETER {name} {getattr(preset, name)}" for name in ("temperature", "top_p", "top_k")]
-    else:
-        lines.append("PARAMETER temperature 0")
-    return "\n".join(lines) + "\n"
-
-
-def _go_template(template: ChatTemplate, tokenizer: Any, enable_thinking: bool) -> str:
-    """The chat template in Ollama's words, read off what it makes of a conversation: Ollama renders turn by turn."""
-    user = {"role": "user", "content": _USER}
-    before, after = _around(template.prompt([user], enable_thinking), _USER, tokenizer)
-    told = template.render([user, {"role": "assistant", "content": _ANSWER}])
-    tail = told.partition(_ANSWER)[2]
-    system = ""
-    try:
-        both = template.prompt([{"role": "system", "content": _SYSTEM}, user], enable_thinking)
-    except Exception:
-        both = ""  # this template takes no system turn
-    if _SYSTEM in both:
-        first, rest = _around(both, _SYSTEM, tokenizer)
-        between = rest.partition(_USER)[0]
-        system = f"{{{{ if .System }}}}{first}{{{{ .System }}}}{between}{{{{ else }}}}{before}{{{{ end }}}}"
-    return f"{system or before}{{{{ .Prompt }}}}{after}{{{{ .Response }}}}{tail}"
-
-
-def _around(text: str, words: str, tokenizer: Any) -> tuple[str, str]:
-    """What stands before and after the words; the tokenizer's <bos>, which Ollama adds itself, left out."""
-    before, _, after = text.partition(words)
-    if tokenizer.bos_token and before.startswith(tokenizer.bos_token):
-        before = before[len(tokenizer.bos_token) :]
-    return before, after

@@ -12,6 +12,7 @@ import psutil
 
 from cockpit.engine.compat.private_names import drop_weight_conversions
 from cockpit.engine.errors import RunFailure, is_out_of_memory
+from cockpit.engine.export.whole_model import carry_tokenizer_sources, write_turn_ends
 from cockpit.engine.hub.models import folder_of
 from cockpit.engine.model.savable import mend_generation_config
 from cockpit.engine.model.saved_files import finish_saved
@@ -56,6 +57,9 @@ def merge(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: S
     else:
         _merge_with_peft(run, recipe, place, task, say)
     finish_saved(place)
+    if run.result == run.adapter:
+        carry_tokenizer_sources(folder_of(recipe.model), place, say)
+    write_turn_ends(place, trust_remote_code=recipe.model.trust_remote_code)
 
 
 def _is_unsloths(run: RunDir, recipe: Recipe, form: str) -> bool:

@@ -12,7 +12,7 @@ from cockpit.engine.chat.replies import Chatter
 from cockpit.engine.compat.unsloth_templates import named_templates
 from cockpit.engine.controls import Controls
 from cockpit.engine.data.chat_template import ChatTemplate
-from cockpit.engine.export.gguf import modelfile
+from cockpit.engine.export.ollama import modelfile
 from cockpit.engine.journal import Journal
 from cockpit.engine.model.loading import Loaded
 from cockpit.recipe.document import RecipeDocument
@@ -32,6 +32,6 @@ def test_what_ends_a_reply(tmp_path: Path, name: str, end: str, goes_on: str) ->
     chatter = Chatter(loaded, template, Journal(RunDir.create(tmp_path / "run")), Controls())
     ends = tokenizer.convert_ids_to_tokens(chatter._turn_end_ids(GenerationConfig()))
     assert ends == [end]
-    text = modelfile("x.gguf", tokenizer, RecipeDocument.parse(tiny.recipe_text(tmp_path, tmp_path), "x").recipe())
+    text = modelfile(["x.gguf"], tokenizer, RecipeDocument.parse(tiny.recipe_text(tmp_path, tmp_path), "x").recipe())
     assert f'PARAMETER stop "{end}"' in text
     assert not goes_on or f'"{goes_on}"' not in text

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from cockpit.cli import cockpit
 from cockpit.engine.export import __main__ as export_module
 from cockpit.engine.export.__main__ import Exporter
-from cockpit.engine.export.gguf import convert, modelfile
+from cockpit.engine.export.gguf import convert
 from cockpit.engine.model.loading import load_for_chat
 from cockpit.launch.export_form import ExportForm, LlamaCpp, default_folder
 from cockpit.launch.saved_recipe import recipe_of
@@ -196,22 +196,6 @@ def test_gemmas_norms_and_marks_stand_in_its_gguf(
     assert np.allclose(weights["blk.1.attn_norm.weight"], norm.numpy() + 1)
     assert "output.weight" not in weights
     assert "<start_of_turn>model" in (tmp_path / "out" / "Modelfile").read_text()
-
-
-def test_the_modelfile_writes_turns_as_the_template_does(trained: RunDir) -> None:
-    from transformers import AutoTokenizer
-
-    text = modelfile(
-        "x.gguf", AutoTokenizer.from_pretrained(trained.adapter), RecipeDocument.load(trained.recipe).recipe()
-    )
-    system = "{{ if .System }}<|im_start|>system\n{{ .System }}<|im_end|>\n<|im_start|>user\n"
-    assert text == (
-        "FROM ./x.gguf\n"
-        f'TEMPLATE """{system}{{{{ else }}}}<|im_start|>user\n{{{{ end }}}}{{{{ .Prompt }}}}<|im_end|>\n'
-        '<|im_start|>assistant\n<think>\n\n</think>\n\n{{ .Response }}<|im_end|>\n"""\n'
-        'PARAMETER stop "<|im_end|>"\n'
-        "PARAMETER num_ctx 128\nPARAMETER temperature 0.7\nPARAMETER top_p 0.8\nPARAMETER top_k 20\n"
-    )
 
 
 def test_a_full_disk_leaves_nothing_behind(trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
