@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def merge(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: S
     else:
         _merge_with_peft(run, recipe, place, task, say)
     finish_saved(place)
-    if run.result == run.adapter:
+    with contextlib.suppress(RunFailure):  # a model that was trained whole needs no base on this disk
         carry_tokenizer_sources(folder_of(recipe.model), place, say)
     write_turn_ends(place, trust_remote_code=recipe.model.trust_remote_code)
 
