@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.engine.compat.unsloth_templates import named_templates
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.export.ollama import conversations, difference, modelfile
-from cockpit.models.template_names import named_templates
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from tests.engine import tiny
