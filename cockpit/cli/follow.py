@@ -19,6 +19,7 @@ from cockpit.runs.checkpoint import newest_complete
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import Link, new_command_id
 from cockpit.runs.state import RunState
+from cockpit.runs.stopping import stopping
 
 POLL_S = 0.1
 ABORT_AFTER_S = 5.0
@@ -64,7 +65,7 @@ def follow(
 ) -> int:
     """Tell `report` all that happens until the run has ended. The exit status: 0 completed, 130 stopped, 1 failed.
 
-    The first interrupt asks the engine to finish its step and save, the second to drop it; then `started`, our own
+    The first interrupt asks the engine to stop and save, the second to drop what is under way; then `started`, our own
     engine, is ended if it does not obey. Without `interrupts`, Ctrl-C is left to the caller. Of attempts before
     `attempt` nothing is told.
     """
@@ -91,7 +92,9 @@ def follow(
         if interrupts and interrupts.count - heard > asked:
             asked += 1
             if asked == 1:
-                report.say("Stopping: the step is finished and saved first. Ctrl-C again drops it.")
+                now = stopping(state)
+                hurry = f"drops the {now.under_way} and saves nothing" if now.under_way else "does not wait for that"
+                report.say(f"Stopping. {now.sentence} Ctrl-C again {hurry}.")
             else:
                 report.say("Aborting: nothing more is saved.")
                 deadline = deadline or time.monotonic() + ABORT_AFTER_S

@@ -356,7 +356,10 @@ class CockpitApp(TypedAhead):
             self.session.poll()
         unsaved = getattr(self.screen, "unsaved", 0)
         if self.session is not None and self.run_is_going():
-            self.push_screen(leave_run(self.session.link.run.id), self._quit_answered)
+            from cockpit.runs.stopping import stopping
+
+            question = leave_run(self.session.link.run.id, stopping(self.session.state))
+            self.push_screen(question, self._quit_answered)
         elif unsaved:
             self.push_screen(drop_changes(unsaved, quits=True), self._drop_answered)
         else:
@@ -373,13 +376,16 @@ class CockpitApp(TypedAhead):
         if answer == "leave":
             self._leave(f"{run_id} goes on. To watch it again: cockpit attach {run_id}")
             return
+        from cockpit.runs.stopping import stopping
+
+        what = stopping(self.session.state).sentence
         try:
             if self.session.stop_asked is None:
                 self.session.stop(save=True)
         except OSError as error:
             self.notify(f"The run could not be asked to stop: {error}", severity="error", markup=False)
             return
-        self._leave(f"{run_id} finishes its step and saves. To look at it: cockpit attach {run_id}")
+        self._leave(f"{run_id} was asked to stop. {what} To look at it: cockpit attach {run_id}")
 
     def _leave(self, message: str = "", return_code: int = 0) -> None:
         if self.standby is not None:

@@ -140,14 +140,25 @@ def test_what_a_dead_engine_wrote_last_is_read_before_it_is_called_gone() -> Non
 
 def test_the_first_interrupt_saves_and_the_second_drops() -> None:
     stopped = ev.RunEnded(outcome="stopped", step=1)
-    link = FakeLink([[STARTED], ["ctrl-c"], [step(1)], ["ctrl-c"], [stopped]])
+    training = ev.PhaseStarted(phase="training")
+    link = FakeLink([[STARTED, training], ["ctrl-c"], [step(1)], ["ctrl-c"], [stopped]])
     status, text = told(link)
     assert status == 130
     assert [(type(command), command.save) for command in link.sent if isinstance(command, Stop)] == [
         (Stop, True),
         (Stop, False),
     ]
-    assert "Ctrl-C again drops it" in text
+    assert "Stopping. The step in hand is finished, what was trained is saved" in text
+    assert "Ctrl-C again drops the step and saves nothing." in text
+
+
+@pytest.mark.parametrize("phase", ["importing", "downloading", "loading_model", "preparing_data"])
+def test_an_interrupt_before_the_first_step_promises_nothing(phase: ev.Phase) -> None:
+    stopped = ev.RunEnded(outcome="stopped", step=0)
+    status, text = told(FakeLink([[STARTED, ev.PhaseStarted(phase=phase)], ["ctrl-c"], [stopped]]))
+    assert status == 130
+    assert "Stopping. No step has been taken yet: the run ends, and nothing is saved." in text
+    assert "checkpoint" not in text
 
 
 def test_an_interrupt_is_for_one_attempt() -> None:

@@ -15,10 +15,11 @@ from textual.content import Content
 from textual.screen import Screen
 
 from cockpit.runs.sentences import LogLine
+from cockpit.runs.stopping import stopping, why_still_running
 from cockpit.text.numbers import percent
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun, ResumeRun
-from cockpit.ui.screens.questions import drop_step, end_engine, stop_run
+from cockpit.ui.screens.questions import drop, end_engine, stop_run
 from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
@@ -63,11 +64,12 @@ class LiveScreen(Screen[None]):
     CSS_PATH = "live.tcss"
     HELP = (
         "The run as it goes. It needs no app: leave this screen, quit or lose the connection, and it goes on; "
-        "'cockpit attach' or the list of runs brings you back. s finishes the step, saves the adapter and ends the run."
+        "'cockpit attach' or the list of runs brings you back. s ends the run, with what was trained saved."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "stop", "stop and save", id="live.stop", tooltip="Finish the step, save the adapter, end the run"),
-        Binding("s", "drop", "drop the step", id="live.drop", tooltip="End at once and save nothing"),
+        Binding("s", "stop", "stop and save", id="live.stop", tooltip="End the run with what was trained saved"),
+        Binding("s", "stop_early", "stop", id="live.stop_early", tooltip="End the run; there is no step to save yet"),
+        Binding("s", "drop", "stop without saving", id="live.drop", tooltip="End at once and save nothing"),
         Binding("s", "abort", "end the engine", id="live.abort", tooltip="End its process now, whatever it does"),
         Binding("r", "resume", "resume", id="live.resume", tooltip="Resume from the newest checkpoint"),
         Binding("c", "chat", "chat", id="live.chat", tooltip="Talk to the model"),
@@ -239,7 +241,7 @@ class LiveScreen(Screen[None]):
 
     def _show_keys(self) -> None:
         """The footer is made anew only when another set of keys works."""
-        changing = ("stop", "drop", "abort", "resume", "chat", "export", "end_export")
+        changing = ("stop", "stop_early", "drop", "abort", "resume", "chat", "export", "end_export")
         keys = [self.check_action(action, ()) for action in changing]
         if keys != self._keys_shown:
             self._keys_shown = keys
@@ -259,11 +261,10 @@ class LiveScreen(Screen[None]):
         asked, state = self.session.stop_asked, self.session.state
         if asked is None or self.session.is_over:
             return ""
-        if asked == "drop":
-            return "dropping the step"
-        if state.phase and state.phase.phase == "saving":
-            return "stopping: saving"
-        return "stopping: finishing the step" if state.steps.step else "stopping after the first step"
+        now = stopping(state)
+        if asked == "save":
+            return now.note
+        return f"dropping the {now.under_way}" if now.under_way else "stopping: nothing more is saved"
 
     def _tell_refusals(self) -> None:
         answer = self.session.refused_stop
@@ -287,12 +288,8 @@ class LiveScreen(Screen[None]):
         """Only the keys that do something now."""
         session = self.session
         going = not session.is_over and not session.is_recording
-        if action == "stop":
-            return going and session.stop_asked is None
-        if action == "drop":
-            return going and session.stop_asked == "save"
-        if action == "abort":
-            return going and session.stop_asked == "drop"
+        if action in ("stop", "stop_early", "drop", "abort"):
+            return going and action == self._stop_action()
         if action == "export":
             saved = session.state.adapter is not None and not session.is_recording
             return session.is_over and saved and not session.is_exporting
@@ -306,20 +303,28 @@ class LiveScreen(Screen[None]):
             return self.has_class("-tabbed")
         return True
 
+    def _stop_action(self) -> str:
+        """What the key of a stop means: at first a stop, then what hurries it."""
+        asked, now = self.session.stop_asked, stopping(self.session.state)
+        if asked is None:
+            return "stop" if now.saves else "stop_early"
+        return "drop" if asked == "save" and now.under_way else "abort"
+
     def action_stop(self) -> None:
-        """Ask lightly, then finish the step and save."""
-        self.app.push_screen(stop_run(is_compiling=self._is_compiling()), self._stop_when_confirmed(save=True))
+        """Ask lightly, then end the run with what was trained saved."""
+        self.app.push_screen(stop_run(stopping(self.session.state)), self._stop_when_confirmed(save=True))
+
+    def action_stop_early(self) -> None:
+        """The same where there is nothing to save."""
+        self.action_stop()
 
     def action_drop(self) -> None:
         """Ask, then end at once."""
-        if self._is_compiling():
-            self.action_abort()
-        else:
-            self.app.push_screen(drop_step(), self._stop_when_confirmed(save=False))
+        self.app.push_screen(drop(stopping(self.session.state).under_way), self._stop_when_confirmed(save=False))
 
     def action_abort(self) -> None:
-        """Ask, then end the process: compiling, and a kernel that hangs, heed nothing else."""
-        self.app.push_screen(end_engine(is_compiling=self._is_compiling()), self._abort_confirmed)
+        """Ask, then end the process: an import, compiling, and a kernel that hangs, heed nothing else."""
+        self.app.push_screen(end_engine(why_still_running(self.session.state)), self._abort_confirmed)
 
     def _abort_confirmed(self, answer: str | None) -> None:
         if answer != "yes" or self.session.is_over:
@@ -329,10 +334,6 @@ class LiveScreen(Screen[None]):
         except (OSError, ValueError) as error:
             self.notify(f"The engine could not be ended: {plain_text(str(error))}", severity="error", markup=False)
         self._show()
-
-    def _is_compiling(self) -> bool:
-        phase = self.session.state.phase
-        return phase is not None and phase.phase == "compiling"
 
     def _stop_when_confirmed(self, *, save: bool) -> Callable[[str | None], None]:
         """What the dialog's answer leads to. Others may ask for a stop, or resume, while it is open: what was confirmed

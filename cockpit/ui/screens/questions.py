@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cockpit.runs.stopping import Stopping
 from cockpit.ui.screens.dialog import Answer, Dialog
 
-COMPILING = "The first step compiles, which takes minutes for some models and cannot be interrupted."
 GO_ON = Answer("no", "go on", "Change nothing")
 
 
@@ -28,24 +28,25 @@ def not_started(reasons: Sequence[str], *, can_edit: bool) -> Dialog:
     return Dialog("not started", "\n".join(reasons), answers)
 
 
-def stop_run(*, is_compiling: bool) -> Dialog:
-    """Whether a run is to end after its step: `yes` or `no`."""
-    text = "The step in hand is finished, the adapter is saved, and the run ends. A checkpoint is left to resume from."
-    if is_compiling:
-        text = f"{COMPILING} The run then saves and ends."
-    answers = [Answer("yes", "stop and save", "Finish the step, save, end the run"), GO_ON]
-    return Dialog("stop?", text, answers)
+def stop_run(stopping: Stopping) -> Dialog:
+    """Whether a run is to end, with what was trained saved: `yes` or `no`."""
+    return Dialog("stop?", stopping.sentence, [Answer("yes", _stop_label(stopping), "End the run"), GO_ON])
 
 
-def drop_step() -> Dialog:
-    """Whether a run is to end in the middle of its step: `yes` or `no`."""
-    text = "The step in hand is dropped and nothing is saved. Checkpoints that were saved stay."
-    return Dialog("drop the step?", text, [Answer("yes", "drop the step", "End at once and save nothing"), GO_ON])
+def _stop_label(stopping: Stopping) -> str:
+    return "stop and save" if stopping.saves else "stop"
 
 
-def end_engine(*, is_compiling: bool) -> Dialog:
-    """Whether the engine of a run that does not end is to be killed: `no` or `yes`."""
-    why = COMPILING if is_compiling else "It has been asked to drop the step and still works on it."
+def drop(under_way: str) -> Dialog:
+    """Whether a run is to end in the middle of what is `under_way`: `yes` or `no`."""
+    text = f"The {under_way} is dropped and nothing is saved. Checkpoints that were saved stay."
+    return Dialog(
+        "stop without saving?", text, [Answer("yes", f"drop the {under_way}", "End at once and save nothing"), GO_ON]
+    )
+
+
+def end_engine(why: str) -> Dialog:
+    """Whether the engine of a run that does not end, and `why`, is to be killed: `no` or `yes`."""
     text = f"{why} Ending the engine's process ends the run now; nothing more is saved. Checkpoints stay."
     answers = [Answer("no", "wait", "Change nothing"), Answer("yes", "end the engine", "End its process now")]
     return Dialog("end the engine?", text, answers)
@@ -60,11 +61,11 @@ def end_export(run_id: str) -> Dialog:
     return Dialog("exporting", f"An export of {run_id} is under way.", answers)
 
 
-def leave_run(run_id: str) -> Dialog:
+def leave_run(run_id: str, stopping: Stopping) -> Dialog:
     """What becomes of a run that trains when the app ends: `leave`, `stop`, or `stay` in the app."""
     answers = [
         Answer("leave", "leave it running", "The run goes on; cockpit attach shows it again"),
-        Answer("stop", "stop and save", "The step is finished, the adapter is saved, then the run ends"),
+        Answer("stop", _stop_label(stopping), stopping.sentence),
         Answer("stay", "cancel", "Stay here"),
     ]
     return Dialog("quit?", f"{run_id} is still training. It needs no app to go on.", answers)

@@ -151,7 +151,7 @@ async def test_stop_is_confirmed_sent_and_said(tmp_path: Path) -> None:
         await pilot.press("s", "enter")
         await until(pilot, lambda: "finishing the step" in line(pilot))
         assert [command.save for command in link.sent if isinstance(command, Stop)] == [True]
-        assert keys(pilot)["s"] == "drop the step"
+        assert keys(pilot)["s"] == "stop without saving"
         await pilot.press("s", "enter")
         await until(pilot, lambda: "dropping the step" in line(pilot))
         assert [command.save for command in link.sent if isinstance(command, Stop)] == [True, False]
@@ -171,14 +171,39 @@ async def test_a_stop_that_another_app_asked_for_is_shown_and_what_was_confirmed
         await until(pilot, lambda: link.sent)
         assert [command.save for command in link.sent if isinstance(command, Stop)] == [True]
         await until(pilot, lambda: "stopping" in line(pilot))
-        assert keys(pilot)["s"] == "drop the step"
+        assert keys(pilot)["s"] == "stop without saving"
         link.events = [
             ev.RunEnded(outcome="stopped", step=20, at=NOW),
             ev.EngineStarted(pid=4712, host="here", backend="unsloth", attempt=2, at=NOW),
             ev.PhaseStarted(phase="importing", attempt=2, at=NOW),
         ]
         await until(pilot, lambda: "importing" in line(pilot))
-        assert keys(pilot)["s"] == "stop and save"
+        assert keys(pilot)["s"] == "stop"
+
+
+@pytest.mark.parametrize(
+    ("phase", "key", "said", "note", "hurry"),
+    [
+        ("importing", "stop", "nothing is saved", "stopping: nothing to save", "end the engine"),
+        ("preparing_data", "stop", "nothing is saved", "stopping: nothing to save", "end the engine"),
+        ("compiling", "stop and save", "The first step compiles", "stopping after the first step", "end the engine"),
+    ],
+)
+async def test_a_stop_promises_what_the_phase_can_keep(
+    tmp_path: Path, phase: ev.Phase, key: str, said: str, note: str, hurry: str
+) -> None:
+    run = record(tmp_path, until=0, ending="going")
+    link = fed(run)
+    link.events.append(ev.PhaseStarted(phase=phase, at=NOW))
+    async with stage(session_of(link)).run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: keys(pilot).get("s") == key)
+        await pilot.press("s")
+        text = " ".join(str(static.content) for static in pilot.app.screen.query(Static))
+        assert said in text
+        assert ("checkpoint is left" in text) is (key == "stop and save")
+        await pilot.press("enter")
+        await until(pilot, lambda: note in line(pilot))
+        assert keys(pilot)["s"] == hurry
 
 
 async def test_a_refused_stop_is_told(tmp_path: Path) -> None:
