@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY, *, mode: int = 0o600, follow: bool = True) -> int:
+    """A descriptor of a regular file that somebody else may have placed; never waits, as opening a FIFO would.
+
+    Raises OSError where it is a folder, a FIFO, a socket or a device, or, without `follow`, a symbolic link.
+    """
+    flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags, mode)
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(kind):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def open_to_read(path: Path, *, follow: bool = True) -> BufferedReader:
+    """The regular file, to be read; as `open_regular`."""
+    return os.fdopen(open_regular(path, follow=follow), "rb")
+
+
+def read_regular(path: Path, limit: int, *, follow: bool = True) -> bytes:
+    """The content of a regular file of at most `limit` bytes. Raises OSError, also where it is larger."""
+    with open_to_read(path, follow=follow) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
 
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True, mode: int | None = None) -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cockpit.disk import unwritable
+from cockpit.disk import open_regular, open_to_read, read_regular, unwritable
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,30 @@ def test_why_a_folder_cannot_be_written(
     monkeypatch.setattr(os, "access", lambda *_: writable)
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + owner)
     assert unwritable(tmp_path) == why
+
+
+def test_a_regular_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    assert read_regular(file, 5) == b"12345"
+    with open_to_read(file) as stream:
+        assert stream.read() == b"12345"
+    with pytest.raises(OSError, match="File too large"):
+        read_regular(file, 4)
+
+
+def test_nothing_but_a_regular_file_is_opened_and_nobody_waits(tmp_path: Path) -> None:
+    fifo, link = tmp_path / "fifo", tmp_path / "link"
+    os.mkfifo(fifo)
+    (tmp_path / "file").write_text("x")
+    link.symlink_to(tmp_path / "file")
+    for path in (fifo, Path("/dev/zero"), Path("/dev/tty")):
+        with pytest.raises(OSError):
+            open_regular(path)
+        with pytest.raises(OSError):
+            open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    with pytest.raises(IsADirectoryError):
+        open_regular(tmp_path)
+    assert read_regular(link, 10) == b"x"
+    with pytest.raises(OSError, match="symbolic link"):
+        open_regular(link, follow=False)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from cockpit.disk import open_to_read
 from cockpit.text.plain_text import plain_line
 
 Row = dict[str, Any]
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
 READABLE = (*SUFFIXES, ".arrow")
 CHUNK = 1 << 18
-LONGEST_ROW = 1 << 26
-"""Characters of one row of a JSON list; more means that a bracket is missing."""
+LONGEST_ROW = LONGEST_LINE = 1 << 26
+"""Characters of one row of a JSON list, where more means that a bracket is missing; bytes of one line."""
 
 
 class RowError(ValueError):
@@ -41,6 +43,7 @@ def read_rows(path: Path, on_bad_row: Callable[[RowError], None] | None = None) 
         raise ValueError(f"{name} is a folder; give a file: {', '.join(SUFFIXES)}")
     if suffix not in READABLE:
         raise ValueError(f"{name} has an ending that is not read; give a file that ends in {', '.join(SUFFIXES)}")
+    open_to_read(path).close()
     if suffix in (".parquet", ".arrow"):
         return _parquet_rows(path, name) if suffix == ".parquet" else _arrow_rows(path, name)
     readers = {".csv": _csv_rows, ".tsv": _csv_rows, ".txt": _text_rows}
@@ -61,7 +64,7 @@ def _sound(
 
 
 def _json_rows(path: Path, name: str) -> Iterator[tuple[str, Row] | RowError]:
-    with path.open("rb") as stream:
+    with open_to_read(path) as stream:
         start = stream.read(4096)
         _refuse_utf_16(start, name)
         text = start.removeprefix(codecs.BOM_UTF8).lstrip()
@@ -166,13 +169,13 @@ class _Buffer:
 
 
 def _csv_rows(path: Path, name: str) -> Iterator[tuple[str, Row] | RowError]:
-    with path.open("rb") as stream:
+    with open_to_read(path) as stream:
         start = stream.read(4096)
     _refuse_utf_16(start, name)
     header = start.split(b"\n")[0]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=lambda one: header.count(one.encode()))
     csv.field_size_limit(min(sys.maxsize, LONGEST_ROW))
-    with path.open(encoding="utf-8-sig", newline="") as text:
+    with io.TextIOWrapper(open_to_read(path), encoding="utf-8-sig", newline="") as text:
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         try:
             columns = next(reader, [])
@@ -195,7 +198,7 @@ def _csv_rows(path: Path, name: str) -> Iterator[tuple[str, Row] | RowError]:
 
 
 def _text_rows(path: Path, name: str) -> Iterator[tuple[str, Row] | RowError]:
-    with path.open("rb") as stream:
+    with open_to_read(path) as stream:
         for number, line in _lines(stream, name):
             if isinstance(line, RowError):
                 yield line
@@ -242,7 +245,9 @@ def _arrow_rows(path: Path, name: str) -> Iterator[tuple[str, Row]]:
 
 
 def _lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str | RowError]]:
-    for number, read in enumerate(stream, start=1):
+    for number, read in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
+        if len(read) == LONGEST_LINE:
+            raise ValueError(f"{name}:{number}: this line is longer than {LONGEST_LINE >> 20} MiB; put a row on a line")
         content = read
         if number == 1:
             _refuse_utf_16(read, name)

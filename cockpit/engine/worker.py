@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cockpit.disk import open_to_read
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import RunFailure, classify_error
 from cockpit.engine.journal import Journal
@@ -326,7 +327,7 @@ def _data_hashes(recipe: Recipe) -> dict[str, str]:
         except ValueError:
             continue  # told when the data is read
         for file in files:
-            with file.open("rb") as content:
+            with open_to_read(file) as content:
                 name = source.name_or_path if file == path else f"{source.name_or_path}: {plain_text(file.name)}"
                 hashes[name] = hashlib.file_digest(content, "sha256").hexdigest()
     return hashes

@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from cockpit.disk import read_regular
 from cockpit.models.weights_file import NOT_READABLE, defect_of_safetensors, tensors_of
 from cockpit.paths import kind_of
 
@@ -113,10 +114,14 @@ class ModelFolder:
         return round(total)
 
 
+LONGEST_JSON = 1 << 26
+"""Bytes of a JSON file that says what a model is."""
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in the file; empty where there is none that can be read."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_regular(path, LONGEST_JSON))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cockpit.disk import open_to_read
 from cockpit.text.plain_text import plain_line
 
 LONGEST_HEADER = 100_000_000
@@ -44,7 +45,7 @@ def _header(path: Path) -> tuple[int, dict[str, dict[str, Any]]]:
 
 @functools.lru_cache(maxsize=256)
 def _header_of(path: Path, version: tuple[int, int]) -> tuple[int, dict[str, dict[str, Any]]]:
-    with path.open("rb") as stream:
+    with open_to_read(path) as stream:
         length = int.from_bytes(stream.read(8), "little")
         if version[0] < 8 or length > version[0] - 8:
             raise EOFError

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from cockpit.disk import open_regular, open_to_read
 from cockpit.protocol import events
 from cockpit.protocol.events import AnyEvent, ReplyGrew, ReplyStarted
+from cockpit.protocol.values import LONGEST_LINE
 from cockpit.text.plain_text import without_logins
 
 ATTEMPT = re.compile(rb'"attempt":(\d{1,9})\b')
@@ -27,11 +29,13 @@ class EventWriter:
 
         Without `attempt`, events belong to the one that the log ends with.
         """
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        content = path.read_bytes()
-        self._attempt = attempt or _attempt_in(content) or 1
-        self._seq = content.count(b"\n")
-        self._is_truncated = bool(content) and not content.endswith(b"\n")
+        self._fd = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._attempt = attempt or newest_attempt(path) or 1
+        self._seq, end = 0, b"\n"
+        while content := os.read(self._fd, READ_BYTES):
+            self._seq += content.count(b"\n")
+            end = content[-1:]
+        self._is_truncated = end != b"\n"
         self._end_truncated_line()
 
     def append(self, event: AnyEvent) -> AnyEvent:
@@ -42,6 +46,8 @@ class EventWriter:
         self._end_truncated_line()
         stamped = msgspec.structs.replace(event, seq=self._seq, at=time.time(), attempt=self._attempt)
         line = events.encode(stamped)
+        if len(line) > LONGEST_LINE:
+            line = events.encode(_shortened(stamped))
         if b"://" in line and not isinstance(event, ReplyStarted | ReplyGrew):  # what was said is kept as it was said
             line = without_logins(line.decode()).encode()
         while line:
@@ -62,12 +68,28 @@ class EventWriter:
         os.close(self._fd)
 
 
+def _shortened(event: AnyEvent) -> AnyEvent:
+    """The event with its texts cut where they are too long for a line."""
+    most = LONGEST_LINE // 64  # a character may take 12 bytes in JSON, and there are a few texts
+    long = {
+        name: value[:most] + "..."
+        for name, value in msgspec.structs.asdict(event).items()
+        if isinstance(value, str) and len(value) > most
+    }
+    return msgspec.structs.replace(event, **long)
+
+
 def newest_attempt(path: Path) -> int:
     """The attempt that the log at `path` ends with; 0 where there is no log or nothing in it."""
     try:
-        with path.open("rb") as log:
-            log.seek(max(0, os.fstat(log.fileno()).st_size - READ_BYTES))
-            return _attempt_in(log.read())
+        with open_to_read(path) as log:
+            size, span = os.fstat(log.fileno()).st_size, READ_BYTES
+            while True:
+                start = log.seek(max(0, size - span))
+                found = _attempt_in(log.read(span))
+                if found or start == 0 or span > LONGEST_LINE:
+                    return found
+                span *= 8  # the last line is a long one
     except OSError:
         return 0
 
@@ -85,7 +107,10 @@ class EventReader:
         self.is_behind = False
         """Whether the last poll read all that it may at once, and so has probably left more behind."""
         self._fd: int | None = None
-        self._truncated = b""
+        self._truncated: list[bytes] = []
+        """What has been read of the last line, which waits for its rest."""
+        self._truncated_bytes = 0
+        self._is_too_long = False
 
     def poll(self) -> list[AnyEvent]:
         """The events appended since the last call, READ_BYTES at most; a truncated last line waits for its rest.
@@ -95,20 +120,33 @@ class EventReader:
         """
         try:
             if self._fd is None:
-                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+                self._fd = open_regular(self.path)
             read = os.read(self._fd, READ_BYTES)
         except OSError:
             self.is_behind = False
             return []
         self.is_behind = len(read) == READ_BYTES
-        lines = (self._truncated + read).split(b"\n")
-        self._truncated = lines.pop()
-        return events.decode_lines(lines)
+        return events.decode_lines(self._completed_by(read))
+
+    def _completed_by(self, read: bytes) -> list[bytes]:
+        """The lines that end in what was read. One that is longer than LONGEST_LINE is passed over."""
+        first, end, rest = read.partition(b"\n")
+        self._truncated.append(first)
+        self._truncated_bytes += len(first)
+        self._is_too_long |= self._truncated_bytes > LONGEST_LINE
+        if self._is_too_long:
+            self._truncated.clear()
+        if not end:
+            return []
+        lines = [b"".join(self._truncated), *rest.split(b"\n")]
+        self._truncated = [lines.pop()]
+        self._truncated_bytes, self._is_too_long = len(self._truncated[0]), False
+        return lines
 
     def close(self) -> None:
         """Let the file go; a later poll begins anew."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
-            self._truncated = b""
+            self._truncated, self._truncated_bytes, self._is_too_long = [], 0, False
             self.is_behind = False

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+LONGEST_LINE = 8 << 20
+"""Bytes of a line of a log. No writer writes a longer one, and no reader holds one: it is damage, and passed over."""
 LATEST = 253_402_214_400.0
 """The end of the year 9999 in Unix time, which is all that a calendar can show."""
 Moment = Annotated[float, msgspec.Meta(ge=0, le=LATEST)]

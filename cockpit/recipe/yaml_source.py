@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cockpit.disk import open_to_read
 from cockpit.recipe.field_path import FieldPath, dotted
 from cockpit.recipe.problem import Problem, RecipeError
 
@@ -46,7 +47,7 @@ class YamlSource:
 def read_text(path: Path, file: str) -> str:
     """The file's text. Raises RecipeError where it cannot be read, is too large, or is not UTF-8."""
     try:
-        with path.open("rb") as stream:
+        with open_to_read(path) as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise _refused(file, None, "there is no such file", "'cockpit recipes' lists all recipes") from None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cockpit.disk import read_regular
 from cockpit.models.weights_file import defect_of_safetensors
 from cockpit.runs.checksums import damage
 
@@ -18,6 +19,8 @@ ZIPPED = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
 SCALER = "scaler.pt"
 """Only there where float16 is trained."""
 WEIGHTS = ("adapter_model.safetensors", "model.safetensors")
+LONGEST_STATE = 1 << 28
+"""Bytes of a JSON file; a log history of a million steps has 200 MB."""
 SHARDS = "model.safetensors.index.json"
 SUMMED_BYTES = 1 << 30
 """Zip files up to this size are read whole to compare their checksums; of larger ones only the table of contents."""
@@ -34,7 +37,7 @@ class Checkpoint:
 
     def state(self) -> Any:
         """What the trainer has written of itself. Raises OSError or ValueError where that cannot be read."""
-        return json.loads((self.path / STATE).read_bytes())
+        return json.loads(read_regular(self.path / STATE, LONGEST_STATE))
 
     def defect(self) -> str:
         """Why it cannot be resumed from, as a clause; empty where all of it is there. Loads nothing."""
@@ -57,7 +60,7 @@ class Checkpoint:
         names = [name for name in WEIGHTS if (self.path / name).is_file()]
         if not names and (self.path / SHARDS).is_file():
             try:
-                names = sorted(set(json.loads((self.path / SHARDS).read_bytes())["weight_map"].values()))
+                names = sorted(set(json.loads(read_regular(self.path / SHARDS, LONGEST_STATE))["weight_map"].values()))
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 return f"{SHARDS} cannot be read"
         if not names:

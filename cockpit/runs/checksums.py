@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from cockpit.disk import open_to_read, read_regular
 from cockpit.text.plain_text import plain_line
 
 CHECKSUMS = "SHA256SUMS"
 """Its name; `sha256sum -c SHA256SUMS` checks the folder too."""
+LONGEST_LIST = 1 << 24
+"""Bytes."""
 THREADS = 4
 """Files that are read at once: hashing lets other threads run."""
 _line = re.compile(r"([0-9a-f]{64}) [ *](.+)")
@@ -32,7 +35,9 @@ def damage(folder: Path) -> str:
     """Which file is not as it was written, as a clause; empty where all are, and where no checksums were written, as
     before there were any. Files that were added since count for nothing. Reads every byte."""
     try:
-        listed = [_line.fullmatch(line) for line in (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()]
+        listed = [
+            _line.fullmatch(line) for line in read_regular(folder / CHECKSUMS, LONGEST_LIST).decode().splitlines()
+        ]
     except FileNotFoundError:
         return ""
     except (OSError, ValueError):
@@ -61,7 +66,7 @@ def _damage_of(path: Path, name: str, digest: str) -> str:
 
 def sha256(path: Path) -> str:
     """The file's digest, in hexadecimal. Raises OSError."""
-    with path.open("rb") as content:
+    with open_to_read(path) as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 

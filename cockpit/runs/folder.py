@@ -13,11 +13,11 @@ from typing import Literal
 
 import msgspec
 
-from cockpit.disk import write_atomically
+from cockpit.disk import read_regular, write_atomically
 from cockpit.paths import home, runs_folder
 from cockpit.protocol import commands
 from cockpit.protocol.commands import AnyCommand, UnreadableCommand
-from cockpit.protocol.values import UNREADABLE, Moment, Pid
+from cockpit.protocol.values import LONGEST_LINE, UNREADABLE, Moment, Pid
 from cockpit.text.plain_text import plain_line, plain_text
 
 Liveness = Literal["starting", "alive", "silent", "lost", "exited"]
@@ -25,6 +25,8 @@ Liveness = Literal["starting", "alive", "silent", "lost", "exited"]
 lost: its process is gone, but it never said EngineExited. exited: it said so."""
 
 SILENT_AFTER_S = 30.0
+LONGEST_IDENTITY = 1 << 16
+"""Bytes of engine.json."""
 
 
 def why_unwritable(error: OSError) -> str:
@@ -176,7 +178,7 @@ class RunDir:
         taken: list[AnyCommand | UnreadableCommand] = []
         for path in sorted(self.commands.glob("[!.]*.json")):
             try:
-                content = path.read_bytes()
+                content = read_regular(path, LONGEST_LINE, follow=False)
                 path.unlink()
             except OSError:
                 continue  # it must not keep the others from being taken
@@ -190,7 +192,7 @@ class RunDir:
     def identity(self) -> EngineIdentity | None:
         """The engine, or None before it has started."""
         try:
-            return msgspec.json.decode(self.engine_json.read_bytes(), type=EngineIdentity)
+            return msgspec.json.decode(read_regular(self.engine_json, LONGEST_IDENTITY), type=EngineIdentity)
         except (OSError, *UNREADABLE):
             return None
 

@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from cockpit.disk import open_to_read
 from cockpit.protocol import events as ev
-from cockpit.protocol.values import LATEST
+from cockpit.protocol.values import LATEST, LONGEST_LINE
 from cockpit.runs.folder import RunDir
 from cockpit.runs.state import RunState
 from cockpit.runs.status import State
@@ -15,7 +16,8 @@ from cockpit.text.plain_text import plain_line
 
 HEAD_BYTES = 16 * 1024
 TAIL_BYTES = 64 * 1024
-"""Read first; 16 times as much as long as it holds no step (a long evaluation, many chats after the end)."""
+"""Read first; 16 times as much as long as it holds no step (a long evaluation, many chats after the end), 16 MiB at
+most."""
 LOSSES = 40
 
 
@@ -93,17 +95,17 @@ def _both_ends(path: Path) -> tuple[list[ev.AnyEvent], list[str]]:
     """The events of the log's head, and of a tail that is long enough to hold a step; what is wrong with its lines."""
     damage: list[str] = []
     try:
-        with path.open("rb") as log:
+        with open_to_read(path) as log:
             size = os.fstat(log.fileno()).st_size
             head = log.read(HEAD_BYTES)
             tail_bytes = TAIL_BYTES
             while True:
                 start = max(HEAD_BYTES, size - tail_bytes)
                 log.seek(start)
-                tail = log.read()
+                tail = log.read(tail_bytes)
                 if start == HEAD_BYTES:
                     return ev.decode_lines((head + tail).split(b"\n"), damage), damage
-                if b'"type":"StepEnded"' in tail:
+                if b'"type":"StepEnded"' in tail or tail_bytes > LONGEST_LINE:
                     lines = [*head.split(b"\n")[:-1], *tail.split(b"\n")[1:]]
                     return ev.decode_lines(lines, damage), damage
                 tail_bytes *= 16

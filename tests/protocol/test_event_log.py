@@ -1,11 +1,13 @@
 import errno
 import os
+import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from cockpit.protocol import events as ev
-from cockpit.protocol.event_log import EventReader, EventWriter
+from cockpit.protocol.event_log import READ_BYTES, EventReader, EventWriter, newest_attempt
 
 
 def logged(text: str) -> ev.LogWritten:
@@ -157,3 +159,48 @@ def test_logins_are_not_written_but_what_was_said_stays(tmp_path: Path) -> None:
     assert isinstance(told, ev.LogWritten) and isinstance(ended, ev.RunEnded) and isinstance(said, ev.ReplyGrew)
     assert told.text == '"https://hub/x" cannot be reached'
     assert (ended.reason, ended.advice, said.text) == ("https://hub/x", "https://hub/x", address)
+
+
+@pytest.fixture
+def short_lines(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Lines of a log are no longer than this."""
+    for module in ("cockpit.protocol.event_log", "cockpit.runs.summary"):
+        monkeypatch.setattr(f"{module}.LONGEST_LINE", 1 << 20)
+    return 1 << 20
+
+
+def test_a_line_without_end_is_passed_over_and_takes_no_memory(tmp_path: Path, short_lines: int) -> None:
+    path = tmp_path / "log"
+    line = ev.encode(logged("kept"))
+    with path.open("wb") as log:
+        log.write(line)
+        log.seek(64 * short_lines, os.SEEK_CUR)  # a hole
+        log.write(b"\n" + line + b'{"type":"LogWritten"')
+    reader = EventReader(path)
+    tracemalloc.start()
+    found = []
+    for _ in range(64 * short_lines // READ_BYTES + 3):
+        found += reader.poll()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert texts(found) == ["kept", "kept"]
+    assert peak < 8 * short_lines
+    with path.open("ab") as log:
+        log.write(b',"level":"info","text":"whole"}\n')
+    assert texts(reader.poll()) == ["whole"]
+    with closing(EventWriter(path)) as writer:
+        assert writer.append(logged("next")).seq == 4
+
+
+def test_a_writer_cuts_what_is_too_long_for_a_line(tmp_path: Path, short_lines: int) -> None:
+    with closing(EventWriter(tmp_path / "log", attempt=3)) as writer:
+        writer.append(logged("\x01" * short_lines))
+    assert (tmp_path / "log").stat().st_size < short_lines
+    (text,) = texts(EventReader(tmp_path / "log").poll())
+    assert text.endswith("...")
+
+
+def test_the_attempt_is_found_behind_a_long_last_line(tmp_path: Path) -> None:
+    with closing(EventWriter(tmp_path / "log", attempt=3)) as writer:
+        writer.append(logged("x" * 3 * READ_BYTES))
+    assert newest_attempt(tmp_path / "log") == 3

@@ -67,6 +67,8 @@ def _opened(stored: Mapping[str, Any]) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     content = stored["bytes"]
+    if content is None and stored["path"] is not None and not Path(stored["path"]).is_file():
+        raise ValueError(f"{_name(stored)} is not there")  # a FIFO would be waited for
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
