@@ -31,7 +31,7 @@ def test_a_run_is_watched_in_lines_on_a_terminal_that_takes_no_drawing() -> None
     record(runs_folder())
     with Terminal(["env", "TERM=dumb", *COCKPIT, "attach", "last"]) as terminal:
         assert terminal.wait_for_end() == 0
-    assert b"Completed after step" in terminal.received
+    assert b"Training is complete after step" in terminal.received
     assert b"\x1b" not in terminal.received
 
 

@@ -53,7 +53,7 @@ def stage(look: FakeLook) -> DataStage:
 @pytest.fixture(autouse=True)
 def same_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signs that do not depend on where the test runs."""
-    monkeypatch.setattr("cockpit.ui.widgets.glyphs._choose", lambda term, encoding: UNICODE)
+    monkeypatch.setattr("cockpit.ui.widgets.glyphs.glyphs_for", lambda term, encoding: UNICODE)
 
 
 async def drawn(pilot: Pilot[None]) -> None:
@@ -149,7 +149,7 @@ def test_trained_and_masked_differ_without_colours() -> None:
 
 
 def test_plain_signs_on_a_plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cockpit.ui.widgets.glyphs._choose", lambda term, encoding: ASCII)
+    monkeypatch.setattr("cockpit.ui.widgets.glyphs.glyphs_for", lambda term, encoding: ASCII)
     sample = msgspec.structs.replace(data_report().samples[0], tokens=[Token("a\n", True)])
     assert content_of(sample).plain.isascii()
 

@@ -28,7 +28,7 @@ def same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """Paths, hours and signs that do not depend on where the test runs."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TZ", "UTC")
-    monkeypatch.setattr("cockpit.ui.widgets.glyphs._choose", lambda term, encoding: UNICODE)
+    monkeypatch.setattr("cockpit.ui.widgets.glyphs.glyphs_for", lambda term, encoding: UNICODE)
     time.tzset()
     yield
     monkeypatch.undo()
