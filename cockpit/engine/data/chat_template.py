@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.engine.data.conversation import THOUGHTS, Conversation, Message, texts_of
+from cockpit.engine.data.deadline import deadline
 
+RENDER_S = 20.0
+"""The most that a conversation may take; usual ones take a thousandth of a second."""
 _QUESTION, _ANSWER = "Question7319 one", "Answer7319 one"
 _QUESTION_2, _ANSWER_2 = "Question7319 two", "Answer7319 two"
 _TOOL, _RESULT = "probe7319", "Result7319"
@@ -59,8 +62,12 @@ class ChatTemplate:
 
     def render(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()) -> str:
         """The whole conversation, answers included. Raises whatever the template raises for turns it does not take."""
-        more = {"tools": list(tools)} if tools else {}
-        return str(self._tokenizer.apply_chat_template(list(messages), tokenize=False, **more))
+        return self._rendered(messages, **({"tools": list(tools)} if tools else {}))
+
+    def _rendered(self, messages: Sequence[Message], **more: Any) -> str:
+        """Raises DeadlinePassed where the template loops, and whatever else it raises."""
+        with deadline(RENDER_S):
+            return str(self._tokenizer.apply_chat_template(list(messages), tokenize=False, **more))
 
     def adapted(self, conversation: Conversation) -> Conversation:
         """The conversation as the template can write it. Where it knows no tools, they stand in the system turn as
@@ -80,11 +87,7 @@ class ChatTemplate:
 
     def prompt(self, messages: list[Message], enable_thinking: bool) -> str:
         """The conversation up to where the model is to answer."""
-        return str(
-            self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, enable_thinking=enable_thinking
-            )
-        )
+        return self._rendered(messages, add_generation_prompt=True, enable_thinking=enable_thinking)
 
     def answer_spans(self, text: str, messages: list[Message]) -> list[tuple[int, int]]:
         """Where the answers stand in `text`, the rendering of `messages`: characters [begin, end), the end of the turn
@@ -168,7 +171,7 @@ class ChatTemplate:
         tail = text[text.index(_ANSWER_2) + len(_ANSWER_2) :]
 
         asked = self.render(turns[:1])
-        opened = str(self._tokenizer.apply_chat_template(turns[:1], tokenize=False, add_generation_prompt=True))
+        opened = self._rendered(turns[:1], add_generation_prompt=True)
         response = opened.removeprefix(asked) if opened.startswith(asked) else ""
         while response and not (response in before_first_answer and response in before_second_answer):
             response = response[:-1]
