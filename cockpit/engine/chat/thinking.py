@@ -9,6 +9,8 @@ from typing import Any
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.data.conversation import THOUGHTS, Message
 
+MOST_BLANKS = 8
+"""Blanks before a mark that are waited through."""
 _QUESTION, _THOUGHT, _ANSWER = "Question7319", "Thought7319", "Answer7319"
 
 
@@ -79,7 +81,8 @@ class ThinkingSplit:
             if mark and text.startswith(mark):
                 self._place, self._held = place, text[len(mark) :]
                 return
-        if not any(mark.startswith(text) for mark in (marks.opens, marks.answers)):
+        is_blank_reply = not text and len(self._held) > MOST_BLANKS
+        if is_blank_reply or not any(mark.startswith(text) for mark in (marks.opens, marks.answers)):
             self._place = "answer"
             self._begun = True  # blanks that begin a plain reply are its own
 

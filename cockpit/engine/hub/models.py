@@ -28,8 +28,8 @@ def folder_of(model: Model) -> Path:
     found = located(model.name_or_path) or _cached_folder(model)
     if found is not None and not is_on_hub(model) and not found.exists():
         raise RunFailure(
-            f"The model's folder is not there any more: {_shown(model)}.",
-            "Put it back there, or name its new place in model.name_or_path of the run's recipe.yaml.",
+            f"The model {_shown(model)} cannot be loaded: there is no such folder.",
+            "Put it there, or name the place where it is in model.name_or_path of the run's recipe.yaml.",
         )
     if found is None:
         raise RunFailure(f"The model {_shown(model)} is not in the Hub's cache on this disk.", "Train with it once.")

@@ -49,6 +49,13 @@ def test_reasoning_and_answer(
     assert (thought, answer.strip()) == (expected[0], expected[1].strip())
 
 
+def test_a_reply_of_blanks_is_not_waited_for() -> None:
+    split = ThinkingSplit(USUAL_MARKS, [], "")
+    assert split.feed("\n" * 8) == ("", "")
+    assert split.feed("\n") == ("", "\n" * 9)
+    assert split.feed("\n") == ("", "\n")
+
+
 def test_the_marks_are_the_templates() -> None:
     tokenizer = tiny.make_tokenizer(named_templates()["gpt-oss"].text)
     assert ThinkingMarks.of(ChatTemplate(tokenizer)) == GPT_OSS
