@@ -17,7 +17,7 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     trained: bool
     """Whether a loss is taken on it."""
     special: bool = False
-    """Whether it is a mark of the model's, such as <|im_start|>, which stands as itself."""
+    """Whether it is a special token, such as <|im_start|>, which stands as itself."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that fill the row up to the longest of its batch, in one order of the rows."""
     images: int = 0
     image_tokens: int = 0
-    """Tokens of the images, which are not among `tokens` but for a mark each."""
+    """Tokens of the images, which are not among `tokens` but for a placeholder each."""
     held_out: bool = False
     """Whether the row is kept for evaluation."""
     refusal: str = ""

@@ -69,7 +69,7 @@ class Checkpoint:
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
-    """Those in a run's checkpoints folder, the newest first, whole or not."""
+    """Those in a run's checkpoints folder, the newest first, complete or not."""
     found = []
     for path in folder.glob("checkpoint-*"):
         step = path.name.rpartition("-")[2]

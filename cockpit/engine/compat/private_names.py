@@ -18,6 +18,8 @@ LEANT_ON = {
     "transformers.trainer:Trainer._get_grad_norm": "the gradient's norm before clipping is that of every step",
     "transformers.trainer:Trainer._load_best_model": "the run goes back to the best weights that are left",
     "transformers.trainer_pt_utils:LengthGroupedSampler": "rows are grouped by length",
+    "transformers:AutoModelForImageTextToText._model_mapping": "a model is loaded by the class that it has",
+    "transformers:Gemma3Processor._get_num_multimodal_tokens": "the tokens of images are counted before training",
     "torch._dynamo:config.cache_size_limit": "hardware.dynamo_cache_size_limit is followed",
     "torch._dynamo:config.accumulated_cache_size_limit": "hardware.dynamo_accumulated_cache_size_limit is followed",
     "torch._dynamo:reset": "what was compiled to warm up is forgotten",
@@ -124,6 +126,19 @@ def renamed(model: Any, name: str) -> Iterator[None]:
         yield
     finally:
         model.config._name_or_path = before
+
+
+def is_mapped(auto: Any, config: Any) -> bool:
+    """Whether transformers has a class of its own for the model under `auto`, such as AutoModelForCausalLM."""
+    return type(config) in auto._model_mapping
+
+
+def image_tokens(processor: Any, sizes: list[tuple[int, int]]) -> int:
+    """Tokens that a processor makes of images of these sizes (height, width); 0 where it does not tell."""
+    try:
+        return sum(map(int, processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_tokens"]))
+    except Exception:
+        return 0
 
 
 def drop_weight_conversions(model: Any, keep: Callable[[Any], bool]) -> None:

@@ -15,7 +15,7 @@ from cockpit.engine.errors import RunFailure, first_line
 from cockpit.recipe.recipe import Recipe
 
 Say = Callable[[str], None]
-Places = list[tuple[int, int]]
+Offsets = list[tuple[int, int]]
 """Where tokens stand in their text: characters [begin, end)."""
 
 
@@ -30,8 +30,8 @@ class EncodedRow:
     text: str = ""
     input_ids: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
-    places: Places = field(default_factory=list)
-    """Not cut. A mark that stands in no text is at an empty place."""
+    offsets: Offsets = field(default_factory=list)
+    """Not cut. A special token that stands in no text has an empty span."""
     whole_tokens: int = 0
     """Tokens before the cut."""
 
@@ -60,7 +60,7 @@ class Encoder:
 
     def encode(self, batch: list[tuple[str, Conversation | str]]) -> Iterator[EncodedRow]:
         """The rows as tokens, those that cannot be trained on too; keeps nothing. Raises RunFailure."""
-        drawn: list[tuple[str, str, Places, bool]] = []
+        drawn: list[tuple[str, str, Offsets, bool]] = []
         for where, conversation in batch:
             bare = isinstance(conversation, str)
             if isinstance(conversation, str):
@@ -88,11 +88,11 @@ class Encoder:
             drawn, encoded["input_ids"], encoded["offset_mapping"], strict=True
         ):
             row = (ids, masked(ids, found, spans), found)
-            whole, labels, places = self._closed(*row) if bare else self._begun_once(*row)
+            whole, labels, offsets = self._closed(*row) if bare else self._begun_once(*row)
             labels, refusal = labels[: self._length], ""
             if all(label == IGNORED for label in labels[1:]):
                 refusal = f"no token of an answer stands within its first {self._length:,} tokens"
-            yield EncodedRow(where, refusal, text, whole[: self._length], labels, places, len(whole))
+            yield EncodedRow(where, refusal, text, whole[: self._length], labels, offsets, len(whole))
 
     def _rendered(self, conversation: Conversation) -> tuple[str, list[tuple[int, int]]]:
         """The text, and where in it the loss is taken. Raises ValueError where the template refuses the turns."""
@@ -135,24 +135,24 @@ class Encoder:
             self._say("Plain texts have no answers apart, so the loss is taken on the whole of them.")
         return [(0, len(text))]
 
-    def _begun_once(self, ids: list[int], labels: list[int], places: Places) -> tuple[list[int], list[int], Places]:
-        """The row without a second mark of the text's beginning, which a template can write beside a row's own."""
+    def _begun_once(self, ids: list[int], labels: list[int], offsets: Offsets) -> tuple[list[int], list[int], Offsets]:
+        """The row without a second beginning-of-text token, which a template can write beside a row's own."""
         begin = self._tokenizer.bos_token_id
         while begin is not None and ids[:2] == [begin, begin]:
-            ids, labels, places = ids[1:], labels[1:], places[1:]
-        return ids, labels, places
+            ids, labels, offsets = ids[1:], labels[1:], offsets[1:]
+        return ids, labels, offsets
 
-    def _closed(self, ids: list[int], labels: list[int], places: Places) -> tuple[list[int], list[int], Places]:
-        """A plain text between the marks that the tokenizer's model begins and ends a text with."""
+    def _closed(self, ids: list[int], labels: list[int], offsets: Offsets) -> tuple[list[int], list[int], Offsets]:
+        """A plain text between the special tokens that begin and end a text."""
         begin, end = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
-        ids, labels, places = self._begun_once(ids, labels, places)
+        ids, labels, offsets = self._begun_once(ids, labels, offsets)
         if begin is not None and ids[:1] != [begin] and self._tokenizer("a")["input_ids"][:1] == [begin]:
-            ids, labels, places = [begin, *ids], [IGNORED, *labels], [(0, 0), *places]
+            ids, labels, offsets = [begin, *ids], [IGNORED, *labels], [(0, 0), *offsets]
         if end is not None and ids[-1:] != [end]:
-            at = places[-1][1] if places else 0
-            ids, places = [*ids, end], [*places, (at, at)]
+            at = offsets[-1][1] if offsets else 0
+            ids, offsets = [*ids, end], [*offsets, (at, at)]
             labels = [*labels, end if labels[-1:] != [IGNORED] else IGNORED]
-        return ids, labels, places
+        return ids, labels, offsets
 
 
 def half_character(text: str) -> str:
@@ -165,15 +165,15 @@ def half_character(text: str) -> str:
     return ""
 
 
-def masked(ids: list[int], places: list[tuple[int, int]], spans: list[tuple[int, int]]) -> list[int]:
+def masked(ids: list[int], offsets: list[tuple[int, int]], spans: list[tuple[int, int]]) -> list[int]:
     """`ids` as labels, IGNORED where a token does not stand wholly in one of `spans`.
 
-    `places` are the tokens' own [begin, end) in the text; both lists ascend.
+    `offsets` are the tokens' own [begin, end) in the text; both lists ascend.
     """
     labels = [IGNORED] * len(ids)
     for begin, end in spans:
-        first = bisect_left(places, begin, key=itemgetter(0))
-        beyond = bisect_right(places, end, key=itemgetter(1))
+        first = bisect_left(offsets, begin, key=itemgetter(0))
+        beyond = bisect_right(offsets, end, key=itemgetter(1))
         labels[first:beyond] = ids[first:beyond]
     return labels
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from cockpit.engine.compat.private_names import image_tokens
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.data.conversation import Conversation, Message
-from cockpit.engine.data.encoder import Places, half_character, masked
+from cockpit.engine.data.encoder import Offsets, half_character, masked
 from cockpit.engine.data.images import image_size, open_image, stored_image
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.errors import first_line
@@ -29,19 +30,19 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class MeasuredRow:
-    """A conversation with images as tokens, its images still single marks. `refusal` is the end of a sentence where it
-    cannot be trained on, else empty."""
+    """A conversation with images as tokens, its images still single placeholders. `refusal` is the end of a sentence
+    where it cannot be trained on, else empty."""
 
     refusal: str
     text: str
     input_ids: list[int]
     labels: list[int]
-    places: Places
+    offsets: Offsets
     messages: list[Message]
     tools: list[dict[str, Any]]
     images: list[dict[str, Any]]
     image_tokens: int
-    """Tokens that the images take beside their marks."""
+    """Tokens that the images take beside their placeholders."""
 
 
 class ImageRows:
@@ -90,12 +91,12 @@ class ImageRows:
             raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
         if half := half_character(text):
             raise ValueError(half)
-        ids, labels, places = text_labels(
+        ids, labels, offsets = text_labels(
             self._processor.tokenizer, self._template, text, messages, on_answers=self._on_answers
         )
         if not any(label != IGNORED for label in labels[1:]):
             refusal = "no token of an answer is found in it"
-            return MeasuredRow(refusal, text, ids, labels, places, messages, adapted.tools, images, 0)
+            return MeasuredRow(refusal, text, ids, labels, offsets, messages, adapted.tools, images, 0)
         if images and self._beside is None:
             opened = [open_image(one) for one in images]
             whole = self._processor(text=[text], images=[opened], add_special_tokens=False)["input_ids"][0]
@@ -107,7 +108,7 @@ class ImageRows:
                 f"its {len(ids) + seen:,} tokens, {seen:,} of them its image's, do not fit training.max_length "
                 f"({self._length:,}), and a row with an image cannot be cut"
             )
-        return MeasuredRow(refusal, text, ids, labels, places, messages, adapted.tools, images, seen)
+        return MeasuredRow(refusal, text, ids, labels, offsets, messages, adapted.tools, images, seen)
 
     def tokens(self, rows: list[int]) -> int:
         """Tokens of the rows `rows`, as far as the processor tells how many an image has."""
@@ -129,18 +130,14 @@ class ImageRows:
         return Dataset(table).with_transform(opened_rows)
 
     def _told_tokens(self, sizes: list[tuple[int, int]]) -> int:
-        """Tokens of the images of these sizes, without the marks around them; 0 where the processor does not tell."""
+        """Tokens of images of these sizes, without the special tokens around them; 0 where that is not known."""
         if not sizes:
             return 0
         fitted = []
         for width, height in sizes:
             scale = min(1.0, self._widest / width) if self._widest else 1.0
             fitted.append((max(1, int(height * scale)), max(1, int(width * scale))))
-        try:
-            counted = self._processor._get_num_multimodal_tokens(image_sizes=fitted)["num_image_tokens"]
-        except Exception:
-            return 0
-        return sum(int(one) for one in counted)
+        return image_tokens(self._processor, fitted)
 
 
 def in_parts(message: Message) -> Message:
@@ -169,10 +166,10 @@ def opened_rows(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
 
 def text_labels(
     tokenizer: Any, template: ChatTemplate, text: str, messages: list[Message], *, on_answers: bool
-) -> tuple[list[int], list[int], Places]:
-    """Tokens, labels and the tokens' places in the text, of a conversation whose images are still single marks."""
+) -> tuple[list[int], list[int], Offsets]:
+    """Tokens, labels and the tokens' offsets in the text, of a conversation with a placeholder for each image."""
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ids = list(encoded["input_ids"])
     spans = template.answer_spans(text, messages) if on_answers else [(0, len(text))]
-    places: Places = encoded["offset_mapping"]
-    return ids, masked(ids, places, spans), places
+    offsets: Offsets = encoded["offset_mapping"]
+    return ids, masked(ids, offsets, spans), offsets

@@ -96,7 +96,7 @@ def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say, progress
     reader.summarise()
 
     rows = encoder.rows
-    train_rows, held_out = _parted(recipe, rows, reader, say)
+    train_rows, held_out = _train_eval_split(recipe, rows, reader, say)
     packed = recipe.training.packing and can_pack(recipe, _has_gpu(), say)
     if packed:
         table = packed_table(rows, train_rows, max_tokens(recipe), recipe.training.seed)
@@ -133,7 +133,7 @@ def _with_images(
             progress(done, reader.total)
     progress(len(rows), len(rows))
     reader.summarise()
-    train_rows, held_out = _parted(recipe, rows, reader, say)
+    train_rows, held_out = _train_eval_split(recipe, rows, reader, say)
     return PreparedData(
         train=rows.dataset(train_rows),
         held_out=rows.dataset(held_out) if held_out else None,
@@ -186,7 +186,9 @@ def _widest(recipe: Recipe, processor: Any) -> int | None:
     return int(width) if width and recipe.backend == "unsloth" else None
 
 
-def _parted(recipe: Recipe, rows: Rows | ImageRows, reader: RowReader, say: Say) -> tuple[list[int], list[int]]:
+def _train_eval_split(
+    recipe: Recipe, rows: Rows | ImageRows, reader: RowReader, say: Say
+) -> tuple[list[int], list[int]]:
     """The rows to train on and the held-out ones. Raises RunFailure where there is no row."""
     if not len(rows):
         reason = f"No row of the data can be learnt from. {reader.first_refusal}".rstrip()

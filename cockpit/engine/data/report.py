@@ -181,7 +181,7 @@ def _with_images(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: 
         if row.refusal:
             reader.refuse(read.where, row.refusal)
         encoded = EncodedRow(
-            read.where, row.refusal, row.text, row.input_ids, row.labels, row.places, len(row.input_ids)
+            read.where, row.refusal, row.text, row.input_ids, row.labels, row.offsets, len(row.input_ids)
         )
         yield _Row(encoded, len(row.images), row.image_tokens)
 
@@ -191,8 +191,8 @@ def _of_template(recipe: Recipe) -> list[str]:
         return []
     name = plain_line(recipe.data.chat_template)
     return [
-        f"Shown is the text of Unsloth's template {name}; Unsloth itself may give its marks tokens of their own where "
-        "this tokenizer has none."
+        f"Shown is the text of Unsloth's template {name}; Unsloth itself may give its special tokens ids of their own "
+        "where this tokenizer has none."
     ]
 
 
@@ -272,10 +272,10 @@ def _sample(row: _Row, tokenizer: Any, *, padding: int, held_out: bool) -> Sampl
 
 
 def _tokens(row: EncodedRow, tokenizer: Any) -> list[Token]:
-    marks, tokens = tokenizer.added_tokens_decoder, []
-    at = row.places[0][0] if row.places else 0
-    for number, (token, label, (_, end)) in enumerate(zip(row.input_ids, row.labels, row.places, strict=False)):
-        text = str(marks[token]) if token in marks else row.text[at:end]
+    special, tokens = tokenizer.added_tokens_decoder, []
+    at = row.offsets[0][0] if row.offsets else 0
+    for number, (token, label, (_, end)) in enumerate(zip(row.input_ids, row.labels, row.offsets, strict=False)):
+        text = str(special[token]) if token in special else row.text[at:end]
         at = max(at, end)
-        tokens.append(Token(plain_text(text), label != IGNORED and number > 0, token in marks))
+        tokens.append(Token(plain_text(text), label != IGNORED and number > 0, token in special))
     return tokens

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from cockpit.engine.compat.private_names import is_mapped
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.model.lora_targets import AUDIO, VISION
 from cockpit.engine.model.tokenizer import processor_of
@@ -107,7 +108,7 @@ def load_with_transformers(
 
 def _has_class(auto: Any, config: Any) -> bool:
     """Whether transformers, or the model's own code, has such a class for the model."""
-    return type(config) in auto._model_mapping or auto.__name__ in (getattr(config, "auto_map", None) or {})
+    return is_mapped(auto, config) or auto.__name__ in (getattr(config, "auto_map", None) or {})
 
 
 def _quantization(folder: ModelFolder, recipe: Recipe, images: bool, dtype: torch.dtype) -> dict[str, Any]:
