@@ -9,7 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
 
@@ -32,6 +32,11 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, mode: int = 0o600, fol
 def open_to_read(path: Path, *, follow: bool = True) -> BufferedReader:
     """The regular file, to be read; as `open_regular`."""
     return os.fdopen(open_regular(path, follow=follow), "rb")
+
+
+def open_to_append(path: Path) -> BufferedWriter:
+    """The regular file, made where it is absent, to be written at its end; links are not followed. Raises OSError."""
+    return os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, follow=False), "ab")
 
 
 def read_regular(path: Path, limit: int, *, follow: bool = True) -> bytes:

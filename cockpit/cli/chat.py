@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cockpit.cli.ending import end
+from cockpit.cli.trust import TrustRemoteCode, settle_trust
 from cockpit.text.plain_text import PlainTextStream
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def chat(
         float | None, typer.Option(help="Above 1: what was said already is less likely.", max=5)
     ] = None,
     image: Annotated[Path | None, typer.Option(help="A picture to ask about, of a vision model.")] = None,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Ask a trained run, or a saved adapter or model, one question. The answer goes to stdout, all else, what it
     reasons before among it, to stderr.
@@ -73,6 +75,7 @@ def chat(
             end(str(error), 2)
         if base and found.result == found.model:
             end(NO_BASE, 2)
+        settle_trust(found, trust_remote_code)
         link, started = _reach(found)
     try:
         _ask(link, _command(link.run, _message(prompt, image), base, changes), started)
@@ -146,9 +149,9 @@ def _reach(run: RunDir) -> tuple[RunLink, StartedEngine | None]:
     """The run's own engine where it lives and has ended training, else a new one that loads what the run has saved."""
     from cockpit.launch.engines import EngineKey, start_chat_engine
     from cockpit.machine.gpu import GpuProbe
-    from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.problem import RecipeError
     from cockpit.runs.link import RunLink
+    from cockpit.runs.origin import recipe_of_run
     from cockpit.runs.summary import RunSummary
 
     if run.liveness() == "alive":
@@ -158,7 +161,7 @@ def _reach(run: RunDir) -> tuple[RunLink, StartedEngine | None]:
     if run.result is None:
         end(f"The run {run.id} has saved no adapter, so there is nothing to chat with.", 1)
     try:
-        recipe = RecipeDocument.load(run.recipe).recipe()
+        recipe = recipe_of_run(run.path).recipe()
         started = start_chat_engine(run, EngineKey.of(recipe, GpuProbe().wait()))
     except (RecipeError, ValueError, OSError) as error:
         end(str(error), 1)

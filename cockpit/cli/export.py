@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cockpit.cli.ending import end
+from cockpit.cli.trust import TrustRemoteCode, settle_trust
 
 if TYPE_CHECKING:
     from cockpit.launch.engines import EngineKey, EngineProcess
@@ -35,6 +36,7 @@ def export(
     ] = None,
     private: Annotated[bool, typer.Option(help="Make the repository a private one.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Save a run's adapter, its merged model or a GGUF file as a folder of its own, and push it to the Hub.
 
@@ -53,6 +55,7 @@ def export(
         end(str(error), 2)
     if private and push is None:
         end("--private is for a repository of the Hub; name one with --push OWNER/NAME.", 2)
+    settle_trust(found, trust_remote_code)
     recipe, key = _loads_with(found, GpuProbe().wait())
     place = expanded(out or default_folder(found, wanted)).absolute()
     wrong = why_not(found, recipe, wanted, key.gpu, place, push)
@@ -95,11 +98,11 @@ def _sweep(place: Path) -> None:
 def _loads_with(run: RunDir, report: GpuReport) -> tuple[Recipe, EngineKey]:
     """The recipe, and the key of the process that exports: without Unsloth it merges on the CPU."""
     from cockpit.launch.exports import export_key
-    from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.problem import RecipeError
+    from cockpit.runs.origin import recipe_of_run
 
     try:
-        recipe = RecipeDocument.load(run.recipe).recipe()
+        recipe = recipe_of_run(run.path).recipe()
         return recipe, export_key(recipe, report)
     except RecipeError as error:
         end("\n".join(map(str, error.problems)), 2)

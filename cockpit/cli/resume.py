@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cockpit.cli.ending import end
+from cockpit.cli.trust import TrustRemoteCode, settle_trust
 from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def resume(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
     detach: Annotated[bool, typer.Option(help="Print the run's id and leave it running.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Go on with a run that was stopped, has failed or was lost, or train a completed one for longer.
 
@@ -47,6 +49,7 @@ def resume(
         found = find_run(run)
     except LookupError as error:
         end(str(error), 2)
+    settle_trust(found, trust_remote_code)
     document, key, point = _checked(found, settings or [], from_step)
 
     from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
@@ -84,14 +87,14 @@ def _checked(run: RunDir, settings: list[str], from_step: int | None) -> tuple[R
     from cockpit.launch.engines import EngineKey
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
-    from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.problem import RecipeError
     from cockpit.recipe.resume_policy import refused_changes
+    from cockpit.runs.origin import recipe_of_run
     from cockpit.runs.resumable import ResumePoint
 
     wrong: list[str] = []
     try:
-        document = RecipeDocument.load(run.recipe)
+        document = recipe_of_run(run.path)
         before = document.recipe()
         for setting in settings:
             document.set_from_text(setting)

@@ -242,7 +242,7 @@ class Engine:
         try:
             if now - self._beat_at >= HEARTBEAT_S:
                 self._beat_at = now
-                self._run.heartbeat.touch()
+                self._run.touch_heartbeat()
             training = self._worker.begun and not self._worker.ended
             if now - self._read_at >= (HEARTBEAT_S if training else READ_IDLE_S):
                 self._read_at = now

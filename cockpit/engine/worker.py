@@ -298,11 +298,11 @@ class Worker:
 
 def _recipe_of(run: RunDir) -> Recipe:
     """The run's recipe. Raises RunFailure."""
-    from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.problem import RecipeError
+    from cockpit.runs.origin import recipe_of_run
 
     try:
-        return RecipeDocument.load(run.recipe, "recipe.yaml").recipe()
+        return recipe_of_run(run.path, "recipe.yaml").recipe()
     except RecipeError as error:
         raise RunFailure(str(error.problems[0])) from error
     except OSError as error:

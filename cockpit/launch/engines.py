@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from cockpit.disk import write_atomically
+from cockpit.disk import open_to_append, write_atomically
 from cockpit.launch.compile_cache import compile_cache
 from cockpit.machine.child_environment import child_environment, python_command
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
@@ -113,7 +113,7 @@ class StartedEngine:
         with self._ended_where_it_fails():
             before = run.recipe.read_text(encoding="utf-8")
             if before != recipe_text:
-                (run.path / f"recipe.attempt-{newest_attempt(run.events)}.yaml").write_text(before, encoding="utf-8")
+                write_atomically(run.path / f"recipe.attempt-{newest_attempt(run.events)}.yaml", before)
             write_atomically(run.recipe, recipe_text)
             run.send(train)
         return run
@@ -204,7 +204,7 @@ def _start(key: EngineKey, run: RunDir, stdin: int, *options: str) -> StartedEng
     # Training on the CPU takes every core; the app, and whatever else the person does there, go first.
     nice = str(CPU_NICE if key.gpu in (NONE, DRIVERLESS) else 0)
     options = ("--backend", key.backend, "--nice", nice, *options)
-    with run.engine_log.open("ab") as log:
+    with open_to_append(run.engine_log) as log:
         process = subprocess.Popen(
             python_command("cockpit.engine", str(run.path), *options),
             stdin=stdin,

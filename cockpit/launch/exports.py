@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from cockpit.disk import open_to_append
 from cockpit.launch.engines import EngineKey, EngineProcess, engine_environment
 from cockpit.machine.child_environment import python_command
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
@@ -37,7 +38,7 @@ def start_export(
     options += ["--private"] if private else []
     # Unsloth must never fetch or build anything, nor ask.
     manners = {"UNSLOTH_AUTO_INSTALL": "0", "UNSLOTH_LLAMA_CPP_OFFLINE": "1"}
-    with (run.path / "export.log").open("ab") as log:
+    with open_to_append(run.path / "export.log") as log:
         process = subprocess.Popen(
             python_command("cockpit.engine.export", str(run.path), *options),
             stdin=subprocess.DEVNULL,

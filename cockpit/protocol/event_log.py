@@ -29,7 +29,7 @@ class EventWriter:
 
         Without `attempt`, events belong to the one that the log ends with.
         """
-        self._fd = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._fd = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, follow=False)
         self._attempt = attempt or newest_attempt(path) or 1
         self._seq, end = 0, b"\n"
         while content := os.read(self._fd, READ_BYTES):

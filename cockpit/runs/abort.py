@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import EngineExited, RunEnded
 from cockpit.runs.folder import RunDir
 
+if TYPE_CHECKING:
+    import psutil
+
+ENGINE = "cockpit.engine"
+"""Stands on the command line of every engine."""
 ENDS_WITHIN_S = 2.0
 """How long a killed engine is waited for."""
 
@@ -29,6 +36,8 @@ def abort_run(run: RunDir, step: int) -> None:
     if identity.is_running():
         try:
             process = psutil.Process(identity.pid)
+            if not _is_engine(process, run):
+                raise ValueError(f"Process {identity.pid} is not the engine of this run; it is left alone.")
             process.kill()
             process.wait(ENDS_WITHIN_S)
         except psutil.NoSuchProcess:
@@ -36,6 +45,15 @@ def abort_run(run: RunDir, step: int) -> None:
         except psutil.Error as error:
             raise ValueError(f"The engine cannot be ended: {error}.") from error
     tell_aborted(run, step)
+
+
+def _is_engine(process: psutil.Process, run: RunDir) -> bool:
+    """Whether the process is an engine of this user's that holds the run's lock: engine.json may have come from
+    elsewhere and name any process. Raises psutil.Error."""
+    if process.uids().real != os.getuid() or ENGINE not in process.cmdline():
+        return False
+    lock = run.path / "engine.lock"
+    return any(Path(file.path) == lock.resolve() for file in process.open_files())
 
 
 def tell_aborted(run: RunDir, step: int) -> None:

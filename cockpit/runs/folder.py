@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -13,11 +14,12 @@ from typing import Literal
 
 import msgspec
 
-from cockpit.disk import read_regular, write_atomically
+from cockpit.disk import open_regular, read_regular, write_atomically
 from cockpit.paths import home, runs_folder
 from cockpit.protocol import commands
 from cockpit.protocol.commands import AnyCommand, UnreadableCommand
 from cockpit.protocol.values import LONGEST_LINE, UNREADABLE, Moment, Pid
+from cockpit.runs.origin import mark_as_made_here
 from cockpit.text.plain_text import plain_line, plain_text
 
 Liveness = Literal["starting", "alive", "silent", "lost", "exited"]
@@ -100,6 +102,7 @@ class RunDir:
         path.mkdir(mode=0o700)
         run = cls(path)
         run.commands.mkdir()
+        mark_as_made_here(path)
         return run
 
     @property
@@ -168,7 +171,9 @@ class RunDir:
         return self.model if (self.model / "config.json").is_file() else None
 
     def send(self, command: AnyCommand) -> None:
-        """Put a command where the engine looks, atomically."""
+        """Put a command where the engine looks, atomically. Raises OSError, also where that is a link to elsewhere."""
+        if self.commands.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(self.commands))
         name = f"{time.time_ns():020d}-{command.id}"
         write_atomically(self.commands / f"{name}.json", commands.encode(command), durable=False)
 
@@ -176,6 +181,8 @@ class RunDir:
         """The commands sent since the last call, oldest first, among them files that are no command of this version.
         Each is taken once; one that is out of reach, as on a network file system, is looked at again next time."""
         taken: list[AnyCommand | UnreadableCommand] = []
+        if self.commands.is_symlink():  # files that are taken are removed
+            return taken
         for path in sorted(self.commands.glob("[!.]*.json")):
             try:
                 content = read_regular(path, LONGEST_LINE, follow=False)
@@ -184,6 +191,14 @@ class RunDir:
                 continue  # it must not keep the others from being taken
             taken.append(commands.read(content, path.name))
         return taken
+
+    def touch_lease(self) -> None:
+        """Tell the engine that somebody looks at the run. Raises OSError."""
+        _touch(self.lease)
+
+    def touch_heartbeat(self) -> None:
+        """Tell readers that the engine lives. Raises OSError."""
+        _touch(self.heartbeat)
 
     def write_identity(self, identity: EngineIdentity) -> None:
         """Say whose the events are from now on."""
@@ -245,6 +260,12 @@ def find_run(name: str) -> RunDir:
         ids = ", ".join(plain_line(run.id) for run in matches[:5])
         raise LookupError(f"Several runs begin with '{shown}': {ids}. Give more of the id.")
     raise LookupError(f"No run is called '{shown}'; 'cockpit runs' lists all {len(runs)}, and 'last' is the newest.")
+
+
+def _touch(path: Path) -> None:
+    descriptor = open_regular(path, os.O_WRONLY | os.O_CREAT, follow=False)
+    os.utime(descriptor)
+    os.close(descriptor)
 
 
 def _boot_id() -> str:

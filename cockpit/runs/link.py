@@ -65,7 +65,7 @@ class RunLink:
         if time.monotonic() - self._leased_at > LEASE_EVERY_S:
             self._leased_at = time.monotonic()
             try:
-                self._run.lease.touch()
+                self._run.touch_lease()
             except OSError:
                 pass  # a run on a read-only disk can be read all the same
         happened, readings, chat, exports = [reader.poll() for reader in self._readers]

@@ -17,10 +17,10 @@ from cockpit.engine.errors import MAKE_ROOM, RunFailure, classify_error
 from cockpit.launch.export_form import ExportForm, temporary_paths
 from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import ExportEnded, ExportProgressed, ExportStarted, LogWritten
-from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.checksums import damage, write_checksums
 from cockpit.runs.folder import RunDir
+from cockpit.runs.origin import recipe_of_run
 from cockpit.text.plain_text import plain_line
 from cockpit.text.streams import hide_logins
 
@@ -39,7 +39,7 @@ class Exporter:
         self._log.append(ExportStarted(export_id=self.id, form=self.form.name, path=str(self.out)))
         recipe = None
         try:
-            recipe = RecipeDocument.load(self.run.recipe, "recipe.yaml").recipe()
+            recipe = recipe_of_run(self.run.path, "recipe.yaml").recipe()
             token = _token() if push else None
             shutil.rmtree(self.partial, ignore_errors=True)
             self.partial.mkdir(parents=True)

@@ -198,11 +198,11 @@ class PastRuns:
             self._host.show_live(session)
 
     def _document(self, run: RunDir) -> RecipeDocument | None:
-        from cockpit.recipe.document import RecipeDocument
         from cockpit.recipe.problem import RecipeError
+        from cockpit.runs.origin import recipe_of_run
 
         try:
-            document = RecipeDocument.load(run.recipe)
+            document = recipe_of_run(run.path)
             document.recipe()
         except RecipeError as error:
             self._refuse("\n".join(str(problem) for problem in error.problems))

@@ -1,0 +1,108 @@
+"""A run folder that came from elsewhere is data: it runs no code, and its links lead nobody to write or remove."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cockpit.cli.trust import settle_trust
+from cockpit.launch.engines import EngineKey, start_chat_engine
+from cockpit.paths import home, runs_folder
+from cockpit.protocol.commands import Unload
+from cockpit.protocol.event_log import EventWriter
+from cockpit.runs.folder import RunDir
+from cockpit.runs.link import RunLink
+from cockpit.runs.origin import distrust, is_made_here, mark_as_made_here, recipe_of_run
+from tests.recording import RECIPE, record
+
+
+@pytest.fixture
+def run() -> RunDir:
+    """One of our own, whose recipe asks for remote code."""
+    run = record(runs_folder(), run_id="one", steps=4)
+    asked = RECIPE.replace("  max_seq_length: 128\n", "  max_seq_length: 128\n  trust_remote_code: true\n")
+    assert asked != RECIPE
+    run.recipe.write_text(asked)
+    return run
+
+
+def trusts(run: RunDir) -> bool:
+    return recipe_of_run(run.path).recipe().model.trust_remote_code
+
+
+def test_a_run_that_was_made_here_is_trusted_after_it_has_moved_too(run: RunDir) -> None:
+    assert trusts(run) and distrust(run.path) == ""
+    moved = RunDir(run.path.rename(run.path.with_name("two")))
+    assert trusts(moved)
+    assert (home() / "token").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("how", ["no marker", "another home's marker", "a link to our token", "another owner"])
+def test_a_run_from_elsewhere_runs_no_code_until_that_is_asked_for(
+    run: RunDir, how: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marker = run.path / "made-here"
+    if how == "another owner":
+        mine = os.geteuid()
+        monkeypatch.setattr("os.geteuid", lambda: mine + 1)
+    else:
+        marker.unlink()
+    if how == "another home's marker":
+        marker.write_text("0" * 32)
+    elif how == "a link to our token":
+        marker.symlink_to(home() / "token")
+    assert not is_made_here(run.path)
+    assert not trusts(run)
+    settle_trust(run, False)
+    assert capsys.readouterr().err == (
+        "The run one was made elsewhere and asks to run code that comes with its model: that is off; "
+        "--trust-remote-code allows it.\n"
+    )
+    if how != "another owner":
+        settle_trust(run, True)
+        assert trusts(run)
+
+
+def test_a_recipe_that_asks_for_no_code_is_as_it_is(tmp_path: Path) -> None:
+    run = record(tmp_path, steps=4)
+    (run.path / "made-here").unlink()
+    assert recipe_of_run(run.path).to_yaml() == run.recipe.read_text()
+    assert distrust(run.path) == ""
+
+
+def test_marking_a_folder_writes_through_no_link(run: RunDir, tmp_path: Path) -> None:
+    target = tmp_path / "precious"
+    target.write_text("kept")
+    (run.path / "made-here").unlink()
+    (run.path / "made-here").symlink_to(target)
+    mark_as_made_here(run.path)
+    assert target.read_text() == "kept"
+    assert is_made_here(run.path)
+
+
+def test_nothing_is_written_or_removed_through_links(run: RunDir, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    files = {name: precious / f"{name}.json" for name in ("lease", "heartbeat", "events.jsonl", "engine.log")}
+    for name, target in files.items():
+        target.write_text("{}")
+        os.utime(target, (1, 1))
+        (run.path / name).unlink(missing_ok=True)
+        (run.path / name).symlink_to(target)
+    shutil.rmtree(run.commands)
+    run.commands.symlink_to(precious)
+    RunLink(run).poll()
+    for write in (run.touch_lease, run.touch_heartbeat, lambda: EventWriter(run.events)):
+        with pytest.raises(OSError):
+            write()
+    with pytest.raises(OSError):
+        run.send(Unload(id="x"))
+    assert run.take_commands() == []
+    (run.path / "adapter").mkdir(exist_ok=True)
+    (run.path / "adapter" / "adapter_config.json").write_text("{}")
+    run.engine_json.unlink()
+    with pytest.raises(OSError):
+        start_chat_engine(run, EngineKey("transformers", "none"))
+    assert sorted(precious.iterdir()) == sorted(files.values())
+    assert all((path.read_text(), path.stat().st_mtime) == ("{}", 1) for path in files.values())
