@@ -4,7 +4,7 @@ TESTS ?= tests
 RECIPE ?= gemma-3-270m
 FOLDER ?= bench_out
 
-.PHONY: help check lint test snapshots screenshots bench bench-gpu hooks
+.PHONY: help check lint test snapshots screenshots bench bench-gpu torture hooks
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ bench:  ## figures of the house, the app's smoothness, the demo before and after
 
 bench-gpu:  ## a shipped recipe from end to end, on the GPU that CUDA_VISIBLE_DEVICES names
 	uv run python -m tests.bench.walkthroughs $(FOLDER) $(RECIPE)
+
+torture:  ## damaged logs and hostile folders, as real processes meet them: half an hour on 2 cores
+	uv run python -m tests.torture.fuzz
+	uv run python -m tests.torture.folders
 
 hooks:  ## run the cheap checks before each commit
 	uvx pre-commit install
