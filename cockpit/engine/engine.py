@@ -13,6 +13,7 @@ import traceback
 
 import psutil
 
+from cockpit.disk import open_regular
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import first_line
 from cockpit.engine.journal import Journal
@@ -277,7 +278,7 @@ class Engine:
 
 def _locked(run: RunDir) -> int:
     """A descriptor that keeps other engines out of the folder for as long as it is open."""
-    lock = os.open(run.path / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = open_regular(run.path / "engine.lock", os.O_RDWR | os.O_CREAT, follow=False)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from cockpit.disk import flush, flush_folder, size_of
+from cockpit.disk import flush, flush_folder, open_regular, size_of
 from cockpit.engine.errors import MAKE_ROOM, RunFailure, classify_error
 from cockpit.launch.export_form import ExportForm, temporary_paths
 from cockpit.protocol.event_log import EventWriter
@@ -172,7 +172,7 @@ def main() -> int:
         signal.signal(number, _end)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     run = RunDir(options.folder.absolute())
-    lock = os.open(run.path / "export.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = open_regular(run.path / "export.lock", os.O_RDWR | os.O_CREAT, follow=False)
     exporter = Exporter(run, options.form, options.out.absolute(), options.id)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
