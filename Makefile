@@ -36,7 +36,9 @@ bench:  ## figures of the house, the app's smoothness, the demo before and after
 bench-gpu:  ## a shipped recipe from end to end, on the GPU that CUDA_VISIBLE_DEVICES names
 	uv run python -m tests.bench.walkthroughs $(FOLDER) $(RECIPE)
 
-torture:  ## damaged logs and hostile folders, as real processes meet them: half an hour on 2 cores
+torture:  ## damaged files, full disks, hostile folders and logs, as real processes meet them: an hour on 2 cores
+	uv run python -m tests.torture.damage
+	uv run python -m tests.torture.disks
 	uv run python -m tests.torture.fuzz
 	uv run python -m tests.torture.folders
 
