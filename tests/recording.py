@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Literal
 import msgspec
 
 from cockpit.protocol import events as ev
-from cockpit.runs.folder import EngineIdentity, RunDir
+from cockpit.runs.folder import RunDir
+from cockpit.runs.liveness import EngineIdentity
 
 Ending = Literal["going", "completed", "stopped", "failed", "out_of_memory", "lost", "silent"]
 """going, lost and silent: the log stops without an end; engine.json says why."""
@@ -129,7 +131,9 @@ def record(
     if ending == "lost":
         identity = msgspec.structs.replace(identity, pid=2**22 + 1)
     elif ending == "silent":
-        identity = msgspec.structs.replace(identity, boot_id="another machine")
+        identity = msgspec.structs.replace(identity, boot_id="another boot", host="another-machine")
+        run.heartbeat.touch()
+        os.utime(run.heartbeat, (BEGAN, BEGAN))
     run.write_identity(identity)
     return run
 

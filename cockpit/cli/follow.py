@@ -18,15 +18,18 @@ from cockpit.protocol.events import AnyEvent, RunEnded
 from cockpit.runs.checkpoint import newest_complete
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import Link, new_command_id
+from cockpit.runs.liveness import TAKE_UP_AFTER_S
 from cockpit.runs.state import RunState
 from cockpit.runs.stopping import stopping
+from cockpit.text.numbers import duration
 
 POLL_S = 0.1
 ABORT_AFTER_S = 5.0
 """How long the second Ctrl-C waits for the engine to drop its step before the process is ended."""
 WAITING = {
     "starting": "The engine has not begun yet; waiting for it.",
-    "silent": "The engine is on another machine, or was, and gives no sign of life; waiting for it. Ctrl-C ends this.",
+    "silent": "The engine is out of sight, as on another machine, and gives no sign of life; waiting for it. Ctrl-C "
+    "ends this.",
 }
 EXIT_STATUS = {"completed": 0, "stopped": 130, "failed": 1, "out_of_memory": 1}
 
@@ -84,6 +87,12 @@ def follow(
             report.tell(event, state)
             if isinstance(event, RunEnded) and not _goes_on(event, batch, link):
                 return EXIT_STATUS[event.outcome]
+        if not batch and link.liveness() == "silent" and (silence := link.run.silence_s()) > TAKE_UP_AFTER_S:
+            report.say(
+                f"The engine has given no sign of life for {duration(silence)}, at step {state.step}; if it has ended, "
+                f"resume with: cockpit resume {shlex.quote(link.run.id)} --force"
+            )
+            return 1
         if gone and not batch:
             report.say(
                 f"The engine has gone without ending the run, at step {state.step}; its log: {link.run.engine_log}"

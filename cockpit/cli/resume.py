@@ -36,6 +36,9 @@ def resume(
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
     detach: Annotated[bool, typer.Option(help="Print the run's id and leave it running.")] = False,
     trust_remote_code: TrustRemoteCode = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where its engine, on another machine, has been silent for minutes.")
+    ] = False,
 ) -> None:
     """Go on with a run that was stopped, has failed or was lost, or train a completed one for longer.
 
@@ -50,7 +53,7 @@ def resume(
     except LookupError as error:
         end(str(error), 2)
     settle_trust(found, trust_remote_code)
-    document, key, point = _checked(found, settings or [], from_step)
+    document, key, point = _checked(found, settings or [], from_step, force)
 
     from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
@@ -63,7 +66,7 @@ def resume(
         try:
             _let_chat_go(found)
             attempt = newest_attempt(found.events) + 1
-            started = start_resuming_engine(found, key)
+            started = start_resuming_engine(found, key, force=force)
             started.resume(
                 document.resolved_yaml(), point.recipe_name, [Path(sys.argv[0]).name, *sys.argv[1:]], from_step
             )
@@ -81,7 +84,9 @@ def resume(
     raise typer.Exit(status)
 
 
-def _checked(run: RunDir, settings: list[str], from_step: int | None) -> tuple[RecipeDocument, EngineKey, ResumePoint]:
+def _checked(
+    run: RunDir, settings: list[str], from_step: int | None, force: bool
+) -> tuple[RecipeDocument, EngineKey, ResumePoint]:
     """The run's recipe with the changes on it, its engine's key, and from where it resumes; ends the command where it
     cannot."""
     from cockpit.launch.engines import EngineKey
@@ -90,7 +95,7 @@ def _checked(run: RunDir, settings: list[str], from_step: int | None) -> tuple[R
     from cockpit.recipe.problem import RecipeError
     from cockpit.recipe.resume_policy import refused_changes
     from cockpit.runs.origin import recipe_of_run
-    from cockpit.runs.resumable import ResumePoint
+    from cockpit.runs.resumable import ResumePoint, SilentEngine
 
     wrong: list[str] = []
     try:
@@ -107,7 +112,9 @@ def _checked(run: RunDir, settings: list[str], from_step: int | None) -> tuple[R
     if wrong:
         end("\n".join(wrong), 2)
     try:
-        point = ResumePoint.of(run, before, from_step)
+        point = ResumePoint.of(run, before, from_step, force=force)
+    except SilentEngine as error:
+        end(f"{error} Give --force then." if error.may_be_forced else str(error), 1)
     except ValueError as error:
         end(str(error), 1)
     if why_not := point.why_not(after):

@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--chat", action="store_true", help="load what the run has saved, and answer")
     parser.add_argument("--idle-s", type=float, default=None, help="unload after so many seconds without a reader")
     parser.add_argument("--nice", type=int, default=0, help="let other processes go first, by so much")
+    parser.add_argument("--lock", type=int, default=None, help="descriptor of the folder's lock, held by the starter")
     options = parser.parse_args()
     hide_logins()
 
@@ -31,6 +32,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     from cockpit.engine.engine import IDLE_S, Engine
+    from cockpit.engine.ownership import TAKEN
     from cockpit.runs.folder import RunDir
 
     try:
@@ -40,6 +42,7 @@ def main() -> int:
             chat_only=options.chat,
             own_process=True,
             idle_s=IDLE_S if options.idle_s is None else options.idle_s,
+            lock=options.lock,
         )
     except OSError as error:
         print(f"The engine cannot begin in {options.folder}: {error}", file=sys.stderr)
@@ -49,6 +52,9 @@ def main() -> int:
         engine.run()
     except OSError:
         traceback.print_exc()
+        return 1
+    if engine.was_taken:
+        print(TAKEN, file=sys.stderr)
         return 1
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import stat
@@ -13,18 +12,19 @@ import traceback
 
 import psutil
 
-from cockpit.disk import open_regular
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import first_line
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
+from cockpit.engine.ownership import Ownership
 from cockpit.engine.stack import imported, packages
 from cockpit.engine.worker import Worker
 from cockpit.paths import runs_folder, standby_folder
 from cockpit.protocol.commands import AnyCommand, Chat, Stop, StopReply, Train, Unload, UnreadableCommand
 from cockpit.protocol.event_log import newest_attempt
 from cockpit.protocol.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded, StopRequested
-from cockpit.runs.folder import EngineIdentity, RunDir
+from cockpit.runs.folder import RunDir
+from cockpit.runs.liveness import EngineIdentity
 
 TICK_S = 0.1
 HEARTBEAT_S = 1.0
@@ -45,20 +45,31 @@ class Engine:
     """
 
     def __init__(
-        self, run: RunDir, backend: str, *, chat_only: bool = False, own_process: bool = False, idle_s: float = IDLE_S
+        self,
+        run: RunDir,
+        backend: str,
+        *,
+        chat_only: bool = False,
+        own_process: bool = False,
+        idle_s: float = IDLE_S,
+        lock: int | None = None,
     ) -> None:
         """`chat_only` loads what the run has saved. `own_process`: stdin and the end of the process are ours too, so
-        that a worker which cannot be interrupted may be left behind. Raises OSError where the folder cannot be written,
-        and BlockingIOError among them where another engine has it."""
+        that a worker which cannot be interrupted may be left behind. `lock` is the folder's, where a starter has
+        handed it on. Raises OSError where the folder cannot be written, and RunTaken among them where another engine
+        has it."""
         self._run = run
-        self._lock = _locked(run)
+        self._identity = EngineIdentity.of_this_process(backend)
+        self._ownership = Ownership(run, self._identity, lock)
+        self.was_taken = False
+        """Whether another engine has taken the run from this one."""
         self._backend = backend
         self._chat_only = chat_only
         self._own_process = own_process
         self._idle_s = idle_s
         self._controls = Controls()
         known = newest_attempt(run.events)
-        self._journal = Journal(run, max(1, known if chat_only else known + 1))
+        self._journal = Journal(run, max(1, known if chat_only else known + 1), self._ownership)
         self._found_log = known > 0
         self._machine = Machine()
         self._worker = Worker(run, backend, self._journal, self._controls, self._machine, chat_only=chat_only)
@@ -77,18 +88,26 @@ class Engine:
 
     def run(self) -> None:
         """Work until there is nothing left to do. Raises OSError where the folder cannot be written."""
-        identity = EngineIdentity.of_this_process(self._backend)
-        self._run.write_identity(identity)
+        identity = self._identity
         self._journal.emit(EngineStarted(pid=identity.pid, host=identity.host, backend=self._backend))
         if self._found_log or self._chat_only:
             self._drop_stale_commands()
         self._worker.start()
         try:
             while not self._is_over():
+                if self._is_taken():
+                    break
                 self._tick()
                 self._terminated.wait(TICK_S) if not self._reason else time.sleep(TICK_S)
         finally:
             self._finish()
+
+    def _is_taken(self) -> bool:
+        """Whether another engine has the folder: commands and logs are then its own, and this one leaves both alone."""
+        self.was_taken = self.was_taken or self._ownership.is_lost()
+        if self.was_taken:
+            self._controls.ask_stop(save=False)
+        return self.was_taken
 
     def _drop_stale_commands(self) -> None:
         """Commands from before this engine was started were for one that has gone; its Unload is not ours."""
@@ -173,7 +192,7 @@ class Engine:
                 self._run.path.rename(place)
             except OSError as error:
                 return f"The run's folder cannot be made: {error.strerror or error}."
-            self._run = self._worker.run = RunDir(place)
+            self._run = self._worker.run = self._ownership.run = RunDir(place)
         self._worker.begin_run(train)
         return ""
 
@@ -212,6 +231,10 @@ class Engine:
     def _finish(self) -> None:
         worker = self._worker
         self._controls.leave()
+        if self._is_taken():
+            self._journal.close()
+            self._ownership.release()
+            return
         try:
             self._refuse_the_rest()
         except OSError:
@@ -228,7 +251,7 @@ class Engine:
         except OSError:
             traceback.print_exc()
         self._journal.close()
-        os.close(self._lock)
+        self._ownership.release()
         never_used = self._unwanted or (self._terminated.is_set() and not worker.begun and not self._chat_only)
         if never_used and not self._found_log:
             self._run.remove()
@@ -243,6 +266,9 @@ class Engine:
         try:
             if now - self._beat_at >= HEARTBEAT_S:
                 self._beat_at = now
+                if self._is_folder_gone():
+                    return
+                self._ownership.renew()
                 self._run.touch_heartbeat()
             training = self._worker.begun and not self._worker.ended
             if now - self._read_at >= (HEARTBEAT_S if training else READ_IDLE_S):
@@ -250,6 +276,17 @@ class Engine:
                 self._journal.emit_reading(self._machine.read(self._worker.step))
         except OSError:
             traceback.print_exc()
+
+    def _is_folder_gone(self) -> bool:
+        """Whether the folder was moved or deleted; the run fails then, and says in the log, which is open, where."""
+        gone = self._ownership.folder_gone()
+        if gone is not None:
+            self._worker.settle_end(
+                RunEnded(outcome="failed", step=self._worker.step, reason=str(gone), advice=gone.advice)
+            )
+            self._controls.ask_stop(save=False)
+            self._leave(str(gone))
+        return gone is not None
 
     def _show_import(self) -> None:
         if self._journal.phase == "importing":
@@ -274,17 +311,6 @@ class Engine:
             return min(since_ready, max(0.0, time.time() - self._run.lease.stat().st_mtime))
         except OSError:
             return since_ready
-
-
-def _locked(run: RunDir) -> int:
-    """A descriptor that keeps other engines out of the folder for as long as it is open."""
-    lock = open_regular(run.path / "engine.lock", os.O_RDWR | os.O_CREAT, follow=False)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise
-    return lock
 
 
 def _process_age_s() -> float:

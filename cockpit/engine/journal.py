@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Literal
 
+from cockpit.engine.ownership import Ownership
 from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import AnyEvent, LogWritten, MachineRead, Phase, PhaseProgressed, PhaseStarted
 from cockpit.runs.folder import RunDir
@@ -17,8 +18,10 @@ class Journal:
     """The run's events, its readings and its chat. Once closed it drops what still comes, so that nothing follows
     EngineExited."""
 
-    def __init__(self, run: RunDir, attempt: int = 1) -> None:
-        """Opens the logs; they stay open when the folder is renamed. Raises OSError where they cannot be written."""
+    def __init__(self, run: RunDir, attempt: int = 1, ownership: Ownership | None = None) -> None:
+        """Opens the logs; they stay open when the folder is renamed. Nothing more is written once `ownership` is lost.
+        Raises OSError where they cannot be written."""
+        self._ownership = ownership
         self._lock = threading.Lock()
         self._events = EventWriter(run.events, attempt)
         self._readings = EventWriter(run.gpu, attempt)
@@ -56,6 +59,11 @@ class Journal:
         line = plain_line(text)
         self.emit(LogWritten(level=level, text=line[:LINE_CHARACTERS]))
 
+    def check_folder(self) -> None:
+        """Before something is saved in the run's folder. Raises RunFailure where that is ours no more, or gone."""
+        if self._ownership is not None:
+            self._ownership.check()
+
     def close(self) -> None:
         """Nothing is written afterwards."""
         with self._lock:
@@ -70,5 +78,5 @@ class Journal:
 
     def _write(self, log: EventWriter, event: AnyEvent) -> None:
         """With the lock held."""
-        if not self._closed:
+        if not self._closed and not (self._ownership is not None and self._ownership.is_lost()):
             log.append(event)

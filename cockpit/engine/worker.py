@@ -80,6 +80,11 @@ class Worker:
         threading.Thread(target=self._announce, name="announcing", daemon=True).start()
         self._controls.work.put(train)
 
+    def settle_end(self, ending: RunEnded) -> None:
+        """How the run will be said to have ended, once what is under way has been left."""
+        with self._ending:
+            self._end = self._end or ending
+
     def end_run(self, ending: RunEnded) -> None:
         """Tell how the run ended, once; the first call says how, and none counts where no run was begun.
 
@@ -137,7 +142,9 @@ class Worker:
             loaded = load_for_training(recipe, self._say)
             trained = self._prepare_and_train(recipe, loaded, resumed)
             if trained.step and not trained.dropped:
+                self._journal.check_folder()
                 save_result(loaded, self.run, self._journal, trained.weights_of)
+            self._journal.check_folder()
         except BaseException as error:
             traceback.print_exc()
             self._try_to_end(classify_error(error, self._recipe, self.step))

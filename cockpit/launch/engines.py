@@ -20,8 +20,13 @@ from cockpit.protocol.commands import Train
 from cockpit.protocol.event_log import newest_attempt
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.abort import tell_aborted
+from cockpit.runs.engine_lock import RunTaken, name_holder, take_lock
 from cockpit.runs.folder import RunDir, new_run_id
 from cockpit.runs.link import RunLink, new_command_id
+from cockpit.runs.liveness import EngineIdentity
+from cockpit.runs.status import is_active
+from cockpit.runs.summary import RunSummary
+from cockpit.text.plain_text import plain_line
 
 CPU_NICE = 5
 """How far an engine that trains on the CPU stands back."""
@@ -161,10 +166,13 @@ def start_chat_engine(run: RunDir, key: EngineKey) -> StartedEngine:
 
     Raises ValueError with a sentence where the run has saved nothing or another engine still has it.
     """
-    if run.liveness() == "alive":
-        raise ValueError(f"The run {run.id} has an engine already; chat with that one.")
+    name, found = plain_line(run.id), run.liveness()
+    if found == "alive":
+        raise ValueError(f"The run {name} has an engine already; chat with that one.")
+    if found == "silent" and is_active(RunSummary.of(run).state):
+        raise ValueError(f"The run {name} may still be training elsewhere, where its engine is silent.")
     if run.result is None:
-        raise ValueError(f"The run {run.id} has saved no adapter, so there is nothing to chat with.")
+        raise ValueError(f"The run {name} has saved no adapter, so there is nothing to chat with.")
     return _start(key, run, subprocess.DEVNULL, "--chat")
 
 
@@ -180,14 +188,16 @@ def start_folder_engine(folder: Path, key: EngineKey, recipe_text: str) -> Start
     return _start(key, run, subprocess.DEVNULL, "--chat")
 
 
-def start_resuming_engine(run: RunDir, key: EngineKey) -> StartedEngine:
+def start_resuming_engine(run: RunDir, key: EngineKey, *, force: bool = False) -> StartedEngine:
     """Start an engine for a run that has ended, to go on with it. Its events go on in the run's own logs.
 
-    Raises ValueError with a sentence where another engine still has the run.
+    `force`: an engine that is silent has the run no more. Raises ValueError with a sentence where another engine still
+    has the run.
     """
-    if run.liveness() == "alive":
-        raise ValueError(f"The run {run.id} has an engine still; it must end before the run can go on.")
-    return _start(key, run, subprocess.DEVNULL)
+    found = run.liveness()
+    if found == "alive" or (found == "silent" and not force):
+        raise ValueError(f"The run {plain_line(run.id)} has an engine still; it must end before the run can go on.")
+    return _start(key, run, subprocess.DEVNULL, force=force)
 
 
 def _remove_lost_standbys() -> None:
@@ -200,10 +210,25 @@ def _remove_lost_standbys() -> None:
         pass  # there is no such folder yet, or another app is at it too
 
 
-def _start(key: EngineKey, run: RunDir, stdin: int, *options: str) -> StartedEngine:
+def _start(key: EngineKey, run: RunDir, stdin: int, *options: str, force: bool = False) -> StartedEngine:
+    """The lock is taken here and handed to the engine: of two starters, one learns at once that it is too late.
+
+    Raises ValueError with a sentence where another engine has the folder, OSError where it cannot be written.
+    """
+    try:
+        lock = take_lock(run.path, force=force)
+    except RunTaken as error:
+        raise ValueError(str(error)) from None
+    try:
+        return _start_locked(key, run, stdin, lock, *options)
+    finally:
+        os.close(lock)
+
+
+def _start_locked(key: EngineKey, run: RunDir, stdin: int, lock: int, *options: str) -> StartedEngine:
     # Training on the CPU takes every core; the app, and whatever else the person does there, go first.
     nice = str(CPU_NICE if key.gpu in (NONE, DRIVERLESS) else 0)
-    options = ("--backend", key.backend, "--nice", nice, *options)
+    options = ("--backend", key.backend, "--nice", nice, "--lock", str(lock), *options)
     with open_to_append(run.engine_log) as log:
         process = subprocess.Popen(
             python_command("cockpit.engine", str(run.path), *options),
@@ -213,7 +238,16 @@ def _start(key: EngineKey, run: RunDir, stdin: int, *options: str) -> StartedEng
             cwd=run.path,
             env=engine_environment(key),
             start_new_session=True,
+            pass_fds=(lock,),
         )
+    try:
+        # The engine names itself again, beyond a power cut; until then nobody takes its run for one without an engine.
+        run.write_identity(EngineIdentity.of_process(process.pid, key.backend), durable=False)
+        name_holder(lock, process.pid)
+    except OSError:
+        process.kill()
+        process.wait()
+        raise
     return StartedEngine(key, RunLink(run), process)
 
 

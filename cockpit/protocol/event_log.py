@@ -94,6 +94,18 @@ def newest_attempt(path: Path) -> int:
         return 0
 
 
+def newest_event(path: Path) -> AnyEvent | None:
+    """The last event of the log at `path`; None where it ends with a truncated line, or holds none."""
+    try:
+        with open_to_read(path) as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - READ_BYTES))
+            lines = log.read(READ_BYTES).split(b"\n")
+    except OSError:
+        return None
+    last = events.decode_lines(lines[-2:-1]) if not lines[-1] else []
+    return last[0] if last else None
+
+
 def _attempt_in(content: bytes) -> int:
     found = ATTEMPT.findall(content)
     return int(found[-1]) if found else 0

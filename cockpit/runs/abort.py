@@ -29,7 +29,12 @@ def abort_run(run: RunDir, step: int) -> None:
     import psutil
 
     identity = run.identity()
-    if identity is None or not identity.is_on_this_boot():
+    if identity is None:
+        raise ValueError("The engine has not said yet which process it is; try again in a moment.")
+    if not identity.is_on_this_boot():
+        if run.liveness() == "lost":
+            tell_aborted(run, step)
+            return
         raise ValueError("The engine runs on another machine; end it there.")
     if identity.pid == os.getpid():
         raise ValueError("The engine is a thread of this very program; end that.")

@@ -1,4 +1,4 @@
-"""One run on disk: its files, its commands, its engine's identity, and whether that engine lives."""
+"""One run on disk: its files, its commands, and its engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -18,15 +17,14 @@ from cockpit.disk import open_regular, read_regular, write_atomically
 from cockpit.paths import home, runs_folder
 from cockpit.protocol import commands
 from cockpit.protocol.commands import AnyCommand, UnreadableCommand
-from cockpit.protocol.values import LONGEST_LINE, UNREADABLE, Moment, Pid
+from cockpit.protocol.event_log import newest_event
+from cockpit.protocol.events import EngineExited
+from cockpit.protocol.values import LONGEST_LINE, UNREADABLE
+from cockpit.runs.engine_lock import LOCK, lock_state
+from cockpit.runs.liveness import EngineIdentity, Liveness, Signs
 from cockpit.runs.origin import mark_as_made_here
 from cockpit.text.plain_text import plain_line, plain_text
 
-Liveness = Literal["starting", "alive", "silent", "lost", "exited"]
-"""starting: no engine.json yet. silent: another host's engine without a heartbeat for SILENT_AFTER_S.
-lost: its process is gone, but it never said EngineExited. exited: it said so."""
-
-SILENT_AFTER_S = 30.0
 LONGEST_IDENTITY = 1 << 16
 """Bytes of engine.json."""
 
@@ -47,46 +45,6 @@ def new_run_id(name: str, now: float | None = None) -> str:
         count += 1
         run_id = f"{base}-{count}"
     return run_id
-
-
-class EngineIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """engine.json: the one process that may write this run's events. `started` is psutil's create_time, in seconds."""
-
-    host: str
-    boot_id: str
-    pid_namespace: str
-    pid: Pid
-    started: Moment
-    backend: str
-
-    @classmethod
-    def of_this_process(cls, backend: str) -> EngineIdentity:
-        """Who we are."""
-        import psutil
-
-        pid = os.getpid()
-        return cls(
-            host=os.uname().nodename,
-            boot_id=_boot_id(),
-            pid_namespace=_pid_namespace(),
-            pid=pid,
-            started=psutil.Process(pid).create_time(),
-            backend=backend,
-        )
-
-    def is_on_this_boot(self) -> bool:
-        """Whether its pid means the same process here as there."""
-        return (self.boot_id, self.pid_namespace) == (_boot_id(), _pid_namespace())
-
-    def is_running(self) -> bool:
-        """Whether that very process still runs; ask only where is_on_this_boot."""
-        import psutil
-
-        try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
 
 
 @dataclass(frozen=True)
@@ -200,29 +158,39 @@ class RunDir:
         """Tell readers that the engine lives. Raises OSError."""
         _touch(self.heartbeat)
 
-    def write_identity(self, identity: EngineIdentity) -> None:
-        """Say whose the events are from now on."""
-        write_atomically(self.engine_json, msgspec.json.encode(identity))
+    def write_identity(self, identity: EngineIdentity, *, durable: bool = True) -> None:
+        """Say whose the events are from now on; `durable`: beyond a power cut too. Raises OSError."""
+        write_atomically(self.engine_json, msgspec.json.encode(identity), durable=durable)
 
     def identity(self) -> EngineIdentity | None:
-        """The engine, or None before it has started."""
+        """The engine; None before one has started, and where the file is damaged."""
         try:
             return msgspec.json.decode(read_regular(self.engine_json, LONGEST_IDENTITY), type=EngineIdentity)
         except (OSError, *UNREADABLE):
             return None
 
     def liveness(self) -> Liveness:
-        """What can be known of the engine from its files. `exited` is never among it: that, the log tells."""
-        identity = self.identity()
-        if identity is None:
-            return "starting"
-        if identity.is_on_this_boot():
-            return "alive" if identity.is_running() else "lost"
-        try:
-            age_s = time.time() - self.heartbeat.stat().st_mtime
-        except OSError:
-            return "silent"
-        return "alive" if age_s < SILENT_AFTER_S else "silent"
+        """What can be known of the engine from its files."""
+        return self._signs().liveness()
+
+    def silence_s(self) -> float:
+        """Seconds since the engine's last sign of life; infinite where it has never given one."""
+        return self._signs().silence_s
+
+    def _signs(self) -> Signs:
+        return Signs(
+            identity=self.identity(),
+            named_at=modified(self.engine_json),
+            beat_at=modified(self.heartbeat),
+            made_at=modified(self.path / LOCK) or modified(self.commands),
+            lock=lambda: lock_state(self.path),
+            has_exited=self._has_exited,
+        )
+
+    def _has_exited(self) -> bool:
+        """Whether the log ends with the exit of the engine that is named, and not of one before it."""
+        newest, identity = newest_event(self.events), self.identity()
+        return isinstance(newest, EngineExited) and (identity is None or newest.at >= identity.started)
 
     def remove(self) -> None:
         """Delete the folder and all in it."""
@@ -268,15 +236,9 @@ def _touch(path: Path) -> None:
     os.close(descriptor)
 
 
-def _boot_id() -> str:
+def modified(path: Path) -> float | None:
+    """When a file was last written, Unix time in seconds; None where it is not there or out of reach."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return path.stat().st_mtime
     except OSError:
-        return os.uname().nodename
-
-
-def _pid_namespace() -> str:
-    try:
-        return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""
+        return None

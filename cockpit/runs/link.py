@@ -12,7 +12,8 @@ from typing import Protocol
 from cockpit.protocol.commands import AnyCommand
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import AnyEvent, EngineExited, EngineStarted
-from cockpit.runs.folder import Liveness, RunDir
+from cockpit.runs.folder import RunDir
+from cockpit.runs.liveness import Liveness
 
 LEASE_EVERY_S = 2.0
 """How often a reader tells the engine that somebody is there."""

@@ -7,10 +7,25 @@ from dataclasses import dataclass
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.checkpoint import checkpoints, newest_complete
 from cockpit.runs.folder import RunDir
+from cockpit.runs.liveness import TAKE_UP_AFTER_S
 from cockpit.runs.status import is_active
 from cockpit.runs.summary import RunSummary
-from cockpit.text.numbers import count
+from cockpit.text.numbers import count, duration
 from cockpit.text.plain_text import plain_line
+
+
+class SilentEngine(ValueError):
+    """The run's engine is out of sight and silent; the text is a sentence. `may_be_forced`: for so long that the run
+    may be taken up all the same."""
+
+    def __init__(self, run: RunDir, host: str) -> None:
+        silence = run.silence_s()
+        self.may_be_forced = silence >= TAKE_UP_AFTER_S
+        what = f"The engine of the run {plain_line(run.id)}, on {plain_line(host)}, has been silent for"
+        way = f"after {duration(TAKE_UP_AFTER_S)} the run may be taken up."
+        if self.may_be_forced:
+            way = "if it has ended, the run can resume; should it still live, it ends without saving more."
+        super().__init__(f"{what} {duration(silence)}: {way}")
 
 
 @dataclass(frozen=True)
@@ -30,14 +45,21 @@ class ResumePoint:
     is_complete: bool
 
     @classmethod
-    def of(cls, run: RunDir, before: Recipe, from_step: int | None = None) -> ResumePoint:
+    def of(cls, run: RunDir, before: Recipe, from_step: int | None = None, *, force: bool = False) -> ResumePoint:
         """The newest complete checkpoint of the run, or the one after `from_step`; `before` is the run's own recipe.
+        `force`: also where its engine has been silent for minutes.
 
-        Raises ValueError with a sentence where the run cannot resume.
+        Raises SilentEngine where that would be needed or is too early, and ValueError with a sentence where the run
+        cannot resume.
         """
         summary = RunSummary.of(run)
         name = plain_line(run.id)
-        if is_active(summary.state):
+        identity = run.identity()
+        if identity is not None and run.liveness() == "silent":
+            silent = SilentEngine(run, identity.host)
+            if not (force and silent.may_be_forced):
+                raise silent
+        elif is_active(summary.state):
             raise ValueError(f"The run {name} is still going; there is nothing to resume.")
         found, passed = newest_complete(run.checkpoints, from_step)
         if found is None:

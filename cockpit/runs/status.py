@@ -11,6 +11,11 @@ State = Literal[
 so that what is known of it may be wrong. The others: as the run ended."""
 
 
+def is_resumable(state: State) -> bool:
+    """Whether it is worth asking for a resume: the run has ended, or its engine may have without having said so."""
+    return state == "silent" or not is_active(state)
+
+
 def is_active(state: State) -> bool:
     """Whether more may come of the training: its engine runs, is about to, or is merely not heard of."""
     return state in ("starting", "running", "silent")

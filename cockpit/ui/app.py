@@ -280,6 +280,12 @@ class CockpitApp(TypedAhead):
 
         self.push_screen(ResumeDialog(point), then)
 
+    def ask_take_up(self, why: str, then: Callable[[], None]) -> None:
+        """Whether to resume a run whose engine may still live."""
+        from cockpit.ui.screens.questions import take_up
+
+        self.push_screen(take_up(why), lambda answer: then() if answer == "resume" else None)
+
     def ask_export(
         self,
         run: RunDir,

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from cockpit.cli import cockpit
 from cockpit.launch.export_form import temporary_paths
 from cockpit.paths import runs_folder
-from cockpit.runs.folder import EngineIdentity, RunDir
+from cockpit.runs.folder import RunDir
+from cockpit.runs.liveness import EngineIdentity
 from tests.recording import record
 from tests.runs.complete_checkpoint import write_checkpoint, write_safetensors
 

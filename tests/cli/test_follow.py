@@ -16,8 +16,9 @@ from cockpit.launch.engines import EngineKey, StartedEngine
 from cockpit.paths import runs_folder
 from cockpit.protocol import events as ev
 from cockpit.protocol.commands import AnyCommand, Stop
-from cockpit.runs.folder import Liveness, RunDir
+from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
+from cockpit.runs.liveness import Liveness
 from tests.recording import record
 from tests.runs.complete_checkpoint import write_checkpoint
 
@@ -221,12 +222,22 @@ def test_json_escapes_what_a_terminal_would_act_on() -> None:
     assert ev.decode(line.encode()) == hostile
 
 
-def test_what_gives_no_sign_of_life_is_said_once() -> None:
+def test_what_gives_no_sign_of_life_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunDir, "silence_s", lambda run: 60.0)
     link = FakeLink([[STARTED], [], [], [], [COMPLETED]], liveness="silent")
     link.liveness = lambda: "silent"  # type: ignore[method-assign]
     status, text = told(link)
     assert status == 0
     assert text.count("gives no sign of life") == 1
+
+
+def test_what_gives_no_sign_of_life_for_minutes_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunDir, "silence_s", lambda run: 600.0)
+    status, text = told(FakeLink([[STARTED], [step(1)]], liveness="silent"))
+    assert status == 1
+    assert (
+        "no sign of life for 10 m 00 s, at step 1; if it has ended, resume with: cockpit resume demo-1 --force" in text
+    )
 
 
 def test_an_engine_that_cannot_be_asked_to_stop_is_followed_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,8 +116,13 @@ class WarmStack:
         cwd: Path,
         env: Mapping[str, str],
         start_new_session: bool,
+        pass_fds: tuple[int],
     ) -> ForkedProcess:
-        """As subprocess.Popen for python -m cockpit.engine and its options, as links.py calls it."""
+        """As subprocess.Popen for python -m cockpit.engine and its options, as engines.py calls it. A fork inherits
+        nothing of its starter, so that it takes the folder's lock itself once its starter has let go of it."""
+        at = command.index("--lock")
+        assert command[at + 1] == str(pass_fds[0])
+        command = command[:at] + command[at + 2 :]
         assert command[:3] == [sys.executable, "-m", "cockpit.engine"] and stdout is stderr and start_new_session
         self._count += 1
         fifo = self.folder / f"stdin-{self._count}" if stdin == subprocess.PIPE else None

@@ -13,8 +13,9 @@ from cockpit.launch.engines import EngineKey, StartedEngine
 from cockpit.paths import runs_folder
 from cockpit.protocol.events import EngineExited, RunEnded
 from cockpit.runs.abort import abort_run
-from cockpit.runs.folder import EngineIdentity, RunDir
+from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
+from cockpit.runs.liveness import EngineIdentity
 
 HOLDS_LOCK = "import sys, time; lock = open(sys.argv[1], 'a'); print(flush=True); time.sleep(600)"
 

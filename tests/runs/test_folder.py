@@ -4,7 +4,6 @@ import stat
 import subprocess
 import sys
 from math import isnan
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,7 +14,8 @@ from cockpit.paths import runs_folder
 from cockpit.protocol import events as ev
 from cockpit.protocol.commands import AnyCommand, Stop, Train, UnreadableCommand
 from cockpit.protocol.event_log import EventWriter
-from cockpit.runs.folder import EngineIdentity, RunDir, all_runs, find_run, new_run_id, why_unwritable
+from cockpit.runs.folder import RunDir, all_runs, find_run, new_run_id, why_unwritable
+from cockpit.runs.liveness import EngineIdentity
 from cockpit.runs.state import RunState
 from cockpit.runs.summary import RunSummary
 
@@ -83,16 +83,6 @@ def test_liveness_of_a_process_on_this_boot() -> None:
     child.kill()
     child.wait()
     assert run.liveness() == "lost"
-
-
-def test_another_hosts_engine_is_judged_by_its_heartbeat(tmp_path: Path) -> None:
-    run = make_run("demo-1")
-    run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), boot_id="elsewhere", pid=1))
-    assert run.liveness() == "silent"
-    run.heartbeat.touch()
-    assert run.liveness() == "alive"
-    os.utime(run.heartbeat, (0, 0))
-    assert run.liveness() == "silent"
 
 
 def log_of(run: RunDir, steps: int) -> EventWriter:

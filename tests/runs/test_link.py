@@ -24,8 +24,9 @@ from cockpit.protocol.events import (
     ReplyGrew,
 )
 from cockpit.recipe.recipe import Recipe
-from cockpit.runs.folder import EngineIdentity, RunDir
+from cockpit.runs.folder import RunDir
 from cockpit.runs.link import ReplayLink, RunLink
+from cockpit.runs.liveness import EngineIdentity
 
 STARTED = EngineStarted(pid=1, host="h", backend="unsloth")
 READING = MachineRead(step=0, gpus=[], cpu_percent=1, rss_mib=1, ram_used_mib=1, ram_total_mib=1)

@@ -16,7 +16,8 @@ from cockpit.machine.gpu import GpuReport
 from cockpit.paths import runs_folder
 from cockpit.protocol import events as ev
 from cockpit.protocol.commands import AnyCommand
-from cockpit.runs.folder import Liveness, RunDir
+from cockpit.runs.folder import RunDir
+from cockpit.runs.liveness import Liveness
 from cockpit.ui.app import CockpitApp
 from tests.ui.waiting import until
 
@@ -115,7 +116,7 @@ class FakeEngines:
     def start_engine(self, key: EngineKey, name: str) -> Any:
         return self._start(key, f"engine {key.backend} {key.gpu}")
 
-    def start_resuming_engine(self, run: RunDir, key: EngineKey) -> Any:
+    def start_resuming_engine(self, run: RunDir, key: EngineKey, *, force: bool = False) -> Any:
         engine = self._start(key, f"resuming engine {key.backend} {key.gpu}")
         engine.link.run = run
         return engine

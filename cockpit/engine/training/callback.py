@@ -211,7 +211,12 @@ class EventCallback(TrainerCallback):
 
     def checkpoint_begins(self) -> None:
         """A checkpoint is about to be written."""
+        self.check_folder()
         self._journal.enter_phase("saving", f"checkpoint {self.step}")
+
+    def check_folder(self) -> None:
+        """Raises RunFailure where the run's folder is another engine's, or gone."""
+        self._journal.check_folder()
 
     def warn(self, sentence: str) -> None:
         """Something that the person should know."""

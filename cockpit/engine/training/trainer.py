@@ -101,6 +101,7 @@ class RunTrainer(TrainerHooks):
                 super(RunTrainer, self).write_checkpoint()
                 self._name_best(written)
                 write_checksums(written)
+                self.events.check_folder()
 
         try:
             best = {self.state.best_global_step} if self.state.best_global_step else set[int]()

@@ -21,7 +21,7 @@ class Engines(Protocol):
         """An engine in a run folder of its own."""
         ...
 
-    def start_resuming_engine(self, run: RunDir, key: EngineKey) -> StartedEngine:
+    def start_resuming_engine(self, run: RunDir, key: EngineKey, *, force: bool = False) -> StartedEngine:
         """An engine in the folder of a run that has ended."""
         ...
 

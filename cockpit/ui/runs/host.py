@@ -49,6 +49,10 @@ class Host(Protocol):
         """How many steps in all; None where the person changes nothing."""
         ...
 
+    def ask_take_up(self, why: str, then: Callable[[], None]) -> None:
+        """Whether to resume a run whose engine may still live; `then` is called only where it is to be resumed."""
+        ...
+
     def ask_export(
         self,
         run: RunDir,

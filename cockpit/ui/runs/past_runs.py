@@ -36,6 +36,7 @@ class _Going:
     document: RecipeDocument
     point: ResumePoint
     until: float
+    force: bool
 
 
 @dataclass
@@ -62,19 +63,30 @@ class PastRuns:
         document = self._document(link.run)
         return RunSession(link, document.recipe(), document) if document is not None else None
 
-    def resume(self, run: RunDir) -> None:
-        """Ask how far the run is to go on, then let it."""
-        from cockpit.runs.resumable import ResumePoint
+    def resume(self, run: RunDir, *, force: bool = False) -> None:
+        """Ask how far the run is to go on, then let it; `force`: though its engine, out of sight, may still live."""
+        from cockpit.runs.resumable import ResumePoint, SilentEngine
 
         document = self._document(run)
         if document is None:
             return
         try:
-            point = ResumePoint.of(run, document.recipe())
+            point = ResumePoint.of(run, document.recipe(), force=force)
+        except SilentEngine as error:
+            if error.may_be_forced:
+                self._host.ask_take_up(str(error), lambda: self.resume(run, force=True))
+            else:
+                self._refuse(str(error))
+            return
         except ValueError as error:
             self._refuse(str(error))
             return
-        self._host.ask_steps(point, lambda steps: None if steps is None else self._go_on(run, document, steps, point))
+
+        def go_on(steps: int | None) -> None:
+            if steps is not None:
+                self._go_on(_Going(run, document, point, time.monotonic() + LETS_GO_WITHIN_S, force), steps)
+
+        self._host.ask_steps(point, go_on)
 
     def export(self, run: RunDir) -> None:
         """Ask in which form, then begin; the run's log tells how it goes. While one is under way: ask whether to end
@@ -160,16 +172,16 @@ class PastRuns:
             why = f"{told[-1].reason} {told[-1].advice}" if told else f"its log: {export.run.path / 'export.log'}"
             self._refuse(f"The export has failed: {why}")
 
-    def _go_on(self, run: RunDir, document: RecipeDocument, steps: int, point: ResumePoint) -> None:
+    def _go_on(self, going: _Going, steps: int) -> None:
         from cockpit.protocol.commands import Unload
         from cockpit.runs.link import new_command_id
 
-        if steps != (point.total_steps or point.step):
-            document.set("training.max_steps", steps)
-        self._going = _Going(run, document, point, time.monotonic() + LETS_GO_WITHIN_S)
+        if steps != (going.point.total_steps or going.point.step):
+            going.document.set("training.max_steps", steps)
+        self._going = going
         try:
-            if run.liveness() == "alive":
-                run.send(Unload(id=new_command_id()))
+            if going.run.liveness() == "alive":
+                going.run.send(Unload(id=new_command_id()))
         except OSError as error:
             self._going = None
             self._refuse(f"The run's folder cannot be written: {error.strerror or error}.")
@@ -186,7 +198,9 @@ class PastRuns:
             problems = preflight(recipe, report, document.file, document.line)
             if problems:
                 raise RecipeError(problems)
-            engine: StartedEngine = self._host.engines.start_resuming_engine(going.run, EngineKey.of(recipe, report))
+            engine: StartedEngine = self._host.engines.start_resuming_engine(
+                going.run, EngineKey.of(recipe, report), force=going.force
+            )
             engine.resume(document.resolved_yaml(), going.point.recipe_name, ["cockpit", *sys.argv[1:]])
         except (RecipeError, OSError, ValueError) as error:
             self._refuse(str(error))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
 from cockpit.protocol.events import AnyEvent, CommandAnswered
 from cockpit.runs.abort import abort_run
-from cockpit.runs.folder import Liveness
 from cockpit.runs.link import Link, ReplayLink, new_command_id
+from cockpit.runs.liveness import Liveness
 from cockpit.runs.sentences import LOG_LINES, LogLine, log_line
 from cockpit.runs.state import RunState
 from cockpit.runs.status import State, is_active
@@ -201,7 +201,7 @@ class RunSession:
         if moment - self._looked_at < LOOK_AT_ENGINE_EVERY_S:
             return False
         found = self.link.liveness()
-        if found == "lost" and not idle:
+        if found in ("lost", "exited") and not idle:
             return False
         self._looked_at = moment
         changed = found != self._liveness

@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.screen import Screen
 
 from cockpit.runs.sentences import LogLine
+from cockpit.runs.status import is_resumable
 from cockpit.runs.stopping import stopping, why_still_running
 from cockpit.text.numbers import percent
 from cockpit.text.plain_text import plain_line, plain_text
@@ -296,7 +297,7 @@ class LiveScreen(Screen[None]):
         if action == "end_export":
             return session.is_exporting
         if action == "resume":
-            return session.is_over and bool(session.state.checkpoints) and not session.is_recording
+            return is_resumable(session.status) and bool(session.state.checkpoints) and not session.is_recording
         if action == "chat":
             return session.state.ended is not None and (session.state.adapter is not None or session.can_chat)
         if action == "panel":

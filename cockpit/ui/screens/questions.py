@@ -52,6 +52,15 @@ def end_engine(why: str) -> Dialog:
     return Dialog("end the engine?", text, answers)
 
 
+def take_up(why: str) -> Dialog:
+    """A run whose engine is out of sight and silent: `resume` it, or `wait`."""
+    answers = [
+        Answer("wait", "wait", "Change nothing"),
+        Answer("resume", "resume it here", "Start another engine for it on this machine"),
+    ]
+    return Dialog("resume?", why, answers)
+
+
 def end_export(run_id: str) -> Dialog:
     """What becomes of an export that is under way: `wait` for it, or `end` it."""
     answers = [

@@ -80,7 +80,8 @@ def outcome_of(
     if status == "failed" and refusal is not None:
         return Outcome("bad", f"{signs.failed} not started", (("", plain_text(refusal)), log))
     if status == "lost":
-        why = "The engine's process is gone and has not said why: it was killed, or the machine ran out of memory."
+        why = "The engine's process is gone and has not said why: it was killed, or the machine "
+        why += "ran out of memory or was started anew."
         return Outcome("bad", f"{signs.failed} {STATES[status]} after step {count(state.step)}", (("", why), log))
     if status == "silent":
         host = plain_line(state.engine.host) if state.engine else "another machine"

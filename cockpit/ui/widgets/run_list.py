@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from cockpit.runs.labels import STATES
-from cockpit.runs.status import is_active
+from cockpit.runs.status import is_resumable
 from cockpit.text.numbers import metric
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.messages import EditRecipe, ResumeRun
@@ -49,10 +49,10 @@ class RunList(MarkedList):
         self._rows: Sequence[RunSummary] = ()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only a run that has ended can go on."""
+        """Only a run that has ended, or may have, can go on."""
         if action == "resume":
             row = self._marked()
-            return row is not None and not is_active(row.state)
+            return row is not None and is_resumable(row.state)
         return super().check_action(action, parameters)
 
     def action_resume(self) -> None:

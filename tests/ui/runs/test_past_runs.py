@@ -16,7 +16,8 @@ from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import CheckpointSaved, ExportEnded, LogWritten, PhaseStarted, RunEnded
 from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.abort import abort_run
-from cockpit.runs.folder import EngineIdentity, RunDir
+from cockpit.runs.folder import RunDir
+from cockpit.runs.liveness import EngineIdentity
 from cockpit.runs.resumable import ResumePoint
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.screens.dialog import Dialog

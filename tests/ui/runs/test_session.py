@@ -13,8 +13,9 @@ from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
 from cockpit.protocol.event_log import EventWriter
 from cockpit.recipe.chat import Sampling
 from cockpit.runs.conversation import Conversation
-from cockpit.runs.folder import EngineIdentity, RunDir
+from cockpit.runs.folder import RunDir
 from cockpit.runs.link import ReplayLink, RunLink
+from cockpit.runs.liveness import EngineIdentity
 from cockpit.runs.sentences import log_line
 from cockpit.runs.state import Reply
 from cockpit.text.plain_text import plain_text

@@ -1,0 +1,103 @@
+"""engine.lock: held by whoever starts an engine, then by the engine, so that a run has one; who it is, whether any"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from cockpit.disk import open_regular, read_regular
+from cockpit.protocol.values import UNREADABLE, Moment, Pid
+from cockpit.text.plain_text import plain_line
+
+LOCK = "engine.lock"
+
+Held = Literal["held", "free", "unknown"]
+"""free: no process on this kernel has the lock. unknown: there is no such file, or its disk knows no locks."""
+
+TRIES, TRY_EVERY_S = 20, 0.01
+"""A reader that asks whether the lock is held has it for a moment itself."""
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in the lock file, for those who do not get it. `since` is Unix time in seconds."""
+
+    host: str
+    pid: Pid
+    since: Moment
+
+
+class RunTaken(BlockingIOError):
+    """Another engine has the run's folder; the text is a sentence that says who."""
+
+
+def take_lock(folder: Path, *, force: bool = False) -> int:
+    """A descriptor that keeps other engines out of `folder` for as long as it, or a child's copy of it, is open.
+
+    With `force` a lock that is held is replaced: its holder finds another named in engine.json, and ends. Raises
+    RunTaken, or another OSError where the folder cannot be written.
+    """
+    path = folder / LOCK
+    for _ in range(TRIES):
+        lock = open_regular(path, os.O_RDWR | os.O_CREAT, follow=False)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(lock, path):
+                name_holder(lock, os.getpid())
+                return lock
+        except BlockingIOError:
+            if force:
+                path.unlink(missing_ok=True)
+        except OSError:
+            os.close(lock)
+            raise
+        os.close(lock)
+        time.sleep(TRY_EVERY_S)
+    raise RunTaken(_who_has(folder))
+
+
+def name_holder(lock: int, pid: int) -> None:
+    """Write into the lock file that process `pid` has it from now on. Raises OSError."""
+    content = msgspec.json.encode(Holder(host=os.uname().nodename, pid=pid, since=time.time()))
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, content, 0)
+
+
+def lock_state(folder: Path) -> Held:
+    """Whether a process that this kernel knows of holds the folder's lock."""
+    try:
+        lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return "unknown"
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "held"
+    except OSError:
+        return "unknown"
+    finally:
+        os.close(lock)
+    return "free"
+
+
+def _is_at(lock: int, path: Path) -> bool:
+    """Whether the file that is locked still stands at `path`."""
+    try:
+        return os.path.samestat(os.fstat(lock), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _who_has(folder: Path) -> str:
+    who = "another process"
+    try:
+        holder = msgspec.json.decode(read_regular(folder / LOCK, 4096), type=Holder)
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.since))
+        who = f"process {holder.pid} on {plain_line(holder.host)}, since {since}"
+    except (OSError, ValueError, OverflowError, *UNREADABLE):
+        pass  # it has not said so yet
+    return f"The run {plain_line(folder.name)} has an engine already: {who}. It must end first."

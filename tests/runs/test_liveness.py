@@ -1,0 +1,79 @@
+"""Whether an engine lives, and what is done with its run: every state of engine.json, lock, heartbeat and log."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import msgspec
+import pytest
+
+from cockpit.paths import runs_folder
+from cockpit.recipe.document import RecipeDocument
+from cockpit.runs.engine_lock import RunTaken, lock_state, take_lock
+from cockpit.runs.folder import RunDir
+from cockpit.runs.liveness import EngineIdentity
+from cockpit.runs.resumable import ResumePoint, SilentEngine
+from tests.recording import RECIPE
+from tests.torture.states import CASES, IDENTITIES, Identity, built, wrong
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_every_state_is_judged_rightly_by_list_resume_attach_and_app(identity: Identity) -> None:
+    faults = []
+    for case in CASES:
+        if case.identity == identity:
+            with built(case) as run:
+                faults += wrong(case, run)
+    assert faults == []
+
+
+def elsewhere(run: RunDir, **changes: str) -> None:
+    """The engine that is named is out of sight."""
+    here = EngineIdentity.of_this_process("unsloth")
+    run.write_identity(msgspec.structs.replace(here, boot_id="another", started=1.0, **changes))
+
+
+def beat(run: RunDir, seconds_ago: float) -> None:
+    run.heartbeat.touch()
+    os.utime(run.heartbeat, (time.time() - seconds_ago,) * 2)
+
+
+def test_a_run_from_before_a_reboot_is_lost_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunDir.create(runs_folder() / "demo-1")
+    elsewhere(run)
+    beat(run, seconds_ago=5)
+    monkeypatch.setattr("cockpit.runs.liveness.boot_time", lambda: time.time() - 2)
+    assert run.liveness() == "lost"
+    monkeypatch.setattr("cockpit.runs.liveness.boot_time", lambda: time.time() - 60)
+    assert run.liveness() == "alive", "a machine of the same name beats: this one was up by then"
+
+
+def test_a_silent_engine_may_be_forced_only_after_minutes() -> None:
+    run = RunDir.create(runs_folder() / "demo-1")
+    elsewhere(run, host="far")
+    before = RecipeDocument.parse(RECIPE, "recipe.yaml").recipe()
+    beat(run, seconds_ago=60)
+    with pytest.raises(SilentEngine, match="on far, has been silent for 1 m 00 s: after 3 m 00 s") as early:
+        ResumePoint.of(run, before, force=True)
+    assert not early.value.may_be_forced
+    beat(run, seconds_ago=200)
+    with pytest.raises(SilentEngine, match="if it has ended, the run can resume") as due:
+        ResumePoint.of(run, before)
+    assert due.value.may_be_forced
+    with pytest.raises(ValueError, match="no checkpoint to resume from"):
+        ResumePoint.of(run, before, force=True)
+
+
+def test_a_lock_says_who_holds_it_and_is_free_once_let_go() -> None:
+    run = RunDir.create(runs_folder() / "demo-1")
+    assert lock_state(run.path) == "unknown"
+    lock = take_lock(run.path)
+    assert lock_state(run.path) == "held"
+    with pytest.raises(RunTaken, match=rf"demo-1 has an engine already: process {os.getpid()} on .*, since 20"):
+        take_lock(run.path)
+    forced = take_lock(run.path, force=True)
+    os.close(lock)
+    assert lock_state(run.path) == "held"
+    os.close(forced)
+    assert lock_state(run.path) == "free"
