@@ -24,17 +24,26 @@ forget_working_folder()
 
 def main() -> None:
     """Open the app where no command is given; it paints sooner without the command line's own imports."""
+    from cockpit.text.output import open_streams
+
     if len(sys.argv) == 1:
         from cockpit.cli.app import open_app
 
         sys.exit(open_app())
+    output = open_streams()
     for argument in sys.argv[1:]:
         if not argument.isascii() and argument.encode(errors="replace").decode() != argument:
             shown = argument.encode(errors="replace").decode()
             sys.exit(_refuse(f"The argument {shown!r} is not UTF-8; rename the file, or set a UTF-8 locale."))
     from cockpit.cli import cockpit
 
-    cockpit()
+    status = 0
+    try:
+        cockpit()
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    sys.stdout.flush()
+    sys.exit(output.status(status))
 
 
 def _refuse(sentence: str) -> int:

@@ -101,6 +101,8 @@ class Terminal:
             self.pump(0.02)
             self._reap()
             assert time.monotonic() < deadline, f"the program did not end in {timeout} s; the screen is:\n{self.text}"
+        while select.select([self._master], [], [], 0)[0] and self.pump(0):
+            pass  # what it wrote at its very end
         return self.status
 
     def hang_up(self) -> None:

@@ -23,7 +23,7 @@ DUMB_TERMINAL = (
 
 def open_app(run: RunDir | None = None) -> int:
     """Open the app, on `run` where one is given. The exit status."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
         print(NO_TERMINAL, file=sys.stderr)
         return 2
     if not is_drawable():

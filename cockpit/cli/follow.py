@@ -22,6 +22,7 @@ from cockpit.runs.liveness import TAKE_UP_AFTER_S
 from cockpit.runs.state import RunState
 from cockpit.runs.stopping import stopping
 from cockpit.text.numbers import duration
+from cockpit.text.output import is_output_lost
 
 POLL_S = 0.1
 ABORT_AFTER_S = 5.0
@@ -93,6 +94,8 @@ def follow(
                 f"resume with: cockpit resume {shlex.quote(link.run.id)} --force"
             )
             return 1
+        if started is None and is_output_lost():
+            return 1  # nobody is told any more, and the run goes on without us
         if gone and not batch:
             report.say(
                 f"The engine has gone without ending the run, at step {state.step}; its log: {link.run.engine_log}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import select
+import signal
+import threading
 from typing import IO, TYPE_CHECKING, Any
 
 from textual.drivers.linux_driver import LinuxDriver
@@ -11,6 +14,10 @@ from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from textual.app import App
+
+LOOK_EVERY_MS = 500
+ENDS_WITHIN_S = 10.0
+"""How long the app has to end by itself once its terminal has gone."""
 
 
 class GuardedOutput:
@@ -92,7 +99,31 @@ class TerminalDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read keys until the app ends, or the terminal does."""
+        is_over = threading.Event()
+        threading.Thread(target=self._watch_for_hang_up, args=(is_over,), name="hang-up", daemon=True).start()
         try:
             super().run_input_thread()
         except OSError:
             self._reading_failed = True
+            self._end_by_force(is_over)
+        finally:
+            is_over.set()
+
+    def _watch_for_hang_up(self, is_over: threading.Event) -> None:
+        """A terminal that has gone reads as an end of file without end: reading stops there, and the app ends, also
+        where its main thread hangs and can neither look at `is_lost` nor take a signal."""
+        hang_up = select.poll()
+        hang_up.register(self.fileno, 0)
+        while not is_over.is_set():
+            if hang_up.poll(LOOK_EVERY_MS):
+                self._reading_failed = True
+                self.exit_event.set()
+                self._end_by_force(is_over)
+                return
+
+    def _end_by_force(self, is_over: threading.Event) -> None:
+        """End the process, unless it ends by itself within ENDS_WITHIN_S. Engines have processes of their own."""
+        is_over.set()
+        timer = threading.Timer(ENDS_WITHIN_S, os._exit, (128 + signal.SIGHUP,))
+        timer.daemon = True
+        timer.start()

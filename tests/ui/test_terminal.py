@@ -36,7 +36,15 @@ class Engines:
 
 if os.environ.get("IGNORE_SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-app = CockpitApp(engines=Engines(), probe=FakeProbe())
+class StuckApp(CockpitApp):
+    # Its main thread hangs in the kernel as soon as there is a FIFO.
+    def _poll(self):
+        super()._poll()
+        if os.path.exists(os.environ["PID_FILE"] + ".fifo"):
+            open(os.environ["PID_FILE"] + ".hangs", "w").close()
+            open(os.environ["PID_FILE"] + ".fifo").read()
+
+app = StuckApp(engines=Engines(), probe=FakeProbe())
 app.run()
 sys.exit(app.return_code)
 """
@@ -76,6 +84,17 @@ def test_a_lost_terminal_ends_the_app_and_its_standby(pid_file: Path, environmen
         app = psutil.Process(terminal.pid)
         terminal.hang_up()
         wait_until(lambda: has_ended(app))
+        wait_until(lambda: has_ended(engine))
+
+
+def test_a_lost_terminal_ends_an_app_whose_main_thread_hangs(pid_file: Path) -> None:
+    terminal, engine = open_app(pid_file)
+    with terminal:
+        app = psutil.Process(terminal.pid)
+        os.mkfifo(f"{pid_file}.fifo")
+        wait_until(Path(f"{pid_file}.hangs").exists)
+        terminal.hang_up()
+        wait_until(lambda: has_ended(app), timeout=60)
         wait_until(lambda: has_ended(engine))
 
 
