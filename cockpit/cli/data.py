@@ -47,7 +47,7 @@ def data(
     problems = preflight_of_data(resolved, document.file, document.line)
     if problems:
         refuse([str(blamed(problem, data, model, settings or [])) for problem in problems])
-    report = _looked_at(resolved, document.name)
+    report = report_of(resolved, document.name)
     if as_json:
         import msgspec
 
@@ -58,7 +58,7 @@ def data(
         raise typer.Exit(1)
 
 
-def _looked_at(recipe: Recipe, name: str) -> DataReport:
+def report_of(recipe: Recipe, name: str) -> DataReport:
     """The report. Nothing that libraries say comes through; status 2 where there is none."""
     import logging
     import warnings

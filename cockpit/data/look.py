@@ -49,19 +49,24 @@ class DataLook:
         return time.monotonic() - self._started
 
     @property
+    def is_running(self) -> bool:
+        """Whether the child still runs."""
+        return self._process.poll() is None
+
+    @property
     def is_over(self) -> bool:
         """Whether there is a report or a problem."""
         return self.report is not None or bool(self.problem)
 
     def poll(self) -> bool:
         """Look whether the child has ended; whether the look is over."""
-        if not self.is_over and self._process.poll() is not None:
+        if not self.is_over and not self.is_running:
             self._take_in(self._process.returncode)
         return self.is_over
 
     def end(self) -> None:
         """End the child, where it still runs, and forget what it has said."""
-        if self._process.poll() is None:
+        if self.is_running:
             self._process.kill()
             try:
                 self._process.wait(ENDS_WITHIN_S)

@@ -31,7 +31,7 @@ def of_machine(recipe: Recipe, report: GpuReport, inputs: Inputs) -> Iterator[Co
         yield Conflict("hardware.gpu", str(error), "")
         return
     has_loftq = recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora"
-    if has_loftq and not _has_scipy():
+    if has_loftq and not has_scipy():
         wrong = "LoftQ needs the package scipy, which is not installed here"
         yield Conflict("lora.loftq_config", wrong, "install it (pip install scipy), or leave it empty")
     if chosen in (NONE, DRIVERLESS):
@@ -44,14 +44,15 @@ def of_machine(recipe: Recipe, report: GpuReport, inputs: Inputs) -> Iterator[Co
         yield from _of_memory(recipe, reading, inputs.model)
 
 
-def _has_scipy() -> bool:
+def has_scipy() -> bool:
+    """Whether scipy is installed, which LoftQ computes with."""
     return importlib.util.find_spec("scipy") is not None
 
 
 def _of_cpu(recipe: Recipe, images: bool) -> Iterator[Conflict]:
     if recipe.model.quantization == "int8":
         yield Conflict("model.quantization", "int8 needs a GPU, and this run has none", "give none or nf4")
-    if recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora" and _has_scipy():
+    if recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora" and has_scipy():
         yield Conflict("lora.loftq_config", "LoftQ needs a GPU, and this run has none", "leave it empty")
     if images and recipe.backend == "unsloth":
         wrong = "Unsloth trains images on a GPU only, and this run has none"

@@ -399,10 +399,6 @@ class CockpitApp(TypedAhead):
         if return_code == 0:
             # A terminal that was lost is no wish to end the chat: whoever attaches again finds the model loaded.
             self.unload_ended()
-        # A tick while the screens are taken down would look for widgets that are gone.
-        for pump in (self, *self.screen_stack):
-            for timer in pump._timers:
-                timer.pause()
         self.exit(return_code=return_code, message=Content(message) if message else None)
 
     def _handle_exception(self, error: Exception) -> None:

@@ -35,7 +35,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
         asked.append(recipe)
         return data_report()
 
-    monkeypatch.setattr(command, "_looked_at", report)
+    monkeypatch.setattr(command, "report_of", report)
     return asked
 
 

@@ -53,9 +53,9 @@ def test_it_never_waits_and_ends_when_it_is_told_to() -> None:
     began = time.monotonic()
     assert not look.poll()
     assert time.monotonic() - began < 1
-    assert look.seconds > 0
+    assert look.seconds > 0 and look.is_running
     look.end()
-    assert look._process.poll() is not None
+    assert not look.is_running
 
 
 def test_files_beside_the_data_take_no_modules_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

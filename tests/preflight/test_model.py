@@ -139,12 +139,12 @@ def test_models_that_cannot_work_on_the_cpu(
 
 def test_loftq_needs_a_package_and_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     sample = document(lora__loftq_config={"loftq_bits": 4})
-    monkeypatch.setattr(machine, "_has_scipy", lambda: False)
+    monkeypatch.setattr(machine, "has_scipy", lambda: False)
     assert told(sample) == [
         "lora.loftq_config: LoftQ needs the package scipy, which is not installed here; install it (pip install "
         "scipy), or leave it empty"
     ]
-    monkeypatch.setattr(machine, "_has_scipy", lambda: True)
+    monkeypatch.setattr(machine, "has_scipy", lambda: True)
     assert told(sample) == ["lora.loftq_config: LoftQ needs a GPU, and this run has none; leave it empty"]
     sample.set("hardware.gpu", "0")
     assert told(sample, gpu()) == []

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from textual.app import App
+from textual.color import Color
 from textual.pilot import Pilot
+from textual.renderables.background_screen import BackgroundScreen
 
 from cockpit.launch.engines import EngineKey
 from cockpit.machine.gpu import GpuReport
@@ -208,5 +210,6 @@ async def flown(
 
 def shown(app: App[Any]) -> str:
     """All that the screen shows, as text."""
-    rows = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in row).rstrip() for row in rows)
+    drawn = app.console.render(BackgroundScreen(app.screen, Color(0, 0, 0, 0)))
+    text = "".join(segment.text for segment in drawn if not segment.control)
+    return "\n".join(row.rstrip() for row in text.removesuffix("\n").split("\n"))

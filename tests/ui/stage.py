@@ -67,10 +67,12 @@ class Stage(TypedAhead):
         self.said.append(message)
 
 
-def session_of(link: Link, *, now: float = NOW, recipe: str = RECIPE) -> RunSession:
-    """A session with a clock that stands still."""
+def session_of(
+    link: Link, *, now: float = NOW, clock: Callable[[], float] | None = None, recipe: str = RECIPE
+) -> RunSession:
+    """A session that looks at its engine with each poll. Its clock stands still at `now`, unless `clock` is given."""
     document = RecipeDocument.parse(recipe, "recipe.yaml")
-    return RunSession(link, document.recipe(), document, clock=lambda: now)
+    return RunSession(link, document.recipe(), document, clock=clock or (lambda: now), look_at_engine_every_s=0.0)
 
 
 def recorded(run: RunDir) -> list[ev.AnyEvent]:

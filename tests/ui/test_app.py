@@ -8,13 +8,12 @@ import pytest
 
 from cockpit.protocol.commands import Stop
 from cockpit.recipe.document import RecipeDocument
-from cockpit.ui import preload as warm_up
+from cockpit.ui import preload
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.messages import StartRun
 from cockpit.ui.preferences import preferences_file
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.help import HelpScreen
-from cockpit.ui.screens.recipes import RecipesScreen
 from cockpit.ui.themes import DARK, LIGHT
 from tests.ui.engines import FakeEngines, FakeProbe, flown, is_at, shown, write_recipe
 from tests.ui.flying import started
@@ -34,20 +33,15 @@ async def test_quit_without_a_run_dismisses_the_standby() -> None:
 
 async def test_quit_while_the_first_screen_is_still_being_filled(monkeypatch: pytest.MonkeyPatch) -> None:
     """As behind the live screen of `cockpit attach`. What comes then has no place any more; that is no fault."""
-    fill = RecipesScreen._fill
-
-    async def imported() -> None: ...
-
-    async def fill_once_left(screen: RecipesScreen) -> None:
-        while not screen.app._exit:
-            await asyncio.sleep(0)
-        await fill(screen)
-
-    monkeypatch.setattr(warm_up, "import_for_editing", imported)
-    monkeypatch.setattr(RecipesScreen, "_fill", fill_once_left)
     app = CockpitApp(engines=FakeEngines(), probe=FakeProbe())
+
+    async def imported_once_left() -> None:
+        while app.return_code is None:
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(preload, "import_for_editing", imported_once_left)
     async with app.run_test() as pilot:
-        app._leave()
+        await app.action_quit()
         await until(pilot, lambda: not app.is_running)
     assert app.return_code == 0
 
@@ -193,7 +187,11 @@ async def test_a_recipe_with_escapes_in_its_name_starts_nothing_odd(tmp_path: Pa
 async def test_nothing_ticks_any_more_once_the_app_is_left() -> None:
     async with flown() as (app, pilot):
         await started(app, pilot)
-        screens = list(app.screen_stack)
-        assert any(timer._active.is_set() for screen in screens for timer in screen._timers)
-        app._leave()
-        assert not any(timer._active.is_set() for pump in (app, *screens) for timer in pump._timers)
+        ticks: list[int | None] = []
+        for pump in (app, *app.screen_stack):
+            pump.set_interval(0.001, lambda: ticks.append(app.return_code))
+        await until(pilot, lambda: len(ticks) > len(app.screen_stack))
+        await pilot.press("ctrl+q")
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.is_running)
+    assert set(ticks) == {None}, "Textual has no timer call what it was set for once the app is told to exit."

@@ -36,7 +36,13 @@ class RunSession:
     """Screens call `poll` ten times a second while they are visible, and read `state`."""
 
     def __init__(
-        self, link: Link, recipe: Recipe, document: RecipeDocument, *, clock: Callable[[], float] | None = None
+        self,
+        link: Link,
+        recipe: Recipe,
+        document: RecipeDocument,
+        *,
+        clock: Callable[[], float] | None = None,
+        look_at_engine_every_s: float = LOOK_AT_ENGINE_EVERY_S,
     ) -> None:
         """Reads the run from its beginning, whoever has read from the link before. `clock` gives Unix time."""
         self.link, self.recipe, self.document = link, recipe, document
@@ -60,6 +66,7 @@ class RunSession:
         self._clock = clock or (self._recorded_time if isinstance(link, ReplayLink) else time.time)
         self._newest_at, self._newest_seen = 0.0, time.monotonic()
         self._liveness: Liveness = "starting"
+        self._look_at_engine_every_s = look_at_engine_every_s
         self._looked_at = float("-inf")
         self._opened_at = self._clock()
         link.close()
@@ -193,12 +200,12 @@ class RunSession:
             self.is_engine_ours = False
 
     def _look_at_engine(self, *, idle: bool) -> bool:
-        """Ask about the engine's process once a second. True where the answer has changed.
+        """Ask about the engine's process from time to time. True where the answer has changed.
 
         An engine that is gone may have left events unread: only when there are no more is it lost.
         """
         moment = time.monotonic()
-        if moment - self._looked_at < LOOK_AT_ENGINE_EVERY_S:
+        if moment - self._looked_at < self._look_at_engine_every_s:
             return False
         found = self.link.liveness()
         if found in ("lost", "exited") and not idle:

@@ -31,9 +31,8 @@ ENDINGS: list[Ending] = ["completed", "stopped", "failed", "out_of_memory"]
 
 def read(session: RunSession) -> RunSession:
     """Poll until there is nothing new."""
-    session._looked_at = float("-inf")
     while session.poll():
-        session._looked_at = float("-inf")
+        pass
     return session
 
 
@@ -79,8 +78,7 @@ def test_events_that_are_still_unread_are_read_before_an_engine_counts_as_lost(t
 def test_no_engine_yet_is_starting_and_later_slow(tmp_path: Path) -> None:
     link, now = FakeLink(RunDir(tmp_path / "run")), [NOW]
     link.alive = "starting"
-    session = session_of(link)
-    session._clock = lambda: now[0]
+    session = session_of(link, clock=lambda: now[0])
     assert read(session).status == "starting" and not session.is_slow_to_start
     now[0] += session_module.SLOW_START_AFTER_S + 1
     assert session.is_slow_to_start
@@ -163,7 +161,8 @@ def test_only_a_run_that_ends_before_ones_eyes_was_seen_ending(tmp_path: Path) -
 def test_a_recording_has_a_time_of_its_own_and_takes_no_commands(tmp_path: Path) -> None:
     run = record(tmp_path)
     session = session_of(ReplayLink(run, speed=1e9))
-    replayed = RunSession(ReplayLink(run, speed=1e9), session.recipe, session.document)
+    link = ReplayLink(run, speed=1e9)
+    replayed = RunSession(link, session.recipe, session.document, look_at_engine_every_s=0.0)
     read(replayed)
     assert replayed.is_recording and not replayed.can_chat
     assert replayed.now() == recorded(run)[-1].at

@@ -1,5 +1,6 @@
 """The chat screen: asking, streaming, base against tuned, sampling, the prompt."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from cockpit.ui.widgets.entry import Entry
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import ReplyFigures
 from cockpit.ui.widgets.sampling_form import SamplingForm
+from tests.ui.drawn import text_of
 from tests.ui.stage import Stage
 from tests.ui.talking import TRIAL, Talking, keys, shown
 from tests.ui.waiting import ahead, until
@@ -46,7 +48,7 @@ async def test_a_reply_streams_and_shows_its_figures(tmp_path: Path) -> None:
         assert shown(pilot)[-1].endswith(
             "12 tokens · 24.0 tokens/s · first after 50 ms\nArr, the capital be Marenport!"
         )
-        figures = dict(pilot.app.screen.query_one(ReplyFigures)._rows)
+        figures = dict(re.split(" {2,}", row) for row in text_of(pilot.app.screen.query_one(ReplyFigures)))
         assert figures["new tokens"] == "12" and figures["tokens/s"] == "24.0" and figures["first token"] == "50 ms"
         assert "stop reply" not in keys(pilot)
 
@@ -67,11 +69,11 @@ async def test_keys_that_were_meant_for_the_screen_before_are_typed_nowhere(
             assert field.text == "2q"
             app.screen.set_focus(None)
             await pilot.press("q")
-            assert app._exit, "who clicks beside the prompt has its keys again"
+            assert app.return_code == 0, "who clicks beside the prompt has its keys again"
         else:
             await pilot.press("2", "l", "s", "q")
             assert (pilot.app.focused, field.text) == (None, TRIAL)
-            assert not app._exit
+            assert app.return_code is None
             await pilot.press("enter")
             await until(pilot, lambda: talking.asked)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.selection import SELECT_ALL
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -13,7 +14,7 @@ from cockpit.protocol.commands import Stop
 from cockpit.runs.folder import RunDir
 from cockpit.runs.labels import PHASES
 from cockpit.runs.link import ReplayLink, RunLink
-from cockpit.ui.runs.session import RunSession
+from cockpit.ui.runs.session import MANY_EVENTS, RunSession
 from cockpit.ui.screens import live
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.live import LiveScreen, layout_for
@@ -26,7 +27,7 @@ from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.schedule_chart import ScheduleChart
 from cockpit.ui.widgets.vram_gauge import VramGauge
 from tests.recording import BEGAN, RECIPE, Ending, record
-from tests.ui.drawn import text_of
+from tests.ui.drawn import all_text, text_of
 from tests.ui.engines import FakeLink, is_at
 from tests.ui.stage import NOW, Stage, fed, recorded, session_of
 from tests.ui.waiting import until
@@ -52,8 +53,9 @@ def stage(session: RunSession) -> Stage:
     return Stage(lambda: LiveScreen(session))
 
 
-async def test_a_run_from_its_first_event_to_its_last(tmp_path: Path) -> None:
+async def test_a_run_from_its_first_event_to_its_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every event of a run, one after the other, each drawn."""
+    monkeypatch.setattr(live, "POLL_EVERY_S", 0.005)
     run = record(tmp_path, steps=30)
     link, events = FakeLink(run), recorded(run)
     seen: list[str] = []
@@ -62,7 +64,7 @@ async def test_a_run_from_its_first_event_to_its_last(tmp_path: Path) -> None:
         assert isinstance(screen, LiveScreen)
         for event in events:
             link.events.append(event)
-            screen._tick()
+            await until(pilot, lambda: not link.events)
             bar = screen.query_one(PhaseBar).render().plain
             present = bar.partition("● ")[2]
             seen += [
@@ -77,25 +79,35 @@ async def test_a_run_from_its_first_event_to_its_last(tmp_path: Path) -> None:
         assert "◆" in "".join(segment.text for y in range(10) for segment in screen.query_one(LossChart).render_line(y))
 
 
+class LongLink(FakeLink):
+    """Has more to read, however much was read."""
+
+    def poll(self) -> list[ev.AnyEvent]:
+        self.polls += 1
+        return [ev.LogWritten(level="info", text="more", at=NOW)] * MANY_EVENTS
+
+
 async def test_what_comes_late_finds_no_panels_on_a_screen_that_goes(tmp_path: Path) -> None:
-    """As textual removes one: all of it is marked at once, and its panels may go before what waits for a frame."""
-    async with stage(session_of(fed(record(tmp_path)))).run_test(size=(120, 40)) as pilot:
+    """As Textual removes one: it is no longer displayed, and its panels may go before what waits for a frame."""
+    link, passed = LongLink(RunDir(tmp_path / "run")), []
+    async with stage(session_of(link)).run_test(size=(120, 40)) as pilot:
         screen = pilot.app.screen
-        assert isinstance(screen, LiveScreen)
-        charts = screen.query(LossChart)
-        screen._pruning = True
-        await charts.remove()
-        for late in (screen._tick, screen._catch_up, lambda: screen._show_part(screen._show_loss)):
-            late()
-        assert not screen.query(LossChart)
+        polls = link.polls
+        await until(pilot, lambda: link.polls > polls)  # what was read waits for its frames, the rest to be read
+        screen.display = False
+        await screen.query("*").remove()
+        polls = link.polls
+        screen.set_timer(2 * live.POLL_EVERY_S, lambda: passed.append(True))
+        await until(pilot, lambda: passed)
+        assert link.polls == polls
 
 
 async def test_the_planned_schedule_stands_before_the_first_step(tmp_path: Path) -> None:
     run = record(tmp_path, before="preparing_data")
     async with stage(session_of(RunLink(run))).run_test(size=(120, 40)) as pilot:
         chart = pilot.app.screen.query_one(ScheduleChart)
-        await until(pilot, lambda: len(chart._plan) == 300)
-        assert chart._step is None
+        await until(pilot, lambda: " 300" in all_text(chart))
+        assert "┃" not in all_text(chart)
 
 
 @pytest.mark.parametrize(
@@ -416,7 +428,7 @@ async def test_the_log_shows_its_end_where_it_was_unveiled_beneath_another_scree
     link = fed(record(tmp_path, steps=30))
     screen = LiveScreen(session_of(link))
     async with Stage(lambda: screen).run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: screen.query(LogPane) and screen.query_one(LogPane)._lines)
+        await until(pilot, lambda: screen.query(RunLine) and "completed" in text_of(screen.query_one(RunLine))[0])
         await pilot.app.push_screen(Screen())
         await pilot.pause()
         screen.show_log()
@@ -442,7 +454,7 @@ async def test_what_others_wrote_is_shown_literally(tmp_path: Path) -> None:
         await until(pilot, lambda: card(pilot))
         shown = "[bold red]row[/] of [link=x]file[/link]"
         assert shown in card(pilot)
-        log = pilot.app.screen.query_one(LogPane)
-        assert any(shown in text for _, _, text in log._rows)
+        logged = pilot.app.screen.query_one(LogPane).get_selection(SELECT_ALL)
+        assert logged is not None and shown in logged[0]
         picture = pilot.app.export_screenshot()
         assert "\x1b" not in picture and "evil" not in picture

@@ -56,12 +56,12 @@ async def test_log_pane_wraps_anew_when_its_width_changes_and_forgets_the_oldest
     pane = LogPane()
     async with Stage(widgets=[pane]).run_test(size=(100, 8)) as pilot:
         pane.add([LogLine(0, "info", "word " * 15)])
-        await until(pilot, lambda: len(pane._rows) == 1)
+        await until(pilot, lambda: pane.virtual_size.height == 1)
         await pilot.resize_terminal(40, 8)
-        await until(pilot, lambda: len(pane._rows) > 1)
+        await until(pilot, lambda: pane.virtual_size.height > 1)
         for _ in range(3):
             pane.add([LogLine(0, "info", "short")] * LOG_LINES)
-        assert len(pane._lines) <= LOG_LINES * 1.25
+        assert LOG_LINES <= pane.virtual_size.height <= LOG_LINES * 1.25
 
 
 def test_wrap_cells() -> None:
