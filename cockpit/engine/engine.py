@@ -111,7 +111,7 @@ class Engine:
 
     def _drop_stale_commands(self) -> None:
         """Commands from before this engine was started were for one that has gone; its Unload is not ours."""
-        since = time.time() - _process_age_s() if self._own_process else self._made_at
+        since = time.time() - process_age_s() if self._own_process else self._made_at
         for path in self._run.commands.glob("[!.]*.json"):
             sent, _, _ = path.name.partition("-")
             if sent.isdecimal() and int(sent) / 1e9 < since:
@@ -313,7 +313,7 @@ class Engine:
             return since_ready
 
 
-def _process_age_s() -> float:
+def process_age_s() -> float:
     """Seconds since this process was started, to a hundredth."""
     process = psutil.Process()
     return time.clock_gettime(time.CLOCK_BOOTTIME) - (process.create_time() - psutil.boot_time())

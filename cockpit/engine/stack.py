@@ -68,8 +68,8 @@ def _import_all(backend: str) -> None:
     if backend == "unsloth":
         import_unsloth()
     else:
-        _expand_segments()
-    _check_gpu()
+        expand_segments()
+    check_gpu()
     for name in PACKAGES:
         import_module(name)
     import_module("transformers").utils.logging.disable_progress_bar()
@@ -87,13 +87,13 @@ def import_unsloth() -> None:
     try:
         import_module("unsloth")
     except Exception:
-        _check_gpu()
+        check_gpu()
         raise
     if kept_in is not None:
         os.environ[COMPILED] = kept_in
 
 
-def _expand_segments() -> None:
+def expand_segments() -> None:
     """Let torch's blocks of GPU memory grow, as Unsloth does: they leave fewer holes. Before torch is imported.
 
     Not where the user has settings of that, and only on servers' systems: elsewhere (WSL, boards) drivers fail at it.
@@ -119,7 +119,7 @@ def _warm_compiler() -> None:
         traceback.print_exc()
 
 
-def _check_gpu() -> None:
+def check_gpu() -> None:
     """Whoever started this engine has chosen a GPU by CUDA_VISIBLE_DEVICES, or the CPU by leaving it empty. Where there
     is no driver, what it names is left over from elsewhere, and the CPU trains."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES", "")

@@ -252,7 +252,7 @@ class Worker:
         hashes: dict[str, str] = {}
         try:
             self._recipe = _recipe_of(self.run)
-            hashes = _data_hashes(self._recipe)
+            hashes = data_hashes(self._recipe)
         except Exception as error:
             self._unannounced = error
         gpus = self._machine.gpus(DRIVER_WAITS_S)
@@ -316,7 +316,7 @@ def _recipe_of(run: RunDir) -> Recipe:
         raise RunFailure(f"The run's recipe.yaml cannot be read: {error.strerror or error}.") from error
 
 
-def _data_hashes(recipe: Recipe) -> dict[str, str]:
+def data_hashes(recipe: Recipe) -> dict[str, str]:
     """SHA-256 of each file of the sources that are on this disk, by the name that the recipe gives it.
 
     What is fetched from the Hub has its hash in DataPrepared, with all else that is trained on.

@@ -165,11 +165,11 @@ def test_the_stop_of_an_engine_that_is_told_to_end_is_told_too(run: RunDir) -> N
 
 
 def test_the_age_of_a_process_is_known_finer_than_the_clock_of_its_boot() -> None:
-    from cockpit.engine.engine import _process_age_s
+    from cockpit.engine.engine import process_age_s
 
-    began = time.time() - _process_age_s()
+    began = time.time() - process_age_s()
     assert abs(began - psutil.Process().create_time()) < 1.1
-    assert _process_age_s() <= _process_age_s()
+    assert process_age_s() <= process_age_s()
 
 
 def test_an_answer_that_cannot_be_written_loses_no_later_command(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from cockpit.engine import stack
 from cockpit.engine.errors import RunFailure
-from cockpit.engine.stack import _check_gpu, _expand_segments
-from cockpit.machine.gpu import Nvml
+from cockpit.engine.stack import check_gpu, expand_segments
 
 NAMES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 
@@ -33,7 +33,7 @@ def test_blocks_of_memory_grow_on_servers_unless_the_user_has_settings(
     monkeypatch.setattr(platform, "release", lambda: kernel)
     environment = {name: value for name, value in os.environ.items() if name not in NAMES} | by_user
     monkeypatch.setattr(os, "environ", environment)
-    _expand_segments()
+    expand_segments()
     assert {name: environment[name] for name in NAMES if name in environment} == expected
 
 
@@ -41,11 +41,11 @@ def test_blocks_of_memory_grow_on_servers_unless_the_user_has_settings(
 def test_a_gpu_that_is_named_where_there_is_no_driver_is_the_cpu(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(Nvml, "_initialised", lambda nvml: setattr(nvml, "absent", True))
-    _check_gpu()
-    monkeypatch.setattr(Nvml, "_initialised", lambda nvml: None)
+    monkeypatch.setattr(stack, "Nvml", lambda: SimpleNamespace(absent=True))
+    check_gpu()
+    monkeypatch.setattr(stack, "Nvml", lambda: SimpleNamespace(absent=False))
     with pytest.raises(RunFailure, match=f"There is an NVIDIA driver, and torch cannot use the GPU {named}"):
-        _check_gpu()
+        check_gpu()
 
 
 def test_compiled_code_is_kept_where_the_starter_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_a_run_that_ends_while_its_data_is_hashed_begins_before_it_ends(
         hashed.wait(30)
         return {"rows.jsonl": "0" * 64}
 
-    monkeypatch.setattr(worker_module, "_data_hashes", hash_slowly)
+    monkeypatch.setattr(worker_module, "data_hashes", hash_slowly)
     monkeypatch.setattr(worker_module, "DRIVER_WAITS_S", 0.01)
     begun.begin()
     begun.worker.end_run(FAILED)

@@ -110,12 +110,12 @@ class Chatter:
         if chat.repetition_penalty is not None:
             settings.repetition_penalty = chat.repetition_penalty
         settings.bos_token_id = own.bos_token_id
-        settings.eos_token_id = self._turn_end_ids(own)
+        settings.eos_token_id = self.end_ids(own)
         settings.pad_token_id = self._loaded.tokenizer.pad_token_id
         settings.use_cache = True
         return settings
 
-    def _turn_end_ids(self, settings: GenerationConfig) -> list[int]:
+    def end_ids(self, settings: GenerationConfig) -> list[int]:
         """All tokens that end a turn: the model's own, the tokenizer's, and the template's where it is one token."""
         mark = self._template.markers.reply_end if self._template else None
         return turn_end_ids(settings.eos_token_id, self._loaded.tokenizer, mark)

@@ -56,7 +56,7 @@ def merge(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: S
         import_stack("unsloth")
         merge_by_unsloth(run, recipe, place, form, task, say)
     else:
-        _merge_with_peft(run, recipe, place, task, say)
+        merge_with_peft(run, recipe, place, task, say)
     finish_saved(place)
     with contextlib.suppress(RunFailure):  # a model that was trained whole needs no base on this disk
         carry_tokenizer_sources(folder_of(recipe.model), place, say)
@@ -92,7 +92,7 @@ def merge_by_unsloth(run: RunDir, recipe: Recipe, place: Path, form: str, task: 
     loaded.model.save_pretrained_merged(str(place), loaded.processor or loaded.tokenizer, save_method=method)
 
 
-def _merge_with_peft(run: RunDir, recipe: Recipe, place: Path, task: Say, say: Say) -> None:
+def merge_with_peft(run: RunDir, recipe: Recipe, place: Path, task: Say, say: Say) -> None:
     _refuse_without_memory(run, recipe)
     task("loading the base in 16 bits")
     result = run.result

@@ -25,7 +25,7 @@ def load_by_unsloth(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bo
     """Model, and tokenizer or processor, by the class that the model and the data ask for. `full`: to train every
     weight. Raises what the stack raises."""
     settings = recipe.model
-    _tell_unfollowed(folder, recipe, say)
+    tell_unfollowed(folder, recipe, say)
     loaded: tuple[Any, Any] = unsloth_class(folder.is_vision, images).from_pretrained(
         model_name=str(folder.path),
         max_seq_length=settings.max_seq_length,
@@ -42,7 +42,7 @@ def load_by_unsloth(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bo
     return loaded
 
 
-def _tell_unfollowed(folder: ModelFolder, recipe: Recipe, say: Say) -> None:
+def tell_unfollowed(folder: ModelFolder, recipe: Recipe, say: Say) -> None:
     """Say which settings of nf4 the weights will not have: there may be no nf4 to set, files that are quantised already
     keep theirs, and Unsloth takes its own."""
     settings = recipe.model
@@ -87,7 +87,7 @@ def load_with_transformers(
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
     settings = recipe.model
-    _tell_unfollowed(folder, recipe, say)
+    tell_unfollowed(folder, recipe, say)
     common = {"trust_remote_code": settings.trust_remote_code}
     config = AutoConfig.from_pretrained(folder.path, **common)
     to_images = folder.is_vision and _has_class(AutoModelForImageTextToText, config)

@@ -99,7 +99,7 @@ def refuse_damage(saved: Path) -> None:
 
 def for_inference(loaded: Loaded) -> None:
     """Make the model ready to answer, with the adapter and without it."""
-    _bring_back(loaded.model, loaded.device)
+    bring_back(loaded.model, loaded.device)
     if loaded.backend == "unsloth":
         unsloth_class(loaded.processor is not None, False).for_inference(loaded.model)
         return
@@ -108,7 +108,7 @@ def for_inference(loaded: Loaded) -> None:
     loaded.model.config.use_cache = True
 
 
-def _bring_back(model: Any, device: torch.device) -> None:
+def bring_back(model: Any, device: torch.device) -> None:
     """Put layers of the base where the inputs go, of which only a trained copy was there: Unsloth moves these to the
     disk, and the base's own answers need them. Where there is no room they stay."""
     try:
@@ -126,7 +126,7 @@ def _load(
 ) -> tuple[Any, Any, Any]:
     """Model, tokenizer, and processor or None."""
     on_cpu = not torch.cuda.is_available()
-    _limit_compiling(recipe.hardware, say)
+    limit_compiling(recipe.hardware, say)
     if recipe.model.quantization == "int8" and on_cpu:
         raise RunFailure("int8 needs a GPU.", "Set model.quantization to none or nf4.")
     load = load_by_unsloth if recipe.backend == "unsloth" else load_with_transformers
@@ -198,7 +198,7 @@ def _loaded(model: Any, tokenizer: Any, recipe: Recipe, processor: Any, *, adapt
     return Loaded(model, tokenizer, context, recipe.backend, processor, adapted)
 
 
-def _limit_compiling(hardware: Hardware, say: Say) -> None:
+def limit_compiling(hardware: Hardware, say: Say) -> None:
     """How often torch may compile one function again, and all of them together. Says so where it compiles nothing."""
     for name in ("cache_size_limit", "accumulated_cache_size_limit"):
         limit = getattr(hardware, f"dynamo_{name}")

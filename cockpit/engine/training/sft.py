@@ -148,7 +148,7 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
     if on_cpu and optim in CPU_OPTIMIZERS:
         optim = CPU_OPTIMIZERS[optim]  # type: ignore[assignment]
         journal.log("info", f"{training.optim} needs a GPU; {optim} takes its place on the CPU.")
-    dtype = _compute_dtype(recipe, loaded)
+    dtype = compute_dtype(recipe, loaded)
     save_steps, _ = checkpoint_plan(recipe)
     return {
         "output_dir": str(run.checkpoints),
@@ -207,7 +207,7 @@ def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> Non
     journal.emit(AdapterSaved(path=place.name, size_bytes=size_of(place), step=step))
 
 
-def _compute_dtype(recipe: Recipe, loaded: Loaded) -> torch.dtype:
+def compute_dtype(recipe: Recipe, loaded: Loaded) -> torch.dtype:
     """float32, or the 16-bit type that the forward pass is cast to."""
     dtype = getattr(loaded.model, "dtype", torch.float32)
     if dtype == torch.float32 and recipe.model.dtype != "float32" and loaded.device.type == "cuda":

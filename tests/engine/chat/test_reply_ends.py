@@ -30,7 +30,7 @@ def test_what_ends_a_reply(tmp_path: Path, name: str, end: str, goes_on: str) ->
     template = ChatTemplate(tokenizer)
     loaded = Loaded(SimpleNamespace(generation_config=GenerationConfig()), tokenizer, 128, "transformers")
     chatter = Chatter(loaded, template, Journal(RunDir.create(tmp_path / "run")), Controls())
-    ends = tokenizer.convert_ids_to_tokens(chatter._turn_end_ids(GenerationConfig()))
+    ends = tokenizer.convert_ids_to_tokens(chatter.end_ids(GenerationConfig()))
     assert ends == [end]
     text = modelfile(["x.gguf"], tokenizer, RecipeDocument.parse(tiny.recipe_text(tmp_path, tmp_path), "x").recipe())
     assert f'PARAMETER stop "{end}"' in text

@@ -19,7 +19,7 @@ from cockpit.data.files import recognise, split_files
 from cockpit.engine.data import row_source
 from cockpit.engine.data.prepare import PreparedData, prepare_data
 from cockpit.engine.errors import RunFailure
-from cockpit.engine.worker import _data_hashes
+from cockpit.engine.worker import data_hashes
 from cockpit.recipe.data import Columns
 from cockpit.recipe.document import RecipeDocument
 from tests.engine import tiny, tiny_vision
@@ -111,7 +111,7 @@ def test_the_start_of_a_run_tells_the_hash_of_each_file(tmp_path: Path) -> None:
         tiny.write_rows(folder / f"test-{n}.jsonl", pairs(1 + n))
     sources = [{"name_or_path": str(first)}, {"name_or_path": str(folder), "split": "test"}, {"name_or_path": "o/r"}]
     text = tiny.recipe_text(Path("m"), first, data__sources=sources)
-    hashes = _data_hashes(RecipeDocument.parse(text, "t").recipe())
+    hashes = data_hashes(RecipeDocument.parse(text, "t").recipe())
     assert list(hashes) == [str(first), f"{folder}: test-0.jsonl", f"{folder}: test-1.jsonl"]
     assert hashes[str(first)] == hashlib.sha256(first.read_bytes()).hexdigest()
 
@@ -121,7 +121,7 @@ def test_a_file_whose_name_is_not_utf_8_can_be_told_of(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     tiny.write_rows(folder / "a\udcff.jsonl", pairs(1))
     text = tiny.recipe_text(Path("m"), folder, data__sources=[{"name_or_path": str(folder.parent)}])
-    hashes = _data_hashes(RecipeDocument.parse(text, "t").recipe())
+    hashes = data_hashes(RecipeDocument.parse(text, "t").recipe())
     assert msgspec.json.encode(hashes).startswith(b'{"' + str(folder.parent).encode() + b": a.jsonl")
 
 

@@ -107,7 +107,7 @@ def test_who_merges(
 
     monkeypatch.setattr(merging, "import_stack", lambda backend: None)
     monkeypatch.setattr(merging, "merge_by_unsloth", note("unsloth"))
-    monkeypatch.setattr(merging, "_merge_with_peft", note("plainly"))
+    monkeypatch.setattr(merging, "merge_with_peft", note("plainly"))
     recipe = RecipeDocument.parse(text, "recipe.yaml").recipe()
     merging.merge(run, recipe, tmp_path / "out", form, lambda words: None, lambda words: None)
     assert seen == [("unsloth", gpu) if by_unsloth else ("plainly", "")]

@@ -17,14 +17,14 @@ def _facts(document: RecipeDocument) -> dict[str, Any]:
     import torch
 
     from cockpit.engine.model.loading import load_for_training
-    from cockpit.engine.training.sft import _compute_dtype
+    from cockpit.engine.training.sft import compute_dtype
 
     recipe = document.recipe()
     try:
         loaded = load_for_training(recipe, lambda text: None)
     except RunFailure as failure:
         return {"failure": str(failure)}
-    device, dtype = loaded.device, _compute_dtype(recipe, loaded)
+    device, dtype = loaded.device, compute_dtype(recipe, loaded)
     ids = torch.tensor([loaded.tokenizer("what is the name of a colour")["input_ids"]], device=device)
     loaded.model.train()
     with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):

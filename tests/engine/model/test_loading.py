@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from cockpit.engine.errors import RunFailure
-from cockpit.engine.model.base_model import _tell_unfollowed
-from cockpit.engine.model.loading import Loaded, _bring_back, _limit_compiling, load_for_chat, load_for_training
+from cockpit.engine.model import loading
+from cockpit.engine.model.base_model import tell_unfollowed
+from cockpit.engine.model.loading import Loaded, bring_back, limit_compiling, load_for_chat, load_for_training
 from cockpit.engine.stack import import_stack
 from cockpit.models.folder import ModelFolder
 from cockpit.recipe.document import RecipeDocument
@@ -198,7 +199,7 @@ def test_inputs_go_to_the_gpu_though_embeddings_are_kept_in_the_machines_memory(
 def test_layers_of_the_base_that_were_put_away_come_back(families: Path, rows: Path) -> None:
     loaded = loaded_from(model_of(families, "llama"), rows, lora__modules_to_save=["lm_head"])
     head = loaded.model.get_output_embeddings()
-    _bring_back(loaded.model, torch.device("meta"))
+    bring_back(loaded.model, torch.device("meta"))
     assert head.original_module.weight.device.type == "meta"
     assert head.modules_to_save["default"].weight.device.type == "cpu"
 
@@ -231,7 +232,7 @@ def test_settings_of_nf4_that_are_not_followed_are_told(
     changes["bnb_4bit_compute_dtype"] = "float16"
     text = tiny.recipe_text(tmp_path, rows, backend=backend, **{f"model__{name}": changes[name] for name in changes})
     said: list[str] = []
-    _tell_unfollowed(ModelFolder(tmp_path, config), RecipeDocument.parse(text, "recipe.yaml").recipe(), said.append)
+    tell_unfollowed(ModelFolder(tmp_path, config), RecipeDocument.parse(text, "recipe.yaml").recipe(), said.append)
     assert [sentence.partition(" is not followed: ")[0].removeprefix("model.") for sentence in said] == unfollowed
 
 
@@ -243,7 +244,7 @@ def test_settings_of_nf4_without_nf4_are_told(rows: Path, tmp_path: Path, backen
     settings: dict[str, Any] = {"model__bnb_4bit_use_double_quant": False, "model__bnb_4bit_compute_dtype": "bfloat16"}
     for own in ({}, settings):
         text = tiny.recipe_text(tmp_path, rows, **changes, **own)
-        _tell_unfollowed(ModelFolder(tmp_path, {}), RecipeDocument.parse(text, "recipe.yaml").recipe(), said.append)
+        tell_unfollowed(ModelFolder(tmp_path, {}), RecipeDocument.parse(text, "recipe.yaml").recipe(), said.append)
     why = f"is not followed: it is for nf4, and model.quantization is {quantization}."
     assert said == [
         f"model.bnb_4bit_use_double_quant: false {why}",
@@ -252,15 +253,14 @@ def test_settings_of_nf4_without_nf4_are_told(rows: Path, tmp_path: Path, backen
 
 
 def test_limits_of_compiling_without_compiling_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch._dynamo
-
-    for name in ("cache_size_limit", "accumulated_cache_size_limit"):
-        monkeypatch.setattr(torch._dynamo.config, name, 8)
+    set_to: dict[str, int] = {}
+    monkeypatch.setattr(loading, "limit_recompiling", set_to.__setitem__)
     said: list[str] = []
-    _limit_compiling(Hardware(dynamo_cache_size_limit=64, dynamo_accumulated_cache_size_limit=256), said.append)
-    _limit_compiling(Hardware(compile=False), said.append)
+    limit_compiling(Hardware(dynamo_cache_size_limit=64, dynamo_accumulated_cache_size_limit=256), said.append)
+    limit_compiling(Hardware(compile=False), said.append)
     assert said == []
-    _limit_compiling(Hardware(compile=False, dynamo_cache_size_limit=32), said.append)
+    assert set_to == {"cache_size_limit": 64, "accumulated_cache_size_limit": 256}
+    limit_compiling(Hardware(compile=False, dynamo_cache_size_limit=32), said.append)
     assert said == [
         "hardware.dynamo_cache_size_limit: 32 is not followed: hardware.compile is false, so nothing is compiled."
     ]
