@@ -28,6 +28,7 @@ from cockpit.models.saved_folder import SavedFolder
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import ExportEnded, ExportProgressed, ExportStarted
 from cockpit.recipe.document import RecipeDocument
+from cockpit.runs.checksums import CHECKSUMS, write_checksums
 from cockpit.runs.folder import RunDir
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
@@ -146,7 +147,7 @@ def test_a_gguf_file_is_read_back(
     monkeypatch.setenv("LLAMA_CPP_PATH", str(tmp_path / "tools"))
     ended = export(trained, "gguf:q8_0", tmp_path / "gguf")
     assert ended.reason == ""
-    assert sorted(path.name for path in (tmp_path / "gguf").iterdir()) == ["Modelfile", "exported-q8_0.gguf"]
+    assert sorted(path.name for path in (tmp_path / "gguf").iterdir()) == ["Modelfile", CHECKSUMS, "exported-q8_0.gguf"]
     told, weights = weights_of(llama_cpp, tmp_path / "gguf" / "exported-q8_0.gguf")
     tokenizer = AutoTokenizer.from_pretrained(trained.adapter)
     assert told["general.architecture"] == "qwen3"
@@ -225,6 +226,7 @@ def test_an_adapter_for_another_base_is_told(trained: RunDir, tmp_path: Path) ->
     other = RunDir(shutil.copytree(trained.path, tmp_path / "other"))
     config = json.loads((other.adapter / "adapter_config.json").read_text())
     (other.adapter / "adapter_config.json").write_text(json.dumps({**config, "r": 4}))
+    write_checksums(other.adapter)
     ended = export(other, "merged-16bit", tmp_path / "merged")
     assert ended.reason.startswith("The adapter does not fit its base")
     assert not (tmp_path / "merged").exists()
@@ -317,6 +319,7 @@ def test_an_adapter_of_a_model_of_the_hub_names_it_and_can_be_pushed(
     card.write_text(
         f"---\nbase_model: {snapshot}\nlibrary_name: peft\ntags:\n- base_model:adapter:{snapshot}\n- lora\n---\nMine.\n"
     )
+    write_checksums(run.adapter)
     hub, out = PushServer(), tmp_path / "out"
     try:
         for name, value in (("HF_ENDPOINT", hub.endpoint), ("HF_TOKEN", "hf_pushpush"), ("HF_HOME", str(tmp_path))):
@@ -343,6 +346,7 @@ def test_two_exports_at_once_are_one_too_many(trained: RunDir, tmp_path: Path, m
             sys, "argv", ["export", str(trained.path), "--as", "adapter", "--out", str(tmp_path / "out"), "--id", "x2"]
         )
         monkeypatch.setattr(signal, "signal", lambda *args: None)
+        monkeypatch.setattr(export_module, "hide_logins", lambda: None)  # it replaces this process's own streams
         assert export_module.main() == 1
     ended = [event for event in EventReader(trained.export).poll() if isinstance(event, ExportEnded)][-1]
     assert (ended.export_id, ended.reason) == ("x2", "Another export of this run is going on.")
@@ -356,7 +360,7 @@ def test_the_command_exports_in_a_process_of_its_own(
     command = [sys.executable, "-m", "cockpit", "export", "exported", "--as", "adapter", "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"exported as adapter: {tmp_path / 'out'}" in done.stdout
+    assert f"Exported as adapter: {tmp_path / 'out'}" in done.stdout
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 1
     assert "is there already and not empty" in again.stderr
@@ -387,7 +391,7 @@ def test_folders_that_were_exported_answer(
     monkeypatch.setenv("COCKPIT_HOME", str(tmp_path / "home"))
     with plain_stack.starts_engines():
         done = CliRunner().invoke(cockpit, ["chat", str(adapter), "-p", "what is the name of red 3", "--greedy"])
-    assert (done.exit_code, done.stdout[:6]) == (0, expected), done.stderr
+    assert (done.exit_code, done.stdout[:6]) == (0, expected), (done.output, done.exception)
 
 
 def test_the_exporter_imports_nothing_of_the_stack_before_it_knows_what_comes_first() -> None:
