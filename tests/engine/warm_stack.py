@@ -19,6 +19,7 @@ from typing import IO, Any
 import pytest
 
 from cockpit.launch import engines as links
+from cockpit.machine.child_environment import python_command
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,12 +124,14 @@ class WarmStack:
         at = command.index("--lock")
         assert command[at + 1] == str(pass_fds[0])
         command = command[:at] + command[at + 2 :]
-        assert command[:3] == [sys.executable, "-m", "cockpit.engine"] and stdout is stderr and start_new_session
+        begin = python_command("cockpit.engine")
+        assert command[: len(begin)] == begin and stdout is stderr and start_new_session
         self._count += 1
         fifo = self.folder / f"stdin-{self._count}" if stdin == subprocess.PIPE else None
         if fifo is not None:
             os.mkfifo(fifo)
-        self._pipe.send(((_run_engine, (command[3:],)), dict(env), cwd, Path(stdout.name), fifo))
+        log = Path(f"/proc/self/fd/{stdout.fileno()}").readlink()  # opened by number, it has no name
+        self._pipe.send(((_run_engine, (command[len(begin) :],)), dict(env), cwd, log, fifo))
         pid = self._pipe.recv()
         return ForkedProcess(self, pid, fifo.open("wb") if fifo is not None else None)
 
