@@ -18,7 +18,7 @@ from cockpit.text.plain_text import without_logins
 ATTEMPT = re.compile(rb'"attempt":(\d{1,9})\b')
 """Quotes within a text of an event are escaped, so that no text looks like this."""
 READ_BYTES = 1 << 17
-"""The most that one poll reads, so that a frame's work is bounded."""
+"""A poll reads no more than this beyond what holds an event, so that a frame's work is bounded."""
 
 
 class EventWriter:
@@ -125,20 +125,30 @@ class EventReader:
         self._is_too_long = False
 
     def poll(self) -> list[AnyEvent]:
-        """The events appended since the last call, READ_BYTES at most; a truncated last line waits for its rest.
+        """The next events appended since the last call; a truncated last line waits for its rest.
 
+        It reads on until it has an event, as within a long line, so that an empty list means the end of the log. Only
+        a stretch of more than LONGEST_LINE without an event, which no engine writes, ends a poll before that.
         Lines that are no events of this version are skipped. A log that is out of reach, as on a network file system,
         has nothing new.
         """
+        self.is_behind = True
+        found: list[AnyEvent] = []
+        left = LONGEST_LINE + READ_BYTES
+        while self.is_behind and not found and left > 0:
+            read = self._read()
+            left -= len(read)
+            self.is_behind = len(read) == READ_BYTES
+            found = events.decode_lines(self._completed_by(read))
+        return found
+
+    def _read(self) -> bytes:
         try:
             if self._fd is None:
                 self._fd = open_regular(self.path)
-            read = os.read(self._fd, READ_BYTES)
+            return os.read(self._fd, READ_BYTES)
         except OSError:
-            self.is_behind = False
-            return []
-        self.is_behind = len(read) == READ_BYTES
-        return events.decode_lines(self._completed_by(read))
+            return b""
 
     def _completed_by(self, read: bytes) -> list[bytes]:
         """The lines that end in what was read. One that is longer than LONGEST_LINE is passed over."""

@@ -26,7 +26,7 @@ class Link(Protocol):
     def run(self) -> RunDir: ...
 
     def poll(self) -> list[AnyEvent]:
-        """What has happened since the last call; bounded, never waits."""
+        """What has happened since the last call, a bounded part of it at a time; empty at the end. Never waits."""
         ...
 
     def send(self, command: AnyCommand) -> None:

@@ -204,3 +204,16 @@ def test_the_attempt_is_found_behind_a_long_last_line(tmp_path: Path) -> None:
     with closing(EventWriter(tmp_path / "log", attempt=3)) as writer:
         writer.append(logged("x" * 3 * READ_BYTES))
     assert newest_attempt(tmp_path / "log") == 3
+
+
+def test_a_poll_within_a_long_line_is_not_the_end(tmp_path: Path) -> None:
+    path, long = tmp_path / "log", "x" * 400_000
+    with closing(EventWriter(path)) as writer:
+        for text in ("before", long, "after"):
+            writer.append(logged(text))
+    with path.open("ab") as log:
+        log.write(b'{"type":"FromTheFuture","text":"' + b"y" * 400_000 + b'"}\n' + ev.encode(logged("last")))
+    reader, found = EventReader(path), []
+    while batch := reader.poll():
+        found += texts(batch)
+    assert found == ["before", long, "after", "last"]
