@@ -71,14 +71,23 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True, 
 @contextmanager
 def new_folder(place: Path, partial: Path) -> Iterator[Path]:
     """A folder that is made in `partial`, on the same disk, and takes the place of `place` once it is complete and
-    on the disk; where the body raises, what stood in `place` stays. Raises OSError."""
+    on the disk; where the body raises, what stood in `place` stays. Raises OSError.
+
+    A process that is killed between the two renames leaves the old folder beside its place: the next call puts it back.
+    """
+    old = place.with_name(f".{place.name}.old")
+    if old.is_dir() and not place.exists():
+        old.rename(place)
     shutil.rmtree(partial, ignore_errors=True)
     try:
         yield partial
         flush(partial)
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+        if place.exists():
+            place.rename(old)
         partial.rename(place)
         flush_folder(place.parent)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

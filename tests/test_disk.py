@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cockpit.disk import open_regular, open_to_read, read_regular, unwritable
+from cockpit.disk import new_folder, open_regular, open_to_read, read_regular, unwritable
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,27 @@ def test_nothing_but_a_regular_file_is_opened_and_nobody_waits(tmp_path: Path) -
     assert read_regular(link, 10) == b"x"
     with pytest.raises(OSError, match="symbolic link"):
         open_regular(link, follow=False)
+
+
+def test_a_new_folder_takes_the_place_of_the_old_one_or_leaves_it(tmp_path: Path) -> None:
+    place, partial = tmp_path / "adapter", tmp_path / "adapter.partial"
+    for text in ("old", "new"):
+        with new_folder(place, partial) as made:
+            made.mkdir()
+            (made / "weights").write_text(text)
+    assert (place / "weights").read_text() == "new"
+    with pytest.raises(ValueError), new_folder(place, partial) as made:
+        made.mkdir()
+        raise ValueError
+    assert (place / "weights").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
+
+
+def test_a_folder_that_a_killed_process_left_beside_its_place_comes_back(tmp_path: Path) -> None:
+    place = tmp_path / "adapter"
+    old = tmp_path / ".adapter.old"
+    old.mkdir()
+    (old / "weights").write_text("old")
+    with pytest.raises(ValueError), new_folder(place, tmp_path / "partial"):
+        raise ValueError
+    assert (place / "weights").read_text() == "old"

@@ -11,7 +11,7 @@ from cockpit.text.plain_text import plain_line, without_logins
 
 SENTENCE_CHARACTERS = 300
 MAKE_ROOM = "Make room; a run resumes from its newest checkpoint with: cockpit resume."
-SHARED_MEMORY = r"</?torch_[^>]*>|out of shared memory|insufficient shared memory|/dev/shm/"
+SHARED_MEMORY = r"</?torch_[^>]*>|out of shared memory|insufficient shared memory"
 """What torch calls the files through which its processes share tensors, and what it says where a worker has died."""
 NO_SHARED_MEMORY = (
     "The machine's shared memory (/dev/shm) is full, through which data loader workers hand over batches."

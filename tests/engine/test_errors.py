@@ -52,10 +52,12 @@ def test_layers_trained_whole_and_loftq() -> None:
         (RuntimeError("unable to write to file </torch_71_2_0>: No space left on device (28)"), "/dev/shm", "num_work"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's "
                       "workers are out of shared memory."), "/dev/shm", "--shm-size"),
+        (OSError(28, "No space left on device", "/dev/shm/torch_71_2_0"), "The disk is full (/dev/shm", "Make room"),
+        (FileNotFoundError(2, "No such file or directory", "/dev/shm/llama/config.json"), "No such file", ""),
         (OSError(28, "No space left on device", "/home/x"), "The disk is full (/home/x).", "Make room"),
     ],
 )  # fmt: skip
 def test_shared_memory_is_no_disk(error: Exception, reason: str, advice: str) -> None:
     ending = classify_error(error, None, 3)
     assert reason in ending.reason and advice in ending.advice
-    assert ("disk" in ending.reason) == isinstance(error, OSError)
+    assert ("The disk is full" in ending.reason) == (getattr(error, "errno", None) == 28)

@@ -23,10 +23,27 @@ def saved(tmp_path: Path) -> Path:
 
 def test_a_folder_that_is_as_it_was_written(saved: Path) -> None:
     assert damage(saved) == ""
-    (saved / "README.md").write_text("added since")
+    (saved / "optimizer.pt").write_text("added since")
     assert damage(saved) == ""
+
+
+def test_the_card_of_a_model_may_be_written(saved: Path) -> None:
+    (saved / "README.md").write_text("of the trainer")
     write_checksums(saved)
-    assert "README.md" in (saved / CHECKSUMS).read_text()
+    assert "README.md" not in (saved / CHECKSUMS).read_text()
+    (saved / "README.md").write_text("by a person")
+    digest = "0" * 64
+    (saved / CHECKSUMS).write_text((saved / CHECKSUMS).read_text() + f"{digest}  README.md\n")
+    assert damage(saved) == ""
+
+
+@pytest.mark.parametrize("name", ["a..b.json", "two\nlines", "back\\slash", "\\n", "carriage\rreturn"])
+def test_any_name_of_a_file_can_be_listed(saved: Path, name: str) -> None:
+    (saved / name).write_text("x")
+    write_checksums(saved)
+    assert damage(saved) == ""
+    (saved / name).write_text("y")
+    assert "is damaged" in damage(saved)
 
 
 def test_every_flipped_bit_is_found(saved: Path) -> None:
@@ -61,5 +78,7 @@ def test_a_folder_from_before_there_were_checksums(saved: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
 def test_sha256sum_reads_them(saved: Path) -> None:
+    (saved / "two\nlines \\ and a slash").write_text("x")
+    write_checksums(saved)
     checked = subprocess.run(["sha256sum", "-c", CHECKSUMS], cwd=saved, capture_output=True, text=True, check=False)
-    assert (checked.returncode, checked.stdout.count(": OK")) == (0, 2)
+    assert (checked.returncode, checked.stdout.count(": OK")) == (0, 3)

@@ -29,6 +29,6 @@ def making_room(write: Callable[[], None], folder: Path, what: str, keep: set[in
 
 def _oldest(folder: Path, keep: set[int]) -> Path | None:
     """Checkpoints that a later attempt has gone back behind come first, then the oldest."""
-    archived = sorted(folder.glob(f"{ARCHIVE}*"))
+    archived = sorted(folder.glob(f"{ARCHIVE}*"), key=lambda path: (len(path.name), path.name))
     others = [one.path for one in checkpoints(folder)[1:] if one.step not in keep]
     return next(iter([*archived, *reversed(others)]), None)

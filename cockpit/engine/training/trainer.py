@@ -104,8 +104,10 @@ class RunTrainer(TrainerHooks):
                 self.events.check_folder()
 
         try:
-            best = {self.state.best_global_step} if self.state.best_global_step else set[int]()
-            making_room(write, folder, place.name, best, self.events.warn)
+            # The best that is on the disk: the trainer names the step in hand before it is saved.
+            best = best_checkpoint(self, folder)
+            keep = {int(best.name.rpartition("-")[2])} if best is not None else set[int]()
+            making_room(write, folder, place.name, keep, self.events.warn)
         except Exception as error:
             if is_out_of_memory(error):
                 raise

@@ -16,16 +16,19 @@ TORCH = "[enforce fail at inline_container.cc:668] . unexpected pos 64 vs 0"
 class Disk:
     """Takes `what` once so many checkpoints are gone."""
 
-    def __init__(self, folder: Path, fits_after: int) -> None:
+    def __init__(self, folder: Path, gone: int) -> None:
         self.folder, self.said = folder, list[str]()
         for name in ("attempt-1/checkpoint-30", "checkpoint-10", "checkpoint-20", "checkpoint-30", "checkpoint-40"):
             (folder / name).mkdir(parents=True)
-        self._left = fits_after
+        self._left = gone
 
     def write(self) -> None:
         if self._left:
             self._left -= 1
             raise RuntimeError(TORCH)
+
+    def fits_after(self, gone: int) -> None:
+        self._left = gone
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir())
@@ -46,6 +49,15 @@ def test_the_least_that_makes_room_is_removed(tmp_path: Path, gone: int, left: l
     assert disk.names() == left
     assert len(disk.said) == gone
     assert all(line.startswith("The disk is full: ") and line.endswith(" to save the adapter.") for line in disk.said)
+
+
+def test_archives_go_in_the_order_of_their_attempts(tmp_path: Path) -> None:
+    disk = Disk(tmp_path, 1)
+    for attempt in (2, 10):
+        (tmp_path / f"attempt-{attempt}").mkdir()
+    disk.fits_after(2)
+    making_room(disk.write, tmp_path, "the adapter", set(), disk.said.append)
+    assert [name for name in disk.names() if name.startswith("attempt-")] == ["attempt-10"]
 
 
 def test_where_nothing_can_go_the_error_stays(tmp_path: Path) -> None:
