@@ -51,8 +51,8 @@ class Worker:
         self.failure = ""
         """Why the worker ended where nobody asked for that."""
         self._backend = backend
-        self._journal = journal
-        self._controls = controls
+        self.journal = journal
+        self.controls = controls
         self._machine = machine
         self._chat_only = chat_only
         self._ending = threading.Lock()
@@ -60,10 +60,11 @@ class Worker:
         self._starting = threading.Lock()
         self._start_told = False
         self._order: Train | None = None
-        self._announced = threading.Event()
+        self.announced = threading.Event()
+        """Set once the run was told of, or could not be."""
         self._recipe: Recipe | None = None
         self._unannounced: Exception | None = None
-        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
+        self._thread = threading.Thread(target=self.work, name="worker", daemon=True)
 
     def start(self) -> None:
         """Begin to import."""
@@ -78,7 +79,7 @@ class Worker:
         self._order = train
         self.begun = True
         threading.Thread(target=self._announce, name="announcing", daemon=True).start()
-        self._controls.work.put(train)
+        self.controls.work.put(train)
 
     def settle_end(self, ending: RunEnded) -> None:
         """How the run will be said to have ended, once what is under way has been left."""
@@ -94,23 +95,24 @@ class Worker:
             if not self.begun or self.ended:
                 return
             self._end = self._end or ending
-            self._announced.wait(DRIVER_WAITS_S)
+            self.announced.wait(DRIVER_WAITS_S)
             # Large files may still be hashed, or the disk was full: the run begins in the log before it ends there.
             self._tell_start({}, self._machine.gpus())
-            self._journal.emit(self._end)
+            self.journal.emit(self._end)
             self.ended = True
 
-    def _work(self) -> None:
+    def work(self) -> None:
+        """What the thread does: import, then train or load, then answer."""
         try:
-            self._journal.enter_phase("importing", self._backend)
+            self.journal.enter_phase("importing", self._backend)
             import_stack(self._backend)
-            StackLog(self._journal).listen()
+            StackLog(self.journal).listen()
             if self._chat_only:
                 self._chat_with_past_run()
                 return
             if not self.begun:
-                self._journal.enter_phase("standby")
-            job = self._controls.work.get()
+                self.journal.enter_phase("standby")
+            job = self.controls.work.get()
             if isinstance(job, Train):
                 self._train()
         except BaseException as error:
@@ -123,7 +125,7 @@ class Worker:
         from cockpit.engine.model.loading import load_for_training
         from cockpit.engine.training.sft import save_result
 
-        self._announced.wait()
+        self.announced.wait()
         try:
             if self._unannounced is not None:
                 raise self._unannounced
@@ -133,18 +135,18 @@ class Worker:
                 raise RunFailure(
                     f"This engine is warm for {self._backend}, and the recipe's backend is {recipe.backend}."
                 )
-            self._controls.stop_if_asked()
+            self.controls.stop_if_asked()
             self._tell_devices()
             self._download_data(recipe)
             self._download(recipe)
-            self._journal.enter_phase("loading_model", recipe.model.name_or_path)
+            self.journal.enter_phase("loading_model", recipe.model.name_or_path)
             resumed = self._resumption()
             loaded = load_for_training(recipe, self._say)
             trained = self._prepare_and_train(recipe, loaded, resumed)
             if trained.step and not trained.dropped:
-                self._journal.check_folder()
-                save_result(loaded, self.run, self._journal, trained.weights_of)
-            self._journal.check_folder()
+                self.journal.check_folder()
+                save_result(loaded, self.run, self.journal, trained.weights_of)
+            self.journal.check_folder()
         except BaseException as error:
             traceback.print_exc()
             self._try_to_end(classify_error(error, self._recipe, self.step))
@@ -153,7 +155,7 @@ class Worker:
             self.end_run(RunEnded(outcome="stopped", step=trained.step))
         else:
             self.end_run(RunEnded(outcome="completed", step=trained.step, reason=trained.why))
-        if trained.step and not trained.dropped and not self._controls.leaving:
+        if trained.step and not trained.dropped and not self.controls.leaving:
             self._chat(loaded, recipe)
 
     def _resumption(self) -> Resumption | None:
@@ -170,14 +172,14 @@ class Worker:
         from cockpit.engine.data.prepare import prepare_data
         from cockpit.engine.training.sft import train
 
-        self._controls.stop_if_asked()
-        self._journal.enter_phase("preparing_data")
+        self.controls.stop_if_asked()
+        self.journal.enter_phase("preparing_data")
         data = prepare_data(recipe, loaded.tokenizer, self._say, self._data_progress, loaded.processor)
-        self._journal.emit(data.counts)
+        self.journal.emit(data.counts)
         for sentence in resumed.changes_of_data(data.counts) if resumed is not None else ():
-            self._journal.log("warning", sentence)
-        self._controls.stop_if_asked()
-        return train(recipe, loaded, data, self.run, self._journal, self._controls, self._step_done, resumed)
+            self.journal.log("warning", sentence)
+        self.controls.stop_if_asked()
+        return train(recipe, loaded, data, self.run, self.journal, self.controls, self.step_done, resumed)
 
     def _tell_devices(self) -> None:
         """The choice of GPU, as it would be made by hand."""
@@ -198,7 +200,7 @@ class Worker:
         from cockpit.engine.hub.models import download, is_on_hub
 
         if is_on_hub(recipe.model):
-            self._journal.enter_phase("downloading", recipe.model.name_or_path)
+            self.journal.enter_phase("downloading", recipe.model.name_or_path)
             download(recipe.model, self._say, self._download_progress)
 
     def _download_data(self, recipe: Recipe) -> None:
@@ -208,7 +210,7 @@ class Worker:
 
         for source in recipe.data.sources:
             if is_on_hub(source):
-                self._journal.enter_phase("downloading", source.name_or_path)
+                self.journal.enter_phase("downloading", source.name_or_path)
                 hub_rows.download(source, self._download_progress)
 
     def _chat_with_past_run(self) -> None:
@@ -216,7 +218,7 @@ class Worker:
 
         recipe = _recipe_of(self.run)
         self._download(recipe)
-        self._journal.enter_phase("loading_model", recipe.model.name_or_path)
+        self.journal.enter_phase("loading_model", recipe.model.name_or_path)
         self._chat(load_for_chat(recipe, self.run.result or self.run.adapter, self._say), recipe)
 
     def _chat(self, loaded: Loaded, recipe: Recipe) -> None:
@@ -239,11 +241,11 @@ class Worker:
             )
         if recipe.lora.loftq_config is not None and loaded.adapted:
             self._say("LoftQ has rounded the base itself: without the adapter it answers not quite as before.")
-        chatter = Chatter(loaded, template, self._journal, self._controls)
+        chatter = Chatter(loaded, template, self.journal, self.controls)
         self.ready_at = time.monotonic()
-        self._journal.enter_phase("ready")
-        while not self._controls.leaving:
-            job = self._controls.work.get()
+        self.journal.enter_phase("ready")
+        while not self.controls.leaving:
+            job = self.controls.work.get()
             if isinstance(job, Chat):
                 chatter.answer(job)
 
@@ -261,14 +263,14 @@ class Worker:
         except OSError as error:
             self._unannounced = error
         finally:
-            self._announced.set()
+            self.announced.set()
 
     def _tell_start(self, hashes: dict[str, str], gpus: list[GpuReading]) -> None:
         """RunStarted, unless it has been told. Raises OSError where the disk takes no more."""
         with self._starting:
             if self._start_told or self._order is None:
                 return
-            self._journal.emit(
+            self.journal.emit(
                 RunStarted(
                     run_id=self.run.id,
                     recipe_name=self._order.recipe_name or self.run.id,
@@ -288,19 +290,20 @@ class Worker:
             print(f"The run's end could not be written: {ending}", file=sys.stderr)
 
     def _say(self, text: str) -> None:
-        self._journal.log("info", text)
+        self.journal.log("info", text)
 
     def _data_progress(self, done: int, total: int | None) -> None:
-        self._controls.stop_if_asked()
-        self._journal.progress("preparing_data", done, total, "rows")
+        self.controls.stop_if_asked()
+        self.journal.progress("preparing_data", done, total, "rows")
 
     def _download_progress(self, done: int, total: int) -> None:
-        self._controls.stop_if_asked()
-        self._journal.progress("downloading", done, total, "B")
+        self.controls.stop_if_asked()
+        self.journal.progress("downloading", done, total, "B")
 
-    def _step_done(self, step: int) -> None:
+    def step_done(self, step: int) -> None:
+        """Note a finished step, and what the machine does meanwhile."""
         self.step = step
-        self._journal.emit_reading(self._machine.read(step))
+        self.journal.emit_reading(self._machine.read(step))
 
 
 def _recipe_of(run: RunDir) -> Recipe:

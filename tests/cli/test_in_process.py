@@ -17,7 +17,7 @@ def test_an_engine_on_a_thread_ends_as_sigterm_ends_one(monkeypatch: pytest.Monk
     for name in key.environment():
         monkeypatch.setenv(name, os.environ.get(name, ""))  # what it sets here is put back after the test
     monkeypatch.setattr(sys, "stdout", sys.stdout)
-    monkeypatch.setattr(Worker, "_work", lambda self: self._controls.work.get())
+    monkeypatch.setattr(Worker, "work", lambda worker: worker.controls.work.get())
     started = host_engine(key, "demo")
     assert started.process.poll() is None
     started.process.terminate()

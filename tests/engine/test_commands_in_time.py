@@ -12,10 +12,11 @@ import pytest
 
 from cockpit.engine.controls import Controls
 from cockpit.engine.engine import Engine
+from cockpit.engine.journal import Journal
 from cockpit.engine.worker import Worker
 from cockpit.paths import standby_folder
 from cockpit.protocol.commands import Chat, Stop, StopReply, Train, Unload
-from cockpit.protocol.events import CommandAnswered, LogWritten, StopRequested
+from cockpit.protocol.events import AnyEvent, CommandAnswered, LogWritten, RunEnded, StopRequested
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
 from tests.engine.follower import Follower
@@ -24,15 +25,15 @@ from tests.engine.follower import Follower
 def hold_a_model(worker: Worker) -> None:
     """In place of the worker's work: ready at once, and busy with another reply until the engine leaves."""
     worker.ready_at = time.monotonic()
-    worker._journal.enter_phase("ready")
-    while not worker._controls.leaving:
+    worker.journal.enter_phase("ready")
+    while not worker.controls.leaving:
         threading.Event().wait(0.01)
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(Worker, "_work", hold_a_model)
+    monkeypatch.setattr(Worker, "work", hold_a_model)
     return RunDir.create(tmp_path / "run")
 
 
@@ -110,7 +111,7 @@ def test_a_command_that_the_engine_fails_to_do_does_not_end_the_run(
 
 def test_a_run_id_that_no_folder_can_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(Worker, "_work", hold_a_model)
+    monkeypatch.setattr(Worker, "work", hold_a_model)
     standby = RunDir.create(standby_folder() / "warm")
     engine = Engine(standby, "transformers", chat_only=False)
     run_ids = ("a/b", "..", "", "a\0b", "x" * 300)
@@ -173,15 +174,25 @@ def test_the_age_of_a_process_is_known_finer_than_the_clock_of_its_boot() -> Non
 
 
 def test_an_answer_that_cannot_be_written_loses_no_later_command(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    emit = Journal.emit
+
+    def full_for_answers(journal: Journal, event: AnyEvent) -> None:
+        if isinstance(event, CommandAnswered):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        emit(journal, event)
+
+    def wait_for_a_stop(worker: Worker) -> None:
+        while worker.controls.stop is None:
+            threading.Event().wait(0.01)
+
+    monkeypatch.setattr(Journal, "emit", full_for_answers)
+    monkeypatch.setattr(Worker, "work", wait_for_a_stop)
     engine = Engine(run, "transformers")
-
-    def full(event: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(engine._journal, "emit", full)
-    engine._worker.begun = True
+    run.send(Train(id="train", run_id="run", command=[]))
     run.send(StopReply(id="first", chat_id="chat"))
     run.send(Stop(id="second"))
-    engine._tick()
-    assert engine._controls.stop == "save"
-    engine._finish()
+    engine.run()
+    follower = Follower(RunLink(run))
+    follower.until_exited()
+    assert [ended.outcome for ended in follower.all(RunEnded)] == ["stopped"]
+    assert follower.all(CommandAnswered) == []

@@ -38,8 +38,8 @@ ANOTHER = msgspec.structs.replace(OURS, pid=1, boot_id="another", host="another"
 
 def train_until_stopped(worker: Worker) -> None:
     """In place of the worker's work: the run trains until it is stopped, and would then save."""
-    worker._journal.enter_phase("training")
-    while worker._controls.stop is None and not worker._controls.leaving:
+    worker.journal.enter_phase("training")
+    while worker.controls.stop is None and not worker.controls.leaving:
         threading.Event().wait(0.01)
     worker.end_run(RunEnded(outcome="stopped", step=3))
 
@@ -47,7 +47,7 @@ def train_until_stopped(worker: Worker) -> None:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> RunDir:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(Worker, "_work", train_until_stopped)
+    monkeypatch.setattr(Worker, "work", train_until_stopped)
     monkeypatch.setattr("cockpit.engine.engine.HEARTBEAT_S", 0.1)
     return RunDir.create(runs_folder() / "demo-1")
 

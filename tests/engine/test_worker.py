@@ -48,7 +48,7 @@ class Begun:
         self.worker.begin_run(Train(id="t", run_id="run", command=["test"]))
 
     def announced(self) -> bool:
-        return self.worker._announced.wait(30)
+        return self.worker.announced.wait(30)
 
     def told(self) -> list[AnyEvent]:
         return EventReader(self.run.events).poll()

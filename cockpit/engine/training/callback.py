@@ -48,7 +48,7 @@ class EventCallback(TrainerCallback):
         """`on_step` is called with each finished step, after its event. `resumed`: what the run resumes from.
         `keeps_last`: the state after the last step becomes a checkpoint too."""
         self._journal = journal
-        self._controls = controls
+        self.controls = controls
         self._step_metrics = step_metrics
         self._steps_per_epoch = steps_per_epoch
         self._on_step = on_step
@@ -123,7 +123,7 @@ class EventCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Between micro-steps: the one place where a step can be dropped."""
-        if self._controls.stop == "drop":
+        if self.controls.stop == "drop":
             self._step_metrics.drop()
             self.dropped = True
             control.should_training_stop = True
@@ -156,10 +156,10 @@ class EventCallback(TrainerCallback):
         self._tell_not_finite(metrics)
         self._on_step(self.step)
         is_first, self._has_compiled = not self._has_compiled, True
-        if self._controls.stop is not None:
+        if self.controls.stop is not None:
             control.should_training_stop = True
             control.should_evaluate = False
-            self.dropped = self._controls.stop == "drop"
+            self.dropped = self.controls.stop == "drop"
             control.should_save = not self.dropped
         elif self.step >= state.max_steps:
             control.should_save = control.should_save or self._keeps_last
@@ -177,7 +177,7 @@ class EventCallback(TrainerCallback):
             loader = kwargs.get("eval_dataloader")
             total = len(loader) if loader is not None else None
             self._journal.progress("evaluating", self._measured, total, "batches")
-        if self._controls.stop is not None:
+        if self.controls.stop is not None:
             raise Stopped
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

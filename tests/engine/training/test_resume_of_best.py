@@ -62,21 +62,21 @@ def test_stops_change_neither_what_is_measured_nor_the_best(hosted: Hosted, monk
     assert "got no better in 3 evaluations" in reason
 
     steps, within = {2, 5, 8}, {10}
-    step_done, evaluation_begins = Worker._step_done, EventCallback.evaluation_begins
+    step_done, evaluation_begins = Worker.step_done, EventCallback.evaluation_begins
 
     def step_done_and_stopped(worker: Worker, step: int) -> None:
         step_done(worker, step)
         if step in steps:
             steps.remove(step)
-            worker._controls.ask_stop(save=True)
+            worker.controls.ask_stop(save=True)
 
     def stopped_within(callback: EventCallback) -> None:
         evaluation_begins(callback)
         if callback.step in within:
             within.remove(callback.step)
-            callback._controls.ask_stop(save=True)
+            callback.controls.ask_stop(save=True)
 
-    monkeypatch.setattr(Worker, "_step_done", step_done_and_stopped)
+    monkeypatch.setattr(Worker, "step_done", step_done_and_stopped)
     monkeypatch.setattr(EventCallback, "evaluation_begins", stopped_within)
     run = hosted(**PATIENT)
     for attempt, step in enumerate((2, 5, 8, 10), 1):
@@ -257,7 +257,7 @@ def test_a_run_that_is_stopped_within_an_evaluation_goes_back_to_its_best(
     def stopped_within(callback: EventCallback) -> None:
         evaluation_begins(callback)
         if callback.step == step:
-            callback._controls.ask_stop(save=True)
+            callback.controls.ask_stop(save=True)
 
     monkeypatch.setattr(EventCallback, "evaluation_begins", stopped_within)
     measure(monkeypatch, best_after(4))

@@ -44,7 +44,7 @@ def ended(name: str, recipe: str, *, attempt: int = 1, stop: int = 0) -> Ended:
     resumed = attempt > 1
     run = RunDir(runs_folder() / name) if resumed else RunDir.create(runs_folder() / name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Worker, "_step_done", stopping_after(stop))
+        patch.setattr(Worker, "step_done", stopping_after(stop))
         hosted = HostedRun(run, recipe, {"resume": resumed}, "unsloth")
         hosted.until(lambda: hosted.state.ended is not None and hosted.state.ended.attempt == attempt)
         hosted.close()
@@ -55,13 +55,13 @@ def ended(name: str, recipe: str, *, attempt: int = 1, stop: int = 0) -> Ended:
 
 
 def stopping_after(stop: int) -> Callable[[Worker, int], None]:
-    """Worker._step_done, which asks for an end after that step."""
-    step_done = Worker._step_done
+    """Worker.step_done, which asks for an end after that step."""
+    step_done = Worker.step_done
 
     def step_done_and_stopped(worker: Worker, step: int) -> None:
         step_done(worker, step)
         if step == stop:
-            worker._controls.ask_stop(save=True)
+            worker.controls.ask_stop(save=True)
 
     return step_done_and_stopped
 
