@@ -13,7 +13,8 @@ _truncated = re.compile(rf"(?:{_csi}|{_string}\x1b?|{_other}|\r)$")
 HELD_AT_MOST = 4096
 """Characters of an unfinished escape sequence that a stream waits for the end of."""
 
-_login = re.compile(r"""([a-z][a-z0-9+.-]*://)[^/?#\s"'<>\\]*@""", re.IGNORECASE)
+# One character of the scheme is enough: schemes of any length match, and no run of letters is tried twice.
+_login = re.compile(r"""([a-z0-9+.-]://)[^/?#\s"'<>\\]*@""", re.IGNORECASE)
 _bidi = {chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)}
 
 

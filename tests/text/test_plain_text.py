@@ -56,6 +56,17 @@ def test_a_stream_does_not_wait_for_ever() -> None:
     assert stream.feed("after\x07 done").endswith("done")
 
 
+@pytest.mark.parametrize("text", ["://" + "a" * 1_000_000, "a" * 1_000_000 + "://", "a://" * 250_000, "a:" * 500_000])
+def test_a_megabyte_without_a_login_is_searched_in_one_pass(text: str) -> None:
+    assert without_logins(f"{text} ://") == f"{text} ://"
+    assert without_logins(f"{text} http://u:p@h") == f"{text} http://h"
+
+
+def test_a_login_behind_a_scheme_of_any_length_is_taken_out() -> None:
+    assert without_logins("a" * 100_000 + "://u:p@h") == "a" * 100_000 + "://h"
+    assert without_logins("http://" + "p" * 100_000 + "@h") == "http://h"
+
+
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
