@@ -112,10 +112,7 @@ class Engine:
     def _drop_stale_commands(self) -> None:
         """Commands from before this engine was started were for one that has gone; its Unload is not ours."""
         since = time.time() - process_age_s() if self._own_process else self._made_at
-        for path in self._run.commands.glob("[!.]*.json"):
-            sent, _, _ = path.name.partition("-")
-            if sent.isdecimal() and int(sent) / 1e9 < since:
-                path.unlink(missing_ok=True)
+        self._run.drop_commands(since)
 
     def _tick(self) -> None:
         self._take_commands()

@@ -25,6 +25,8 @@ from cockpit.runs.liveness import EngineIdentity, Liveness, Signs
 from cockpit.runs.origin import mark_as_made_here
 from cockpit.text.plain_text import plain_line, plain_text
 
+_sent = re.compile(r"([0-9]{20})-.+\.json")
+"""Name of a command's file: nanoseconds since 1970, and its id."""
 LONGEST_IDENTITY = 1 << 16
 """Bytes of engine.json."""
 
@@ -149,6 +151,17 @@ class RunDir:
                 continue  # it must not keep the others from being taken
             taken.append(commands.read(content, path.name))
         return taken
+
+    def drop_commands(self, before: float) -> None:
+        """Remove the commands that were sent before then, Unix time in seconds. What `send` has not named stays, and
+        so does what is out of reach."""
+        if self.commands.is_symlink():
+            return
+        with suppress(OSError):
+            for path in self.commands.iterdir():
+                if (sent := _sent.fullmatch(path.name)) and int(sent[1]) / 1e9 < before:
+                    with suppress(OSError):
+                        path.unlink()
 
     def touch_lease(self) -> None:
         """Tell the engine that somebody looks at the run. Raises OSError."""

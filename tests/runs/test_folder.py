@@ -3,7 +3,9 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from math import isnan
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -299,3 +301,34 @@ def test_a_command_that_cannot_be_taken_keeps_no_other_from_being_taken() -> Non
     run.send(Stop(id="a"))
     assert run.take_commands() == [Stop(id="a")]
     assert run.take_commands() == []
+
+
+def test_only_commands_from_before_are_dropped(tmp_path: Path) -> None:
+    run = RunDir.create(runs_folder() / "demo-1")
+    run.send(Stop(id="old"))
+    (old,) = run.commands.iterdir()
+    others = [run.commands / name for name in ("2024-06-budget.json", "7.json", f"{0:020d}-x.txt")]
+    for path in others:
+        path.write_text("kept")
+    (run.commands / f"{0:020d}-out-of-reach.json").mkdir()
+    run.drop_commands(int(old.name[:20]) / 1e9 - 1)
+    assert old.exists()
+    run.drop_commands(time.time() + 1)
+    assert not old.exists()
+    assert [path.read_text() for path in others] == ["kept"] * 3
+
+
+@pytest.mark.parametrize("commands", ["linked", "absent", "a file"])
+def test_nothing_is_dropped_where_the_commands_are_no_folder_of_the_run(tmp_path: Path, commands: str) -> None:
+    run = RunDir.create(runs_folder() / "demo-1")
+    run.commands.rmdir()
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    (documents / "2024-06-budget.json").write_text("kept")
+    (documents / f"{0:020d}-x.json").write_text("kept")
+    if commands == "linked":
+        run.commands.symlink_to(documents)
+    elif commands == "a file":
+        run.commands.write_text("")
+    run.drop_commands(time.time())
+    assert len(list(documents.iterdir())) == 2
