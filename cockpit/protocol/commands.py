@@ -97,18 +97,31 @@ def read(content: bytes, file_name: str) -> AnyCommand | UnreadableCommand:
         return decode(content)
     except (msgspec.DecodeError, RecursionError) as error:
         fields = _fields(content)
-        named = os.fsencode(file_name).decode("utf-8", "replace").removesuffix(".json")
+        if not fields:
+            return unreadable(file_name, "it is not a JSON object")
         id_, type_ = fields.get("id"), fields.get("type")
         if not isinstance(id_, str):
-            id_ = named.partition("-")[2] or named
+            id_ = _id_in(_name(file_name))
         type_ = type_ if isinstance(type_, str) else ""
         if type_ and type_ not in _types:
             why = f"This engine does not know the command {type_[:SHOWN]!r}; it may be of a newer version of cockpit."
-        elif fields:
-            why = f"The command {type_[:SHOWN]!r} cannot be read: {error}."
         else:
-            why = f"The file {named[:SHOWN]!r} holds no command: it is not a JSON object."
+            why = f"The command {type_[:SHOWN]!r} cannot be read: {error}."
         return UnreadableCommand(id_, type_, why)
+
+
+def unreadable(file_name: str, why: str) -> UnreadableCommand:
+    """For a file of which its name alone is known; `why` is a clause."""
+    name = _name(file_name)
+    return UnreadableCommand(_id_in(name), "", f"The file {name[:SHOWN]!r} holds no command: {why}.")
+
+
+def _name(file_name: str) -> str:
+    return os.fsencode(file_name).decode("utf-8", "replace").removesuffix(".json")
+
+
+def _id_in(name: str) -> str:
+    return name.partition("-")[2] or name
 
 
 def _fields(content: bytes) -> dict[str, object]:

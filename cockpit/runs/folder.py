@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -131,11 +132,15 @@ class RunDir:
         return self.model if (self.model / "config.json").is_file() else None
 
     def send(self, command: AnyCommand) -> None:
-        """Put a command where the engine looks, atomically. Raises OSError, also where that is a link to elsewhere."""
+        """Put a command where the engine looks, atomically. Raises OSError, also where that is a link to elsewhere and
+        where the command is longer than the engine reads."""
         if self.commands.is_symlink():
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(self.commands))
+        content = commands.encode(command)
+        if len(content) > LONGEST_LINE:
+            raise OSError(errno.EFBIG, f"it is longer than the {LONGEST_LINE >> 20} MiB that an engine reads")
         name = f"{time.time_ns():020d}-{command.id}"
-        write_atomically(self.commands / f"{name}.json", commands.encode(command), durable=False)
+        write_atomically(self.commands / f"{name}.json", content, durable=False)
 
     def take_commands(self) -> list[AnyCommand | UnreadableCommand]:
         """The commands sent since the last call, oldest first, among them files that are no command of this version.
@@ -144,12 +149,8 @@ class RunDir:
         if self.commands.is_symlink():  # files that are taken are removed
             return taken
         for path in sorted(self.commands.glob("[!.]*.json")):
-            try:
-                content = read_regular(path, LONGEST_LINE, follow=False)
-                path.unlink()
-            except OSError:
-                continue  # it must not keep the others from being taken
-            taken.append(commands.read(content, path.name))
+            with suppress(OSError):  # it must not keep the others from being taken
+                taken.append(_take_command(path))
         return taken
 
     def drop_commands(self, before: float) -> None:
@@ -243,10 +244,28 @@ def find_run(name: str) -> RunDir:
     raise LookupError(f"No run is called '{shown}'; 'cockpit runs' lists all {len(runs)}, and 'last' is the newest.")
 
 
+def _take_command(path: Path) -> AnyCommand | UnreadableCommand:
+    """The command in a file, which is removed. Raises OSError where the file is out of reach or cannot be removed."""
+    why, content = "", b""
+    try:
+        content = read_regular(path, LONGEST_LINE, follow=False)
+    except OSError as error:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            why = "it is not a regular file"
+        elif error.errno == errno.EFBIG:
+            why = f"it is longer than {LONGEST_LINE >> 20} MiB"
+        else:
+            raise
+    path.unlink()
+    return commands.unreadable(path.name, why) if why else commands.read(content, path.name)
+
+
 def _touch(path: Path) -> None:
     descriptor = open_regular(path, os.O_WRONLY | os.O_CREAT, follow=False)
-    os.utime(descriptor)
-    os.close(descriptor)
+    try:
+        os.utime(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def modified(path: Path) -> float | None:

@@ -10,6 +10,7 @@ from cockpit.data.rows import read_rows
 from cockpit.models.folder import read_json
 from cockpit.models.weights_file import defect_of_safetensors
 from cockpit.paths import runs_folder, user_recipes_folder
+from cockpit.protocol.commands import UnreadableCommand
 from cockpit.protocol.event_log import EventReader, EventWriter, newest_attempt
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.library import library
@@ -58,7 +59,11 @@ def test_among_the_commands() -> None:
     outside = run.path / "elsewhere"
     outside.write_text("{}")
     (run.commands / "2-y.json").symlink_to(outside)
-    assert run.take_commands() == []
+    refused = [command for command in run.take_commands() if isinstance(command, UnreadableCommand)]
+    assert [command.id for command in refused] == ["x", "y"]
+    assert all(command.why.endswith("it is not a regular file.") for command in refused)
+    assert list(run.commands.iterdir()) == []
+    assert outside.read_text() == "{}"
 
 
 def test_in_a_checkpoint() -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cockpit.cli import cockpit
 from cockpit.paths import runs_folder
 from cockpit.protocol import events as ev
-from cockpit.protocol.commands import AnyCommand, Stop, Train, UnreadableCommand
+from cockpit.protocol.commands import AnyCommand, Stop, Train, UnreadableCommand, encode
 from cockpit.protocol.event_log import EventWriter
 from cockpit.runs.folder import RunDir, all_runs, find_run, new_run_id, why_unwritable
 from cockpit.runs.liveness import EngineIdentity
@@ -225,6 +225,32 @@ def test_a_file_that_is_no_command_keeps_no_other_from_being_taken() -> None:
     (run.commands / "zz.json").write_bytes(b'{"type":"Stop","id":"\xe9"}')
     (run.commands / "0.json").write_bytes(b"\xff")
     assert [command.id for command in run.take_commands()] == ["0", "b", "zz"]
+
+
+def test_a_command_that_is_too_long_is_refused_by_the_sender_and_by_the_engine() -> None:
+    run = make_run("demo-1")
+    long = Train(id="long", run_id="x" * (9 << 20), command=[])
+    with pytest.raises(OSError, match="longer than the 8 MiB"):
+        run.send(long)
+    (run.commands / "1-long.json").write_bytes(encode(long))
+    (refused,) = run.take_commands()
+    assert isinstance(refused, UnreadableCommand)
+    assert (refused.id, refused.why) == ("long", "The file '1-long' holds no command: it is longer than 8 MiB.")
+    assert list(run.commands.iterdir()) == []
+
+
+def test_a_heartbeat_that_fails_leaves_no_file_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        raise PermissionError
+
+    run = make_run("demo-1")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as patch:
+        patch.setattr("cockpit.runs.folder.os.utime", refuse)
+        for _ in range(3):
+            with pytest.raises(PermissionError):
+                run.touch_heartbeat()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.parametrize(
