@@ -164,7 +164,8 @@ def new_run(name: str) -> RunDir:
 def start_chat_engine(run: RunDir, key: EngineKey) -> StartedEngine:
     """Start an engine that loads what a past run has saved, and answers Chat. Its events go on in the run's own logs.
 
-    Raises ValueError with a sentence where the run has saved nothing or another engine still has it.
+    Raises ValueError with a sentence where the run has saved nothing, has links in what it has saved, or another
+    engine still has it.
     """
     name, found = plain_line(run.id), run.liveness()
     if found == "alive":
@@ -173,6 +174,8 @@ def start_chat_engine(run: RunDir, key: EngineKey) -> StartedEngine:
         raise ValueError(f"The run {name} may still be training elsewhere, where its engine is silent.")
     if run.result is None:
         raise ValueError(f"The run {name} has saved no adapter, so there is nothing to chat with.")
+    if wrong := run.why_linked():
+        raise ValueError(wrong)
     return _start(key, run, subprocess.DEVNULL, "--chat")
 
 

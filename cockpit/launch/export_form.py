@@ -108,6 +108,8 @@ def why_not(run: RunDir, recipe: Recipe, form: ExportForm, gpu: str, out: Path, 
     result, name = run.result, plain_line(run.id)
     if result is None:
         return f"The run {name} has saved nothing yet, so there is nothing to export."
+    if wrong := run.why_linked():
+        return wrong
     weights = result / "adapter_model.safetensors"
     if result == run.adapter and (defect := defect_of_safetensors(weights)):
         return f"The adapter of {name} cannot be exported: {defect}; resume the run to save it anew."

@@ -131,6 +131,19 @@ class RunDir:
             return self.adapter
         return self.model if (self.model / "config.json").is_file() else None
 
+    def why_linked(self) -> str:
+        """Which of the files that the run has saved is a link, and may lead to anything, in a sentence; empty where
+        none is. The engine itself saves no links."""
+        for folder in (self.checkpoints, self.adapter, self.model):
+            for path in (folder, *folder.rglob("*")):
+                if path.is_symlink():
+                    link, target = plain_line(str(path.relative_to(self.path))), plain_line(str(path.readlink()))
+                    return (
+                        f"In the run {plain_line(self.id)}, {link} is a link to {target}, which is not used: "
+                        "put the real file or folder in its place, or remove the link."
+                    )
+        return ""
+
     def send(self, command: AnyCommand) -> None:
         """Put a command where the engine looks, atomically. Raises OSError, also where that is a link to elsewhere and
         where the command is longer than the engine reads."""

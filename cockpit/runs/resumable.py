@@ -61,6 +61,8 @@ class ResumePoint:
                 raise silent
         elif is_active(summary.state):
             raise ValueError(f"The run {name} is still going; there is nothing to resume.")
+        if wrong := run.why_linked():
+            raise ValueError(wrong)
         found, passed = newest_complete(run.checkpoints, from_step)
         if found is None:
             raise ValueError(f"The run {name} has {_none_there(run, passed, from_step)}")

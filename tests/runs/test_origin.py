@@ -8,12 +8,14 @@ import pytest
 
 from cockpit.cli.trust import settle_trust
 from cockpit.launch.engines import EngineKey, start_chat_engine
+from cockpit.launch.export_form import ExportForm, why_not
 from cockpit.paths import home, runs_folder
 from cockpit.protocol.commands import Unload
 from cockpit.protocol.event_log import EventWriter
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
 from cockpit.runs.origin import distrust, is_made_here, mark_as_made_here, recipe_of_run
+from cockpit.runs.resumable import ResumePoint
 from tests.recording import RECIPE, record
 
 
@@ -106,3 +108,30 @@ def test_nothing_is_written_or_removed_through_links(run: RunDir, tmp_path: Path
         start_chat_engine(run, EngineKey("transformers", "none"))
     assert sorted(precious.iterdir()) == sorted(files.values())
     assert all((path.read_text(), path.stat().st_mtime) == ("{}", 1) for path in files.values())
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "adapter", "model", "adapter/notes.txt", "checkpoints/attempt-1"])
+def test_a_run_that_has_links_in_what_it_has_saved_is_not_taken_up(run: RunDir, tmp_path: Path, name: str) -> None:
+    precious = tmp_path / "precious"
+    (precious / "checkpoint-4").mkdir(parents=True)
+    (precious / "adapter_config.json").write_text("{}")
+    if name == "adapter":
+        shutil.rmtree(run.adapter, ignore_errors=True)
+    else:
+        run.adapter.mkdir(exist_ok=True)
+        (run.adapter / "adapter_config.json").write_text("{}")
+    (run.path / name).parent.mkdir(exist_ok=True)
+    (run.path / name).symlink_to(precious)
+    run.engine_json.unlink()
+    told = (
+        f"In the run one, {name} is a link to {precious}, which is not used: "
+        "put the real file or folder in its place, or remove the link."
+    )
+    recipe = recipe_of_run(run.path).recipe()
+    with pytest.raises(ValueError) as refused:
+        ResumePoint.of(run, recipe)
+    assert str(refused.value) == told
+    with pytest.raises(ValueError) as refused:
+        start_chat_engine(run, EngineKey("transformers", "none"))
+    assert str(refused.value) == told
+    assert why_not(run, recipe, ExportForm.parse("adapter"), "none", tmp_path / "out") == told

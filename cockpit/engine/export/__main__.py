@@ -44,6 +44,7 @@ class Exporter:
             shutil.rmtree(self.partial, ignore_errors=True)
             self.partial.mkdir(parents=True)
             self.task("checking what the run has saved")
+            self._refuse_links()
             self._refuse_damage()
             self._write(recipe)
             write_checksums(self.partial)
@@ -82,6 +83,11 @@ class Exporter:
     def say(self, text: str) -> None:
         """A line for the log."""
         self._log.append(LogWritten(level="info", text=plain_line(text)))
+
+    def _refuse_links(self) -> None:
+        """What a link of a run from elsewhere leads to, a key say, is not to be exported."""
+        if wrong := self.run.why_linked():
+            raise RunFailure(wrong)
 
     def _refuse_damage(self) -> None:
         result = self.run.result

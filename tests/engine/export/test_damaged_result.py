@@ -52,6 +52,21 @@ def test_a_damaged_adapter_is_neither_exported_nor_loaded(run: RunDir, tmp_path:
     assert str(refused.value) == WRONG
 
 
+@pytest.mark.parametrize("link", ["adapter/notes.txt", "adapter", "checkpoints"])
+def test_what_a_link_leads_to_is_not_exported(run: RunDir, tmp_path: Path, link: str) -> None:
+    key = tmp_path / "elsewhere" / "id_ed25519"
+    if link == "adapter":
+        run.adapter.rename(key.parent)
+    else:
+        key.parent.mkdir()
+    key.write_text("secret")
+    (run.path / link).symlink_to(key if link.endswith("txt") else key.parent)
+    ended = exported(run, tmp_path / "out")
+    assert ended.reason.startswith(f"In the run run, {link} is a link to {tmp_path / 'elsewhere'}")
+    assert not (tmp_path / "out").exists()
+    assert key.read_text() == "secret"
+
+
 def test_an_export_has_checksums_of_its_own(run: RunDir, tmp_path: Path) -> None:
     assert exported(run, tmp_path / "out").reason == ""
     assert (tmp_path / "out" / CHECKSUMS).is_file() and damage(tmp_path / "out") == ""
