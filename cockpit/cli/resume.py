@@ -124,12 +124,10 @@ def _checked(
 
 def _let_chat_go(run: RunDir) -> None:
     """An engine that only answers chats holds the folder and the memory: it is asked to go. Raises ValueError."""
-    from cockpit.protocol.commands import Unload
-    from cockpit.runs.link import new_command_id
+    from cockpit.runs.resumable import let_chat_go
 
-    if run.liveness() != "alive":
+    if not let_chat_go(run):
         return
-    run.send(Unload(id=new_command_id()))
     deadline = time.monotonic() + UNLOADS_S
     while run.liveness() == "alive":
         if time.monotonic() > deadline:

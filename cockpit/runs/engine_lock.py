@@ -57,7 +57,7 @@ def take_lock(folder: Path, *, force: bool = False) -> int:
             raise
         os.close(lock)
         time.sleep(TRY_EVERY_S)
-    raise RunTaken(_who_has(folder))
+    raise RunTaken(who_has(folder))
 
 
 def name_holder(lock: int, pid: int) -> None:
@@ -92,7 +92,8 @@ def _is_at(lock: int, path: Path) -> bool:
         return False
 
 
-def _who_has(folder: Path) -> str:
+def who_has(folder: Path) -> str:
+    """A sentence for those who do not get the run in `folder`: who holds its lock, or did last."""
     who = "another process"
     try:
         holder = msgspec.json.decode(read_regular(folder / LOCK, 4096), type=Holder)

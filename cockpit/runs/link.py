@@ -17,6 +17,8 @@ from cockpit.runs.liveness import Liveness
 
 LEASE_EVERY_S = 2.0
 """How often a reader tells the engine that somebody is there."""
+MOVES_WITHIN_S = 60.0
+"""How long a folder that an engine moves is waited for."""
 
 
 class Link(Protocol):
@@ -52,6 +54,7 @@ class RunLink:
         """Those read that are younger than what has been read of the run's own events."""
         self._exited = False
         self._leased_at = 0.0
+        self._moved_at = float("-inf")
 
     @property
     def run(self) -> RunDir:
@@ -94,11 +97,15 @@ class RunLink:
 
     def liveness(self) -> Liveness:
         """As RunDir.liveness, and `exited` once the log says so."""
-        return "exited" if self._exited else self._run.liveness()
+        if self._exited:
+            return "exited"
+        # The engine of a standby moves the folder at its next tick, which an import may hold up.
+        is_awaited = time.monotonic() - self._moved_at < MOVES_WITHIN_S and not self._run.path.exists()
+        return "starting" if is_awaited else self._run.liveness()
 
     def move_to(self, run: RunDir) -> None:
-        """Follow the folder to where its engine has moved it."""
-        self._run = run
+        """Follow the folder to where its engine moves it."""
+        self._run, self._moved_at = run, time.monotonic()
         for reader, path in zip(self._readers, _logs(run), strict=True):
             reader.path = path
 

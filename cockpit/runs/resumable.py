@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cockpit.protocol.commands import Unload
+from cockpit.protocol.event_log import newest_event
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.checkpoint import checkpoints, newest_complete
+from cockpit.runs.engine_lock import who_has
 from cockpit.runs.folder import RunDir
+from cockpit.runs.link import new_command_id
 from cockpit.runs.liveness import TAKE_UP_AFTER_S
 from cockpit.runs.status import is_active
 from cockpit.runs.summary import RunSummary
@@ -100,6 +104,21 @@ class ResumePoint:
         is_same = (now.max_steps, now.num_train_epochs) == (was.max_steps, was.num_train_epochs)
         # Of a run that ended early, an attempt that never came to count its rows may have raised the epochs.
         return self.total_steps if is_same and self.is_complete else None
+
+
+def let_chat_go(run: RunDir) -> bool:
+    """Ask an engine that only answers chats, and so holds the folder and the memory, to go. Whether there is one.
+
+    Raises ValueError with a sentence where the engine is there to train, OSError where it cannot be asked.
+    """
+    if run.liveness() != "alive":
+        return False
+    identity, newest = run.identity(), newest_event(run.events)
+    has_just_begun = identity is not None and newest is not None and newest.at < identity.started
+    if has_just_begun or is_active(RunSummary.of(run).state):  # it was started after the run was looked at
+        raise ValueError(who_has(run.path))
+    run.send(Unload(id=new_command_id()))
+    return True
 
 
 def _none_there(run: RunDir, passed: list[str], from_step: int | None) -> str:

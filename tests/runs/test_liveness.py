@@ -9,11 +9,15 @@ import msgspec
 import pytest
 
 from cockpit.paths import runs_folder
+from cockpit.protocol.commands import Unload
+from cockpit.protocol.event_log import EventWriter
+from cockpit.protocol.events import RunEnded
 from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.engine_lock import RunTaken, lock_state, take_lock
 from cockpit.runs.folder import RunDir
+from cockpit.runs.link import RunLink
 from cockpit.runs.liveness import EngineIdentity
-from cockpit.runs.resumable import ResumePoint, SilentEngine
+from cockpit.runs.resumable import ResumePoint, SilentEngine, let_chat_go
 from tests.recording import RECIPE
 from tests.torture.states import CASES, IDENTITIES, Identity, built, wrong
 
@@ -63,6 +67,33 @@ def test_a_silent_engine_may_be_forced_only_after_minutes() -> None:
     assert due.value.may_be_forced
     with pytest.raises(ValueError, match="no checkpoint to resume from"):
         ResumePoint.of(run, before, force=True)
+
+
+def test_a_chat_is_asked_to_go_and_an_engine_that_is_there_to_train_is_not() -> None:
+    run = RunDir.create(runs_folder() / "demo-1")
+    lock = take_lock(run.path)
+    log = EventWriter(run.events)
+    log.append(RunEnded(outcome="completed", step=1))
+    here = EngineIdentity.of_this_process("unsloth")
+    run.write_identity(here)
+    assert let_chat_go(run)
+    assert [type(command) for command in run.take_commands()] == [Unload]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EngineIdentity, "is_running", lambda identity: True)
+        run.write_identity(msgspec.structs.replace(here, started=time.time() + 1))
+        with pytest.raises(ValueError, match="has an engine already: process"):
+            let_chat_go(run)
+    assert run.take_commands() == []
+    log.close()
+    os.close(lock)
+
+
+def test_a_folder_that_an_engine_has_still_to_move_is_one_of_a_run_that_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = RunLink(RunDir.create(runs_folder() / "here"))
+    link.move_to(RunDir(runs_folder() / "there"))
+    assert link.liveness() == "starting"
+    monkeypatch.setattr("cockpit.runs.link.MOVES_WITHIN_S", 0.0)
+    assert link.liveness() == "lost"
 
 
 def test_a_lock_says_who_holds_it_and_is_free_once_let_go() -> None:

@@ -110,6 +110,8 @@ class FakeEngines:
 
     said: list[str] = field(default_factory=list)
     started: list[FakeEngine] = field(default_factory=list)
+    forced: list[bool] = field(default_factory=list)
+    """Of each engine that resumes a run: whether another one's silence was overruled."""
     refuses: OSError | None = None
 
     def start_standby(self, key: EngineKey) -> Any:
@@ -119,6 +121,7 @@ class FakeEngines:
         return self._start(key, f"engine {key.backend} {key.gpu}")
 
     def start_resuming_engine(self, run: RunDir, key: EngineKey, *, force: bool = False) -> Any:
+        self.forced.append(force)
         engine = self._start(key, f"resuming engine {key.backend} {key.gpu}")
         engine.link.run = run
         return engine

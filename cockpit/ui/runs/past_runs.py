@@ -173,15 +173,16 @@ class PastRuns:
             self._refuse(f"The export has failed: {why}")
 
     def _go_on(self, going: _Going, steps: int) -> None:
-        from cockpit.protocol.commands import Unload
-        from cockpit.runs.link import new_command_id
+        from cockpit.runs.resumable import let_chat_go
 
         if steps != (going.point.total_steps or going.point.step):
             going.document.set("training.max_steps", steps)
         self._going = going
         try:
-            if going.run.liveness() == "alive":
-                going.run.send(Unload(id=new_command_id()))
+            let_chat_go(going.run)
+        except ValueError as error:
+            self._going = None
+            self._refuse(str(error))
         except OSError as error:
             self._going = None
             self._refuse(f"The run's folder cannot be written: {error.strerror or error}.")

@@ -129,6 +129,29 @@ async def test_r_on_a_recent_run_without_a_checkpoint_says_why_not() -> None:
         assert is_at(app, "RecipesScreen")
 
 
+@pytest.mark.parametrize("answer", ["wait", "resume it here"])
+async def test_a_run_whose_engine_is_silent_for_minutes_is_resumed_where_the_person_says_so(answer: str) -> None:
+    run, engines = record(runs_folder(), run_id="demo-1120-2349", until=20, ending="silent"), FakeEngines()
+    write_checkpoint(run.checkpoints, 20)
+    log = EventWriter(run.events)
+    log.append(CheckpointSaved(step=20, path="checkpoints/checkpoint-20", size_bytes=10))
+    log.close()
+    async with flown(open_run=run, engines=engines) as (app, pilot):
+        await until(pilot, lambda: is_at(app, "LiveScreen") and "resume" in bar(app))
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, Dialog) and "resume it here" in shown(app))
+        if answer == "wait":
+            await pilot.press("enter")
+            await until(pilot, lambda: is_at(app, "LiveScreen"))
+            assert not any(said.startswith("resum") for said in engines.said)
+            return
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ResumeDialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: any(said.startswith("resume demo") for said in engines.said))
+        assert engines.forced == [True]
+
+
 async def test_x_exports_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     run, asked, process = stopped_run(), [], FakeProcess()
     write_safetensors(run.adapter / "adapter_model.safetensors")
