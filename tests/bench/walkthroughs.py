@@ -29,7 +29,7 @@ PLAIN = """
 import sys, torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 folder = sys.argv[1]
-sees = hasattr(AutoConfig.from_pretrained(folder), "vision_config")
+is_vision = hasattr(AutoConfig.from_pretrained(folder), "vision_config")
 kind = AutoModelForImageTextToText if is_vision else AutoModelForCausalLM
 model = kind.from_pretrained(folder, dtype="auto", device_map={"": 0} if torch.cuda.is_available() else None)
 tokenizer = AutoTokenizer.from_pretrained(folder)
