@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cockpit.disk import read_regular
+from cockpit.disk import open_to_read, read_regular
 from cockpit.models.weights_file import defect_of_safetensors
-from cockpit.runs.checksums import damage
+from cockpit.runs.checksums import CHECKSUMS, damage
 
 STATE = "trainer_state.json"
 ZIPPED = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
@@ -24,6 +26,14 @@ LONGEST_STATE = 1 << 28
 SHARDS = "model.safetensors.index.json"
 SUMMED_BYTES = 1 << 30
 """Zip files up to this size are read whole to compare their checksums; of larger ones only the table of contents."""
+PARSED_STATE = 1 << 20
+"""Bytes; of a larger state only the beginning and the end are looked at before it is loaded."""
+LONGEST_INDEX = 1 << 24
+"""Bytes; one of 100,000 tensors has 10 MB."""
+_step = re.compile(rb'"global_step":\s*(\d+)\s*[,}]')
+"""The trainer writes its fields in the order of the alphabet, so that this one stands before the long log history."""
+NO_ZIP = (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError, NotImplementedError)
+"""What reading a file that is no zip, or a damaged one, raises."""
 ARCHIVE = "attempt-"
 """Beginning of the folder's name to which checkpoints go that a later attempt has gone back behind."""
 
@@ -40,28 +50,49 @@ class Checkpoint:
         return json.loads(read_regular(self.path / STATE, LONGEST_STATE))
 
     def defect(self) -> str:
-        """Why it cannot be resumed from, as a clause; empty where all of it is there. Loads nothing."""
+        """Why it cannot be resumed from, as a clause; empty where all of it is there.
+
+        Looks at the structure of the files alone, which takes a moment however large they are; `damage` reads them.
+        """
         try:
-            state = self.state()
-        except (OSError, ValueError):
+            step = self._step()
+        except (OSError, ValueError, RecursionError):
             return f"{STATE} cannot be read"
-        if not isinstance(state, dict) or state.get("global_step") != self.step:
+        if step != self.step:
             return f"{STATE} is not that of step {self.step}"
-        zipped = [name for name in (*ZIPPED, SCALER) if name != SCALER or (self.path / name).exists()]
-        return self._defect_of_weights() or next(
-            filter(None, (_defect_of_zip(self.path / name) for name in zipped)), ""
-        )
+        return self._defect_of_weights() or next(filter(None, map(_defect_of_zip, self._zipped())), "")
+
+    def _step(self) -> object:
+        """The step that its state is of. Raises OSError or ValueError where that cannot be read, or has no end."""
+        with open_to_read(self.path / STATE) as stream:
+            content = stream.read(PARSED_STATE + 1)
+            if len(content) <= PARSED_STATE:
+                state = json.loads(content)
+                return state.get("global_step") if isinstance(state, dict) else None
+            stream.seek(-16, os.SEEK_END)
+            if not stream.read().rstrip().endswith(b"}"):
+                raise ValueError("truncated")
+        found = _step.search(content)
+        return int(found[1]) if found else None
+
+    def _zipped(self) -> list[Path]:
+        return [self.path / name for name in (*ZIPPED, SCALER) if name != SCALER or (self.path / name).exists()]
 
     def damage(self) -> str:
-        """Which of its files is not as it was written, as a clause; empty where all are. Reads every byte."""
-        return damage(self.path)
+        """Which of its files is not as it was written, as a clause; empty where all are. Reads every byte.
+
+        Of a checkpoint without checksums only the zip files tell; ask only where it has no defect.
+        """
+        if (self.path / CHECKSUMS).exists():
+            return damage(self.path)
+        return next(filter(None, map(_damage_of_zip, self._zipped())), "")
 
     def _defect_of_weights(self) -> str:
         names = [name for name in WEIGHTS if (self.path / name).is_file()]
         if not names and (self.path / SHARDS).is_file():
             try:
-                names = sorted(set(json.loads(read_regular(self.path / SHARDS, LONGEST_STATE))["weight_map"].values()))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                names = sorted(set(json.loads(read_regular(self.path / SHARDS, LONGEST_INDEX))["weight_map"].values()))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 return f"{SHARDS} cannot be read"
         if not names:
             return "there are no weights in it"
@@ -91,14 +122,21 @@ def archive_later(folder: Path, step: int, attempt: int) -> None:
 
 def _defect_of_zip(path: Path) -> str:
     try:
-        with zipfile.ZipFile(path) as content:
-            if path.stat().st_size <= SUMMED_BYTES and content.testzip() is not None:
-                return f"{path.name} is damaged"
+        with open_to_read(path) as stream, zipfile.ZipFile(stream):
+            return ""
     except FileNotFoundError:
         return f"{path.name} is missing"
-    except (OSError, zipfile.BadZipFile, RuntimeError, ValueError, EOFError, NotImplementedError):
+    except NO_ZIP:
         return f"{path.name} is truncated"
-    return ""
+
+
+def _damage_of_zip(path: Path) -> str:
+    try:
+        with open_to_read(path) as stream, zipfile.ZipFile(stream) as content:
+            is_damaged = path.stat().st_size <= SUMMED_BYTES and content.testzip() is not None
+    except NO_ZIP:
+        is_damaged = True
+    return f"{path.name} is damaged" if is_damaged else ""
 
 
 def newest_complete(folder: Path, from_step: int | None = None) -> tuple[Checkpoint | None, list[str]]:
