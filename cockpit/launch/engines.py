@@ -200,7 +200,7 @@ def start_resuming_engine(run: RunDir, key: EngineKey, *, force: bool = False) -
     found = run.liveness()
     if found == "alive" or (found == "silent" and not force):
         raise ValueError(f"The run {plain_line(run.id)} has an engine still; it must end before the run can go on.")
-    return _start(key, run, subprocess.DEVNULL, force=force)
+    return _start(key, run, subprocess.DEVNULL, force=found == "silent")
 
 
 def _remove_lost_standbys() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,8 @@ Held = Literal["held", "free", "unknown"]
 
 TRIES, TRY_EVERY_S = 20, 0.01
 """A reader that asks whether the lock is held has it for a moment itself."""
+NEW_FOR_S = 10.0
+"""A lock is written when it is taken, and when it is handed to the engine."""
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +41,9 @@ class RunTaken(BlockingIOError):
 def take_lock(folder: Path, *, force: bool = False) -> int:
     """A descriptor that keeps other engines out of `folder` for as long as it, or a child's copy of it, is open.
 
-    With `force` a lock that is held is replaced: its holder finds another named in engine.json, and ends. Raises
-    RunTaken, or another OSError where the folder cannot be written.
+    With `force`, for a run whose engine is silent, a lock that is held is replaced: its holder finds another named in
+    engine.json, and ends. One that was taken within NEW_FOR_S is that of another starter, and stays. Raises RunTaken,
+    or another OSError where the folder cannot be written.
     """
     path = folder / LOCK
     for _ in range(TRIES):
@@ -51,7 +55,7 @@ def take_lock(folder: Path, *, force: bool = False) -> int:
                 return lock
         except BlockingIOError:
             if force:
-                path.unlink(missing_ok=True)
+                _remove_old(lock, path)
         except OSError:
             os.close(lock)
             raise
@@ -82,6 +86,18 @@ def lock_state(folder: Path) -> Held:
     finally:
         os.close(lock)
     return "free"
+
+
+def _remove_old(lock: int, path: Path) -> None:
+    """Remove the lock file that another holds, where no starter has just taken it, or put its own in its place."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # not every disk locks folders
+            fcntl.flock(folder, fcntl.LOCK_EX)  # one starter at a time looks and removes
+        if _is_at(lock, path) and abs(time.time() - os.fstat(lock).st_mtime) > NEW_FOR_S:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(folder)
 
 
 def _is_at(lock: int, path: Path) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
@@ -13,7 +15,7 @@ from cockpit.protocol.commands import Unload
 from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import RunEnded
 from cockpit.recipe.document import RecipeDocument
-from cockpit.runs.engine_lock import RunTaken, lock_state, take_lock
+from cockpit.runs.engine_lock import LOCK, RunTaken, lock_state, take_lock
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
 from cockpit.runs.liveness import EngineIdentity
@@ -103,8 +105,31 @@ def test_a_lock_says_who_holds_it_and_is_free_once_let_go() -> None:
     assert lock_state(run.path) == "held"
     with pytest.raises(RunTaken, match=rf"demo-1 has an engine already: process {os.getpid()} on .*, since 20"):
         take_lock(run.path)
+    with pytest.raises(RunTaken):
+        take_lock(run.path, force=True)  # its holder has just begun
+    os.utime(run.path / LOCK, (1, 1))
     forced = take_lock(run.path, force=True)
     os.close(lock)
     assert lock_state(run.path) == "held"
     os.close(forced)
     assert lock_state(run.path) == "free"
+
+
+def test_of_two_who_force_at_once_one_has_the_run() -> None:
+    run = RunDir.create(runs_folder() / "demo-1")
+    held = take_lock(run.path)
+    os.utime(run.path / LOCK, (1, 1))
+    start = threading.Barrier(4)
+
+    def force(_: int) -> int | None:
+        start.wait()
+        try:
+            return take_lock(run.path, force=True)
+        except RunTaken:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        locks = [lock for lock in pool.map(force, range(4)) if lock is not None]
+    assert len(locks) == 1
+    for lock in (held, *locks):
+        os.close(lock)
