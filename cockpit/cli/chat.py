@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cockpit.cli.ending import end
+from cockpit.cli.moved_base import MovedBase, settle_base
 from cockpit.cli.trust import TrustRemoteCode, settle_trust
 from cockpit.text.plain_text import PlainTextStream
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.03
 NO_BASE = "This is a whole model, without an adapter that could be switched off: there is no base to ask."
+NEEDS_NO_BASE = "This is a whole model, which needs no base: leave --model out."
 
 
 def chat(
@@ -38,6 +40,7 @@ def chat(
         float | None, typer.Option(help="Above 1: what was said already is less likely.", max=5)
     ] = None,
     image: Annotated[Path | None, typer.Option(help="A picture to ask about, of a vision model.")] = None,
+    model: MovedBase = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Ask a trained run, or a saved adapter or model, one question. The answer goes to stdout, all else, what it
@@ -52,7 +55,7 @@ def chat(
     if not prompt.strip():
         end("The prompt is empty; ask something with -p.", 2)
     given = {
-        "do_sample": False if greedy else None,
+        "do_sample": False if greedy else True if temperature is not None else None,
         "system_prompt": system,
         "temperature": temperature,
         "max_new_tokens": max_tokens,
@@ -67,7 +70,7 @@ def chat(
     folder = _folder(run)
     started: StartedEngine | None
     if folder is not None and kind_of(folder / "recipe.yaml") != "file":
-        link, started = _open_folder(folder, base)
+        link, started = _open_folder(folder, base, model)
     else:
         try:
             found = find_run(run) if folder is None else RunDir(folder)
@@ -75,8 +78,10 @@ def chat(
             end(str(error), 2)
         if base and found.result == found.model:
             end(NO_BASE, 2)
+        if model is not None and found.result == found.model:
+            end(NEEDS_NO_BASE, 2)
         settle_trust(found, trust_remote_code)
-        link, started = _reach(found)
+        link, started = _reach(found, settle_base(model, found))
     try:
         _ask(link, _command(link.run, _message(prompt, image), base, changes), started)
     except (RecipeError, OSError) as error:
@@ -104,15 +109,22 @@ def _folder(name: str) -> Path | None:
         end(f"This is no path: {error}.", 2)
 
 
-def _open_folder(folder: Path, base: bool) -> tuple[RunLink, StartedEngine]:
-    """An engine that answers with what is saved in the folder."""
+def _open_folder(folder: Path, base: bool, moved: str | None) -> tuple[RunLink, StartedEngine]:
+    """An engine that answers with what is saved in the folder, an adapter's base at `moved` where one is given."""
     from cockpit.launch.engines import EngineKey, start_folder_engine
     from cockpit.launch.saved_recipe import recipe_of
     from cockpit.machine.gpu import GpuProbe
     from cockpit.models.saved_folder import SavedFolder
+    from cockpit.paths import kind_of
     from cockpit.recipe.document import resolved_yaml
+    from cockpit.runs.folder import RunDir
 
     saved = SavedFolder(folder)
+    if moved is not None and kind_of(folder) == "folder":
+        if not saved.is_adapter:
+            end(NEEDS_NO_BASE, 2)
+        # An adapter that lies in the folder of its run is checked by that run's record.
+        saved = SavedFolder(folder, settle_base(moved, RunDir(folder.parent), folder))
     if defect := saved.defect():
         end(defect, 2)
     if base and not saved.is_adapter:
@@ -145,12 +157,14 @@ def _command(run: RunDir, message: dict[str, str], base: bool, changes: dict[str
     return Chat(id=new_command_id(), messages=messages, adapter=not base, **sampling)
 
 
-def _reach(run: RunDir) -> tuple[RunLink, StartedEngine | None]:
-    """The run's own engine where it lives and has ended training, else a new one that loads what the run has saved."""
+def _reach(run: RunDir, base: str | None) -> tuple[RunLink, StartedEngine | None]:
+    """The run's own engine where it lives and has ended training, which has its base already, else a new one that loads
+    what the run has saved, on the base at `base` where one is given."""
     from cockpit.launch.engines import EngineKey, start_chat_engine
     from cockpit.machine.gpu import GpuProbe
     from cockpit.recipe.problem import RecipeError
     from cockpit.runs.link import RunLink
+    from cockpit.runs.moved_base import why_no_base, with_base
     from cockpit.runs.origin import recipe_of_run
     from cockpit.runs.summary import RunSummary
 
@@ -162,7 +176,9 @@ def _reach(run: RunDir) -> tuple[RunLink, StartedEngine | None]:
         end(f"The run {run.id} has saved no adapter, so there is nothing to chat with.", 1)
     try:
         recipe = recipe_of_run(run.path).recipe()
-        started = start_chat_engine(run, EngineKey.of(recipe, GpuProbe().wait()))
+        if run.result == run.adapter and (gone := why_no_base(with_base(recipe, base))):
+            end(gone, 1)
+        started = start_chat_engine(run, EngineKey.of(recipe, GpuProbe().wait()), base)
     except (RecipeError, ValueError, OSError) as error:
         end(str(error), 1)
     return started.link, started

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cockpit.cli.ending import end
+from cockpit.cli.moved_base import MovedBase, settle_base
 from cockpit.cli.trust import TrustRemoteCode, settle_trust
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def export(
     ] = None,
     private: Annotated[bool, typer.Option(help="Make the repository a private one.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
+    model: MovedBase = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Save a run's adapter, its merged model or a GGUF file as a folder of its own, and push it to the Hub.
@@ -47,6 +49,7 @@ def export(
     from cockpit.machine.gpu import GpuProbe
     from cockpit.paths import expanded
     from cockpit.runs.folder import find_run
+    from cockpit.runs.moved_base import why_no_base
 
     try:
         wanted = ExportForm.parse(form)
@@ -56,13 +59,16 @@ def export(
     if private and push is None:
         end("--private is for a repository of the Hub; name one with --push OWNER/NAME.", 2)
     settle_trust(found, trust_remote_code)
-    recipe, key = _loads_with(found, GpuProbe().wait())
+    base = settle_base(model, found)
+    recipe, key = _loads_with(found, GpuProbe().wait(), base)
     place = expanded(out or default_folder(found, wanted)).absolute()
     wrong = why_not(found, recipe, wanted, key.gpu, place, push)
+    if wanted.kind != "adapter" and found.result == found.adapter:
+        wrong = wrong or why_no_base(recipe)
     if wrong:
         end(wrong, 2 if push and "repository" in wrong else 1)
     try:
-        export_id, process = start_export(found, key, wanted.name, place, push=push, private=private)
+        export_id, process = start_export(found, key, wanted.name, place, push=push, private=private, base=base)
     except OSError as error:
         end(f"The export cannot begin: {error.strerror or error} ({error.filename or found.path}).", 1)
     try:
@@ -95,14 +101,16 @@ def _sweep(place: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _loads_with(run: RunDir, report: GpuReport) -> tuple[Recipe, EngineKey]:
-    """The recipe, and the key of the process that exports: without Unsloth it merges on the CPU."""
+def _loads_with(run: RunDir, report: GpuReport, base: str | None) -> tuple[Recipe, EngineKey]:
+    """The recipe with its base at `base`, and the key of the process that exports: without Unsloth it merges on the
+    CPU."""
     from cockpit.launch.exports import export_key
     from cockpit.recipe.problem import RecipeError
+    from cockpit.runs.moved_base import with_base
     from cockpit.runs.origin import recipe_of_run
 
     try:
-        recipe = recipe_of_run(run.path).recipe()
+        recipe = with_base(recipe_of_run(run.path).recipe(), base)
         return recipe, export_key(recipe, report)
     except RecipeError as error:
         end("\n".join(map(str, error.problems)), 2)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cockpit.cli.ending import end
+from cockpit.cli.moved_base import MovedBase, settle_base
 from cockpit.cli.trust import TrustRemoteCode, settle_trust
 from cockpit.text.plain_text import plain_line
 
@@ -35,6 +36,7 @@ def resume(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
     detach: Annotated[bool, typer.Option(help="Print the run's id and leave it running.")] = False,
+    model: MovedBase = None,
     trust_remote_code: TrustRemoteCode = False,
     force: Annotated[
         bool, typer.Option("--force", help="Also where its engine, on another machine, has been silent for minutes.")
@@ -53,7 +55,7 @@ def resume(
     except LookupError as error:
         end(str(error), 2)
     settle_trust(found, trust_remote_code)
-    document, key, point = _checked(found, settings or [], from_step, force)
+    document, key, point = _checked(found, settings or [], from_step, settle_base(model, found), force=force)
 
     from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
@@ -85,15 +87,16 @@ def resume(
 
 
 def _checked(
-    run: RunDir, settings: list[str], from_step: int | None, force: bool
+    run: RunDir, settings: list[str], from_step: int | None, base: str | None, *, force: bool
 ) -> tuple[RecipeDocument, EngineKey, ResumePoint]:
-    """The run's recipe with the changes on it, its engine's key, and from where it resumes; ends the command where it
-    cannot."""
+    """The run's recipe with the changes on it and its base at `base`, its engine's key, and from where it resumes; ends
+    the command where it cannot."""
     from cockpit.launch.engines import EngineKey
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
     from cockpit.recipe.problem import RecipeError
     from cockpit.recipe.resume_policy import refused_changes
+    from cockpit.runs.moved_base import why_no_base
     from cockpit.runs.origin import recipe_of_run
     from cockpit.runs.resumable import ResumePoint, SilentEngine
 
@@ -101,12 +104,17 @@ def _checked(
     try:
         document = recipe_of_run(run.path)
         before = document.recipe()
+        if base is not None:
+            document.use_model(base)
         for setting in settings:
             document.set_from_text(setting)
         after = document.recipe()
     except RecipeError as error:
         end("\n".join(map(str, error.problems)), 2)
-    wrong += [str(problem) for problem in refused_changes(before, after, "--set")]
+    if gone := why_no_base(after):
+        end(gone, 2)
+    same_base = base is not None and after.model.name_or_path == base
+    wrong += [str(problem) for problem in refused_changes(before, after, "--set", same_base=same_base)]
     report = GpuProbe().wait()
     wrong += [str(problem) for problem in preflight(after, report, document.file, document.line)]
     if wrong:

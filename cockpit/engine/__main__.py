@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--backend", choices=("unsloth", "transformers"), default="unsloth")
     parser.add_argument("--chat", action="store_true", help="load what the run has saved, and answer")
+    parser.add_argument("--model", help="where the base is that a chat needs, in place of the recipe's model")
     parser.add_argument("--idle-s", type=float, default=None, help="unload after so many seconds without a reader")
     parser.add_argument("--nice", type=int, default=0, help="let other processes go first, by so much")
     parser.add_argument("--lock", type=int, default=None, help="descriptor of the folder's lock, held by the starter")
@@ -40,6 +41,7 @@ def main() -> int:
             RunDir(options.folder.absolute()),
             options.backend,
             chat_only=options.chat,
+            base=options.model,
             own_process=True,
             idle_s=IDLE_S if options.idle_s is None else options.idle_s,
             lock=options.lock,

@@ -50,14 +50,15 @@ class Engine:
         backend: str,
         *,
         chat_only: bool = False,
+        base: str | None = None,
         own_process: bool = False,
         idle_s: float = IDLE_S,
         lock: int | None = None,
     ) -> None:
-        """`chat_only` loads what the run has saved. `own_process`: stdin and the end of the process are ours too, so
-        that a worker which cannot be interrupted may be left behind. `lock` is the folder's, where a starter has
-        handed it on. Raises OSError where the folder cannot be written, and RunTaken among them where another engine
-        has it."""
+        """`chat_only` loads what the run has saved, on the base at `base` where one is given. `own_process`: stdin and
+        the end of the process are ours too, so that a worker which cannot be interrupted may be left behind. `lock` is
+        the folder's, where a starter has handed it on. Raises OSError where the folder cannot be written, and RunTaken
+        among them where another engine has it."""
         self._run = run
         self._identity = EngineIdentity.of_this_process(backend)
         self._ownership = Ownership(run, self._identity, lock)
@@ -72,7 +73,9 @@ class Engine:
         self._journal = Journal(run, max(1, known if chat_only else known + 1), self._ownership)
         self._found_log = known > 0
         self._machine = Machine()
-        self._worker = Worker(run, backend, self._journal, self._controls, self._machine, chat_only=chat_only)
+        self._worker = Worker(
+            run, backend, self._journal, self._controls, self._machine, chat_only=chat_only, base=base
+        )
         self._terminated = threading.Event()
         self._reason = ""
         self._unwanted = False

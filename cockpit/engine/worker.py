@@ -19,10 +19,12 @@ from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.stack import StackLog, import_stack, versions
 from cockpit.launch.compile_cache import usual_place
+from cockpit.models.fingerprint import fingerprint
 from cockpit.protocol.commands import Chat, Train
 from cockpit.protocol.events import GpuReading, RunEnded, RunStarted
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
+from cockpit.runs.moved_base import base_folder, with_base
 from cockpit.text.plain_text import plain_text
 
 if TYPE_CHECKING:
@@ -37,9 +39,18 @@ class Worker:
     """Does what `controls` say, one thing after another, and ends each run exactly once."""
 
     def __init__(
-        self, run: RunDir, backend: str, journal: Journal, controls: Controls, machine: Machine, *, chat_only: bool
+        self,
+        run: RunDir,
+        backend: str,
+        journal: Journal,
+        controls: Controls,
+        machine: Machine,
+        *,
+        chat_only: bool,
+        base: str | None = None,
     ) -> None:
-        """`run` may be another folder by the time that Train is taken up."""
+        """`run` may be another folder by the time that Train is taken up. `base`: where a chat finds the base, in place
+        of the recipe's model."""
         self.run = run
         self.begun = False
         """Whether a run was begun."""
@@ -55,6 +66,7 @@ class Worker:
         self.controls = controls
         self._machine = machine
         self._chat_only = chat_only
+        self._base = base
         self._ending = threading.Lock()
         self._end: RunEnded | None = None
         self._starting = threading.Lock()
@@ -97,7 +109,7 @@ class Worker:
             self._end = self._end or ending
             self.announced.wait(DRIVER_WAITS_S)
             # Large files may still be hashed, or the disk was full: the run begins in the log before it ends there.
-            self._tell_start({}, self._machine.gpus())
+            self._tell_start({}, {}, self._machine.gpus())
             self.journal.emit(self._end)
             self.ended = True
 
@@ -216,7 +228,7 @@ class Worker:
     def _chat_with_past_run(self) -> None:
         from cockpit.engine.model.loading import load_for_chat
 
-        recipe = _recipe_of(self.run)
+        recipe = with_base(_recipe_of(self.run), self._base)
         self._download(recipe)
         self.journal.enter_phase("loading_model", recipe.model.name_or_path)
         self._chat(load_for_chat(recipe, self.run.result or self.run.adapter, self._say), recipe)
@@ -252,20 +264,22 @@ class Worker:
     def _announce(self) -> None:
         """RunStarted, in a thread of its own: large files take a while to hash, and the import goes on beside it."""
         hashes: dict[str, str] = {}
+        base: dict[str, str] = {}
         try:
             self._recipe = _recipe_of(self.run)
             hashes = data_hashes(self._recipe)
+            base = base_hashes(self._recipe)
         except Exception as error:
             self._unannounced = error
         gpus = self._machine.gpus(DRIVER_WAITS_S)
         try:
-            self._tell_start(hashes, gpus)
+            self._tell_start(hashes, base, gpus)
         except OSError as error:
             self._unannounced = error
         finally:
             self.announced.set()
 
-    def _tell_start(self, hashes: dict[str, str], gpus: list[GpuReading]) -> None:
+    def _tell_start(self, hashes: dict[str, str], base: dict[str, str], gpus: list[GpuReading]) -> None:
         """RunStarted, unless it has been told. Raises OSError where the disk takes no more."""
         with self._starting:
             if self._start_told or self._order is None:
@@ -279,6 +293,7 @@ class Worker:
                     gpus=[gpu.name for gpu in gpus],
                     driver=self._machine.driver,
                     data_sha256=hashes,
+                    base_sha256=base,
                 )
             )
             self._start_told = True
@@ -317,6 +332,16 @@ def _recipe_of(run: RunDir) -> Recipe:
         raise RunFailure(str(error.problems[0])) from error
     except OSError as error:
         raise RunFailure(f"The run's recipe.yaml cannot be read: {error.strerror or error}.") from error
+
+
+def base_hashes(recipe: Recipe) -> dict[str, str]:
+    """The fingerprint of the base's weights; empty where they are not on this disk, or cannot be read, which loading
+    tells."""
+    folder = base_folder(recipe)
+    try:
+        return fingerprint(folder) if folder is not None else {}
+    except OSError:
+        return {}
 
 
 def data_hashes(recipe: Recipe) -> dict[str, str]:

@@ -161,8 +161,9 @@ def new_run(name: str) -> RunDir:
     return RunDir.create(runs_folder() / new_run_id(name))
 
 
-def start_chat_engine(run: RunDir, key: EngineKey) -> StartedEngine:
+def start_chat_engine(run: RunDir, key: EngineKey, base: str | None = None) -> StartedEngine:
     """Start an engine that loads what a past run has saved, and answers Chat. Its events go on in the run's own logs.
+    `base`: where the base is, in place of the recipe's model.
 
     Raises ValueError with a sentence where the run has saved nothing, has links in what it has saved, or another
     engine still has it.
@@ -176,7 +177,7 @@ def start_chat_engine(run: RunDir, key: EngineKey) -> StartedEngine:
         raise ValueError(f"The run {name} has saved no adapter, so there is nothing to chat with.")
     if wrong := run.why_linked():
         raise ValueError(wrong)
-    return _start(key, run, subprocess.DEVNULL, "--chat")
+    return _start(key, run, subprocess.DEVNULL, "--chat", *(["--model", base] if base else []))
 
 
 def start_folder_engine(folder: Path, key: EngineKey, recipe_text: str) -> StartedEngine:

@@ -28,14 +28,22 @@ def export_key(recipe: Recipe, report: GpuReport) -> EngineKey:
 
 
 def start_export(
-    run: RunDir, key: EngineKey, form: str, out: Path, *, push: str | None = None, private: bool = False
+    run: RunDir,
+    key: EngineKey,
+    form: str,
+    out: Path,
+    *,
+    push: str | None = None,
+    private: bool = False,
+    base: str | None = None,
 ) -> tuple[str, EngineProcess]:
     """Start a process that exports what the run has saved into the folder `out`; its id in the run's export log, and
-    the process. It outlives its starter. Raises OSError."""
+    the process. It outlives its starter. `base`: where the base is, in place of the recipe's model. Raises OSError."""
     export_id = new_command_id()
     options = ["--as", form, "--out", str(out.expanduser().absolute()), "--id", export_id]
     options += ["--push", push] if push else []
     options += ["--private"] if private else []
+    options += ["--model", base] if base else []
     # Unsloth must never fetch or build anything, nor ask.
     manners = {"UNSLOTH_AUTO_INSTALL": "0", "UNSLOTH_LLAMA_CPP_OFFLINE": "1"}
     with open_to_append(run.path / "export.log") as log:

@@ -16,6 +16,8 @@ class SavedFolder:
     """A folder with adapter_config.json or with config.json. Nothing is loaded."""
 
     path: Path
+    moved_base: str | None = None
+    """Where the adapter's base is, in place of what its config names."""
 
     @property
     def is_adapter(self) -> bool:
@@ -27,12 +29,14 @@ class SavedFolder:
         """The model that is loaded: the adapter's base as its config names it, or the folder itself."""
         if not self.is_adapter:
             return str(self.path)
-        return str(read_json(self.path / "adapter_config.json").get("base_model_name_or_path") or "")
+        return self.moved_base or str(read_json(self.path / "adapter_config.json").get("base_model_name_or_path") or "")
 
     @property
     def revision(self) -> str | None:
         """The branch, tag or commit of the Hub that the adapter was trained on; None for the newest."""
-        named = read_json(self.path / "adapter_config.json").get("revision") if self.is_adapter else None
+        if not self.is_adapter or self.moved_base:
+            return None
+        named = read_json(self.path / "adapter_config.json").get("revision")
         return str(named) if named else None
 
     def defect(self) -> str:
@@ -70,7 +74,7 @@ class SavedFolder:
         if place is None:
             return "" if "/" in self.base else f"its base {base} is neither a folder here nor a name on the Hub"
         if not place.is_dir():
-            return f"its base model is not there: {base}"
+            return f"its base model is not there: {base}; name its new place with --model"
         return self._defect_of_model(place)
 
     def _defect_of_model(self, folder: Path) -> str:

@@ -64,7 +64,8 @@ class PhaseProgressed(Event, tag=True, frozen=True, kw_only=True):
 
 
 class RunStarted(Event, tag=True, frozen=True, kw_only=True):
-    """Training was asked for: what is trained, with what, on what."""
+    """Training was asked for: what is trained, with what, on what. `base_sha256` is the fingerprint of the weights of a
+    base that is a folder of this disk (models/fingerprint.py), by file; empty for one of the Hub."""
 
     run_id: str
     recipe_name: str
@@ -73,6 +74,7 @@ class RunStarted(Event, tag=True, frozen=True, kw_only=True):
     gpus: list[str]
     driver: str
     data_sha256: dict[str, str]
+    base_sha256: dict[str, str] = {}
 
 
 class SourceRead(msgspec.Struct, frozen=True, kw_only=True):

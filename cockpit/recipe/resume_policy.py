@@ -30,13 +30,22 @@ CHANGEABLE = (
 and learning rate are taken up anew from the step that the run resumes from, as if they had always been so."""
 
 
-def refused_changes(before: Recipe, after: Recipe, file: str) -> list[Problem]:
-    """A problem for each field that differs and may not; empty where the run can go on with `after`."""
+BASE = ("model.name_or_path", "model.revision")
+"""May be changed too where the weights there are known to be those of the run's base."""
+
+
+def refused_changes(before: Recipe, after: Recipe, file: str, *, same_base: bool = False) -> list[Problem]:
+    """A problem for each field that differs and may not; empty where the run can go on with `after`. `same_base`: the
+    base of `after` was compared with that of `before`, and is the same model in another place."""
+    changeable = CHANGEABLE + (BASE if same_base else ())
     was, now = dict(leaves(before)), dict(leaves(after))
     found = []
     for path in sorted(was.keys() | now.keys(), key=dotted):
         name = dotted(path)
-        if was.get(path) != now.get(path) and not any(name == one or name.startswith(f"{one}.") for one in CHANGEABLE):
+        if was.get(path) != now.get(path) and not any(name == one or name.startswith(f"{one}.") for one in changeable):
             wrong = "it cannot be changed when a run goes on: weights, optimizer and order of rows depend on it"
-            found.append(Problem(file, None, name, wrong, "start a new run for that"))
+            right = "start a new run for that"
+            if name in BASE:
+                right += ", or name the place that the base was moved to with --model"
+            found.append(Problem(file, None, name, wrong, right))
     return found

@@ -14,7 +14,7 @@ from cockpit.runs.state import RunState
 from cockpit.runs.status import State
 from cockpit.text.plain_text import plain_line
 
-HEAD_BYTES = 16 * 1024
+HEAD_BYTES = 64 * 1024
 TAIL_BYTES = 64 * 1024
 """Read first; 16 times as much as long as it holds no step (a long evaluation, many chats after the end), 16 MiB at
 most."""

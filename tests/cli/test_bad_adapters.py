@@ -111,7 +111,8 @@ def test_defects_of_an_adapter(tmp_path: Path) -> None:
 
 def test_an_adapter_whose_base_is_gone_or_not_whole(tmp_path: Path) -> None:
     folder = adapter_folder(tmp_path / "adapter", f"{tmp_path}/gone")
-    assert refused("chat", str(folder), "-p", "hi")[1].endswith(f"its base model is not there: {tmp_path}/gone.")
+    named = f"its base model is not there: {tmp_path}/gone; name its new place with --model."
+    assert refused("chat", str(folder), "-p", "hi")[1].endswith(named)
     base = model_folder(tmp_path / "gone")
     halve(base / "model.safetensors")
     assert refused("chat", str(folder), "-p", "hi")[1].endswith("its base's model.safetensors is truncated.")

@@ -20,6 +20,7 @@ from cockpit.protocol.events import ExportEnded, ExportProgressed, ExportStarted
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.checksums import damage, write_checksums
 from cockpit.runs.folder import RunDir
+from cockpit.runs.moved_base import with_base
 from cockpit.runs.origin import recipe_of_run
 from cockpit.text.plain_text import plain_line
 from cockpit.text.streams import hide_logins
@@ -28,10 +29,12 @@ from cockpit.text.streams import hide_logins
 class Exporter:
     """One export of one run: written to a temporary path, and renamed to its place when it is whole."""
 
-    def __init__(self, run: RunDir, form: ExportForm, out: Path, export_id: str) -> None:
-        """Raises OSError where the run's folder cannot be written."""
+    def __init__(self, run: RunDir, form: ExportForm, out: Path, export_id: str, base: str | None = None) -> None:
+        """`base`: where the base is, in place of the recipe's model. Raises OSError where the run's folder cannot be
+        written."""
         self.run, self.form, self.out, self.id = run, form, out, export_id
         self.partial, self._merged = temporary_paths(out)
+        self._base = base
         self._log = EventWriter(run.export)
 
     def export(self, push: str | None, private: bool) -> bool:
@@ -39,7 +42,7 @@ class Exporter:
         self._log.append(ExportStarted(export_id=self.id, form=self.form.name, path=str(self.out)))
         recipe = None
         try:
-            recipe = recipe_of_run(self.run.path, "recipe.yaml").recipe()
+            recipe = with_base(recipe_of_run(self.run.path, "recipe.yaml").recipe(), self._base)
             token = _token() if push else None
             shutil.rmtree(self.partial, ignore_errors=True)
             self.partial.mkdir(parents=True)
@@ -96,12 +99,14 @@ class Exporter:
 
     def _write(self, recipe: Recipe) -> None:
         from cockpit.engine.export import gguf, merging
-        from cockpit.engine.model.saved_files import finish_saved
+        from cockpit.engine.model.saved_files import finish_saved, name_base
 
         kind = self.form.kind
         if kind == "adapter":
             self.task("copying the adapter")
             shutil.copytree(self.run.adapter, self.partial, dirs_exist_ok=True)
+            if self._base:
+                name_base(self.partial, self._base)
             finish_saved(self.partial)  # an older run's files may not be in their final form
         elif kind == "gguf":
             gguf.check_tokenizer(self.run, recipe, self.task)
@@ -168,6 +173,7 @@ def main() -> int:
     parser.add_argument("--as", dest="form", type=ExportForm.parse, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--push")
+    parser.add_argument("--model", help="where the base is, in place of the recipe's model")
     parser.add_argument("--private", action="store_true")
     parser.add_argument("--id", default="export")
     options = parser.parse_args()
@@ -179,7 +185,7 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     run = RunDir(options.folder.absolute())
     lock = open_regular(run.path / "export.lock", os.O_RDWR | os.O_CREAT, follow=False)
-    exporter = Exporter(run, options.form, options.out.absolute(), options.id)
+    exporter = Exporter(run, options.form, options.out.absolute(), options.id, options.model)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

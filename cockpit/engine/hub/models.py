@@ -29,7 +29,7 @@ def folder_of(model: Model) -> Path:
     if found is not None and not is_on_hub(model) and not found.exists():
         raise RunFailure(
             f"The model {_shown(model)} cannot be loaded: there is no such folder.",
-            "Put it there, or name the place where it is in model.name_or_path of the run's recipe.yaml.",
+            "Put it there, or name its new place with --model in cockpit chat, cockpit export or cockpit resume.",
         )
     if found is None:
         raise RunFailure(f"The model {_shown(model)} is not in the Hub's cache on this disk.", "Train with it once.")

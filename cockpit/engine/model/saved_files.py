@@ -23,6 +23,11 @@ def finish_saved(folder: Path) -> None:
     _write_preprocessors(folder)
 
 
+def name_base(folder: Path, name: str) -> None:
+    """Let an adapter's adapter_config.json name the base `name`, of whatever revision is there."""
+    _rewrite(folder / "adapter_config.json", lambda config: config.update(base_model_name_or_path=name, revision=None))
+
+
 def _name_base(folder: Path) -> None:
     """Let an adapter's card name the base that its adapter_config.json names: a model of the Hub. A base that is a
     folder of this disk is left out of the card, as the Hub refuses one that names it."""

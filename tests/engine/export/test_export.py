@@ -52,9 +52,11 @@ def trained(folder: Path, model: Path, rows: Path) -> Iterator[RunDir]:
         yield run.run
 
 
-def export(run: RunDir, form: str, out: Path | None = None, push: str | None = None) -> ExportEnded:
+def export(
+    run: RunDir, form: str, out: Path | None = None, push: str | None = None, base: str | None = None
+) -> ExportEnded:
     wanted = ExportForm.parse(form)
-    exporter = Exporter(run, wanted, out or default_folder(run, wanted), "x1")
+    exporter = Exporter(run, wanted, out or default_folder(run, wanted), "x1", base)
     done = exporter.export(push, private=False)
     ended = [event for event in EventReader(run.export).poll() if isinstance(event, ExportEnded)][-1]
     assert done is (ended.reason == "")
