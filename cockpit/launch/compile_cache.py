@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,19 +21,29 @@ def usual_place() -> Path:
 
 
 def compile_cache() -> Path:
-    """The usual place, else one in cockpit's home, else a new temporary folder. What lies there is run as code: it is
-    its owner's alone, whatever the umask is."""
-    return next((path for path in _places() if _is_ours(path)), None) or Path(tempfile.mkdtemp(prefix="cockpit-"))
+    """The usual place, else one in cockpit's home, else one of this user's among the temporary files, else a new one
+    there for as long as this process lives. What lies there is run as code: it is its owner's alone, whatever the umask
+    is."""
+    return next((path for path in _places() if _is_ours(path)), None) or temporary_folder()
 
 
 def _places() -> Iterator[Path]:
     yield usual_place()
     yield home() / "cache"
+    yield Path(tempfile.gettempdir()) / f"cockpit-{os.geteuid()}"
+
+
+@functools.cache
+def temporary_folder() -> Path:
+    """Where somebody else has taken the name of ours."""
+    return Path(tempfile.mkdtemp(prefix="cockpit-"))
 
 
 def _is_ours(path: Path) -> bool:
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.is_symlink() and path.parent.stat().st_mode & stat.S_ISVTX:
+            return False  # where all may write, a link may be anybody's
         status = path.stat()
         if status.st_uid != os.geteuid() or unwritable(path):
             return False
