@@ -52,6 +52,8 @@ class ThinkingSplit:
         self._special = re.compile(
             "|".join(map(re.escape, sorted(filter(None, special), key=len, reverse=True))) or "$^"
         )
+        self._beginnings = {text[:size] for text in special for size in range(1, len(text))}
+        self._longest_beginning = max(map(len, self._beginnings), default=0)
         self._place = "thought" if prompt.rstrip().endswith(marks.opens) else "head"
         self._held = ""
         self._begun = False
@@ -65,11 +67,12 @@ class ThinkingSplit:
         if self._place == "thought":
             thought = self._take_thought()
         if self._place == "answer":
-            answer, self._held = self._shown(self._held), ""
+            end = len(self._held) - self._begun_special(self._held)
+            answer, self._held = self._shown(self._held[:end]), self._held[end:]
         return thought, answer
 
     def end(self) -> tuple[str, str]:
-        """What was held back for the rest of a mark that never came."""
+        """What was held back for the rest of a mark or a special text that never came."""
         self._begun = self._begun or self._place == "head"
         rest, self._held = self._shown(self._held), ""
         return (rest, "") if self._place == "thought" else ("", rest)
@@ -93,10 +96,16 @@ class ThinkingSplit:
             shown = self._shown(thought).rstrip()
             self._begun = False
             return shown
-        end = len(thought) - _begun_at_end(thought, self._marks.closes)
+        end = len(thought) - max(_begun_at_end(thought, self._marks.closes), self._begun_special(thought))
         end -= len(thought[:end]) - len(thought[:end].rstrip())  # blanks before the mark are not shown
         self._held = thought[end:]
         return self._shown(thought[:end])
+
+    def _begun_special(self, text: str) -> int:
+        """How many characters at the end of `text` may be the beginning of a special text, which may take more than one
+        token."""
+        sizes = range(min(self._longest_beginning, len(text)), 0, -1)
+        return next((size for size in sizes if text[-size:] in self._beginnings), 0)
 
     def _shown(self, text: str) -> str:
         """Without special tokens, and without the blanks that part reasoning and answer."""

@@ -37,6 +37,8 @@ def told(marks: ThinkingMarks, text: str, size: int, prompt: str = "") -> tuple[
         (USUAL_MARKS, "", "<think>\n\n</think>\n\nFive.", ("", "Five.")),
         (USUAL_MARKS, "", "<think>It is", ("It is", "")),
         (USUAL_MARKS, "", "Five, < 6.", ("", "Five, < 6.")),
+        (USUAL_MARKS, "", "Five.<|im_end|>", ("", "Five.")),
+        (USUAL_MARKS, "", "<think>It<|im_end|> is</think>Fi<|im_end|>ve, <|im_", ("It is", "Five, <|im_")),
         (USUAL_MARKS, "", " <th", ("", " <th")),
         (GPT_OSS, "", f"{GPT_OSS.opens}I count.{GPT_OSS.closes}After it comes 1", ("I count.", "After it comes 1")),
         (GPT_OSS, "", f"{GPT_OSS.answers}After it comes 1", ("", "After it comes 1")),
