@@ -42,7 +42,7 @@ def recipe_of_run(folder: Path, file: str | None = None) -> RecipeDocument:
     from cockpit.recipe.document import RecipeDocument
 
     document = RecipeDocument.load(folder / "recipe.yaml", file)
-    if document.recipe().model.trust_remote_code and not is_made_here(folder):
+    if _asks_for_trust(document) and not is_made_here(folder):
         document.set(TRUST, False)
     return document
 
@@ -51,13 +51,17 @@ def distrust(folder: Path) -> str:
     """What is off in a run from elsewhere, in a sentence; empty where nothing is. Raises RecipeError."""
     from cockpit.recipe.document import RecipeDocument
 
-    asked = RecipeDocument.load(folder / "recipe.yaml").recipe().model.trust_remote_code
-    if not asked or is_made_here(folder):
+    if not _asks_for_trust(RecipeDocument.load(folder / "recipe.yaml")) or is_made_here(folder):
         return ""
     return (
         f"The run {plain_line(folder.name)} was made elsewhere and asks to run code that comes with its model: "
         "that is off; --trust-remote-code allows it."
     )
+
+
+def _asks_for_trust(document: RecipeDocument) -> bool:
+    """Also where the recipe is not valid yet, as it may be mended in an editor."""
+    return document.value(TRUST) not in (None, False)
 
 
 def _token() -> bytes:

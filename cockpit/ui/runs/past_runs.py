@@ -214,14 +214,17 @@ class PastRuns:
 
     def _document(self, run: RunDir) -> RecipeDocument | None:
         from cockpit.recipe.problem import RecipeError
-        from cockpit.runs.origin import recipe_of_run
+        from cockpit.runs.origin import distrust, recipe_of_run
 
         try:
             document = recipe_of_run(run.path)
             document.recipe()
+            refusal = distrust(run.path)
         except RecipeError as error:
             self._refuse("\n".join(str(problem) for problem in error.problems))
             return None
+        if refusal:
+            self._host.notify(refusal, severity="warning", markup=False)
         return document
 
     def _refuse(self, sentence: str) -> None:

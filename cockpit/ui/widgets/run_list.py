@@ -63,18 +63,21 @@ class RunList(MarkedList):
 
     def action_edit(self) -> None:
         """Open the editor on what the marked run was trained with."""
-        from cockpit.recipe.document import RecipeDocument
         from cockpit.recipe.problem import RecipeError
+        from cockpit.runs.origin import distrust, recipe_of_run
 
         row = self._marked()
         if row is None:
             return
         try:
-            document = RecipeDocument.load(row.run.recipe, f"{row.recipe_name or row.run.id}.yaml")
+            document = recipe_of_run(row.run.path, f"{row.recipe_name or row.run.id}.yaml")
+            refusal = distrust(row.run.path)
         except (RecipeError, OSError) as error:
             why = str(error.problems[0]) if isinstance(error, RecipeError) else str(error)
             self.notify(f"The run's recipe cannot be read: {why}", severity="error", markup=False)
             return
+        if refusal:
+            self.notify(refusal, severity="warning", markup=False)
         document.path = None  # the run's own file stays as it is
         self.post_message(EditRecipe(document))
 
