@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cockpit.cli.ending import end
+from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.runs.folder import RunDir
@@ -22,11 +23,18 @@ TrustRemoteCode = Annotated[
 
 
 def settle_trust(run: RunDir, trust: bool) -> None:
-    """Trust the run, or say what is off in it. Ends the command where the run's folder cannot be written."""
+    """Trust the run, or say what is off in it. Ends the command where the run cannot be trusted: its folder belongs to
+    another user, or cannot be written."""
     from cockpit.recipe.problem import RecipeError
-    from cockpit.runs.origin import distrust, mark_as_made_here
+    from cockpit.runs.origin import distrust, is_own, mark_as_made_here
 
     try:
+        if trust and not is_own(run.path):
+            end(
+                f"The run {plain_line(run.id)} belongs to another user, who could change its model at any time, so "
+                "--trust-remote-code cannot allow its code: copy the folder, and give it for the copy.",
+                1,
+            )
         if trust:
             mark_as_made_here(run.path)
         elif refusal := distrust(run.path):

@@ -24,6 +24,7 @@ from cockpit.runs.engine_lock import RunTaken, name_holder, take_lock
 from cockpit.runs.folder import RunDir, new_run_id
 from cockpit.runs.link import RunLink, new_command_id
 from cockpit.runs.liveness import EngineIdentity
+from cockpit.runs.origin import mark_as_made_here
 from cockpit.runs.status import is_active
 from cockpit.runs.summary import RunSummary
 from cockpit.text.plain_text import plain_line
@@ -97,6 +98,7 @@ class StartedEngine:
         here = run = self.link.run
         with self._ended_where_it_fails():
             here.recipe.write_text(recipe_text, encoding="utf-8")
+            mark_as_made_here(here.path)
             if here.path.parent == standby_folder():
                 run = RunDir(runs_folder() / new_run_id(name))
                 run.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -120,6 +122,7 @@ class StartedEngine:
             if before != recipe_text:
                 write_atomically(run.path / f"recipe.attempt-{newest_attempt(run.events)}.yaml", before)
             write_atomically(run.recipe, recipe_text)
+            mark_as_made_here(run.path)
             run.send(train)
         return run
 
@@ -187,6 +190,7 @@ def start_folder_engine(folder: Path, key: EngineKey, recipe_text: str) -> Start
     """
     run = RunDir.create(standby_folder() / f"chat-{uuid.uuid4().hex[:12]}")
     run.recipe.write_text(recipe_text, encoding="utf-8")
+    mark_as_made_here(run.path)
     is_adapter = (folder / "adapter_config.json").is_file()
     (run.adapter if is_adapter else run.model).symlink_to(folder.absolute())
     return _start(key, run, subprocess.DEVNULL, "--chat")

@@ -23,7 +23,6 @@ from cockpit.protocol.events import EngineExited
 from cockpit.protocol.values import LONGEST_LINE, UNREADABLE
 from cockpit.runs.engine_lock import LOCK, lock_state
 from cockpit.runs.liveness import EngineIdentity, Liveness, Signs
-from cockpit.runs.origin import mark_as_made_here
 from cockpit.text.plain_text import plain_line, plain_text
 
 _sent = re.compile(r"([0-9]{20})-.+\.json")
@@ -63,7 +62,6 @@ class RunDir:
         path.mkdir(mode=0o700)
         run = cls(path)
         run.commands.mkdir()
-        mark_as_made_here(path)
         return run
 
     @property

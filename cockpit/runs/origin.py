@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import hmac
+import json
 import os
+import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cockpit.disk import open_regular, read_regular
+from cockpit.disk import open_regular, read_regular, write_atomically
 from cockpit.paths import home
 from cockpit.text.plain_text import plain_line
 
@@ -15,23 +20,34 @@ if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
 
 MARKER = "made-here"
-"""File in a run folder that holds the token of the COCKPIT_HOME that it was made in."""
+"""File in a run folder that says which model its recipe had when cockpit itself wrote it: an HMAC-SHA256 of the
+recipe's `model` section by the token of the COCKPIT_HOME. A folder's name is no part of it, as folders are moved."""
 LONGEST = 1 << 10
 TRUST = "model.trust_remote_code"
+_token_form = re.compile(rb"[0-9a-f]{64}")
 
 
 def mark_as_made_here(folder: Path) -> None:
-    """Trust the run in `folder` as one of our own. Raises OSError where it cannot be written."""
-    (folder / MARKER).unlink(missing_ok=True)
-    _write_new(folder / MARKER, _token())
+    """Trust the run in `folder`, with the model that its recipe has, as one of our own. Raises RecipeError, and OSError
+    where it cannot be written."""
+    from cockpit.recipe.document import RecipeDocument
+
+    marker = _marker(RecipeDocument.load(folder / "recipe.yaml"))
+    write_atomically(folder / MARKER, marker, durable=False, mode=0o600)
 
 
-def is_made_here(folder: Path) -> bool:
-    """Whether the folder is ours, and was made by this user's cockpit or is trusted since."""
+def is_own(folder: Path) -> bool:
+    """Whether the folder is this user's. Raises OSError."""
+    return folder.stat().st_uid == os.geteuid()
+
+
+def _is_made_here(folder: Path, document: RecipeDocument) -> bool:
+    """Whether the folder is ours, and `document`, its recipe, has the model that this user's cockpit wrote or that was
+    trusted since. A model that was changed by hand is like one from elsewhere; all else may be changed."""
     try:
-        if folder.stat().st_uid != os.geteuid():
-            return False
-        return secrets.compare_digest(read_regular(folder / MARKER, LONGEST, follow=False), _token())
+        return is_own(folder) and hmac.compare_digest(
+            read_regular(folder / MARKER, LONGEST, follow=False), _marker(document)
+        )
     except OSError:
         return False
 
@@ -42,7 +58,7 @@ def recipe_of_run(folder: Path, file: str | None = None) -> RecipeDocument:
     from cockpit.recipe.document import RecipeDocument
 
     document = RecipeDocument.load(folder / "recipe.yaml", file)
-    if _asks_for_trust(document) and not is_made_here(folder):
+    if _asks_for_trust(document) and not _is_made_here(folder, document):
         document.set(TRUST, False)
     return document
 
@@ -51,11 +67,12 @@ def distrust(folder: Path) -> str:
     """What is off in a run from elsewhere, in a sentence; empty where nothing is. Raises RecipeError."""
     from cockpit.recipe.document import RecipeDocument
 
-    if not _asks_for_trust(RecipeDocument.load(folder / "recipe.yaml")) or is_made_here(folder):
+    document = RecipeDocument.load(folder / "recipe.yaml")
+    if not _asks_for_trust(document) or _is_made_here(folder, document):
         return ""
     return (
-        f"The run {plain_line(folder.name)} was made elsewhere and asks to run code that comes with its model: "
-        "that is off; --trust-remote-code allows it."
+        f"The run {plain_line(folder.name)} was made elsewhere, or its model was changed by hand, and asks to run code "
+        "that comes with its model: that is off; --trust-remote-code allows it."
     )
 
 
@@ -64,20 +81,32 @@ def _asks_for_trust(document: RecipeDocument) -> bool:
     return document.value(TRUST) not in (None, False)
 
 
+def _marker(document: RecipeDocument) -> bytes:
+    model = json.dumps(document.value("model"), sort_keys=True, default=str)
+    return hmac.new(_token(), model.encode(), "sha256").hexdigest().encode()
+
+
 def _token() -> bytes:
+    """The secret of this home, made where there is none; one that is truncated or of another form is replaced."""
     place = home() / "token"
+    if found := _token_in(place):
+        return found
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = open_regular(place.with_name("token.lock"), os.O_WRONLY | os.O_CREAT, follow=False)
     try:
-        return read_regular(place, LONGEST)
-    except FileNotFoundError:
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        _write_new(place, secrets.token_hex(16).encode())
-    except FileExistsError:
-        pass  # another process was first
-    return read_regular(place, LONGEST)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes that find none, all use the one that the first makes
+        if found := _token_in(place):
+            return found
+        made = secrets.token_hex(32).encode()
+        write_atomically(place, made, mode=0o600)
+        return made
+    finally:
+        os.close(lock)
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    descriptor = open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, follow=False)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
+def _token_in(place: Path) -> bytes | None:
+    with suppress(FileNotFoundError):
+        content = read_regular(place, LONGEST)
+        if _token_form.fullmatch(content):
+            return content
+    return None

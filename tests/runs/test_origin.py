@@ -5,27 +5,31 @@ import shutil
 from pathlib import Path
 
 import pytest
+import typer
 
 from cockpit.cli.trust import settle_trust
-from cockpit.launch.engines import EngineKey, start_chat_engine
+from cockpit.launch.engines import EngineKey, StartedEngine, start_chat_engine
 from cockpit.launch.export_form import ExportForm, why_not
 from cockpit.paths import home, runs_folder
 from cockpit.protocol.commands import Unload
 from cockpit.protocol.event_log import EventWriter
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
-from cockpit.runs.origin import distrust, is_made_here, mark_as_made_here, recipe_of_run
+from cockpit.runs.origin import distrust, mark_as_made_here, recipe_of_run
 from cockpit.runs.resumable import ResumePoint
 from tests.recording import RECIPE, record
+from tests.ui.engines import FakeProcess
+
+ASKED = RECIPE.replace("  max_seq_length: 128\n", "  max_seq_length: 128\n  trust_remote_code: true\n")
 
 
 @pytest.fixture
 def run() -> RunDir:
     """One of our own, whose recipe asks for remote code."""
     run = record(runs_folder(), run_id="one", steps=4)
-    asked = RECIPE.replace("  max_seq_length: 128\n", "  max_seq_length: 128\n  trust_remote_code: true\n")
-    assert asked != RECIPE
-    run.recipe.write_text(asked)
+    assert ASKED != RECIPE
+    run.recipe.write_text(ASKED.replace("max_steps: 300", "max_steps: 4"))
+    mark_as_made_here(run.path)
     return run
 
 
@@ -54,21 +58,59 @@ def test_a_run_from_elsewhere_runs_no_code_until_that_is_asked_for(
         marker.write_text("0" * 32)
     elif how == "a link to our token":
         marker.symlink_to(home() / "token")
-    assert not is_made_here(run.path)
     assert not trusts(run)
     settle_trust(run, False)
     assert capsys.readouterr().err == (
-        "The run one was made elsewhere and asks to run code that comes with its model: that is off; "
-        "--trust-remote-code allows it.\n"
+        "The run one was made elsewhere, or its model was changed by hand, and asks to run code that comes with its "
+        "model: that is off; --trust-remote-code allows it.\n"
     )
-    if how != "another owner":
+    if how == "another owner":
+        before = marker.read_bytes()
+        with pytest.raises(typer.Exit):
+            settle_trust(run, True)
+        assert capsys.readouterr().err == (
+            "The run one belongs to another user, who could change its model at any time, so --trust-remote-code "
+            "cannot allow its code: copy the folder, and give it for the copy.\n"
+        )
+        assert marker.read_bytes() == before
+    else:
         settle_trust(run, True)
         assert trusts(run)
 
 
+def test_the_marker_is_no_secret_and_holds_for_the_model_alone(run: RunDir) -> None:
+    assert (home() / "token").read_bytes() not in (run.path / "made-here").read_bytes()
+    run.recipe.write_text(run.recipe.read_text().replace("max_steps: 4", "max_steps: 8"))
+    assert trusts(run)
+    run.recipe.write_text(run.recipe.read_text().replace("max_seq_length: 128", "max_seq_length: 256"))
+    assert not trusts(run)
+    assert "or its model was changed by hand" in distrust(run.path)
+
+
+@pytest.mark.parametrize("token", [b"", b"0" * 32, bytes(64)])
+def test_a_token_of_another_form_is_replaced(run: RunDir, token: bytes) -> None:
+    (home() / "token").write_bytes(token)
+    (run.path / "made-here").write_bytes(token)
+    assert not trusts(run)
+    mark_as_made_here(run.path)
+    assert trusts(run)
+    made = (home() / "token").read_bytes()
+    assert len(made) == 64 and made.strip(bytes(1)) == made
+    assert (home() / "token").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_recipe_that_cockpit_writes_is_our_own_from_then_on() -> None:
+    run = RunDir.create(runs_folder() / "one")
+    engine = StartedEngine(EngineKey("transformers", "none"), RunLink(run), FakeProcess())
+    assert trusts(engine.train(ASKED, "one", []))
+    run.recipe.write_text(ASKED.replace("max_seq_length: 128", "max_seq_length: 256"))
+    assert not trusts(run)
+    engine.resume(run.recipe.read_text(), "one", [])
+    assert trusts(run)
+
+
 def test_a_recipe_that_asks_for_no_code_is_as_it_is(tmp_path: Path) -> None:
     run = record(tmp_path, steps=4)
-    (run.path / "made-here").unlink()
     assert recipe_of_run(run.path).to_yaml() == run.recipe.read_text()
     assert distrust(run.path) == ""
 
@@ -80,7 +122,7 @@ def test_marking_a_folder_writes_through_no_link(run: RunDir, tmp_path: Path) ->
     (run.path / "made-here").symlink_to(target)
     mark_as_made_here(run.path)
     assert target.read_text() == "kept"
-    assert is_made_here(run.path)
+    assert trusts(run)
 
 
 def test_nothing_is_written_or_removed_through_links(run: RunDir, tmp_path: Path) -> None:

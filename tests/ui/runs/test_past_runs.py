@@ -289,7 +289,6 @@ async def test_e_on_a_run_from_elsewhere_does_not_take_over_that_code_runs(is_va
         "  max_seq_length: 128\n", "  max_seq_length: 128\n  trust_remote_code: true\n"
     )
     run.recipe.write_text(asked if is_valid else asked.replace("max_steps: 300", "max_steps: none"))
-    (run.path / "made-here").unlink()
     async with flown(size=(100, 40)) as (app, pilot):
         await until(pilot, lambda: "theirs-1120-2349" in shown(app))
         app.screen.query_one(RunList).focus()
@@ -305,7 +304,6 @@ async def test_opening_a_run_from_elsewhere_says_what_is_off() -> None:
     run = record(runs_folder(), run_id="theirs-1120-2349")
     asked = "  max_seq_length: 128\n  trust_remote_code: true\n"
     run.recipe.write_text(run.recipe.read_text().replace("  max_seq_length: 128\n", asked))
-    (run.path / "made-here").unlink()
     async with flown(open_run=run) as (app, pilot):
         await until(pilot, lambda: is_at(app, "LiveScreen") and "was made elsewhere" in shown(app))
         assert app.session is not None and not app.session.recipe.model.trust_remote_code
