@@ -17,6 +17,8 @@ OPENING_EVERY_S = 0.01
 """Between two looks at a screen that is opening."""
 STUCK_AFTER_S = 2.0
 """A widget that takes longer over a key does not keep the next one, with which it may be left."""
+OPENS_WITHIN_S = 10.0
+"""A screen that takes longer gets its keys all the same: one of them may leave it."""
 
 
 class TypedAhead(App[None]):
@@ -35,6 +37,8 @@ class TypedAhead(App[None]):
         self._is_held = False
         self._moved_at = 0.0
         self._keys = 0
+        self._opening: DOMNode | None = None
+        self._opening_since = 0.0
 
     @property
     def is_answering(self) -> bool:
@@ -80,7 +84,7 @@ class TypedAhead(App[None]):
     async def _has_come_up(self, screen: DOMNode, rounds: int, key: int) -> None:
         if key != self._keys:
             return
-        if getattr(self.screen, "is_opening", False):
+        if self._is_opening():
             self._moved_at = time.monotonic()
             self.set_timer(OPENING_EVERY_S, lambda: self._has_come_up(screen, ROUNDS, key))
         elif self.screen is not screen:
@@ -89,3 +93,12 @@ class TypedAhead(App[None]):
             self._go_up(self._path(), screen, rounds, key)
         else:
             await self._hand_on()
+
+    def _is_opening(self) -> bool:
+        """Whether the screen is opening, and has not been for too long."""
+        if not getattr(self.screen, "is_opening", False):
+            self._opening = None
+            return False
+        if self._opening is not self.screen:
+            self._opening, self._opening_since = self.screen, time.monotonic()
+        return time.monotonic() - self._opening_since < OPENS_WITHIN_S

@@ -9,6 +9,7 @@ from typing import ClassVar
 import pytest
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -151,3 +152,21 @@ async def test_a_key_waits_for_the_one_before_it(monkeypatch: pytest.MonkeyPatch
         assert app.noted == 0
         app.slow.done.set()
         await until(pilot, lambda: app.noted == 1)
+
+
+class NeverOpen(Screen[None]):
+    """A screen that is opening for ever."""
+
+    is_opening = True
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen")]
+
+
+async def test_a_screen_that_never_opens_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cockpit.ui.typed_ahead.STUCK_AFTER_S", 3600.0)
+    monkeypatch.setattr("cockpit.ui.typed_ahead.OPENS_WITHIN_S", 0.1)
+    app = SlowApp()
+    async with app.run_test() as pilot:
+        first = app.screen
+        await app.push_screen(NeverOpen())
+        ahead(pilot, "a", "b", "escape")
+        await until(pilot, lambda: app.screen is first)
