@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cockpit.text.numbers import finite
 
 if TYPE_CHECKING:
     from cockpit.runs.summary import RunSummary
@@ -43,18 +44,13 @@ def _plain(summary: RunSummary) -> dict[str, object]:
         "state": summary.state,
         "step": summary.step,
         "total_steps": summary.total_steps,
-        "loss": _finite(summary.loss),
-        "eval_loss": _finite(summary.eval_loss),
+        "loss": finite(summary.loss),
+        "eval_loss": finite(summary.eval_loss),
         "started_at": summary.started_at,
         "attempts": summary.attempts,
         "folder": str(summary.run.path),
         "damage": summary.damage,
     }
-
-
-def _finite(value: float | None) -> float | None:
-    """JSON has no word for a number that is not finite."""
-    return value if value is not None and isfinite(value) else None
 
 
 def _print_table(summaries: list[RunSummary]) -> None:

@@ -52,22 +52,22 @@ class Planner:
         """The plan; without a report the machine is not asked about."""
         from cockpit.data.inputs import Inputs as Found
         from cockpit.preflight.checks import preflight
-        from cockpit.recipe import schedule as forecast
+        from cockpit.recipe import schedule
 
         inputs = Found.of(recipe)
         data = self.data_of(inputs)
-        rows = forecast.training_rows(recipe, data.rows)
-        total = forecast.planned_steps(recipe, rows)
+        rows = schedule.training_rows(recipe, data.rows)
+        total = schedule.planned_steps(recipe, rows)
         training = recipe.training
         return Plan(
             data=data,
             train_rows=rows,
-            held_out=forecast.held_out_rows(recipe, data.rows),
+            held_out=schedule.held_out_rows(recipe, data.rows),
             total_steps=total,
-            epochs=forecast.planned_epochs(recipe, rows),
+            epochs=schedule.planned_epochs(recipe, rows),
             effective_batch=training.per_device_train_batch_size * training.gradient_accumulation_steps,
-            warmup_steps=forecast.warmup_steps(training, total) if total else training.warmup_steps,
-            rates=forecast.learning_rates(training, total) if total and total <= DRAWN_STEPS else (),
+            warmup_steps=schedule.warmup_steps(training, total) if total else training.warmup_steps,
+            rates=schedule.learning_rates(training, total) if total and total <= DRAWN_STEPS else (),
             problems=tuple(preflight(recipe, report, file, inputs=inputs)) if report is not None else (),
             on_cpu=report is not None and _is_on_cpu(recipe, report),
         )

@@ -9,6 +9,11 @@ NOT_A_NUMBER = "NaN"
 """Infinite ones among them: a log does not tell them apart."""
 
 
+def finite(value: float | None) -> float | None:
+    """The number as JSON can hold it: None where it is not finite."""
+    return value if value is not None and math.isfinite(value) else None
+
+
 def count(value: float | None) -> str:
     """A whole number with thousands separators: 10,652."""
     return UNKNOWN if value is None else f"{value:,.0f}"

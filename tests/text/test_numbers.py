@@ -65,3 +65,11 @@ def test_what_is_not_a_finite_number_is_called_so(value: float) -> None:
 
 def test_counts() -> None:
     assert (numbers.count(10652), numbers.count(None)) == ("10,652", "–")
+
+
+def test_json_holds_finite_numbers_alone() -> None:
+    assert [numbers.finite(value) for value in (1.5, 0.0, None, float("inf"), float("-inf"), float("nan"))] == [
+        1.5,
+        0.0,
+        *[None] * 4,
+    ]

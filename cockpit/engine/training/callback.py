@@ -14,9 +14,10 @@ from cockpit.engine.errors import RunFailure, Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.training.best_weights import recall_best
 from cockpit.engine.training.resumption import Resumption
-from cockpit.engine.training.step_metrics import StepMetrics, finite
+from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.protocol.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned, TrainingResumed
 from cockpit.runs.checkpoint import archive_later
+from cockpit.text.numbers import finite
 
 PROGRESS_EVERY_S = 0.2
 LONG_STEPS = 200
@@ -141,7 +142,7 @@ class EventCallback(TrainerCallback):
         now = time.monotonic()
         if self._learning_rate is not None:
             figures["learning_rate"] = self._learning_rate
-        metrics = finite(figures)
+        metrics = {name: finite(value) for name, value in figures.items()}
         self.step = state.global_step
         self._journal.emit(
             StepEnded(
@@ -188,7 +189,7 @@ class EventCallback(TrainerCallback):
             for name, value in kwargs["metrics"].items()
             if name.startswith("eval_") and not name.endswith(NO_MEASURES)
         }
-        metrics = finite(measured)
+        metrics = {name: finite(value) for name, value in measured.items()}
         wanted = args.metric_for_best_model
         if wanted is not None and wanted not in measured:
             raise RunFailure(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -44,11 +43,6 @@ class StepMetrics:
     def drop(self) -> None:
         """Forget a step that was not finished."""
         self._losses, self._counts, self.gradient = [], [], None
-
-
-def finite(figures: dict[str, float]) -> dict[str, float | None]:
-    """The figures as JSON can hold them: None where one is not a finite number."""
-    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
 def token_counts(inputs: dict[str, Any]) -> torch.Tensor:

@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.content import Content
-from textual.widget import Widget
 
 from cockpit.protocol.events import MachineRead
+from cockpit.ui.widgets.gauge import Gauge
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.memory_bar import fitting, gib, memory_bar
 from cockpit.ui.widgets.sparkline import sparkline
 
 
-class EngineGauge(Widget):
+class EngineGauge(Gauge[MachineRead]):
     """The engine on the CPU: `show` takes its readings, oldest first."""
 
     HELP = "What the engine's process takes: processor cores, and memory beside that of all others."
-    ALLOW_SELECT = False
-    DEFAULT_CSS = """
-    EngineGauge { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
-    """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._reading: MachineRead | None = None
         self._cores: Sequence[float] = ()
         self.border_title = Content(f"engine {glyphs().dot} CPU")
 
@@ -34,9 +29,6 @@ class EngineGauge(Widget):
             self._reading = readings[-1]
             self._cores = [reading.cpu_percent / 100 for reading in readings]
             self.refresh()
-
-    def get_content_height(self, container: object, viewport: object, width: int) -> int:
-        return 3
 
     def render(self) -> Content:
         reading = self._reading

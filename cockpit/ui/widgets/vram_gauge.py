@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.content import Content
-from textual.widget import Widget
 
 from cockpit.protocol.events import GpuReading
 from cockpit.text.numbers import UNKNOWN
 from cockpit.text.plain_text import plain_line
+from cockpit.ui.widgets.gauge import Gauge
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.memory_bar import fitting, gib, memory_bar
 from cockpit.ui.widgets.sparkline import sparkline
@@ -17,18 +17,13 @@ from cockpit.ui.widgets.sparkline import sparkline
 SPARK_CELLS = 12
 
 
-class VramGauge(Widget):
+class VramGauge(Gauge[GpuReading]):
     """One GPU: `show` takes its readings, oldest first; the last one is the present."""
 
     HELP = "GPU memory: held by this run, by others, free. Below it how busy the GPU is."
-    ALLOW_SELECT = False
-    DEFAULT_CSS = """
-    VramGauge { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
-    """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._reading: GpuReading | None = None
         self._use: Sequence[float | None] = ()
 
     def show(self, readings: Sequence[GpuReading]) -> None:
@@ -40,9 +35,6 @@ class VramGauge(Widget):
         name = plain_line(self._reading.name).removeprefix("NVIDIA ")
         self.border_title = Content(f"GPU {self._reading.index} {glyphs().dot} {name}")
         self.refresh()
-
-    def get_content_height(self, container: object, viewport: object, width: int) -> int:
-        return 3
 
     def render(self) -> Content:
         reading = self._reading

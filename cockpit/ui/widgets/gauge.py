@@ -1,0 +1,26 @@
+"""Gauge: what the gauges of the machine have in common: three lines, the last reading the present."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from textual.widget import Widget
+
+LINES = 3
+Reading = TypeVar("Reading")
+
+
+class Gauge(Widget, Generic[Reading]):
+    """Draws the last reading that it was given; nothing can be selected in it."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = """
+    Gauge { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._reading: Reading | None = None
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return LINES
