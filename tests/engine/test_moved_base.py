@@ -1,4 +1,4 @@
-"""A run whose base was moved, for real: cockpit export takes its new place with --model."""
+"""A run whose base was moved, for real: cockpit chat, export and resume take its new place with --model."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from cockpit.cli import cockpit
 from cockpit.models.fingerprint import fingerprint
 from cockpit.models.folder import read_json
+from cockpit.protocol.event_log import EventReader
+from cockpit.protocol.events import RunStarted
+from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
 from cockpit.runs.moved_base import recorded_base
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun, cockpit_home
-from tests.engine.export.test_export import export
+from tests.engine.export.exporting import export
+from tests.engine.warm_stack import WarmStack
+
+ASK = ("-p", "what is the name of red 3", "--greedy", "--max-tokens", "6")
 
 
 class Moved(SimpleNamespace):
@@ -50,8 +56,24 @@ def _its_home(moved: Moved, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
+def command(stack: WarmStack, *arguments: str) -> Result:
+    with stack.starts_engines():
+        return CliRunner().invoke(cockpit, list(arguments))
+
+
 def test_the_run_has_recorded_its_base(moved: Moved) -> None:
     assert recorded_base(moved.run) == fingerprint(moved.base)
+
+
+def test_chat_answers_by_run_and_by_folder_and_leaves_the_recipe_alone(moved: Moved, plain_stack: WarmStack) -> None:
+    before = moved.run.recipe.read_bytes()
+    by_run = command(plain_stack, "chat", "moved", *ASK, "--model", str(moved.base))
+    assert by_run.exit_code == 0, by_run.stderr
+    by_folder = command(plain_stack, "chat", str(moved.run.adapter), *ASK, "--model", str(moved.base))
+    assert by_folder.exit_code == 0, by_folder.stderr
+    assert by_run.stdout == by_folder.stdout != "\n"
+    assert "cannot be checked" not in by_run.stderr + by_folder.stderr
+    assert moved.run.recipe.read_bytes() == before
 
 
 def test_export_merges_and_an_adapter_names_the_new_place(moved: Moved, tmp_path: Path) -> None:
@@ -72,3 +94,16 @@ def test_the_export_command_gives_its_process_the_new_place(moved: Moved, tmp_pa
     )
     assert done.exit_code == 0, done.stderr
     assert read_json(out / "adapter_config.json")["base_model_name_or_path"] == str(moved.base)
+
+
+def test_resume_goes_on_and_its_recipe_names_the_new_place(moved: Moved, plain_stack: WarmStack) -> None:
+    """Last in this module: the run's recipe is another one then."""
+    more = ("--set", "training.max_steps=3", "--model", str(moved.base))
+    done = command(plain_stack, "resume", "moved", *more)
+    assert done.exit_code == 0, done.stderr
+    assert RecipeDocument.load(moved.run.recipe).recipe().model.name_or_path == str(moved.base)
+    kept = RecipeDocument.load(moved.run.path / "recipe.attempt-1.yaml").recipe()
+    assert kept.model.name_or_path == str(moved.was)
+    starts = [event for event in EventReader(moved.run.events).poll() if isinstance(event, RunStarted)]
+    assert [one.attempt for one in starts] == [1, 2]
+    assert starts[0].base_sha256 == starts[1].base_sha256

@@ -22,7 +22,7 @@ from cockpit.engine.export import __main__ as export_module
 from cockpit.engine.export.__main__ import Exporter
 from cockpit.engine.export.gguf import convert
 from cockpit.engine.model.loading import load_for_chat
-from cockpit.launch.export_form import ExportForm, LlamaCpp, default_folder
+from cockpit.launch.export_form import ExportForm, LlamaCpp
 from cockpit.launch.saved_recipe import recipe_of
 from cockpit.models.saved_folder import SavedFolder
 from cockpit.protocol.event_log import EventReader
@@ -32,6 +32,7 @@ from cockpit.runs.checksums import CHECKSUMS, write_checksums
 from cockpit.runs.folder import RunDir
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
+from tests.engine.export.exporting import export
 from tests.engine.export.push_server import PushServer
 from tests.engine.families import make_family
 from tests.engine.warm_stack import WarmStack
@@ -50,18 +51,6 @@ def trained(folder: Path, model: Path, rows: Path) -> Iterator[RunDir]:
         run.until_ended()
         run.close()
         yield run.run
-
-
-def export(
-    run: RunDir, form: str, out: Path | None = None, push: str | None = None, base: str | None = None
-) -> ExportEnded:
-    wanted = ExportForm.parse(form)
-    exporter = Exporter(run, wanted, out or default_folder(run, wanted), "x1", base)
-    done = exporter.export(push, private=False)
-    ended = [event for event in EventReader(run.export).poll() if isinstance(event, ExportEnded)][-1]
-    assert done is (ended.reason == "")
-    assert not list(exporter.out.parent.glob(f".{exporter.out.name}*"))
-    return ended
 
 
 def test_the_adapter_gives_the_engines_logits_through_plain_peft(trained: RunDir, model: Path) -> None:
