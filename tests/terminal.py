@@ -44,8 +44,10 @@ class Terminal:
         self.status: int | None = None
         self.pid, self._master = pty.fork()
         if self.pid == 0:
-            os.execvpe(command[0], list(command), dict(env or os.environ) | {"TERM": "xterm-256color"})
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            # The size before the program, which may ask for it at once; a worker's own COLUMNS would go before it.
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            inherited = {name: text for name, text in (env or os.environ).items() if name not in ("COLUMNS", "LINES")}
+            os.execvpe(command[0], list(command), inherited | {"TERM": "xterm-256color"})
 
     def pump(self, seconds: float = 0.05) -> bool:
         """Take in what the program writes within `seconds`. False once it has closed the terminal."""

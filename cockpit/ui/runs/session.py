@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
 from cockpit.protocol.events import AnyEvent, CommandAnswered
 from cockpit.runs.abort import abort_run
+from cockpit.runs.labels import OUTCOMES
 from cockpit.runs.link import Link, ReplayLink, new_command_id
 from cockpit.runs.liveness import Liveness
 from cockpit.runs.sentences import LOG_LINES, LogLine, log_line
@@ -194,7 +195,7 @@ class RunSession:
 
     def unload(self) -> None:
         """Let the model go of a run that is over; does nothing where no engine holds one. Raises OSError."""
-        over = self.is_over or not is_active(RunSummary.of(self.link.run).state)
+        over = self.is_over or RunSummary.of(self.link.run).state in OUTCOMES
         if over and self.link.liveness() == "alive":
             self.link.send(Unload(id=new_command_id()))
             self.is_engine_ours = False

@@ -103,7 +103,11 @@ def test_who_merges(
     seen: list[tuple[str, str]] = []
 
     def note(way: str) -> Callable[..., None]:
-        return lambda *args: seen.append((way, os.environ["CUDA_VISIBLE_DEVICES"]))
+        def merged(*args: object) -> None:
+            seen.append((way, os.environ["CUDA_VISIBLE_DEVICES"]))
+            tiny.make_tokenizer().save_pretrained(str(tmp_path / "out"))
+
+        return merged
 
     monkeypatch.setattr(merging, "import_stack", lambda backend: None)
     monkeypatch.setattr(merging, "merge_by_unsloth", note("unsloth"))

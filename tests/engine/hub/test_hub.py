@@ -175,4 +175,4 @@ def test_an_adapter_on_the_hub_is_no_model(hub: HubServer, environment: dict[str
 def test_a_base_whose_folder_was_moved(environment: dict[str, str], tmp_path: Path) -> None:
     told = fetched(environment | {"HF_HUB_OFFLINE": "1"}, f"{tmp_path}/moved", "tokenizer")
     assert told["failure"] == f"The model {tmp_path}/moved cannot be loaded: there is no such folder."
-    assert "model.name_or_path of the run's recipe.yaml" in str(told["advice"])
+    assert "name its new place with --model" in str(told["advice"])

@@ -187,7 +187,9 @@ class Savings:
         self.run, self.said, self.loaded = RunDir.create(path), list[str](), list[str]()
         self.state = TrainerState()
         self.trainer = run_trainer(SavingTrainer)(self.state, self.loaded)
-        journal: Any = SimpleNamespace(enter_phase=lambda *_: None, emit=lambda *_: None, log=self._log)
+        journal: Any = SimpleNamespace(
+            enter_phase=lambda *_: None, emit=lambda *_: None, check_folder=lambda: None, log=self._log
+        )
         callback = EventCallback(journal, Controls(), StepMetrics(), steps_per_epoch=1.0)
         self.trainer.attach(self.run, callback, StepMetrics(), kept=1)
         recipe = Training(eval_steps=2, load_best_model_at_end=True)
