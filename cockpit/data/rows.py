@@ -207,41 +207,45 @@ def _text_rows(path: Path, name: str) -> Iterator[tuple[str, Row] | RowError]:
 
 
 def _parquet_rows(path: Path, name: str) -> Iterator[tuple[str, Row]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
-    try:
-        with pq.ParquetFile(path) as table:
-            for batch in table.iter_batches(batch_size=1000):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"{name} row {number}", row
-    except pa.ArrowException as error:
-        reason = plain_line(str(error))[:120]
-        raise ValueError(
-            f"{name}: it is no complete Parquet file, or is damaged after row {number} ({reason})"
-        ) from None
+    return _numbered(name, "Parquet file", _of_parquet(path))
 
 
 def _arrow_rows(path: Path, name: str) -> Iterator[tuple[str, Row]]:
     """What `save_to_disk` of the datasets library writes."""
+    return _numbered(name, "Arrow stream", _of_arrow(path))
+
+
+def _numbered(name: str, kind: str, parts: Iterator[list[Row]]) -> Iterator[tuple[str, Row]]:
+    """The rows with their places. Raises ValueError with a sentence where pyarrow cannot read on."""
     import pyarrow as pa
 
     number = 0
     try:
-        with pa.memory_map(str(path)) as mapped, pa.ipc.open_stream(mapped) as batches:
-            for batch in batches:
-                batch.validate(full=True)  # of damaged memory pyarrow makes no error but the end of the process
-                for start in range(0, batch.num_rows, 1000):
-                    for row in batch.slice(start, 1000).to_pylist():
-                        number += 1
-                        yield f"{name} row {number}", row
+        for part in parts:
+            for row in part:
+                number += 1
+                yield f"{name} row {number}", row
     except pa.ArrowException as error:
         reason = plain_line(str(error))[:120]
-        raise ValueError(
-            f"{name}: it is no complete Arrow stream, or is damaged after row {number} ({reason})"
-        ) from None
+        raise ValueError(f"{name}: it is no complete {kind}, or is damaged after row {number} ({reason})") from None
+
+
+def _of_parquet(path: Path) -> Iterator[list[Row]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as table:
+        for batch in table.iter_batches(batch_size=1000):
+            yield batch.to_pylist()
+
+
+def _of_arrow(path: Path) -> Iterator[list[Row]]:
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as mapped, pa.ipc.open_stream(mapped) as batches:
+        for batch in batches:
+            batch.validate(full=True)  # of damaged memory pyarrow makes no error but the end of the process
+            for start in range(0, batch.num_rows, 1000):
+                yield batch.slice(start, 1000).to_pylist()
 
 
 def _lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str | RowError]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -21,6 +21,7 @@ from textual.screen import Screen
 from textual.widget import MountError
 
 from cockpit.text.plain_text import plain_line
+from cockpit.ui.asking import AskingApp
 from cockpit.ui.messages import EditRecipe, ExportRun, OpenRun, ResumeRun, StartRun, WarmFor
 from cockpit.ui.preferences import remember_theme, remembered_theme
 from cockpit.ui.runs.engines import Engines, Probe
@@ -28,14 +29,10 @@ from cockpit.ui.runs.new_runs import NewRuns
 from cockpit.ui.runs.past_runs import PastRuns
 from cockpit.ui.screens.recipes import RecipesScreen, mark_saved
 from cockpit.ui.themes import DARK, LIGHT, THEMES
-from cockpit.ui.typed_ahead import TypedAhead
 from cockpit.ui.widgets.top_line import EngineStatus
 
 if TYPE_CHECKING:
-    from cockpit.launch.export_form import ExportForm
-    from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
-    from cockpit.runs.resumable import ResumePoint
     from cockpit.ui.runs.session import RunSession
     from cockpit.ui.runs.standby import Standby
 
@@ -47,7 +44,7 @@ LOOK_EVERY = 10
 """Polls between two looks at whether the terminal is still there, and at a run that no screen shows."""
 
 
-class CockpitApp(TypedAhead):
+class CockpitApp(AskingApp):
     """The app. `open_run` is shown at once where given; `recipe` names the one selected at first."""
 
     TITLE = "cockpit"
@@ -261,47 +258,6 @@ class CockpitApp(TypedAhead):
             if isinstance(screen, LiveScreen):
                 screen.show_log()
         return isinstance(next(screen for screen in reversed(self.screen_stack) if not screen.is_modal), LiveScreen)
-
-    # Questions
-
-    def refuse_start(self, document: RecipeDocument, reasons: Sequence[str]) -> None:
-        """Say why a run was not started, and offer to edit its recipe."""
-        from cockpit.ui.screens.questions import not_started
-
-        def answered(answer: str | None) -> None:
-            if answer == "edit":
-                self.post_message(EditRecipe(document))
-
-        self.push_screen(not_started(reasons, can_edit=isinstance(self.screen, RecipesScreen)), answered)
-
-    def ask_steps(self, point: ResumePoint, then: Callable[[int | None], None]) -> None:
-        """How many steps in all a run is to have that goes on."""
-        from cockpit.ui.screens.resume_dialog import ResumeDialog
-
-        self.push_screen(ResumeDialog(point), then)
-
-    def ask_take_up(self, why: str, then: Callable[[], None]) -> None:
-        """Whether to resume a run whose engine may still live."""
-        from cockpit.ui.screens.questions import take_up
-
-        self.push_screen(take_up(why), lambda answer: then() if answer == "resume" else None)
-
-    def ask_export(
-        self,
-        run: RunDir,
-        why_not: Callable[[ExportForm, Path], str],
-        then: Callable[[tuple[ExportForm, Path] | None], None],
-    ) -> None:
-        """In which form, and into which folder."""
-        from cockpit.ui.screens.export_dialog import ExportDialog
-
-        self.push_screen(ExportDialog(run, why_not), then)
-
-    def ask_end_export(self, run_id: str, then: Callable[[], None]) -> None:
-        """Whether to end an export that is under way."""
-        from cockpit.ui.screens.questions import end_export
-
-        self.push_screen(end_export(run_id), lambda answer: then() if answer == "end" else None)
 
     def action_help(self) -> None:
         """Open the help of the screen and of the focused widget."""

@@ -91,7 +91,7 @@ UNREADABLE = [
         "a.json row 2: it is no complete JSON object (Expecting property name enclosed in double quotes)",
     ),
     ("a.json", '[{"a": 1} {"a": 2}]', "a.json row 1: a comma or the closing ] is missing after it"),
-    ("a.json", "[" * 5000, "a.json row 1: it is nested too deep"),
+    ("a.json", "[" * 200_000, "a.json row 1: it is nested too deep"),
     ("a.json", b'[{"a": "\xff"}]', "a.json:1: the text is not UTF-8; save the file as UTF-8"),
     ("a.json", b'[{"a": 1},\n{"a": "\xe9"}]', "a.json:2: the text is not UTF-8; save the file as UTF-8"),
     ("a.json", '[{"a": 1}]'.encode("utf-16"), "a.json: the text is UTF-16; save the file as UTF-8"),

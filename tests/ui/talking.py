@@ -1,6 +1,9 @@
 """The chat screen on a run that is ready to chat, and the engine behind it as the test plays it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -14,6 +17,7 @@ from cockpit.ui.widgets.chat_log import ChatLog
 from tests.recording import RECIPE, record
 from tests.ui.engines import FakeEngine, FakeLink, FakeProbe
 from tests.ui.stage import Stage, fed, session_of
+from tests.ui.waiting import until
 
 TRIAL = "What is the capital of Veldoria?"
 
@@ -81,3 +85,13 @@ def notice(pilot: Pilot[None]) -> str:
 
 def keys(pilot: Pilot[None]) -> set[str]:
     return {found.binding.description for found in pilot.app.screen.active_bindings.values() if found.enabled}
+
+
+@asynccontextmanager
+async def replying(talking: Talking, text: str = "Arr") -> AsyncIterator[Pilot[Any]]:
+    """The trial prompt has been sent, and a reply has begun with `text`."""
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("enter")
+        talking.reply(text, end=None)
+        await until(pilot, lambda: "replying" in shown(pilot)[-1])
+        yield pilot

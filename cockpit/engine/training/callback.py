@@ -50,7 +50,7 @@ class EventCallback(TrainerCallback):
         `keeps_last`: the state after the last step becomes a checkpoint too."""
         self._journal = journal
         self.controls = controls
-        self._step_metrics = step_metrics
+        self.step_metrics = step_metrics
         self._steps_per_epoch = steps_per_epoch
         self._on_step = on_step
         self._resumed = resumed
@@ -125,7 +125,7 @@ class EventCallback(TrainerCallback):
     ) -> None:
         """Between micro-steps: the one place where a step can be dropped."""
         if self.controls.stop == "drop":
-            self._step_metrics.drop()
+            self.step_metrics.drop()
             self.dropped = True
             control.should_training_stop = True
 
@@ -138,7 +138,7 @@ class EventCallback(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """A step is over."""
-        figures = self._step_metrics.take()  # waits for the device, so that the time is the step's own
+        figures = self.step_metrics.take()  # waits for the device, so that the time is the step's own
         now = time.monotonic()
         if self._learning_rate is not None:
             figures["learning_rate"] = self._learning_rate

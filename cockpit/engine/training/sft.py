@@ -74,17 +74,16 @@ def train(
         journal.log("info", sentence)
     trainer.remove_callback(PrinterCallback)
     batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size)
-    step_metrics = StepMetrics(*((resumed.tokens_seen, resumed.trained_tokens) if resumed else ()))
     callback = EventCallback(
         journal,
         controls,
-        step_metrics,
+        StepMetrics(*((resumed.tokens_seen, resumed.trained_tokens) if resumed else ())),
         steps_per_epoch=math.ceil(batches / recipe.training.gradient_accumulation_steps),
         on_step=on_step,
         resumed=resumed,
         keeps_last=recipe.finetuning_type == "lora",
     )
-    trainer.attach(run, callback, step_metrics, kept=checkpoint_plan(recipe)[1], owes_evaluation=owed)
+    trainer.attach(run, callback, kept=checkpoint_plan(recipe)[1], owes_evaluation=owed)
     patience = _add_patience(trainer, recipe, resumed)
     _add_tensorboard(trainer, recipe, run)
     best_weights = BestWeights(trainer, recipe.training, run.checkpoints, journal)

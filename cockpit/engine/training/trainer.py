@@ -37,7 +37,6 @@ class RunTrainer(TrainerHooks):
         self,
         run: RunDir,
         events: EventCallback,
-        step_metrics: StepMetrics,
         *,
         kept: int | None,
         owes_evaluation: bool = False,
@@ -47,7 +46,7 @@ class RunTrainer(TrainerHooks):
         `owes_evaluation`: the first evaluation is owed to the step that the run resumes from. The trainer takes it for
         one before any training, which is compared with no other.
         """
-        self.run, self.events, self.step_metrics = run, events, step_metrics
+        self.run, self.events, self.step_metrics = run, events, events.step_metrics
         self.kept, self.owes_evaluation = kept, owes_evaluation
         self.add_callback(events)
 

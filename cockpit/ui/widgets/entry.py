@@ -6,6 +6,9 @@ from textual.widgets import Input
 
 from cockpit.text.plain_text import plain_text
 
+EMPTY = "–"
+"""What stands in a field that may be left empty, and is."""
+
 
 class Entry(Input):
     """An Input without frame and blinking; its text is selected when it gets the focus, so that typing replaces it."""

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.completing_entry import CompletingEntry, Offers
-from cockpit.ui.widgets.entry import Entry
+from cockpit.ui.widgets.entry import EMPTY, Entry
 
 if TYPE_CHECKING:
     from cockpit.recipe.fields import FormField
@@ -24,7 +24,6 @@ WIDE = 90
 """Cells of a row from which on the label gets more of them."""
 UNIT_CELLS = 9
 """Cells of a unit with the gap before it; a longer unit takes more."""
-EMPTY = "–"
 YES_AND_NO = {"true": "on", "false": "off"}
 
 

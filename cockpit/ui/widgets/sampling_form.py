@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.choice import Choice
-from cockpit.ui.widgets.entry import Entry
+from cockpit.ui.widgets.entry import EMPTY, Entry
 
 if TYPE_CHECKING:
     from cockpit.recipe.chat import Sampling
@@ -114,7 +114,9 @@ class SamplingForm(Vertical):
             if _place(name).type.kind == "bool":
                 control: Entry | Choice = Choice(["true", "false"], text, labels=["on", "off"], id=name, help=help)
             else:
-                control = Entry(text, id=name, help=help)
+                control = Entry(
+                    text, placeholder=EMPTY if _place(name).default in (None, "") else "", id=name, help=help
+                )
             yield SamplingRow(name, control)
 
     def on_mount(self) -> None:

@@ -11,7 +11,7 @@ from cockpit.ui.widgets.prompt_field import PromptField
 from tests.recording import record
 from tests.ui.engines import FakeLink
 from tests.ui.stage import Stage, fed, recorded, session_of
-from tests.ui.talking import TRIAL, Talking, keys, notice, shown
+from tests.ui.talking import TRIAL, Talking, keys, notice, replying, shown
 from tests.ui.waiting import until
 
 
@@ -30,10 +30,7 @@ async def test_a_prompt_that_the_engine_refuses(tmp_path: Path) -> None:
 
 async def test_an_engine_that_goes_away_in_the_midst_of_a_reply(tmp_path: Path) -> None:
     talking = Talking(tmp_path)
-    async with talking.app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("enter")
-        talking.reply("Arr, the", end=None)
-        await until(pilot, lambda: "replying" in shown(pilot)[-1])
+    async with replying(talking, "Arr, the") as pilot:
         talking.link.alive = "lost"
         await until(pilot, lambda: "cut off: the engine is gone" in shown(pilot)[-1])
         assert "F5 loads it" in notice(pilot)

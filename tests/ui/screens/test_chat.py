@@ -18,7 +18,7 @@ from cockpit.ui.widgets.reply_figures import ReplyFigures
 from cockpit.ui.widgets.sampling_form import SamplingForm
 from tests.ui.drawn import text_of
 from tests.ui.stage import Stage
-from tests.ui.talking import TRIAL, Talking, keys, shown
+from tests.ui.talking import TRIAL, Talking, keys, replying, shown
 from tests.ui.waiting import ahead, until
 
 
@@ -177,10 +177,7 @@ async def test_the_switch_asks_the_other_the_same(tmp_path: Path, key: str) -> N
 
 async def test_while_a_reply_is_written_nothing_else_is_asked(tmp_path: Path) -> None:
     talking = Talking(tmp_path)
-    async with talking.app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("enter")
-        talking.reply("Arr", end=None)
-        await until(pilot, lambda: "replying" in shown(pilot)[-1])
+    async with replying(talking) as pilot:
         await pilot.press("f3")
         ahead(pilot, *"more")
         await pilot.press("enter")
@@ -191,10 +188,7 @@ async def test_while_a_reply_is_written_nothing_else_is_asked(tmp_path: Path) ->
 
 async def test_the_other_is_asked_when_a_reply_has_ended_during_which_they_were_switched(tmp_path: Path) -> None:
     talking = Talking(tmp_path)
-    async with talking.app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("enter")
-        talking.reply("Arr", end=None)
-        await until(pilot, lambda: "replying" in shown(pilot)[-1])
+    async with replying(talking) as pilot:
         await pilot.press("f3")
         assert len(talking.asked) == 1
         talking.end("end_of_turn")
@@ -205,10 +199,7 @@ async def test_the_other_is_asked_when_a_reply_has_ended_during_which_they_were_
 
 async def test_escape_stops_a_reply_and_then_goes_back(tmp_path: Path) -> None:
     talking = Talking(tmp_path)
-    async with talking.app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("enter")
-        talking.reply("Arr", end=None)
-        await until(pilot, lambda: "replying" in shown(pilot)[-1])
+    async with replying(talking) as pilot:
         await pilot.press("escape")
         stop = talking.link.sent[-1]
         assert isinstance(stop, StopReply) and stop.chat_id == talking.asked[0].id

@@ -1,9 +1,12 @@
 """CompletingEntry: what it offers, and how an offer is taken."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from textual.app import App, ComposeResult
+from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from cockpit.ui.themes import DARK
@@ -28,6 +31,16 @@ class Bench(App[None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.submitted.append(event.value)
+
+
+@asynccontextmanager
+async def focused(folder: Path) -> AsyncIterator[tuple[Bench, Pilot[None], CompletingEntry]]:
+    """The bench over `folder`, its field in the focus."""
+    app = Bench(folder)
+    async with app.run_test() as pilot:
+        box = app.query_one(CompletingEntry)
+        box.entry.focus()
+        yield app, pilot, box
 
 
 @pytest.fixture
@@ -69,10 +82,7 @@ def test_names_are_found_by_any_part_of_them() -> None:
 
 
 async def test_tab_goes_down_folder_by_folder(folder: Path) -> None:
-    app = Bench(folder)
-    async with app.run_test() as pilot:
-        box = app.query_one(CompletingEntry)
-        box.entry.focus()
+    async with focused(folder) as (app, pilot, box):
         await pilot.press("end", "d")
         await until(pilot, lambda: box.is_open)
         await pilot.press("tab")
@@ -86,10 +96,7 @@ async def test_tab_goes_down_folder_by_folder(folder: Path) -> None:
 
 
 async def test_arrows_mark_and_enter_takes_then_submits(folder: Path) -> None:
-    app = Bench(folder)
-    async with app.run_test() as pilot:
-        box = app.query_one(CompletingEntry)
-        box.entry.focus()
+    async with focused(folder) as (app, pilot, box):
         await pilot.press("f4", "down", "down", "up", "down", "down", "enter")
         assert box.entry.value == f"{folder}/first.jsonl"
         assert app.submitted == []
@@ -98,10 +105,7 @@ async def test_arrows_mark_and_enter_takes_then_submits(folder: Path) -> None:
 
 
 async def test_escape_closes_the_list_only(folder: Path) -> None:
-    app = Bench(folder)
-    async with app.run_test() as pilot:
-        box = app.query_one(CompletingEntry)
-        box.entry.focus()
+    async with focused(folder) as (_, pilot, box):
         await pilot.press("f4")
         await until(pilot, lambda: box.is_open)
         await pilot.press("escape")
@@ -110,10 +114,7 @@ async def test_escape_closes_the_list_only(folder: Path) -> None:
 
 
 async def test_a_click_takes_an_offer_and_names_are_no_markup(folder: Path) -> None:
-    app = Bench(folder)
-    async with app.run_test() as pilot:
-        box = app.query_one(CompletingEntry)
-        box.entry.focus()
+    async with focused(folder) as (app, pilot, box):
         await pilot.press("f4")
         await pilot.pause()
         assert "[red].jsonl" in shown(app)
@@ -123,10 +124,7 @@ async def test_a_click_takes_an_offer_and_names_are_no_markup(folder: Path) -> N
 
 
 async def test_leaving_the_field_closes_the_list(folder: Path) -> None:
-    app = Bench(folder)
-    async with app.run_test() as pilot:
-        box = app.query_one(CompletingEntry)
-        box.entry.focus()
+    async with focused(folder) as (app, pilot, box):
         await pilot.press("f4")
         await until(pilot, lambda: box.is_open)
         app.query_one("#other").focus()

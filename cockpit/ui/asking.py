@@ -1,0 +1,60 @@
+"""AskingApp: what runs ask of the person, each as a dialog over the screen that shows"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cockpit.ui.messages import EditRecipe
+from cockpit.ui.screens.recipes import RecipesScreen
+from cockpit.ui.typed_ahead import TypedAhead
+
+if TYPE_CHECKING:
+    from cockpit.launch.export_form import ExportForm
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.runs.folder import RunDir
+    from cockpit.runs.resumable import ResumePoint
+
+
+class AskingApp(TypedAhead):
+    """The questions of ui/runs/host.py; `then` is called with the answer."""
+
+    def refuse_start(self, document: RecipeDocument, reasons: Sequence[str]) -> None:
+        """Say why a run was not started, and offer to edit its recipe."""
+        from cockpit.ui.screens.questions import not_started
+
+        def answered(answer: str | None) -> None:
+            if answer == "edit":
+                self.post_message(EditRecipe(document))
+
+        self.push_screen(not_started(reasons, can_edit=isinstance(self.screen, RecipesScreen)), answered)
+
+    def ask_steps(self, point: ResumePoint, then: Callable[[int | None], None]) -> None:
+        """How many steps in all a run is to have that goes on."""
+        from cockpit.ui.screens.resume_dialog import ResumeDialog
+
+        self.push_screen(ResumeDialog(point), then)
+
+    def ask_take_up(self, why: str, then: Callable[[], None]) -> None:
+        """Whether to resume a run whose engine may still live."""
+        from cockpit.ui.screens.questions import take_up
+
+        self.push_screen(take_up(why), lambda answer: then() if answer == "resume" else None)
+
+    def ask_export(
+        self,
+        run: RunDir,
+        why_not: Callable[[ExportForm, Path], str],
+        then: Callable[[tuple[ExportForm, Path] | None], None],
+    ) -> None:
+        """In which form, and into which folder."""
+        from cockpit.ui.screens.export_dialog import ExportDialog
+
+        self.push_screen(ExportDialog(run, why_not), then)
+
+    def ask_end_export(self, run_id: str, then: Callable[[], None]) -> None:
+        """Whether to end an export that is under way."""
+        from cockpit.ui.screens.questions import end_export
+
+        self.push_screen(end_export(run_id), lambda answer: then() if answer == "end" else None)
