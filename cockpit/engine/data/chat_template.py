@@ -72,22 +72,30 @@ class ChatTemplate:
     def adapted(self, conversation: Conversation) -> Conversation:
         """The conversation as the template can write it. Where it knows no tools, they stand in the system turn as
         JSON, a call is its JSON as an answer, and what a tool returned is said by the user."""
-        messages, tools = conversation.messages, conversation.tools
+        messages, tools, untrained = conversation.messages, conversation.tools, conversation.untrained
         if tools and not self._takes_tools:
             declared = "\n".join(json.dumps(tool["function"], ensure_ascii=False) for tool in tools)
             first = messages[0] if messages[0]["role"] == "system" else {"role": "system", "content": ""}
             words = "\n\n".join(filter(None, ("".join(texts_of(first)).strip(), f"Tools:\n{declared}")))
-            messages = [{"role": "system", "content": words}, *messages[first is messages[0] :]]
+            added = first is not messages[0]
+            messages = [{"role": "system", "content": words}, *messages[not added :]]
+            untrained = frozenset(turn + added for turn in untrained)
             tools = []
         if not self._takes_calls:
             messages = [_call_in_words(message) if message.get("tool_calls") else message for message in messages]
         if not self._takes_results:
             messages = [{**turn, "role": "user"} if turn["role"] == "tool" else turn for turn in messages]
-        return replace(conversation, messages=messages, tools=tools)
+        return replace(conversation, messages=messages, tools=tools, untrained=untrained)
 
     def prompt(self, messages: list[Message], enable_thinking: bool) -> str:
         """The conversation up to where the model is to answer."""
         return self._rendered(messages, add_generation_prompt=True, enable_thinking=enable_thinking)
+
+    def trained_spans(self, text: str, conversation: Conversation) -> list[tuple[int, int]]:
+        """The answer_spans of `conversation` in `text`, its rendering, without those of its untrained turns."""
+        answers = [turn for turn, message in enumerate(conversation.messages) if message["role"] == "assistant"]
+        spans = zip(answers, self.answer_spans(text, conversation.messages), strict=False)
+        return [span for turn, span in spans if turn not in conversation.untrained]
 
     def answer_spans(self, text: str, messages: list[Message]) -> list[tuple[int, int]]:
         """Where the answers stand in `text`, the rendering of `messages`: characters [begin, end), the end of the turn

@@ -33,6 +33,8 @@ class Conversation:
     messages: list[Message]
     tools: list[dict[str, Any]] = field(default_factory=list)
     images: list[Any] = field(default_factory=list)
+    untrained: frozenset[int] = frozenset()
+    """Answers that no loss is taken on, by their place in `messages`, counted from 0."""
 
 
 def conversation_of(

@@ -104,7 +104,7 @@ class Encoder:
             text = template.render(adapted.messages, adapted.tools)
         except Exception as error:
             raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
-        return text, template.answer_spans(text, adapted.messages) if self._on_answers else [(0, len(text))]
+        return text, template.trained_spans(text, adapted) if self._on_answers else [(0, len(text))]
 
     @property
     def _on_answers(self) -> bool:

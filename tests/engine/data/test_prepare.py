@@ -11,7 +11,7 @@ import pytest
 from cockpit.engine.compat.unsloth_templates import named_templates
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.data.conversation import Conversation, conversation_of
-from cockpit.engine.data.encoder import marked_spans, masked
+from cockpit.engine.data.encoder import Encoder, marked_spans, masked
 from cockpit.engine.data.prepare import PreparedData, prepare_data
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.errors import RunFailure, Stopped
@@ -118,6 +118,17 @@ def test_spans() -> None:
     assert marked_spans("nothing", "Q", "A") == []
     assert marked_spans("A x A y", "", "A ") == [(1, 7)]
     assert masked([1, 2, 3, 4], [(0, 2), (2, 4), (4, 6), (6, 8)], [(2, 4), (5, 8)]) == [-100, 2, -100, 4]
+
+
+def test_no_loss_is_taken_on_a_turn_that_is_untrained() -> None:
+    """With a template that knows no tools too, before whose turns a system turn is added."""
+    turns = [*tiny.pair("what", "cat"), *tiny.pair("and", "dog")]
+    tokenizer = tiny.make_tokenizer()
+    tool = {"type": "function", "function": {"name": "f"}}
+    encoder = Encoder(recipe(Path("rows.jsonl")), tokenizer, 200, print)
+    conversations = [Conversation(turns, tools, untrained=frozenset([1])) for tools in ([], [tool])]
+    for row in encoder.encode([("row", one) for one in conversations]):
+        assert tokenizer.decode([label for label in row.labels if label != IGNORED]) == "dog<|im_end|>"
 
 
 def test_rows_are_cut_and_those_without_an_answer_left_are_left_out(tmp_path: Path) -> None:
