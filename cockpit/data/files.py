@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cockpit.data.rows import READABLE, SUFFIXES, Row, RowError, read_rows
+from cockpit.data.row_error import Row, RowError
+from cockpit.data.rows import READABLE, SUFFIXES, read_rows
 from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cockpit.data.rows import Row
+from cockpit.data.row_error import Row
 from cockpit.engine.data.conversation import Conversation, conversation_of
 from cockpit.engine.data.row_source import RowSource, open_source
 from cockpit.engine.errors import RunFailure

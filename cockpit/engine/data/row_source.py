@@ -10,7 +10,8 @@ from typing import Any
 
 from cockpit.data.files import SAMPLE_ROWS, DatasetForm, form_of_rows, named_columns, recognise, rows_of, split_files
 from cockpit.data.inputs import source_path
-from cockpit.data.rows import SUFFIXES, Row, RowError
+from cockpit.data.row_error import Row, RowError
+from cockpit.data.rows import SUFFIXES
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.hub.datasets import load
 from cockpit.models.hub_cache import is_hub_name

@@ -37,7 +37,7 @@ BEFORE: dict[str, tuple[str, str | bytes, str]] = {
     "not UTF-8 in a list": (
         "a.json",
         b'[{"text": "caf\xe9"}]',
-        "a.json:1: the text is not UTF-8; save the file as UTF-8",
+        "a.json:1: byte 0xe9 is not UTF-8; save the file as UTF-8",
     ),
     "not UTF-8 anywhere": ("a.jsonl", b"\xff\xfe\xfd\n", "a.jsonl: the text is UTF-16; save the file as UTF-8"),
     "no text at all": ("a.jsonl", b"\0\0\0", "a.jsonl: this is no text; its ending does not fit what it holds"),

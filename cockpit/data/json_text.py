@@ -1,0 +1,175 @@
+"""JsonText: the text of a JSON file, decoded as far as it is needed, value by value, and where in it one stands"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from typing import IO, Any
+
+from cockpit.data.row_error import LONGEST_ROW, RowError, not_utf_8, refuse_binary
+
+CHUNK = 1 << 18
+SPACE = re.compile(r"[ \t\r\n]*")
+NEXT_VALUE = re.compile(r"\n(?=[{\[])")
+"""Where reading goes on after a broken value: at the next line that begins with a bracket."""
+DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))
+"""NaN is what pandas writes where nothing is."""
+
+
+_DEEP = "nested too deep"
+
+
+class BrokenJson(Exception):
+    """The text at this place is no complete value; the message says why."""
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether brackets stand in brackets beyond what can be read."""
+        return str(self) == _DEEP
+
+
+class JsonText:
+    """A file's text. `line` is the one that the text stands at, counted from 1."""
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        """Raises ValueError where the file is no text in UTF-8."""
+        self.line = 1
+        self._name = name
+        self._stream = stream
+        # Bytes that are not UTF-8 become characters that no UTF-8 text has, so that only their rows are lost.
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="surrogateescape")
+        self._text = ""
+        self._at = 0
+        self._begun = 0
+        """Characters of the file before `_text`."""
+        self._lines_read = 1
+        self._bad_bytes: dict[int, int] = {}
+        """The first byte of each line that is not UTF-8."""
+        self._ended = False
+        self._more(CHUNK)
+
+    @property
+    def position(self) -> int:
+        """Characters of the file before this place."""
+        return self._begun + self._at
+
+    def first(self) -> str:
+        """Go to the next character that is no white space; empty where the file ends before."""
+        while True:
+            match = SPACE.match(self._text, self._at)
+            assert match is not None, "it matches nothing too"
+            self._go(match.end())
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more(CHUNK):
+                return ""
+
+    def skip(self) -> None:
+        """Go past the character that `first` has found."""
+        self._at += 1
+
+    def value(self) -> Any:
+        """The value that the text stands at, and go past it; a RowError where it holds bytes that are not UTF-8.
+
+        Raises BrokenJson where it is broken, and stays there; ValueError where it does not end within LONGEST_ROW.
+        """
+        wanted = CHUNK
+        while True:
+            try:
+                value, end = DECODER.raw_decode(self._text, self._at)
+            except RecursionError:
+                raise BrokenJson(_DEEP) from None
+            except ValueError as error:
+                # An error that is not at the end of what was read is there whatever follows.
+                cut = getattr(error, "pos", 0) >= len(self._text) - 16 or "nterminated" in str(error)
+                if cut and len(self._text) - self._at >= LONGEST_ROW:
+                    raise ValueError(
+                        f"{self._name}:{self.line}: what begins here does not end within {LONGEST_ROW >> 20} MiB; "
+                        "put a row on a line"
+                    ) from None
+                if cut and self._more(wanted):
+                    wanted *= 2
+                    continue
+                raise BrokenJson(_why(error)) from None
+            if end == len(self._text) and self._more(wanted):
+                continue  # a number may go on
+            first_line = self.line
+            self._go(end)
+            if self._bad_bytes:
+                return self._bad_row(first_line) or value
+            return value
+
+    def recover(self, error: BrokenJson) -> RowError:
+        """Go past the broken value that the text stands at, to the next line that begins with a bracket, or the end.
+
+        The error names the lines that are passed over.
+        """
+        first_line, begin = self.line, self._at
+        line_end = self._text.find("\n", begin)
+        why = _why_broken(self._text[begin:line_end]) if line_end >= 0 and not error.is_deep else ""
+        found = False
+        while not found:
+            match = NEXT_VALUE.search(self._text, self._at)
+            found = match is not None
+            self._go(match.end() if match is not None else max(self._text.rfind("\n"), self._at))
+            if not found and not self._more(CHUNK):
+                break
+        last_line = self.line - 1 if found else self.line
+        self._go(self._at if found else len(self._text))
+        where = f"{self._name}:{first_line}"
+        if last_line <= first_line:
+            why = why or str(error)
+            return RowError(where, f"this line is no complete JSON object ({why}); give a row a line, or a list in []")
+        return RowError(where, f"lines {first_line:,} to {last_line:,} are no complete JSON object ({error})")
+
+    def _go(self, at: int) -> None:
+        self.line += self._text.count("\n", self._at, at)
+        self._at = at
+
+    def _more(self, wanted: int) -> bool:
+        """Read on, where the file has not ended. What the text has passed is forgotten."""
+        if self._ended:
+            return False
+        content = self._stream.read(wanted)
+        if not self._begun and not self._text:
+            refuse_binary(content[:4096], self._name)
+        self._ended = not content
+        added = self._decoder.decode(content, final=self._ended)
+        if not added.isascii():
+            self._note_bad_bytes(added)
+        self._lines_read += added.count("\n")
+        self._begun += self._at
+        self._text, self._at = self._text[self._at :] + added, 0
+        return bool(added) or not self._ended
+
+    def _note_bad_bytes(self, added: str) -> None:
+        try:
+            added.encode()
+        except UnicodeEncodeError:
+            for number, line in enumerate(added.split("\n"), self._lines_read):
+                bad = next((letter for letter in line if "\udc80" <= letter <= "\udcff"), None)
+                if bad is not None:
+                    self._bad_bytes.setdefault(number, ord(bad) - 0xDC00)
+
+    def _bad_row(self, first_line: int) -> RowError | None:
+        for line, byte in self._bad_bytes.items():
+            if first_line <= line <= self.line:
+                return not_utf_8(f"{self._name}:{line}", byte)
+        return None
+
+
+def _why(error: ValueError) -> str:
+    """What is wrong with the JSON; without the place that the reason's last word announces."""
+    return str(getattr(error, "msg", error)).removesuffix(" at")
+
+
+def _why_broken(line: str) -> str:
+    """Why a line alone is no JSON; empty where it is."""
+    try:
+        json.loads(line)
+    except ValueError as error:
+        return _why(error)
+    except RecursionError:
+        return _DEEP
+    return ""
