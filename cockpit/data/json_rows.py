@@ -54,7 +54,7 @@ class _JsonRows:
                 if character == "[":
                     yield from self._list(where, is_all)
                 else:
-                    yield _row(text.value(), where, "this row")
+                    yield self._row(text.value(), where, "this row")
             except BrokenJson as error:
                 if is_all:
                     why = error if error.is_deep else f"no complete JSON object ({error})"
@@ -79,16 +79,16 @@ class _JsonRows:
             for value in itertools.chain([first], values):
                 self._elements += 1
                 self._place = f"{self._name} row {self._elements}"
-                yield _row(value, self._place, "it")
+                yield self._row(value, self._place, "it")
 
     def _conversation(self, line: str, first: Any, values: Iterator[Any]) -> Read | RowError:
-        turns, begin = [first], self._text.position
+        turns, begin, bad = [first], self._text.position, self._text.not_utf_8
         for value in values:
             turns.append(value)
+            bad = bad or self._text.not_utf_8
             if self._text.position - begin > LONGEST_ROW:
                 raise ValueError(f"{line}: the conversation that begins here is longer than {LONGEST_ROW >> 20} MiB")
-        bad = (turn for turn in turns if isinstance(turn, RowError))
-        return next(bad, None) or (line, {MESSAGES: turns})
+        return bad or (line, {MESSAGES: turns})
 
     def _values(self) -> Iterator[Any]:
         """The elements of the list that the text stands at, and go past it."""
@@ -110,12 +110,11 @@ class _JsonRows:
             return RowError(self._name, "the file ends before the list does; its closing ] is missing")
         return RowError(self._place, "a comma or the closing ] is missing after it")
 
-
-def _row(value: Any, where: str, what: str) -> Read | RowError:
-    if isinstance(value, dict):
-        return where, value
-    if isinstance(value, RowError):
-        return value
-    if isinstance(value, list) and value and all(map(is_any_turn, value)):
-        return where, {MESSAGES: value}
-    return RowError(where, f"{what} is {kind_of_value(value)}, not an object")
+    def _row(self, value: Any, where: str, what: str) -> Read | RowError:
+        if self._text.not_utf_8 is not None:
+            return self._text.not_utf_8
+        if isinstance(value, dict):
+            return where, value
+        if isinstance(value, list) and value and all(map(is_any_turn, value)):
+            return where, {MESSAGES: value}
+        return RowError(where, f"{what} is {kind_of_value(value)}, not an object")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections import deque
 from typing import IO, Any
 
 from cockpit.data.row_error import LONGEST_ROW, RowError, not_utf_8, refuse_binary
@@ -13,6 +14,8 @@ CHUNK = 1 << 18
 SPACE = re.compile(r"[ \t\r\n]*")
 NEXT_VALUE = re.compile(r"\n(?=[{\[])")
 """Where reading goes on after a broken value: at the next line that begins with a bracket."""
+BAD_BYTE = re.compile("[\udc80-\udcff]")
+"""A byte that is not UTF-8, as Python's surrogateescape reads it."""
 DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))
 """NaN is what pandas writes where nothing is."""
 
@@ -35,6 +38,8 @@ class JsonText:
     def __init__(self, stream: IO[bytes], name: str) -> None:
         """Raises ValueError where the file is no text in UTF-8."""
         self.line = 1
+        self.not_utf_8: RowError | None = None
+        """Of the value that was read last: where it holds a byte that is not UTF-8."""
         self._name = name
         self._stream = stream
         # Bytes that are not UTF-8 become characters that no UTF-8 text has, so that only their rows are lost.
@@ -43,9 +48,8 @@ class JsonText:
         self._at = 0
         self._begun = 0
         """Characters of the file before `_text`."""
-        self._lines_read = 1
-        self._bad_bytes: dict[int, int] = {}
-        """The first byte of each line that is not UTF-8."""
+        self._bad_bytes: deque[tuple[int, int]] = deque()
+        """Bytes that are not UTF-8, from this place on: the characters of the file before each, and the byte."""
         self._ended = False
         self._more(CHUNK)
 
@@ -70,7 +74,7 @@ class JsonText:
         self._at += 1
 
     def value(self) -> Any:
-        """The value that the text stands at, and go past it; a RowError where it holds bytes that are not UTF-8.
+        """The value that the text stands at, and go past it; `not_utf_8` tells whether all of it is text.
 
         Raises BrokenJson where it is broken, and stays there; ValueError where it does not end within LONGEST_ROW.
         """
@@ -94,10 +98,8 @@ class JsonText:
                 raise BrokenJson(_why(error)) from None
             if end == len(self._text) and self._more(wanted):
                 continue  # a number may go on
-            first_line = self.line
+            self.not_utf_8 = self._bad_byte(end) if self._bad_bytes else None
             self._go(end)
-            if self._bad_bytes:
-                return self._bad_row(first_line) or value
             return value
 
     def recover(self, error: BrokenJson) -> RowError:
@@ -138,7 +140,6 @@ class JsonText:
         added = self._decoder.decode(content, final=self._ended)
         if not added.isascii():
             self._note_bad_bytes(added)
-        self._lines_read += added.count("\n")
         self._begun += self._at
         self._text, self._at = self._text[self._at :] + added, 0
         return bool(added) or not self._ended
@@ -147,16 +148,19 @@ class JsonText:
         try:
             added.encode()
         except UnicodeEncodeError:
-            for number, line in enumerate(added.split("\n"), self._lines_read):
-                bad = next((letter for letter in line if "\udc80" <= letter <= "\udcff"), None)
-                if bad is not None:
-                    self._bad_bytes.setdefault(number, ord(bad) - 0xDC00)
+            begin = self._begun + len(self._text)
+            found = ((match.start() + begin, ord(match[0]) - 0xDC00) for match in BAD_BYTE.finditer(added))
+            self._bad_bytes.extend(found)
 
-    def _bad_row(self, first_line: int) -> RowError | None:
-        for line, byte in self._bad_bytes.items():
-            if first_line <= line <= self.line:
-                return not_utf_8(f"{self._name}:{line}", byte)
-        return None
+    def _bad_byte(self, end: int) -> RowError | None:
+        """The first one before `end`, those before this place forgotten."""
+        while self._bad_bytes and self._bad_bytes[0][0] < self.position:
+            self._bad_bytes.popleft()
+        if not self._bad_bytes or self._bad_bytes[0][0] >= self._begun + end:
+            return None
+        at, byte = self._bad_bytes[0]
+        line = self.line + self._text.count("\n", self._at, at - self._begun)
+        return not_utf_8(f"{self._name}:{line}", byte)
 
 
 def _why(error: ValueError) -> str:

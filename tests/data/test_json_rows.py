@@ -27,7 +27,7 @@ def read(path: Path, content: str) -> tuple[list[tuple[str, Row]], list[str]]:
 
 
 def text(*values: Any, indent: int | None = None) -> str:
-    return "\n".join(json.dumps(value, indent=indent) for value in values)
+    return "\n".join(json.dumps(value, indent=indent, ensure_ascii=False) for value in values)
 
 
 WHOLE: dict[str, tuple[str, str, list[str], list[Row]]] = {
@@ -92,6 +92,12 @@ LEFT_OVER: dict[str, tuple[str, str, list[Row], list[str]]] = {
                                  "a.jsonl:4: this row is true or false, not an object",
                                  "a.jsonl:5: this list is empty",
                                  "a.jsonl row 1: it is text, not an object"]),
+    "bytes that are no text in one of several rows of a line": (
+        "a.json",
+        text([A, {"text": "\udcff"}, B, {"\udcc3": 1}, C]),
+        [A, B, C],
+        [f"a.json:1: byte 0x{byte} is not UTF-8; save the file as UTF-8" for byte in ("ff", "c3")],
+    ),
     "bytes that are no text in a conversation": ("a.jsonl", text(ASKED).replace("Ho", "\udcff") + "\n" + text(A), [A],
                                                  ["a.jsonl:1: byte 0xff is not UTF-8; save the file as UTF-8"]),
 }  # fmt: skip
