@@ -13,6 +13,7 @@ from cockpit.preflight.data import of_data, of_tokenizer
 from cockpit.preflight.machine import of_machine
 from cockpit.preflight.model import of_model, of_place
 from cockpit.preflight.output import of_output
+from cockpit.preflight.schedule import of_schedule
 from cockpit.recipe.field_path import as_listed, dotted
 from cockpit.recipe.problem import Problem
 from cockpit.recipe.recipe import Recipe
@@ -40,6 +41,7 @@ def preflight(
         of_model(recipe, inputs),
         of_tokenizer(recipe, inputs),
         of_data(recipe, inputs),
+        of_schedule(recipe, inputs),
         of_output(recipe),
     )
     return _problems(chain.from_iterable(checks), file, line_of)

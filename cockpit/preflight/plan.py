@@ -30,7 +30,7 @@ class DataFound:
 
 @dataclass(frozen=True)
 class Plan:
-    """None: not known before the run. `rates` are those of step 1, 2 ..., empty where the steps are not known."""
+    """None: not known before the run. `rates` are those of step 1, 2 ... as far as they are known."""
 
     data: DataFound
     train_rows: int | None
@@ -52,7 +52,7 @@ class Planner:
         """The plan; without a report the machine is not asked about."""
         from cockpit.data.inputs import Inputs as Found
         from cockpit.preflight.checks import preflight
-        from cockpit.recipe import schedule
+        from cockpit.recipe import learning_rates, schedule
 
         inputs = Found.of(recipe)
         data = self.data_of(inputs)
@@ -66,8 +66,8 @@ class Planner:
             total_steps=total,
             epochs=schedule.planned_epochs(recipe, rows),
             effective_batch=training.per_device_train_batch_size * training.gradient_accumulation_steps,
-            warmup_steps=schedule.warmup_steps(training, total) if total else training.warmup_steps,
-            rates=schedule.learning_rates(training, total) if total and total <= DRAWN_STEPS else (),
+            warmup_steps=learning_rates.warmup_steps(training, total) if total else training.warmup_steps,
+            rates=learning_rates.learning_rates(training, total) if total and total <= DRAWN_STEPS else (),
             problems=tuple(preflight(recipe, report, file, inputs=inputs)) if report is not None else (),
             on_cpu=report is not None and _is_on_cpu(recipe, report),
         )

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from cockpit.recipe.field_path import dotted
 from cockpit.recipe.number import number_text
+from cockpit.recipe.scheduler import SETTINGS
 from cockpit.recipe.schema import FieldPlace, all_places, find_place
 from cockpit.recipe.setting import setting_value
 from cockpit.recipe.unsupported import is_unsupported
@@ -60,6 +61,8 @@ class FormField:
     """The section around it that may be left out whole; empty where there is none. A choice left empty does that."""
     suffixes: tuple[str, ...]
     """Of files that fit, for a field of kind path; none of them means folders."""
+    schedulers: tuple[str, ...]
+    """The choices of training.lr_scheduler_type that have this setting; empty for a field that is no such setting."""
     place: FieldPlace = field(compare=False, repr=False)
 
 
@@ -119,9 +122,10 @@ def _form_field(place: FieldPlace) -> FormField | None:
         shown = "names" if names else kind.kind  # type: ignore[assignment]
     around = (find_place(place.path[:depth]) for depth in range(1, len(place.path)))
     left_out = next((dotted(one.path) for one in around if one and one.type.section and one.type.optional), "")
+    schedulers = _schedulers(place)
     return FormField(
         path=dotted(place.path),
-        label=dotted(place.path[1:]) or str(place.path[0]),
+        label=str(place.path[-1]) if schedulers else dotted(place.path[1:]) or str(place.path[0]),
         group=GROUPS[str(place.path[0])],
         help=place.help,
         kind=shown,
@@ -135,8 +139,15 @@ def _form_field(place: FieldPlace) -> FormField | None:
         optional=kind.optional or bool(left_out),
         left_out_with=left_out,
         suffixes=tuple(place.extra.get("path", ())),
+        schedulers=schedulers,
         place=place,
     )
+
+
+def _schedulers(place: FieldPlace) -> tuple[str, ...]:
+    if dotted(place.path[:-1]) != "training.lr_scheduler_kwargs":
+        return ()
+    return tuple(kind for kind, names in SETTINGS.items() if place.path[-1] in names)
 
 
 def _fits(place: FieldPlace, value: object) -> bool:

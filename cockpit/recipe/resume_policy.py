@@ -16,6 +16,7 @@ CHANGEABLE = (
     "training.num_train_epochs",
     "training.learning_rate",
     "training.lr_scheduler_type",
+    "training.lr_scheduler_kwargs",
     "training.warmup_steps",
     "training.warmup_ratio",
     "training.max_grad_norm",

@@ -1,4 +1,4 @@
-"""Before the run: how many steps, and the learning rate at each. Plain arithmetic, equal to transformers' own."""
+"""Before the run: how many rows are trained on, and in how many steps. Plain arithmetic, equal to transformers' own."""
 
 from __future__ import annotations
 
@@ -62,31 +62,3 @@ def _steps_per_epoch(training: Training, train_rows: int | None) -> int | None:
         return None
     batches = math.ceil(train_rows / training.per_device_train_batch_size)
     return math.ceil(batches / training.gradient_accumulation_steps)
-
-
-def warmup_steps(training: Training, total_steps: int) -> int:
-    """Steps over which the learning rate rises; a share of all steps is rounded up."""
-    if training.warmup_ratio is not None:
-        return math.ceil(total_steps * training.warmup_ratio)
-    return training.warmup_steps
-
-
-def learning_rates(training: Training, total_steps: int) -> list[float]:
-    """The learning rate that step 1, 2 ... `total_steps` takes, as the log of the run will say."""
-    warmup = warmup_steps(training, total_steps)
-    return [training.learning_rate * _factor(training, step, warmup, total_steps) for step in range(total_steps)]
-
-
-def _factor(training: Training, done: int, warmup: int, total: int) -> float:
-    """Share of the highest learning rate after `done` steps."""
-    kind = training.lr_scheduler_type
-    if kind == "constant":
-        return 1.0
-    if done < warmup:
-        return done / max(1, warmup)
-    if kind == "constant_with_warmup":
-        return 1.0
-    left = max(1, total - warmup)
-    if kind == "linear":
-        return max(0.0, (total - done) / left)
-    return max(0.0, 0.5 * (1.0 + math.cos(math.pi * (done - warmup) / left)))

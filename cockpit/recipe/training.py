@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from cockpit.recipe.scheduler import (
+    FOLLOWS_EVALUATIONS,
+    MAX_STEPS,
+    Scheduler,
+    SchedulerSettings,
+    scheduler_conflicts,
+)
 from cockpit.recipe.section import Conflict, Field, Section, unit
 
-MAX_STEPS = 10_000_000
-
 Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "adafactor", "sgd"]
-Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 
 
 class Training(Section):
@@ -32,7 +36,10 @@ class Training(Section):
     """Highest learning rate. 2e-4 for short runs; 2e-5 for long ones, or when results are poor."""
 
     lr_scheduler_type: Scheduler = "linear"
-    """How the learning rate falls after the warm-up."""
+    """How the learning rate moves after the warm-up. reduce_lr_on_plateau and greedy follow the evaluations."""
+
+    lr_scheduler_kwargs: SchedulerSettings | None = None
+    """The scheduler's own settings; empty for transformers' defaults."""
 
     warmup_steps: int = Field(default=0, ge=0, le=MAX_STEPS, json_schema_extra=unit("steps"))
     """Steps over which the learning rate rises from 0."""
@@ -48,6 +55,10 @@ class Training(Section):
 
     max_grad_norm: float = Field(default=1.0, ge=0, le=1000)
     """Gradients longer than this are shortened to it; 0 for never."""
+
+    neftune_noise_alpha: float | None = Field(default=None, gt=0, le=100)
+    """NEFTune: noise on the embeddings while training, 5 to 15 is usual; better answers from few rows. Empty for none.
+    Where rows are joined the noise is weaker, as it is spread over the length of what they are joined to."""
 
     max_length: int | None = Field(default=None, ge=16, le=1_048_576, json_schema_extra=unit("tokens"))
     """Longer rows are cut here; empty for model.max_seq_length."""
@@ -78,7 +89,7 @@ class Training(Section):
     """Save the weights of the best checkpoint in place of the last ones; needs eval_steps and output.save_steps."""
 
     metric_for_best_model: str = Field(default="eval_loss", pattern=r"^eval_[a-z0-9_]+$")
-    """What makes a checkpoint the best, and what early stopping looks at."""
+    """What makes a checkpoint the best, and what early stopping and schedules that follow the evaluations look at."""
 
     greater_is_better: bool | None = None
     """Whether more of metric_for_best_model is better; empty for no where it is a loss, else yes."""
@@ -97,7 +108,8 @@ class Training(Section):
 
     def compares(self) -> bool:
         """Whether evaluations are compared with each other."""
-        return self.load_best_model_at_end or self.early_stopping_patience is not None
+        is_followed = self.lr_scheduler_type in FOLLOWS_EVALUATIONS
+        return self.load_best_model_at_end or self.early_stopping_patience is not None or is_followed
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.warmup_ratio is not None and self.warmup_steps:
@@ -106,10 +118,7 @@ class Training(Section):
             for field in ("padding_free", "group_by_length", "pad_to_multiple_of"):
                 if getattr(self, field):
                     yield Conflict(field, "packing leaves no padding to save", "keep one of the two")
-        if self.lr_scheduler_type == "constant" and (self.warmup_steps or self.warmup_ratio):
-            field = "warmup_steps" if self.warmup_steps else "warmup_ratio"
-            right = "give constant_with_warmup as lr_scheduler_type, or no warm-up"
-            yield Conflict(field, "the schedule constant has no warm-up", right)
+        yield from scheduler_conflicts(self)
         for field in ("early_stopping_patience", "load_best_model_at_end"):
             if getattr(self, field) and self.eval_steps is None:
                 wrong = "it compares evaluations on the way, and eval_steps is empty"

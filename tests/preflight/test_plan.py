@@ -29,6 +29,22 @@ def test_rows_steps_and_rates_follow_from_the_file(tmp_path: Path) -> None:
     assert plan.problems == ()
 
 
+def test_a_schedule_that_the_rows_leave_no_room_for_is_a_problem(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, "mine", data=str(write_data(tmp_path, rows=90)))
+    settings = {
+        "a": "training.max_steps=null",
+        "b": "training.lr_scheduler_type=warmup_stable_decay",
+        "c": "training.lr_scheduler_kwargs.num_decay_steps=6",
+        "d": "training.warmup_steps=5",
+    }
+    without_room = recipe(path, **settings)
+    plan = Planner().plan(without_room, TWO_GPUS, "mine")
+    assert ("training.lr_scheduler_type", "warm-up and decay take 11 steps, and the run has 10") in [
+        (problem.field, problem.wrong) for problem in plan.problems
+    ]
+    assert plan.rates == []
+
+
 def test_fixed_steps_are_told_in_epochs_of_the_data_that_is_there(tmp_path: Path) -> None:
     path = write_recipe(tmp_path, "mine", data=str(write_data(tmp_path, rows=90)))
     often = recipe(path, a="training.max_steps=260")

@@ -21,6 +21,91 @@ BAD = [
         ],
     ),
     Bad(
+        "a setting of another scheduler",
+        {"warmup_steps: 5": "lr_scheduler_kwargs:\n    power: 2\n    num_cycles: 1"},
+        [
+            "40: training.lr_scheduler_kwargs.power: linear has no such setting, it has none; it is for polynomial",
+            "41: training.lr_scheduler_kwargs.num_cycles: linear has no such setting, it has none; it is for cosine, "
+            "cosine_with_restarts, cosine_with_min_lr, cosine_warmup_with_min_lr, warmup_stable_decay",
+        ],
+    ),
+    Bad(
+        "a cosine without its end",
+        {"warmup_steps: 5": "lr_scheduler_type: cosine_with_min_lr"},
+        [
+            "39: training.lr_scheduler_type: cosine_with_min_lr needs to know where it ends; give "
+            "lr_scheduler_kwargs.min_lr or min_lr_rate",
+        ],
+    ),
+    Bad(
+        "a cosine that rises, with two ends",
+        {
+            "warmup_steps: 5": "lr_scheduler_type: cosine_with_min_lr\n  lr_scheduler_kwargs:\n    min_lr: 0.01\n"
+            "    min_lr_rate: 0.1"
+        },
+        [
+            "41: training.lr_scheduler_kwargs.min_lr: 0.01 is not below learning_rate, which is 0.002; give less than "
+            "0.002",
+            "42: training.lr_scheduler_kwargs.min_lr_rate: min_lr is set too; keep one of the two",
+        ],
+    ),
+    Bad(
+        "half a restart",
+        {"warmup_steps: 5": "lr_scheduler_type: cosine_with_restarts\n  lr_scheduler_kwargs: {num_cycles: 1.5}"},
+        ["40: training.lr_scheduler_kwargs.num_cycles: 1.5 is not a whole number of restarts; give 1, 2, 3 ..."],
+    ),
+    Bad(
+        "a decay longer than the run, and none",
+        {
+            "warmup_steps: 5": "lr_scheduler_type: warmup_stable_decay\n  warmup_steps: 5\n  lr_scheduler_kwargs:\n"
+            "    num_decay_steps: 56"
+        },
+        [
+            "42: training.lr_scheduler_kwargs.num_decay_steps: warm-up and decay take 61 steps, and max_steps is 60; "
+            "give fewer, or more max_steps",
+        ],
+    ),
+    Bad(
+        "a decay of unknown length",
+        {"warmup_steps: 5": "lr_scheduler_type: warmup_stable_decay"},
+        [
+            "39: training.lr_scheduler_type: warmup_stable_decay needs to know over how many steps it falls; give "
+            "lr_scheduler_kwargs.num_decay_steps",
+        ],
+    ),
+    Bad(
+        "a warm-up that leaves polynomial nothing",
+        {"warmup_steps: 5": "lr_scheduler_type: polynomial\n  warmup_steps: 60"},
+        [
+            "40: training.warmup_steps: polynomial would have no step left to fall in, as max_steps is 60; give fewer, "
+            "or another lr_scheduler_type",
+        ],
+    ),
+    Bad(
+        "a plateau without evaluations, and with a warm-up",
+        {"warmup_steps: 5": "lr_scheduler_type: reduce_lr_on_plateau\n  warmup_steps: 5"},
+        [
+            "39: training.lr_scheduler_type: reduce_lr_on_plateau follows the evaluations, and eval_steps is empty; "
+            "give eval_steps (and data.eval_rows), or another scheduler",
+            "40: training.warmup_steps: the schedule reduce_lr_on_plateau has no warm-up; give constant_with_warmup as "
+            "lr_scheduler_type, or no warm-up",
+        ],
+    ),
+    Bad(
+        "greedy that could never fall, or rise",
+        {
+            "learning_rate: 2e-3\n  warmup_steps: 5": "learning_rate: 5e-4\n  lr_scheduler_type: greedy\n"
+            "  eval_steps: 5\n  lr_scheduler_kwargs:\n    max_lr: 1e-4\n    window_size: 5"
+        },
+        [
+            "41: training.lr_scheduler_kwargs.min_lr: 0.001, as where it is empty, is not below learning_rate, which "
+            "is 5e-4; give less than 5e-4",
+            "42: training.lr_scheduler_kwargs.max_lr: 1e-4 is below learning_rate, which is 5e-4; give at least that, "
+            "or leave it empty",
+            "43: training.lr_scheduler_kwargs.window_size: it is not used, as smooth is off; switch smooth on",
+        ],
+    ),
+    Bad(
         "evaluation of no rows",
         {"eval_rows: 64\n\ntraining:": "seed: 1\n\ntraining:\n  eval_steps: 5"},
         [

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.learning_rates import learning_rates, warmup_steps
 from cockpit.recipe.recipe import Recipe
-from cockpit.recipe.schedule import learning_rates, planned_steps, training_rows, warmup_steps
+from cockpit.recipe.schedule import planned_steps, training_rows
 from tests.recipe.sample import SAMPLE
 
 CASES: list[dict[str, Any]] = [

@@ -16,6 +16,7 @@ LEANT_ON = {
     "transformers.trainer:Trainer._save_checkpoint": "checkpoints are written to a temporary path and renamed",
     "transformers.trainer:Trainer._get_train_sampler": "a resume finds the order of rows grouped by length again",
     "transformers.trainer:Trainer._get_grad_norm": "the gradient's norm before clipping is that of every step",
+    "transformers.trainer:Trainer._load_optimizer_and_scheduler": "a resumed run takes up the schedule of its recipe",
     "transformers.trainer:Trainer._load_best_model": "the run goes back to the best weights that are left",
     "transformers.trainer_pt_utils:LengthGroupedSampler": "rows are grouped by length",
     "transformers:AutoModelForImageTextToText._model_mapping": "a model is loaded by the class that it has",
@@ -34,11 +35,22 @@ READ_BY_UNSLOTH = {
 """What unsloth looks for on a dataset or in the environment, and what it is there for."""
 
 
+class _SavedState:
+    """Takes what is loaded in place of a scheduler, and keeps it."""
+
+    content: dict[str, Any] | None = None
+
+    def load_state_dict(self, content: dict[str, Any]) -> None:
+        self.content = content
+
+
 class TrainerHooks(Trainer):
     """What transformers.Trainer does by private methods, under public names that a subclass may override.
 
     Goes before the backend's trainer among a class's bases.
     """
+
+    lr_scheduler: Any
 
     def write_checkpoint(self) -> None:
         """Write the state after the present step into a folder below `args.output_dir`."""
@@ -50,6 +62,10 @@ class TrainerHooks(Trainer):
 
     def gradient_measured(self, norm: Any) -> None:
         """Called at each step with the gradient's norm before clipping: a float or a tensor, None where unknown."""
+
+    def load_schedule(self, saved: dict[str, Any]) -> None:
+        """Take up the schedule as a checkpoint has `saved` it; state and optimizer are loaded already."""
+        self.lr_scheduler.load_state_dict(saved)
 
     def load_best(self) -> None:
         """Load the weights of `state.best_model_checkpoint`; the trainer never does that by itself."""
@@ -66,17 +82,29 @@ class TrainerHooks(Trainer):
         self.gradient_measured(norm)
         return norm
 
+    def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
+        saved = _SavedState()
+        scheduler, self.lr_scheduler = self.lr_scheduler, saved
+        try:
+            super()._load_optimizer_and_scheduler(checkpoint)
+        finally:
+            self.lr_scheduler = scheduler
+        if saved.content is not None:
+            self.load_schedule(saved.content)
+
     def _load_best_model(self) -> None:
         pass  # it would take the checkpoint that it named last, which need not be there, nor be better
 
 
+def follows_evaluations(scheduler: Any) -> bool:
+    """Whether the scheduler is no function of the step: it is told of each evaluation."""
+    return not hasattr(scheduler, "lr_lambdas")
+
+
 def set_learning_rate(optimizer: Any, scheduler: Any, learning_rate: float) -> None:
-    """Let the next step take the rate that the schedule has for it with `learning_rate` as its peak. Schedules that are
-    no function of the step stay as they were loaded."""
-    scheduler = getattr(scheduler, "scheduler", scheduler)
-    rates = getattr(scheduler, "lr_lambdas", None)
-    if rates is None:
-        return
+    """Let the next step take the rate that the schedule, a function of the step, has after `scheduler.last_epoch` steps
+    with `learning_rate` as its peak."""
+    rates = scheduler.lr_lambdas
     scheduler.base_lrs = [learning_rate for _ in scheduler.base_lrs]
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["initial_lr"] = learning_rate

@@ -8,14 +8,15 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cockpit.engine.compat.private_names import set_learning_rate
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import RunFailure, Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.training.best_weights import recall_best
+from cockpit.engine.training.learning_rate import told_change
 from cockpit.engine.training.resumption import Resumption
 from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.protocol.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned, TrainingResumed
+from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
 from cockpit.runs.checkpoint import archive_later
 from cockpit.text.numbers import finite
 
@@ -81,7 +82,6 @@ class EventCallback(TrainerCallback):
             # Patience may be new to the run; of a callback that the checkpoint did not know nothing could be saved.
             state.stateful_callbacks.setdefault(PATIENCE, {})
             recall_best(args, state)  # what it is compared by may be new to the run too
-            set_learning_rate(kwargs["optimizer"], kwargs["lr_scheduler"], args.learning_rate)
             checkpoint = self._resumed.checkpoint.path
             archive_later(checkpoint.parent, self._resumed.step, self._journal.attempt)
             path = f"{checkpoint.parent.name}/{checkpoint.name}"
@@ -133,8 +133,12 @@ class EventCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """The schedule moves on before the step ends, so the step's own learning rate is read here."""
-        optimizer = kwargs.get("optimizer")
-        self._learning_rate = float(optimizer.param_groups[0]["lr"]) if optimizer is not None else None
+        optimizer, before = kwargs.get("optimizer"), self._learning_rate
+        if optimizer is None:
+            return
+        self._learning_rate = now = float(optimizer.param_groups[0]["lr"])
+        if before is not None and before != now and args.lr_scheduler_type in FOLLOWS_EVALUATIONS:
+            self._journal.log("info", told_change(before, now, str(args.metric_for_best_model)))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """A step is over."""

@@ -22,6 +22,7 @@ from cockpit.engine.training.batching import batching, make_trainer
 from cockpit.engine.training.best_weights import BestWeights
 from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
 from cockpit.engine.training.checkpointing import checkpoint_plan
+from cockpit.engine.training.learning_rate import schedule_arguments
 from cockpit.engine.training.overrides import overrides
 from cockpit.engine.training.resumption import Resumption
 from cockpit.engine.training.room import making_room
@@ -83,7 +84,7 @@ def train(
         resumed=resumed,
         keeps_last=recipe.finetuning_type == "lora",
     )
-    trainer.attach(run, callback, kept=checkpoint_plan(recipe)[1], owes_evaluation=owed)
+    trainer.attach(run, callback, recipe.training, kept=checkpoint_plan(recipe)[1], owes_evaluation=owed)
     patience = _add_patience(trainer, recipe, resumed)
     _add_tensorboard(trainer, recipe, run)
     best_weights = BestWeights(trainer, recipe.training, run.checkpoints, journal)
@@ -157,12 +158,11 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
         "max_steps": training.max_steps or -1,
         "num_train_epochs": training.num_train_epochs,
         "learning_rate": training.learning_rate,
-        "lr_scheduler_type": training.lr_scheduler_type,
-        # A share of all steps where it is below 1.
-        "warmup_steps": training.warmup_steps if training.warmup_ratio is None else training.warmup_ratio,
+        **schedule_arguments(training, has_held_out=data.held_out is not None),
         "optim": optim,
         "weight_decay": training.weight_decay,
         "max_grad_norm": training.max_grad_norm,
+        "neftune_noise_alpha": training.neftune_noise_alpha,
         **batching(recipe, loaded, data),
         **_checkpointing(training.gradient_checkpointing),
         "eval_on_start": data.held_out is not None,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cockpit.disk import new_folder, size_of
-from cockpit.engine.compat.private_names import TrainerHooks
+from cockpit.engine.compat.private_names import TrainerHooks, follows_evaluations
 from cockpit.engine.errors import classify_error, is_out_of_memory
 from cockpit.engine.training.best_weights import best_checkpoint, recall_best
+from cockpit.engine.training.learning_rate import refuse_without_room, take_up_schedule
 from cockpit.engine.training.room import making_room
 from cockpit.engine.training.row_order import in_fixed_order
 from cockpit.engine.training.step_metrics import StepMetrics, token_counts
@@ -21,6 +22,7 @@ from cockpit.runs.checksums import write_checksums
 
 if TYPE_CHECKING:
     from cockpit.engine.training.callback import EventCallback
+    from cockpit.recipe.training import Training
     from cockpit.runs.folder import RunDir
 
 
@@ -30,6 +32,7 @@ class RunTrainer(TrainerHooks):
     step_metrics: StepMetrics
     events: EventCallback
     run: RunDir
+    training: Training
     kept: int | None
     owes_evaluation: bool
 
@@ -37,6 +40,7 @@ class RunTrainer(TrainerHooks):
         self,
         run: RunDir,
         events: EventCallback,
+        training: Training,
         *,
         kept: int | None,
         owes_evaluation: bool = False,
@@ -44,9 +48,9 @@ class RunTrainer(TrainerHooks):
         """Train as `run`; call before `train`. `kept` checkpoints stay beside the best one, None for all.
 
         `owes_evaluation`: the first evaluation is owed to the step that the run resumes from. The trainer takes it for
-        one before any training, which is compared with no other.
+        one before any training, which is compared with no other and moves no schedule.
         """
-        self.run, self.events, self.step_metrics = run, events, events.step_metrics
+        self.run, self.events, self.step_metrics, self.training = run, events, events.step_metrics, training
         self.kept, self.owes_evaluation = kept, owes_evaluation
         self.add_callback(events)
 
@@ -74,7 +78,20 @@ class RunTrainer(TrainerHooks):
         if self.owes_evaluation:
             self.owes_evaluation = False
             recall_best(self.args, self.state)
+            if follows_evaluations(self.lr_scheduler):
+                self.lr_scheduler.step(measured[self.args.metric_for_best_model])
         return measured
+
+    # The learning rate
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The recipe's schedule for so many steps. Raises RunFailure where they are too few for it."""
+        refuse_without_room(self.training, num_training_steps)
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    def load_schedule(self, saved: dict[str, Any]) -> None:
+        """The recipe's schedule, after the step of the checkpoint whose schedule was `saved`."""
+        take_up_schedule(self, saved)
 
     # What is trained on
 

@@ -22,6 +22,7 @@ DATA_FORM = ("format", "columns.", "subset", "file", "split")
 MOST_TOLD = 5
 """Changed fields that a new recipe's description names."""
 MODEL = "model.name_or_path"
+SCHEDULER = "training.lr_scheduler_type"
 MODEL_REVISION = "model.revision"
 
 
@@ -44,6 +45,12 @@ class Draft:
     def fields_of(self, group: str) -> list[FormField]:
         """A group's fields, in the form's order."""
         return [field for field in self.fields.values() if field.group == group]
+
+    def left_out(self) -> set[str]:
+        """The settings of other schedulers than the one that is chosen: fields that stand empty and mean nothing."""
+        kind = self.text(SCHEDULER)
+        others = (field.path for field in self.fields.values() if field.schedulers and kind not in field.schedulers)
+        return {path for path in others if not self.text(path)}
 
     def text(self, path: str) -> str:
         """What the field shows: the text as typed where it is wrong, else the value."""

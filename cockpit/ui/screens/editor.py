@@ -201,7 +201,7 @@ class EditorScreen(Screen[Path | None]):
     def _show_states(self) -> None:
         errors, changed = self._errors(), self.draft.changed()
         form = self.query_one(RecipeForm)
-        form.set_states(errors, changed)
+        form.set_states(errors, changed, self.draft.left_out())
         counts = {}
         for group in self.draft.groups:
             paths = [field.path for field in self.draft.fields_of(group)]

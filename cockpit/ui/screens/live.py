@@ -92,6 +92,7 @@ class LiveScreen(Screen[None]):
         self._logged: LogLine | None = None
         self._evaluated: Evaluated | None = None
         self._planned_for: tuple[int | None, int | None] | None = None
+        self._planned_steps = 0
         self._went_to_chat = False
         self._keyed_at = 0.0
         self._told: CommandAnswered | None = None
@@ -205,20 +206,26 @@ class LiveScreen(Screen[None]):
         self._show_log()
 
     def _show_schedule(self) -> None:
-        from cockpit.recipe.schedule import learning_rates, planned_steps, warmup_steps
+        from cockpit.recipe.learning_rates import learning_rates, rates_so_far, warmup_steps
+        from cockpit.recipe.schedule import planned_steps
+        from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
 
         state, chart = self.session.state, self.query_one(ScheduleChart)
         rows = state.data.train_rows if state.data else None
         training = self.session.recipe.training
-        if (state.total_steps, rows) != self._planned_for:
+        follows = training.lr_scheduler_type in FOLLOWS_EVALUATIONS
+        # Of a schedule that follows the evaluations the next rates are known once a step was taken after one.
+        is_behind = follows and state.step > self._planned_steps
+        if (state.total_steps, rows) != self._planned_for or is_behind:
             self._planned_for = (state.total_steps, rows)
             total = state.total_steps or planned_steps(self.session.recipe, rows)
             warmup = warmup_steps(training, total) if total else training.warmup_steps
-            chart.border_title = Content(schedule_title(training.lr_scheduler_type, warmup))
-            chart.set_plan(
-                learning_rates(training, total) if total else [],
-                "The steps are known once the rows are counted.",
-            )
+            rates = learning_rates(training, total) if total else []
+            if total and follows:
+                rates = rates_so_far(training, total, state.steps.step, state.steps.metrics.get("learning_rate", []))
+            chart.border_title = Content(schedule_title(training.lr_scheduler_type, warmup, len(rates), total))
+            chart.set_plan(rates, "The steps are known once the rows are counted.", total)
+            self._planned_steps = max(len(rates), state.step)
         chart.set_step(state.step or None, state.steps.latest("learning_rate"))
 
     def _show_machine(self) -> None:

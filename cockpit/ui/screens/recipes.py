@@ -214,9 +214,9 @@ class RecipesScreen(Screen[None]):
         self.query_one(RecipeCard).show(card_of(recipe, plan))
         charts.set_class(bool(plan.rates), "-known")
         for chart in charts.results():
-            title = schedule_title(recipe.training.lr_scheduler_type, plan.warmup_steps)
-            chart.border_title = Content(title)
-            _as_chart(chart).set_plan(plan.rates)
+            kind, known = recipe.training.lr_scheduler_type, len(plan.rates)
+            chart.border_title = Content(schedule_title(kind, plan.warmup_steps, known, plan.total_steps))
+            _as_chart(chart).set_plan(plan.rates, total_steps=plan.total_steps)
 
     # Keys
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cockpit.recipe.training import MAX_STEPS
+from cockpit.recipe.scheduler import MAX_STEPS
 from cockpit.runs.resumable import ResumePoint
 from cockpit.text.numbers import count
 from cockpit.ui.screens.entry_dialog import EntryDialog

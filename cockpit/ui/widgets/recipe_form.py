@@ -65,9 +65,10 @@ class RecipeForm(VerticalScroll, can_focus=False, inherit_bindings=False):
             box.display = name == group
         self.scroll_home(animate=False)
 
-    def set_states(self, errors: Mapping[str, str], changed: Collection[str]) -> None:
-        """Mark errors and changes on the fields that have been built."""
+    def set_states(self, errors: Mapping[str, str], changed: Collection[str], left_out: Collection[str] = ()) -> None:
+        """Mark errors and changes on the fields that have been built, and show all but those in `left_out`."""
         for path, row in self._rows.items():
+            row.display = path not in left_out
             row.set_state(is_changed=path in changed, error=errors.get(path, ""))
 
     def texts(self) -> dict[str, str]:
@@ -95,7 +96,7 @@ class RecipeForm(VerticalScroll, can_focus=False, inherit_bindings=False):
 
     def step(self, direction: int) -> bool:
         """Go `direction` fields on within the group. False at its end, or where the focus is elsewhere."""
-        paths = [field.path for field in self._groups[self.group]]
+        paths = [field.path for field in self._groups[self.group] if self._rows[field.path].display]
         here = self.focused_path
         at = paths.index(here) + direction if here in paths else -1
         if not 0 <= at < len(paths):

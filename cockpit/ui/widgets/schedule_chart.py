@@ -46,15 +46,17 @@ class ScheduleChart(Plot):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._plan: Sequence[float] = ()
+        self._total = 0
         self._step: int | None = None
         self._measured: float | None = None
         self._why_empty = "The steps are not known yet."
 
-    def set_plan(self, rates: Sequence[float], why_empty: str | None = None) -> None:
-        """The rate of every step, from step 1 on. When there is none, `why_empty` is shown in its place."""
+    def set_plan(self, rates: Sequence[float], why_empty: str | None = None, total_steps: int | None = None) -> None:
+        """The rate of every step, from step 1 on. When there is none, `why_empty` is shown in its place. `total_steps`:
+        those of the run, where the rates of the later ones are not known."""
         if why_empty is not None:
             self._why_empty = why_empty
-        self._plan = rates
+        self._plan, self._total = rates, max(len(rates), total_steps or 0)
         self.changed()
 
     def set_step(self, step: int | None, measured: float | None = None) -> None:
@@ -71,7 +73,7 @@ class ScheduleChart(Plot):
             return self.message(width, height, self._why_empty, _AXIS)
         highest = max(self._measured or 0.0, *plan)
         axis = Axis.around(0.0, highest or 1.0, max(2, height // 3), label=short_rate)
-        frame = Frame(width, height, axis, 1, max(2, len(plan)), _AXIS)
+        frame = Frame(width, height, axis, 1, max(2, self._total), _AXIS)
         step = min(self._step or 0, len(plan))
         spans, first = self._spans(frame)
         cut = frame.dot_column(step) - first + 1 if step else 0
@@ -85,7 +87,7 @@ class ScheduleChart(Plot):
         """Per column of dots, the rows that the plan's steps in it reach; and the first column."""
         first, columns = frame.left * 2, frame.columns * 2
         spans: list[tuple[int, int] | None] = [None] * columns
-        count = len(self._plan)
+        count = self._total
         if count <= columns:
             for step, rate in enumerate(self._plan, 1):
                 column, row = frame.dot_column(step) - first, frame.dot_row(rate)
@@ -94,7 +96,8 @@ class ScheduleChart(Plot):
             return spans, first
         for column in range(columns):
             part = self._plan[column * count // columns : max((column + 1) * count // columns, 1)]
-            spans[column] = (frame.dot_row(max(part)), frame.dot_row(min(part)))
+            if part:
+                spans[column] = (frame.dot_row(max(part)), frame.dot_row(min(part)))
         return spans, first
 
     def _draw_cursor(self, frame: Frame, step: int) -> None:
@@ -123,7 +126,10 @@ def short_rate(value: float) -> str:
     return f"{digits.removesuffix('.0')}e{int(exponent)}"
 
 
-def schedule_title(scheduler: str, warmup_steps: int) -> str:
-    """What the chart's border says: learning rate · linear, 5 warm-up steps."""
-    warmup = f", {warmup_steps:,} warm-up step{'s' * (warmup_steps != 1)}" if warmup_steps else ""
-    return f"learning rate {glyphs().dot} {scheduler.replace('_', ' ')}{warmup}"
+def schedule_title(scheduler: str, warmup_steps: int, known_steps: int = 0, total_steps: int | None = None) -> str:
+    """What the chart's border says: learning rate · linear, 5 warm-up steps. Where only the rates of the first
+    `known_steps` are known, that the others depend on what is measured."""
+    said = f", {warmup_steps:,} warm-up step{'s' * (warmup_steps != 1)}" if warmup_steps else ""
+    if total_steps and 0 < known_steps < total_steps:
+        said = f", from step {known_steps + 1:,} on as evaluations go"
+    return f"learning rate {glyphs().dot} {scheduler.replace('_', ' ')}{said}"

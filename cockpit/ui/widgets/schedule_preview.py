@@ -56,13 +56,14 @@ class SchedulePreview(Vertical):
         self._facts = facts_of(recipe, plan)
         self._draw()
         chart = self.query_one(ScheduleChart)
-        chart.border_title = Content(schedule_title(recipe.training.lr_scheduler_type, plan.warmup_steps))
+        kind, known = recipe.training.lr_scheduler_type, len(plan.rates)
+        chart.border_title = Content(schedule_title(kind, plan.warmup_steps, known, plan.total_steps))
         why = (
             f"{count(plan.total_steps)} steps"
             if plan.total_steps
             else "The steps are known once the data has been read."
         )
-        chart.set_plan(plan.rates, why)
+        chart.set_plan(plan.rates, why, plan.total_steps)
 
     def _draw(self) -> None:
         width = max(16, self.query_one("#facts").content_size.width - LABEL_CELLS)

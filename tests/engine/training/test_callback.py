@@ -70,7 +70,9 @@ class Scene:
         self.control = TrainerControl()
 
     def call(self, name: str, **more: Any) -> None:
-        args = SimpleNamespace(metric_for_best_model=self.metric, save_strategy=self.save_strategy)
+        args = SimpleNamespace(
+            metric_for_best_model=self.metric, save_strategy=self.save_strategy, lr_scheduler_type="linear"
+        )
         getattr(self.callback, name)(args, self.state, self.control, **more)
 
     def step(self, batches: list[dict[str, torch.Tensor]], rate: float = 0.1) -> None:

@@ -37,45 +37,12 @@ from cockpit.runs.summary import RunSummary
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
 from tests.engine.training.measured import best_after, measure
+from tests.engine.training.resuming import figures, stopped, until_second_end, whole
 
 Hosted = Callable[..., HostedRun]
 DROPOUT = {"lora__lora_dropout": 0.2, "training__max_steps": 12, "training__lr_scheduler_type": "cosine"}
 EVALUATED = {**DROPOUT, "training__eval_steps": 3, "data__eval_rows": 4}
 BARE = {**DROPOUT, "data__eval_rows": 0}
-
-
-def figures(run: HostedRun) -> list[tuple[int, dict[str, float]]]:
-    """Each step as it counts in the end, with all its figures."""
-    steps = run.state.steps
-    return [
-        (step, {name: float(column[index] or 0) for name, column in steps.metrics.items()})
-        for index, step in enumerate(steps.step)
-    ]
-
-
-def whole(hosted: Hosted, changes: dict[str, Any]) -> HostedRun:
-    run = hosted(**changes)
-    run.until_ended()
-    assert run.state.ended is not None and run.state.ended.outcome == "completed"
-    return run
-
-
-def stopped(hosted: Hosted, after: int, **changes: Any) -> HostedRun:
-    """A run that is stopped once `after` steps are done, and whose engine has gone."""
-    run = hosted(**changes)
-    run.until(lambda: run.state.step >= after)
-    run.send(Stop(id=new_command_id()))
-    run.until_ended()
-    assert run.state.ended is not None
-    assert (run.state.ended.outcome, run.state.ended.reason) == ("stopped", ""), "the outcome says it all"
-    run.close()
-    run.until_exited()
-    return run
-
-
-def until_second_end(run: HostedRun) -> None:
-    """Follow until the second attempt has ended; the log begins with the first."""
-    run.until(lambda: run.state.ended is not None and run.state.ended.attempt == 2)
 
 
 @pytest.mark.parametrize("changes", [EVALUATED, BARE], ids=["with evaluations", "without"])
@@ -132,7 +99,7 @@ def test_a_completed_run_goes_on_for_more_steps_and_tells_of_data_that_has_chang
     assert [event.step for event in again.all(StepEnded)] == list(range(1, 16))
     assert again.all(TrainingPlanned)[-1].total_steps == 15
     from cockpit.recipe.document import RecipeDocument
-    from cockpit.recipe.schedule import learning_rates
+    from cockpit.recipe.learning_rates import learning_rates
 
     recipe = RecipeDocument.load(again.run.recipe).recipe()
     rates = [event.figures["learning_rate"] for event in again.all(StepEnded) if event.attempt == 2]

@@ -191,8 +191,8 @@ class Savings:
             enter_phase=lambda *_: None, emit=lambda *_: None, check_folder=lambda: None, log=self._log
         )
         callback = EventCallback(journal, Controls(), StepMetrics(), steps_per_epoch=1.0)
-        self.trainer.attach(self.run, callback, kept=1)
         recipe = Training(eval_steps=2, load_best_model_at_end=True)
+        self.trainer.attach(self.run, callback, recipe, kept=1)
         self.best = BestWeights(self.trainer, recipe, self.run.checkpoints, journal)
         monkeypatch.setattr("cockpit.disk.flush", self._flush)
         self._lost = lost

@@ -54,6 +54,18 @@ def test_errors_come_in_the_forms_order(draft: Draft) -> None:
     assert list(draft.errors()) == ["lora.r", "training.max_steps"]
 
 
+def test_settings_of_other_schedulers_are_left_out_unless_something_stands_there(draft: Draft) -> None:
+    kwargs = "training.lr_scheduler_kwargs"
+    settings = {path for path in draft.fields if path.startswith(kwargs)}
+    assert draft.left_out() == settings
+    draft.type("training.lr_scheduler_type", "polynomial")
+    assert settings - draft.left_out() == {f"{kwargs}.lr_end", f"{kwargs}.power"}
+    draft.type(f"{kwargs}.power", "2")
+    draft.type("training.lr_scheduler_type", "cosine")
+    assert settings - draft.left_out() == {f"{kwargs}.num_cycles", f"{kwargs}.power"}
+    assert draft.errors()[f"{kwargs}.power"].startswith("cosine has no such setting")
+
+
 def test_reset_takes_text_and_value_back(draft: Draft) -> None:
     draft.type("lora.r", "nothing")
     draft.reset("lora.r")

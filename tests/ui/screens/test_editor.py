@@ -136,6 +136,22 @@ async def test_choices_are_taken_by_arrow_keys(tmp_path: Path) -> None:
         await until(pilot, lambda: screen.draft.document.value("lora.use_dora") is True)
 
 
+async def test_a_schedulers_settings_appear_when_it_is_chosen(tmp_path: Path) -> None:
+    async with editing(write_recipe(tmp_path, "mine")) as (app, pilot, screen):
+        await go_to(pilot, screen, "training.lr_scheduler_type")
+        assert "num_cycles" not in shown(app)
+        await pilot.press("right")
+        await until(pilot, lambda: "num_cycles" in shown(app))
+        await go_to(pilot, screen, "training.warmup_steps")
+        await pilot.press("up")
+        await until(
+            pilot,
+            lambda: screen.query_one(RecipeForm).focused_path == "training.lr_scheduler_kwargs.num_cycles",
+        )
+        await type_text(pilot, "1.5")
+        await until(pilot, lambda: screen.draft.document.value("training.lr_scheduler_kwargs.num_cycles") == 1.5)
+
+
 async def test_q_in_a_choice_does_not_quit(tmp_path: Path) -> None:
     async with editing(write_recipe(tmp_path, "mine")) as (app, pilot, screen):
         await go_to(pilot, screen, "model.quantization")

@@ -159,4 +159,6 @@ async def test_schedule_chart_marks_step_and_measured_rate() -> None:
 def test_titles_of_the_schedule() -> None:
     assert schedule_title("linear", 5) == "learning rate · linear, 5 warm-up steps"
     assert schedule_title("constant_with_warmup", 1) == "learning rate · constant with warmup, 1 warm-up step"
+    assert schedule_title("greedy", 0, 55, 100) == "learning rate · greedy, from step 56 on as evaluations go"
+    assert schedule_title("cosine", 2, 100, 100) == "learning rate · cosine, 2 warm-up steps"
     assert [short_rate(rate) for rate in (0, 2e-4, 1.5e-4, 1e-10)] == ["0", "2e-4", "1.5e-4", "1e-10"]
