@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cockpit.cli.attach import attach
+from cockpit.cli.cache import cache
 from cockpit.cli.chat import chat
 from cockpit.cli.data import data
 from cockpit.cli.export import export
@@ -25,7 +26,7 @@ cockpit = typer.Typer(
     rich_markup_mode=None,
 )
 cockpit.add_typer(recipes_app, name="recipes")
-for command in (train, data, resume, attach, runs, chat, export, tensorboard):
+for command in (train, data, resume, attach, runs, chat, export, tensorboard, cache):
     cockpit.command()(command)
 
 

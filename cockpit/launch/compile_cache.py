@@ -1,4 +1,4 @@
-"""Where compiled code is kept for the next run: a folder of the user's own that can be written"""
+"""Where compiled code and tokenized rows are kept for the next run: a folder of the user's own that can be written"""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def compile_cache() -> Path:
     there for as long as this process lives. What lies there is run as code: it is its owner's alone, whatever the umask
     is."""
     return next((path for path in _places() if _is_ours(path)), None) or temporary_folder()
+
+
+def rows_cache_folder() -> Path:
+    """Tokenized rows; it need not be there yet."""
+    return compile_cache() / "rows"
 
 
 def _places() -> Iterator[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.data.conversation import Conversation
-from cockpit.engine.data.token_rows import IGNORED, Rows
+from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.errors import RunFailure, first_line
 from cockpit.recipe.recipe import Recipe
 
@@ -40,23 +40,12 @@ class Encoder:
     """Conversations and texts -> tokens and labels, cut to `length` tokens."""
 
     def __init__(self, recipe: Recipe, tokenizer: Any, length: int, say: Say) -> None:
-        self.rows = Rows()
-        self.truncated = 0
         self._data = recipe.data
         self._tokenizer = tokenizer
         self._length = length
         self._say = say
         self._template: ChatTemplate | None = None
         self._texts_told = False
-
-    def add(self, batch: list[tuple[str, Conversation | str]]) -> Iterator[tuple[str, str]]:
-        """Take the rows in; yields those that it cannot take: where they stand, and why. Raises RunFailure."""
-        for row in self.encode(batch):
-            if row.refusal:
-                yield row.where, row.refusal
-                continue
-            self.truncated += row.whole_tokens > self._length
-            self.rows.append(row.input_ids, row.labels)
 
     def encode(self, batch: list[tuple[str, Conversation | str]]) -> Iterator[EncodedRow]:
         """The rows as tokens, those that cannot be trained on too; keeps nothing. Raises RunFailure."""

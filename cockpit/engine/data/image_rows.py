@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,11 +110,11 @@ class ImageRows:
             )
         return MeasuredRow(refusal, text, ids, labels, offsets, messages, adapted.tools, images, seen)
 
-    def tokens(self, rows: list[int]) -> int:
+    def tokens(self, rows: Iterable[int]) -> int:
         """Tokens of the rows `rows`, as far as the processor tells how many an image has."""
         return sum(self._tokens[row] for row in rows)
 
-    def trained_tokens(self, rows: list[int]) -> int:
+    def trained_tokens(self, rows: Iterable[int]) -> int:
         """Tokens of the rows `rows` that a loss is taken on."""
         return sum(self._trained[row] for row in rows)
 
@@ -122,7 +122,7 @@ class ImageRows:
         """Of all turns and images."""
         return self._digest.hexdigest()
 
-    def dataset(self, order: list[int]) -> Any:
+    def dataset(self, order: Iterable[int]) -> Any:
         """A dataset of the rows `order`; each of its rows has `messages` whose image parts hold opened images."""
         from datasets import Dataset
 

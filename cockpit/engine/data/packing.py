@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pyarrow as pa
 
-from cockpit.engine.data.token_rows import Rows
+from cockpit.engine.data.spilling_file import SpillingFile
+from cockpit.engine.data.token_rows import BATCH_TOKENS, ROWS, Integers, TokenRows
+
+PACKED = pa.schema([*ROWS, pa.field("seq_lengths", pa.large_list(pa.int32()))])
 
 
 def packed_sequences(lengths: list[int], capacity: int) -> list[list[int]]:
@@ -41,25 +45,32 @@ def packed_sequences(lengths: list[int], capacity: int) -> list[list[int]]:
     return sequences
 
 
-def packed_table(rows: Rows, order: list[int], capacity: int, seed: int) -> pa.Table:
-    """Columns input_ids, labels, seq_lengths of the rows `order`, packed; a sequence's rows end to end.
+def write_packed(
+    rows: TokenRows, order: Integers, capacity: int, seed: int, file: SpillingFile, on_progress: Callable[[], None]
+) -> int:
+    """Write the rows `order` packed, as a stream of Arrow batches with PACKED as their schema; a sequence's rows stand
+    end to end. Returns the number of sequences. `on_progress` is called now and then, and may raise to end the work.
 
-    `seq_lengths` (int32) are the tokens of each row of a sequence: TRL's collator begins the positions anew at each
-    row and ignores the labels there, and attention is taken inside a row alone. `seed` mixes rows of one length, which
-    would be neighbours otherwise.
+    `seq_lengths` are the tokens of each row of a sequence: TRL's collator begins the positions anew at each row and
+    ignores the labels there, and attention is taken inside a row alone. `seed` mixes rows of one length, which would be
+    neighbours otherwise.
     """
-    mixed = np.asarray(order)[np.random.default_rng(seed).permutation(len(order))]
-    lengths = rows.lengths()[mixed].tolist()
-    sequences = packed_sequences(lengths, capacity)
-    flat = [row for sequence in sequences for row in sequence]
-    ends = np.cumsum([0, *(len(sequence) for sequence in sequences)])
-    seq_lengths = pa.array(np.asarray(lengths, np.int32)[flat])
-    tokens = np.concatenate([[0], np.cumsum(seq_lengths.to_numpy(), dtype=np.int64)])[ends]
-    table = rows.table(mixed[flat].tolist())
-    columns = {
-        name: pa.LargeListArray.from_arrays(pa.array(tokens), table[name].combine_chunks().flatten())
-        for name in ("input_ids", "labels")
-    }
-    return pa.table(
-        columns | {"seq_lengths": pa.LargeListArray.from_arrays(pa.array(ends.astype(np.int64)), seq_lengths)}
-    )
+    mixed = order[np.random.default_rng(seed).permutation(len(order))]
+    sequences = packed_sequences(rows.lengths[mixed].tolist(), capacity)
+    row_at = rows.reader()
+    at_once = max(1, BATCH_TOKENS // capacity)
+    with pa.ipc.new_stream(pa.PythonFile(file, "w"), PACKED) as stream:
+        for first in range(0, len(sequences), at_once):
+            parts = [[row_at(mixed[row]) for row in one] for one in sequences[first : first + at_once]]
+            tokens = [_ends(sum(len(ids) for ids, _ in part) for part in parts)] * 2
+            flat = [np.concatenate([row[column] for part in parts for row in part]) for column in (0, 1)]
+            seq_lengths = np.asarray([len(ids) for part in parts for ids, _ in part], np.int32)
+            lists = zip([*tokens, _ends(map(len, parts))], [*flat, seq_lengths], strict=True)
+            columns = [pa.LargeListArray.from_arrays(ends, pa.array(values)) for ends, values in lists]
+            stream.write_batch(pa.record_batch(columns, schema=PACKED))
+            on_progress()
+    return len(sequences)
+
+
+def _ends(lengths: Iterable[int]) -> pa.Array:
+    return pa.array(np.cumsum([0, *lengths], dtype=np.int64))

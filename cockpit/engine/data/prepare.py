@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import random
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cockpit.engine.data.chat_template import ChatTemplate
-from cockpit.engine.data.encoder import Encoder
 from cockpit.engine.data.image_rows import ImageRows
-from cockpit.engine.data.packing import packed_table
+from cockpit.engine.data.kept_rows import Progress, Sentences, packed_dataset
 from cockpit.engine.data.row_reader import RowReader
-from cockpit.engine.data.token_rows import Rows
+from cockpit.engine.data.token_rows import Integers
+from cockpit.engine.data.tokenizing import Throttled, tokenized
 from cockpit.engine.errors import RunFailure, first_line
 from cockpit.protocol.events import DataPrepared
 from cockpit.recipe.data import Data
@@ -28,13 +24,7 @@ from cockpit.recipe.schedule import held_out_count
 if TYPE_CHECKING:
     from cockpit.engine.data.image_collator import MakeCollator
 
-BATCH_ROWS = 256
-"""Rows that the tokenizer is given at once."""
-PROGRESS_EVERY_S = 0.2
-
 Say = Callable[[str], None]
-Progress = Callable[[int, int | None], None]
-"""Told the rows done and the rows in all; may raise to end the work."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +40,8 @@ class PreparedData:
     counts: DataPrepared
     collator: MakeCollator | None = None
     packed: bool = False
+    held: object = None
+    """What the datasets need for as long as they live."""
 
 
 def prepare_data(
@@ -59,10 +51,11 @@ def prepare_data(
 
     `processor` is that of a vision model. Raises RunFailure where nothing is left to learn.
     """
-    reader = RowReader(recipe, say)
+    said = Sentences(say)
+    reader = RowReader(recipe, said)
     if reader.has_images:
         return _with_images(recipe, tokenizer, processor, reader, say, progress)
-    return _texts(recipe, tokenizer, reader, say, progress)
+    return _texts(recipe, tokenizer, reader, said, progress)
 
 
 def max_tokens(recipe: Recipe) -> int:
@@ -77,37 +70,35 @@ def pad_to(recipe: Recipe) -> int | None:
     return None if multiple is None else min(multiple, max_tokens(recipe))
 
 
-def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say, progress: Progress) -> PreparedData:
-    from datasets import Dataset
-
-    encoder = Encoder(recipe, tokenizer, max_tokens(recipe), say)
-    told = time.monotonic()
-    done = 0
-    read = reader.read()
-    with _tokenizing_on_all_cores():
-        while batch := list(itertools.islice(read, BATCH_ROWS)):
-            for where, why in encoder.add([(row.where, row.content) for row in batch]):
-                reader.refuse(where, why)
-            done += len(batch)
-            if time.monotonic() - told > PROGRESS_EVERY_S:
-                told = time.monotonic()
-                progress(done, reader.total)
-    progress(done, done)
-    reader.summarise()
-
-    rows = encoder.rows
-    train_rows, held_out = _train_eval_split(recipe, rows, reader, say)
-    packed = recipe.training.packing and can_pack(recipe, _has_gpu(), say)
+def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, said: Sentences, progress: Progress) -> PreparedData:
+    length = max_tokens(recipe)
+    made = tokenized(recipe, tokenizer, reader, length, said, progress)
+    rows = made.rows
+    train_rows, held_out = _train_eval_split(recipe, len(rows), reader, said)
+    packed = recipe.training.packing and can_pack(recipe, _has_gpu(), said)
+    held: object = None
     if packed:
-        table = packed_table(rows, train_rows, max_tokens(recipe), recipe.training.seed)
-        say(
-            f"{len(train_rows):,} rows are packed into {len(table):,} sequences of up to {max_tokens(recipe):,} tokens."
+        train, held = packed_dataset(
+            rows, train_rows, max_tokens(recipe), recipe.training.seed, Throttled(progress).again
         )
+        said(f"{len(train_rows):,} rows are packed into {len(train):,} sequences of up to {length:,} tokens.")
+    else:
+        train = rows.dataset(train_rows)
     return PreparedData(
-        train=Dataset(table if packed else rows.table(train_rows)),
-        held_out=Dataset(rows.table(held_out)) if held_out else None,
-        counts=_counts(rows, train_rows, held_out, reader, encoder.truncated),
+        train=train,
+        held_out=rows.dataset(held_out) if len(held_out) else None,
+        counts=DataPrepared(
+            train_rows=len(train_rows),
+            eval_rows=len(held_out),
+            skipped_rows=made.refused,
+            truncated_rows=made.truncated,
+            tokens=int(rows.lengths[train_rows].sum()),
+            trained_tokens=int(rows.trained[train_rows].sum()),
+            sha256=rows.sha256,
+            sources=made.sources,
+        ),
         packed=packed,
+        held=(rows, held),
     )
 
 
@@ -120,7 +111,7 @@ def _with_images(
     if recipe.training.packing:
         say("Rows with images are not packed.")
     length, on_answers = max_tokens(recipe), recipe.data.train_on_responses_only
-    told = time.monotonic()
+    told = Throttled(progress)
     for done, row in enumerate(reader.read(), 1):
         try:
             if isinstance(row.content, str):
@@ -128,16 +119,14 @@ def _with_images(
             rows.add(row.content, row.folder)
         except (ValueError, OSError) as error:
             reader.refuse(row.where, str(error))
-        if time.monotonic() - told > PROGRESS_EVERY_S:
-            told = time.monotonic()
-            progress(done, reader.total)
+        told(done, reader.total)
     progress(len(rows), len(rows))
     reader.summarise()
-    train_rows, held_out = _train_eval_split(recipe, rows, reader, say)
+    train_rows, held_out = _train_eval_split(recipe, len(rows), reader, say)
     return PreparedData(
         train=rows.dataset(train_rows),
-        held_out=rows.dataset(held_out) if held_out else None,
-        counts=_counts(rows, train_rows, held_out, reader, 0),
+        held_out=rows.dataset(held_out) if len(held_out) else None,
+        counts=_counts(rows, train_rows, held_out, reader),
         collator=image_collator(
             processor,
             template,
@@ -186,18 +175,16 @@ def _widest(recipe: Recipe, processor: Any) -> int | None:
     return int(width) if width and recipe.backend == "unsloth" else None
 
 
-def _train_eval_split(
-    recipe: Recipe, rows: Rows | ImageRows, reader: RowReader, say: Say
-) -> tuple[list[int], list[int]]:
-    """The rows to train on and the held-out ones. Raises RunFailure where there is no row."""
-    if not len(rows):
+def _train_eval_split(recipe: Recipe, rows: int, reader: RowReader, say: Say) -> tuple[Integers, Integers]:
+    """The rows to train on and the held-out ones, of so many. Raises RunFailure where there is no row."""
+    if not rows:
         reason = f"No row of the data can be learnt from. {reader.first_refusal}".rstrip()
         raise RunFailure(reason, "The data screen (F6 in the editor) and cockpit data show what is wrong with rows.")
     data = recipe.data
-    held_out = held_out_rows(len(rows), data)
+    held_out = held_out_rows(rows, data)
     if len(held_out) < data.eval_rows:
-        say(f"Held out are {len(held_out):,} rows, not {data.eval_rows:,}: there are {len(rows):,} in all.")
-    return train_order(len(rows), held_out, data), held_out
+        say(f"Held out are {len(held_out):,} rows, not {data.eval_rows:,}: there are {rows:,} in all.")
+    return train_order(rows, held_out, data), np.asarray(held_out, np.int64)
 
 
 def held_out_rows(rows: int, data: Data) -> list[int]:
@@ -205,21 +192,18 @@ def held_out_rows(rows: int, data: Data) -> list[int]:
     return sorted(random.Random(data.seed).sample(range(rows), held_out_count(rows, data)))
 
 
-def train_order(rows: int, held_out: list[int], data: Data) -> list[int]:
+def train_order(rows: int, held_out: list[int], data: Data) -> Integers:
     """The other rows: as they stand where there is one source, shuffled with data.seed where several are mixed."""
-    order = range(rows) if len(data.sources) == 1 else np.random.default_rng(data.seed).permutation(rows).tolist()
-    out = set(held_out)
-    return [row for row in order if row not in out]
+    order = np.arange(rows) if len(data.sources) == 1 else np.random.default_rng(data.seed).permutation(rows)
+    return order[~np.isin(order, held_out)]
 
 
-def _counts(
-    rows: Rows | ImageRows, train_rows: list[int], held_out: list[int], reader: RowReader, truncated: int
-) -> DataPrepared:
+def _counts(rows: ImageRows, train_rows: Integers, held_out: Integers, reader: RowReader) -> DataPrepared:
     return DataPrepared(
         train_rows=len(train_rows),
         eval_rows=len(held_out),
         skipped_rows=reader.refused,
-        truncated_rows=truncated,
+        truncated_rows=0,
         tokens=rows.tokens(train_rows),
         trained_tokens=rows.trained_tokens(train_rows),
         sha256=rows.sha256(),
@@ -239,14 +223,3 @@ def _has_gpu() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
-
-
-@contextmanager
-def _tokenizing_on_all_cores() -> Iterator[None]:
-    """Off for the rest of the process, where processes that load batches are forked."""
-    before = os.environ.get("TOKENIZERS_PARALLELISM")
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    try:
-        yield
-    finally:
-        os.environ["TOKENIZERS_PARALLELISM"] = before or "false"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,9 @@ import numpy as np
 
 from cockpit.data.report import DataReport, Sample, Token
 from cockpit.engine.data.encoder import EncodedRow, Encoder, Say
+from cockpit.engine.data.encoding import batches
 from cockpit.engine.data.packing import packed_sequences
-from cockpit.engine.data.prepare import BATCH_ROWS, can_pack, held_out_rows, image_rows, max_tokens, pad_to
+from cockpit.engine.data.prepare import can_pack, held_out_rows, image_rows, max_tokens, pad_to
 from cockpit.engine.data.row_reader import RowReader
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.hub.models import tokenizer_folder
@@ -159,9 +159,8 @@ def _held_out(recipe: Recipe, rows: int | None) -> int | None:
 
 def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say) -> Iterator[_Row]:
     encoder = Encoder(recipe, tokenizer, max_tokens(recipe), say)
-    read = reader.read()
-    while batch := list(itertools.islice(read, BATCH_ROWS)):
-        for row in encoder.encode([(row.where, row.content) for row in batch]):
+    for batch in batches((row.where, row.content) for row in reader.read()):
+        for row in encoder.encode(batch):
             if row.refusal:
                 reader.refuse(row.where, row.refusal)
             if row.text or not row.refusal:

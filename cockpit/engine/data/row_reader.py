@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cockpit.data.files import DatasetForm
 from cockpit.data.row_error import Row
 from cockpit.engine.data.conversation import Conversation, conversation_of
 from cockpit.engine.data.row_source import RowSource, open_source
@@ -42,7 +44,6 @@ class RowReader:
         for source, rows in zip(recipe.data.sources, self._sources, strict=True):
             if source.instruction is not None and rows.form.form != "image_text":
                 say(f"The instruction is not used: {rows.name} holds rows of the form {rows.form.form}.")
-        self._chosen = self._drawn()
         self.has_images = any(rows.form.has_images for rows in self._sources)
         self._taken = [0] * len(self._sources)
         self.refused = 0
@@ -68,6 +69,17 @@ class RowReader:
         )
 
     @property
+    def files(self) -> list[list[Path]] | None:
+        """The files on this disk that hold the rows of each source; None where one is in none."""
+        files = [rows.files for rows in self._sources]
+        return files if all(files) else None
+
+    @property
+    def details(self) -> list[DatasetForm]:
+        """What the rows of each source are taken for."""
+        return [rows.form for rows in self._sources]
+
+    @property
     def forms(self) -> list[str]:
         """The form that the rows of each source have."""
         return [rows.form.form for rows in self._sources]
@@ -88,16 +100,18 @@ class RowReader:
             counts.append(min(n for n in known if n is not None))
         return sum(counts)
 
-    def read(self) -> Iterator[ReadRow]:
-        """Each usable row. Raises RunFailure."""
+    def read(self, refuse: Callable[[object], None] | None = None) -> Iterator[ReadRow]:
+        """Each usable row. `refuse` is given the sentences of the others, in place of this reader's own counting, as
+        for `refuse_row`. Raises RunFailure."""
+        refuse = refuse or self.refuse_row
         for at, (source, rows, chosen) in enumerate(zip(self._data.sources, self._sources, self._chosen, strict=True)):
             try:
-                for where, row in _taken(rows, source, chosen, self._refuse):
+                for where, row in _taken(rows, source, chosen, refuse):
                     self._taken[at] += 1
                     try:
                         conversation = conversation_of(row, rows.form.form, rows.form.columns, source.instruction)
                     except ValueError as error:
-                        self.refuse(where, str(error))
+                        refuse(f"{where}: {error}")
                         continue
                     yield ReadRow(where, conversation, rows.folder)
             except (ValueError, OSError) as error:
@@ -105,14 +119,16 @@ class RowReader:
 
     def refuse(self, where: str, why: str) -> None:
         """The row at `where` cannot be used."""
-        self._refuse(f"{where}: {why}")
+        self.refuse_row(f"{where}: {why}")
 
     def summarise(self) -> None:
         """Say how many rows were left out beyond those that were named."""
         if self.refused > SHOWN_BAD_ROWS:
             self._say(f"{self.refused:,} rows were left out in all.")
 
-    def _refuse(self, sentence: object) -> None:
+    def refuse_row(self, sentence: object) -> None:
+        """A row cannot be used: a sentence of where it stands, and why, without its full stop. Raises RunFailure where
+        the recipe says that such a row ends the run."""
         sentence = f"{sentence}."
         if self._data.on_bad_row == "fail":
             raise RunFailure(sentence, "data.on_bad_row: skip leaves such rows out.")
@@ -121,7 +137,8 @@ class RowReader:
             self.refusals.append(sentence)
             self._say(f"Row left out: {sentence}")
 
-    def _drawn(self) -> list[frozenset[int] | None]:
+    @functools.cached_property
+    def _chosen(self) -> list[frozenset[int] | None]:
         """Of each source with a ratio the rows that are drawn, counted from 0; None for sources that are taken whole.
 
         Drawn are int(rows of the source without a ratio x ratio) rows, those that pandas' `sample` takes for the seed.

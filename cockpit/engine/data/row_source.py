@@ -33,7 +33,8 @@ class LocalRows:
         self._path, self._split = path, source.split
         self.form: DatasetForm = recognise(path, source.columns, source.format, source.split)
         self.name = plain_line(path.name)
-        self.folder = split_files(path, source.split)[0].parent
+        self.files = split_files(path, source.split)
+        self.folder = self.files[0].parent
         """What paths of images are relative to."""
 
     def count(self) -> int:
@@ -58,6 +59,7 @@ class HubRows:
         say(f"Fetching {self.name} from the Hub, where it is not in the cache here.")
         self._dataset = _undecoded(load(source))
         self.commit = _commit_of(self._dataset)
+        self.files = [Path(file["filename"]) for file in self._dataset.cache_files]
         sample = [dict(row) for row in itertools.islice(self._dataset, SAMPLE_ROWS)]
         if not sample:
             raise RunFailure(f"{self.name} has no rows in its split {plain_text(source.split)}.")
