@@ -16,13 +16,16 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.widgets import Input, OptionList
-from textual.widgets.option_list import Option
 
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.entry import Entry
+from cockpit.ui.widgets.marked_list import MarkedList
 
 ENTRIES_READ = 5000
 OFFERS_SHOWN = 60
+TALLEST = 10
+"""Lines of the list at most, its frame included."""
+FRAME = 2
 
 
 @dataclass(frozen=True)
@@ -92,27 +95,61 @@ class CompletionEntry(Entry):
         self.box.browse()
 
 
+class OfferList(MarkedList):
+    """The completions. It has no focus of its own: the field moves its mark, which is drawn as if it had."""
+
+    DEFAULT_CSS = """
+    OfferList {
+        display: none;
+        overlay: screen;
+        width: 1fr;
+        max-height: 100vh;
+        border: round $primary;
+        padding: 0 1;
+        background: $panel;
+        &.-open { display: block; }
+        & > .option-list--option-highlighted {
+            color: $block-cursor-foreground;
+            background: $block-cursor-background;
+            text-style: bold;
+        }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+        self.can_focus = False
+        self._offers: Sequence[Offer] = ()
+
+    def set_offers(self, offers: Sequence[Offer]) -> None:
+        """List these, none of them marked."""
+        self._offers = offers
+        self.draw_rows()
+        self.highlighted = None
+
+    def row_ids(self) -> Sequence[str]:
+        return [str(index) for index in range(len(self._offers))]
+
+    def row_content(self, index: int, width: int) -> Content:
+        offer = self._offers[index]
+        note = f"  {offer.note}" if offer.note else ""
+        row = Content.assemble("  ", plain_line(offer.label or offer.value), (note, "$foreground-muted"))
+        return row.truncate(width, ellipsis=True)
+
+    def on_click(self, event: events.Click) -> None:
+        """One click takes an offer: it can be taken back by the same field."""
+        event.prevent_default()
+        index = event.style.meta.get("option")
+        if index is not None:
+            self.highlighted = index
+            self.action_select()
+
+
 class CompletingEntry(Vertical):
     """An entry with a list under it. `offers` is asked at each key for the text as it stands."""
 
     DEFAULT_CSS = """
-    CompletingEntry {
-        height: auto;
-        & > OptionList {
-            display: none;
-            overlay: screen;
-            constrain: none inside;
-            width: 1fr;
-            max-height: 10;
-            height: auto;
-            border: round $primary;
-            padding: 0 1;
-            background: $panel;
-            scrollbar-size-vertical: 1;
-            & > .option-list--option { text-wrap: nowrap; text-overflow: ellipsis; }
-            &.-open { display: block; }
-        }
-    }
+    CompletingEntry { height: auto; }
     """
 
     def __init__(
@@ -126,9 +163,7 @@ class CompletingEntry(Vertical):
     def compose(self) -> ComposeResult:
         """Field and list."""
         yield self._entry
-        offers = OptionList(markup=False)
-        offers.can_focus = False
-        yield offers
+        yield OfferList()
 
     @property
     def entry(self) -> CompletionEntry:
@@ -141,9 +176,9 @@ class CompletingEntry(Vertical):
         return self._list is not None and self._list.has_class("-open")
 
     @property
-    def _list(self) -> OptionList | None:
+    def _list(self) -> OfferList | None:
         try:
-            return self.query_one(OptionList)
+            return self.query_one(OfferList)
         except NoMatches:
             return None
 
@@ -162,6 +197,10 @@ class CompletingEntry(Vertical):
     def _on_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
 
+    def on_resize(self) -> None:
+        """There may be less room now."""
+        self.hide()
+
     def on_descendant_blur(self, _event: events.DescendantBlur) -> None:
         """The list belongs to the focused field."""
         self.hide()
@@ -174,10 +213,16 @@ class CompletingEntry(Vertical):
             offers.highlighted = (at + step) % len(self._shown)
 
     def take(self, *, or_first: bool) -> bool:
-        """Put the marked offer into the field. False where there is none to take."""
+        """Put the marked offer into the field. False where there is none to take.
+
+        A mark that the wheel has scrolled out of sight is only brought back: nobody takes what is not seen.
+        """
         offers = self._list
         if offers is None or not self.is_open:
             return False
+        if offers.highlighted is not None and not offers.shows_mark():
+            offers.scroll_to_highlight()
+            return True
         at = offers.highlighted if offers.highlighted is not None else (0 if or_first else None)
         if at is None or self._shown[at].value == self._entry.value:
             return False
@@ -206,10 +251,19 @@ class CompletingEntry(Vertical):
             self.hide()
             return
         self._shown = shown
-        listed.set_options(Option(_offer_content(offer)) for offer in shown)
-        listed.highlighted = None
+        self._place(listed, len(shown))
+        listed.set_offers(shown)
         listed.add_class("-open")
         self._entry.refresh_bindings()
+
+    def _place(self, listed: OfferList, rows: int) -> None:
+        """Below the field, or above it where there is more room: never over what is typed."""
+        above, below = self._entry.region.y, self.screen.size.height - self._entry.region.bottom
+        wanted = min(TALLEST, rows + FRAME)
+        is_above = below < wanted and above > below
+        height = min(wanted, above if is_above else below)
+        listed.styles.height = height
+        listed.styles.offset = (0, -height - 1 if is_above else 0)
 
     def _put(self, offer: Offer) -> None:
         self.hide()
@@ -217,11 +271,6 @@ class CompletingEntry(Vertical):
         self._entry.cursor_position = len(offer.value)
         if offer.leads_on:
             self._show(self._offers(offer.value))
-
-
-def _offer_content(offer: Offer) -> Content:
-    value = plain_line(offer.label or offer.value)
-    return Content.assemble(value, (f"  {offer.note}" if offer.note else "", "$foreground-muted"))
 
 
 def path_offers(text: str, suffixes: Sequence[str]) -> list[Offer]:

@@ -59,8 +59,21 @@ class MarkedList(OptionList):
             self.highlighted = ids.index(chosen) if chosen in ids else 0
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Rows are as wide as the list."""
+        """Rows are as wide as the list, and the marked one stays in sight."""
         self.draw_rows()
+        self.scroll_to_highlight()
+
+    def action_select(self) -> None:
+        """Take the marked row; where the wheel has scrolled it out of sight, only bring it back."""
+        if self.shows_mark():
+            super().action_select()
+        else:
+            self.scroll_to_highlight()
+
+    def shows_mark(self) -> bool:
+        """Whether the marked row is in sight."""
+        at, top = self.highlighted, round(self.scroll_target_y)
+        return at is not None and top <= at < top + self.scrollable_content_region.height
 
     def on_click(self, event: events.Click) -> None:
         """A click marks a row, a second one at once takes it: a run is not started by a stray click."""

@@ -116,6 +116,22 @@ async def test_a_click_marks_and_a_second_one_starts() -> None:
         assert engines.said[-1].startswith("train mine")
 
 
+async def test_a_recipe_that_was_scrolled_out_of_sight_is_not_started_unseen() -> None:
+    for number in range(20):
+        write_recipe(user_recipes_folder(), f"mine{number:02}")
+    engines = FakeEngines()
+    async with flown((80, 24), engines=engines) as (app, pilot):
+        recipes = app.screen.query_one(RecipeList)
+        recipes.scroll_end(animate=False)
+        await until(pilot, lambda: not recipes.shows_mark())
+        await pilot.press("enter")
+        assert recipes.shows_mark()
+        assert not any(said.startswith("train") for said in engines.said)
+        await pilot.press("enter")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
+        assert engines.said[-1].startswith("train demo")
+
+
 async def test_enter_pressed_before_the_recipes_are_read_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     imported = asyncio.Event()
     monkeypatch.setattr("cockpit.ui.preload.import_for_editing", imported.wait)

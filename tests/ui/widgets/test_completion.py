@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList
+from textual.widgets import Input
 
-from cockpit.ui.themes import DARK
-from cockpit.ui.widgets.completing_entry import CompletingEntry, Offer, name_offers, path_offers
+from cockpit.ui.themes import DARK, LIGHT, THEMES
+from cockpit.ui.widgets.completing_entry import CompletingEntry, Offer, OfferList, name_offers, path_offers
 from tests.ui.engines import shown
 from tests.ui.waiting import until
 
@@ -20,7 +20,8 @@ class Bench(App[None]):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.register_theme(DARK)
+        for theme in THEMES:
+            self.register_theme(theme)
         self.theme = DARK.name
         self.folder = folder
         self.submitted: list[str] = []
@@ -34,10 +35,12 @@ class Bench(App[None]):
 
 
 @asynccontextmanager
-async def focused(folder: Path) -> AsyncIterator[tuple[Bench, Pilot[None], CompletingEntry]]:
+async def focused(
+    folder: Path, size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[tuple[Bench, Pilot[None], CompletingEntry]]:
     """The bench over `folder`, its field in the focus."""
     app = Bench(folder)
-    async with app.run_test() as pilot:
+    async with app.run_test(size=size) as pilot:
         box = app.query_one(CompletingEntry)
         box.entry.focus()
         yield app, pilot, box
@@ -118,7 +121,7 @@ async def test_a_click_takes_an_offer_and_names_are_no_markup(folder: Path) -> N
         await pilot.press("f4")
         await pilot.pause()
         assert "[red].jsonl" in shown(app)
-        await pilot.click(OptionList, offset=(3, 2))
+        await pilot.click(OfferList, offset=(3, 2))
         await until(pilot, lambda: box.entry.value == f"{folder}/[red].jsonl")
         assert app.focused is box.entry
 
@@ -129,3 +132,48 @@ async def test_leaving_the_field_closes_the_list(folder: Path) -> None:
         await until(pilot, lambda: box.is_open)
         app.query_one("#other").focus()
         await until(pilot, lambda: not box.is_open)
+
+
+@pytest.mark.parametrize("theme", [DARK.name, LIGHT.name])
+async def test_the_marked_offer_stands_out_by_colour_and_sign(folder: Path, theme: str) -> None:
+    async with focused(folder) as (app, pilot, _box):
+        app.theme = theme
+        await pilot.press("f4", "down", "down")
+        await until(pilot, lambda: app.query_one(OfferList).highlighted == 1)
+        offers = app.query_one(OfferList)
+        lines = [offers.render_line(y) for y in range(4)]
+        grounds = [{segment.style.bgcolor for segment in line if segment.style} for line in lines]
+        assert grounds[0] == grounds[2] == grounds[3]
+        assert not grounds[1] & grounds[0]
+        assert [line.text.startswith("▸") for line in lines] == [False, True, False, False]
+
+
+async def test_an_offer_that_was_scrolled_out_of_sight_is_shown_before_it_is_taken(folder: Path) -> None:
+    for number in range(30):
+        (folder / f"z{number:02}.jsonl").touch()
+    async with focused(folder) as (app, pilot, box):
+        await pilot.press("f4", "down")
+        offers = app.query_one(OfferList)
+        offers.scroll_end(animate=False)
+        await until(pilot, lambda: not offers.shows_mark())
+        await pilot.press("enter")
+        assert box.entry.value == f"{folder}/"
+        assert offers.shows_mark()
+        await pilot.press("enter")
+        assert box.entry.value == f"{folder}/data/"
+        assert app.submitted == []
+
+
+@pytest.mark.parametrize("line", [0, 9, 16])
+async def test_the_list_never_lies_over_what_is_typed(folder: Path, line: int) -> None:
+    for number in range(30):
+        (folder / f"z{number:02}.jsonl").touch()
+    async with focused(folder, (60, 20)) as (app, pilot, box):
+        box.styles.margin = (line, 0, 0, 0)
+        await until(pilot, lambda: box.entry.region.y == line)
+        await pilot.press("f4")
+        offers = app.query_one(OfferList)
+        await until(pilot, lambda: offers.region.height > 3)
+        assert not offers.region.overlaps(box.entry.region)
+        assert app.screen.region.contains_region(offers.region)
+        assert offers.region.bottom == line if line > 9 else offers.region.y == line + 1
