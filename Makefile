@@ -27,10 +27,9 @@ snapshots:  ## draw the pictures anew that tests/ui/screens compares with; look 
 screenshots:  ## the README's pictures, from a recorded run
 	uv run python -m screenshots
 
-bench:  ## figures of the house, the app's smoothness, the demo before and after: 10 minutes on 2 cores
+bench:  ## figures of the house, the app's smoothness, the demo before and after: 20 minutes on 2 cores
 	uv run python -m tests.bench.house
-	uv run python -m tests.bench.ui_lag
-	uv run python -m tests.bench.attach
+	uv run python -m tests.bench.ui paint attach keys rates lag
 	uv run python -m tests.bench.demo_figures --train
 
 bench-gpu:  ## a shipped recipe from end to end, on the GPU that CUDA_VISIBLE_DEVICES names

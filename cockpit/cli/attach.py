@@ -33,7 +33,7 @@ def attach(
 
     report = report_for(as_json)
     try:
-        status = follow(RunLink(found), report)
+        status = follow(RunLink(found, all_readings=as_json), report)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     tell_ways_on(found, report, status)

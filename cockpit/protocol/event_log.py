@@ -102,7 +102,7 @@ def newest_event(path: Path) -> AnyEvent | None:
             lines = log.read(READ_BYTES).split(b"\n")
     except OSError:
         return None
-    last = events.decode_lines(lines[-2:-1]) if not lines[-1] else []
+    last = events.decode_lines(lines[-2]) if len(lines) > 1 and not lines[-1] else []
     return last[0] if last else None
 
 
@@ -114,15 +114,18 @@ def _attempt_in(content: bytes) -> int:
 class EventReader:
     """Follows one log from its beginning. The file may not exist yet, and its folder may move while it is read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, newest_bytes: int | None = None) -> None:
+        """With `newest_bytes` no more than these is read of what is there already, from the next line on."""
         self.path = path
+        self._newest_bytes = newest_bytes
         self.is_behind = False
         """Whether the last poll read all that it may at once, and so has probably left more behind."""
         self._fd: int | None = None
         self._truncated: list[bytes] = []
         """What has been read of the last line, which waits for its rest."""
         self._truncated_bytes = 0
-        self._is_too_long = False
+        self._is_passed_over = False
+        """Whether the line that has been begun is left out, as it is too long or was entered in its middle."""
 
     def poll(self) -> list[AnyEvent]:
         """The next events appended since the last call; a truncated last line waits for its rest.
@@ -146,23 +149,32 @@ class EventReader:
         try:
             if self._fd is None:
                 self._fd = open_regular(self.path)
+                self._pass_over_older()
             return os.read(self._fd, READ_BYTES)
         except OSError:
             return b""
 
-    def _completed_by(self, read: bytes) -> list[bytes]:
+    def _pass_over_older(self) -> None:
+        assert self._fd is not None
+        begin = os.fstat(self._fd).st_size - self._newest_bytes - 1 if self._newest_bytes is not None else 0
+        if begin > 0:
+            os.lseek(self._fd, begin, os.SEEK_SET)
+            self._is_passed_over = True
+
+    def _completed_by(self, read: bytes) -> bytes:
         """The lines that end in what was read. One that is longer than LONGEST_LINE is passed over."""
-        first, end, rest = read.partition(b"\n")
+        begin, end = read.find(b"\n") + 1, read.rfind(b"\n") + 1
+        first = read[:begin] if end else read
         self._truncated.append(first)
         self._truncated_bytes += len(first)
-        self._is_too_long |= self._truncated_bytes > LONGEST_LINE
-        if self._is_too_long:
+        if self._is_passed_over or self._truncated_bytes > LONGEST_LINE:
+            self._is_passed_over = True
             self._truncated.clear()
         if not end:
-            return []
-        lines = [b"".join(self._truncated), *rest.split(b"\n")]
-        self._truncated = [lines.pop()]
-        self._truncated_bytes, self._is_too_long = len(self._truncated[0]), False
+            return b""
+        lines = b"".join([*self._truncated, read[begin:end]])
+        self._truncated = [read[end:]]
+        self._truncated_bytes, self._is_passed_over = len(read) - end, False
         return lines
 
     def close(self) -> None:
@@ -170,5 +182,5 @@ class EventReader:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
-            self._truncated, self._truncated_bytes, self._is_too_long = [], 0, False
+            self._truncated, self._truncated_bytes, self._is_passed_over = [], 0, False
             self.is_behind = False

@@ -7,7 +7,7 @@ checked where a line is decoded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import nan
 from typing import Literal, get_args
 
@@ -348,15 +348,15 @@ def _has_unknown_type(line: bytes) -> bool:
     return isinstance(type_, str) and type_ not in _types
 
 
-def decode_lines(lines: Sequence[bytes], damage: list[str] | None = None) -> list[AnyEvent]:
+def decode_lines(lines: bytes, damage: list[str] | None = None) -> list[AnyEvent]:
     """The events of a log's lines. Those that are truncated, as a crash leaves them, or of no type of this version are
     left out; so are damaged ones, and `damage` is given the reason of each."""
     try:
-        return _decoder.decode_lines(b"\n".join(lines))
+        return _decoder.decode_lines(lines)
     except UNREADABLE:
         pass  # which of them it is shows where each is read by itself
     found = []
-    for line in lines:
+    for line in lines.split(b"\n"):
         try:
             event = decode(line)
         except msgspec.DecodeError as error:

@@ -17,6 +17,8 @@ from cockpit.runs.liveness import Liveness
 
 LEASE_EVERY_S = 2.0
 """How often a reader tells the engine that somebody is there."""
+NEWEST_READINGS_BYTES = 1 << 20
+"""Some hundred readings of eight GPUs, some thousand of one."""
 MOVES_WITHIN_S = 60.0
 """How long a folder that an engine moves is waited for."""
 
@@ -26,6 +28,11 @@ class Link(Protocol):
 
     @property
     def run(self) -> RunDir: ...
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last poll has probably left more behind, which can be read at once."""
+        ...
 
     def poll(self) -> list[AnyEvent]:
         """What has happened since the last call, a bounded part of it at a time; empty at the end. Never waits."""
@@ -47,9 +54,11 @@ class Link(Protocol):
 class RunLink:
     """Reads a run that an engine writes, or has written."""
 
-    def __init__(self, run: RunDir) -> None:
+    def __init__(self, run: RunDir, *, all_readings: bool = False) -> None:
+        """Of the machine's readings that are there already only the newest are read, or all where `all_readings`."""
         self._run = run
-        self._readers = [EventReader(path) for path in _logs(run)]
+        readings_bytes = None if all_readings else NEWEST_READINGS_BYTES
+        self._readers = [EventReader(path, readings_bytes if path == run.gpu else None) for path in _logs(run)]
         self._exports: list[AnyEvent] = []
         """Those read that are younger than what has been read of the run's own events."""
         self._exited = False
@@ -73,11 +82,15 @@ class RunLink:
             except OSError:
                 pass  # a run on a read-only disk can be read all the same
         happened, readings, chat, exports = [reader.poll() for reader in self._readers]
-        found = [*self._with_exports(happened, exports), *readings, *chat]
-        for event in found:
-            if isinstance(event, EngineStarted | EngineExited):
-                self._exited = isinstance(event, EngineExited)
-        return found
+        lives = [event for event in happened if type(event) in (EngineStarted, EngineExited)]
+        if lives:
+            self._exited = isinstance(lives[-1], EngineExited)
+        return [*self._with_exports(happened, exports), *readings, *chat]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last poll has probably left more behind, which can be read at once."""
+        return any(reader.is_behind for reader in self._readers)
 
     def _with_exports(self, happened: list[AnyEvent], exports: list[AnyEvent]) -> Iterable[AnyEvent]:
         """The run's new events and, among them, the exports of their time; a run that was exported may have gone on."""
@@ -125,7 +138,7 @@ class ReplayLink:
 
     def __init__(self, run: RunDir, speed: float = 1.0, longest_pause_s: float = 5.0) -> None:
         self.run = run
-        link = RunLink(run)
+        link = RunLink(run, all_readings=True)
         recorded: list[AnyEvent] = []
         while batch := link.poll():
             recorded += batch
@@ -139,6 +152,11 @@ class ReplayLink:
             self._due.append((due, event))
         self._next = 0
         self._began: float | None = None
+
+    @property
+    def is_behind(self) -> bool:
+        """What has happened by now is played at once."""
+        return False
 
     def poll(self) -> list[AnyEvent]:
         """The events whose time has come."""

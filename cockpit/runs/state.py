@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
 from collections import deque
-from collections.abc import MutableSequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import isfinite, nan
+from itertools import groupby
+from math import isfinite
 from statistics import quantiles
-from typing import Any
+from typing import cast
 
 from cockpit.protocol import events as ev
+from cockpit.runs.columns import raw_values
+from cockpit.runs.steps import Steps
+from cockpit.runs.table import Table
 
 MACHINE_READINGS = 600
-PACE_STEPS = 30
-"""Steps that the estimates of pace look back on."""
-SMOOTHING = 0.9
-"""Weight of the past in the smoothed loss, an exponential moving average without its bias to the start."""
 
 
 @dataclass
@@ -31,88 +29,6 @@ class Reply:
     """The answer alone."""
     thinking: str = ""
     ended: ev.ReplyEnded | None = None
-
-
-@dataclass
-class Steps:
-    """The optimizer steps as columns of equal length, ascending in step. Seconds; tokens counted from the start.
-
-    A metric is None where it was not measured, NaN where it was measured and is not a finite number. An event costs no
-    more in a long run than in a short one.
-    """
-
-    step: list[int] = field(default_factory=list)
-    at: list[float] = field(default_factory=list)
-    epoch: list[float] = field(default_factory=list)
-    step_time_s: list[float] = field(default_factory=list)
-    metrics: dict[str, list[float | None]] = field(default_factory=dict)
-    loss_smoothed: list[float | None] = field(default_factory=list)
-    attempt_from: int = 0
-    """Index of the first step of the present attempt."""
-    _total_s: array[float] = field(default_factory=lambda: array("d"))
-    """The step times up to each step, summed, so that those of any stretch are one subtraction."""
-    _averages: array[float] = field(default_factory=lambda: array("d"))
-    """The moving average of the loss after each step, still biased to its start, 0."""
-    _weights: array[float] = field(default_factory=lambda: array("d"))
-    """How much of that is losses, and not the start."""
-
-    def append(self, event: ev.StepEnded) -> None:
-        """Add a step. One that was there before (a resume went back) replaces it and all after it."""
-        if self.step and event.step <= self.step[-1]:
-            self._forget_from(event.step)
-        metrics = event.metrics
-        for name in metrics:
-            if name not in self.metrics:
-                self.metrics[name] = [None] * len(self.step)
-        self.step.append(event.step)
-        self.at.append(event.at)
-        self.epoch.append(event.epoch)
-        self.step_time_s.append(event.step_time_s)
-        self._total_s.append((self._total_s[-1] if self._total_s else 0.0) + event.step_time_s)
-        for name, column in self.metrics.items():
-            value = metrics.get(name)
-            column.append(nan if value is None and name in metrics else value)
-        self._smooth(self.metrics["loss"][-1] if "loss" in self.metrics else None)
-
-    def pace(self) -> list[float]:
-        """The last PACE_STEPS step times of this attempt, its first step (which compiles) left out."""
-        return self.step_time_s[max(self.attempt_from + 1, len(self.step_time_s) - PACE_STEPS) :]
-
-    def between_s(self) -> float:
-        """Mean seconds between the end of a step and the start of the next one, in this attempt."""
-        first = self.attempt_from
-        steps = len(self.at) - first
-        if steps < 2:
-            return 0.0
-        return max(0.0, self.at[-1] - self.at[first] - (self._total_s[-1] - self._total_s[first])) / (steps - 1)
-
-    def go_on_after(self, step: int) -> None:
-        """A new attempt begins after `step`; later ones are forgotten."""
-        self._forget_from(step + 1)
-        self.attempt_from = len(self.step)
-
-    def latest(self, name: str) -> float | None:
-        """The newest value of a metric, NaN where that is not a finite number; None where it was never measured."""
-        return next((value for value in reversed(self.metrics.get(name, [])) if value is not None), None)
-
-    def _smooth(self, loss: float | None) -> None:
-        average, weight = (self._averages[-1], self._weights[-1]) if self._weights else (0.0, 0.0)
-        is_finite = loss is None or isfinite(loss)
-        if loss is not None and is_finite:
-            average = SMOOTHING * average + (1 - SMOOTHING) * loss
-            weight = SMOOTHING * weight + (1 - SMOOTHING)
-        self._averages.append(average)
-        self._weights.append(weight)
-        self.loss_smoothed.append(nan if not is_finite else average / weight if weight else None)
-
-    def _forget_from(self, step: int) -> None:
-        keep = bisect_left(self.step, step)
-        sums = (self._total_s, self._averages, self._weights)
-        times = (self.at, self.epoch, self.step_time_s)
-        columns: tuple[MutableSequence[Any], ...] = (self.step, self.loss_smoothed, *times, *sums)
-        for column in (*columns, *self.metrics.values()):
-            del column[keep:]
-        self.attempt_from = min(self.attempt_from, keep)
 
 
 @dataclass
@@ -132,6 +48,8 @@ class RunState:
     plan: ev.TrainingPlanned | None = None
     steps: Steps = field(default_factory=Steps)
     evaluations: list[ev.Evaluated] = field(default_factory=list)
+    held_out: Table = field(default_factory=Table)
+    """What the evaluations have measured, by step: a chart's points."""
     checkpoints: list[ev.CheckpointSaved] = field(default_factory=list)
     adapter: ev.AdapterSaved | None = None
     stop_requested: ev.StopRequested | None = None
@@ -145,6 +63,15 @@ class RunState:
     _elapsed_before_s: float = 0.0
     _earlier_adapter: ev.AdapterSaved | None = None
     """What an attempt before the present one has saved."""
+
+    def take(self, events: Iterable[ev.AnyEvent]) -> None:
+        """Take events in. It is much quicker than to apply each, where many steps follow each other."""
+        for kind, alike in groupby(events, type):
+            if kind is ev.StepEnded:
+                self.steps.extend(cast("list[ev.StepEnded]", list(alike)))
+            else:
+                for event in alike:
+                    self.apply(event)
 
     def apply(self, event: ev.AnyEvent) -> None:
         """Take one event in. Events of one log come in their order."""
@@ -179,6 +106,8 @@ class RunState:
                 while self.evaluations and self.evaluations[-1].step >= event.step:
                     self.evaluations.pop()
                 self.evaluations.append(event)
+                self.held_out.cut(self.held_out.step.row_from(event.step))
+                self.held_out.add([event.step], {name: raw_values([value]) for name, value in event.metrics.items()})
             case ev.CheckpointSaved():
                 self.checkpoints.append(event)
             case ev.AdapterSaved():
@@ -211,18 +140,19 @@ class RunState:
         self._elapsed_before_s = self.elapsed_s or 0.0
         self.attempt, self.run, self.ended, self.plan = attempt, None, None, None
         self.phase_s = {}
-        self.steps.attempt_from = len(self.steps.step)
+        self.steps.begin_attempt()
 
     def _go_on_after(self, event: ev.TrainingResumed) -> None:
         self._earlier_adapter = self.adapter
         self.steps.go_on_after(event.step)
         self.evaluations = [known for known in self.evaluations if known.step <= event.step]
+        self.held_out.cut(self.held_out.step.row_from(event.step + 1))
         self.checkpoints = [known for known in self.checkpoints if known.step <= event.step]
 
     @property
     def step(self) -> int:
         """The last finished step, 0 before the first."""
-        return self.steps.step[-1] if self.steps.step else 0
+        return self.steps.newest_step
 
     @property
     def total_steps(self) -> int | None:
@@ -260,7 +190,8 @@ class RunState:
             return self._elapsed_before_s or None
         if self.ended:
             return self._elapsed_before_s + self.ended.at - self.run.at
-        newest = [*self.steps.at[-1:], *([self.machine[-1].at] if self.machine else [])]
+        newest = [*self.steps.at.raw(len(self.steps) - 1, len(self.steps))]
+        newest += [self.machine[-1].at] if self.machine else []
         return self._elapsed_before_s + max(0.0, max(newest) - self.run.at) if newest else None
 
     def eta(self) -> tuple[float, float] | None:
@@ -282,11 +213,11 @@ class RunState:
 
     def tokens_per_s(self) -> float | None:
         """Tokens a second without padding, over the last PACE_STEPS steps, the first step left out."""
-        seen = self.steps.metrics.get("tokens_seen", [])
         times = self.steps.pace()
-        if not times or len(seen) < 2:
+        seen = self.steps.recent("tokens_seen", len(times) + 1)
+        if not times or len(seen) <= len(times):
             return None
-        first, last = seen[-len(times) - 1], seen[-1]
+        first, last = seen[0], seen[-1]
         if first is None or last is None or not isfinite(last - first) or sum(times) <= 0:
             return None
         return (last - first) / sum(times)

@@ -28,7 +28,7 @@ class Stopping:
 def stopping(state: RunState) -> Stopping:
     """What a stop does where the run stands."""
     phase = state.phase.phase if state.phase else None
-    has_stepped = len(state.steps.step) > state.steps.attempt_from
+    has_stepped = len(state.steps) > state.steps.attempt_from
     if phase == "compiling":
         return Stopping(f"{COMPILING} After it {SAVED}", "stopping after the first step", True)
     if phase == "training":

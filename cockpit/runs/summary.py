@@ -60,8 +60,7 @@ class RunSummary:
             (event for event in reversed(found) if isinstance(event, ev.TrainingPlanned | ev.StepEnded)), None
         )
         measured = run_state.kept_evaluation
-        known = (loss for loss in run_state.steps.metrics.get("loss", []) if loss is not None)
-        losses = tuple(known)[-LOSSES:]
+        losses = tuple(loss for loss in run_state.steps.recent("loss", LOSSES) if loss is not None)
         state = ended.outcome if ended else _state_without_end(run)
         return cls(
             run=run,
@@ -104,9 +103,9 @@ def _both_ends(path: Path) -> tuple[list[ev.AnyEvent], list[str]]:
                 log.seek(start)
                 tail = log.read(tail_bytes)
                 if start == HEAD_BYTES:
-                    return ev.decode_lines((head + tail).split(b"\n"), damage), damage
+                    return ev.decode_lines(head + tail, damage), damage
                 if b'"type":"StepEnded"' in tail or tail_bytes > LONGEST_LINE:
-                    lines = [*head.split(b"\n")[:-1], *tail.split(b"\n")[1:]]
+                    lines = head[: head.rfind(b"\n") + 1] + tail[tail.find(b"\n") + 1 :]
                     return ev.decode_lines(lines, damage), damage
                 tail_bytes *= 16
     except OSError:

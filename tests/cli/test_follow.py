@@ -43,6 +43,7 @@ class FakeLink:
     """Hands out one batch a poll; a "ctrl-c" among the events is the person's."""
 
     run = RunDir(Path("demo-1"))
+    is_behind = False
 
     def __init__(self, batches: Sequence[Sequence[ev.AnyEvent | CtrlC]], liveness: Liveness = "alive") -> None:
         self._batches = list(batches)

@@ -93,7 +93,7 @@ def test_no_field_of_any_event_harms_a_reader(tmp_path: Path) -> None:
     for fields in by_type.values():
         for name in fields:
             for value in ODD:
-                found = ev.decode_lines([json.dumps(fields | {name: value}).encode()])
+                found = ev.decode_lines(json.dumps(fields | {name: value}).encode())
                 taken, refused = taken + len(found), refused + (not found)
                 state = RunState()
                 for event in (*base[-6:], *found, *base[:3]):

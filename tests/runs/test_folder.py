@@ -141,7 +141,7 @@ def test_a_summary_tells_what_the_state_of_the_run_tells() -> None:
     log_of(run, 9)
     go_on(run, 9, 7)
     state = RunState()
-    for event in ev.decode_lines(run.events.read_bytes().split(b"\n")):
+    for event in ev.decode_lines(run.events.read_bytes()):
         state.apply(event)
     summary = RunSummary.of(run)
     assert (summary.step, summary.total_steps) == (state.step, state.total_steps) == (7, 9)

@@ -25,7 +25,7 @@ def test_what_is_active_has_not_ended() -> None:
 
 
 def test_log_pane_and_commands_say_the_same(tmp_path: Path) -> None:
-    events = ev.decode_lines(record(tmp_path, ending="failed", steps=8, until=5).events.read_bytes().split(b"\n"))
+    events = ev.decode_lines(record(tmp_path, ending="failed", steps=8, until=5).events.read_bytes())
     shown = 0
     for event in events:
         line = log_line(event)

@@ -59,6 +59,7 @@ class FakeLink:
         self.events: list[ev.AnyEvent] = []
         self.sent: list[AnyCommand] = []
         self.alive: Liveness = "alive"
+        self.is_behind = False
         self.polls = 0
 
     def poll(self) -> list[ev.AnyEvent]:

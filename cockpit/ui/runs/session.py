@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
-from cockpit.protocol.events import AnyEvent, CommandAnswered
+from cockpit.protocol.events import AnyEvent, CommandAnswered, MachineRead, StepEnded
 from cockpit.runs.abort import abort_run
 from cockpit.runs.labels import OUTCOMES
 from cockpit.runs.link import Link, ReplayLink, new_command_id
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
 
 LOOK_AT_ENGINE_EVERY_S = 1.0
-MANY_EVENTS = 250
-"""A poll that brings so many has probably left more behind."""
 PART_S = 0.03
 """How long one poll of a session reads on in a long log; what is left is for the next one, so that keys are heard."""
 SLOW_START_AFTER_S = 30.0
@@ -57,7 +55,7 @@ class RunSession:
         self.is_exporting = False
         """Whether this app exports what the run has saved just now."""
         self.is_behind = False
-        """Whether the last poll brought so much that more is probably waiting."""
+        """Whether the last poll has probably left more behind, which can be read at once."""
         self._sent_stops: list[tuple[int, Stop]] = []
         """Those of this app that were not refused, each with the attempt that it was for."""
         self.refused_stop: CommandAnswered | None = None
@@ -83,14 +81,16 @@ class RunSession:
 
     def _read(self) -> list[AnyEvent]:
         batch = self.link.poll()
+        self.state.take(batch)
         for event in batch:
-            self.state.apply(event)
+            if type(event) is StepEnded or type(event) is MachineRead:
+                continue  # nearly all of them
             if isinstance(event, CommandAnswered) and not event.accepted:
                 self._take_refusal(event)
             line = log_line(event)
             if line is not None:
                 self.log.append(line)
-        self.is_behind = len(batch) >= MANY_EVENTS
+        self.is_behind = self.link.is_behind
         if batch:
             self._newest_at = max(self._newest_at, batch[-1].at)
             self._newest_seen = time.monotonic()

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cockpit.runs.state import Steps
+from cockpit.runs.steps import Steps
+from cockpit.runs.table import Extent
 from cockpit.text.numbers import NOT_A_NUMBER, metric
 from cockpit.ui.widgets.axis import Axis
 from cockpit.ui.widgets.braille import BrailleCanvas
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.plot import Frame, Plot
-from cockpit.ui.widgets.trace import Trace
 
 _AXIS, _RAW, _SMOOTHED, _EVAL, _LABEL, _BROKEN = range(1, 7)
+LOG_COLUMNS = 1024
+"""Stretches of the run in each of which the log scale looks for a loss above 0, where there are losses that are not."""
 SHORTEST_WINDOW = 16
 """Steps that the chart shows at least, where so many are planned."""
 
@@ -62,7 +64,7 @@ class LossChart(Plot):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._raw, self._smoothed = Trace(), Trace()
+        self._steps = Steps()
         self._taken = 0
         self._last: tuple[int, float] | None = None
         self._last_smoothed: float | None = None
@@ -108,54 +110,47 @@ class LossChart(Plot):
 
     def set_steps(self, steps: Steps) -> None:
         """The steps so far: the same object each time, or another run's."""
-        count = len(steps.step)
-        if count == self._taken and (not count or (steps.step[-1], steps.at[-1]) == self._last):
+        count = len(steps)
+        newest = (steps.newest_step, steps.at[-1] or 0.0) if count else None
+        if steps is self._steps and count == self._taken and newest == self._last:
             return
-        at = self._taken - 1
-        if self._taken > count or (at >= 0 and (steps.step[at], steps.at[at]) != self._last):
-            self._raw, self._smoothed, self._taken = Trace(), Trace(), 0
-            self._not_finite, self._not_finite_since = 0, None
-        loss = steps.metrics.get("loss", [])
-        for at in range(self._taken, count):
-            value = loss[at] if at < len(loss) else None
-            if value is not None and not math.isfinite(value):
-                self._not_finite += 1
-                self._not_finite_since = self._not_finite_since or steps.step[at]
-            else:
-                self._not_finite_since = None
-            self._raw.add(steps.step[at], value)
-            self._smoothed.add(steps.step[at], steps.loss_smoothed[at])
-        self._taken = count
-        self._last = (steps.step[-1], steps.at[-1]) if count else None
+        self._steps, self._taken, self._last = steps, count, newest
         self._last_smoothed = steps.loss_smoothed[-1] if count else None
+        loss = steps.column("loss")
+        since = loss.broken_since() if loss is not None else None
+        self._not_finite = loss.broken_count() if loss is not None else 0
+        self._not_finite_since = steps.step[since] if since is not None else None
         self._write_border()
         self.changed()
 
     def draw(self, width: int, height: int) -> BrailleCanvas:
-        axis = self._axis(height)
+        first = 0 if self._evaluations and self._evaluations[0][0] == 0 else 1
+        last = max(self._window(), first + 1)
+        axis = self._axis(height, first, last)
         if axis is None:
             never = f"The loss is not a finite number since step {self._not_finite_since}."
             return self.message(width, height, never if self._not_finite_since else self._why_empty, _AXIS)
-        first = 0 if self._evaluations and self._evaluations[0][0] == 0 else 1
-        frame = Frame(width, height, axis, first, self._window(), _AXIS)
+        frame = Frame(width, height, axis, first, last, _AXIS)
         canvas, left = frame.canvas, frame.left * 2
-        canvas.points(self._rows(frame, self._raw), _RAW, left)
+        canvas.points(self._rows(frame, "loss"), _RAW, left)
         self._draw_smoothed(frame)
         self._mark_evaluations(frame)
         if self._last is not None and self._last_smoothed is not None and math.isfinite(self._last_smoothed):
             self._label(frame, self._last[0], self._last_smoothed)
         return canvas
 
-    def _axis(self, height: int) -> Axis | None:
-        bounds = [bound for bound in (self._raw.bounds(), self._smoothed.bounds()) if bound]
+    def _axis(self, height: int, first: int, last: int) -> Axis | None:
+        steps = self._steps
+        bounds = [bound for name in ("loss", "loss_smoothed") if (bound := steps.extent(name, first, last))]
         losses = [loss for _, loss in self._evaluations if math.isfinite(loss)]
         low = min([low for low, _ in bounds] + losses, default=None)
         high = max([high for _, high in bounds] + losses, default=None)
         if low is None or high is None:
             return None
-        if self._log_scale:
-            positive = [value for value in (self._raw.lowest_above_zero(), *losses) if value is not None and value > 0]
-            low = min(positive, default=0.0)
+        if self._log_scale and low <= 0:
+            drawn = steps.extents("loss", first, last, LOG_COLUMNS)
+            values = [value for extent in drawn if extent for value in extent] + losses
+            low = min((value for value in values if value > 0), default=0.0)
         return Axis.around(low, high, max(3, (height - 1) // 3), log=self._log_scale)
 
     def _window(self) -> int:
@@ -168,15 +163,15 @@ class LossChart(Plot):
             max(self._total, self._last[0] if self._last else 1),
         )
 
-    def _rows(self, frame: Frame, trace: Trace) -> list[tuple[int, int] | None]:
-        columns = trace.columns(frame.first, frame.last, max(1, frame.columns * 2))
-        return [span and (frame.dot_row(span[1]), frame.dot_row(span[0])) for span in columns]
+    def _rows(self, frame: Frame, name: str) -> list[tuple[int, int] | None]:
+        extents: list[Extent | None] = self._steps.extents(name, frame.first, frame.last, max(1, frame.columns * 2))
+        return [extent and (frame.dot_row(extent[1]), frame.dot_row(extent[0])) for extent in extents]
 
     def _draw_smoothed(self, frame: Frame) -> None:
         """The smoothed curve, in pieces between the steps without a finite loss; each gap is marked where it begins."""
         canvas, left = frame.canvas, frame.left * 2
-        spans = self._rows(frame, self._smoothed)
-        breaks = self._smoothed.breaks(frame.first, frame.last, len(spans))
+        spans = self._rows(frame, "loss_smoothed")
+        breaks = self._steps.breaks("loss_smoothed", frame.first, frame.last, len(spans))
         begin, row = 0, frame.rows * 4 - 1
         for at, end in enumerate([*breaks, len(spans)]):
             piece = [span for span in spans[begin:end] if span]

@@ -68,24 +68,21 @@ class NowPanel(Widget):
 def rows_of(state: RunState) -> list[Row]:
     """The figures that are known of a run, those that are not as –; rows that say nothing of this run are left out."""
     steps = state.steps
-    loss = steps.metrics.get("loss", [])[-COURSE_STEPS:]
-    norm = steps.metrics.get("grad_norm", [])[-COURSE_STEPS:]
+    times, epoch = steps.recent("step_time_s", COURSE_STEPS), steps.latest("epoch")
     rows = [
         Row(
             "loss",
             numbers.metric(steps.latest("loss")),
-            loss,
-            trend(steps.loss_smoothed[-COURSE_STEPS:]),
+            steps.recent("loss", COURSE_STEPS),
+            trend(steps.recent("loss_smoothed", COURSE_STEPS)),
             falling_is_good=True,
         ),
         *_held_out(state),
-        Row("grad norm", numbers.metric(steps.latest("grad_norm")), norm),
+        Row("grad norm", numbers.metric(steps.latest("grad_norm")), steps.recent("grad_norm", COURSE_STEPS)),
         Row("learning rate", numbers.learning_rate(steps.latest("learning_rate"))),
         Row("tokens/s", numbers.count(state.tokens_per_s()), note=_trained(state)),
-        Row(
-            "step time", _step_time(state), steps.step_time_s[-COURSE_STEPS:][len(steps.step_time_s) <= COURSE_STEPS :]
-        ),
-        Row("epoch", f"{steps.epoch[-1]:.2f}" if steps.epoch else UNKNOWN, note=_epochs(state)),
+        Row("step time", _step_time(state), times[len(steps) <= COURSE_STEPS :]),
+        Row("epoch", f"{epoch:.2f}" if epoch is not None else UNKNOWN, note=_epochs(state)),
     ]
     if state.checkpoints:
         newest = state.checkpoints[-1]
@@ -120,7 +117,8 @@ def _trained(state: RunState) -> str:
 
 
 def _step_time(state: RunState) -> str:
-    times = state.steps.pace() or state.steps.step_time_s
+    steps = state.steps
+    times = steps.pace() or steps.step_time_s.raw(len(steps) - 1, len(steps))
     return f"{sorted(times)[len(times) // 2]:,.2f} s" if times else UNKNOWN
 
 

@@ -102,9 +102,9 @@ def _gains(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
     arrow = "→" if glyphs().braille else "->"
     took = f"{count(state.step)} steps in {duration(state.elapsed_s)}"
     facts = [took]
-    loss = [value for value in state.steps.loss_smoothed if value is not None]
-    if len(loss) > 1:
-        facts.append(f"smoothed loss {metric(loss[0])} {arrow} {metric(loss[-1])}")
+    loss = state.steps.loss_smoothed
+    if len(loss) > 1 and (newest := loss.newest_known()) is not None:
+        facts.append(f"smoothed loss {metric(loss.oldest_known())} {arrow} {metric(newest)}")
     first, kept = next(iter(state.evaluations), None), state.kept_evaluation
     if first is not None and kept is not None and len(state.evaluations) > 1:
         before, after = (one.figures.get("eval_loss") for one in (first, kept))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import ClassVar
 
 from rich.style import Style
@@ -33,9 +34,9 @@ class Frame:
         self._label_steps(ink)
 
     def dot_column(self, step: float) -> int:
-        """The column of dots, counted on the canvas, in which `step` lies."""
+        """The column of dots, counted on the canvas, in which `step` lies: the one of Table.extents."""
         share = (step - self.first) / (self.last - self.first)
-        return self.left * 2 + round(share * max(0, self.columns * 2 - 1))
+        return self.left * 2 + floor(share * max(0, self.columns * 2 - 1) + 0.5)
 
     def dot_row(self, value: float) -> int:
         """The row of dots of a value."""

@@ -1,4 +1,4 @@
-"""What charts are made of: canvas, axis, trace, sparkline, memory bar."""
+"""What charts are made of: canvas, axis, sparkline, memory bar."""
 
 import math
 
@@ -9,7 +9,6 @@ from cockpit.ui.widgets.axis import Axis, round_step
 from cockpit.ui.widgets.braille import BrailleCanvas
 from cockpit.ui.widgets.memory_bar import gib, memory_bar
 from cockpit.ui.widgets.sparkline import sparkline, trend
-from cockpit.ui.widgets.trace import STRETCHES, Trace
 
 
 def rows(canvas: BrailleCanvas) -> list[str]:
@@ -108,42 +107,6 @@ def test_axis_holds_its_values_and_labels_what_it_holds(low: float, high: float,
 def test_axis_with_a_value_at_zero_or_below_is_linear() -> None:
     assert not Axis.around(0.0, 3.0, 4, log=True).log
     assert Axis.around(0.1, 3.0, 4, log=True).share(0.0) == 0.0
-
-
-def test_trace_keeps_lowest_and_highest_and_stays_small() -> None:
-    trace = Trace()
-    for step in range(1, 100_001):
-        trace.add(step, -5.0 if step == 40_000 else 7.0 if step == 70_000 else 1.0)
-    assert trace.bounds() == (-5.0, 7.0)
-    columns = trace.columns(1, 100_000, 100)
-    assert len(columns) == 100
-    assert min(low for low, _ in filter(None, columns)) == -5.0
-    assert max(high for _, high in filter(None, columns)) == 7.0
-    kept = [column for column in trace.columns(1, 100_000, 100_000) if column]
-    assert len(kept) <= 2 * STRETCHES
-
-
-def test_trace_leaves_gaps_and_breaks_at_what_is_not_a_finite_number() -> None:
-    trace = Trace()
-    for step, value in enumerate((1.0, None, math.nan, math.inf, 2.0), 1):
-        trace.add(step, value)
-    assert trace.columns(1, 5, 5) == [(1.0, 1.0), None, None, None, (2.0, 2.0)]
-    assert trace.breaks(1, 5, 5) == [2, 3]
-    assert trace.lowest_above_zero() == 1.0
-    assert Trace().bounds() is None
-
-
-def test_trace_of_any_length_keeps_where_it_breaks() -> None:
-    trace = Trace()
-    for step in range(1, 100_001):
-        trace.add(step, math.nan if 50_000 <= step < 75_000 else 1.0)
-    breaks = trace.breaks(1, 100_000, 100)
-    assert breaks == list(range(breaks[0], breaks[-1] + 1))
-    assert breaks[0] == pytest.approx(50, abs=1)
-    assert breaks[-1] == pytest.approx(74, abs=1)
-    never = Trace()
-    never.add(1, math.nan)
-    assert (never.bounds(), never.breaks(1, 2, 2)) == (None, [0])
 
 
 def test_sparkline() -> None:

@@ -1,15 +1,9 @@
-"""How smooth the app is: lag of a 60 Hz timer in it while its engine imports, loads and trains the demo; and its first
-paint as a ratio to a Textual hello-world.
-
-usage: python -m tests.bench.ui_lag [--pairs N]
-"""
+"""Lag of a 60 Hz timer in the app while its engine imports, loads and trains the demo; how soon a program paints."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -77,22 +71,8 @@ def _environment(home: str) -> dict[str, str]:
     return dict(os.environ) | {"COCKPIT_HOME": f"{home}/cockpit", "XDG_CONFIG_HOME": f"{home}/config"}
 
 
-def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=7)
-    pairs = parser.parse_args().pairs
-
-    ratios, ours = [], []
-    for _ in range(pairs + 1):
-        hello = first_paint([sys.executable, "-c", HELLO], "hello world")
-        cockpit = first_paint([sys.executable, "-m", "cockpit"], "demo")
-        ratios.append(cockpit / hello)
-        ours.append(cockpit)
-    print(f"first paint: {statistics.median(ours[1:]):.2f} s, median of {pairs}")
-    spread = f"{min(ratios[1:]):.2f} to {max(ratios[1:]):.2f}"
-    print(f"first paint over hello-world: {statistics.median(ratios[1:]):.2f} ({spread})")
-
+def print_lags() -> None:
+    """Print the lags of one run of the demo."""
     measured = lags()
     print("lag of a 60 Hz timer:")
     describe("all of it", [lag for _, lag in measured])
@@ -108,7 +88,3 @@ def describe(name: str, lags_s: list[float]) -> None:
     stalls = sum(lag > 100 for lag in ordered)
     worst = f"worst {ordered[-1]:.0f} ms, {stalls} stalls over 100 ms"
     print(f"  {name}: {len(ordered):,} ticks, p50 {p50:.1f} ms, p99 {p99:.1f} ms, {worst}")
-
-
-if __name__ == "__main__":
-    main()

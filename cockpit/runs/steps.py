@@ -1,0 +1,147 @@
+"""Steps: the optimizer steps of a run as columns, and what is derived from them: pace, smoothed loss."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from itertools import repeat
+from math import inf, isfinite, nan
+from operator import attrgetter, itemgetter
+
+from cockpit.protocol.events import StepEnded
+from cockpit.runs.columns import Column, raw_values
+from cockpit.runs.table import Table
+
+PACE_STEPS = 30
+"""Steps that the estimates of pace look back on."""
+SMOOTHING = 0.9
+"""Weight of the past in the smoothed loss, an exponential moving average without its bias to the start."""
+SETTLED = 1 - 1e-15
+"""With so much of it losses, the average has no bias any more."""
+_facts = attrgetter("step", "at", "epoch", "step_time_s", "metrics")
+
+
+class Steps(Table):
+    """The steps, ascending. Times in seconds, `at` in Unix time; tokens are counted from the start of the run.
+
+    A step that was there before (a resume went back) replaces it and all after it. An event costs no more in a long
+    run than in a short one, and many at once cost less than each by itself.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at, self.epoch, self.step_time_s, self.loss_smoothed = (Column(self._shelf) for _ in range(4))
+        self.attempt_from = 0
+        """Index of the first step of the present attempt."""
+        self._spent_s = 0.0
+        """The times of the steps of the present attempt, the first left out."""
+        self._average = self._weight = 0.0
+        """The moving average of the loss, still biased to its start, 0; how much of it is losses, and not the start."""
+
+    def append(self, event: StepEnded) -> None:
+        """Add a step."""
+        self.extend([event])
+
+    def extend(self, events: Sequence[StepEnded]) -> None:
+        """Add steps, in their order."""
+        begin = 0
+        for at in range(1, len(events)):
+            if events[at].step <= events[at - 1].step:
+                self._add(events[begin:at])
+                begin = at
+        self._add(events[begin:])
+
+    def column(self, name: str) -> Column | None:
+        """The column of a metric, or of at, epoch, step_time_s or loss_smoothed; None where it was never measured."""
+        match name:
+            case "at" | "epoch" | "step_time_s" | "loss_smoothed":
+                found: Column = getattr(self, name)
+                return found
+        return self.metrics.get(name)
+
+    def pace(self) -> list[float]:
+        """The last PACE_STEPS step times of this attempt, its first step (which compiles) left out."""
+        first = max(self.attempt_from + 1, len(self) - PACE_STEPS)
+        return self.step_time_s.raw(first, len(self)).tolist()
+
+    def between_s(self) -> float:
+        """Mean seconds between the end of a step and the start of the next one, in this attempt."""
+        steps = len(self) - self.attempt_from
+        if steps < 2:
+            return 0.0
+        began, newest = self.at[self.attempt_from] or 0.0, self.at[-1] or 0.0
+        return max(0.0, newest - began - self._spent_s) / (steps - 1)
+
+    def begin_attempt(self) -> None:
+        """What comes now is another attempt's."""
+        self.attempt_from, self._spent_s = len(self), 0.0
+
+    def go_on_after(self, step: int) -> None:
+        """A new attempt begins after `step`; later ones are forgotten."""
+        self.cut(self.step.row_from(step + 1))
+        self.begin_attempt()
+
+    def cut(self, rows: int) -> None:
+        """Forget all but the first `rows`."""
+        if rows >= len(self):
+            return
+        super().cut(rows)
+        for column in (self.at, self.epoch, self.step_time_s, self.loss_smoothed):
+            column.cut(rows)
+        self.attempt_from = min(self.attempt_from, rows)
+        self._spent_s = self.step_time_s.total(self.attempt_from + 1, rows)[0]
+        loss = self.metrics.get("loss")
+        losses = loss.total(0, rows)[1] if loss is not None else 0
+        self._weight = 1 - SMOOTHING**losses
+        self._average = (_newest_finite(self.loss_smoothed) or 0.0) * self._weight
+
+    def _add(self, events: Sequence[StepEnded]) -> None:
+        """Add steps that ascend."""
+        steps, at, epoch, times, metrics = zip(*map(_facts, events), strict=True)
+        if steps[0] <= self.newest_step:
+            self.cut(self.step.row_from(steps[0]))
+        rows = len(self)
+        figures = _by_name(metrics)
+        self.add(steps, figures)
+        self.at.extend(at)
+        self.epoch.extend(epoch)
+        self.step_time_s.extend(times)
+        self._spent_s += sum(times[max(0, self.attempt_from + 1 - rows) :])
+        self._smooth(figures.get("loss") or [*repeat(inf, len(steps))])
+
+    def _smooth(self, losses: Sequence[float]) -> None:
+        average, weight, new = self._average, self._weight, array("d")
+        if weight > SETTLED and isfinite(sum(losses)):
+            self.loss_smoothed.extend([average := SMOOTHING * average + (1 - SMOOTHING) * loss for loss in losses])
+            self._average = average
+            return
+        for loss in losses:
+            if isfinite(loss):
+                average = SMOOTHING * average + (1 - SMOOTHING) * loss
+                weight = SMOOTHING * weight + (1 - SMOOTHING)
+                new.append(average / weight)
+            else:
+                new.append(nan if loss != inf else average / weight if weight else inf)
+        self._average, self._weight = average, weight
+        self.loss_smoothed.extend(new)
+
+
+def _by_name(metrics: Sequence[Mapping[str, float | None]]) -> dict[str, Sequence[float]]:
+    """The raw values of each metric (runs/columns.py)."""
+    names = tuple(metrics[0])
+    if len(names) > 1 and max(map(len, metrics)) == len(names):
+        try:
+            columns = zip(*map(itemgetter(*names), metrics), strict=True)
+            return dict(zip(names, map(raw_values, columns), strict=True))
+        except KeyError:
+            pass  # not all of them have the same
+    every = dict.fromkeys(name for figures in metrics for name in figures)
+    return {name: [raw_values([figures[name]])[0] if name in figures else inf for figures in metrics] for name in every}
+
+
+def _newest_finite(column: Column) -> float | None:
+    for first in range(len(column), 0, -64):
+        finite = [value for value in column.raw(first - 64, first) if isfinite(value)]
+        if finite:
+            return finite[-1]
+    return None

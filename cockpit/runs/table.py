@@ -1,0 +1,201 @@
+"""A table of figures by step, and what a chart reads of it: never more than it has columns of dots, from all rows."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise, repeat
+from math import inf, isfinite
+from typing import overload
+
+from cockpit.runs.columns import Column, Shelf
+
+Extent = tuple[float, float]
+"""The lowest and the highest of some values."""
+
+
+class StepNumbers(Sequence[int]):
+    """Steps, ascending. Those that follow each other take no room. It equals a sequence of the same steps."""
+
+    def __init__(self) -> None:
+        self._rows, self._steps = array("q"), array("q")
+        """The first row of each stretch of steps that follow each other, and its step."""
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[int]: ...
+    def __getitem__(self, at: int | slice) -> int | list[int]:
+        if isinstance(at, slice):
+            return [self[row] for row in range(*at.indices(self._count))]
+        row = at + self._count if at < 0 else at
+        if not 0 <= row < self._count:
+            raise IndexError(at)
+        stretch = bisect_right(self._rows, row) - 1
+        return self._steps[stretch] + row - self._rows[stretch]
+
+    def __iter__(self) -> Iterator[int]:
+        for stretch, (row, step) in enumerate(zip(self._rows, self._steps, strict=True)):
+            end = self._rows[stretch + 1] if stretch + 1 < len(self._rows) else self._count
+            yield from range(step, step + end - row)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def row_from(self, step: int) -> int:
+        """The first row whose step is `step` or a later one; the number of rows where there is none."""
+        stretch = bisect_right(self._steps, step) - 1
+        if stretch < 0:
+            return 0
+        end = self._rows[stretch + 1] if stretch + 1 < len(self._rows) else self._count
+        return min(self._rows[stretch] + step - self._steps[stretch], end)
+
+    def extend(self, steps: Sequence[int]) -> None:
+        """Add steps, each higher than the one before it."""
+        if steps[-1] - steps[0] == len(steps) - 1:
+            self._begin_stretch(steps[0])
+            self._count += len(steps)
+            return
+        for step in steps:
+            self._begin_stretch(step)
+            self._count += 1
+
+    def cut(self, rows: int) -> None:
+        """Forget all but the first `rows`."""
+        self._count = rows
+        stretches = bisect_right(self._rows, rows - 1)
+        del self._rows[stretches:], self._steps[stretches:]
+
+    def _begin_stretch(self, step: int) -> None:
+        if not self._count or self[-1] + 1 != step:
+            self._rows.append(self._count)
+            self._steps.append(step)
+
+
+class Table:
+    """Figures by step, ascending: `step`, and a column of `metrics` for each that was ever measured.
+
+    Charts ask for `extents`, `means` and `breaks`: one answer for each of `count` equal columns of dots, whose middles
+    run from step `first` to step `last`; it is exact, and takes about the same time for a thousand steps as for a
+    million. `value_at` and `raw` are for what lies under a cursor, and for a stretch that is looked at closely.
+    """
+
+    def __init__(self) -> None:
+        self._shelf = Shelf()
+        self.step = StepNumbers()
+        self.metrics: dict[str, Column] = {}
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    @property
+    def newest_step(self) -> int:
+        """The last step, 0 where there is none."""
+        return self.step[-1] if len(self.step) else 0
+
+    def add(self, steps: Sequence[int], figures: Mapping[str, Sequence[float]]) -> None:
+        """Add rows of ascending steps, later than those before, with each figure's raw values (runs/columns.py)."""
+        for name in figures:
+            if name not in self.metrics:
+                self.metrics[name] = Column(self._shelf, len(self.step))
+        self.step.extend(steps)
+        for name, column in self.metrics.items():
+            column.extend(figures[name] if name in figures else [*repeat(inf, len(steps))])
+
+    def cut(self, rows: int) -> None:
+        """Forget all but the first `rows`."""
+        self.step.cut(rows)
+        for column in self.metrics.values():
+            column.cut(rows)
+
+    def column(self, name: str) -> Column | None:
+        """The column of a figure; None where it was never measured."""
+        return self.metrics.get(name)
+
+    def latest(self, name: str) -> float | None:
+        """The newest value of a figure, NaN where that is not a finite number; None where it was never measured."""
+        column = self.column(name)
+        return column.newest_known() if column is not None else None
+
+    def recent(self, name: str, count: int) -> list[float | None]:
+        """The newest `count` values of a figure, or all that there are; None where it was not measured."""
+        column = self.column(name)
+        return column[-count:] if column is not None else []
+
+    # What a chart reads
+
+    def extent(self, name: str, first: int, last: int) -> Extent | None:
+        """The lowest and the highest finite value from step `first` to step `last`; None where there is none."""
+        column = self.column(name)
+        return column.extent(*self._rows(first, last)) if column is not None else None
+
+    def extents(self, name: str, first: int, last: int, count: int) -> list[Extent | None]:
+        """The lowest and the highest finite value in each column of dots; None where there is none."""
+        column = self.column(name)
+        if column is None:
+            return [None] * count
+        edges = self._edges(first, last, count)
+        return [column.extent(at, to) if at < to else None for at, to in pairwise(edges)]
+
+    def means(self, name: str, first: int, last: int, count: int, span: int = 1) -> list[float | None]:
+        """The mean in each column of dots, and of at least the `span` steps around its middle, which smooths without
+        lagging behind. None in columns without a step."""
+        column = self.column(name)
+        if column is None:
+            return [None] * count
+        edges, found = self._edges(first, last, count), list[float | None]()
+        for at, to in pairwise(edges):
+            more = max(0, span - (to - at))
+            found.append(column.mean(at - more // 2, to + more - more // 2) if at < to else None)
+        return found
+
+    def breaks(self, name: str, first: int, last: int, count: int) -> list[int]:
+        """The columns of dots, ascending, in which a value was measured that is not a finite number."""
+        column = self.column(name)
+        if column is None:
+            return []
+        edges = self._edges(first, last, count)
+        if not column.is_broken(edges[0], edges[-1]):
+            return []
+        return [at for at in range(count) if column.is_broken(edges[at], edges[at + 1])]
+
+    def value_at(self, name: str, step: int) -> float | None:
+        """The value of a figure after a step, NaN where it is not a finite number; None where it was not measured."""
+        row, column = self.step.row_from(step), self.column(name)
+        is_there = column is not None and row < len(self.step) and self.step[row] == step
+        return column[row] if column is not None and is_there else None
+
+    def raw(self, name: str, first: int, last: int) -> array[float]:
+        """All values from step `first` to step `last`, as Column.raw has them: for a stretch of some thousands."""
+        column = self.column(name)
+        return column.raw(*self._rows(first, last)) if column is not None else array("d")
+
+    def sample(self, name: str, first: int, last: int, most: int = 2048) -> list[float]:
+        """Finite values from step `first` to step `last`, at most `most` and evenly spread, for percentiles."""
+        column = self.column(name)
+        if column is None:
+            return []
+        begin, end = self._rows(first, last)
+        every = max(1, -(-(end - begin) // most))
+        rows = range(begin, end, every)
+        if every > 16:
+            return [value for row in rows if isfinite(value := column.raw(row, row + 1)[0])]
+        values = column.raw(begin, end)[::every]
+        return [value for value in values if isfinite(value)]
+
+    def _rows(self, first: int, last: int) -> tuple[int, int]:
+        """The rows of steps `first` to `last`, both included, as a range."""
+        return self.step.row_from(first), self.step.row_from(last + 1)
+
+    def _edges(self, first: int, last: int, count: int) -> list[int]:
+        """The first row of each column of dots, and the end of the last one."""
+        rows, gaps = self.step.row_from, 2 * max(1, count - 1)
+        inner = [rows(first - (-(2 * at - 1) * (last - first) // gaps)) for at in range(1, count)]
+        return [rows(first), *inner, rows(last + 1)]

@@ -1,0 +1,67 @@
+"""Steps taken in many at once are those taken in one by one."""
+
+import random
+
+import pytest
+
+from cockpit.protocol import events as ev
+from cockpit.runs.state import RunState
+from cockpit.runs.steps import Steps
+
+
+def step(number: int, noise: random.Random, **more: float | None) -> ev.StepEnded:
+    metrics: dict[str, float | None] = {"loss": noise.random(), "grad_norm": noise.random()}
+    return ev.StepEnded(
+        step=number, total_steps=9999, epoch=number / 7, step_time_s=noise.random(), at=1e9 + number,
+        metrics=metrics | more,
+    )  # fmt: skip
+
+
+def columns(steps: Steps) -> dict[str, list[float | None]]:
+    """All that is known, each by its name."""
+    own = ("at", "epoch", "step_time_s", "loss_smoothed")
+    found = {name: list(column) for name in (*own, *steps.metrics) if (column := steps.column(name)) is not None}
+    return found | {"step": [float(number) for number in steps.step]}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_all_at_once_is_as_one_by_one(seed: int) -> None:
+    noise, events, number = random.Random(seed), list[ev.AnyEvent](), 0
+    for _ in range(600):
+        number = max(0, number + noise.choice([1, 1, 1, 1, 1, 1, 1, 2, -3] if seed else [1]))
+        more: dict[str, float | None] = {"reward": noise.random()} if number % 5 == 0 and seed > 1 else {}
+        events.append(step(number, noise, **more | ({"loss": None} if noise.random() < 0.1 and seed > 2 else {})))
+        if noise.random() < 0.02:
+            events.append(ev.TrainingResumed(step=max(0, number - 9), path="c", attempt=2))
+            number = max(0, number - 9)
+    one_by_one, at_once = RunState(), RunState()
+    for event in events:
+        one_by_one.apply(event)
+    for first in range(0, len(events), 250):
+        at_once.take(events[first : first + 250])
+    assert str(columns(at_once.steps)) == str(columns(one_by_one.steps))
+    assert at_once.steps.attempt_from == one_by_one.steps.attempt_from
+    assert at_once.steps.between_s() == pytest.approx(one_by_one.steps.between_s())
+    assert at_once.steps.pace() == one_by_one.steps.pace()
+
+
+def test_the_smoothed_loss_is_the_same_after_a_cut() -> None:
+    noise = random.Random(1)
+    events = [step(number, noise, **({"loss": None} if number % 9 == 0 else {})) for number in range(1, 500)]
+    whole, again = Steps(), Steps()
+    whole.extend(events)
+    again.extend(events)
+    again.go_on_after(270)
+    again.extend(events[270:])
+    pairs = zip(whole.loss_smoothed.raw(0, 499), again.loss_smoothed.raw(0, 499), strict=True)
+    assert all(a == pytest.approx(b, nan_ok=True) for a, b in pairs)
+
+
+def test_evaluations_are_a_table_too() -> None:
+    state = RunState()
+    for at, loss in ((0, 3.0), (10, 2.0), (20, None), (20, 1.0), (30, 0.5)):
+        state.apply(ev.Evaluated(step=at, duration_s=1, metrics={"eval_loss": loss}))
+    assert list(state.held_out.step) == [0, 10, 20, 30]
+    assert list(state.held_out.metrics["eval_loss"]) == [3.0, 2.0, 1.0, 0.5]
+    state.apply(ev.TrainingResumed(step=20, path="c", attempt=2))
+    assert state.held_out.step == [0, 10, 20]

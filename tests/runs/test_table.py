@@ -1,0 +1,108 @@
+"""Figures by step: which rows are whose, and what charts read of them."""
+
+import math
+import random
+from math import inf, nan
+
+import pytest
+
+from cockpit.runs.table import StepNumbers, Table
+
+
+def table(values: dict[int, float]) -> Table:
+    new = Table()
+    new.add(list(values), {"loss": list(values.values())})
+    return new
+
+
+def dot_column(step: int, first: int, last: int, count: int) -> int:
+    """The column of dots in which a step is drawn."""
+    return math.floor((step - first) * (count - 1) / (last - first) + 0.5)
+
+
+def test_steps_are_numbered_whatever_is_missing() -> None:
+    it = StepNumbers()
+    assert (len(it), it.row_from(5)) == (0, 0)
+    for steps in ([0, 1, 2], [3, 4], [10], [11, 12, 20, 30, 31]):
+        it.extend(steps)
+    all_steps = [0, 1, 2, 3, 4, 10, 11, 12, 20, 30, 31]
+    assert it == all_steps == list(it) == [it[row] for row in range(11)]
+    assert (it[-1], it[1:3], it[8:]) == (31, [1, 2], [20, 30, 31])
+    assert [it.row_from(step) for step in range(33)] == [sum(one < step for one in all_steps) for step in range(33)]
+    with pytest.raises(IndexError):
+        it[11]
+    for rows in (9, 6, 3, 0):
+        it.cut(rows)
+        assert it == all_steps[:rows]
+    it.extend([7, 8])
+    assert it == [7, 8]
+
+
+@pytest.mark.parametrize(("first", "last", "count"), [(1, 3000, 150), (0, 100, 150), (700, 733, 7), (1, 9999, 2)])
+def test_a_column_of_dots_has_the_extent_of_its_steps(first: int, last: int, count: int) -> None:
+    noise = random.Random(4)
+    values = {step: noise.gauss(0, 1) for step in range(1, 3001) if step % 7}
+    it = table(values)
+    wanted: list[list[float]] = [[] for _ in range(count)]
+    for step, value in values.items():
+        if first <= step <= last:
+            wanted[dot_column(step, first, last, count)].append(value)
+    assert it.extents("loss", first, last, count) == [(min(part), max(part)) if part else None for part in wanted]
+    means = it.means("loss", first, last, count)
+    assert means == [pytest.approx(sum(part) / len(part)) if part else None for part in wanted]
+    assert it.extent("loss", first, last) == (min(map(min, filter(None, wanted))), max(map(max, filter(None, wanted))))
+
+
+def test_smoothing_takes_the_steps_on_both_sides() -> None:
+    """So that a curve which falls evenly is drawn where it is, and not where it was."""
+    it = table({step: 1000.0 - step for step in range(1, 1001)})
+    means = it.means("loss", 1, 1000, 1000, span=41)
+    assert means[20:980] == [pytest.approx(1000.0 - step, abs=0.51) for step in range(21, 981)]
+    assert means[999] == pytest.approx(10, abs=0.51)  # the mean of the last half of a span
+    assert table({5: 1.0}).means("loss", 1, 5, 5, span=9) == [None, None, None, None, 1.0]
+
+
+def test_gaps_and_breaks() -> None:
+    it = table({1: 1.0, 2: inf, 3: nan, 4: nan, 5: 2.0})
+    assert it.extents("loss", 1, 5, 5) == [(1.0, 1.0), None, None, None, (2.0, 2.0)]
+    assert it.breaks("loss", 1, 5, 5) == [2, 3]
+    assert it.breaks("loss", 4, 5, 2) == [0] and it.breaks("loss", 5, 6, 2) == []
+    assert (it.extents("reward", 1, 5, 2), it.means("reward", 1, 5, 2), it.breaks("reward", 1, 5, 2)) == (
+        [None, None],
+        [None, None],
+        [],
+    )
+
+
+def test_breaks_in_a_table_of_any_length() -> None:
+    it = table({step: nan if 50_000 <= step < 75_000 else 1.0 for step in range(1, 100_001)})
+    assert it.breaks("loss", 1, 100_000, 101) == list(range(50, 76))
+    assert it.extent("loss", 50_000, 74_999) is None
+
+
+def test_the_value_under_a_cursor() -> None:
+    it = table({1: 1.5, 2: nan, 3: inf, 9: 4.0})
+    assert (it.value_at("loss", 1), it.value_at("loss", 3), it.value_at("loss", 9)) == (1.5, None, 4.0)
+    assert (it.value_at("loss", 5), it.value_at("loss", 10), it.value_at("reward", 1)) == (None, None, None)
+    assert math.isnan(it.value_at("loss", 2) or 0.0)
+    assert it.raw("loss", 3, 9).tolist() == [inf, 4.0] and it.raw("reward", 1, 9).tolist() == []
+    assert it.recent("loss", 2) == [None, 4.0] and it.recent("reward", 2) == []
+
+
+def test_a_sample_is_spread_over_all_steps() -> None:
+    it = table({step: float(step) for step in range(1, 100_001)})
+    for most in (100, 50_000):
+        sample = it.sample("loss", 1, 100_000, most)
+        assert most / 2 < len(sample) <= most and sample == sorted(sample)
+        assert sample[len(sample) // 2] == pytest.approx(50_000, rel=0.05)
+    assert it.sample("loss", 5, 7) == [5.0, 6.0, 7.0] and it.sample("reward", 5, 7) == []
+
+
+def test_rows_are_cut_and_figures_come_late() -> None:
+    it = table({1: 1.0, 2: 2.0, 3: 3.0})
+    it.add([4], {"reward": [7.0]})
+    assert list(it.metrics["loss"]) == [1.0, 2.0, 3.0, None] and list(it.metrics["reward"]) == [None, None, None, 7.0]
+    assert (it.newest_step, it.latest("loss"), it.latest("reward"), it.latest("x")) == (4, 3.0, 7.0, None)
+    it.cut(2)
+    assert (list(it.metrics["loss"]), it.latest("reward"), len(it)) == ([1.0, 2.0], None, 2)
+    assert Table().newest_step == 0
