@@ -54,6 +54,8 @@ class CockpitApp(AskingApp):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "help", id="app.help", tooltip="Help for this place and its keys", key_display="F1"),
+        Binding("question_mark", "help", "help", id="app.help_letter", tooltip="Help for this place and its keys",
+                show=False),
         Binding("f2", "toggle_theme", "light/dark", id="app.theme", tooltip="The other theme",
                 show=False, key_display="F2"),
         Binding("q", "quit", "quit", id="app.quit", tooltip="Leave; a run that is going can go on without the app"),

@@ -364,7 +364,7 @@ class ChatScreen(Screen[None]):
                 self._name_prompt()
                 self.query_one(PromptField).focus()
 
-        self.app.push_screen(PathDialog("about an image", IMAGE_ASKED, IMAGES, "takes"), chosen)
+        self.app.push_screen(PathDialog("about an image", IMAGE_ASKED, IMAGES, "take"), chosen)
 
     def action_export(self) -> None:
         """Ask in which form."""

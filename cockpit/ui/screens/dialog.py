@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from cockpit.text.plain_text import plain_line, plain_text
+from cockpit.ui.screens.modal import AnswerButton, ModalDialog, answers
 
 
 @dataclass(frozen=True)
@@ -25,28 +23,8 @@ class Answer:
     tooltip: str
 
 
-class AnswerButton(Button):
-    """A button of a dialog."""
-
-    HELP = "Enter takes this answer, left and right go to the others, Escape takes none."
-
-
-class Dialog(ModalScreen[str | None]):
+class Dialog(ModalDialog[str]):
     """Shown over the screen that asks. The first answer has the focus; Escape answers None."""
-
-    CSS_PATH = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "close", id="dialog.close", tooltip="Close this and change nothing"),
-        Binding("right,down", "app.focus_next", "next", id="dialog.next", tooltip="Go to the next answer", show=False),
-        Binding(
-            "left,up",
-            "app.focus_previous",
-            "previous",
-            id="dialog.previous",
-            tooltip="Go to the one before",
-            show=False,
-        ),
-    ]
 
     def __init__(self, title: str, text: str | Content, answers: Sequence[Answer]) -> None:
         """`text` may hold strings that others wrote; it is never read as markup."""
@@ -61,15 +39,11 @@ class Dialog(ModalScreen[str | None]):
             box.border_title = Content(self._title)
             with VerticalScroll(classes="dialog-text", can_focus=False):
                 yield Static(self._text)
-            with Horizontal(classes="answers"):
-                for answer in self._answers:
-                    yield AnswerButton(Content(answer.label), id=answer.id, tooltip=answer.tooltip)
+            yield answers(
+                *(AnswerButton(answer.label, id=answer.id, tooltip=answer.tooltip) for answer in self._answers)
+            )
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """The answer."""
         event.stop()
         self.dismiss(event.button.id)
-
-    def action_cancel(self) -> None:
-        """No answer."""
-        self.dismiss(None)

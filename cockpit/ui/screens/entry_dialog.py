@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, Static
 
 from cockpit.text.plain_text import plain_line, plain_text
+from cockpit.ui.screens.modal import AnswerButton, ModalDialog, answers, close_button
 
 Answer = TypeVar("Answer")
 
 
-class EntryDialog(ModalScreen[Answer | None]):
-    """What is asked, the line, and what is said of what was typed. The result is None when the dialog is closed."""
+class EntryDialog(ModalDialog[Answer]):
+    """What is asked, the line, what is said of what was typed, and buttons. The result is None when it is closed."""
 
-    CSS_PATH = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "close", id="dialog.close", tooltip="Close this and change nothing"),
-    ]
-
-    def __init__(self, title: str, asked: str, entry: Widget, keys: str) -> None:
-        """`entry` is an Input or holds one; `keys` says what Enter does. No string is read as markup."""
+    def __init__(self, title: str, asked: str, entry: Widget, takes: str) -> None:
+        """`entry` is an Input or holds one; `takes` is the word for what Enter does. No string is read as markup."""
         super().__init__()
-        self._title, self._asked, self._entry, self._keys = title, asked, entry, keys
+        self._title, self._asked, self._entry = title, asked, entry
+        self._take_button = AnswerButton(takes, id="take", key="enter")
+        self._began_with = ""
 
     def compose(self) -> ComposeResult:
-        """The question, the line, and room for a sentence."""
+        """The question, the line, room for a sentence, and the keys as buttons."""
         with Vertical(classes="dialog") as box:
             box.border_title = Content(plain_line(self._title))
-            box.border_subtitle = Content(f"{self._keys} · esc closes")
             yield Static(Content(plain_text(self._asked)))
             yield self._entry
             yield Static("", classes="said", markup=False)
+            yield answers(self._take_button, close_button())
 
     def on_mount(self) -> None:
         """Type at once."""
-        self.query_one(Input).focus()
+        line = self.query_one(Input)
+        self._began_with = line.value
+        line.focus()
+
+    @property
+    def holds_input(self) -> bool:
+        return self.query_one(Input).value != self._began_with
 
     @on(Input.Changed)
     def _on_typed(self, event: Input.Changed) -> None:
@@ -53,6 +55,14 @@ class EntryDialog(ModalScreen[Answer | None]):
     def _on_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.take(event.value.strip())
+
+    @on(Button.Pressed)
+    def _on_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button is self._take_button:
+            self.take(self.query_one(Input).value.strip())
+        else:
+            self.action_cancel()
 
     def weigh(self, text: str) -> None:
         """Say something of what stands in the line, at first and after each key."""
@@ -67,6 +77,6 @@ class EntryDialog(ModalScreen[Answer | None]):
         said.update(Content(plain_line(text)))
         said.set_class(is_wrong, "-wrong")
 
-    def action_cancel(self) -> None:
-        """No answer."""
-        self.dismiss(None)
+    def name_take(self, word: str) -> None:
+        """Another word for what Enter does now."""
+        self._take_button.rename(word)

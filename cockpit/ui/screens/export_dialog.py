@@ -11,12 +11,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, Static
 
 from cockpit.launch.export_form import OFFERED, ExportForm, default_folder
 from cockpit.runs.folder import RunDir
 from cockpit.text.plain_text import plain_line
+from cockpit.ui.screens.modal import AnswerButton, ModalDialog, answers, close_button
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.entry import Entry
 
@@ -24,17 +24,12 @@ Chosen = tuple[ExportForm, Path]
 ASKED = "adapter: as it was trained. merged: one model with its base. gguf: one file for llama.cpp and Ollama."
 
 
-class ExportDialog(ModalScreen[Chosen | None]):
+class ExportDialog(ModalDialog[Chosen]):
     """The result is the form and the folder; None when the dialog is closed."""
 
-    CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "export", "export", id="export.start", tooltip="Begin; the log tells how it goes"),
-        Binding("escape", "cancel", "close", id="dialog.close", tooltip="Close this and export nothing"),
-        Binding("down", "app.focus_next", "next", id="export.next", tooltip="Go to the next field", show=False),
-        Binding("up", "app.focus_previous", "previous", id="export.previous", tooltip="Go to the one before",
-                show=False),
-    ]  # fmt: skip
+    ]
 
     def __init__(self, run: RunDir, why_not: Callable[[ExportForm, Path], str]) -> None:
         """`why_not` says what stands in the way of a form in a folder; empty where nothing does."""
@@ -46,11 +41,11 @@ class ExportDialog(ModalScreen[Chosen | None]):
         first = ExportForm.parse(OFFERED[0])
         with Vertical(classes="dialog") as box:
             box.border_title = Content(f"export {plain_line(self._run.id)}")
-            box.border_subtitle = "enter exports · esc closes"
             yield Static(Content(ASKED))
             yield Choice(OFFERED, first.name, id="form", help="In which form it is saved.")
             yield Entry(str(default_folder(self._run, first)), id="folder", help="The folder that is made for it.")
             yield Static("", classes="said", markup=False)
+            yield answers(AnswerButton("export", id="export", key="enter"), close_button())
 
     def on_mount(self) -> None:
         """Choose at once."""
@@ -61,15 +56,30 @@ class ExportDialog(ModalScreen[Chosen | None]):
         """Its own folder, unless another one was typed."""
         event.stop()
         entry = self.query_one("#folder", Entry)
-        offered = {str(default_folder(self._run, ExportForm.parse(name))) for name in OFFERED}
-        if entry.value in offered:
+        if entry.value in self._offered():
             entry.value = str(default_folder(self._run, ExportForm.parse(event.value)))
         self._say("")
+
+    def _offered(self) -> set[str]:
+        """The folders that nobody has typed."""
+        return {str(default_folder(self._run, ExportForm.parse(name))) for name in OFFERED}
 
     @on(Input.Submitted)
     def _on_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.action_export()
+
+    @on(Button.Pressed)
+    def _on_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "export":
+            self.action_export()
+        else:
+            self.action_cancel()
+
+    @property
+    def holds_input(self) -> bool:
+        return self.query_one("#folder", Entry).value not in self._offered()
 
     def action_export(self) -> None:
         """Take the choice where it can be done."""
@@ -89,7 +99,3 @@ class ExportDialog(ModalScreen[Chosen | None]):
         said = self.query_one(".said", Static)
         said.update(Content(plain_line(text)))
         said.set_class(bool(text), "-wrong")
-
-    def action_cancel(self) -> None:
-        """Export nothing."""
-        self.dismiss(None)

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Button, Static
+
+from cockpit.ui.screens.modal import AnswerButton, ModalDialog, answers
 
 KEY_NAMES = {"question_mark": "?", "escape": "esc", "up": "↑", "down": "↓", "left": "←", "right": "→", "plus": "+"}
+
+
+FRAME = 7
+"""Lines around the page: the box's edge and blank lines, the button, and one of the screen above and below."""
 
 
 class HelpText(VerticalScroll):
     """The page, scrolled with the arrow keys."""
 
-    HELP = "Up and down scroll this page; Escape or F1 closes it."
+    HELP = "Up and down scroll this page; Escape or F1 closes it, and a click beside it."
 
 
 class KeyTable(Widget):
@@ -49,12 +57,12 @@ class KeyTable(Widget):
         return lines
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ModalDialog[None]):
     """Help for the screen under it, as it was when F1 was pressed."""
 
-    CSS_PATH = "help.tcss"
+    CSS_PATH: ClassVar[str | PurePath | list[str | PurePath]] = ["dialog.tcss", "help.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,q", "dismiss", "close help", id="help.close", tooltip="Close this page"),
+        Binding("escape,f1,question_mark,q", "cancel", "close help", id="help.close", tooltip="Close this page"),
     ]
 
     def __init__(self, asked_from: Screen[object]) -> None:
@@ -64,15 +72,29 @@ class HelpScreen(ModalScreen[None]):
         self._keys = keys_of(asked_from)
 
     def compose(self) -> ComposeResult:
-        """One scrolled page."""
-        with HelpText(classes="help") as page:
-            page.border_title = "help"
-            page.border_subtitle = "esc closes"
-            if self._focused_help:
-                yield Static(Content(self._focused_help), classes="focused-help")
-            if self._screen_help:
-                yield Static(Content(self._screen_help.strip()), classes="screen-help")
-            yield KeyTable(self._keys)
+        """One scrolled page, and the way back."""
+        with Vertical(classes="help") as box:
+            box.border_title = "help"
+            with HelpText():
+                if self._focused_help:
+                    yield Static(Content(self._focused_help), classes="focused-help")
+                if self._screen_help:
+                    yield Static(Content(self._screen_help.strip()), classes="screen-help")
+                yield KeyTable(self._keys)
+            yield answers(AnswerButton("close", id="close", key="esc", tooltip="Close this page"))
+
+    def on_mount(self) -> None:
+        """Scroll at once."""
+        self.query_one(HelpText).focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The page takes what the frame and the button leave."""
+        self.query_one(HelpText).styles.max_height = max(3, event.size.height - FRAME)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Back."""
+        event.stop()
+        self.action_cancel()
 
 
 def help_of(widget: Widget | None) -> str:

@@ -22,16 +22,17 @@ class PathDialog(EntryDialog[str]):
         title: str = "new from file",
         asked: str = ASKED,
         suffixes: Sequence[str] = SUFFIXES,
-        enter: str = "opens",
+        takes: str = "open",
     ) -> None:
-        """Files with one of `suffixes` are offered; `enter` says what Enter does with one."""
+        """Files with one of `suffixes` are offered; `takes` is the word for what Enter does with one."""
         entry = CompletingEntry(
             lambda text: path_offers(text, suffixes),
             placeholder="path/to/file",
             id="path",
-            help=f"A path on this machine. Tab takes the first completion or the marked one, Enter {enter} the file.",
+            help="A path on this machine. Tab takes the first completion or the marked one; a click into the field "
+            "lists what is there.",
         )
-        super().__init__(title, asked, entry, f"tab completes · enter {enter}")
+        super().__init__(title, asked, entry, takes)
 
     def take(self, text: str) -> None:
         wrong = why_no_file(text)

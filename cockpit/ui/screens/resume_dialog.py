@@ -27,7 +27,7 @@ class ResumeDialog(EntryDialog[int]):
             id="steps",
             help="The step at which the run is complete, counted from its beginning.",
         )
-        super().__init__(f"resume {point.run_id}", "\n".join(lines), entry, "enter goes on")
+        super().__init__(f"resume {point.run_id}", "\n".join(lines), entry, "resume")
         self._point = point
 
     def weigh(self, text: str) -> None:

@@ -16,13 +16,14 @@ class SaveDialog(EntryDialog[Path]):
     def __init__(self, folder: Path, name: str) -> None:
         """`name` stands in the field at first."""
         entry = Entry(name, id="name", help="The recipe's name: a file name without its ending.")
-        super().__init__("save as a recipe of your own", "Its name in the list:", entry, "enter saves")
+        super().__init__("save as a recipe of your own", "Its name in the list:", entry, "save")
         self._folder = folder
         self._asked_to_replace: Path | None = None
 
     def weigh(self, text: str) -> None:
         self._asked_to_replace = None
         wrong, path = why_no_name(text), self._path(text)
+        self.name_take("save")
         self.say(wrong or f"{path}{', in place of the one there' if path.exists() else ''}", is_wrong=bool(wrong))
 
     def take(self, text: str) -> None:
@@ -31,6 +32,7 @@ class SaveDialog(EntryDialog[Path]):
             return
         if path.exists() and self._asked_to_replace != path:
             self._asked_to_replace = path
+            self.name_take("replace")
             self.say("There is a recipe of this name. Enter again replaces it.", is_wrong=True)
             return
         self.dismiss(path)

@@ -106,8 +106,8 @@ class Choice(Widget, can_focus=True):
             self.value = self._values[found]
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Letters mean values here, never a key of the screen: in a form, q is no way to leave."""
-        return character is not None and character.isprintable()
+        """Letters mean values here, never a key of the screen: in a form, q is no way to leave. `?` is help."""
+        return character is not None and character.isprintable() and character != "?"
 
     def on_click(self, event: events.Click) -> None:
         """Take the value under the mouse, or the next one."""

@@ -61,6 +61,11 @@ class CompletionEntry(Entry):
                 key_display="F4"),
     ]  # fmt: skip
 
+    def on_click(self) -> None:
+        """Show what can be chosen."""
+        if not self.box.is_open:
+            self.box.browse()
+
     @property
     def box(self) -> CompletingEntry:
         """The widget around it."""
