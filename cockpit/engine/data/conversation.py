@@ -20,6 +20,8 @@ ALIASES = {
 }
 """What else the roles are called."""
 CALLS = ("function_call", "tool_call")
+OF_RESULT = ("tool_call_id", "name")
+"""Which call returned what a tool's turn holds, and the tool's name."""
 THOUGHTS = ("reasoning_content", "thinking")
 """What the reasoning before an answer is called, in rows and in templates (the second by gpt-oss)."""
 IMAGE_MARK = "<image>"
@@ -142,6 +144,8 @@ def _turn(turn: Any, number: int) -> Message:
             raise ValueError(f"turn {number} has tool_calls that are no list of calls")
         message["tool_calls"] = [_called(call, number) for call in calls]
         message["content"] = message["content"] or ""
+    if known == "tool":
+        message |= {name: str(turn[name]) for name in OF_RESULT if turn.get(name)}
     thoughts = (turn.get(name) for name in THOUGHTS)
     thought = next((one for one in thoughts if isinstance(one, str) and one.strip()), None)
     if thought is not None and known == "assistant":
@@ -184,7 +188,8 @@ def _call(content: Any, number: int) -> Message:
 
 
 def _called(call: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """{"type": "function", "function": {name, arguments}}, the arguments as an object, as templates take them."""
+    """{"id", "type": "function", "function": {name, arguments}}, the arguments as an object, as templates take them;
+    without an id where the row has none."""
     function = call.get("function", call)
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise ValueError(f"turn {number} calls a tool without a name")
@@ -194,7 +199,8 @@ def _called(call: Mapping[str, Any], number: int) -> dict[str, Any]:
             arguments = json.loads(arguments)
         except (ValueError, RecursionError):
             arguments = {"arguments": arguments}
-    return {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
+    ids = {"id": str(call["id"])} if call.get("id") else {}
+    return {**ids, "type": "function", "function": {"name": function["name"], "arguments": arguments}}
 
 
 def _checked(turns: list[Message]) -> list[Message]:
@@ -222,11 +228,11 @@ def _says(turn: Message) -> bool:
 
 
 def texts_of(turn: Message) -> Iterator[str]:
-    """The texts of a turn's content."""
+    """The texts of a turn's content; none where it is None, as some templates want it beside calls."""
     content = turn["content"]
     if isinstance(content, str):
         yield content
-    else:
+    elif content is not None:
         yield from (part["text"] for part in content if part["type"] == "text")
 
 

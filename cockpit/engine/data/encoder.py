@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from cockpit.engine.data.chat_template import ChatTemplate
+from cockpit.engine.data.anchors import What
+from cockpit.engine.data.chat_template import ChatTemplate, Written
 from cockpit.engine.data.conversation import Conversation
 from cockpit.engine.data.token_rows import IGNORED
-from cockpit.engine.errors import RunFailure, first_line
+from cockpit.engine.errors import RunFailure
 from cockpit.recipe.recipe import Recipe
 
 Say = Callable[[str], None]
@@ -34,6 +35,10 @@ class EncodedRow:
     """Not cut. A special token that stands in no text has an empty span."""
     whole_tokens: int = 0
     """Tokens before the cut."""
+    left_out: list[tuple[int, What]] = field(default_factory=list)
+    """(turn, what) of words, reasoning and calls that the chat template has not written."""
+    unended: int = 0
+    """Answers after which the chat template writes no end of turn."""
 
 
 class Encoder:
@@ -49,31 +54,30 @@ class Encoder:
 
     def encode(self, batch: list[tuple[str, Conversation | str]]) -> Iterator[EncodedRow]:
         """The rows as tokens, those that cannot be trained on too; keeps nothing. Raises RunFailure."""
-        drawn: list[tuple[str, str, Offsets, bool]] = []
+        drawn: list[tuple[str, Written, Offsets, bool]] = []
         for where, conversation in batch:
-            bare = isinstance(conversation, str)
-            if isinstance(conversation, str):
-                text, spans = conversation, self._spans_of_text(conversation)
+            try:
+                if isinstance(conversation, str):
+                    written, spans = Written(conversation), self._spans_of_text(conversation)
+                else:
+                    written, spans = self._written(conversation)
+                refusal = half_character(written.text)
+            except ValueError as error:
+                refusal = str(error)
+            if refusal:
+                yield EncodedRow(where, refusal)
             else:
-                try:
-                    text, spans = self._rendered(conversation)
-                except ValueError as error:
-                    yield EncodedRow(where, str(error))
-                    continue
-            if half := half_character(text):
-                yield EncodedRow(where, half)
-                continue
-            drawn.append((where, text, spans, bare))
+                drawn.append((where, written, spans, isinstance(conversation, str)))
         if not drawn:
             return
         encoded = self._tokenizer(
-            [text for _, text, _, _ in drawn],
+            [written.text for _, written, _, _ in drawn],
             add_special_tokens=False,
             return_offsets_mapping=True,
             return_attention_mask=False,
             verbose=False,
         )
-        for (where, text, spans, bare), ids, found in zip(
+        for (where, written, spans, bare), ids, found in zip(
             drawn, encoded["input_ids"], encoded["offset_mapping"], strict=True
         ):
             row = (ids, masked(ids, found, spans), found)
@@ -81,19 +85,24 @@ class Encoder:
             labels, refusal = labels[: self._length], ""
             if all(label == IGNORED for label in labels[1:]):
                 refusal = f"no token of an answer stands within its first {self._length:,} tokens"
-            yield EncodedRow(where, refusal, text, whole[: self._length], labels, offsets, len(whole))
+            yield EncodedRow(
+                where,
+                refusal,
+                written.text,
+                whole[: self._length],
+                labels,
+                offsets,
+                whole_tokens=len(whole),
+                left_out=written.left_out,
+                unended=sum(not answer.ended for answer in written.answers),
+            )
 
-    def _rendered(self, conversation: Conversation) -> tuple[str, list[tuple[int, int]]]:
+    def _written(self, conversation: Conversation) -> tuple[Written, list[tuple[int, int]]]:
         """The text, and where in it the loss is taken. Raises ValueError where the template refuses the turns."""
         if conversation.images:
             raise ValueError("it has an image, and the rows before it have none")
-        template = self.template()
-        try:
-            adapted = template.adapted(conversation)
-            text = template.render(adapted.messages, adapted.tools)
-        except Exception as error:
-            raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
-        return text, template.trained_spans(text, adapted) if self._on_answers else [(0, len(text))]
+        written = self.template().written(conversation, needs_answers=self._on_answers)
+        return written, written.trained(self._on_answers)
 
     @property
     def _on_answers(self) -> bool:

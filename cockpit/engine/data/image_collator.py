@@ -18,69 +18,92 @@ MakeCollator = Callable[[Any], Any]
 
 
 def image_collator(
-    processor: Any, template: ChatTemplate, length: int, backend: str, *, on_answers: bool, multiple: int | None
+    processor: Any, template: ChatTemplate, length: int, backend: str, *, multiple: int | None
 ) -> MakeCollator:
     """Makes the backend's collator for rows of ImageRows; `length` is the most tokens of a row, and batches are padded
     to a multiple of `multiple` tokens."""
+    label = ImageLabels(processor, template)
     if backend != "unsloth":
-        return lambda model: PlainImageCollator(processor, template, on_answers=on_answers, multiple=multiple)
+        return lambda model: PlainImageCollator(processor, label, multiple=multiple)
 
     def by_unsloth(model: Any) -> Any:
         from unsloth.trainer import UnslothVisionDataCollator
 
-        parts: dict[str, Any] = {}
-        if on_answers:
-            markers = template.markers
-            parts = {"instruction_part": markers.instruction_part, "response_part": markers.response_part}
-        return UnslothVisionDataCollator(
-            model,
-            processor,
-            max_seq_length=length,
-            train_on_responses_only=on_answers,
-            pad_to_multiple_of=multiple,
-            **parts,
-        )
+        own = UnslothVisionDataCollator(model, processor, max_seq_length=length, pad_to_multiple_of=multiple)
+        return UnslothImageCollator(own, label)
 
     return by_unsloth
 
 
-class PlainImageCollator:
-    """The processor alone: renders, tokenizes and pads a batch, and takes over the labels that its text has."""
+class ImageLabels:
+    """Labels for what a processor has made of rows, from where in their texts the loss is taken."""
 
-    def __init__(
-        self, processor: Any, template: ChatTemplate, *, on_answers: bool, multiple: int | None = None
-    ) -> None:
+    def __init__(self, processor: Any, template: ChatTemplate) -> None:
         """`template` renders as the processor does."""
-        self._processor = processor
+        self._tokenizer = processor.tokenizer
         self._template = template
-        self._on_answers = on_answers
-        self._multiple = multiple
         self._image_token = getattr(processor, "image_token_id", None)
 
+    def text(self, example: dict[str, Any]) -> str:
+        """The row's text, with a placeholder for each image."""
+        bare = [_without_images(message) for message in example["messages"]]
+        return self._template.render(bare, example["chat_template_kwargs"].get("tools", ()))
+
+    def of(self, texts: list[str], examples: list[dict[str, Any]], batch: dict[str, Any]) -> Any:
+        """[rows, tokens], given the texts of the examples. Raises ValueError where an answer is not found again among
+        the images' tokens."""
+        labels = torch.full_like(batch["input_ids"], IGNORED)
+        for row, (text, example) in enumerate(zip(texts, examples, strict=True)):
+            edges = example["trained"]
+            spans = list(zip(edges[::2], edges[1::2], strict=True))
+            ids, wanted, _ = text_labels(self._tokenizer, text, spans)
+            is_there = batch["attention_mask"][row].bool()
+            there = batch["input_ids"][row][is_there].tolist()
+            # A text that is trained whole has its placeholders in it, and of these some are written otherwise.
+            carried = carried_labels(ids, wanted, there, all_of_them=(0, len(text)) not in spans)
+            labels[row, is_there] = torch.tensor(carried)
+        labels[batch["input_ids"] == self._image_token] = IGNORED
+        return labels
+
+
+class UnslothImageCollator:
+    """Unsloth's collator, with labels of our own: it looks for marks in the tokens, which a user may have written."""
+
+    def __init__(self, own: Any, labels: ImageLabels) -> None:
+        self._own = own
+        self._labels = labels
+
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Examples with `messages` whose image parts hold images -> the model's inputs, padded on the right, with
-        `labels` [rows, tokens]. Raises ValueError where an answer is not found again among the images' tokens."""
-        texts, images, labels = [], [], []
-        for example in examples:
-            messages = example["messages"]
-            bare = [_without_images(message) for message in messages]
-            text = self._template.render(bare, example["chat_template_kwargs"].get("tools", ()))
-            tokenizer = self._processor.tokenizer
-            labels.append(text_labels(tokenizer, self._template, text, bare, on_answers=self._on_answers)[:2])
-            images.append([part["image"] for turn in messages for part in turn["content"] if part["type"] == "image"])
-            texts.append(text)
+        """As PlainImageCollator."""
+        rows = [{name: value for name, value in one.items() if name != "trained"} for one in examples]
+        batch: dict[str, Any] = self._own(rows)
+        batch["labels"] = self._labels.of(list(map(self._labels.text, examples)), examples, batch)
+        return batch
+
+
+class PlainImageCollator:
+    """The processor alone: tokenizes and pads a batch, and takes over the labels that its text has."""
+
+    def __init__(self, processor: Any, labels: ImageLabels, *, multiple: int | None = None) -> None:
+        self._processor = processor
+        self._labels = labels
+        self._multiple = multiple
+
+    def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Examples with `messages` whose image parts hold images, and `trained` -> the model's inputs, padded on the
+        right, with `labels` [rows, tokens]. Raises ValueError where an answer is not found again among the images'
+        tokens."""
+        texts = list(map(self._labels.text, examples))
+        images = [
+            [part["image"] for turn in one["messages"] for part in turn["content"] if part["type"] == "image"]
+            for one in examples
+        ]
         given: dict[str, Any] = {"images": images} if any(images) else {}
         if self._multiple is not None:
             given["pad_to_multiple_of"] = self._multiple
         self._processor.tokenizer.padding_side = "right"
         batch = self._processor(text=texts, padding=True, return_tensors="pt", add_special_tokens=False, **given)
-        batch["labels"] = torch.full_like(batch["input_ids"], IGNORED)
-        for row, (ids, wanted) in enumerate(labels):
-            there = batch["input_ids"][row][batch["attention_mask"][row].bool()].tolist()
-            carried = carried_labels(ids, wanted, there, all_of_them=self._on_answers)
-            batch["labels"][row, : len(there)] = torch.tensor(carried)
-        batch["labels"][batch["input_ids"] == self._image_token] = IGNORED
-        return dict(batch)
+        return {**batch, "labels": self._labels.of(texts, examples, batch)}
 
 
 def carried_labels(ids: list[int], labels: list[int], expanded: list[int], *, all_of_them: bool = True) -> list[int]:

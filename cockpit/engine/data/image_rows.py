@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from cockpit.engine.compat.private_names import image_tokens
-from cockpit.engine.data.chat_template import ChatTemplate
+from cockpit.engine.data.anchors import What
+from cockpit.engine.data.chat_template import ChatTemplate, in_parts
 from cockpit.engine.data.conversation import Conversation, Message
 from cockpit.engine.data.encoder import Offsets, half_character, masked
 from cockpit.engine.data.images import image_size, open_image, stored_image
@@ -23,6 +24,7 @@ SCHEMA = pa.schema(
     {
         "messages": pa.large_string(),
         "tools": pa.large_string(),
+        "trained": pa.large_list(pa.int64()),
         "images": pa.large_list(pa.struct({"bytes": pa.large_binary(), "path": pa.large_string()})),
     }
 )
@@ -43,6 +45,10 @@ class MeasuredRow:
     images: list[dict[str, Any]]
     image_tokens: int
     """Tokens that the images take beside their placeholders."""
+    trained: list[tuple[int, int]]
+    """Where in the text the loss is taken."""
+    left_out: list[tuple[int, What]]
+    """(turn, what) of words, reasoning and calls that the chat template has not written."""
 
 
 class ImageRows:
@@ -71,7 +77,8 @@ class ImageRows:
         if row.refusal:
             raise ValueError(row.refusal)
         turns = json.dumps(row.messages)
-        self._rows.append({"messages": turns, "tools": json.dumps(row.tools), "images": row.images})
+        trained = [edge for span in row.trained for edge in span]
+        self._rows.append({"messages": turns, "tools": json.dumps(row.tools), "trained": trained, "images": row.images})
         self._tokens.append(len(row.input_ids) + row.image_tokens)
         self._trained.append(sum(label != IGNORED for label in row.labels[1:]))
         for image in row.images:
@@ -86,17 +93,16 @@ class ImageRows:
         try:
             adapted = self._template.adapted(conversation)
             messages = [in_parts(message) for message in adapted.messages]
-            text = self._template.render(messages, adapted.tools)
         except Exception as error:
             raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
+        written = self._template.written(replace(adapted, messages=messages), needs_answers=self._on_answers)
+        text, spans = written.text, written.trained(self._on_answers)
         if half := half_character(text):
             raise ValueError(half)
-        ids, labels, offsets = text_labels(
-            self._processor.tokenizer, self._template, text, messages, on_answers=self._on_answers
-        )
+        ids, labels, offsets = text_labels(self._processor.tokenizer, text, spans)
+        row = MeasuredRow("", text, ids, labels, offsets, messages, adapted.tools, images, 0, spans, written.left_out)
         if not any(label != IGNORED for label in labels[1:]):
-            refusal = "no token of an answer is found in it"
-            return MeasuredRow(refusal, text, ids, labels, offsets, messages, adapted.tools, images, 0)
+            return replace(row, refusal="no token of an answer is found in it")
         if images and self._beside is None:
             opened = [open_image(one) for one in images]
             whole = self._processor(text=[text], images=[opened], add_special_tokens=False)["input_ids"][0]
@@ -108,7 +114,7 @@ class ImageRows:
                 f"its {len(ids) + seen:,} tokens, {seen:,} of them its image's, do not fit training.max_length "
                 f"({self._length:,}), and a row with an image cannot be cut"
             )
-        return MeasuredRow(refusal, text, ids, labels, offsets, messages, adapted.tools, images, seen)
+        return replace(row, refusal=refusal, image_tokens=seen)
 
     def tokens(self, rows: Iterable[int]) -> int:
         """Tokens of the rows `rows`, as far as the processor tells how many an image has."""
@@ -140,16 +146,9 @@ class ImageRows:
         return image_tokens(self._processor, fitted)
 
 
-def in_parts(message: Message) -> Message:
-    """The turn with its content as a list of parts."""
-    content = message["content"]
-    if isinstance(content, str):
-        content = [{"type": "text", "text": content}] if content else []
-    return {**message, "content": content}
-
-
 def opened_rows(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """The rows of a batch as collators take them, their images opened. Raises ValueError for one that is damaged."""
+    """The rows of a batch as collators take them, their images opened; `trained` holds pairs of characters [begin, end)
+    of the rendered text. Raises ValueError for an image that is damaged."""
     conversations, options = [], []
     for messages, tools, images in zip(batch["messages"], batch["tools"], batch["images"], strict=True):
         opened = iter([open_image(one) for one in images])
@@ -161,15 +160,13 @@ def opened_rows(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         conversations.append(turns)
         declared = json.loads(tools)
         options.append({"tools": declared} if declared else {})
-    return {"messages": conversations, "chat_template_kwargs": options}
+    return {"messages": conversations, "chat_template_kwargs": options, "trained": batch["trained"]}
 
 
-def text_labels(
-    tokenizer: Any, template: ChatTemplate, text: str, messages: list[Message], *, on_answers: bool
-) -> tuple[list[int], list[int], Offsets]:
-    """Tokens, labels and the tokens' offsets in the text, of a conversation with a placeholder for each image."""
+def text_labels(tokenizer: Any, text: str, spans: list[tuple[int, int]]) -> tuple[list[int], list[int], Offsets]:
+    """Tokens, labels in `spans`, and the tokens' offsets in the text, of a conversation with a placeholder for each
+    image."""
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ids = list(encoded["input_ids"])
-    spans = template.answer_spans(text, messages) if on_answers else [(0, len(text))]
     offsets: Offsets = encoded["offset_mapping"]
     return ids, masked(ids, offsets, spans), offsets

@@ -110,7 +110,7 @@ def _with_images(
     rows, template = image_rows(recipe, tokenizer, processor)
     if recipe.training.packing:
         say("Rows with images are not packed.")
-    length, on_answers = max_tokens(recipe), recipe.data.train_on_responses_only
+    length = max_tokens(recipe)
     told = Throttled(progress)
     for done, row in enumerate(reader.read(), 1):
         try:
@@ -132,7 +132,6 @@ def _with_images(
             template,
             length,
             recipe.backend,
-            on_answers=on_answers,
             multiple=pad_to(recipe),
         ),
     )

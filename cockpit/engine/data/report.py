@@ -180,7 +180,14 @@ def _with_images(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: 
         if row.refusal:
             reader.refuse(read.where, row.refusal)
         encoded = EncodedRow(
-            read.where, row.refusal, row.text, row.input_ids, row.labels, row.offsets, len(row.input_ids)
+            read.where,
+            row.refusal,
+            row.text,
+            row.input_ids,
+            row.labels,
+            row.offsets,
+            whole_tokens=len(row.input_ids),
+            left_out=row.left_out,
         )
         yield _Row(encoded, len(row.images), row.image_tokens)
 

@@ -345,8 +345,8 @@ def test_a_doubled_bos_is_never_trained(tmp_path: Path) -> None:
 def test_spans_of_an_answer_whose_template_folds_the_system_turn_into_the_users() -> None:
     tokenizer = with_named_template(demo_tokenizer(), "gemma-3", "transformers")
     template = ChatTemplate(tokenizer)
-    text = template.render(MESSAGES[1])
-    spans = template.answer_spans(text, MESSAGES[1])
+    written = template.written(Conversation(MESSAGES[1]))
+    text, spans = written.text, written.trained(True)
     assert [text[begin:end] for begin, end in spans] == ["Hello!<end_of_turn>", "A model.\n\nReally.<end_of_turn>"]
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     labels = masked(encoded["input_ids"], encoded["offset_mapping"], spans)

@@ -301,8 +301,8 @@ def test_a_templates_marks_are_found() -> None:
 def test_answers_are_found_in_other_kinds_of_template(template: str, answers: list[str]) -> None:
     turns = [*tiny.pair("what A: [/INST] model\n", "cat"), *tiny.pair("and", " dog".strip())]
     found = ChatTemplate(tiny.make_tokenizer(template))
-    text = found.render(turns)
-    assert [text[begin:end] for begin, end in found.answer_spans(text, turns)] == answers
+    written = found.written(Conversation(turns))
+    assert [written.text[begin:end] for begin, end in written.trained(True)] == answers
 
 
 def test_reasoning_reaches_the_templates_that_write_it_and_is_trained_with_its_answer() -> None:
@@ -317,9 +317,9 @@ def test_reasoning_reaches_the_templates_that_write_it_and_is_trained_with_its_a
     written = {}
     for name in ("gpt-oss", "qwen3-thinking"):
         template = ChatTemplate(tiny.make_tokenizer(named_templates()[name].text))
-        text = template.render(conversation.messages)
-        ((begin, end),) = template.answer_spans(text, conversation.messages)
-        written[name] = text[begin:end]
+        found = template.written(conversation)
+        ((begin, end),) = found.trained(True)
+        written[name] = found.text[begin:end]
     assert written["gpt-oss"] == (
         "<|channel|>analysis<|message|>2 + 2 is 4<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>"
     )

@@ -1,0 +1,276 @@
+"""Where in a rendered conversation the answers stand: what the model must say, and nothing else
+
+An answer begins where a rendering of the turns before it, with the generation prompt, ends; it ends where a rendering
+of the turns up to and including it ends, blanks after its end of turn left out. Both are looked for in the few
+characters between the words of two turns, which anchors show (anchors.py), so that no word is taken for a mark. As
+most conversations of a data set are of few shapes, what was found between two turns is kept for the next row that has
+the same there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cockpit.engine.data.anchors import Anchor, Anchored, Read, What
+from cockpit.engine.data.conversation import Message, texts_of
+from cockpit.engine.data.markers import Markers, Render, common_beginning
+
+_PROBE = "Probe7319"
+KEPT_AT_MOST = 20_000
+"""Of what was found between two turns."""
+Tools = Sequence[Mapping[str, Any]]
+
+
+class Answer(NamedTuple):
+    """What the model says in one turn, or in a part of it: characters [begin, end) of the text, the end of the turn
+    included. `ended` is False where no end of turn is written."""
+
+    turn: int
+    begin: int
+    end: int
+    ended: bool
+
+
+class NotExact(Exception):
+    """Where the answer of a turn begins or ends cannot be told."""
+
+    def __init__(self, turn: int) -> None:
+        super().__init__(turn)
+        self.turn = turn
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Consecutive anchors of one answer, between those of other turns: [first, last] of all anchors."""
+
+    turn: int
+    first: int
+    last: int
+
+
+class AnswerSpans:
+    """Finds the answers in what one template writes."""
+
+    def __init__(self, render: Render, markers: Markers, response_part: str | None) -> None:
+        """`response_part` is the recipe's own, which stands before each answer; None to find it."""
+        self._render = render
+        self._markers = markers
+        self._response_part = response_part
+        self._begins: dict[Any, int | None] = {}
+        self._ends: dict[Any, int | None] = {}
+
+    def answers(self, conversation: Anchored, tools: Tools, read: Read) -> list[Answer]:
+        """`read` is what the template has written of the conversation. Raises NotExact."""
+        anchors, kinds = read.anchors, [_kind(message) for message in conversation.messages]
+        found = [self._answer(conversation, tools, read, part, kinds) for part in _parts(anchors, kinds)]
+        anchored = {place.turn for place in conversation.places}
+        for turn, message in enumerate(conversation.messages):
+            if message["role"] == "assistant" and turn not in anchored:
+                found.append(self._without_anchors(conversation, tools, read, turn))
+        return sorted(found, key=lambda answer: answer.begin)
+
+    def _answer(
+        self, conversation: Anchored, tools: Tools, read: Read, part: _Part, kinds: list[tuple[Any, ...]]
+    ) -> Answer:
+        anchors, turn = read.anchors, part.turn
+        first, last = anchors[part.first], anchors[part.last]
+        if not (first.place.begins and last.place.ends):
+            raise NotExact(turn)
+        before_at = anchors[part.first - 1].at if part.first else 0
+        after_to = anchors[part.last + 1].at if part.last + 1 < len(anchors) else len(read.text)
+        before, after = read.text[before_at : first.at], read.text[last.at : after_to]
+        places = (anchor.place for anchor in anchors[max(part.first - 1, 0) : part.last + 1])
+        shape = tuple(kinds[: turn + 1]), bool(tools), tuple(places)
+        key = (shape, before), (shape, part.last + 1 == len(anchors), after)
+        if key[0] not in self._begins:
+            _keep(self._begins, key[0], self._begin(conversation, tools, anchors, part, before))
+        if key[1] not in self._ends:
+            _keep(self._ends, key[1], self._end(conversation, tools, anchors, part, after))
+        begin, end = self._begins[key[0]], self._ends[key[1]]
+        if begin is None or end is None:
+            raise NotExact(turn)
+        ended = last.place.what == "calls" or bool(after[:end].strip())
+        return Answer(turn, before_at + begin, last.at + end, ended)
+
+    def _begin(
+        self, conversation: Anchored, tools: Tools, anchors: list[Anchor], part: _Part, before: str
+    ) -> int | None:
+        """How much of `before`, all that stands before the answer since the words of another turn, is not the
+        model's."""
+        if self._response_part is not None:
+            return _after(before, self._response_part)
+        asked = self._written_before(conversation.messages, anchors, part)
+        if (
+            found := self._after_prompt(
+                self._tail(conversation, tools, anchors, part.first - 1, asked, opens=True), before
+            )
+        ) is not None:
+            return found
+        if (found := _after(before, self._markers.response_part)) is not None:
+            return found
+        # Some go on in the model's turn, as after what a tool has returned, and write no head.
+        tail = self._tail(conversation, tools, anchors, part.first - 1, asked, opens=False)
+        own = (
+            common_beginning(tail, self._followed(conversation, tools, anchors, part.first - 1, asked))
+            if tail
+            else None
+        )
+        for end in (tail, own):
+            if end is not None and before.startswith(end):
+                is_headed = common_beginning(before[len(end) :], self._markers.opening).strip()
+                return None if is_headed else len(end)
+        return None
+
+    def _followed(
+        self, conversation: Anchored, tools: Tools, anchors: list[Anchor], last: int, messages: list[Message]
+    ) -> str:
+        """As _tail, where another turn like the last one follows: what both have in common is the last one's own."""
+        more = [*messages, {**messages[-1], "content": _PROBE}]
+        try:
+            text, found, _ = self._render(more, tools).rpartition(_PROBE)
+        except Exception:
+            return ""
+        read = conversation.read(text)
+        if not found or not read.anchors or read.anchors[-1].number != anchors[last].number:
+            return ""
+        return read.text[read.anchors[-1].at :]
+
+    def _after_prompt(self, tail: str | None, before: str) -> int | None:
+        """`tail` is what the generation prompt ends with. It counts as far as it stands before every answer: what opens
+        the reasoning in it is the answer's, as not every prompt says that for the model (enable_thinking)."""
+        if tail is None:
+            return None
+        opening, head = self._markers.opening, self._markers.response_part
+        if opening and tail.endswith(opening) and opening.startswith(head):
+            tail = tail.removesuffix(opening) + head
+        elif before.startswith(tail + head):
+            tail += head  # written before the answer, though the prompt has none after what a tool has returned
+        return len(tail.rstrip(" ")) if before.startswith(tail) else None
+
+    def _end(self, conversation: Anchored, tools: Tools, anchors: list[Anchor], part: _Part, after: str) -> int | None:
+        """How much of `after`, all that stands after the answer's last words until those of another turn, is the
+        model's."""
+        is_last = part.last + 1 == len(anchors)
+        said = self._written_with(conversation.messages, anchors, part)
+        tail = self._tail(conversation, tools, anchors, part.last, said, opens=False)
+        if tail is None:
+            ends = self._markers.end_last if is_last else self._markers.end_inside
+            return len(ends) if ends and after.startswith(ends) else None
+        return _end_in(after, tail, self._markers, is_last=is_last)
+
+    def _tail(
+        self,
+        conversation: Anchored,
+        tools: Tools,
+        anchors: list[Anchor],
+        last: int,
+        messages: list[Message],
+        *,
+        opens: bool,
+    ) -> str | None:
+        """What a rendering of `messages` ends with, after the anchor `last`, which must be its last one; None where it
+        is not, or the template refuses them."""
+        if not messages:
+            return None
+        try:
+            read = conversation.read(self._render(messages, tools, add_generation_prompt=opens))
+        except Exception:
+            return None
+        if last < 0:
+            return read.text if not read.anchors else None
+        if not read.anchors or read.anchors[-1].number != anchors[last].number:
+            return None
+        return read.text[read.anchors[-1].at :]
+
+    def _written_before(self, messages: list[Message], anchors: list[Anchor], part: _Part) -> list[Message]:
+        """The conversation as far as it is written before the part."""
+        turn = part.turn
+        latest = max((anchor.place.turn for anchor in anchors[: part.first]), default=0)
+        if latest < turn:
+            return messages[:turn]
+        written = {anchor.place.what for anchor in anchors[: part.first] if anchor.place.turn == turn}
+        return [*messages[:turn], _only(messages[turn], written), *messages[turn + 1 : latest + 1]]
+
+    def _written_with(self, messages: list[Message], anchors: list[Anchor], part: _Part) -> list[Message]:
+        """The conversation as far as it is written with the part."""
+        turn = part.turn
+        latest = max(anchor.place.turn for anchor in anchors[: part.last + 1])
+        written = {anchor.place.what for anchor in anchors[: part.last + 1] if anchor.place.turn == turn}
+        later = {anchor.place.what for anchor in anchors[part.last + 1 :] if anchor.place.turn == turn}
+        own = _only(messages[turn], written) if later - written else messages[turn]
+        return [*messages[:turn], own, *messages[turn + 1 : latest + 1]]
+
+    def _without_anchors(self, conversation: Anchored, tools: Tools, read: Read, turn: int) -> Answer:
+        """An answer without words: by whole renderings of the turns before it, and with it."""
+        messages = conversation.messages
+        try:
+            asked = conversation.read(self._render(messages[:turn], tools, add_generation_prompt=True)).text
+            said = conversation.read(self._render(messages[: turn + 1], tools)).text
+        except Exception:
+            raise NotExact(turn) from None
+        begin = self._after_prompt(asked, read.text)
+        if begin is None or not said.startswith(read.text[:begin]):
+            raise NotExact(turn)
+        is_last = turn + 1 == len(messages)
+        end = _end_in(read.text[begin:], said[begin:], self._markers, is_last=is_last)
+        if end is None:
+            raise NotExact(turn)
+        return Answer(turn, begin, begin + end, ended=bool(read.text[begin : begin + end].strip()))
+
+
+def _parts(anchors: list[Anchor], kinds: list[tuple[Any, ...]]) -> list[_Part]:
+    """The answers' parts in the order of the text."""
+    parts: list[_Part] = []
+    before = -1
+    for number, anchor in enumerate(anchors):
+        turn = anchor.place.turn
+        if kinds[turn][0] == "assistant":
+            if turn == before:
+                parts[-1] = _Part(turn, parts[-1].first, number)
+            else:
+                parts.append(_Part(turn, number, number))
+        before = turn
+    return parts
+
+
+def _end_in(after: str, tail: str, markers: Markers, *, is_last: bool) -> int | None:
+    """How much of `after` is the model's, where a rendering that ends with the answer ends with `tail`: that writes the
+    end of a conversation, in whose place the end of an answer stands inside one."""
+    tail = tail.rstrip()
+    if is_last:
+        return len(tail) if after.startswith(tail) else None
+    last = markers.end_last
+    body = tail[: len(tail) - len(last)] if last and tail.endswith(last) else tail
+    for end in (body + markers.end_inside, tail):
+        if (end or not markers.end_inside) and after.startswith(end):
+            return len(end.rstrip())
+    return len(body) if after == body else None  # the next answer goes on in the same turn
+
+
+def _after(before: str, head: str) -> int | None:
+    """Where `head` ends in `before`, if it stands there once; a blank that ends it is the answer's."""
+    if not head.strip() or before.count(head) != 1:
+        return None
+    return before.index(head) + len(head.rstrip(" "))
+
+
+def _only(message: Message, written: set[What]) -> Message:
+    """The turn with those of its words, reasoning and calls alone that are `written`."""
+    kept = {name: value for name, value in message.items() if name != "tool_calls" or "calls" in written}
+    if "words" not in written:
+        kept["content"] = "" if isinstance(message["content"], str) else message["content"] and []
+    return kept
+
+
+def _kind(message: Message) -> tuple[Any, ...]:
+    """What a template may look at in a turn beside its words."""
+    words = any(text.strip() for text in texts_of(message)) if message["content"] is not None else None
+    return message["role"], words, len(message.get("tool_calls") or ()), tuple(message)
+
+
+def _keep(kept: dict[Any, int | None], key: Any, value: int | None) -> None:
+    if len(kept) >= KEPT_AT_MOST:
+        kept.clear()
+    kept[key] = value
