@@ -254,22 +254,30 @@ def make_model(name: str, folder: Path) -> Path:
         save_in_four_bits(model, place)
     else:
         model.save_pretrained(place)
-    if shape.config == "Gemma3Config":
-        side = config.vision_config.image_size
-        images = transformers.Gemma3ImageProcessor(
-            size={"height": side, "width": side}, image_mean=[0.5] * 3, image_std=[0.5] * 3,
-            image_seq_length=config.mm_tokens_per_image,
-        )  # fmt: skip
-        transformers.Gemma3Processor(
-            image_processor=images, tokenizer=tokenizer, chat_template=tokenizer.chat_template,
-            image_seq_length=config.mm_tokens_per_image,
-        ).save_pretrained(place)  # fmt: skip
+    write_processor(shape, config, tokenizer, place)
     weights = sum(weight.numel() for weight in model.parameters())
     print(f"{name}: {weights / 1e9:.3f} B parameters, random, {time.monotonic() - began:.0f} s", flush=True)
     del model
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return place
+
+
+def write_processor(shape: Shape, config: Any, tokenizer: Any, place: Path) -> None:
+    """Into the folder `place`, where the model is one that sees."""
+    import transformers
+
+    if shape.config != "Gemma3Config":
+        return
+    side = config.vision_config.image_size
+    images = transformers.Gemma3ImageProcessor(
+        size={"height": side, "width": side}, image_mean=[0.5] * 3, image_std=[0.5] * 3,
+        image_seq_length=config.mm_tokens_per_image,
+    )  # fmt: skip
+    transformers.Gemma3Processor(
+        image_processor=images, tokenizer=tokenizer, chat_template=tokenizer.chat_template,
+        image_seq_length=config.mm_tokens_per_image,
+    ).save_pretrained(place)  # fmt: skip
 
 
 def make_config(name: str, tokenizer: Any) -> Any:

@@ -1,0 +1,177 @@
+"""Bytes that a micro-batch needs for a moment: what each layer keeps for its backward pass, and what comes and goes.
+
+Counted per token and layer from what the two backends' layers save. H, I, Q, K stand for the widths of the hidden
+state, the feed-forward part, all queries and all keys.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from cockpit.models.shape import ModelShape
+from cockpit.models.shape_parts import Block
+from cockpit.preflight.weights import Held, adapted
+from cockpit.recipe.recipe import Recipe
+
+FUSED_FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2")
+"""Families for which Unsloth has kernels of its own around each projection; it compiles the others' own code."""
+OFFLOADED_FROM = 2 << 20
+"""Bytes of a layer's input from which Unsloth's checkpointing moves it to the machine's memory."""
+TILE_ROWS, TILE_WORDS = 4096, 32_768
+"""TRL computes the loss in tiles of so many tokens by so many words of the vocabulary."""
+CHUNK_BYTES, CHUNK_LOGIT = 4 << 30, 16
+"""Unsloth cuts the loss into pieces of at most so many bytes, or of half of what is free, at so many bytes a logit."""
+WORKSPACES = 40 << 20
+"""What the libraries for matrix products keep on the GPU."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch: `rows` of `length` tokens as the GPU sees them, padding counted in. `masked`: attention needs a
+    mask, as of rows of several lengths."""
+
+    rows: int
+    length: int
+    masked: bool
+
+    @property
+    def tokens(self) -> int:
+        """All of them, padding too."""
+        return self.rows * self.length
+
+
+@dataclass(frozen=True)
+class Passing:
+    """Bytes. `kept` by all layers until the backward pass; on top of it `layer` while one layer's gradients are
+    computed, or `loss` while those of the loss are. `buffers` stay."""
+
+    kept: int
+    layer: int
+    loss: int
+    buffers: int
+
+
+@dataclass(frozen=True)
+class _Adapted:
+    """Which inputs an adapter keeps: how many of q, k, v, gate and up; whether down; gate, up and down all three."""
+
+    inputs: int
+    down: bool
+    whole: bool
+
+
+def passing(shape: ModelShape, recipe: Recipe, quantization: str, batch: Batch, held: Held, free: int) -> Passing:
+    """Of a training step; `free` bytes are free on the GPU beside all that is held."""
+    plain = recipe.backend == "transformers"
+    adapter = _adapter_of(shape, recipe)
+    tokens, mode = batch.tokens, recipe.training.gradient_checkpointing
+    stream = 4 if plain and quantization != "none" else 2
+    saved = sum(block.count * _saved(shape, block, recipe, quantization, batch, adapter) for block in shape.blocks)
+    largest = max(_saved(shape, block, recipe, quantization, batch, adapter) for block in shape.blocks)
+    widest = max(block.inner for block in shape.blocks)
+    input_bytes = stream * shape.hidden * tokens
+    if mode == "none":
+        kept, again = saved, 0
+    elif mode == "unsloth" and not plain:
+        offloads = input_bytes > OFFLOADED_FROM
+        kept, again = (3 if offloads else shape.layers) * input_bytes, largest
+    else:
+        kept, again = shape.layers * input_bytes, largest
+    if plain:
+        layer = _plain_layer(shape, quantization, tokens, widest, held, adapter)
+        layer += input_bytes if mode == "reentrant" else 0
+        loss = _plain_loss(shape, tokens, stream)
+        buffers = WORKSPACES
+    else:
+        layer = (8 * widest + 2 * shape.hidden) * tokens
+        loss = _chunked_loss(shape, recipe, tokens, free - kept)
+        # A buffer that every layer is dequantised into, and the one that is made for each product of a backward pass.
+        buffers = WORKSPACES + (2 if quantization == "nf4" else 4 if quantization == "int8" else 0) * 2 * held.largest
+    return Passing(kept, again + layer, loss, buffers)
+
+
+def evaluating(shape: ModelShape, recipe: Recipe, quantization: str, batch: Batch, held: Held, free: int) -> Passing:
+    """Of an evaluation: nothing is kept for a backward pass."""
+    plain = recipe.backend == "transformers"
+    stream = 4 if plain and quantization != "none" else 2
+    widest = max(block.inner for block in shape.blocks)
+    queries = max(block.queries for block in shape.blocks)
+    layer = stream * (3 * widest + 4 * shape.hidden + 2 * queries) * batch.tokens
+    loss = _plain_loss(shape, batch.tokens, stream) if plain else _chunked_loss(shape, recipe, batch.tokens, free)
+    return Passing(0, layer, loss, WORKSPACES + (2 * held.largest if quantization != "none" else 0))
+
+
+def _adapter_of(shape: ModelShape, recipe: Recipe) -> _Adapted:
+    if recipe.finetuning_type == "full":
+        return _Adapted(5, True, False)
+    leaves = {one.leaf for one in adapted(shape, recipe.lora) if one.part == "language"}
+    inputs = sum(name in leaves for name in ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"))
+    inputs += 3 * ("qkv_proj" in leaves) + 2 * ("gate_up_proj" in leaves)
+    return _Adapted(inputs, "down_proj" in leaves, {"gate_proj", "up_proj", "down_proj"} <= leaves)
+
+
+def _saved(shape: ModelShape, block: Block, recipe: Recipe, quantization: str, batch: Batch, adapter: _Adapted) -> int:
+    """Bytes that one layer keeps of all tokens."""
+    hidden, inner, queries, keys = shape.hidden, block.inner, block.queries, block.keys
+    if recipe.backend == "transformers":
+        return _plain_saved(shape, block, quantization, batch, adapter)
+    normed = 2 * (queries + keys) if block.norms_queries else 0
+    is_fused = shape.family in FUSED_FAMILIES and quantization != "int8" and recipe.finetuning_type == "lora"
+    if not is_fused or recipe.lora.use_dora:
+        width = 6 * inner + 2 * (block.norms + 1) * hidden + 4 * queries + 2 * keys + normed
+    else:
+        feed_forward = 4 * inner if adapter.whole else (4 + 2 * (1 + adapter.down)) * inner
+        width = feed_forward + 8 * hidden + 4 * queries + 4 * keys + normed
+    masks = 1 if recipe.lora.lora_dropout and recipe.finetuning_type == "lora" else 0
+    width += masks * (adapter.inputs * hidden + adapter.down * inner)
+    return width * batch.tokens
+
+
+def _plain_saved(shape: ModelShape, block: Block, quantization: str, batch: Batch, adapter: _Adapted) -> int:
+    """Of transformers' own layers: the stream between them is float32 where the base is quantised, and every adapter
+    keeps a 16-bit copy of its input."""
+    hidden, inner, queries = shape.hidden, block.inner, block.queries
+    keys = queries if batch.masked else block.keys  # with a mask, keys are repeated for each query head
+    attention = 4 * queries + 4 * keys + (4 * (queries + block.keys) if block.norms_queries else 0)
+    norms = 4 * block.norms * hidden
+    copies = 2 * adapter.inputs * hidden
+    match quantization:
+        case "nf4":
+            width = 12 * inner + 2 * adapter.down * inner + norms + copies
+        case "int8":
+            width = 16 * inner + 2 * adapter.down * inner + norms + 8 * hidden + copies
+        case _:
+            width = 6 * inner + 2 * adapter.down * inner + norms + 4 * hidden
+    mask = 2 * batch.rows * batch.length**2 if batch.masked else 0
+    return (width + attention) * batch.tokens + mask
+
+
+def _plain_layer(shape: ModelShape, quantization: str, tokens: int, widest: int, held: Held, adapter: _Adapted) -> int:
+    """What comes and goes while transformers' own layer computes its gradients."""
+    hidden = 5 * shape.hidden * tokens
+    match quantization:
+        case "nf4":
+            down = 2 * adapter.down
+            return hidden + max((12 - down) * widest * tokens, 2 * held.largest + 6 * widest * tokens)
+        case "int8":
+            return hidden + 8 * widest * tokens + 4 * held.largest
+    return hidden + 4 * widest * tokens
+
+
+def _plain_loss(shape: ModelShape, tokens: int, stream: int) -> int:
+    head = 2 * 2 * TILE_WORDS * shape.hidden if stream == 4 else 0
+    return 2 * min(tokens, TILE_ROWS) * TILE_WORDS + head + tokens * shape.hidden * (6 + stream)
+
+
+def _chunked_loss(shape: ModelShape, recipe: Recipe, tokens: int, free: int) -> int:
+    """Unsloth's loss: as many equal pieces, a multiple of four, as its budget asks for."""
+    budget = min(CHUNK_BYTES, max(free, 1 << 26) // 2)
+    pieces = tokens * shape.vocabulary * CHUNK_LOGIT / budget
+    count = 1 if pieces <= 1 else min(4 * math.ceil(pieces / 4), tokens)
+    # Compiled, the gradients take the place of the logits; else each step of the loss has its own copy.
+    each = 2 if recipe.hardware.compile else 14
+    head = 0
+    if recipe.finetuning_type == "full" or {"lm_head", "embed_tokens"} & set(recipe.lora.modules_to_save):
+        head = 4 * shape.vocabulary * shape.hidden  # the head's own gradient, and that of one piece
+    return math.ceil(tokens / count) * shape.vocabulary * each + 4 * shape.hidden * tokens + head

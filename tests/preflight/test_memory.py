@@ -1,0 +1,210 @@
+"""The memory forecast: parts that can be counted by hand, what each field changes, and runs that were measured."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cockpit.models.shape import ModelShape
+from cockpit.preflight.memory import Device, Forecast, Lengths, Part, fit, forecast
+from cockpit.recipe.document import RecipeDocument
+from tests.models.test_shape import GEMMA_3_4B, LLAMA_3_8B, LLAMA_32_1B, MISTRAL_7B, QWEN3_06B, QWEN3_8B
+
+RECIPE = """
+schema: 1
+method: sft
+about: {title: t, description: d, needs: one GPU, duration: 2 min}
+model: {name_or_path: a/model, max_seq_length: 2048, quantization: nf4}
+lora: {r: 16, lora_alpha: 16}
+data: {sources: [{name_or_path: rows.jsonl, format: text}]}
+training: {per_device_train_batch_size: 2, gradient_accumulation_steps: 4}
+"""
+MIB, GIB = 2**20, 2**30
+H200 = Device(139 * GIB, 138 * GIB)
+FULL_ROWS = Lengths(2048, 2048, alike=True)
+CHATS = Lengths(1024, 317)
+LLAMA_LINEARS = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
+LLAMA_ADAPTER = 32 * 16 * (2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336))
+
+
+def told(config: dict[str, Any], *settings: str, lengths: Lengths | None = None, **options: Any) -> Forecast:
+    """The forecast for the recipe with the settings on it."""
+    document = RecipeDocument.parse(RECIPE, "recipe.yaml")
+    for setting in settings:
+        document.set_from_text(setting)
+    found = forecast(config, document.recipe(), H200, lengths=lengths, **options)
+    assert found is not None
+    return found
+
+
+def part(found: Forecast, name: Part, phase: str = "step") -> int:
+    """A part of the fullest moment of a phase, in bytes."""
+    return next(moment for moment in found.moments if moment.phase == phase).parts[name]
+
+
+def test_nf4_weights_are_half_a_byte_and_their_scales_and_the_rest_is_16_bit() -> None:
+    rest = 8_030_261_248 - LLAMA_LINEARS
+    quantised = LLAMA_LINEARS * (1 / 2 + 1 / 64 + 4 / (64 * 256))
+    assert part(told(LLAMA_3_8B), "weights") == pytest.approx(quantised + 2 * rest, abs=1)
+
+
+def test_plain_transformers_makes_what_is_not_quantised_32_bit() -> None:
+    rest = 8_030_261_248 - LLAMA_LINEARS
+    found = told(LLAMA_3_8B, "backend=transformers", "training.gradient_checkpointing=none")
+    assert part(found, "weights") == pytest.approx(LLAMA_LINEARS * 0.515869140625 + 4 * rest, abs=1)
+
+
+def test_weights_of_16_and_8_bits() -> None:
+    assert part(told(LLAMA_3_8B, "model.quantization=none"), "weights") == 2 * 8_030_261_248
+    rows = 32 * (2 * 4096 + 2 * 1024 + 2 * 14336 + 4096)
+    rest = 8_030_261_248 - LLAMA_LINEARS
+    assert part(told(LLAMA_3_8B, "model.quantization=int8"), "weights") == LLAMA_LINEARS + 4 * rows + 2 * rest
+
+
+def test_files_that_are_quantised_already_are_what_they_are() -> None:
+    ready = told(LLAMA_3_8B, "model.quantization=none", quantized="nf4")
+    assert part(ready, "weights") == part(told(LLAMA_3_8B), "weights")
+
+
+def test_an_adapter_is_float32_and_so_are_its_gradients() -> None:
+    found = told(LLAMA_3_8B)
+    assert found.trainable == LLAMA_ADAPTER == 41_943_040
+    assert part(found, "adapter") == part(found, "gradients") == 4 * LLAMA_ADAPTER
+    assert told(LLAMA_3_8B, "lora.r=32").trainable == 2 * LLAMA_ADAPTER
+    attention = told(LLAMA_3_8B, "lora.target_modules=[q_proj, k_proj, v_proj, o_proj]").trainable
+    assert attention == 32 * 16 * (2 * 8192 + 2 * 5120)
+
+
+@pytest.mark.parametrize(
+    ("optim", "each"),
+    [("adamw_8bit", 2.03125), ("adamw_torch", 8), ("adamw_torch_fused", 8), ("sgd", 0)],
+)
+def test_optimizers_keep_two_states_or_none(optim: str, each: float) -> None:
+    found = told(LLAMA_3_8B, f"training.optim={optim}")
+    assert part(found, "optimizer") == pytest.approx(each * LLAMA_ADAPTER, abs=100)
+
+
+def test_small_matrices_are_not_paged_out() -> None:
+    assert part(told(LLAMA_3_8B, "training.optim=paged_adamw_8bit"), "optimizer") < part(told(LLAMA_3_8B), "optimizer")
+    large = told(LLAMA_3_8B, "training.optim=paged_adamw_8bit", "lora.r=128")
+    assert part(large, "optimizer") == 0
+
+
+def test_layers_trained_whole_weigh_as_much_as_they_have() -> None:
+    head = 128_256 * 4096
+    found = told(LLAMA_3_8B, "lora.modules_to_save=[lm_head, embed_tokens]")
+    assert found.trainable == LLAMA_ADAPTER + 2 * head
+    tied = told(LLAMA_32_1B, "lora.modules_to_save=[lm_head, embed_tokens]")
+    assert tied.trainable - told(LLAMA_32_1B).trainable == 128_256 * 2048, "one matrix"
+
+
+def test_full_training_trains_every_weight() -> None:
+    full = told(QWEN3_06B, "finetuning_type=full", "model.quantization=none")
+    assert full.trainable == full.parameters == 596_049_920
+    assert part(full, "gradients") == part(full, "weights") == 2 * 596_049_920
+    assert part(full, "adapter") == 0
+
+
+def test_vision_layers_get_adapters_only_where_they_are_switched_on() -> None:
+    text = told(GEMMA_3_4B).trainable
+    assert text == 34 * 16 * (2 * (2560 + 2048) + 2 * (2560 + 1024) + 3 * (2560 + 10240))
+    seeing = told(GEMMA_3_4B, "lora.target_modules=all-linear", "lora.finetune_vision_layers=true").trainable
+    assert seeing == text + 27 * 16 * (4 * (1152 + 1152) + 2 * (1152 + 4304))
+    attention = told(GEMMA_3_4B, "lora.finetune_mlp_modules=false").trainable
+    assert attention == 34 * 16 * (2 * (2560 + 2048) + 2 * (2560 + 1024))
+
+
+def peaks(config: dict[str, Any], field: str, values: tuple[object, ...], *settings: str) -> list[int]:
+    """The peak for each value of a field."""
+    return [told(config, *settings, f"{field}={value}").peak.total for value in values]
+
+
+def test_what_takes_more_is_forecast_to_take_more() -> None:
+    def grows(sizes: list[int]) -> bool:
+        return all(one < other for one, other in itertools.pairwise(sizes))
+
+    none = "training.gradient_checkpointing=none"
+    for backend in ("backend=unsloth", "backend=transformers"):
+        assert grows(peaks(LLAMA_3_8B, "training.per_device_train_batch_size", (1, 2, 4, 8), none, backend))
+        assert grows(peaks(LLAMA_3_8B, "training.max_length", (256, 512, 1024, 2048), none, backend))
+        assert grows(peaks(LLAMA_3_8B, "lora.r", (8, 16, 64), none, backend))
+        assert grows(peaks(LLAMA_3_8B, "training.gradient_checkpointing", ("non_reentrant", "none"), backend))
+    assert grows(peaks(LLAMA_3_8B, "training.gradient_checkpointing", ("unsloth", "non_reentrant", "none")))
+    assert grows(peaks(LLAMA_3_8B, "model.quantization", ("nf4", "none"), none))
+    float32_stream = peaks(LLAMA_3_8B, "model.quantization", ("none", "nf4"), none, "backend=transformers")
+    assert grows(float32_stream), "what peft makes 32-bit beside a quantised base outweighs the base here"
+
+
+def test_rows_are_as_long_as_they_are_known_to_be() -> None:
+    none = "training.gradient_checkpointing=none"
+    assert told(LLAMA_3_8B, none).tokens == 2 * 2048
+    assert told(LLAMA_3_8B, none, lengths=CHATS).tokens == 2 * 1024
+    assert told(LLAMA_3_8B, none, "training.pad_to_multiple_of=1000", lengths=CHATS).tokens == 2 * 2000
+    assert told(LLAMA_3_8B, none, "training.packing=true", lengths=CHATS).tokens == 2 * 2048
+    joined = told(LLAMA_3_8B, none, "training.padding_free=true", lengths=CHATS).tokens
+    assert 1024 < joined < 2 * 1024, "two rows of the longest are hardly ever in one batch"
+
+
+def test_the_loss_is_cut_into_pieces_that_fit_into_what_is_free() -> None:
+    recipe = RecipeDocument.parse(RECIPE, "recipe.yaml").recipe()
+    shape = ModelShape.of(GEMMA_3_4B)
+    assert shape is not None
+    small = forecast(shape, recipe, Device(8 * GIB, 7 * GIB), lengths=FULL_ROWS)
+    large = forecast(shape, recipe, H200, lengths=FULL_ROWS)
+    assert small is not None and large is not None and small.peak.total <= large.peak.total
+
+
+def test_an_evaluation_is_forecast_where_there_is_one() -> None:
+    def phases(found: Forecast) -> Iterator[str]:
+        return (moment.phase for moment in found.moments)
+
+    assert list(phases(told(LLAMA_3_8B))) == ["load", "step", "save"]
+    tested = told(LLAMA_3_8B, "data.eval_rows=100", "training.per_device_eval_batch_size=64")
+    assert list(phases(tested)) == ["load", "step", "evaluation", "save"]
+    assert tested.peak.phase == "evaluation", "64 rows at once, without gradients, take more than 2 with them"
+
+
+def test_a_model_without_a_shape_has_no_forecast() -> None:
+    recipe = RecipeDocument.parse(RECIPE, "recipe.yaml").recipe()
+    assert forecast({"model_type": "mamba"}, recipe, H200) is None
+
+
+def test_what_fits() -> None:
+    assert fit(10 * GIB, 12 * GIB) == "fits"
+    assert fit(10 * GIB, round(10.2 * GIB)) == "tight"
+    assert fit(10 * GIB, 9 * GIB) == "does not fit"
+    assert told(LLAMA_3_8B).fit(16 * GIB) == "fits"
+    assert told(LLAMA_3_8B, "model.quantization=none").fit(16 * GIB) == "does not fit"
+
+
+PLAIN = ("backend=transformers", "training.gradient_checkpointing=non_reentrant")
+NOT_CHECKPOINTED = (
+    "training.gradient_checkpointing=none", "training.per_device_train_batch_size=8", "model.max_seq_length=1024"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "lengths", "measured_mib"),
+    [
+        # docs/benchmarks.md, one H200: what the driver says.
+        (LLAMA_3_8B, (), FULL_ROWS, 7956),
+        (MISTRAL_7B, (), FULL_ROWS, 6476),
+        (QWEN3_8B, (), FULL_ROWS, 8270),
+        (GEMMA_3_4B, (), FULL_ROWS, 5914),
+        (LLAMA_3_8B, PLAIN, FULL_ROWS, 12832),
+        (MISTRAL_7B, PLAIN, FULL_ROWS, 9700),
+        (QWEN3_8B, PLAIN, FULL_ROWS, 13390),
+        (GEMMA_3_4B, PLAIN, FULL_ROWS, 8416),
+        # The same machine, rows of a chat: what torch had reserved, and 0.8 to 1 GiB beside it.
+        (LLAMA_3_8B, NOT_CHECKPOINTED, CHATS, 37 * 1024 + 840),
+        (QWEN3_8B, NOT_CHECKPOINTED, CHATS, 41 * 1024 + 840),
+        (GEMMA_3_4B, NOT_CHECKPOINTED, CHATS, 33 * 1024 + 1010),
+        (LLAMA_3_8B, (*NOT_CHECKPOINTED, "model.quantization=none"), CHATS, 46 * 1024 + 840),
+    ],
+)
+def test_runs_that_were_measured_are_forecast_within_5_percent(
+    config: dict[str, Any], settings: tuple[str, ...], lengths: Lengths, measured_mib: float
+) -> None:
+    found = told(config, *settings, lengths=lengths)
+    assert found.peak.total / MIB == pytest.approx(measured_mib, rel=0.05)
