@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from cockpit.recipe.section import Field, Section, place, unit
+from cockpit.recipe.section import Conflict, Field, Section, place, unit
 
+TokenText = Annotated[str, Field(min_length=1, max_length=200)]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 
 
@@ -34,8 +36,19 @@ class Model(Section):
     dtype: Dtype = "auto"
     """Type of the weights that are not quantised; auto takes bfloat16 where the machine has it."""
 
+    add_tokens: list[TokenText] = []
+    """New tokens, such as <call> or <answer>: each is one token from now on. Their embeddings and rows of the head are
+    trained and saved with the adapter; Unsloth trains both whole for it."""
+
     trust_remote_code: bool = False
     """Run Python code from the model's repository. Only for a repository that you would run code from."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        for index, text in enumerate(self.add_tokens):
+            if not text.strip():
+                yield Conflict(f"add_tokens.{index}", "a token of blanks alone", "give text such as <call>")
+            elif text in self.add_tokens[:index]:
+                yield Conflict(f"add_tokens.{index}", "stands twice", "keep one of the two")
 
 
 class Hardware(Section):

@@ -13,6 +13,9 @@ from cockpit.recipe.output import Output
 from cockpit.recipe.section import Conflict, Field, Section
 from cockpit.recipe.training import Training
 
+EMBEDDINGS = ("embed_tokens", "lm_head")
+"""What embeddings and head are called in most models."""
+
 
 class About(Section):
     """The recipe's header: what it does and what it needs."""
@@ -76,6 +79,7 @@ class Recipe(Section):
         yield from self._method_conflicts()
         yield from self._backend_conflicts()
         yield from self._schedule_conflicts()
+        yield from self._token_conflicts()
 
     def _method_conflicts(self) -> Iterator[Conflict]:
         quantization = self.model.quantization
@@ -90,6 +94,13 @@ class Recipe(Section):
         if self.output.merged == "merged_4bit" and quantization != "nf4":
             wrong = f"merged_4bit is for an nf4 base, and model.quantization is {quantization}"
             yield Conflict("output.merged", wrong, "give merged_16bit, or nf4 as model.quantization")
+
+    def _token_conflicts(self) -> Iterator[Conflict]:
+        targets = self.lora.target_modules if isinstance(self.lora.target_modules, list) else []
+        for index, name in enumerate(targets if self.model.add_tokens and self.finetuning_type == "lora" else []):
+            if name.rpartition(".")[2] in EMBEDDINGS:
+                wrong = f"{name} has rows that are trained as they are for model.add_tokens"
+                yield Conflict(f"lora.target_modules.{index}", wrong, "take it out, or leave add_tokens empty")
 
     def _backend_conflicts(self) -> Iterator[Conflict]:
         if self.backend == "unsloth":

@@ -138,6 +138,25 @@ BAD = [
         ],
     ),
     Bad(
+        "a new token twice, one of blanks, and a layer whose rows are trained",
+        {
+            "quantization: none": "quantization: none\n  add_tokens: [<call>, <call>, ' ']",
+            "- v_proj": "- v_proj\n    - lm_head",
+        },
+        [
+            "19: model.add_tokens.1: stands twice; keep one of the two",
+            "19: model.add_tokens.2: a token of blanks alone; give text such as <call>",
+        ],
+    ),
+    Bad(
+        "an adapter on layers whose rows are trained for new tokens",
+        {"quantization: none": "quantization: none\n  add_tokens: [<call>]", "- v_proj": "- v_proj\n    - lm_head"},
+        [
+            "30: lora.target_modules.2: lm_head has rows that are trained as they are for model.add_tokens; take it "
+            "out, or leave add_tokens empty",
+        ],
+    ),
+    Bad(
         "all-linear in a list",
         {"- v_proj": "- all-linear"},
         ["28: lora.target_modules.1: all-linear is not the name of a layer; write it alone, not in a list"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from cockpit.engine.export.ollama import difference, modelfile
 from cockpit.engine.export.whole_model import carry_tokenizer_sources
 from cockpit.launch.export_form import CONVERTED, GET_LLAMA_CPP, LlamaCpp
 from cockpit.models.folder import ModelFolder, read_json
+from cockpit.models.saved_adapter import rows_needed
 from cockpit.paths import located
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
@@ -39,12 +41,22 @@ def check_tokenizer(run: RunDir, recipe: Recipe, task: Callable[[str], None]) ->
             if path.is_file() and path.name not in OF_ADAPTER and path.suffix not in WEIGHTS:
                 shutil.copy2(path, folder)
         if config is not None:
-            shutil.copy2(config, folder / "config.json")
+            _copy_with_room(config, folder, rows_needed(result))
             carry_tokenizer_sources(config.parent, folder, lambda text: None)  # merging tells it
         outfile = str(folder / "vocabulary.gguf")
         said = _said_by([sys.executable, str(tools.converter), name, "--vocab-only", "--outfile", outfile]).stdout
         print(said, flush=True)
         _refuse_unknown_tokenizer(said)  # what else may be wrong is told by the conversion itself
+
+
+def _copy_with_room(config: Path, folder: Path, rows: int) -> None:
+    """Copy the base's config into the folder, with room for new tokens that need so many rows."""
+    content = read_json(config)
+    inner = content.get("text_config")
+    part = inner if isinstance(inner, dict) else content
+    if rows > part.get("vocab_size", 0):
+        part["vocab_size"] = rows
+    (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def _config_of_base(recipe: Recipe) -> Path | None:

@@ -68,6 +68,8 @@ def _is_unsloths(run: RunDir, recipe: Recipe, form: str) -> bool:
     sees_gpu = os.environ.get("CUDA_VISIBLE_DEVICES") != ""
     if recipe.backend != "unsloth" or not sees_gpu or run.result != run.adapter:
         return False
+    if recipe.model.add_tokens and form == "merged-16bit":
+        return False  # Unsloth merges into the base's files, which have no rows for new tokens
     if recipe.lora.loftq_config is not None:
         return False  # the adapter belongs to the base as LoftQ has rounded it, not to the base's files
     # Unsloth merges 16 bits into the files of the base, and refuses files that are quantised themselves.

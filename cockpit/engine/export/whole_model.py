@@ -17,13 +17,13 @@ TOKENIZER_SOURCES = ("tokenizer.model", "spiece.model", "tekken.json")
 
 
 def carry_tokenizer_sources(base: Path, place: Path, say: Callable[[str], None]) -> None:
-    """Copy the base's tokenizer sources into `place` where its tokenizer.json still has the base's tokens, and name
+    """Copy the base's tokenizer sources into `place` where its tokenizer.json has all of the base's tokens, and name
     there which of them are special, as tokenizer.model does not tell."""
     sources = [base / name for name in TOKENIZER_SOURCES if (base / name).is_file() and not (place / name).exists()]
     if not sources:
         return
     mine, theirs = read_json(place / "tokenizer.json"), read_json(base / "tokenizer.json")
-    if theirs and _tokens(mine) != _tokens(theirs):
+    if theirs and not _has_all_of(mine, theirs):
         names = ", ".join(source.name for source in sources)
         say(f"The base's {names} is left out: the chat template that was trained has changed the tokenizer.")
         return
@@ -39,9 +39,17 @@ def carry_tokenizer_sources(base: Path, place: Path, say: Callable[[str], None])
         _write(file, config)
 
 
-def _tokens(tokenizer: dict[str, Any]) -> tuple[Any, list[tuple[Any, Any]]]:
-    added = [(token["id"], token["content"]) for token in tokenizer.get("added_tokens", [])]
-    return tokenizer.get("model", {}).get("vocab"), sorted(added)
+def _has_all_of(mine: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    """Whether the tokenizer has the other one's tokens, and besides at most some that were added after them."""
+    if mine.get("model", {}).get("vocab") != theirs.get("model", {}).get("vocab"):
+        return False
+    own, other = _added(mine), _added(theirs)
+    after = max([*other, len(theirs.get("model", {}).get("vocab") or ()) - 1])
+    return all(own.get(id) == text for id, text in other.items()) and all(id in other or id > after for id in own)
+
+
+def _added(tokenizer: dict[str, Any]) -> dict[int, str]:
+    return {int(token["id"]): token["content"] for token in tokenizer.get("added_tokens", [])}
 
 
 def write_turn_ends(place: Path, *, trust_remote_code: bool) -> None:

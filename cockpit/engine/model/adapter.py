@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,19 @@ from cockpit.engine.compat.private_names import renamed
 from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.model.base_model import unsloth_checkpointing, unsloth_class
 from cockpit.engine.model.lora_targets import lora_targets
+from cockpit.engine.model.new_rows import give_head_a_bias, grow, trained_rows
+from cockpit.engine.model.new_tokens import NewToken
+from cockpit.models.saved_adapter import rows_needed
 from cockpit.recipe.lora import Lora
-from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.recipe import EMBEDDINGS, Recipe
 from cockpit.text.plain_text import plain_line
 
-EMBEDDINGS = ("embed_tokens", "lm_head")
 
-
-def add_by_unsloth(model: Any, recipe: Recipe, *, is_vision: bool, images: bool) -> Any:
-    """The model with a fresh adapter, patched for training. Raises what the stack raises."""
+def add_by_unsloth(
+    model: Any, recipe: Recipe, tokens: Sequence[NewToken] = (), *, is_vision: bool, images: bool
+) -> Any:
+    """The model with a fresh adapter, patched for training, which trains the rows of `tokens` too. Raises what the
+    stack raises."""
     # The layer switches are in the targets already; Unsloth's own ones read all-linear as all of them on.
     targets = lora_targets(model, recipe.lora, is_vision=is_vision)
     with _offload_folder(model) as temporary:
@@ -34,12 +38,13 @@ def add_by_unsloth(model: Any, recipe: Recipe, *, is_vision: bool, images: bool)
             random_state=recipe.lora.random_state,
             temporary_location=temporary,
             **({"finetune_vision_layers": True} if is_vision else {}),
-            **_fields(recipe.lora, model),
+            **_fields(recipe.lora, model, tokens, by_unsloth=True),
         )
 
 
-def add_with_peft(model: Any, recipe: Recipe, *, is_vision: bool) -> Any:
-    """The model with a fresh adapter, ready to be trained by any trainer. Raises what the stack raises."""
+def add_with_peft(model: Any, recipe: Recipe, tokens: Sequence[NewToken] = (), *, is_vision: bool) -> Any:
+    """The model with a fresh adapter, ready to be trained by any trainer, which trains the rows of `tokens` too. Raises
+    what the stack raises."""
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     mode = recipe.training.gradient_checkpointing
@@ -53,18 +58,22 @@ def add_with_peft(model: Any, recipe: Recipe, *, is_vision: bool) -> Any:
         model.enable_input_require_grads()  # without it no gradient reaches what is computed again
     targets = lora_targets(model, recipe.lora, is_vision=is_vision)
     torch.manual_seed(recipe.lora.random_state)
-    model = get_peft_model(
-        model, LoraConfig(target_modules=targets, task_type="CAUSAL_LM", **_fields(recipe.lora, model))
-    )
+    fields = _fields(recipe.lora, model, tokens, by_unsloth=False)
+    model = get_peft_model(model, LoraConfig(target_modules=targets, task_type="CAUSAL_LM", **fields))
+    give_head_a_bias(model)
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.dtype == torch.float16:
             parameter.data = parameter.data.float()  # a gradient scaler takes no weights in 16 bits
     return model
 
 
-def _fields(lora: Lora, model: Any) -> dict[str, Any]:
-    """The recipe's fields under PEFT's names."""
-    whole = list(lora.modules_to_save)
+def _fields(lora: Lora, model: Any, tokens: Sequence[NewToken], *, by_unsloth: bool) -> dict[str, Any]:
+    """The recipe's fields under PEFT's names, and what is to be trained for new tokens."""
+    whole, rows = list(lora.modules_to_save), dict[str, list[int]]()
+    if tokens:
+        leaves = [name.rpartition(".")[2] for name in whole]
+        more, rows = trained_rows(model, tokens, leaves, by_unsloth=by_unsloth)
+        whole += more
     is_tied = _is_tied(model) and any(name.rpartition(".")[2] in EMBEDDINGS for name in whole)
     if is_tied:
         # One matrix that is named twice: trained as one, or head and embeddings would part.
@@ -79,6 +88,8 @@ def _fields(lora: Lora, model: Any) -> dict[str, Any]:
     }
     if is_tied:
         fields["ensure_weight_tying"] = True
+    if rows and not is_tied:
+        fields["trainable_token_indices"] = rows
     if lora.use_dora:
         fields["use_dora"] = True
     if lora.loftq_config is not None:
@@ -109,6 +120,7 @@ def attached(model: Any, saved: Path, recipe: Recipe) -> Any:
     """The model with the adapter that is saved in the folder. Raises RunFailure where it does not fit."""
     from peft import PeftModel
 
+    grow(model, rows_needed(saved))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:

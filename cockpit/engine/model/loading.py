@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from cockpit.engine.hub.models import folder_of
 from cockpit.engine.model import adapter as lora
 from cockpit.engine.model.base_model import Say, load_by_unsloth, load_with_transformers, unsloth_class
 from cockpit.engine.model.lora_targets import unknown_names
+from cockpit.engine.model.new_rows import make_rows, save_only_what_is_trained
+from cockpit.engine.model.new_tokens import NewToken, add_to_tokenizer, note_for_card, tell_new_tokens
 from cockpit.engine.model.savable import check_savable, mend_generation_config
 from cockpit.engine.model.tokenizer import as_trained, processor_of
 from cockpit.engine.model.weights_report import load_error, weights_report
@@ -38,6 +40,8 @@ class Loaded:
     """What makes images and text into inputs, of a vision model; its tokenizer is `tokenizer`."""
     adapted: bool = True
     """Whether an adapter is trained, which can be switched off to hear the base; else every weight is."""
+    card_note: str = ""
+    """What the card of the adapter must say besides, as Markdown."""
 
     @property
     def device(self) -> torch.device:
@@ -52,7 +56,7 @@ def load_for_training(recipe: Recipe, say: Say) -> Loaded:
     folder = ModelFolder.at(folder_of(recipe.model))
     images = trains_images(recipe)
     full = recipe.finetuning_type == "full"
-    model, tokenizer, processor = _load(folder, recipe, say, images=images, full=full)
+    model, tokenizer, processor, tokens = _load(folder, recipe, say, images=images, full=full)
     if images and processor is None:
         raise RunFailure(
             "The data has images, and this model has no image processor (preprocessor_config.json).",
@@ -63,8 +67,10 @@ def load_for_training(recipe: Recipe, say: Say) -> Loaded:
         model.requires_grad_(True)  # Unsloth has chosen what it trains while it loaded
     elif not full:
         _check_names(model, recipe, say)
-        model = _adapted(model, recipe, folder, images)
-    return _loaded(model, tokenizer, recipe, processor, adapted=not full)
+        model = _adapted(model, recipe, folder, images, tokens)
+    tell_new_tokens(model, tokens, say, full=full)
+    loaded = _loaded(model, tokenizer, recipe, processor, adapted=not full)
+    return replace(loaded, card_note=note_for_card(model, tokens, folder))
 
 
 def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
@@ -73,9 +79,9 @@ def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
 
     refuse_damage(saved)
     if not (saved / "adapter_config.json").is_file():
-        model, tokenizer, processor = _load(ModelFolder.at(saved), recipe, say)
+        model, tokenizer, processor, _ = _load(ModelFolder.at(saved), recipe, say)
         return _loaded(model, tokenizer, recipe, processor, adapted=False)
-    model, tokenizer, processor = _load(ModelFolder.at(folder_of(recipe.model)), recipe, say)
+    model, tokenizer, processor, _ = _load(ModelFolder.at(folder_of(recipe.model)), recipe, say)
     try:
         if not any((saved / name).is_file() for name in TOKENIZERS):
             say("The adapter's folder has no tokenizer: that of its base is used.")
@@ -123,8 +129,8 @@ def bring_back(model: Any, device: torch.device) -> None:
 
 def _load(
     folder: ModelFolder, recipe: Recipe, say: Say, *, images: bool = False, full: bool = False
-) -> tuple[Any, Any, Any]:
-    """Model, tokenizer, and processor or None."""
+) -> tuple[Any, Any, Any, list[NewToken]]:
+    """Model, tokenizer, processor or None, and the tokens that the recipe adds, for which both have room."""
     on_cpu = not torch.cuda.is_available()
     limit_compiling(recipe.hardware, say)
     if recipe.model.quantization == "int8" and on_cpu:
@@ -151,9 +157,11 @@ def _load(
         processor = processor_of(folder.path, recipe.model.trust_remote_code)
     tokenizer = getattr(processor or processing, "tokenizer", processing)
     tokenizer = as_trained(tokenizer, processor, recipe, recipe.backend)
+    tokens = add_to_tokenizer(tokenizer, recipe.model.add_tokens)
+    make_rows(model, tokens)
     if on_cpu:
         _keep_trainable_layout(model)
-    return model, tokenizer, processor
+    return model, tokenizer, processor, tokens
 
 
 def _check_names(model: Any, recipe: Recipe, say: Say) -> None:
@@ -170,12 +178,12 @@ def _check_names(model: Any, recipe: Recipe, say: Say) -> None:
         say(f"lora.target_modules: no layer of this model is called {names}; only the others get an adapter.")
 
 
-def _adapted(model: Any, recipe: Recipe, folder: ModelFolder, images: bool) -> Any:
+def _adapted(model: Any, recipe: Recipe, folder: ModelFolder, images: bool, tokens: list[NewToken]) -> Any:
     try:
         if recipe.backend == "unsloth":
-            model = lora.add_by_unsloth(model, recipe, is_vision=folder.is_vision, images=images)
+            model = lora.add_by_unsloth(model, recipe, tokens, is_vision=folder.is_vision, images=images)
         else:
-            model = lora.add_with_peft(model, recipe, is_vision=folder.is_vision)
+            model = lora.add_with_peft(model, recipe, tokens, is_vision=folder.is_vision)
     except ImportError as error:
         raise RunFailure(f"The adapter cannot be made: {first_line(error)}", "Install it.") from error
     except (ValueError, TypeError, NotImplementedError, AssertionError) as error:
@@ -183,6 +191,8 @@ def _adapted(model: Any, recipe: Recipe, folder: ModelFolder, images: bool) -> A
             f"The adapter does not fit the model: {first_line(error)}",
             "lora.target_modules must name layers of this model; all-linear takes every linear one.",
         ) from error
+    if tokens:
+        save_only_what_is_trained(model)
     name = recipe.model.name_or_path
     if local_path(name) is None and not name.startswith("embedded:"):
         for config in model.peft_config.values():

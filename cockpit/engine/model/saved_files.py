@@ -23,6 +23,13 @@ def finish_saved(folder: Path) -> None:
     _write_preprocessors(folder)
 
 
+def add_to_card(folder: Path, note: str) -> None:
+    """Let the card of a saved adapter say `note` too."""
+    card = folder / "README.md"
+    if note and card.is_file():
+        card.write_text(f"{card.read_text(encoding='utf-8').rstrip()}\n{note}", encoding="utf-8")
+
+
 def name_base(folder: Path, name: str) -> None:
     """Let an adapter's adapter_config.json name the base `name`, of whatever revision is there."""
     _rewrite(folder / "adapter_config.json", lambda config: config.update(base_model_name_or_path=name, revision=None))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.engine.errors import RunFailure, first_line
+from cockpit.engine.model.new_tokens import add_to_tokenizer
 from cockpit.engine.model.template_by_name import with_named_template
 from cockpit.models.folder import ModelFolder
 from cockpit.recipe.recipe import Recipe
@@ -31,7 +32,9 @@ def load_tokenizer(folder: ModelFolder, recipe: Recipe) -> tuple[Any, Any | None
                 f"The tokenizer of {name} cannot be loaded: {plain_line(first_line(error))}",
                 "model.name_or_path is a folder with config.json and a tokenizer, or a name on the Hub.",
             ) from error
-    return as_trained(tokenizer, processor, recipe, "transformers"), processor
+    tokenizer = as_trained(tokenizer, processor, recipe, "transformers")
+    add_to_tokenizer(tokenizer, recipe.model.add_tokens)
+    return tokenizer, processor
 
 
 def as_trained(tokenizer: Any, processor: Any | None, recipe: Recipe, backend: str) -> Any:

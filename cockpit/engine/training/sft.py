@@ -17,7 +17,7 @@ from cockpit.engine.errors import Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.model.base_model import best_dtype, named_dtype
 from cockpit.engine.model.loading import Loaded
-from cockpit.engine.model.saved_files import finish_saved
+from cockpit.engine.model.saved_files import add_to_card, finish_saved
 from cockpit.engine.training.batching import batching, make_trainer
 from cockpit.engine.training.best_weights import BestWeights
 from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
@@ -200,6 +200,7 @@ def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> Non
             loaded.model.save_pretrained(str(partial))
             (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
             finish_saved(partial)
+            add_to_card(partial, loaded.card_note)
             write_checksums(partial)
 
     making_room(write, run.checkpoints, f"the {place.name}", {step}, lambda text: journal.log("warning", text))

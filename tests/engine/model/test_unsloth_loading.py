@@ -25,6 +25,8 @@ def test_families(tmp_path: Path, rows: Path, unsloth_stack: WarmStack) -> None:
         tmp_path / "llama", rows, lora__use_dora=True, lora__use_rslora=True, lora__modules_to_save=["lm_head"]
     )
     asked["tied"] = tiny.recipe_text(tmp_path / "qwen3", rows, lora__modules_to_save=["lm_head", "embed_tokens"])
+    for name in ("llama", "qwen3"):
+        asked[f"tokens of {name}"] = tiny.recipe_text(tmp_path / name, rows, model__add_tokens=["<call>", "<done>"])
     facts = unsloth_stack.call(facts_of, asked)
     assert list(facts) == list(asked)
     for name, fact in facts.items():
@@ -39,5 +41,11 @@ def test_families(tmp_path: Path, rows: Path, unsloth_stack: WarmStack) -> None:
     assert len(facts["whole"]["trained"]) == facts["whole"]["all"]
     assert any("lora_magnitude_vector" in parameter for parameter in facts["dora"]["trained"])
     assert any("lm_head.modules_to_save" in parameter for parameter in facts["dora"]["trained"])
-    whole = [name for name in facts["tied"]["trained"] if "lora" not in name]
-    assert len(whole) == 1 and "embed_tokens.modules_to_save" in whole[0]
+    for name, modules in {
+        "tied": ["embed_tokens"],
+        "tokens of qwen3": ["embed_tokens"],
+        "tokens of llama": ["embed_tokens", "lm_head"],
+    }.items():
+        trained_whole = sorted(name for name in facts[name]["trained"] if "lora" not in name)
+        assert {one.split(".")[-4] for one in trained_whole} == set(modules), name
+        assert all(".modules_to_save." in one for one in trained_whole)
