@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cockpit.data.row_error import Row, RowError
+from cockpit.data.row_error import Read, RowError
 from cockpit.data.rows import READABLE, SUFFIXES, read_rows
 from cockpit.text.plain_text import plain_line
 
@@ -32,6 +32,8 @@ class DatasetForm:
     rows: int | None
     """None where the data is too large to be counted. Rows that cannot be read are left out."""
     has_images: bool = False
+    named: tuple[str, ...] = ()
+    """The parts whose columns the recipe names itself."""
 
 
 def split_files(path: Path, split: str) -> list[Path]:
@@ -64,9 +66,7 @@ def split_files(path: Path, split: str) -> list[Path]:
     return found[split]
 
 
-def rows_of(
-    path: Path, split: str = "train", on_bad_row: Callable[[RowError], None] | None = None
-) -> Iterator[tuple[str, Row]]:
+def rows_of(path: Path, split: str = "train", on_bad_row: Callable[[RowError], None] | None = None) -> Iterator[Read]:
     """Every row of the split and where it stands, as `read_rows` has it; raises what that and `split_files` raise."""
     return itertools.chain.from_iterable(read_rows(file, on_bad_row) for file in split_files(path, split))
 
@@ -91,13 +91,39 @@ def named_columns(columns: Columns) -> tuple[tuple[str, str], ...]:
 
 
 def form_of_rows(
-    name: str, sample: list[Row], named: tuple[tuple[str, str], ...], format: RowFormat, rows: int | None
+    name: str,
+    sample: list[Read],
+    named: tuple[tuple[str, str], ...],
+    format: RowFormat,
+    rows: int | None,
+    further: Iterable[str] = (),
 ) -> DatasetForm:
-    """The form that the rows of `sample` have; `name` is what errors call their source. Raises ValueError."""
-    from cockpit.data.row_form import form_of, has_images
+    """The form that the rows of `sample` have; `name` is what errors call their source, `further` are columns that only
+    other rows have.
 
-    form, found = form_of(name, sample, dict(named), format)
-    return DatasetForm(form, found, rows, has_images(form, found, sample))
+    Raises ValueError with a sentence: which columns there are, and what would do.
+    """
+    from cockpit.data.form_errors import turn_a_row, why_no_form
+    from cockpit.data.other_methods import refuse_other_methods
+    from cockpit.data.row_form import form_of, has_images
+    from cockpit.data.row_layout import INDEX
+    from cockpit.data.shown import listed_names, shown_name
+
+    several = [row for _, row in sample]
+    there = dict.fromkeys([*(column for row in several for column in row), *further])
+    columns = [column for column in there if not INDEX.fullmatch(column)]
+    for part, column in named:
+        if column not in there:
+            raise ValueError(f"{name} has no column '{shown_name(column)}' for {part}; it has {listed_names(columns)}")
+    if not named:
+        refuse_other_methods(name, columns, several)
+        if wrong := turn_a_row(name, sample):
+            raise ValueError(wrong)
+    found = form_of(several, columns, dict(named), format)
+    if found is None:
+        raise ValueError(why_no_form(name, sample, columns, dict(named), format))
+    form, parts = found
+    return DatasetForm(form.name, parts, rows, has_images(parts, several), tuple(part for part, _ in named))
 
 
 @functools.lru_cache(maxsize=32)
@@ -109,15 +135,33 @@ def _recognised(
 ) -> DatasetForm | str:
     """The form, or why there is none: kept either way for as long as the files stay as they are."""
     first: list[RowError] = []
+
+    def note(error: RowError) -> None:
+        if not first:
+            first.append(error)
+
     try:
-        rows = itertools.chain.from_iterable(read_rows(file, first.append) for file in files)
-        sample = [row for _, row in itertools.islice(rows, SAMPLE_ROWS)]
+        rows = itertools.chain.from_iterable(read_rows(file, note) for file in files)
+        sample = list(itertools.islice(rows, SAMPLE_ROWS))
         name = plain_line(files[0].name)
         if not sample:
             return str(first[0]) if first else f"{name} has no rows"
-        return form_of_rows(name, sample, named, format, _count(files, sum(size for _, size in versions)))
+        further = _seen({column for _, column in named} - {key for _, row in sample for key in row}, rows)
+        count = _count(files, sum(size for _, size in versions))
+        return form_of_rows(name, sample, named, format, count, further)
     except ValueError as error:
         return str(error)
+
+
+def _seen(wanted: set[str], rows: Iterator[Read]) -> set[str]:
+    """Which of these columns any row has: a column that the recipe names may be in few of them."""
+    seen: set[str] = set()
+    while seen != wanted:
+        row = next(rows, None)
+        if row is None:
+            break
+        seen |= wanted & row[1].keys()
+    return seen
 
 
 def _count(files: tuple[Path, ...], size: int) -> int | None:

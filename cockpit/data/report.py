@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from cockpit.data.row_layout import INDEX
 from cockpit.text import numbers
 
 
@@ -49,6 +50,28 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
         return self.whole_tokens > len(self.tokens) + self.image_tokens
 
 
+UnusedKind = Literal["column", "turn", "part", "row"]
+"""A column of rows; a key of their turns; a key of the parts of turns; something else of rows, in words."""
+
+
+class NotUsed(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that rows hold and training does not use; `rows` have it, nulls and empty values left out."""
+
+    source: str
+    """What errors call their source."""
+    kind: UnusedKind
+    name: str
+    rows: int
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        if self.kind == "column" and INDEX.fullmatch(self.name):
+            return f"{self.name}, an index that pandas wrote"
+        of = {"turn": " of turns", "part": " of parts of turns"}
+        return f"{self.name}{of.get(self.kind, '')}"
+
+
 class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was found in the rows that were looked at; a `–` of the screen is None."""
 
@@ -75,6 +98,8 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     """Of the rows that are left out, those in which no token would be trained."""
     left_out: list[str]
     """The first rows that are left out, a sentence each."""
+    not_used: list[NotUsed] = []
+    """What the rows that were looked at hold beside what training takes of them."""
     stops: bool
     """Whether training ends at the first row that cannot be used (data.on_bad_row: fail)."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cockpit.data.report import DataReport, Sample
+from cockpit.data.report import DataReport, NotUsed, Sample
 from cockpit.text.numbers import count, percent
+from cockpit.text.plain_text import plain_line
 
 
 class Figure(NamedTuple):
@@ -31,6 +32,7 @@ def figures_of(report: DataReport) -> list[Figure]:
         Figure("rows seen", count(report.rows_seen), _of_which(report)),
         Figure("rows used", count(report.rows_taken), f"{count(report.train_rows)} to train on"),
         Figure("left out", count(report.left_out_rows), "", warns=report.left_out_rows > 0),
+        Figure("not used", count(len(report.not_used)), not_used_words(report.not_used)),
         Figure("held out", count(report.held_out_rows), held_out),
         Figure("longest row", count(longest), f"of at most {count(report.max_length)}"),
         Figure("truncated", share(cut), f"{count(report.truncated_rows)} rows", warns=(cut or 0) > MUCH_CUT),
@@ -63,6 +65,17 @@ def facts_of(sample: Sample) -> list[str]:
     if sample.refusal:
         facts.append("left out")
     return facts
+
+
+def not_used_words(not_used: list[NotUsed]) -> str:
+    """What is not used, and in how many rows it stands: `id in 91 rows, name of turns in 3 rows`."""
+    return ", ".join(f"{plain_line(one.words)} in {count(one.rows)} row{'s' * (one.rows != 1)}" for one in not_used)
+
+
+def not_used_by_source(not_used: list[NotUsed]) -> list[tuple[str, str]]:
+    """Of each source that holds something which is not used: its name and the words."""
+    sources = dict.fromkeys(one.source for one in not_used)
+    return [(source, not_used_words([one for one in not_used if one.source == source])) for source in sources]
 
 
 def _of_which(report: DataReport) -> str:

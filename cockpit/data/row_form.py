@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cockpit.text.plain_text import plain_line
+from cockpit.data.row_error import Row
+from cockpit.data.turn_shapes import is_keyed_turn, is_turn_pair, turns_in
 
 if TYPE_CHECKING:
     from cockpit.recipe.data import RowFormat
 
-Row = dict[str, Any]
-
 USUAL = {
-    "messages": ("messages", "conversations", "conversation", "turns", "chat"),
-    "prompt": ("prompt", "instruction", "question", "problem", "query", "input"),
+    "messages": ("messages", "conversations", "conversation", "turns", "chat", "dialogue", "dialog"),
+    "prompt": ("prompt", "instruction", "question", "problem", "query", "input", "inputs", "user", "human"),
     "input": ("input", "context"),
-    "completion": ("completion", "output", "response", "answer", "generated_solution", "solution", "target"),
+    "history": ("history",),
+    # A worked solution is trained where there is one, and never the bare answer that stands beside it.
+    "completion": (
+        "completion", "output", "response", "generated_solution", "solution", "answer", "target", "targets",
+        "assistant",
+    ),
+    "reasoning": (
+        "reasoning", "reasoning_content", "thinking", "thought", "thoughts", "thinking_content", "reasoning_trace",
+        "thinking_trajectory", "deepseek_thinking_trajectory", "complex_cot", "chain_of_thought", "cot", "rationale",
+    ),
     "text": ("text", "content"),
     "image": ("image", "images"),
-    "system": ("system", "system_prompt"),
+    "system": ("system", "system_prompt", "system_message"),
     "tools": ("tools", "functions"),
-}
-"""The usual names of the column for each part of a row, the likeliest first."""
+}  # fmt: skip
+"""The usual names of the column for each part of a row, the likeliest first. Capitals and blanks make no difference."""
 
 
 @dataclass(frozen=True)
-class _Form:
-    """A form: which parts it must have, which it may have, what its first part looks like."""
+class Form:
+    """A form: which parts it must have, which it may have, what its needed parts look like."""
 
     name: RowFormat
     needs: tuple[str, ...]
@@ -36,21 +44,48 @@ class _Form:
     looks: Callable[[object], bool]
     usual: Mapping[str, tuple[str, ...]]
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the first rows tell which parts all rows have."""
+        return self.name == "image_text"
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether its rows hold questions and answers."""
+        return self.name not in ("image_text", "text")
+
+    def columns_for(self, part: str, columns: Iterable[str]) -> list[str]:
+        """Those of `columns` that usually play the part, the likeliest first."""
+        names = self.usual[part]
+        found = [(names.index(usual), name) for name in columns if (usual := _plain(name)) in names]
+        return [name for _, name in sorted(found, key=lambda one: one[0])]
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_turns(*keys: str) -> Callable[[object], bool]:
-    def looks(value: object) -> bool:
-        turns = value if isinstance(value, list) else []
-        return bool(turns) and all(isinstance(turn, dict) and all(key in turn for key in keys) for turn in turns)
+def _is_messages(value: object) -> bool:
+    turns = turns_in(value) or []
+    return bool(turns) and all(
+        isinstance(turn, dict) and ("role" in turn or is_keyed_turn(turn) or is_turn_pair(turn)) for turn in turns
+    )
 
-    return looks
+
+def _is_sharegpt(value: object) -> bool:
+    turns = turns_in(value) or []
+    return bool(turns) and all(
+        isinstance(turn, dict) and "from" in turn and ("value" in turn or "content" in turn) for turn in turns
+    )
 
 
 def _is_text_or_turns(value: object) -> bool:
-    return _is_text(value) or _is_turns("role", "content")(value)
+    turns = [value] if isinstance(value, dict) else value
+    return _is_text(value) or _is_messages(turns) or _is_sharegpt(turns)
 
 
 def _is_image(value: object) -> bool:
@@ -60,124 +95,83 @@ def _is_image(value: object) -> bool:
     return isinstance(value, str | bytes) or (isinstance(value, dict) and {"bytes", "path"} & set(value) != set())
 
 
-_alpaca = USUAL | {"prompt": ("instruction",), "completion": ("output", "response"), "input": ("input", "context")}
+_answers = ("output", "response", *(one for one in USUAL["completion"] if one not in ("output", "response")))
+_alpaca = USUAL | {"prompt": ("instruction",), "completion": _answers}
 _captioned = USUAL | {"text": ("text", "caption", "latex", "content")}
-_ASIDE = ("system", "tools", "image")
+_BESIDE_TURNS = ("system", "tools", "image")
+_BESIDE_ANSWERS = ("input", "history", "system", "reasoning", "tools")
 FORMS = (
-    _Form("messages", ("messages",), _ASIDE, _is_turns("role"), USUAL),
-    _Form("sharegpt", ("messages",), _ASIDE, _is_turns("from", "value"), USUAL),
-    _Form("image_text", ("image",), ("prompt", "completion", "text"), _is_image, _captioned),
-    _Form("alpaca", ("prompt", "completion"), ("input", "system"), _is_text, _alpaca),
-    _Form("prompt_completion", ("prompt", "completion"), ("system",), _is_text_or_turns, USUAL),
-    _Form("text", ("text",), (), _is_text, USUAL),
+    Form("messages", ("messages",), _BESIDE_TURNS, _is_messages, USUAL),
+    Form("sharegpt", ("messages",), _BESIDE_TURNS, _is_sharegpt, USUAL),
+    Form("image_text", ("image",), ("prompt", "completion", "text"), _is_image, _captioned),
+    Form("alpaca", ("prompt", "completion"), _BESIDE_ANSWERS, _is_text, _alpaca),
+    Form("prompt_completion", ("prompt", "completion"), _BESIDE_ANSWERS, _is_text_or_turns, USUAL),
+    Form("text", ("text",), (), _is_text, USUAL),
 )
 """The likeliest form first: rows that fit several have the first of them."""
-READ = (
-    "role/content messages, ShareGPT (from, value), alpaca (instruction, input, output), prompt and completion, "
-    "image and text, or text"
-)
-NAMED = "or say which column is which: columns.prompt and columns.completion, or columns.text"
 
 
-def form_of(file: str, rows: list[Row], named: dict[str, str], wanted: RowFormat) -> tuple[RowFormat, dict[str, str]]:
-    """The form of the rows and the column of each of its parts. `named` are columns that the recipe names itself.
+def form_named(name: str) -> Form:
+    """The form of this name."""
+    return next(form for form in FORMS if form.name == name)
 
-    Raises ValueError with a sentence: which columns there are, and what would do.
+
+def form_of(
+    rows: list[Row], columns: list[str], named: Mapping[str, str], wanted: RowFormat
+) -> tuple[Form, dict[str, str]] | None:
+    """The form of the rows and the column of each of its parts, as far as these rows have it; None where it is none.
+
+    `columns` are the columns there are, `named` those that the recipe names itself, by part.
     """
-    there = [name for row in rows for name in row]
-    columns = [name for name in dict.fromkeys(there) if there.count(name) * 2 >= len(rows)]
-    for part, name in named.items():
-        if name not in columns:
-            raise ValueError(f"{file} has no column '{_shown(name)}' for {part}; it has {_listed(columns)}")
-    if not named:
-        _refuse_other_methods(file, columns)
-    fitting = [form for form in FORMS if wanted in ("auto", form.name)]
-    for form in fitting:
-        parts = _parts(form, rows, columns, named)
-        if (
-            wanted == "auto"
-            and form.name == "alpaca"
-            and "prompt" in named
-            and parts is not None
-            and "input" not in parts
-        ):
-            continue  # nothing but two columns of other names
-        if parts is not None:
-            return form.name, parts
-    if wanted != "auto":
-        needs = " and ".join(f"{part} ({_examples(fitting[0], part)})" for part in fitting[0].needs)
-        if wanted == "image_text":
-            needs += " and one for what to answer (text or completion)"
-        raise ValueError(f"{file} is not {wanted}: that needs a column for {needs}; it has {_described(rows, columns)}")
-    hint = f"; {NAMED}" if columns else ""
-    raise ValueError(
-        f"{file} has a form that is not known: its columns are {_described(rows, columns)}; give {READ}{hint}"
-    )
+    for form in FORMS:
+        if wanted not in ("auto", form.name):
+            continue
+        parts = parts_by_name(form, rows, columns, named)
+        if parts is None or not all(share_that_looks(form, parts[part], rows) >= 0.5 for part in form.needs):
+            continue
+        is_alpaca_by_chance = wanted == "auto" and form.name == "alpaca" and "prompt" in named and "input" not in parts
+        if not is_alpaca_by_chance:  # but two columns of other names
+            return form, parts
+    return None
 
 
-def _parts(form: _Form, rows: list[Row], columns: list[str], named: dict[str, str]) -> dict[str, str] | None:
-    """The column of each part of the form; None where the rows do not have it."""
+def parts_by_name(form: Form, rows: list[Row], columns: list[str], named: Mapping[str, str]) -> dict[str, str] | None:
+    """The column of each part of the form, by their names; None where one that it needs is not there.
+
+    Needed columns must be in half of the rows; others may be in any.
+    """
     if any(part not in (*form.needs, *form.may_have) for part in named):
         return None
+    usual = [name for name in columns if sum(name in row for row in rows) * 2 >= len(rows)]
     found: dict[str, str] = {}
     for part in (*form.needs, *form.may_have):
-        free = [name for name in form.usual[part] if name in columns and name not in found.values()]
-        name = named.get(part) or next(iter(free), None)
-        if name is not None:
+        there = usual if part in form.needs else [name for name in columns if _may_play(part, name, rows)]
+        free = [name for name in form.columns_for(part, there) if name not in found.values()]
+        if name := named.get(part) or next(iter(free), None):
             found[part] = name
         elif part in form.needs:
             return None
     if form.name == "image_text" and not {"text", "completion"} & set(found):
         return None
-    values = [[row.get(found[part]) for row in rows] for part in form.needs]
-    fits = all(sum(map(form.looks, column)) * 2 >= len(rows) for column in values)
-    return found if fits else None
+    return found
 
 
-def has_images(form: RowFormat, parts: Mapping[str, str], rows: list[Row]) -> bool:
-    """Whether rows of this form have images: in a column of their own, or as parts of their turns."""
+def _may_play(part: str, column: str, rows: list[Row]) -> bool:
+    """Whether an optional part can have this column: images must be there, as without any the rows are texts."""
+    return part != "image" or any(row.get(column) for row in rows)
+
+
+def share_that_looks(form: Form, column: str, rows: list[Row]) -> float:
+    """Of the rows, the share whose value in `column` looks as the needed parts of the form do."""
+    return sum(form.looks(row.get(column)) for row in rows) / len(rows)
+
+
+def has_images(parts: Mapping[str, str], rows: list[Row]) -> bool:
+    """Whether rows have images: in a column of their own, or as parts of their turns."""
     if "image" in parts:
         return True
-    several = (row.get(parts.get("messages", "")) for row in rows)
-    turns = [turn for one in several if isinstance(one, list) for turn in one if isinstance(turn, dict)]
+    several = (turns_in(row.get(parts.get("messages", ""))) for row in rows)
+    turns = [turn for one in several for turn in one or () if isinstance(turn, dict)]
     contents = [turn["content"] for turn in turns if isinstance(turn.get("content"), list)]
-    return any(isinstance(part, dict) and part.get("type") == "image" for content in contents for part in content)
-
-
-def _refuse_other_methods(file: str, columns: list[str]) -> None:
-    if {"chosen", "rejected"} <= set(columns):
-        raise ValueError(
-            f"{file} holds preference data (chosen and rejected answers), which is for methods such as DPO and not for "
-            f"sft; give {READ}"
-        )
-
-
-def _examples(form: _Form, part: str) -> str:
-    extra = {"messages": ", a list of role and content", "sharegpt": ", a list of from and value"}
-    return " or ".join(form.usual[part][:3]) + extra.get(form.name, "")
-
-
-def _described(rows: list[Row], columns: list[str]) -> str:
-    """The columns, and for lists what they are lists of: `conversations (a list of from, value)`."""
-    described = []
-    for name in columns:
-        value = next((row[name] for row in rows if row.get(name) is not None), None)
-        described.append(_shown(name) + _inside(value))
-    return _listed(described)
-
-
-def _inside(value: object) -> str:
-    if isinstance(value, list):
-        keys = [str(key) for key in value[0]][:4] if value and isinstance(value[0], dict) else []
-        return f" (a list of {', '.join(map(_shown, keys))})" if keys else " (a list)"
-    return " (an object)" if isinstance(value, dict) else ""
-
-
-def _listed(names: list[str]) -> str:
-    shown = [_shown(name) if "(" not in name else name for name in names[:12]]
-    return ", ".join(shown) + (f" and {len(names) - 12} more" if len(names) > 12 else "") or "none"
-
-
-def _shown(name: object) -> str:
-    text = plain_line(str(name))
-    return text if len(text) <= 40 else text[:39] + "…"
+    kinds = (part.get("type") for content in contents for part in content if isinstance(part, dict))
+    return any(kind in ("image", "image_url") for kind in kinds)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 WORD_KEYS = ("content", "value", "tool_calls", "function_call")
 """One of them stands beside the role."""
 USER_KEYS = ("user", "human", "prompter", "question", "query", "instruction", "prompt", "input")
@@ -20,6 +23,16 @@ def is_turn(value: object) -> bool:
     return isinstance(role, str) and any(key in value for key in WORD_KEYS)
 
 
+def turns_in(value: object) -> list[Any] | None:
+    """The turns that a column holds: a list, or the JSON text of one, as CSV has it; None where it is none."""
+    if isinstance(value, str) and value.lstrip()[:1] == "[":
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, list) else None
+
+
 def is_keyed_turn(value: object) -> bool:
     """Whether the one key that has a value is a role: {"user": "Hi"}."""
     if not isinstance(value, dict):
@@ -36,6 +49,12 @@ def is_turn_pair(value: object) -> bool:
 def is_any_turn(value: object) -> bool:
     """Whether it is a turn in one of the shapes that conversations are lists of."""
     return is_turn(value) or is_keyed_turn(value) or is_turn_pair(value)
+
+
+def is_answer(turn: dict[str, Any]) -> bool:
+    """Whether a turn of any shape is the model's."""
+    role = turn.get("role", turn.get("from"))
+    return str(role).strip().lower() in ANSWER_KEYS if role is not None else next(iter(turn), "") in ANSWER_KEYS
 
 
 def begins_conversation(value: object, a_list_is_a_row: bool) -> bool:

@@ -21,8 +21,8 @@ RowFormat = Literal[
 PARTS: dict[RowFormat, tuple[str, ...]] = {
     "messages": ("messages", "system", "tools", "image"),
     "sharegpt": ("messages", "system", "tools", "image"),
-    "alpaca": ("prompt", "input", "completion", "system"),
-    "prompt_completion": ("prompt", "completion", "system"),
+    "alpaca": ("prompt", "input", "completion", "history", "reasoning", "system", "tools"),
+    "prompt_completion": ("prompt", "input", "completion", "history", "reasoning", "system", "tools"),
     "text": ("text",),
     "image_text": ("image", "prompt", "completion", "text"),
 }
@@ -41,10 +41,16 @@ class Columns(Section):
     """What the user says: prompt, instruction, problem, question ..."""
 
     input: str | None = None
-    """What belongs to the prompt in a column of its own (alpaca's input)."""
+    """What belongs to the prompt in a column of its own: input, context."""
 
     completion: str | None = None
     """What the model should answer: completion, output, generated_solution ..."""
+
+    history: str | None = None
+    """What was said before, as a list of [question, answer] pairs."""
+
+    reasoning: str | None = None
+    """The reasoning before the answer: reasoning, thinking, chain_of_thought ..."""
 
     text: str | None = None
     """Plain text."""

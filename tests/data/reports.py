@@ -1,6 +1,6 @@
 """A data report that never changes, for the screen and its pictures."""
 
-from cockpit.data.report import DataReport, Sample, Token
+from cockpit.data.report import DataReport, NotUsed, Sample, Token
 
 
 def sample(number: int, question: str, answer: str, **more: object) -> Sample:
@@ -43,6 +43,10 @@ def data_report() -> DataReport:
         left_out_rows=7,
         untrained_rows=3,
         left_out=["reasoning.jsonl:2: no token of an answer stands within its first 2,048 tokens."],
+        not_used=[
+            NotUsed(source="reasoning.jsonl", kind="column", name="score", rows=2_500),
+            NotUsed(source="reasoning.jsonl", kind="turn", name="name", rows=12),
+        ],
         stops=False,
         max_length=2_048,
         lengths=[min(4_000, 60 + (at * at) // 1_600) for at in range(2_493)],

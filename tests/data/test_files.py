@@ -212,23 +212,9 @@ READ = (
 NAMED = "or say which column is which: columns.prompt and columns.completion, or columns.text"
 OTHER_FORMS = [
     (
-        {"prompt": "a", "chosen": "b", "rejected": "c"},
-        "a.jsonl holds preference data (chosen and rejected answers), which is for methods such as DPO and not "
-        f"for sft; {READ}",
-    ),
-    (
-        {
-            "conversations": [{"from": "human", "value": "a"}],
-            "chosen": {"from": "gpt", "value": "b"},
-            "rejected": {"from": "gpt", "value": "c"},
-        },
-        "a.jsonl holds preference data (chosen and rejected answers), which is for methods such as DPO and not "
-        f"for sft; {READ}",
-    ),
-    (
-        {"foo": 1, "turns": [{"who": "a", "says": "b"}], "\x1b[31m[red]": {}},
-        "a.jsonl has a form that is not known: its columns are foo, turns (a list of who, says), [red] "
-        f"(an object); {READ}; {NAMED}",
+        {"foo": 1, "\x1b[31m[red]": {}, "parts": [{"who": "a", "says": "b"}]},
+        "a.jsonl has a form that is not known: its columns are foo, [red] (an object), parts (a list of who, says); "
+        f"{READ}; {NAMED}",
     ),
     ({}, f"a.jsonl has a form that is not known: its columns are none; {READ}"),
 ]
@@ -254,8 +240,8 @@ def test_columns_of_other_names(tmp_path: Path) -> None:
     with pytest.raises(ValueError) as refused:
         recognise(path, Columns(), "alpaca")
     assert str(refused.value) == (
-        "a.jsonl is not alpaca: that needs a column for prompt (instruction) and completion (output or response); "
-        "it has frage, antwort, text"
+        "a.jsonl is not alpaca: that needs a column for prompt (instruction) and completion (output or response or "
+        "completion); it has frage, antwort, text"
     )
     with pytest.raises(ValueError, match=r"is not messages: that needs a column for messages \(messages or conv"):
         recognise(path, Columns(), "messages")

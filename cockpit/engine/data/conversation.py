@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cockpit.text.plain_text import plain_line
+from cockpit.data.row_error import kind_of_value
+from cockpit.data.row_layout import RowLayouts, has_value
+from cockpit.data.shown import shown_value
+from cockpit.data.turn_shapes import is_any_turn, is_turn, turns_in
+from cockpit.engine.data.image_places import with_images
+from cockpit.engine.data.message import THOUGHTS, Message
+from cockpit.engine.data.not_used import NotUsedCount, Unused
+from cockpit.engine.data.tool_calls import parsed, tools_of
+from cockpit.engine.data.turns import TurnReader, Turns
 
-Message = dict[str, Any]
-"""A turn: role; content, a text or a list of {"type": "text" | "image"} parts; tool_calls where it calls tools."""
-ROLES = ("system", "user", "assistant", "tool")
-ALIASES = {
-    **dict.fromkeys(("human", "input", "prompter"), "user"),
-    **dict.fromkeys(("gpt", "model", "bot", "chatgpt", "output", "function_call", "tool_call"), "assistant"),
-    **dict.fromkeys(("observation", "function", "function_response", "tool_response", "ipython"), "tool"),
-    "developer": "system",
-}
-"""What else the roles are called."""
-CALLS = ("function_call", "tool_call")
-OF_RESULT = ("tool_call_id", "name")
-"""Which call returned what a tool's turn holds, and the tool's name."""
-THOUGHTS = ("reasoning_content", "thinking")
-"""What the reasoning before an answer is called, in rows and in templates (the second by gpt-oss)."""
-IMAGE_MARK = "<image>"
-"""Where in a text the next image of the row's image column stands."""
+__all__ = ["THOUGHTS", "Conversation", "Conversations", "Message", "conversation_of", "texts_of"]
 
 
 @dataclass(frozen=True)
@@ -39,38 +31,173 @@ class Conversation:
     """Answers that no loss is taken on, by their place in `messages`, counted from 0."""
 
 
+class Conversations:
+    """The rows of one source -> conversations and texts; `not_used` counts what they hold beside these."""
+
+    def __init__(
+        self,
+        form: str,
+        columns: Mapping[str, str],
+        *,
+        named: Iterable[str] = (),
+        instruction: str | None = None,
+        roles: Mapping[str, str] | None = None,
+    ) -> None:
+        """`columns` has the column of each part, as `form_of` found it, and `named` are the parts whose column the
+        recipe names. `instruction` is the user's words for rows of image_text without a prompt, `roles` says whose
+        turns those of other names are.
+        """
+        self.not_used = NotUsedCount()
+        self._instruction = instruction
+        self._layouts = RowLayouts(form, columns, named)
+        self._unused: set[Unused] = set()
+        """Of the row at hand, spare columns left out."""
+        self._reader = TurnReader(self._unused, roles)
+        makers: dict[str, Callable[[Mapping[str, Any], Mapping[str, str]], Conversation | str]] = {
+            "messages": self._of_turns,
+            "sharegpt": self._of_turns,
+            "alpaca": self._of_pair,
+            "prompt_completion": self._of_pair,
+            "image_text": self._of_image,
+            "text": self._of_text,
+        }
+        self._made = makers[form]
+
+    def of(self, row: Mapping[str, Any]) -> Conversation | str:
+        """The row's turns, ending with an answer; a plain text for the form `text`.
+
+        Raises ValueError with the end of a sentence that begins with the row's place.
+        """
+        layout = self._layouts.of(row)
+        if layout.label is not None and _is_no(row[layout.label]):
+            raise ValueError(f"its {layout.label} says that its answer is not desired")
+        try:
+            made = self._made(row, layout.columns)
+        except ValueError:
+            self._unused.clear()
+            raise
+        for column in layout.spare:
+            if has_value(row[column]):
+                self._unused.add(("column", column))
+        if self._unused:
+            self.not_used.add(self._unused)
+            self._unused.clear()
+        return made
+
+    def _of_turns(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
+        made = self._conversation(self._turns(row, columns["messages"]), row, columns)
+        column = row.get(columns["image"]) if "image" in columns else None
+        given = [one for one in (column if isinstance(column, list) else [column]) if one is not None]
+        messages, images = with_images(made.messages, given)
+        return replace(made, messages=messages, images=images) if images else made
+
+    def _of_pair(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
+        return self._conversation(self._pair(row, columns), row, columns)
+
+    def _of_image(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
+        return _image_and_text(row, columns, self._instruction)
+
+    def _of_text(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
+        return _words(row, columns["text"])
+
+    def _conversation(self, turns: Turns, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
+        """The turns with what stands in columns of its own: a system turn and tools."""
+        tools = turns.tools
+        if "tools" in columns:
+            tools = tools_of(row.get(columns["tools"]), columns["tools"]) + tools
+        if "system" in columns:
+            turns = self._with_system(turns, row, columns["system"])
+        messages = _checked(turns.messages)
+        if len(messages) < len(turns.messages):
+            self._unused.add(("row", "turns after the last answer"))
+        untrained = frozenset(at for at in turns.untrained if at < len(messages)) if turns.untrained else frozenset()
+        return Conversation(messages, tools, untrained=untrained)
+
+    def _with_system(self, turns: Turns, row: Mapping[str, Any], column: str) -> Turns:
+        words = row.get(column)
+        if not has_value(words):
+            return turns
+        if not isinstance(words, str) or turns.messages[0]["role"] == "system":
+            self._unused.add(("column", column))
+            return turns
+        return Turns([{"role": "system", "content": words}]).then(turns)
+
+    def _turns(self, row: Mapping[str, Any], column: str) -> Turns:
+        value = row.get(column)
+        turns = turns_in(value)
+        if turns is None:
+            raise ValueError(f"{column} is no list of turns: it is {_what(value)}")
+        if not turns:
+            raise ValueError(f"{column} has no turns")
+        return self._reader.read(turns)
+
+    def _pair(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Turns:
+        """What was said before, the question and the answer. Answers within a prompt of turns are not trained."""
+        asked, answered = self._turns_of(row.get(columns["prompt"])), self._turns_of(row.get(columns["completion"]))
+        if asked is None:
+            asked = Turns([{"role": "user", "content": self._question(row, columns)}])
+        else:
+            asked.untrained = {at for at, turn in enumerate(asked.messages) if turn["role"] == "assistant"}
+            if "input" in columns and has_value(row[columns["input"]]):
+                self._unused.add(("column", columns["input"]))
+        if answered is None:
+            asked.messages.append({"role": "assistant", "content": _words(row, columns["completion"])})
+        else:
+            asked = asked.then(answered)
+        if "reasoning" in columns:
+            self._add_reasoning(asked.messages[-1], row, columns["reasoning"])
+        history = row.get(columns["history"]) if "history" in columns else None
+        return self._history(history, columns["history"]).then(asked) if has_value(history) else asked
+
+    def _turns_of(self, value: Any) -> Turns | None:
+        """What a list of turns says, or one turn, or the JSON text of a list; None for other values."""
+        if isinstance(value, str):
+            if not value.startswith("[{"):
+                return None
+            turns = turns_in(value)
+            turns = turns if turns and all(map(is_turn, turns)) else None
+        else:
+            turns = [value] if is_any_turn(value) else value
+        return self._reader.read(turns) if isinstance(turns, list) and turns else None
+
+    def _question(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
+        """The prompt; alpaca's input follows it after an empty line, in JSON where it is no text."""
+        question = _words(row, columns["prompt"])
+        extra = row.get(columns["input"]) if "input" in columns else None
+        if not has_value(extra):
+            return question
+        words = extra if isinstance(extra, str) else json.dumps(extra, ensure_ascii=False, default=str)
+        return f"{question}\n\n{words}"
+
+    def _history(self, history: Any, column: str) -> Turns:
+        """Alpaca's history, a list of [question, answer]; a list of turns does too, and the JSON text of either."""
+        history = parsed(history, column) if isinstance(history, str) else history
+        turns: list[Any] = []
+        for one in history if isinstance(history, list) else [None]:
+            if isinstance(one, list) and len(one) == 2 and all(isinstance(words, str) for words in one):
+                turns += [{"role": "user", "content": one[0]}, {"role": "assistant", "content": one[1]}]
+            elif is_any_turn(one):
+                turns.append(one)
+            else:
+                raise ValueError(f"{column} is no list of [question, answer]")
+        return self._reader.read(turns)
+
+    def _add_reasoning(self, answer: Message, row: Mapping[str, Any], column: str) -> None:
+        thought = row.get(column)
+        if not has_value(thought):
+            return
+        has_thought = any(answer.get(name) for name in THOUGHTS) or any("<think>" in text for text in texts_of(answer))
+        if isinstance(thought, str) and answer["role"] == "assistant" and not has_thought:
+            answer.update(dict.fromkeys(THOUGHTS, thought))
+        else:
+            self._unused.add(("column", column))
+
+
 def conversation_of(
     row: Mapping[str, Any], form: str, columns: Mapping[str, str], instruction: str | None = None
 ) -> Conversation | str:
-    """The row's turns, ending with an answer; a plain text for the form `text`.
-
-    `columns` names the column of each part: messages; prompt, input, completion; text; image, system, tools.
-    `instruction` is the user's words for rows of image_text without a prompt. Raises ValueError with the end of a
-    sentence that begins with the row's place.
-    """
-    match form:
-        case "messages" | "sharegpt":
-            turns = _with_system(_turns(row, columns["messages"]), row, columns)
-            return _with_images(_checked(turns), row, columns, _tools(row, columns))
-        case "image_text":
-            return _image_and_text(row, columns, instruction)
-        case "alpaca" | "prompt_completion":
-            return Conversation(_checked(_with_system(_pair(row, columns), row, columns)))
-        case "text":
-            return _words(row, columns["text"])
-    raise ValueError(f"rows of the form {form} cannot be trained on")
-
-
-def _pair(row: Mapping[str, Any], columns: Mapping[str, str]) -> list[Message]:
-    """Question and answer; alpaca's input follows its instruction after an empty line."""
-    prompt, completion = row.get(columns["prompt"]), row.get(columns["completion"])
-    if isinstance(prompt, list) and isinstance(completion, list):
-        return _turns(row, columns["prompt"]) + _turns(row, columns["completion"])
-    question, answer = _words(row, columns["prompt"]), _words(row, columns["completion"])
-    extra = row.get(columns["input"]) if "input" in columns else None
-    if isinstance(extra, str) and extra.strip():
-        question = f"{question}\n\n{extra}"
-    return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    """What one row alone is turned into, as `Conversations.of` does it."""
+    return Conversations(form, columns, instruction=instruction).of(row)
 
 
 def _image_and_text(row: Mapping[str, Any], columns: Mapping[str, str], instruction: str | None) -> Conversation:
@@ -89,118 +216,6 @@ def _image_and_text(row: Mapping[str, Any], columns: Mapping[str, str], instruct
         ],
         images=[image],
     )
-
-
-def _with_system(turns: list[Message], row: Mapping[str, Any], columns: Mapping[str, str]) -> list[Message]:
-    words = row.get(columns["system"]) if "system" in columns else None
-    if not isinstance(words, str) or not words.strip() or turns[0]["role"] == "system":
-        return turns
-    return [{"role": "system", "content": words}, *turns]
-
-
-def _tools(row: Mapping[str, Any], columns: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The tools as {"type": "function", "function": {name, description, parameters}}."""
-    tools = row.get(columns["tools"]) if "tools" in columns else None
-    if isinstance(tools, str):
-        tools = _json(tools, columns["tools"]) if tools.strip() else []
-    if tools is None:
-        return []
-    tools = [tools] if isinstance(tools, Mapping) else tools
-    if not isinstance(tools, list) or not all(isinstance(one, Mapping) for one in tools):
-        raise ValueError(f"{columns['tools']} is no list of tools")
-    return [dict(one) if "function" in one else {"type": "function", "function": dict(one)} for one in tools]
-
-
-def _json(text: str, name: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError(f"{name} is no complete JSON") from None
-
-
-def _turns(row: Mapping[str, Any], column: str) -> list[Message]:
-    turns = row.get(column)
-    if not isinstance(turns, list):
-        raise ValueError(f"{column} is no list of turns")
-    if not turns:
-        raise ValueError(f"{column} has no turns")
-    return [_turn(turn, number) for number, turn in enumerate(turns, 1)]
-
-
-def _turn(turn: Any, number: int) -> Message:
-    if not isinstance(turn, Mapping):
-        raise ValueError(f"turn {number} has no role and content")
-    role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-    known = ALIASES.get(role.strip().lower(), role.strip().lower()) if isinstance(role, str) else role
-    if known not in ROLES:
-        shown = plain_line(repr(role)[:40])
-        raise ValueError(f"turn {number} has the role {shown}; known are {', '.join(ROLES)}")
-    if isinstance(role, str) and role.strip().lower() in CALLS:
-        return _call(content, number)
-    message: Message = {"role": known, "content": _content(content, number)}
-    if calls := turn.get("tool_calls"):
-        calls = _json(calls, f"tool_calls of turn {number}") if isinstance(calls, str) else calls
-        if not isinstance(calls, list) or not all(isinstance(call, Mapping) for call in calls):
-            raise ValueError(f"turn {number} has tool_calls that are no list of calls")
-        message["tool_calls"] = [_called(call, number) for call in calls]
-        message["content"] = message["content"] or ""
-    if known == "tool":
-        message |= {name: str(turn[name]) for name in OF_RESULT if turn.get(name)}
-    thoughts = (turn.get(name) for name in THOUGHTS)
-    thought = next((one for one in thoughts if isinstance(one, str) and one.strip()), None)
-    if thought is not None and known == "assistant":
-        message |= dict.fromkeys(THOUGHTS, thought)  # each template reads the name that its family has for it
-    if message["content"] is None:
-        raise ValueError(f"turn {number} has no text as its content")
-    return message
-
-
-def _content(content: Any, number: int) -> Any:
-    """A text, a list of text and image parts, or None where there is none."""
-    if not isinstance(content, list):
-        return content if isinstance(content, str) else None
-    parts = []
-    for part in content:
-        if not isinstance(part, Mapping) or part.get("type") not in ("text", "image"):
-            raise ValueError(f"turn {number} holds more than text and images")
-        if part["type"] == "image":
-            given = next((part[name] for name in ("image", "path", "bytes", "url") if part.get(name) is not None), None)
-            parts.append({"type": "image"} if given is None else {"type": "image", "image": given})
-        elif isinstance(part.get("text"), str):
-            parts.append({"type": "text", "text": part["text"]})
-    if any(part["type"] == "image" for part in parts):
-        return parts
-    return "".join(part["text"] for part in parts)
-
-
-def _call(content: Any, number: int) -> Message:
-    """ShareGPT's function_call: its value is the call, or a list of calls, as JSON; other words are an answer."""
-    if not isinstance(content, str) or not content.strip():
-        raise ValueError(f"turn {number} has no text as its content")
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        return {"role": "assistant", "content": content}
-    calls = value if isinstance(value, list) else [value]
-    if not calls or not all(isinstance(call, Mapping) and "name" in call for call in calls):
-        return {"role": "assistant", "content": content}
-    return {"role": "assistant", "content": "", "tool_calls": [_called(call, number) for call in calls]}
-
-
-def _called(call: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """{"id", "type": "function", "function": {name, arguments}}, the arguments as an object, as templates take them;
-    without an id where the row has none."""
-    function = call.get("function", call)
-    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        raise ValueError(f"turn {number} calls a tool without a name")
-    arguments = function.get("arguments", {})
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments)
-        except (ValueError, RecursionError):
-            arguments = {"arguments": arguments}
-    ids = {"id": str(call["id"])} if call.get("id") else {}
-    return {**ids, "type": "function", "function": {"name": function["name"], "arguments": arguments}}
 
 
 def _checked(turns: list[Message]) -> list[Message]:
@@ -236,54 +251,21 @@ def texts_of(turn: Message) -> Iterator[str]:
         yield from (part["text"] for part in content if part["type"] == "text")
 
 
-def _with_images(
-    turns: list[Message], row: Mapping[str, Any], columns: Mapping[str, str], tools: list[dict[str, Any]]
-) -> Conversation:
-    """The conversation with its images: those of the turns' parts, or of the row's column in their order."""
-    column = row.get(columns["image"]) if "image" in columns else None
-    spare = [one for one in (column if isinstance(column, list) else [column]) if one is not None]
-    if not spare and all(isinstance(turn["content"], str) for turn in turns):
-        return Conversation(turns, tools)
-    if spare and not any(_has_place(turn) for turn in turns):
-        first = next(turn for turn in turns if turn["role"] == "user")
-        first["content"] = IMAGE_MARK * len(spare) + first["content"]
-    images: list[Any] = []
-    placed = []
-    for turn in turns:
-        parts = []
-        for part in _parts(turn["content"], bool(column)):
-            if part["type"] == "image":
-                if "image" not in part and not spare:
-                    raise ValueError("its turns have more images than the row gives")
-                images.append(part["image"] if "image" in part else spare.pop(0))
-            parts.append({"type": "image"} if part["type"] == "image" else part)
-        placed.append({**turn, "content": parts})
-    if spare:
-        raise ValueError(f"it has {len(spare)} more images than places for them ({IMAGE_MARK}) in its turns")
-    return Conversation(placed, tools, images)
-
-
-def _has_place(turn: Message) -> bool:
-    content = turn["content"]
-    return not isinstance(content, str) or IMAGE_MARK in content
-
-
-def _parts(content: Any, marked: bool) -> list[dict[str, Any]]:
-    """The content as parts; with `marked`, an image stands at each IMAGE_MARK of a text."""
-    if not isinstance(content, str):
-        return list(content)
-    pieces = content.split(IMAGE_MARK) if marked else [content]
-    parts: list[dict[str, Any]] = []
-    for number, piece in enumerate(pieces):
-        parts += [{"type": "image"}] if number else []
-        parts += [{"type": "text", "text": piece}] if piece.strip() else []
-    return parts
+def _is_no(value: object) -> bool:
+    return value is False or (isinstance(value, str) and value.strip().lower() == "false")
 
 
 def _words(row: Mapping[str, Any], column: str) -> str:
     words = row.get(column)
-    if not isinstance(words, str) or not words.strip():
-        raise ValueError(
-            f"{column} is {'missing' if words is None else 'empty' if isinstance(words, str) else 'no text'}"
-        )
+    if not isinstance(words, str) or not has_value(words):
+        raise ValueError(f"{column} is {_what(words)}" + (", not text" if has_value(words) else ""))
     return words
+
+
+def _what(value: object) -> str:
+    """What a value is that should be a text or turns."""
+    if value is None:
+        return "missing"
+    if not has_value(value):
+        return "empty"
+    return f"{kind_of_value(value)}{shown_value(value)}"

@@ -97,6 +97,7 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         left_out_rows=reader.refused,
         untrained_rows=sum(bool(row.encoded.refusal) and not row.trained_tokens for row in looked),
         left_out=[plain_line(one) for one in reader.refusals],
+        not_used=reader.not_used,
         stops=recipe.data.on_bad_row == "fail",
         max_length=max_tokens(recipe),
         lengths=[row.whole_tokens for row in taken],

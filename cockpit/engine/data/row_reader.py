@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from cockpit.data.files import DatasetForm
+from cockpit.data.report import NotUsed
+from cockpit.data.report_text import not_used_by_source
 from cockpit.data.row_error import Row
-from cockpit.engine.data.conversation import Conversation, conversation_of
+from cockpit.engine.data.conversation import Conversation, Conversations
 from cockpit.engine.data.row_source import RowSource, open_source
 from cockpit.engine.errors import RunFailure
 from cockpit.protocol.events import SourceRead
@@ -41,6 +43,10 @@ class RowReader:
         self._data = recipe.data
         self._say = say
         self._sources = [open_source(source, say) for source in recipe.data.sources]
+        self._conversations = [
+            Conversations(rows.form.form, rows.form.columns, named=rows.form.named, instruction=source.instruction)
+            for source, rows in zip(recipe.data.sources, self._sources, strict=True)
+        ]
         for source, rows in zip(recipe.data.sources, self._sources, strict=True):
             if source.instruction is not None and rows.form.form != "image_text":
                 say(f"The instruction is not used: {rows.name} holds rows of the form {rows.form.form}.")
@@ -109,7 +115,7 @@ class RowReader:
                 for where, row in _taken(rows, source, chosen, refuse):
                     self._taken[at] += 1
                     try:
-                        conversation = conversation_of(row, rows.form.form, rows.form.columns, source.instruction)
+                        conversation = self._conversations[at].of(row)
                     except ValueError as error:
                         refuse(f"{where}: {error}")
                         continue
@@ -117,14 +123,22 @@ class RowReader:
             except (ValueError, OSError) as error:
                 raise RunFailure(f"The data cannot be read to its end: {error}.") from error
 
+    @property
+    def not_used(self) -> list[NotUsed]:
+        """What the rows that were read hold beside what they are turned into."""
+        counted = zip(self._conversations, self._sources, strict=True)
+        return [one for made, rows in counted for one in made.not_used.found(rows.name)]
+
     def refuse(self, where: str, why: str) -> None:
         """The row at `where` cannot be used."""
         self.refuse_row(f"{where}: {why}")
 
     def summarise(self) -> None:
-        """Say how many rows were left out beyond those that were named."""
+        """Say how many rows were left out beyond those that were named, and what of the others was not used."""
         if self.refused > SHOWN_BAD_ROWS:
             self._say(f"{self.refused:,} rows were left out in all.")
+        for source, words in not_used_by_source(self.not_used):
+            self._say(f"Not used of {source}: {words}.")
 
     def refuse_row(self, sentence: object) -> None:
         """A row cannot be used: a sentence of where it stands, and why, without its full stop. Raises RunFailure where

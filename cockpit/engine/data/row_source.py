@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cockpit.data.arrow_rows import null_removers
 from cockpit.data.files import SAMPLE_ROWS, DatasetForm, form_of_rows, named_columns, recognise, rows_of, split_files
 from cockpit.data.inputs import source_path
-from cockpit.data.row_error import Row, RowError
+from cockpit.data.row_error import Read, RowError
 from cockpit.data.rows import SUFFIXES
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.hub.datasets import load
@@ -43,7 +44,7 @@ class LocalRows:
             return self.form.rows
         return sum(1 for _ in self.rows(lambda _: None))
 
-    def rows(self, on_bad_row: Callable[[RowError], None]) -> Iterator[tuple[str, Row]]:
+    def rows(self, on_bad_row: Callable[[RowError], None]) -> Iterator[Read]:
         """Every row that can be read and where it stands. Raises ValueError or OSError where it cannot be read on."""
         return rows_of(self._path, self._split, on_bad_row)
 
@@ -60,7 +61,8 @@ class HubRows:
         self._dataset = _undecoded(load(source))
         self.commit = _commit_of(self._dataset)
         self.files = [Path(file["filename"]) for file in self._dataset.cache_files]
-        sample = [dict(row) for row in itertools.islice(self._dataset, SAMPLE_ROWS)]
+        self._removers = null_removers(self._dataset.features.arrow_schema)
+        sample = list(itertools.islice(self.rows(), SAMPLE_ROWS))
         if not sample:
             raise RunFailure(f"{self.name} has no rows in its split {plain_text(source.split)}.")
         try:
@@ -73,9 +75,11 @@ class HubRows:
         """How many rows there are."""
         return len(self._dataset)
 
-    def rows(self, on_bad_row: Callable[[RowError], None]) -> Iterator[tuple[str, Row]]:
-        """Every row and where it stands."""
-        return ((f"{self.name} row {number}", row) for number, row in enumerate(self._dataset, 1))
+    def rows(self, on_bad_row: Callable[[RowError], None] | None = None) -> Iterator[Read]:
+        """Every row and where it stands, without the nulls that Arrow fills objects up with."""
+        for number, row in enumerate(self._dataset, 1):
+            cleaned = {name: remover(row[name]) for name, remover in self._removers.items()}
+            yield f"{self.name} row {number}", {**row, **cleaned}
 
 
 RowSource = LocalRows | HubRows

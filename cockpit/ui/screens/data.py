@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from cockpit.data.report import DataReport
+from cockpit.data.report_text import not_used_by_source
 from cockpit.text.numbers import count, duration
 from cockpit.ui.widgets.figure_list import FigureList
 from cockpit.ui.widgets.glyphs import glyphs
@@ -210,10 +211,13 @@ def _waiting(seconds: float) -> Content:
 
 
 def _remarks(report: DataReport) -> Content:
-    """Where the rows come from, why some are left out, and what training would say."""
+    """Where the rows come from, what of them is not used, why some are left out, and what training would say."""
     template = "the model's own" if report.template == "model" else report.template
     lines = [Content.assemble(("data ", "$foreground-muted"), source) for source in report.sources]
     lines.append(Content.assemble(("template ", "$foreground-muted"), f"{template}, tokenizer of {report.model}"))
+    for source, words in not_used_by_source(report.not_used):
+        of_source = f" of {source}" * (len(report.sources) > 1)
+        lines.append(Content.assemble((f"not used{of_source} ", "$warning"), words))
     if not report.is_all:
         seen, there = count(report.rows_seen), count(report.rows_there)
         of_one, of_several = f"the first {seen} of {there} rows", f"{seen} rows from the beginnings of the sources"

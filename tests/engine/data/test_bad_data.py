@@ -51,7 +51,7 @@ BEFORE: dict[str, tuple[str, str | bytes, str]] = {
     "preferences": (
         "a.jsonl",
         lines({"conversations": [{"from": "human", "value": "q"}], "chosen": CHOSEN, "rejected": CHOSEN}),
-        "a.jsonl holds preference data (chosen and rejected answers), which is for methods such as DPO and not for sft",
+        "a.jsonl holds preference pairs (chosen, rejected), which DPO, ORPO, CPO, SimPO and reward models learn from",
     ),
     "unknown form": (
         "a.jsonl",
@@ -61,7 +61,7 @@ BEFORE: dict[str, tuple[str, str | bytes, str]] = {
     "turns of another kind": (
         "a.jsonl",
         lines({"turns": [{"who": "a", "says": "b"}]}),
-        "its columns are turns (a list of who, says)",
+        "but in a.jsonl:1 turns is a list of turns with the keys who, says; a turn has role and content, or from and",
     ),
     "truncated quote": (
         "a.csv",
@@ -95,7 +95,7 @@ READING: dict[str, tuple[list[Any], dict[str, Any], str]] = {
     "unknown role": (
         [{"messages": [{"role": "boss", "content": "x"}]}],
         {},
-        "a.jsonl:1: turn 1 has the role 'boss'; known are system, user, assistant, tool.",
+        "a.jsonl:1: turn 1 has the role 'boss'; known are system, user, assistant, tool, and ",
     ),
     "roles out of order": (
         [{"messages": list(reversed(GOOD["messages"]))}],

@@ -151,7 +151,7 @@ def test_rows_are_cut_and_those_without_an_answer_left_are_left_out(tmp_path: Pa
         ({"messages": None}, "messages is no list of turns"),
         ({"messages": []}, "messages has no turns"),
         ({"messages": tiny.pair("q", " ")}, "the answer is empty"),
-        ({"messages": [{"role": "user", "content": [{"type": "audio"}]}]}, "turn 1 holds more than text and images"),
+        ({"messages": [{"role": "user", "content": [{"type": "audio"}]}]}, "turn 1 has a part of the type audio"),
         ({"messages": [SINGLE[1]]}, "turn 1 is an answer, and nobody has asked before it"),
         ({"messages": [SINGLE[0], {"role": "system", "content": "x"}, SINGLE[1]]}, "turn 2 is a system turn"),
         ({"messages": [{"role": "tool", "content": "x"}, SINGLE[1]]}, "turn 1 is what a tool returned"),
