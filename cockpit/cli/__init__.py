@@ -11,6 +11,7 @@ from cockpit.cli.cache import cache
 from cockpit.cli.chat import chat
 from cockpit.cli.data import data
 from cockpit.cli.export import export
+from cockpit.cli.plan import plan
 from cockpit.cli.recipes import recipes_app
 from cockpit.cli.resume import resume
 from cockpit.cli.runs import runs
@@ -26,7 +27,7 @@ cockpit = typer.Typer(
     rich_markup_mode=None,
 )
 cockpit.add_typer(recipes_app, name="recipes")
-for command in (train, data, resume, attach, runs, chat, export, tensorboard, cache):
+for command in (train, plan, data, resume, attach, runs, chat, export, tensorboard, cache):
     cockpit.command()(command)
 
 

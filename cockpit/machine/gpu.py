@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +23,14 @@ DRIVERLESS = "driverless"
 _MIB = 1024 * 1024
 
 
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that holds memory of a GPU. `name` is empty and `mib` None where driver or system hide them."""
+
+    pid: int
+    name: str = ""
+    mib: float | None = None
+
+
 class GpuReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of GPUs. `problem` is a sentence where a driver is there and does not answer, else empty."""
 
@@ -30,6 +39,8 @@ class GpuReport(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     capabilities: dict[str, tuple[int, int]] = {}
     """CUDA's compute capability of each GPU by its UUID, where the driver tells it."""
+    holders: dict[str, list[Holder]] = {}
+    """Who holds memory of each GPU by its UUID, where the driver tells it."""
 
     def visible(self) -> list[GpuReading]:
         """The GPUs that an inherited CUDA_VISIBLE_DEVICES leaves, in its order; all of them where it is not set."""
@@ -115,6 +126,27 @@ class Nvml:
             if isinstance(told, tuple | list) and len(told) == 2:
                 found[uuid] = (int(told[0]), int(told[1]))
         return found
+
+    def holders(self) -> dict[str, list[Holder]]:
+        """Who holds memory of each GPU, by UUID; the largest first. A container may see none of them."""
+        found = {}
+        for index in range(self._count()):
+            handle = self._keep("nvmlDeviceGetHandleByIndex", index, index)
+            uuid = _text(self._keep("nvmlDeviceGetUUID", index, handle)) or str(index)
+            known: dict[int, Holder] = {}
+            for kind in ("Compute", "Graphics"):
+                for process in self._ask(f"nvmlDeviceGet{kind}RunningProcesses", handle) or []:
+                    mib = _number(process, lambda p: p.usedGpuMemory / _MIB)
+                    known[process.pid] = Holder(pid=process.pid, name=self._name(process.pid), mib=mib)
+            found[uuid] = sorted(known.values(), key=lambda one: -(one.mib or 0))
+        return found
+
+    def _name(self, pid: int) -> str:
+        """Of a process, as the system or else the driver calls it."""
+        try:
+            return plain_line(Path(f"/proc/{pid}/comm").read_text(errors="replace").strip())
+        except OSError:
+            return _text(self._ask("nvmlSystemGetProcessName", pid)).rpartition("/")[2]
 
     def _connect(self) -> None:
         """Ask for all that is not known yet and never changes."""
@@ -273,7 +305,13 @@ def _sentence_part(error: Exception) -> str:
 def _print_report() -> None:
     nvml = Nvml()
     gpus = nvml.read()
-    report = GpuReport(gpus=gpus, driver=nvml.driver, problem=nvml.problem, capabilities=nvml.capabilities())
+    report = GpuReport(
+        gpus=gpus,
+        driver=nvml.driver,
+        problem=nvml.problem,
+        capabilities=nvml.capabilities(),
+        holders=nvml.holders(),
+    )
     sys.stdout.buffer.write(msgspec.json.encode(report))
 
 

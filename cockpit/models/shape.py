@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cockpit.models.shape_parts import Block, Linear, UnknownShape, number, vision_of
+from cockpit.models.shape_parts import BLIND, Block, Linear, Tower, UnknownShape, number, vision_of
 from cockpit.models.shape_parts import number_or as optional
 
 Config = Mapping[str, Any]
@@ -29,10 +29,8 @@ class ModelShape:
     embeddings: int
     head: int
     rest: int
-    image_patches: int = 0
-    """Of one image, as the vision tower sees it; 0 for a model of text."""
-    image_hidden: int = 0
-    image_layers: int = 0
+    tower: Tower = BLIND
+    """What it sees with; one without layers for a model of text."""
 
     @property
     def parameters(self) -> int:
@@ -47,7 +45,7 @@ class ModelShape:
     @property
     def is_vision(self) -> bool:
         """Whether it sees images."""
-        return self.image_layers > 0
+        return self.tower.layers > 0
 
     @classmethod
     def of(cls, config: Config) -> ModelShape | None:
@@ -115,7 +113,7 @@ def _dense(family: str, config: Config, whole: Config, tied: bool) -> ModelShape
     vision, seen = vision_of(whole, hidden)
     return ModelShape(
         family, hidden, vocabulary, (block,), (*linears, *vision), vocabulary * hidden,
-        0 if tied else vocabulary * hidden, rest + seen.rest, seen.patches, seen.hidden, seen.layers,
+        0 if tied else vocabulary * hidden, rest + seen.rest, seen,
     )  # fmt: skip
 
 
@@ -173,7 +171,7 @@ def _qwen_35(family: str, config: Config, whole: Config, tied: bool) -> ModelSha
     vision, seen = vision_of(whole, hidden)
     return ModelShape(
         family, hidden, vocabulary, blocks, (*linears, *vision), vocabulary * hidden,
-        0 if tied else vocabulary * hidden, rest + seen.rest, seen.patches, seen.hidden, seen.layers,
+        0 if tied else vocabulary * hidden, rest + seen.rest, seen,
     )  # fmt: skip
 
 
@@ -225,7 +223,7 @@ def _gemma_4(family: str, config: Config, whole: Config, tied: bool) -> ModelSha
     vision, seen = vision_of(whole, hidden)
     return ModelShape(
         family, hidden, vocabulary, tuple(_alike(blocks)), (*linears, *vision), embeddings,
-        0 if tied else vocabulary * hidden, rest + seen.rest, seen.patches, seen.hidden, seen.layers,
+        0 if tied else vocabulary * hidden, rest + seen.rest, seen,
     )  # fmt: skip
 
 

@@ -59,6 +59,10 @@ class Tower:
     patches: int = 0
     hidden: int = 0
     layers: int = 0
+    inner: int = 0
+
+
+BLIND = Tower()
 
 
 def number(config: Config, name: str) -> int:
@@ -81,7 +85,7 @@ def vision_of(whole: Config, hidden: int) -> tuple[list[Linear], Tower]:
     """
     config = whole.get("vision_config")
     if not isinstance(config, Mapping):
-        return [], Tower()
+        return [], BLIND
     kind = str(config.get("model_type") or whole.get("model_type") or "")
     for start, count in _TOWERS.items():
         if kind.startswith(start):
@@ -107,7 +111,7 @@ def _siglip(config: Config, whole: Config, hidden: int) -> tuple[list[Linear], T
     rest = 3 * patch * patch * own + own + patches * own + layers * (4 * own + 4 * own + inner + own) + 2 * own
     rest += own * hidden + own  # the projector, which is no linear layer, and its norm
     linears = _tower_linears("vision_tower.encoder.layers", shapes, layers, "vision")
-    return linears, Tower(rest, patches, own, layers)
+    return linears, Tower(rest, patches, own, layers, inner)
 
 
 def _qwen(config: Config, whole: Config, hidden: int) -> tuple[list[Linear], Tower]:
@@ -129,7 +133,7 @@ def _qwen(config: Config, whole: Config, hidden: int) -> tuple[list[Linear], Tow
     ]
     rest = 3 * frames * patch * patch * own + own + number_or(config, "num_position_embeddings", 2304) * own
     rest += layers * (4 * own + 3 * own + own + inner + own) + 2 * own + merged + outputs
-    return linears, Tower(rest, 1024, own, layers)
+    return linears, Tower(rest, 1024, own, layers, inner)
 
 
 def _gemma_4(config: Config, whole: Config, hidden: int) -> tuple[list[Linear], Tower]:
@@ -158,7 +162,7 @@ def _gemma_4(config: Config, whole: Config, hidden: int) -> tuple[list[Linear], 
     if isinstance(audio, Mapping):
         heard, more = _ears(audio, hidden)
         linears, rest = linears + heard, rest + more
-    return linears, Tower(rest, 2520, own, layers)
+    return linears, Tower(rest, 2520, own, layers, inner)
 
 
 def _ears(config: Config, hidden: int) -> tuple[list[Linear], int]:

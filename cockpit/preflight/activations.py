@@ -29,11 +29,12 @@ WORKSPACES = 40 << 20
 @dataclass(frozen=True)
 class Batch:
     """One micro-batch: `rows` of `length` tokens as the GPU sees them, padding counted in. `masked`: attention needs a
-    mask, as of rows of several lengths."""
+    mask, as of rows of several lengths. `images`: that come with the rows."""
 
     rows: int
     length: int
     masked: bool
+    images: int = 0
 
     @property
     def tokens(self) -> int:
@@ -78,6 +79,8 @@ def passing(shape: ModelShape, recipe: Recipe, quantization: str, batch: Batch, 
         kept, again = (3 if offloads else shape.layers) * input_bytes, largest
     else:
         kept, again = shape.layers * input_bytes, largest
+    seen, seeing = _seen(shape, recipe, batch)
+    kept += seen
     if plain:
         layer = _plain_layer(shape, quantization, tokens, widest, held, adapter)
         layer += input_bytes if mode == "reentrant" else 0
@@ -88,7 +91,7 @@ def passing(shape: ModelShape, recipe: Recipe, quantization: str, batch: Batch, 
         loss = _chunked_loss(shape, recipe, tokens, free - kept)
         # A buffer that every layer is dequantised into, and the one that is made for each product of a backward pass.
         buffers = WORKSPACES + (2 if quantization == "nf4" else 4 if quantization == "int8" else 0) * 2 * held.largest
-    return Passing(kept, again + layer, loss, buffers)
+    return Passing(kept, max(again + layer, seeing), loss, buffers)
 
 
 def evaluating(shape: ModelShape, recipe: Recipe, quantization: str, batch: Batch, held: Held, free: int) -> Passing:
@@ -100,6 +103,17 @@ def evaluating(shape: ModelShape, recipe: Recipe, quantization: str, batch: Batc
     layer = stream * (3 * widest + 4 * shape.hidden + 2 * queries) * batch.tokens
     loss = _plain_loss(shape, batch.tokens, stream) if plain else _chunked_loss(shape, recipe, batch.tokens, free)
     return Passing(0, layer, loss, WORKSPACES + (2 * held.largest if quantization != "none" else 0))
+
+
+def _seen(shape: ModelShape, recipe: Recipe, batch: Batch) -> tuple[int, int]:
+    """Bytes that the vision tower keeps of all images, and that one of its layers needs for a moment."""
+    tower, patches = shape.tower, shape.tower.patches * batch.images
+    layer = 2 * (2 * tower.inner + 8 * tower.hidden) * patches
+    if recipe.finetuning_type == "lora" and not recipe.lora.finetune_vision_layers:
+        return 0, layer
+    if recipe.training.gradient_checkpointing == "none":
+        return tower.layers * layer, layer
+    return tower.layers * 2 * tower.hidden * patches, 2 * layer
 
 
 def _adapter_of(shape: ModelShape, recipe: Recipe) -> _Adapted:
@@ -171,7 +185,4 @@ def _chunked_loss(shape: ModelShape, recipe: Recipe, tokens: int, free: int) -> 
     count = 1 if pieces <= 1 else min(4 * math.ceil(pieces / 4), tokens)
     # Compiled, the gradients take the place of the logits; else each step of the loss has its own copy.
     each = 2 if recipe.hardware.compile else 14
-    head = 0
-    if recipe.finetuning_type == "full" or {"lm_head", "embed_tokens"} & set(recipe.lora.modules_to_save):
-        head = 4 * shape.vocabulary * shape.hidden  # the head's own gradient, and that of one piece
-    return math.ceil(tokens / count) * shape.vocabulary * each + 4 * shape.hidden * tokens + head
+    return math.ceil(tokens / count) * shape.vocabulary * each + 4 * shape.hidden * tokens

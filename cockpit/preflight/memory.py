@@ -70,12 +70,15 @@ class Moment:
 @dataclass(frozen=True)
 class Forecast:
     """What a run will take. `tokens`: of a micro-batch, padding counted in; `trainable`: weights that are trained, of
-    `parameters` in all."""
+    `parameters` in all. `result` and `checkpoint`: bytes on the disk of what is saved in the end, and of a checkpoint.
+    """
 
     moments: tuple[Moment, ...]
     tokens: int
     trainable: int
     parameters: int
+    result: int
+    checkpoint: int
 
     @property
     def peak(self) -> Moment:
@@ -121,24 +124,28 @@ def forecast(
     context = context_bytes(shape, recipe)
     static = holding.weights + holding.adapter + holding.gradients + holding.optimizer
     free = device.free - static - context
-    batch = batch_of(recipe, recipe.training.per_device_train_batch_size, lengths)
+    batch = batch_of(recipe, recipe.training.per_device_train_batch_size, lengths, images=images)
     moments = [
         _load(holding, context),
         _step(holding, passing(shape, recipe, quantization, batch, holding, free), context),
     ]
     if recipe.data.eval_rows or recipe.data.eval_share:
         rows = recipe.training.per_device_eval_batch_size or recipe.training.per_device_train_batch_size
-        tested = evaluating(shape, recipe, quantization, batch_of(recipe, rows, lengths), holding, free)
+        tested = evaluating(shape, recipe, quantization, batch_of(recipe, rows, lengths, images=images), holding, free)
         moments.append(_moment("evaluation", holding, tested, context, gradients=0))
     moments.append(_moment("save", holding, Passing(0, 0, 0, 0), context, gradients=0))
-    return Forecast(tuple(moments), batch.tokens, holding.trainable, shape.parameters)
+    return Forecast(
+        tuple(moments), batch.tokens, holding.trainable, shape.parameters, holding.result, holding.checkpoint
+    )
 
 
-def batch_of(recipe: Recipe, rows: int, lengths: Lengths | None) -> Batch:
-    """The largest micro-batch of `rows` rows that the run will meet."""
+def batch_of(recipe: Recipe, rows: int, lengths: Lengths | None, *, images: bool = False) -> Batch:
+    """The largest micro-batch of `rows` rows that the run will meet; with `images`, one to a row."""
     training = recipe.training
     limit = min(training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
     longest = limit if lengths is None else min(limit, lengths.longest)
+    if images:
+        return Batch(rows, longest, masked=rows > 1, images=rows)
     if training.packing:
         return Batch(rows, limit, masked=False)
     if training.padding_free:

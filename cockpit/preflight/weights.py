@@ -32,6 +32,10 @@ class Held:
     update: int
     largest: int
     """Elements of the largest matrix that is quantised, which is multiplied as 16-bit numbers."""
+    result: int
+    """Of what is saved in the end: the adapter, or the model after full training."""
+    checkpoint: int
+    """Of a checkpoint on the disk: the same and all that the optimizer remembers."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def held(shape: ModelShape, recipe: Recipe, quantization: str, *, images: bool) 
     trained = list(_every_weight(shape, recipe) if full else _adapter(shape, recipe, quantization))
     gradients = sum(one.elements * one.count * one.bytes_each for one in trained)
     quantised = [one.inputs * one.outputs for one in shape.linears if _is_quantised(one, recipe, images)]
-    replaced = 0
+    optim, replaced = recipe.training.optim, 0
     if not full and recipe.backend == "unsloth":
         # Unsloth moves the original of a layer that is trained whole to the disk.
         replaced = 2 * sum(elements for elements, _ in _whole(shape, recipe.lora))
@@ -58,10 +62,12 @@ def held(shape: ModelShape, recipe: Recipe, quantization: str, *, images: bool) 
         weights=weight_bytes(shape, recipe, quantization, images=images) - replaced,
         adapter=0 if full else gradients,
         gradients=gradients,
-        optimizer=sum(round(_states(one, recipe.training.optim)) for one in trained),
+        optimizer=sum(round(_states(one, optim)) for one in trained),
         trainable=sum(one.elements * one.count for one in trained),
-        update=_update(trained, recipe.training.optim, gradients),
+        update=_update(trained, optim, gradients),
         largest=max(quantised, default=0) if quantization != "none" else 0,
+        result=gradients,  # as many weights of the same types
+        checkpoint=gradients + sum(round(_states(one, optim.removeprefix("paged_"))) for one in trained),
     )
 
 

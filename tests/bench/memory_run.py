@@ -19,7 +19,7 @@ from typing import Any
 from tests.bench.hollow_models import READY
 from tests.bench.memory_cases import Case, case
 
-MODEL_WITHIN_S = 120.0
+MODEL_WITHIN_S = 240.0
 SAMPLE_EVERY_S = 0.05
 TRACE_ENTRIES = 2_000_000
 SIZES = 24

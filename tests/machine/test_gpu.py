@@ -247,3 +247,14 @@ def _see(monkeypatch: pytest.MonkeyPatch, visible: str | None) -> None:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:
         monkeypatch.setitem(os.environ, "CUDA_VISIBLE_DEVICES", visible)
+
+
+def test_holders_are_told_by_name_the_largest_first(fake_nvml: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    holders = GpuProbe().wait().holders
+    assert list(holders) == ["GPU-0000", "GPU-1000"]
+    assert [(one.pid, one.mib) for one in holders["GPU-0000"]] == [(7, 1024.0), (8, None)]
+    own = Nvml()._name(os.getpid())
+    assert own == Path(f"/proc/{os.getpid()}/comm").read_text().strip()
+    monkeypatch.setenv("FAKE_FAILING", "processes")
+    sys.modules.pop("pynvml", None)
+    assert GpuProbe().wait().holders == {"GPU-0000": [], "GPU-1000": []}

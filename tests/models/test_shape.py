@@ -102,7 +102,7 @@ def test_parameters_are_those_that_transformers_makes_of_the_config(
 
 def test_models_that_see_are_told() -> None:
     gemma, llama = ModelShape.of(GEMMA_3_4B), ModelShape.of(LLAMA_3_8B)
-    assert gemma is not None and gemma.is_vision and gemma.image_patches == 4096
+    assert gemma is not None and gemma.is_vision and gemma.tower.patches == 4096
     assert llama is not None and not llama.is_vision
 
 

@@ -21,13 +21,13 @@ from cockpit.engine.model.saved_files import add_to_card, finish_saved
 from cockpit.engine.training.batching import batching, make_trainer
 from cockpit.engine.training.best_weights import BestWeights
 from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
-from cockpit.engine.training.checkpointing import checkpoint_plan
 from cockpit.engine.training.learning_rate import schedule_arguments
 from cockpit.engine.training.overrides import overrides
 from cockpit.engine.training.resumption import Resumption
 from cockpit.engine.training.room import making_room
 from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.protocol.events import AdapterSaved
+from cockpit.recipe.checkpoints import checkpoint_plan
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.checksums import write_checksums
 from cockpit.runs.folder import RunDir

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from cockpit import disk
-from cockpit.engine.training import checkpointing
 from cockpit.engine.training.changing_data import THEREFORE, ChangingData
 from cockpit.engine.training.resumption import resumption
 from cockpit.protocol.commands import Stop
@@ -29,6 +28,7 @@ from cockpit.protocol.events import (
     TrainingPlanned,
     TrainingResumed,
 )
+from cockpit.recipe import checkpoints as checkpoint_plans
 from cockpit.runs.checkpoint import Checkpoint, checkpoints
 from cockpit.runs.checksums import CHECKSUMS
 from cockpit.runs.folder import RunDir
@@ -257,7 +257,7 @@ def test_the_best_checkpoint_is_kept_and_becomes_the_adapter(hosted: Hosted, mon
 def test_an_adapter_has_checkpoints_though_the_recipe_says_nothing_of_them(
     hosted: Hosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpointing, "EVERY_STEPS", 2)
+    monkeypatch.setattr(checkpoint_plans, "EVERY_STEPS", 2)
     run = hosted(**{**BARE, "training__max_steps": 9})
     run.until_ended()
     assert [event.step for event in run.all(CheckpointSaved)] == [2, 4, 6, 8, 9]

@@ -1,0 +1,254 @@
+"""cockpit plan: what a recipe would do on this machine, and whether it fits; nothing is loaded or started."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cockpit.cli.recipe_args import asked_for, blamed
+
+if TYPE_CHECKING:
+    from cockpit.machine.gpu import Holder
+    from cockpit.models.folder import ModelFolder
+    from cockpit.preflight.memory import Forecast, Moment
+    from cockpit.preflight.plan import Plan
+    from cockpit.preflight.room import DiskRoom, GpuRoom
+    from cockpit.recipe.problem import Problem
+    from cockpit.recipe.recipe import Recipe
+
+SIGNS = {"fits": "✓ fits", "tight": "▲ tight", "does not fit": "✗ does not fit", None: "– not known"}
+PHASES = {"load": "loading", "step": "training", "evaluation": "evaluating", "save": "saving"}
+BAR_CELLS = 30
+
+
+@dataclass(frozen=True)
+class Planned:
+    """All that is told of a recipe on this machine. `found` is the forecast for the GPU that the run would take."""
+
+    name: str
+    recipe: Recipe
+    model: ModelFolder | None
+    plan: Plan
+    trains_on: str | None
+    """UUID; empty for the CPU, None where the recipe names a GPU that is not there."""
+    found: Forecast | None
+    gpus: list[GpuRoom]
+    disk: DiskRoom | None
+
+    @property
+    def tokens(self) -> int | None:
+        """Of an optimizer step, at most."""
+        found, training = self.found, self.recipe.training
+        return None if found is None else found.tokens * training.gradient_accumulation_steps
+
+
+def plan(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name ('cockpit recipes' lists them) or its file.")],
+    data: Annotated[Path | None, typer.Option(help="On this file of yours; its form is recognised.")] = None,
+    model: Annotated[str | None, typer.Option(help="With this model: a local folder or a Hub name.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as one JSON document.")] = False,
+) -> None:
+    """Say what a recipe would do here: steps, GPU memory part by part against what each GPU has free, and the disk.
+
+    Exit status: 0 it can start, as far as is known; 1 something stands in its way; 2 the recipe or a setting is wrong.
+    """
+    document, resolved = asked_for(recipe, data, model, settings or [])
+    planned = planned_for(resolved, document.name, document.file)
+    problems = [blamed(problem, data, model, settings or []) for problem in planned.plan.problems]
+    if as_json:
+        print(json.dumps(_plain(planned, problems), indent=2))
+    else:
+        _print(planned, problems)
+    chosen = next((gpu for gpu in planned.gpus if gpu.chosen), None)
+    if problems or (chosen is not None and chosen.fit == "does not fit"):
+        raise typer.Exit(1)
+
+
+def planned_for(recipe: Recipe, name: str, file: str) -> Planned:
+    """Look at the machine, and forecast."""
+    from cockpit.data.inputs import trains_images
+    from cockpit.machine.gpu import GpuProbe
+    from cockpit.models.published import described
+    from cockpit.preflight.plan import Planner
+    from cockpit.preflight.room import disk_room, forecast_for, gpu_rooms, trains_on
+
+    probe = GpuProbe()
+    model = described(recipe.model.name_or_path)
+    images = trains_images(recipe)
+    report = probe.wait()
+    plan = Planner().plan(recipe, report, file)
+    gpus = gpu_rooms(recipe, model, report, images=images)
+    chosen = next((gpu for gpu in gpus if gpu.chosen), None)
+    found = chosen.forecast if chosen is not None else forecast_for(recipe, model, images=images)
+    disk = None if found is None else disk_room(recipe, found, plan.total_steps)
+    return Planned(name, recipe, model, plan, trains_on(recipe, report), found, gpus, disk)
+
+
+def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
+    """As JSON holds it; sizes are bytes, null is not known."""
+    recipe, found, disk = planned.recipe, planned.found, planned.disk
+    training = recipe.training
+    return {
+        "recipe": planned.name,
+        "model": {
+            "name_or_path": recipe.model.name_or_path,
+            "here": planned.model is not None and bool(planned.model.weights),
+            "quantization": recipe.model.quantization,
+            "parameters": found and found.parameters,
+        },
+        "trainable_parameters": found and found.trainable,
+        "rows": planned.plan.train_rows,
+        "held_out_rows": planned.plan.held_out,
+        "steps": planned.plan.total_steps,
+        "epochs": planned.plan.epochs,
+        "per_device_train_batch_size": training.per_device_train_batch_size,
+        "gradient_accumulation_steps": training.gradient_accumulation_steps,
+        "tokens_per_step_at_most": planned.tokens,
+        "on_cpu": planned.trains_on == "",
+        "memory": found and _memory(found),
+        "gpus": [_gpu(gpu) for gpu in planned.gpus],
+        "disk": disk
+        and {
+            "checkpoint": disk.checkpoint,
+            "checkpoints_kept": disk.kept,
+            "result": disk.result,
+            "needed": disk.needed,
+            "merged_16bit": disk.merged,
+            "free": disk.free,
+        },
+        "problems": [str(problem) for problem in problems],
+    }
+
+
+def _memory(found: Forecast) -> dict[str, Any]:
+    moments = {moment.phase: {"total": moment.total, "parts": dict(moment.parts)} for moment in found.moments}
+    return {"peak": found.peak.total, "phase": found.peak.phase, "largest": found.peak.largest, "phases": moments}
+
+
+def _gpu(gpu: GpuRoom) -> dict[str, Any]:
+    return {
+        "index": gpu.reading.index,
+        "uuid": gpu.reading.uuid,
+        "name": gpu.reading.name,
+        "total": gpu.total,
+        "free": gpu.free,
+        "chosen": gpu.chosen,
+        "fit": gpu.fit,
+        "peak": gpu.forecast and gpu.forecast.peak.total,
+        "holders": [
+            {"pid": one.pid, "name": one.name, "held": None if one.mib is None else round(one.mib * 2**20)}
+            for one in gpu.holders
+        ],
+    }
+
+
+def _print(planned: Planned, problems: list[Problem]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from cockpit.text.plain_text import plain_text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for name, value in _lines(planned):
+        console.print(Text.assemble((f"{name:<9}", "dim"), value))
+    for problem in problems:
+        console.print(Text(f"✗ {plain_text(str(problem))}", "bold red"))
+
+
+def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
+    """Name and value of each line."""
+    from cockpit.text.numbers import count, percent, size
+    from cockpit.text.plain_text import plain_line
+
+    recipe, found = planned.recipe, planned.found
+    yield "recipe", f"{plain_line(planned.name)}: {plain_line(recipe.about.title)}"
+    settings, training = recipe.model, recipe.training
+    here = "" if planned.model is not None and planned.model.weights else ", not on this disk yet"
+    held = "in 16 bits" if settings.quantization == "none" else f"as {settings.quantization}"
+    weights = f", {_words(found.parameters)} weights {held}" if found else f" {held}"
+    yield "model", f"{plain_line(settings.name_or_path)}{weights}{here}"
+    if found:
+        kind = f"an adapter of rank {recipe.lora.r}" if recipe.finetuning_type == "lora" else "every weight"
+        share = found.trainable / found.parameters
+        yield (
+            "trains",
+            f"{kind}: {_words(found.trainable)} weights, {f'{100 * share:.1f} %' if share < 1 else percent(1)}",
+        )
+    batch = f"{training.per_device_train_batch_size} x {training.gradient_accumulation_steps}"
+    most = f", {count(planned.tokens)} tokens at most" if planned.tokens else ""
+    yield "steps", f"{count(planned.plan.total_steps)} of {batch} rows{most}{_epochs(planned.plan)}"
+    yield from _memory_lines(planned)
+    if planned.disk:
+        disk = planned.disk
+        kept = f"{count(disk.kept)} checkpoint{'' if disk.kept == 1 else 's'} of {size(disk.checkpoint)}"
+        needed = f"{size(disk.needed)}: {kept}, the result {size(disk.result)}" if disk.kept else size(disk.result)
+        sign = "✗ " if disk.free is not None and (disk.needed or disk.result) > disk.free else ""
+        yield "disk", f"{sign}{needed}; merged in 16 bits {size(disk.merged)} more; {size(disk.free)} free"
+
+
+def _epochs(plan: Plan) -> str:
+    from cockpit.text.numbers import count
+
+    if plan.epochs is None or not plan.train_rows:
+        return ""
+    return f"; {plan.epochs:.3g} epochs over {count(plan.train_rows)} rows"
+
+
+def _memory_lines(planned: Planned) -> Iterator[tuple[str, str]]:
+    from cockpit.text.numbers import size
+    from cockpit.text.plain_text import plain_line
+
+    found = planned.found
+    if planned.trains_on == "":
+        yield "memory", "the CPU would train, whose memory is not forecast"
+        if found:
+            yield "", f"on a GPU it would take {size(found.peak.total)}"
+        return
+    if found is None:
+        yield "memory", "– not known: nobody has taught cockpit the shape of this model"
+    else:
+        peak = found.peak
+        yield "memory", f"{size(peak.total)} at most, while {PHASES[peak.phase]}; the largest part: {peak.largest}"
+        for part, value in _parts(peak):
+            yield "", f"{part:<12}{value}"
+        phases = (f"{PHASES[moment.phase]} {size(moment.total)}" for moment in found.moments)
+        yield "", ", ".join(phases)
+    for gpu in planned.gpus:
+        free = f"{size(gpu.free)} of {size(gpu.total)} free"
+        mark = ", this run's" if gpu.chosen and len(planned.gpus) > 1 else ""
+        yield f"GPU {gpu.reading.index}", f"{SIGNS[gpu.fit]}: {plain_line(gpu.reading.name)}, {free}{mark}"
+        if gpu.fit != "fits" and gpu.holders:
+            names = (f"{plain_line(one.name) or 'a process'} ({one.pid}) {_held(one)}" for one in gpu.holders)
+            alone = "; alone it would fit" if gpu.fit_alone == "fits" else ""
+            yield "", f"held by {', '.join(names)}{alone}"
+
+
+def _held(holder: Holder) -> str:
+    from cockpit.text.numbers import size
+
+    return size(None if holder.mib is None else holder.mib * 2**20)
+
+
+def _parts(moment: Moment) -> Iterator[tuple[str, str]]:
+    """Each part that takes anything: its size, and a bar as long as its share."""
+    from cockpit.preflight.memory import PARTS
+    from cockpit.text.numbers import size
+
+    for part in PARTS:
+        if held := moment.parts.get(part, 0):
+            yield part, f"{size(held):>9}  {'▇' * max(1, round(held / moment.total * BAR_CELLS))}"
+
+
+def _words(parameters: int) -> str:
+    """8.19 B, 41.9 M, 1.91 M: counts of weights as people say them."""
+    value, unit = (parameters / 1e9, "B") if parameters >= 1e9 else (parameters / 1e6, "M")
+    return f"{value:.3g} {unit}"
