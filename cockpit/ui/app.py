@@ -28,7 +28,7 @@ from cockpit.ui.runs.engines import Engines, Probe
 from cockpit.ui.runs.new_runs import NewRuns
 from cockpit.ui.runs.past_runs import PastRuns
 from cockpit.ui.screens.recipes import RecipesScreen, mark_saved
-from cockpit.ui.themes import DARK, LIGHT, THEMES
+from cockpit.ui.themes import DARK, LIGHT, THEMES, meanings, themes_for
 from cockpit.ui.widgets.top_line import EngineStatus
 
 if TYPE_CHECKING:
@@ -93,6 +93,17 @@ class CockpitApp(AskingApp):
         self.standby: Standby | None = None
         """The engine that warms up for the next run; None until the app has begun."""
         self._polls = 0
+
+    async def run_async(self, *, headless: bool = False, **options: Any) -> None:
+        """Run in the colours that the terminal has; a picture has all of them."""
+        if not headless:
+            self.fit_colours()
+        return await super().run_async(headless=headless, **options)
+
+    def fit_colours(self) -> None:
+        """Take the themes that the terminal can show."""
+        for theme in themes_for(self.console.color_system):
+            self.register_theme(theme)
 
     def get_driver_class(self) -> type[Driver]:
         """The driver that notices a terminal which goes away."""
@@ -273,6 +284,10 @@ class CockpitApp(AskingApp):
     def action_toggle_theme(self) -> None:
         """The other of the two themes."""
         self.theme = DARK.name if self.theme == LIGHT.name else LIGHT.name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """What our colours are in a theme that comes with Textual."""
+        return meanings(self.current_theme)
 
     def _remember_theme(self, _theme: object) -> None:
         if self.theme != remembered_theme():

@@ -1,7 +1,24 @@
-"""The two themes. One colour means one thing everywhere: primary this run, secondary others, accent the plan,
-success, warning and error what they say. All other colours are derived from these by Textual."""
+"""The two themes, and the same two in the sixteen colours of a plain terminal. One colour means one thing everywhere:
+
+| variable | meaning | its sign |
+|---|---|---|
+| primary | this run: its loss, its state, the tuned model, what has the focus | ● |
+| trained | the tokens that this run learns from: primary, bold and underlined | |
+| secondary | others: the base model, other processes | ▒ |
+| padding | what fills a batch up: as pale as others | ░ |
+| accent | the plan: what is to come | |
+| held-out | measured on rows that are not trained on | ◆ |
+| changed | edited, and not saved yet | * |
+| success | done, ready, as it should be | ✓ |
+| warning | look at this | ▲ |
+| error | wrong, failed, ended against the will | ✗ |
+
+The sign says it where colours are not seen. All other colours are derived from these by Textual.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from textual.theme import Theme
 
@@ -19,6 +36,11 @@ DARK = Theme(
     panel="#1a232d",
     dark=True,
     variables={
+        "trained": "#5cb8f2",
+        "padding": "#8796a8",
+        "held-out": "#f49ad6",
+        "changed": "#4fd6c4",
+        "button": "#1a232d",
         "border": "#5cb8f2",
         "border-blurred": "#2c3947",
         "block-cursor-background": "#24445c",
@@ -55,6 +77,11 @@ LIGHT = Theme(
     panel="#e1e7ec",
     dark=False,
     variables={
+        "trained": "#0b66a8",
+        "padding": "#66727f",
+        "held-out": "#a8287f",
+        "changed": "#00706a",
+        "button": "#e1e7ec",
         "border": "#0b66a8",
         "border-blurred": "#b9c4ce",
         "block-cursor-background": "#c3ddf0",
@@ -78,3 +105,54 @@ LIGHT = Theme(
 )
 
 THEMES = (DARK, LIGHT)
+
+BLACK, RED, GREEN, BROWN, BLUE, MAGENTA, CYAN, SILVER, GREY, PINK, LIME, YELLOW, SKY, ROSE, AQUA, WHITE = (
+    "#000000", "#aa0000", "#00aa00", "#aa5500", "#0000aa", "#aa00aa", "#00aaaa", "#aaaaaa",
+    "#555555", "#ff5555", "#55ff55", "#ffff55", "#5555ff", "#ff55ff", "#55ffff", "#ffffff",
+)  # fmt: skip
+"""What Rich takes the sixteen colours for: each of these is sent as that colour of the terminal, and not as the grey
+that is nearest to a soft green."""
+
+DARK_16 = replace(
+    DARK, primary=AQUA, secondary=SILVER, accent=MAGENTA, success=LIME, warning=YELLOW, error=PINK, foreground=WHITE,
+    background=BLACK, surface=BLACK, panel=BLACK,
+    variables={
+        "trained": AQUA, "padding": SILVER, "held-out": ROSE, "changed": SKY, "button": GREY,
+        "border": AQUA, "border-blurred": GREY,
+        "block-cursor-background": BLUE, "block-cursor-foreground": WHITE,
+        "block-cursor-blurred-background": GREY, "block-hover-background": GREY,
+        "input-cursor-background": WHITE, "input-cursor-foreground": BLACK, "input-selection-background": CYAN,
+        "footer-background": BLACK, "footer-key-foreground": AQUA, "footer-description-foreground": SILVER,
+        "scrollbar": GREY, "scrollbar-hover": SILVER, "scrollbar-active": AQUA, "scrollbar-background": BLACK,
+        "scrollbar-background-hover": BLACK, "scrollbar-background-active": BLACK, "scrollbar-corner-color": BLACK,
+    },
+)  # fmt: skip
+
+LIGHT_16 = replace(
+    LIGHT, primary=BLUE, secondary=GREY, accent=ROSE, success=GREEN, warning=BROWN, error=RED, foreground=BLACK,
+    background=WHITE, surface=WHITE, panel=WHITE,
+    variables={
+        "trained": BLUE, "padding": GREY, "held-out": MAGENTA, "changed": CYAN, "button": SILVER,
+        "border": BLUE, "border-blurred": SILVER,
+        "block-cursor-background": AQUA, "block-cursor-foreground": BLACK,
+        "block-cursor-blurred-background": SILVER, "block-hover-background": SILVER,
+        "input-cursor-background": BLACK, "input-cursor-foreground": WHITE, "input-selection-background": SILVER,
+        "footer-background": WHITE, "footer-key-foreground": BLUE, "footer-description-foreground": GREY,
+        "scrollbar": SILVER, "scrollbar-hover": GREY, "scrollbar-active": BLUE, "scrollbar-background": WHITE,
+        "scrollbar-background-hover": WHITE, "scrollbar-background-active": WHITE, "scrollbar-corner-color": WHITE,
+    },
+)  # fmt: skip
+
+
+def themes_for(color_system: str | None) -> tuple[Theme, Theme]:
+    """The dark and the light theme for what Rich says of the terminal: `standard` has sixteen colours. Their names are
+    the same, so that what is remembered fits any terminal."""
+    return (DARK_16, LIGHT_16) if color_system == "standard" else THEMES
+
+
+def meanings(theme: Theme) -> dict[str, str]:
+    """The colours that Textual does not know, for a theme that comes with Textual."""
+    return {name: (DARK if theme.dark else LIGHT).variables[name] for name in OWN}
+
+
+OWN = ("trained", "padding", "held-out", "changed", "button")

@@ -15,7 +15,7 @@ from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import Link, RunLink
 from cockpit.ui.runs.session import RunSession
-from cockpit.ui.themes import DARK, THEMES
+from cockpit.ui.themes import DARK, THEMES, meanings
 from cockpit.ui.typed_ahead import TypedAhead
 from tests.recording import RECIPE
 from tests.ui.engines import FakeLink
@@ -48,6 +48,10 @@ class Stage(TypedAhead):
         """Show the screen."""
         if self._make is not None:
             self.push_screen(self._make())
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """As CockpitApp."""
+        return meanings(self.current_theme)
 
     def show_chat(self, session: RunSession, *, by_itself: bool = False) -> None:
         """Note it down."""

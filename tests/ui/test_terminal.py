@@ -158,3 +158,12 @@ def test_writing_to_a_lost_terminal_is_noticed_and_does_no_harm() -> None:
     assert output.write("text") == 4
     assert output.is_lost
     output.flush()
+
+
+def test_a_terminal_of_sixteen_colours_is_sent_those_and_no_grey_for_blue(pid_file: Path) -> None:
+    terminal, _ = open_app(pid_file, TEXTUAL_COLOR_SYSTEM="standard")
+    with terminal:
+        sent = terminal.received.decode(errors="replace")
+        codes = {code for found in re.findall(r"\x1b\[([\d;]*)m", sent) for code in found.split(";")}
+        assert not codes & {"38", "48"}, "no colour by its number or its parts"
+        assert re.search(r"\x1b\[1;96;\d+mcockpit", sent), "bright cyan: this run's colour"

@@ -139,7 +139,7 @@ class DataScreen(Screen[None]):
         self.query_one(LengthChart).show(report)
         self.query_one("#remark-lines", Static).update(_remarks(report))
         remarks = report.left_out_rows or len(report.notes)
-        sign = glyphs().failed if report.left_out_rows else glyphs().mark
+        sign = glyphs().failed if report.left_out_rows else glyphs().warn
         self.query_one(PanelTabs).mark(PANELS.index("remarks"), f"{sign}{remarks:,}" if remarks else "")
         self._show_sample()
 
@@ -201,7 +201,7 @@ class DataScreen(Screen[None]):
 
 def _waiting(seconds: float) -> Content:
     return Content.assemble(
-        (f"{glyphs().wait} ", "$warning"),
+        (f"{glyphs().wait} ", "$primary"),
         f"tokenizing ... {duration(seconds)}\n\n",
         (
             "The tokenizer's libraries are imported first, which takes most of the time. esc ends it.",
@@ -226,5 +226,5 @@ def _remarks(report: DataReport) -> Content:
     lines += [Content.assemble((f"{glyphs().failed} ", "$error"), reason) for reason in report.left_out]
     if report.left_out_rows > len(report.left_out):
         lines.append(Content(f"{count(report.left_out_rows)} rows are left out in all."))
-    lines += [Content.assemble((f"{glyphs().mark} ", "$warning"), note) for note in report.notes]
+    lines += [Content.assemble((f"{glyphs().warn} ", "$warning"), note) for note in report.notes]
     return Content("\n").join(lines)

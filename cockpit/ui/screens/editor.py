@@ -216,7 +216,7 @@ class EditorScreen(Screen[Path | None]):
         if wrong:
             parts.append(Content.styled(f"✗ {errors_text(wrong)}", "$error"))
         if changed:
-            parts.append(Content.styled(f"● {changed} changed", "$warning"))
+            parts.append(Content.styled(f"* {changed} changed", "$changed"))
         if elsewhere:
             parts.append(Content.styled(elsewhere[0], "$error"))
         if not wrong and self._summary:

@@ -63,7 +63,7 @@ class ChangeList(VerticalScroll):
             for index, line in enumerate(text.wrap(width - 2)):
                 lines.append(Content.assemble(("✗ " if index == 0 else "  ", "$error"), line))
         for change in self._changes:
-            lines.append(Content.assemble(("● ", "$warning"), _end(change.path, width - 2)))
+            lines.append(Content.assemble(("* ", "$changed"), _end(change.path, width - 2)))
             half = max(6, (width - 7) // 2)
             was, now = (Content(plain_text(text)).truncate(half, ellipsis=True) for text in (change.was, change.now))
             lines.append(Content.assemble("    ", was.stylize("$foreground-muted"), " → ", now.stylize("bold")))

@@ -72,7 +72,7 @@ class FieldRow(Widget):
         """Label and unit, and below them what is wrong."""
         is_focused = self.has_focus_within
         style = "$error" if self._error else "bold $primary" if is_focused else "$foreground 80%"
-        mark = ("● ", "$warning") if self._is_changed else "  "
+        mark = ("* ", "$changed") if self._is_changed else "  "
         label = Content.assemble(mark, (self.field.label, style)).truncate(self._label_cells - 1, ellipsis=True)
         unit = Content.styled(self.field.unit, "$foreground 60%")
         gap = self.size.width - label.cell_length - self._unit_cells + 1

@@ -39,7 +39,7 @@ class FigureList(Widget):
 
 
 def _line(figure: Figure) -> Content:
-    sign = f"{glyphs().mark} " if figure.warns else ""
+    sign = f"{glyphs().warn} " if figure.warns else ""
     value = f"{sign}{figure.value}"
     return Content.assemble(
         (f"{figure.name:<{NAME_CELLS}}", "$foreground-muted"),

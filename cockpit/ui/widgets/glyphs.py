@@ -28,6 +28,7 @@ class Glyphs:
     flat: str
     done: str
     failed: str
+    warn: str
     current: str
     waiting: str
     dot: str
@@ -52,6 +53,7 @@ UNICODE = Glyphs(
     flat="→",
     done="✓",
     failed="✗",
+    warn="▲",
     current="●",
     waiting="○",
     dot="·",
@@ -75,6 +77,7 @@ ASCII = Glyphs(
     flat="=",
     done="+",
     failed="x",
+    warn="!",
     current="*",
     waiting="o",
     dot="-",

@@ -18,7 +18,7 @@ class GroupTabs(Widget, can_focus=True):
 
     HELP = (
         "The groups of fields. Up and down (or left and right) go to another, Enter goes into its fields.\n"
-        "● counts changed fields, ✗ fields with something wrong. Page up and page down change the group from anywhere."
+        "* counts changed fields, ✗ fields with something wrong. Page up and page down change the group from anywhere."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,right", "move(1)", "next group", id="groups.next", tooltip="Show the next group", show=False),
@@ -87,7 +87,7 @@ class GroupTabs(Widget, can_focus=True):
         changed, wrong = self._counts.get(group, (0, 0))
         parts = []
         if changed:
-            parts.append(Content.styled(f"●{changed}", "$warning"))
+            parts.append(Content.styled(f"*{changed}", "$changed"))
         if wrong:
             parts.append(Content.styled(f"✗{wrong}", "$error"))
         return Content(" ").join(parts)

@@ -57,7 +57,7 @@ class LossChart(Plot):
     LossChart > .loss-chart--axis { color: $text-muted; }
     LossChart > .loss-chart--raw { color: $primary 45%; }
     LossChart > .loss-chart--smoothed { color: $primary; }
-    LossChart > .loss-chart--eval { color: $success; text-style: bold; }
+    LossChart > .loss-chart--eval { color: $held-out; text-style: bold; }
     LossChart > .loss-chart--label { color: $foreground; text-style: bold; }
     LossChart > .loss-chart--broken { color: $error; text-style: bold; }
     """
@@ -214,7 +214,7 @@ class LossChart(Plot):
             ("smoothed", "bold"),
         ]
         if self._evaluations:
-            parts += [f" {signs.dot} ", (f"{signs.mark} held out", "$success")]
+            parts += [f" {signs.dot} ", (f"{signs.mark} held out", "$held-out")]
         if self._not_finite:
             since, many = self._not_finite_since, self._not_finite
             where = f"since step {since:,}" if since else f"at {many:,} step{'s' * (many > 1)}"

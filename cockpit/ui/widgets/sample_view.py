@@ -14,7 +14,7 @@ from cockpit.data.report_text import facts_of
 from cockpit.text import numbers
 from cockpit.ui.widgets.glyphs import glyphs
 
-TRAINED, MASKED, MARK, PADDING = "bold underline $success", "$foreground 55%", "on $panel", "$warning"
+TRAINED, MASKED, MARK, PADDING = "bold underline $trained", "$foreground 55%", "on $panel", "$padding"
 """Bold and underlined or pale: told apart without colours too. A mark keeps its own ground in either."""
 SHOWN_TOKENS = 20_000
 """A longer row is shown as far as this: it is laid out whole each time."""

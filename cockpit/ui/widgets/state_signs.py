@@ -11,7 +11,7 @@ STATE_SIGNS: dict[State, tuple[str, str]] = {
     "lost": ("?", "$error"),
     "damaged": ("!", "$error"),
     "completed": ("✓", "$success"),
-    "stopped": ("■", "$warning"),
+    "stopped": ("■", "$foreground"),
     "failed": ("✗", "$error"),
     "out_of_memory": ("✗", "$error"),
 }

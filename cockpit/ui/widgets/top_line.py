@@ -78,10 +78,10 @@ def engine_text(status: EngineStatus | None, detail: int) -> Content:
         return Content("")
     if status.stage == "importing":
         note = f" {status.note}" if status.note and detail == 2 else ""
-        text = Content.assemble(("◌ ", "$warning"), f"engine warming up{note}" if detail else "engine")
+        text = Content.assemble(("◌ ", "$primary"), f"engine warming up{note}" if detail else "engine")
         if status.share is not None:
             done = round(status.share * BAR_CELLS)
-            text += Content.assemble(" ", ("▰" * done, "$warning"), ("▱" * (BAR_CELLS - done), "$foreground-disabled"))
+            text += Content.assemble(" ", ("▰" * done, "$primary"), ("▱" * (BAR_CELLS - done), "$foreground-disabled"))
         if detail == 2:
             text += Content.styled(f" {status.detail or 'importing'}", "$foreground-muted")
         return text

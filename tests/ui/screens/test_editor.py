@@ -27,8 +27,8 @@ async def test_a_rank_is_changed_by_keys_alone(tmp_path: Path) -> None:
         await pilot.pause()
         text = shown(app)
         assert "16 → 32" in text
-        assert "● r" in text
-        assert "LoRA" in text and "●1" in text
+        assert "* r" in text
+        assert "LoRA" in text and "*1" in text
 
 
 async def test_an_error_stands_under_its_field_and_start_goes_to_it(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ async def test_an_error_stands_under_its_field_and_start_goes_to_it(tmp_path: Pa
         await until(pilot, lambda: screen.query_one(RecipeForm).focused_path == "lora.r")
         await until(pilot, lambda: "2 errors left" in shown(app))
         lines = shown(app).splitlines()
-        row = next(index for index, line in enumerate(lines) if "● r " in line)
+        row = next(index for index, line in enumerate(lines) if "* r " in line)
         assert "✗ 0 is" in lines[row + 1]
         assert not any(said.startswith("train") for said in engines.said)
 
