@@ -40,6 +40,10 @@ MARKED = (
 """ChatML with the marks by which TRL masks."""
 CHATML = MARKED.replace("{% generation %}", "").replace("{% endgeneration %}", "")
 VOCABULARY = 50_000
+QUESTION, ANSWER = (5, 30), (20, 110)
+"""Words from ... to: rows of about 300 tokens by a tokenizer that has not learnt the made-up words."""
+KNOWN_WORDS = 1.7
+"""As many words, for the tokenizer that is trained here on them."""
 
 
 def main() -> None:
@@ -59,15 +63,16 @@ def main() -> None:
 
 
 def _measure(asked: argparse.Namespace, place: Path, model: Path, rows: int) -> None:
+    scale = KNOWN_WORDS if asked.model is None else 1.0
     if "cockpit" in asked.only:
         case = {"who": "cockpit", "model": str(model), "recipe": asked.recipe, "rows": rows}
-        case["text"] = recipe_text(asked.recipe, model, place, rows)
+        case["text"] = recipe_text(asked.recipe, model, place, rows, scale)
         _run(place, case)
         _run(place, {**case, "again": True})
     if "trl" in asked.only and not asked.recipe:
         for procs in dict.fromkeys((1, asked.procs)):
             case = {"who": "trl", "model": str(model), "rows": rows, "procs": procs}
-            case["data"] = str(chats(place / f"chats-{rows}.jsonl", rows))
+            case["data"] = str(chats(place / f"chats-{rows}.jsonl", rows, scale))
             _run(place, case)
             if procs == 1:
                 _run(place, {**case, "again": True})
@@ -101,23 +106,26 @@ def words() -> Iterator[str]:
         yield "".join(rng.choices(syllables, k=1 + (at > 300) + (at > 5_000) + (at > 20_000)))
 
 
-def texts(seed: int) -> Callable[[int, int], str]:
+def texts(seed: int) -> Callable[[float, float], str]:
     """Makes texts of so many words, from ... to; some words are much more frequent than others."""
     rng, known = random.Random(seed), list(words())
 
-    def text(least: int, most: int) -> str:
-        chosen = (known[min(int(rng.paretovariate(0.55)), len(known)) - 1] for _ in range(rng.randint(least, most)))
+    def text(least: float, most: float) -> str:
+        count = rng.randint(int(least), int(most))
+        chosen = (known[min(int(rng.paretovariate(0.55)), len(known)) - 1] for _ in range(count))
         return " ".join(chosen).capitalize() + "."
 
     return text
 
 
-def chats(path: Path, rows: int) -> Path:
-    """Conversations of role and content."""
-    return _write(path, rows, lambda turns: {"messages": turns}, ("role", "content", "user", "assistant"))
+def chats(path: Path, rows: int, scale: float) -> Path:
+    """Conversations of role and content, `scale` times as long as is usual."""
+    return _write(path, rows, scale, lambda turns: {"messages": turns}, ("role", "content", "user", "assistant"))
 
 
-def _write(path: Path, rows: int, row: Callable[[list[dict[str, str]]], dict[str, Any]], keys: tuple[str, ...]) -> Path:
+def _write(
+    path: Path, rows: int, scale: float, row: Callable[[list[dict[str, str]]], dict[str, Any]], keys: tuple[str, ...]
+) -> Path:
     if path.exists():
         return path
     text, rng = texts(1), random.Random(2)
@@ -125,37 +133,36 @@ def _write(path: Path, rows: int, row: Callable[[list[dict[str, str]]], dict[str
         for _ in range(rows):
             turns = []
             for _ in range(rng.choice((1, 1, 2, 3))):
-                turns.append({keys[0]: keys[2], keys[1]: text(5, 30)})
-                turns.append({keys[0]: keys[3], keys[1]: text(20, 110)})
+                turns.append({keys[0]: keys[2], keys[1]: text(*(scale * words for words in QUESTION))})
+                turns.append({keys[0]: keys[3], keys[1]: text(*(scale * words for words in ANSWER))})
             file.write(json.dumps(row(turns)) + "\n")
     return path
 
 
-def recipe_text(name: str | None, model: Path, place: Path, rows: int) -> str:
+def recipe_text(name: str | None, model: Path, place: Path, rows: int, scale: float) -> str:
     """A recipe over made-up rows: that of `name` with files in place of its sources, or a plain one for chats."""
     from ruamel.yaml import YAML
 
     from tests.engine import tiny
 
     if name is None:
-        recipe = json.loads(tiny.recipe_text(model, chats(place / f"chats-{rows}.jsonl", rows), backend="transformers"))
+        path = chats(place / f"chats-{rows}.jsonl", rows, scale)
+        recipe = json.loads(tiny.recipe_text(model, path, backend="transformers"))
         recipe["model"]["max_seq_length"] = 2048
         return json.dumps(recipe)
     recipe = YAML(typ="safe").load((ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))
     recipe["model"]["name_or_path"] = str(model)
-    recipe["backend"] = "transformers"
-    recipe["training"].pop("gradient_checkpointing", None)
     for number, source in enumerate(recipe["data"]["sources"]):
         path = place / f"{name}-{number}-{rows}.jsonl"
         columns = source.get("columns", {})
         if source.get("format") == "prompt_completion":
             prompt, completion = columns.get("prompt", "prompt"), columns.get("completion", "completion")
             pair = lambda turns, one=prompt, two=completion: {one: turns[0]["content"], two: turns[-1]["content"]}
-            _write(path, rows, pair, ("role", "content", "user", "assistant"))
+            _write(path, rows, scale, pair, ("role", "content", "user", "assistant"))
         elif source.get("format") == "sharegpt":
-            _write(path, rows, lambda turns: {"conversations": turns}, ("from", "value", "human", "gpt"))
+            _write(path, rows, scale, lambda turns: {"conversations": turns}, ("from", "value", "human", "gpt"))
         else:
-            chats(path, rows)
+            chats(path, rows, scale)
         source["name_or_path"], source["split"] = str(path), "train"
     return json.dumps(recipe)
 
