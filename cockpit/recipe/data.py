@@ -28,6 +28,8 @@ PARTS: dict[RowFormat, tuple[str, ...]] = {
 }
 """The parts that a row of each form has; each may have a column of another name."""
 
+Role = Literal["system", "user", "assistant", "tool"]
+
 MAX_ROWS = 1_000_000_000
 
 
@@ -113,6 +115,9 @@ class Data(Section):
 
     sources: list[Source] = Field(min_length=1)
     """One dataset, or several in one mixture."""
+
+    roles: dict[str, Role] = {}
+    """Whose turns those of other names are: {ai: assistant, customer: user}."""
 
     chat_template: str = Field(default="model", min_length=1)
     """model for the tokenizer's own, or one of Unsloth's by name: gemma-3, qwen-3, llama-3.1, chatml ..."""

@@ -19,6 +19,7 @@ from cockpit.recipe.schema import FieldPlace, all_places, find_place
 from cockpit.recipe.setting import setting_value
 from cockpit.recipe.unsupported import is_unsupported
 from cockpit.recipe.validation import refusal
+from cockpit.recipe.yaml_text import scalar_text
 
 Kind = Literal["int", "float", "bool", "choice", "text", "names", "path"]
 
@@ -109,17 +110,19 @@ def format_value(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return number_text(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{scalar_text(name, in_flow=True)}: {format_value(one)}" for name, one in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _form_field(place: FieldPlace) -> FormField | None:
-    kind, names = place.type, place.type.item is not None
+    kind, names = place.type, place.type.kind == "list"
     if kind.section is not None or (kind.item is not None and kind.item.section is not None):
         return None
     if "path" in place.extra:
         shown: Kind = "path"
     else:
-        shown = "names" if names else kind.kind  # type: ignore[assignment]
+        shown = "names" if names else "text" if kind.kind == "mapping" else kind.kind  # type: ignore[assignment]
     around = (find_place(place.path[:depth]) for depth in range(1, len(place.path)))
     left_out = next((dotted(one.path) for one in around if one and one.type.section and one.type.optional), "")
     schedulers = _schedulers(place)
@@ -129,7 +132,7 @@ def _form_field(place: FieldPlace) -> FormField | None:
         group=GROUPS[str(place.path[0])],
         help=place.help,
         kind=shown,
-        choices=tuple(map(str, kind.choices or (kind.item.choices if kind.item else ()))),
+        choices=tuple(map(str, kind.choices or (kind.item.choices if kind.item and names else ()))),
         minimum=kind.minimum,
         maximum=kind.maximum,
         exclusive_minimum=kind.exclusive_minimum,

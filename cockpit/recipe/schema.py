@@ -26,9 +26,9 @@ def section_fields(section: type[Section]) -> dict[str, FieldInfo]:
 
 @dataclass(frozen=True)
 class FieldType:
-    """What a field takes. Bounds are None where there are none; `item` is what a list holds."""
+    """What a field takes. Bounds are None where there are none; `item` is what a list holds, or a mapping of names."""
 
-    kind: Literal["int", "float", "bool", "text", "choice", "list", "section"]
+    kind: Literal["int", "float", "bool", "text", "choice", "list", "mapping", "section"]
     optional: bool = False
     choices: tuple[str | int, ...] = ()
     minimum: float | None = None
@@ -51,6 +51,9 @@ class FieldType:
             if self.item.kind == "choice":
                 named = f"a list of: {listed(self.item.choices)}"
             return f"{listed(self.choices, quoted=True)} or {named}" if self.choices else named
+        if self.kind == "mapping":
+            assert self.item is not None
+            return f"a mapping of names, each to {self.item.words}"
         if self.kind == "choice":
             return f"one of: {listed(self.choices)}" if len(self.choices) > 1 else str(self.choices[0])
         if self.section is not None:
@@ -98,7 +101,8 @@ class FieldPlace:
 
 @functools.lru_cache(maxsize=1024)
 def find_place(path: FieldPath) -> FieldPlace | None:
-    """The field at `path`, or None where the model has none. An index stands for any element of its list."""
+    """The field at `path`, or None where the model has none. An index stands for any element of a list, a name for any
+    of a mapping."""
     place = FieldPlace((), field_type(Recipe, ()), Recipe.__doc__ or "", PydanticUndefined, {}, Recipe)
     for depth, part in enumerate(path, start=1):
         section, item = place.type.section, place.type.item
@@ -106,6 +110,9 @@ def find_place(path: FieldPath) -> FieldPlace | None:
             place = place_of(path[:depth], section_fields(section)[part])
         elif place.type.kind == "list" and item is not None and isinstance(part, int):
             inner = get_args(next(one for one in _members(place.annotation) if get_origin(one) is list))[0]
+            place = FieldPlace(path[:depth], item, place.help, PydanticUndefined, place.extra, inner)
+        elif place.type.kind == "mapping" and item is not None and isinstance(part, str):
+            inner = get_args(next(one for one in _members(place.annotation) if get_origin(one) is dict))[1]
             place = FieldPlace(path[:depth], item, place.help, PydanticUndefined, place.extra, inner)
         else:
             return None
@@ -197,6 +204,8 @@ def field_type(annotation: Any, metadata: tuple[Any, ...]) -> FieldType:
         return FieldType("choice", choices=args)
     if origin is list:
         return FieldType("list", item=field_type(args[0], ()))
+    if origin is dict:
+        return FieldType("mapping", item=field_type(args[1], ()))
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return FieldType("section", section=annotation)
     kinds: dict[Any, Literal["bool", "text"]] = {bool: "bool", str: "text"}

@@ -21,7 +21,9 @@ def setting_value(place: FieldPlace, text: str) -> object:
         if text in place.type.choices or place.type.item.section is not None:
             return text
         return [name.strip() for name in text.split(",") if name.strip()]
-    if kind in ("list", "section"):
+    if kind == "mapping" and not text.startswith("{") and (not text or ": " in text):
+        text = f"{{{text}}}"
+    if kind in ("list", "mapping", "section"):
         try:
             return yaml_source.parse(f"value: {text}", "--set").values["value"]
         except RecipeError as error:

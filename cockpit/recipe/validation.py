@@ -87,6 +87,8 @@ def _plainest(kind: FieldType) -> Any:
     if kind.section is not None:
         fields = ((key, find) for key, find in _own_places(kind.section))
         return {key: _plainest(place.type) for key, place in fields if place.required}
+    if kind.kind == "mapping":
+        return {}
     if kind.item is not None:
         return [_plainest(kind.item)]
     if kind.choices:
@@ -121,7 +123,7 @@ def _path(location: tuple[str | int, ...]) -> FieldPath:
     path: FieldPath = ()
     for part in location:
         place = find_place(path)
-        if place is not None and isinstance(part, str) and place.type.section is None:
+        if place is not None and isinstance(part, str) and place.type.kind not in ("section", "mapping"):
             continue
         path += (part,)
     return path
@@ -209,7 +211,7 @@ def _number_refusal(kind: FieldType, value: object, right: str) -> tuple[str, st
 
 
 def _noun(kind: FieldType) -> str:
-    nouns = {"text": "text", "list": "a list", "section": "a section"}
+    nouns = {"text": "text", "list": "a list", "mapping": "a mapping", "section": "a section"}
     return nouns.get(kind.kind, "one of the choices")
 
 

@@ -47,6 +47,12 @@ BAD = {
     "lora.target_modules=[q_proj": "lora.target_modules: a list is not closed; add the missing ] or comma",
     "model.name_or_path=": "model.name_or_path: is empty text; write something",
     "lora.loftq_config={loftq_bits: 3}": "lora.loftq_config.loftq_bits: 3 is not one of the choices; give one of: 4, 8",
+    "data.roles=ai": "data.roles: 'ai' is not a mapping; give a mapping of names, each to one of: system, user, "
+    "assistant, tool",
+    "data.roles=ai: assistent": "data.roles.ai: 'assistent' is not one of the choices; did you mean assistant? "
+    "Give one of: system, user, assistant, tool",
+    "data.roles.ai=robot": "data.roles.ai: 'robot' is not one of the choices; "
+    "give one of: system, user, assistant, tool",
     "method=dpo": "method: 'dpo' is not one of the choices; give sft",
     "\x1b[31mlora.[red]r=3": "lora.[red]r: a recipe has no such field; did you mean lora?",
 }
@@ -95,6 +101,10 @@ GOOD = {
     "data.response_part=<bot>\n": ("data.response_part", "<bot>\n"),
     'samples.prompts=["a, b", c]': ("samples.prompts", ["a, b", "c"]),
     "data.sources.1.name_or_path=b.json": ("data.sources.1.name_or_path", "b.json"),
+    "data.roles=ai: assistant, me: user": ("data.roles", {"ai": "assistant", "me": "user"}),
+    "data.roles={ai: assistant}": ("data.roles", {"ai": "assistant"}),
+    "data.roles.ai=assistant": ("data.roles", {"ai": "assistant"}),
+    "data.roles=": ("data.roles", {}),
     "chat.presets.0.temperature=1": ("chat.presets.0.temperature", 1),
 }
 

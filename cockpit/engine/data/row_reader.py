@@ -44,7 +44,13 @@ class RowReader:
         self._say = say
         self._sources = [open_source(source, say) for source in recipe.data.sources]
         self._conversations = [
-            Conversations(rows.form.form, rows.form.columns, named=rows.form.named, instruction=source.instruction)
+            Conversations(
+                rows.form.form,
+                rows.form.columns,
+                named=rows.form.named,
+                instruction=source.instruction,
+                roles=recipe.data.roles,
+            )
             for source, rows in zip(recipe.data.sources, self._sources, strict=True)
         ]
         for source, rows in zip(recipe.data.sources, self._sources, strict=True):

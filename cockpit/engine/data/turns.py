@@ -64,10 +64,11 @@ class TurnReader:
         self._roles |= {name.strip().lower(): role for name, role in (roles or {}).items()}
         self._of_words = {name: role for name, role in self._roles.items() if role != "tool" and name not in CALL_ROLES}
         """The roles whose turns may be words and nothing else."""
+        self._turns: list[Any] = []
 
     def read(self, turns: list[Any]) -> Turns:
         """What the turns say. Raises ValueError with the end of a sentence."""
-        read = Turns()
+        read, self._turns = Turns(), turns
         for number, turn in enumerate(turns, 1):
             if not isinstance(turn, dict):
                 raise ValueError(f"turn {number} has no role and content")
@@ -101,12 +102,18 @@ class TurnReader:
     def _role(self, name: Any, number: int) -> str:
         if isinstance(name, str) and (role := self._roles.get(name) or self._roles.get(name.strip().lower())):
             return role
-        plain, shown = str(name).strip().lower(), plain_line(repr(name)[:40])
-        if plain in LIKELY:
-            means = f"data.roles: {{{plain}: {LIKELY[plain]}}} says that it is the {LIKELY[plain]}"
-            raise ValueError(f"turn {number} has the role {shown}, which is not known; {means}")
-        known = ", ".join(ROLES)
-        raise ValueError(f"turn {number} has the role {shown}; known are {known}, and data.roles says who another is")
+        raise ValueError(f"turn {number} has the role {plain_line(repr(name)[:40])}{self._who_it_may_be(name)}")
+
+    def _who_it_may_be(self, name: object) -> str:
+        """The rest of a sentence about a role that is not known: what data.roles would say of this row's roles."""
+        roles = (
+            str(turn.get("role") or turn.get("from")).strip().lower() for turn in self._turns if isinstance(turn, dict)
+        )
+        likely = {role: LIKELY[role] for role in roles if role in LIKELY and role not in self._roles}
+        if str(name).strip().lower() not in likely:
+            return f"; known are {', '.join(ROLES)}, and data.roles says who another is"
+        named = ", ".join(f"{role}: {who}" for role, who in likely.items())
+        return f", which is not known; data.roles: {{{named}}} would say who it is"
 
     def _take(self, turn: dict[str, Any], role_key: str, number: int, read: Turns) -> None:
         """Add the messages of a turn."""

@@ -41,6 +41,17 @@ def test_a_bad_text_changes_nothing_but_its_error(draft: Draft) -> None:
     assert recipe.lora.r == 8
 
 
+def test_a_mapping_is_a_text_of_names_and_values(draft: Draft) -> None:
+    assert draft.text("data.roles") == ""
+    draft.type("data.roles", "ai: assistant, me: user")
+    assert draft.document.recipe().data.roles == {"ai": "assistant", "me": "user"}
+    assert draft.text("data.roles") == "ai: assistant, me: user"
+    draft.type("data.roles", "ai: nobody")
+    assert "data.roles" in draft.errors()
+    draft.type("data.roles", "")
+    assert (draft.errors(), draft.document.value("data.roles")) == ({}, {})
+
+
 def test_values_that_do_not_go_together_are_errors_too(draft: Draft) -> None:
     draft.type("training.warmup_ratio", "0.1")
     errors = draft.errors()
