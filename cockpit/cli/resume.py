@@ -116,7 +116,7 @@ def _checked(
     same_base = base is not None and after.model.name_or_path == base
     wrong += [str(problem) for problem in refused_changes(before, after, "--set", same_base=same_base)]
     report = GpuProbe().wait()
-    wrong += [str(problem) for problem in preflight(after, report, document.file, document.line)]
+    wrong += [str(problem) for problem in preflight(after, report, document.file, document.line, resumes=True)]
     if wrong:
         end("\n".join(wrong), 2)
     try:

@@ -43,14 +43,17 @@ def train(
 
     from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
+    from cockpit.recipe.document import resolved_yaml
     from cockpit.runs.folder import why_unwritable
+    from cockpit.runs.starting_adapter import with_starting_adapter
 
     report = report_for(as_json)
     name = document.recipe().output.run_name or document.name
     with interrupts_counted() as interrupts:
         try:
             started = _start(key, name, in_process)
-            run = started.train(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]])
+            resolved = resolved_yaml(with_starting_adapter(document.recipe()))
+            run = started.train(resolved, name, [Path(sys.argv[0]).name, *sys.argv[1:]])
         except OSError as error:
             end(why_unwritable(error), 1)
         if detach:

@@ -75,6 +75,7 @@ class Worker:
         self.announced = threading.Event()
         """Set once the run was told of, or could not be."""
         self._recipe: Recipe | None = None
+        self._base_sha256: dict[str, str] = {}
         self._unannounced: Exception | None = None
         self._thread = threading.Thread(target=self.work, name="worker", daemon=True)
 
@@ -153,7 +154,7 @@ class Worker:
             self._download(recipe)
             self.journal.enter_phase("loading_model", recipe.model.name_or_path)
             resumed = self._resumption()
-            loaded = load_for_training(recipe, self._say)
+            loaded = load_for_training(self._with_adapter(recipe, resumed), self._say)
             trained = self._prepare_and_train(recipe, loaded, resumed)
             if trained.step and not trained.dropped:
                 self.journal.check_folder()
@@ -179,6 +180,19 @@ class Worker:
         self._say(f"Resuming from {found.checkpoint.path.name}.")
         self.step = found.step
         return found
+
+    def _with_adapter(self, recipe: Recipe, resumed: Resumption | None) -> Recipe:
+        """The recipe with the adapter that it goes on with: that of its checkpoint where the run is `resumed`."""
+        from cockpit.engine.model.going_on import check_base, starting_adapter
+
+        if recipe.model.adapter is None:
+            return recipe
+        if resumed is not None:
+            model = recipe.model.model_copy(update={"adapter": str(resumed.checkpoint.path)})
+            return recipe.model_copy(update={"model": model})
+        check_base(recipe, self._base_sha256, self._say)
+        self._say(f"Going on with the adapter {recipe.model.adapter}: {starting_adapter(recipe).summary}.")
+        return recipe
 
     def _prepare_and_train(self, recipe: Recipe, loaded: Loaded, resumed: Resumption | None) -> Trained:
         from cockpit.engine.data.prepare import prepare_data
@@ -268,7 +282,7 @@ class Worker:
         try:
             self._recipe = _recipe_of(self.run)
             hashes = data_hashes(self._recipe)
-            base = base_hashes(self._recipe)
+            self._base_sha256 = base = base_hashes(self._recipe)
         except Exception as error:
             self._unannounced = error
         gpus = self._machine.gpus(DRIVER_WAITS_S)

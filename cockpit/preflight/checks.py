@@ -9,6 +9,7 @@ from typing import Any
 
 from cockpit.data.inputs import Inputs
 from cockpit.machine.gpu import GpuReport
+from cockpit.preflight.adapter import of_adapter
 from cockpit.preflight.data import of_data, of_tokenizer
 from cockpit.preflight.machine import of_machine
 from cockpit.preflight.model import of_model, of_place
@@ -27,18 +28,26 @@ LineOf = Callable[[str], int | None]
 
 
 def preflight(
-    recipe: Recipe, report: GpuReport, file: str, line_of: LineOf = lambda _: None, inputs: Inputs | None = None
+    recipe: Recipe,
+    report: GpuReport,
+    file: str,
+    line_of: LineOf = lambda _: None,
+    inputs: Inputs | None = None,
+    *,
+    resumes: bool = False,
 ) -> list[Problem]:
     """What stands in the way of this recipe on this machine, in this version; empty where nothing does.
 
     Looks at the disk and at `report`, never at a network; a data file is read once for as long as it does not change.
     `line_of` gives problems their lines: RecipeDocument.line. `inputs` are those of the recipe, where they are known.
+    `resumes`: the run has a checkpoint, so that the adapter that it began with is needed no more.
     """
     inputs = inputs or Inputs.of(recipe)
     checks = (
         _unsupported(recipe),
         of_machine(recipe, report, inputs),
         of_model(recipe, inputs),
+        () if resumes else of_adapter(recipe),
         of_tokenizer(recipe, inputs),
         of_data(recipe, inputs),
         of_schedule(recipe, inputs),

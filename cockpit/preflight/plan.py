@@ -41,6 +41,8 @@ class Plan:
     warmup_steps: int
     rates: Sequence[float]
     problems: tuple[Problem, ...]
+    adapter: str = ""
+    """What the adapter is like that the run goes on with; empty for a fresh one, and where it cannot be told."""
     on_cpu: bool = False
     """Whether it is known that the CPU would train."""
 
@@ -69,6 +71,7 @@ class Planner:
             warmup_steps=learning_rates.warmup_steps(training, total) if total else training.warmup_steps,
             rates=learning_rates.learning_rates(training, total) if total and total <= DRAWN_STEPS else (),
             problems=tuple(preflight(recipe, report, file, inputs=inputs)) if report is not None else (),
+            adapter=_adapter_of(recipe),
             on_cpu=report is not None and _is_on_cpu(recipe, report),
         )
 
@@ -83,6 +86,17 @@ class Planner:
             return DataFound(plain_line(str(source.error)), None, is_problem=True)
         rows = f"{count(source.form.rows)} rows" if source.form.rows is not None else "rows not counted"
         return DataFound(f"{source.form.form.replace('_', '/')}, {rows}", source.form.rows)
+
+
+def _adapter_of(recipe: Recipe) -> str:
+    from cockpit.runs.starting_adapter import StartingAdapter
+
+    if recipe.model.adapter is None:
+        return ""
+    try:
+        return StartingAdapter.named(recipe.model.adapter).summary
+    except (ValueError, OSError):
+        return ""  # told by the preflight
 
 
 def _is_on_cpu(recipe: Recipe, report: GpuReport) -> bool:

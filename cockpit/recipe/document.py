@@ -244,6 +244,9 @@ def resolved_yaml(recipe: Recipe) -> str:
     for section in (values["model"], *values["data"]["sources"]):
         if (path := local_path(section["name_or_path"])) is not None:
             section["name_or_path"] = str(path)
+    adapter = values["model"]["adapter"]
+    if adapter is not None and (path := local_path(adapter)) is not None:
+        values["model"]["adapter"] = str(path)
     if folder := values["output"]["logging_dir"]:
         values["output"]["logging_dir"] = str(expanded(folder).absolute())
     return "\n".join(block_lines(values, 0)) + "\n"

@@ -36,6 +36,10 @@ class Model(Section):
     dtype: Dtype = "auto"
     """Type of the weights that are not quantised; auto takes bfloat16 where the machine has it."""
 
+    adapter: str | None = Field(default=None, min_length=1, json_schema_extra=place())
+    """An adapter to go on training, in place of a fresh one: its folder, or a run of yours as RUN or RUN@STEP. Rank,
+    layers and all else that lora says of an adapter are then its own."""
+
     add_tokens: list[TokenText] = []
     """New tokens, such as <call> or <answer>: each is one token from now on. Their embeddings and rows of the head are
     trained and saved with the adapter; Unsloth trains both whole for it."""

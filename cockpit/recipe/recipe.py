@@ -86,6 +86,9 @@ class Recipe(Section):
         if self.finetuning_type == "full" and quantization != "none":
             wrong = f"{quantization} weights cannot be trained, and full trains every weight"
             yield Conflict("finetuning_type", wrong, "give lora, or none as model.quantization")
+        if self.finetuning_type == "full" and self.model.adapter is not None:
+            wrong = "full training has no adapter to go on with"
+            yield Conflict("model.adapter", wrong, "leave it empty, or give lora as finetuning_type")
         if self.finetuning_type == "full" and self.output.merged != "none":
             yield Conflict("output.merged", "full training has no adapter to merge", "give none")
         if self.lora.loftq_config is not None and quantization != "none":

@@ -30,7 +30,7 @@ def add_by_unsloth(
     stack raises."""
     # The layer switches are in the targets already; Unsloth's own ones read all-linear as all of them on.
     targets = lora_targets(model, recipe.lora, is_vision=is_vision)
-    with _offload_folder(model) as temporary:
+    with offload_folder(model) as temporary:
         return unsloth_class(is_vision, images).get_peft_model(
             model,
             target_modules=targets,
@@ -45,21 +45,33 @@ def add_by_unsloth(
 def add_with_peft(model: Any, recipe: Recipe, tokens: Sequence[NewToken] = (), *, is_vision: bool) -> Any:
     """The model with a fresh adapter, ready to be trained by any trainer, which trains the rows of `tokens` too. Raises
     what the stack raises."""
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from peft import LoraConfig, get_peft_model
+
+    model = base_for_training(model, recipe)
+    targets = lora_targets(model, recipe.lora, is_vision=is_vision)
+    torch.manual_seed(recipe.lora.random_state)
+    fields = _fields(recipe.lora, model, tokens, by_unsloth=False)
+    return for_any_trainer(get_peft_model(model, LoraConfig(target_modules=targets, task_type="CAUSAL_LM", **fields)))
+
+
+def base_for_training(model: Any, recipe: Recipe) -> Any:
+    """The base, ready to carry an adapter that is trained."""
+    from peft import prepare_model_for_kbit_training
 
     mode = recipe.training.gradient_checkpointing
     if recipe.model.quantization != "none":
-        model = prepare_model_for_kbit_training(
+        return prepare_model_for_kbit_training(
             model,
             use_gradient_checkpointing=mode != "none",
             gradient_checkpointing_kwargs={"use_reentrant": mode == "reentrant"},
         )
-    elif mode == "reentrant":
+    if mode == "reentrant":
         model.enable_input_require_grads()  # without it no gradient reaches what is computed again
-    targets = lora_targets(model, recipe.lora, is_vision=is_vision)
-    torch.manual_seed(recipe.lora.random_state)
-    fields = _fields(recipe.lora, model, tokens, by_unsloth=False)
-    model = get_peft_model(model, LoraConfig(target_modules=targets, task_type="CAUSAL_LM", **fields))
+    return model
+
+
+def for_any_trainer(model: Any) -> Any:
+    """The model with its adapter, as any trainer takes it."""
     give_head_a_bias(model)
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.dtype == torch.float16:
@@ -106,7 +118,7 @@ def _is_tied(model: Any) -> bool:
 
 
 @contextmanager
-def _offload_folder(model: Any) -> Iterator[str]:
+def offload_folder(model: Any) -> Iterator[str]:
     """A folder for layers that Unsloth moves to the disk. It would put them into the model's own folder: it joins its
     temporary one with the name that the model was loaded by, which is a whole path."""
     with (
@@ -116,28 +128,29 @@ def _offload_folder(model: Any) -> Iterator[str]:
         yield temporary  # what is mapped from there stays readable when the folder has gone
 
 
-def attached(model: Any, saved: Path, recipe: Recipe) -> Any:
-    """The model with the adapter that is saved in the folder. Raises RunFailure where it does not fit."""
+def attached(model: Any, saved: Path, recipe: Recipe, config: Any = None) -> Any:
+    """The model with the adapter that is saved in the folder; to be trained where its `config` is given. Raises
+    RunFailure where it does not fit."""
     from peft import PeftModel
 
     grow(model, rows_needed(saved))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            model = PeftModel.from_pretrained(model, str(saved))
+            model = PeftModel.from_pretrained(model, str(saved), is_trainable=config is not None, config=config)
         except (OSError, ValueError, RuntimeError) as error:
             if is_out_of_memory(error):
                 raise
             if "size mismatch" in str(error) or "not found in the base model" in str(error):
-                raise _misfit(recipe) from error
+                raise misfit(recipe) from error
             raise RunFailure(f"The saved adapter cannot be loaded: {first_line(error)}") from error
     # peft only warns where the folder has no weights for a layer, which then answers as the base does.
     if any("missing adapter keys" in str(one.message) and ".lora_" in str(one.message) for one in said):
-        raise _misfit(recipe)
+        raise misfit(recipe)
     return model
 
 
-def _misfit(recipe: Recipe) -> RunFailure:
+def misfit(recipe: Recipe) -> RunFailure:
     base = plain_line(recipe.model.name_or_path)
     return RunFailure(
         f"The adapter does not fit its base {base}: it was made for a model with other layers.",

@@ -14,6 +14,7 @@ from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.hub.models import folder_of
 from cockpit.engine.model import adapter as lora
 from cockpit.engine.model.base_model import Say, load_by_unsloth, load_with_transformers, unsloth_class
+from cockpit.engine.model.going_on import go_on_by_unsloth, go_on_with_peft, starting_adapter
 from cockpit.engine.model.lora_targets import unknown_names
 from cockpit.engine.model.new_rows import make_rows, save_only_what_is_trained
 from cockpit.engine.model.new_tokens import NewToken, add_to_tokenizer, note_for_card, tell_new_tokens
@@ -25,6 +26,7 @@ from cockpit.paths import local_path
 from cockpit.recipe.model import Hardware
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.checksums import damage
+from cockpit.runs.starting_adapter import without_starting_adapter
 from cockpit.text.plain_text import plain_line
 
 
@@ -66,7 +68,8 @@ def load_for_training(recipe: Recipe, say: Say) -> Loaded:
     if full and recipe.backend == "transformers":
         model.requires_grad_(True)  # Unsloth has chosen what it trains while it loaded
     elif not full:
-        _check_names(model, recipe, say)
+        if recipe.model.adapter is None:
+            _check_names(model, recipe, say)
         model = _adapted(model, recipe, folder, images, tokens)
     tell_new_tokens(model, tokens, say, full=full)
     loaded = _loaded(model, tokenizer, recipe, processor, adapted=not full)
@@ -78,6 +81,7 @@ def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
     from transformers import AutoTokenizer
 
     refuse_damage(saved)
+    recipe = without_starting_adapter(recipe)
     if not (saved / "adapter_config.json").is_file():
         model, tokenizer, processor, _ = _load(ModelFolder.at(saved), recipe, say)
         return _loaded(model, tokenizer, recipe, processor, adapted=False)
@@ -157,7 +161,7 @@ def _load(
         processor = processor_of(folder.path, recipe.model.trust_remote_code)
     tokenizer = getattr(processor or processing, "tokenizer", processing)
     tokenizer = as_trained(tokenizer, processor, recipe, recipe.backend)
-    tokens = add_to_tokenizer(tokenizer, recipe.model.add_tokens)
+    tokens = add_to_tokenizer(tokenizer, recipe)
     make_rows(model, tokens)
     if on_cpu:
         _keep_trainable_layout(model)
@@ -179,8 +183,15 @@ def _check_names(model: Any, recipe: Recipe, say: Say) -> None:
 
 
 def _adapted(model: Any, recipe: Recipe, folder: ModelFolder, images: bool, tokens: list[NewToken]) -> Any:
+    found = starting_adapter(recipe) if recipe.model.adapter is not None else None
+    if found is not None:
+        refuse_damage(found.path)
     try:
-        if recipe.backend == "unsloth":
+        if found is not None and recipe.backend == "unsloth":
+            model = go_on_by_unsloth(model, recipe, found, is_vision=folder.is_vision, images=images)
+        elif found is not None:
+            model = go_on_with_peft(model, recipe, found)
+        elif recipe.backend == "unsloth":
             model = lora.add_by_unsloth(model, recipe, tokens, is_vision=folder.is_vision, images=images)
         else:
             model = lora.add_with_peft(model, recipe, tokens, is_vision=folder.is_vision)

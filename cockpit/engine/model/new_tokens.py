@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cockpit.models.folder import ModelFolder
+from cockpit.engine.errors import RunFailure
+from cockpit.models.folder import ModelFolder, read_json
+from cockpit.recipe.recipe import Recipe
+from cockpit.runs.starting_adapter import StartingAdapter
 from cockpit.text.plain_text import plain_line
 
 
@@ -21,14 +24,36 @@ class NewToken:
     is_known: bool
 
 
-def add_to_tokenizer(tokenizer: Any, texts: Sequence[str]) -> list[NewToken]:
-    """Make each text one token, wherever it stands; those that are one already stay as they are."""
+def add_to_tokenizer(tokenizer: Any, recipe: Recipe) -> list[NewToken]:
+    """Make each text that the recipe adds, or that the adapter has which it goes on with, one token wherever it stands;
+    those that are one already stay as they are. Raises RunFailure where the adapter's tokens are numbered otherwise."""
+    wanted = _of_adapter(tokenizer, recipe) if recipe.model.adapter is not None else {}
+    wanted |= {text: {"normalized": False} for text in recipe.model.add_tokens if text not in wanted}
+    return _add(tokenizer, wanted)
+
+
+def _of_adapter(tokenizer: Any, recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """What an adapter's tokenizer has beyond the base's: each text with its settings, in the order of the ids."""
+    known = tokenizer.get_vocab()
+    saved = read_json(StartingAdapter.named(recipe.model.adapter or "").path / "tokenizer.json").get("added_tokens", [])
+    extra = sorted((one for one in saved if one["content"] not in known), key=lambda one: int(one["id"]))
+    for place, one in enumerate(extra, len(tokenizer)):
+        if one["id"] != place:
+            raise RunFailure(
+                f"The adapter's tokenizer has {plain_line(one['content'])} as number {one['id']:,}, and with this base "
+                f"it would be {place:,}.",
+                "Give the very model that the adapter was trained on, and its data.chat_template.",
+            )
+    return {one["content"]: {key: value for key, value in one.items() if key not in ("id", "content")} for one in extra}
+
+
+def _add(tokenizer: Any, wanted: dict[str, dict[str, Any]]) -> list[NewToken]:
     from transformers import AddedToken
 
     known = tokenizer.get_vocab()
-    pieces = {text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts}
-    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in texts if text not in known])
-    return [NewToken(text, tokenizer.convert_tokens_to_ids(text), pieces[text], text in known) for text in texts]
+    pieces = {text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in wanted}
+    tokenizer.add_tokens([AddedToken(text, **settings) for text, settings in wanted.items() if text not in known])
+    return [NewToken(text, tokenizer.convert_tokens_to_ids(text), pieces[text], text in known) for text in wanted]
 
 
 def tell_new_tokens(model: Any, tokens: Sequence[NewToken], say: Callable[[str], None], *, full: bool) -> None:

@@ -33,7 +33,7 @@ def load_tokenizer(folder: ModelFolder, recipe: Recipe) -> tuple[Any, Any | None
                 "model.name_or_path is a folder with config.json and a tokenizer, or a name on the Hub.",
             ) from error
     tokenizer = as_trained(tokenizer, processor, recipe, "transformers")
-    add_to_tokenizer(tokenizer, recipe.model.add_tokens)
+    add_to_tokenizer(tokenizer, recipe)
     return tokenizer, processor
 
 

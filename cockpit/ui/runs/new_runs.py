@@ -29,8 +29,10 @@ class NewRuns:
     def start(self, document: RecipeDocument) -> None:
         """Check the recipe, give it to the standby engine (or to a new one) and show the run; or say why not."""
         from cockpit.preflight.checks import preflight
+        from cockpit.recipe.document import resolved_yaml
         from cockpit.recipe.problem import RecipeError
         from cockpit.runs.folder import why_unwritable
+        from cockpit.runs.starting_adapter import with_starting_adapter
 
         standby = self._host.standby
         report = standby.report if standby is not None else None
@@ -45,7 +47,7 @@ class NewRuns:
                 raise RecipeError(problems)
             key = standby.key_for(recipe)
             name = recipe.output.run_name or document.name
-            text = document.resolved_yaml()
+            text = resolved_yaml(with_starting_adapter(recipe))
             self._host.unload_ended()
             engine = standby.take(key, name)
             engine.train(text, name, ["cockpit", *sys.argv[1:]])

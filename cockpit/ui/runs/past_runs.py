@@ -196,7 +196,7 @@ class PastRuns:
         assert report is not None and self._host.engines is not None
         try:
             recipe = document.recipe()
-            problems = preflight(recipe, report, document.file, document.line)
+            problems = preflight(recipe, report, document.file, document.line, resumes=True)
             if problems:
                 raise RecipeError(problems)
             engine: StartedEngine = self._host.engines.start_resuming_engine(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,14 @@ def undisturbed_and_stopped(recipes: dict[str, str], stop: int) -> dict[str, lis
     return told
 
 
+def gone_on_with(recipe: str) -> list[Ended]:
+    """A run of the recipe, which adds tokens, and one that goes on with its adapter by the same recipe."""
+    first = ended("first", recipe)
+    asked = json.loads(recipe)
+    asked["model"]["adapter"] = "first"
+    return [first, ended("second", json.dumps(asked))]
+
+
 def ended(name: str, recipe: str, *, attempt: int = 1, stop: int = 0) -> Ended:
     """How this attempt of the run ends."""
     resumed = attempt > 1
@@ -64,6 +73,15 @@ def stopping_after(stop: int) -> Callable[[Worker, int], None]:
             worker.controls.ask_stop(save=True)
 
     return step_done_and_stopped
+
+
+def test_an_adapter_is_gone_on_with(tmp_path: Path, model: Path, rows: Path, unsloth_stack: WarmStack) -> None:
+    """With the embeddings that it has trained for new tokens."""
+    recipe = tiny.recipe_text(model, rows, training__max_steps=8, model__add_tokens=["<call>", "<done>"])
+    first, second = unsloth_stack.call(gone_on_with, recipe, COCKPIT_HOME=str(tmp_path / "home"))
+    assert second["outcome"] == "completed"
+    assert second["evaluations"][0] == (0, first["evaluations"][-1][1])
+    assert second["evaluations"][-1][1] < second["evaluations"][0][1]
 
 
 @pytest.mark.timeout(300)
