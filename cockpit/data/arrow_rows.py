@@ -55,7 +55,7 @@ def _remover(kind: pa.DataType) -> Callable[[Any], Any] | None:
 
         return of_object
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        if _is_flat(kind.value_type):
+        if _is_turn(kind.value_type):
             return None
         of_element = _remover(kind.value_type)
         if of_element is not None:
@@ -63,11 +63,12 @@ def _remover(kind: pa.DataType) -> Callable[[Any], Any] | None:
     return None
 
 
-def _is_flat(kind: pa.DataType) -> bool:
-    """Whether these are objects of texts and numbers alone: turns, whose readers take null for nothing."""
+def _is_turn(kind: pa.DataType) -> bool:
+    """Whether these are turns of a role and texts alone, whose readers take null for nothing."""
     import pyarrow as pa
 
-    return pa.types.is_struct(kind) and not any(pa.types.is_nested(field.type) for field in kind)
+    names = {field.name for field in kind} if pa.types.is_struct(kind) else set()
+    return bool(names & {"role", "from"}) and not any(pa.types.is_nested(field.type) for field in kind)
 
 
 def _numbered(name: str, kind: str, parts: Iterator[list[Row]]) -> Iterator[Read]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cockpit.data.row_error import Read, Row, kind_of_value
-from cockpit.data.row_form import FORMS, Form, parts_by_name, share_that_looks
+from cockpit.data.row_form import FORMS, Form, form_of, parts_by_name, share_that_looks
 from cockpit.data.row_layout import has_value
 from cockpit.data.shown import joined, listed_names, shown_name, shown_value
 from cockpit.data.turn_shapes import is_turn, turns_in
@@ -27,8 +27,12 @@ def why_no_form(file: str, sample: list[Read], columns: list[str], named: Mappin
     forms = [form for form in FORMS if wanted in ("auto", form.name)]
     for form in forms:
         parts = parts_by_name(form, rows, columns, named)
-        if parts is not None:
-            return _misfit(file, form, parts, sample)
+        if parts is None:
+            continue
+        other = form_of(rows, columns, named, "auto")
+        if other is not None:
+            return f"{file} is not {wanted} but {other[0].name}; give that as format, or auto"
+        return _misfit(file, form, parts, sample)
     if wanted != "auto":
         form = forms[0]
         needs = " and ".join(f"{part} ({_examples(form, part)})" for part in form.needs)

@@ -28,6 +28,8 @@ BETTER_AND_WORSE = (
     ("win", "lose"),
 )
 """What the columns of a pair have in their names, whatever stands around it: chosen_response, response_rejected."""
+OF_ANSWERS = {"", "response", "answer", "output", "completion", "message", "conversation", "text", "reply", "summary"}
+"""What stands around it; anything else, as in dinner_winner, is no answer."""
 NUMBERED = re.compile(r"(.*?(?:response|answer|output|completion|conversation|generation|candidate|reply))_?([0-9a-k])")
 """One of several answers, each in a column of its own: response_j, answer_0, conversation_a."""
 SCORES = {"score", "overall_score", "rating", "rank", "reward"}
@@ -56,12 +58,12 @@ def refuse_other_methods(file: str, columns: list[str], rows: list[Row]) -> None
 
 
 def _pairs(columns: list[str], rows: list[Row]) -> Found:
-    plain = {name.strip().lower(): name for name in columns}
+    plain = {name.strip().lower(): name for name in columns if _has_values(rows, name)}
     for better, worse in BETTER_AND_WORSE:
         for name in plain:
             other = name.replace(better, worse)
-            # A word inside another, as winner in dinner_winners, is no better answer.
-            if re.search(rf"(^|[_\W]){better}($|[_\W])", name) and other != name and other in plain:
+            of_what = name.replace(better, "").strip("_- ")
+            if better in name and other in plain and of_what.rstrip("s") in OF_ANSWERS:
                 return plain[name], plain[other]
     return ()
 
@@ -71,7 +73,7 @@ def _numbered(columns: list[str], rows: list[Row]) -> Found:
         return ()
     by_stem: dict[str, list[str]] = {}
     for name in columns:
-        if match := NUMBERED.fullmatch(name.strip().lower()):
+        if (match := NUMBERED.fullmatch(name.strip().lower())) and _has_values(rows, name):
             by_stem.setdefault(match[1], []).append(name)
     return next((tuple(names) for names in by_stem.values() if len(names) > 1), ())
 
@@ -112,6 +114,10 @@ def _is_mark(value: object) -> bool:
 def _prompts(columns: list[str], rows: list[Row]) -> Found:
     plain = {name.strip().lower(): name for name in columns}
     return (plain["prompt"],) if len(columns) == 1 and "prompt" in plain else ()
+
+
+def _has_values(rows: list[Row], column: str) -> bool:
+    return any(has_value(row.get(column)) for row in rows)
 
 
 def _most(rows: list[Row], column: str, fits: Callable[[Any], bool]) -> bool:

@@ -85,6 +85,8 @@ class Encoder:
             labels, refusal = labels[: self._length], ""
             if all(label == IGNORED for label in labels[1:]):
                 refusal = f"no token of an answer stands within its first {self._length:,} tokens"
+                if written.untrained and not spans:
+                    refusal = "none of its answers is to be trained, by their weights"
             yield EncodedRow(
                 where,
                 refusal,

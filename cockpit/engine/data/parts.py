@@ -63,7 +63,7 @@ class PartReader:
         content = Content()
         for part in parts:
             if isinstance(part, str):
-                content.parts.append({"type": "text", "text": part})
+                self._take({"type": "text", "text": part}, number, content)
             elif isinstance(part, Mapping):
                 self._take(part, number, content)
             elif part is not None:
@@ -73,13 +73,18 @@ class PartReader:
     def _take(self, part: Mapping[str, Any], number: int, content: Content) -> None:
         kind = part.get("type") or "text"
         if kind in TEXTS:
-            content.parts.append({"type": "text", "text": self._words(part, kind, number)})
+            words = self._words(part, kind, number)
+            if content.calls and words.strip():
+                self._unused.add(("row", "the place of words after calls"))
+            content.parts.append({"type": "text", "text": words})
         elif kind in IMAGES:
             given = next((part[key] for key in IMAGE_KEYS if part.get(key) is not None), None)
             given = given["url"] if isinstance(given, Mapping) and "url" in given else given
             content.parts.append({"type": "image"} if given is None else {"type": "image", "image": given})
             self._note(part, IMAGE_KEYS)
         elif kind in THOUGHTS:
+            if content.calls or any(one.get("text", "").strip() for one in content.parts):
+                self._unused.add(("row", "the place of reasoning after words"))
             content.thoughts.append(self._words(part, kind, number))
         elif kind in CALLS:
             content.calls += self._calls(part, kind, number)
@@ -107,7 +112,7 @@ class PartReader:
 
     def _calls(self, part: Mapping[str, Any], kind: str, number: int) -> list[dict[str, Any]]:
         value = _value(part, kind)
-        calls = one_call(part if value is None else value, number, kind)
+        calls = one_call(part if value is None else value, number, self._unused, kind)
         self._note(part, (kind, *WORDS, *ID_KEYS, "name", "function", *ARGUMENTS))
         named = next((part[key] for key in ID_KEYS if isinstance(part.get(key), str)), None)
         return [{"id": named, **call} for call in calls] if named is not None and len(calls) == 1 else calls

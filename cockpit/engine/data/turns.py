@@ -152,9 +152,9 @@ class TurnReader:
     def _add_written_calls(self, said: Content, content: Any, number: int) -> None:
         """ShareGPT's function_call: the words are the call, or a list of calls, as JSON; other words are an answer."""
         words = said.words
-        written = calls_in_words(words, number) if isinstance(words, str) else []
+        written = calls_in_words(words, number, self._unused) if isinstance(words, str) else []
         if isinstance(content, Mapping) and not said.calls:
-            written = one_call(content, number, "calls")
+            written = one_call(content, number, self._unused, "calls")
         if written:
             said.calls, said.parts = [*said.calls, *written], []
 
@@ -164,9 +164,9 @@ class TurnReader:
         message: Message = {"role": "assistant", "content": said.words}
         calls = said.calls
         if "tool_calls" in extra:
-            calls = calls + calls_of(extra.pop("tool_calls"), number)
+            calls = calls + calls_of(extra.pop("tool_calls"), number, self._unused)
         if "function_call" in extra:
-            calls = calls + one_call(extra.pop("function_call"), number, "function_call")
+            calls = calls + one_call(extra.pop("function_call"), number, self._unused, "function_call")
         if calls:
             message["tool_calls"] = calls
         thought = "\n\n".join(said.thoughts) or _thought(extra)
@@ -205,11 +205,11 @@ class TurnReader:
                 continue
             del extra[key]
             if weight not in (0, 1):
-                self._unused.add(("turn", f"{key} other than 0 and 1"))
+                self._unused.add(("row", f"{key} of turns other than 0 and 1"))
             elif role == "assistant" and not weight:
                 read.untrained.add(len(read.messages) - 1)
             elif role != "assistant" and weight:
-                self._unused.add(("turn", key))
+                self._unused.add(("row", f"{key} of turns that are no answers"))
 
 
 def _thought(extra: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cockpit.data.report import DataReport, Sample
+from cockpit.data.report_text import figures_of
 from cockpit.engine.data import report as module
 from cockpit.engine.data.prepare import prepare_data
 from cockpit.engine.data.report import data_report
@@ -152,6 +153,58 @@ def test_counts_are_those_of_training_itself(folder: Path, tmp_path: Path, chang
         report.truncated_rows,
     )
     assert (counts.tokens, counts.trained_tokens) == (report.tokens, report.trained_tokens)
+
+
+def test_what_rows_hold_and_training_does_not_use_is_told(folder: Path, tmp_path: Path) -> None:
+    """In the report, and in the log of the run that trains on them; for each source."""
+    asked, replied = tiny.pair("what is one", "arr")
+    one = [{"id": number, "tags": [], "messages": [{**asked, "name": "Ann"}, replied]} for number in range(5)]
+    two = [{"prompt": "what", "completion": "arr", "": None, "score": 3}] * 3
+    paths = [tiny.write_rows(tmp_path / "one.jsonl", one), tiny.write_rows(tmp_path / "two.jsonl", two)]
+    both = recipe(folder, paths[0], data__sources=[{"name_or_path": str(path)} for path in paths])
+    report = data_report(both, "mine", has_gpu=False)
+    told = [(one.source, one.kind, one.name, one.rows) for one in report.not_used]
+    assert told == [
+        ("one.jsonl", "column", "id", 5),
+        ("one.jsonl", "turn", "name", 5),
+        ("two.jsonl", "column", "score", 3),
+    ]
+    (figure,) = [one for one in figures_of(report) if one.name == "not used"]
+    assert (figure.value, figure.note) == ("3", "id in 5 rows, name of turns in 5 rows, score in 3 rows")
+    said: list[str] = []
+    prepare_data(both, tiny.make_tokenizer(), said.append, lambda *_: None)
+    assert said == [
+        "Not used of one.jsonl: id in 5 rows, name of turns in 5 rows.",
+        "Not used of two.jsonl: score in 3 rows.",
+    ]
+    (nothing,) = [one for one in figures_of(look(folder, tmp_path, [row(2, 3)])) if one.name == "not used"]
+    assert (nothing.value, nothing.note) == ("0", "")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": [*tiny.pair("q", "no"), *tiny.pair("r", "arr")]},
+        {"messages": [*tiny.pair("q", "no"), *tiny.pair("r", "arr")]},
+        {"prompt": [*tiny.pair("q", "no"), *tiny.pair("r", "arr")[:1]], "completion": tiny.pair("r", "arr")[1:]},
+    ],
+    ids=["weight", "train", "prompt"],
+)
+def test_answers_without_loss_are_not_trained(
+    row: dict[str, Any], folder: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    key = request.node.callspec.id
+    if key != "prompt":
+        row["messages"][1][key] = 0 if key == "weight" else False
+    sample = look(folder, tmp_path, [row]).samples[0]
+    assert text(sample, True) == "arr<|im_end|>"
+    assert "no<|im_end|>" in text(sample, False)
+
+
+def test_a_row_without_any_answer_to_train_is_left_out_by_its_weights(folder: Path, tmp_path: Path) -> None:
+    asked, replied = tiny.pair("q", "arr")
+    report = look(folder, tmp_path, [{"messages": [asked, {**replied, "weight": 0}]}, row(2, 3)])
+    assert report.left_out == ["rows.jsonl:1: none of its answers is to be trained, by their weights."]
 
 
 def test_plain_texts_and_the_demo(folder: Path, tmp_path: Path) -> None:
