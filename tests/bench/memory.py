@@ -30,6 +30,8 @@ FAMILIES = {"LlamaConfig": "llama", "MistralConfig": "mistral", "Qwen3Config": "
 """Classes of configurations -> model_type of the part that writes text."""
 SPARE = 1.15
 """Room that a run is given beyond its forecast."""
+EDGE_S, OUTLIER = 0.5, 64 << 20
+"""Samples so near to a process's first or last one are left out of the fit, and those that are so many bytes off."""
 ENDING_S = 15.0
 """After the deadline a run may still say what it has measured."""
 GIB = 2**30
@@ -157,20 +159,28 @@ def contexts(folder: Path, results: list[dict[str, Any]], samples: list[tuple[fl
     base = min(used for _, used in samples)
     order = list(logs)
     left, right = [], []
+    edges = [edge for log in logs.values() for edge in (log[0, 0], log[-1, 0])]
     for at, used in samples:
-        row, known = [0.0] * (2 * len(order)), 0.0
+        if any(abs(at - edge) < EDGE_S for edge in edges):
+            continue  # a process that comes or goes holds more or less than its log says
+        row, known = [0.0] * (1 + len(order)), 0.0  # before its first step each process is taken to be like the others
         for index, name in enumerate(order):
             log = logs[name]
-            if not log[0, 0] <= at <= log[-1, 0] + 0.2:
-                continue
-            nearest = log[min(int(np.searchsorted(log[:, 0], at)), len(log) - 1)]
-            known += nearest[1]
-            row[2 * index + int(nearest[2])] = 1.0
+            if log[0, 0] <= at <= log[-1, 0]:
+                newest = log[int(np.searchsorted(log[:, 0], at, side="right")) - 1]
+                known += newest[1]
+                row[1 + index if newest[2] else 0] += 1.0
         if any(row):
             left.append(row)
             right.append(used - base - known)
-    fitted, *_ = np.linalg.lstsq(np.array(left), np.array(right), rcond=None)
-    return {name: float(fitted[2 * index + 1]) for index, name in enumerate(order)}
+    if not left:
+        return {}
+    matrix, rest = np.array(left), np.array(right)
+    fitted, *_ = np.linalg.lstsq(matrix, rest, rcond=None)
+    for _ in range(3):  # without the moments at which a log was a little behind
+        good = np.abs(rest - matrix @ fitted) < OUTLIER
+        fitted, *_ = np.linalg.lstsq(matrix[good], rest[good], rcond=None)
+    return {name: float(fitted[1 + index]) for index, name in enumerate(order)}
 
 
 def peak_of(measured: dict[str, Any], context: float) -> float:
@@ -287,12 +297,13 @@ def finish(out: Path, bench: Bench, samples: list[tuple[float, int]]) -> None:
     """Add each run's peak, write all, and print the table."""
     order = [one.name for one in CASES]
     results = sorted(bench.results, key=lambda one: order.index(one["case"]))
+    content = {"total": bench.device.total, "free": bench.device.free, "results": results}
+    out.write_text(json.dumps(content))  # before anything can fail that is reckoned from it
     fitted = contexts(bench.folder, results, samples)
     for one in results:
         one["context_fitted"] = fitted.get(one["case"], 0.0)
         if one["measured"].get("phases"):
             one["measured"]["peak"] = peak_of(one["measured"], one["context_fitted"])
-    content = {"total": bench.device.total, "free": bench.device.free, "results": results}
     out.write_text(json.dumps(content))
     table(results)
 

@@ -7,6 +7,7 @@ stdout is JSON: phases are the engine's; bytes are torch's and, of the whole pro
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -19,7 +20,8 @@ from typing import Any
 from tests.bench.hollow_models import READY
 from tests.bench.memory_cases import Case, case
 
-MODEL_WITHIN_S = 240.0
+MODEL_WITHIN_S = 110.0
+"""An engine that is not told to train within two minutes ends."""
 SAMPLE_EVERY_S = 0.05
 TRACE_ENTRIES = 2_000_000
 SIZES = 24
@@ -62,13 +64,16 @@ class Meter:
         if cuda is None:
             return
         self.after_step.append(cuda.memory_allocated())
-        if step == 2:
-            self._before = live_blocks(cuda.memory._snapshot())
-            cuda.memory._record_memory_history(enabled="all", context=None, max_entries=TRACE_ENTRIES)
-        elif step == 3:
-            snapshot = cuda.memory._snapshot()
-            cuda.memory._record_memory_history(enabled=None)
-            self.moment = fullest_moment(self._before, snapshot["device_traces"][cuda.current_device()])
+        try:
+            if step == 2:
+                self._before = live_blocks(cuda.memory._snapshot())
+                cuda.memory._record_memory_history(enabled="all", context=None, max_entries=TRACE_ENTRIES)
+            elif step == 3:
+                snapshot = cuda.memory._snapshot()
+                cuda.memory._record_memory_history(enabled=None)
+                self.moment = fullest_moment(self._before, snapshot["device_traces"][cuda.current_device()])
+        except Exception as error:  # private names of torch: the peaks do not hang on them
+            self.moment = {"problem": repr(error)}
 
     def _sample(self) -> None:
         import pynvml
@@ -84,8 +89,9 @@ class Meter:
                 self._log.write(f"{time.time():.3f} {cuda.memory_reserved()} {int(bool(self.after_step))}\n")
                 self._log.flush()
             if gpu is not None:
-                held = [one for one in pynvml.nvmlDeviceGetComputeRunningProcesses(gpu) if one.pid == os.getpid()]
-                self.driver_peak = max([self.driver_peak, *(one.usedGpuMemory or 0 for one in held)])
+                with contextlib.suppress(pynvml.NVMLError):
+                    held = [one for one in pynvml.nvmlDeviceGetComputeRunningProcesses(gpu) if one.pid == os.getpid()]
+                    self.driver_peak = max([self.driver_peak, *(one.usedGpuMemory or 0 for one in held)])
             time.sleep(SAMPLE_EVERY_S)
 
 
