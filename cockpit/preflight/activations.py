@@ -165,9 +165,9 @@ def _plain_layer(shape: ModelShape, quantization: str, tokens: int, widest: int,
     """What comes and goes while transformers' own layer computes its gradients."""
     hidden = 5 * shape.hidden * tokens
     match quantization:
-        case "nf4":
+        case "nf4":  # by then as many copies of inputs are gone as gradients of the hidden state have come
             down = 2 * adapter.down
-            return hidden + max((12 - down) * widest * tokens, 2 * held.largest + 6 * widest * tokens)
+            return max((12 - down) * widest * tokens, 2 * held.largest + 6 * widest * tokens)
         case "int8":
             return hidden + 8 * widest * tokens + 4 * held.largest
     return hidden + 4 * widest * tokens

@@ -126,7 +126,7 @@ def forecast(
     free = device.free - static - context
     batch = batch_of(recipe, recipe.training.per_device_train_batch_size, lengths, images=images)
     moments = [
-        _load(holding, context),
+        _load(shape, recipe, holding, context),
         _step(holding, passing(shape, recipe, quantization, batch, holding, free), context),
     ]
     if recipe.data.eval_rows or recipe.data.eval_share:
@@ -166,9 +166,13 @@ def context_bytes(shape: ModelShape, recipe: Recipe) -> int:
     return CONTEXT["fused" if shape.family in FUSED_FAMILIES else "compiled"]
 
 
-def _load(holding: Held, context: int) -> Moment:
-    """Weights come in one matrix at a time; those that are quantised on the way come in 16 bits."""
-    return Moment("load", {"weights": holding.weights, "buffers": 2 * holding.largest, "context": context})
+def _load(shape: ModelShape, recipe: Recipe, holding: Held, context: int) -> Moment:
+    """Weights come in one matrix at a time; those that are quantised on the way come in 16 bits, and plain peft makes
+    32-bit embeddings of 16-bit ones."""
+    largest = holding.largest
+    if largest and recipe.backend == "transformers":
+        largest = max(largest, shape.vocabulary * shape.hidden)
+    return Moment("load", {"weights": holding.weights, "buffers": 2 * largest, "context": context})
 
 
 def _step(holding: Held, step: Passing, context: int) -> Moment:
