@@ -83,7 +83,8 @@ def _run(place: Path, case: dict[str, Any]) -> None:
     caches = {"XDG_CACHE_HOME": str(place / "cache"), "HF_HOME": str(place / f"hf-{case.get('procs', 0)}")}
     quiet = {"HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "tests.bench.prepare_case"]
-    env = os.environ | caches | quiet | {"PYTHONPATH": str(ROOT), "COCKPIT_CACHE_GB": "1000"}
+    paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    env = os.environ | caches | quiet | {"PYTHONPATH": paths, "COCKPIT_CACHE_GB": "1000"}
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
