@@ -22,6 +22,8 @@ TILE_ROWS, TILE_WORDS = 4096, 32_768
 """TRL computes the loss in tiles of so many tokens by so many words of the vocabulary."""
 CHUNK_BYTES, CHUNK_LOGIT = 4 << 30, 16
 """Unsloth cuts the loss into pieces of at most so many bytes, or of half of what is free, at so many bytes a logit."""
+ATTENTION_TOKENS = 128
+"""Unsloth's own layers keep queries, keys, values and what attention makes of them with so many tokens on each row."""
 WORKSPACES = 40 << 20
 """What the libraries for matrix products keep on the GPU."""
 
@@ -55,11 +57,14 @@ class Passing:
 
 @dataclass(frozen=True)
 class _Adapted:
-    """Which inputs an adapter keeps: how many of q, k, v, gate and up; whether down; gate, up and down all three."""
+    """Which inputs an adapter keeps: how many of q, k, v, gate and up; whether down and o; gate, up and down all three.
+    `full`: there is no adapter, all weights are trained."""
 
     inputs: int
     down: bool
+    output: bool
     whole: bool
+    full: bool = False
 
 
 def passing(shape: ModelShape, recipe: Recipe, quantization: str, batch: Batch, held: Held, free: int) -> Passing:
@@ -79,16 +84,18 @@ def passing(shape: ModelShape, recipe: Recipe, quantization: str, batch: Batch, 
         kept, again = (3 if offloads else shape.layers) * input_bytes, largest
     else:
         kept, again = shape.layers * input_bytes, largest
+        if mode == "non_reentrant" and quantization == "int8":
+            kept += sum(block.count * _never_freed(shape, block, stream) for block in shape.blocks) * tokens
     seen, seeing = _seen(shape, recipe, batch)
     kept += seen
     if plain:
         layer = _plain_layer(shape, quantization, tokens, widest, held, adapter)
         layer += input_bytes if mode == "reentrant" else 0
-        loss = _plain_loss(shape, tokens, stream)
+        loss = _plain_loss(shape, tokens, stream) + 6 * _trained_head(shape, recipe)  # in 32 bits, then in 16
         buffers = WORKSPACES
     else:
         layer = (8 * widest + 2 * shape.hidden) * tokens
-        loss = _chunked_loss(shape, recipe, tokens, free - kept)
+        loss = _chunked_loss(shape, recipe, tokens, free - kept) + 2 * _trained_head(shape, recipe)
         # A buffer that every layer is dequantised into, and the one that is made for each product of a backward pass.
         buffers = WORKSPACES + (2 if quantization == "nf4" else 4 if quantization == "int8" else 0) * 2 * held.largest
     return Passing(kept, max(again + layer, seeing), loss, buffers)
@@ -118,11 +125,24 @@ def _seen(shape: ModelShape, recipe: Recipe, batch: Batch) -> tuple[int, int]:
 
 def _adapter_of(shape: ModelShape, recipe: Recipe) -> _Adapted:
     if recipe.finetuning_type == "full":
-        return _Adapted(5, True, False)
+        return _Adapted(5, down=True, output=True, whole=False, full=True)
     leaves = {one.leaf for one in adapted(shape, recipe.lora) if one.part == "language"}
     inputs = sum(name in leaves for name in ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"))
     inputs += 3 * ("qkv_proj" in leaves) + 2 * ("gate_up_proj" in leaves)
-    return _Adapted(inputs, "down_proj" in leaves, {"gate_proj", "up_proj", "down_proj"} <= leaves)
+    whole = {"gate_proj", "up_proj", "down_proj"} <= leaves
+    return _Adapted(inputs, "down_proj" in leaves, "o_proj" in leaves, whole)
+
+
+def _trained_head(shape: ModelShape, recipe: Recipe) -> int:
+    """Elements of the head where it is trained: the second micro-batch's gradient comes beside that of the first."""
+    is_trained = recipe.finetuning_type == "full" or "lm_head" in recipe.lora.modules_to_save
+    return shape.vocabulary * shape.hidden if is_trained else 0
+
+
+def _never_freed(shape: ModelShape, block: Block, stream: int) -> int:
+    """Bytes of a token that a layer keeps although it is checkpointed: bitsandbytes' int8 product holds on to its
+    input, where non-reentrant checkpointing does not see it. q, k and v share one, and so do gate and up."""
+    return stream * (2 * shape.hidden + block.inner) + 2 * block.queries
 
 
 def _saved(shape: ModelShape, block: Block, recipe: Recipe, quantization: str, batch: Batch, adapter: _Adapted) -> int:
@@ -133,10 +153,11 @@ def _saved(shape: ModelShape, block: Block, recipe: Recipe, quantization: str, b
     normed = 2 * (queries + keys) if block.norms_queries else 0
     is_fused = shape.family in FUSED_FAMILIES and quantization != "int8" and recipe.finetuning_type == "lora"
     if not is_fused or recipe.lora.use_dora:
-        width = 6 * inner + 2 * (block.norms + 1) * hidden + 4 * queries + 2 * keys + normed
+        width = 6 * inner + 2 * (block.norms + 1) * hidden + 6 * queries + 4 * keys + normed
     else:
         feed_forward = 4 * inner if adapter.whole else (4 + 2 * (1 + adapter.down)) * inner
-        width = feed_forward + 8 * hidden + 4 * queries + 4 * keys + normed
+        width = feed_forward + 8 * hidden + 6 * queries + 4 * keys + normed
+        width += 4 * (queries + keys) * ATTENTION_TOKENS // batch.length
     masks = 1 if recipe.lora.lora_dropout and recipe.finetuning_type == "lora" else 0
     width += masks * (adapter.inputs * hidden + adapter.down * inner)
     return width * batch.tokens
@@ -156,7 +177,9 @@ def _plain_saved(shape: ModelShape, block: Block, quantization: str, batch: Batc
         case "int8":
             width = 16 * inner + 2 * adapter.down * inner + norms + 8 * hidden + copies
         case _:
-            width = 6 * inner + 2 * adapter.down * inner + norms + 4 * hidden
+            width = 6 * inner + 2 * adapter.down * inner + norms
+            # Trained, a norm keeps what it scales and its output serves all; else each adapter has a copy of its own.
+            width += 4 * hidden + norms // 2 if adapter.full else copies + 2 * adapter.output * queries
     mask = 2 * batch.rows * batch.length**2 if batch.masked else 0
     return (width + attention) * batch.tokens + mask
 
@@ -184,5 +207,7 @@ def _chunked_loss(shape: ModelShape, recipe: Recipe, tokens: int, free: int) -> 
     pieces = tokens * shape.vocabulary * CHUNK_LOGIT / budget
     count = 1 if pieces <= 1 else min(4 * math.ceil(pieces / 4), tokens)
     # Compiled, the gradients take the place of the logits; else each step of the loss has its own copy.
-    each = 2 if recipe.hardware.compile else 14
+    each = 14
+    if recipe.hardware.compile:
+        each = 2 if shape.family in FUSED_FAMILIES else 4
     return math.ceil(tokens / count) * shape.vocabulary * each + 4 * shape.hidden * tokens

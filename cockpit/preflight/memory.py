@@ -24,8 +24,9 @@ PARTS: tuple[Part, ...] = (
 Phase = Literal["load", "step", "evaluation", "save"]
 Fit = Literal["fits", "tight", "does not fit"]
 
-HOLES = 0.05
-"""Memory between blocks that nothing fits into, as a share of what comes and goes."""
+HOLES, HOLES_IN_KEPT = 0.12, 0.01
+"""Memory between blocks that nothing fits into: as a share of what comes and goes within a layer, and of what all
+layers keep, which is filled once and in one order."""
 CONTEXT = {"transformers": 765 << 20, "fused": 840 << 20, "compiled": 1010 << 20}
 """CUDA, its libraries and the kernels that a run has loaded, on one H200; compiled models have the most kernels."""
 SPARE, CLOSE = 1.08, 0.97
@@ -193,7 +194,7 @@ def _step(holding: Held, step: Passing, context: int) -> Moment:
 def _moment(phase: Phase, holding: Held, step: Passing, context: int, *, gradients: int) -> Moment:
     """Either a layer or the loss is at work at the fullest moment, whichever takes more."""
     at_loss = step.loss > step.layer
-    coming = step.kept + max(step.layer, step.loss) + step.buffers
+    coming = max(step.layer, step.loss) + step.buffers
     parts: dict[Part, int] = {
         "weights": holding.weights,
         "adapter": holding.adapter,
@@ -202,7 +203,7 @@ def _moment(phase: Phase, holding: Held, step: Passing, context: int, *, gradien
         "activations": step.kept + (0 if at_loss else step.layer),
         "logits": step.loss if at_loss else 0,
         "buffers": step.buffers,
-        "allocator": round(HOLES * coming),
+        "allocator": round(HOLES * (coming + gradients) + HOLES_IN_KEPT * step.kept),
         "context": context,
     }
     return Moment(phase, parts)

@@ -1,7 +1,9 @@
 """The memory forecast: parts that can be counted by hand, what each field changes, and runs that were measured."""
 
 import itertools
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from cockpit.models.shape import ModelShape
 from cockpit.preflight.memory import Device, Forecast, Lengths, Part, fit, forecast
 from cockpit.recipe.document import RecipeDocument
+from tests.bench.memory import forecast_of
+from tests.bench.memory_cases import case
 from tests.models.test_shape import GEMMA_3_4B, LLAMA_3_8B, LLAMA_32_1B, MISTRAL_7B, QWEN3_06B, QWEN3_8B
 
 RECIPE = """
@@ -208,3 +212,33 @@ def test_runs_that_were_measured_are_forecast_within_5_percent(
 ) -> None:
     found = told(config, *settings, lengths=lengths)
     assert found.peak.total / MIB == pytest.approx(measured_mib, rel=0.05)
+
+
+def test_the_24_runs_of_the_table_in_docs_memory() -> None:
+    measured = json.loads((Path(__file__).parent / "memory_h200.json").read_text())
+    device = Device(measured["total"], measured["free"])
+    offs = {
+        name: forecast_of(case(name), device).peak.total / MIB / peak - 1 for name, peak in measured["peak_mib"].items()
+    }
+    assert len(offs) == 24
+    assert sum(abs(off) <= 0.05 for off in offs.values()) >= 22
+    assert [name for name, off in offs.items() if abs(off) > 0.1] == [
+        "unsloth_llama-3.2-1b_nf4_4x2048_r16_unsloth_packing-true"
+    ]
+
+
+def test_a_head_that_is_trained_has_its_gradient_beside_the_loss() -> None:
+    head = 128_256 * 2048
+    settings = ("backend=transformers", "model.quantization=none", "training.gradient_checkpointing=none")
+    full = told(LLAMA_32_1B, *settings, "finetuning_type=full", lengths=FULL_ROWS)
+    assert part(full, "logits") > 6 * head > 2 * part(told(LLAMA_32_1B, *settings, lengths=FULL_ROWS), "logits")
+
+
+def test_int8_inputs_are_kept_though_checkpointed_unless_by_reentrant_checkpointing() -> None:
+    settings = ("backend=transformers", "model.quantization=int8")
+    kept, freed = (
+        told(LLAMA_32_1B, *settings, f"training.gradient_checkpointing={mode}", lengths=FULL_ROWS)
+        for mode in ("non_reentrant", "reentrant")
+    )
+    inputs = 16 * 2 * 2048 * (4 * (2 * 2048 + 8192) + 2 * 2048)
+    assert part(kept, "activations") - part(freed, "activations") == inputs - 2 * 2048 * 2048 * 4
