@@ -11,7 +11,8 @@ from typing import IO, Any
 from cockpit.data.row_error import LONGEST_ROW, RowError, not_utf_8, refuse_binary
 
 CHUNK = 1 << 18
-SPACE = re.compile(r"[ \t\r\n]*")
+SPACE = re.compile(r"[ \t\r\n\ufeff\x1e]+")
+"""White space, and what stands between texts that were put together: a byte order mark, a record separator."""
 NEXT_VALUE = re.compile(r"\n(?=[{\[])")
 """Where reading goes on after a broken value: at the next line that begins with a bracket."""
 BAD_BYTE = re.compile("[\udc80-\udcff]")
@@ -61,9 +62,8 @@ class JsonText:
     def first(self) -> str:
         """Go to the next character that is no white space; empty where the file ends before."""
         while True:
-            match = SPACE.match(self._text, self._at)
-            assert match is not None, "it matches nothing too"
-            self._go(match.end())
+            if match := SPACE.match(self._text, self._at):
+                self._go(match.end())
             if self._at < len(self._text):
                 return self._text[self._at]
             if not self._more(CHUNK):
@@ -126,7 +126,11 @@ class JsonText:
         return RowError(where, f"lines {first_line:,} to {last_line:,} are no complete JSON object ({error})")
 
     def _go(self, at: int) -> None:
-        self.line += self._text.count("\n", self._at, at)
+        line_end = self._text.find(
+            "\n", self._at, at
+        )  # most often there is none, which is found out faster than counted
+        if line_end >= 0:
+            self.line += self._text.count("\n", line_end, at)
         self._at = at
 
     def _more(self, wanted: int) -> bool:

@@ -67,7 +67,7 @@ class NotUsed(msgspec.Struct, frozen=True, kw_only=True):
     def words(self) -> str:
         """What it is."""
         if self.kind == "column" and INDEX.fullmatch(self.name):
-            return f"{self.name}, an index that pandas wrote"
+            return f"pandas' index {self.name}"
         of = {"turn": " of turns", "part": " of parts of turns"}
         return f"{self.name}{of.get(self.kind, '')}"
 

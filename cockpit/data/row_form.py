@@ -96,7 +96,8 @@ def _is_image(value: object) -> bool:
 
 
 _answers = ("output", "response", *(one for one in USUAL["completion"] if one not in ("output", "response")))
-_alpaca = USUAL | {"prompt": ("instruction",), "completion": _answers}
+_inputs = (*USUAL["input"], "question", "query", "problem")
+_alpaca = USUAL | {"prompt": ("instruction",), "input": _inputs, "completion": _answers}
 _captioned = USUAL | {"text": ("text", "caption", "latex", "content")}
 _BESIDE_TURNS = ("system", "tools", "image")
 _BESIDE_ANSWERS = ("input", "history", "system", "reasoning", "tools")

@@ -51,6 +51,7 @@ WHOLE: dict[str, tuple[str, str, list[str], list[Row]]] = {
     "a list of pairs": ("a.json", text(PAIRS), ["a.json row 1", "a.json row 2"], PAIRS),
     "a table of turns": ("a.json", text([{**turn, "thread_id": 7} for turn in ASKED]), ["a.json row 1", "a.json row 2"],
                          [{**turn, "thread_id": 7} for turn in ASKED]),
+    "texts put together": ("a.jsonl", "\ufeff" + text(A) + "\n\ufeff" + text(B), ["a.jsonl:1", "a.jsonl:2"], [A, B]),
     "not a number": ("a.jsonl", '{"text": "a", "score": NaN}\n', ["a.jsonl:1"], [{"text": "a", "score": None}]),
     "no rows": ("a.json", " [] \n", [], []),
 }  # fmt: skip

@@ -162,12 +162,11 @@ class Conversations:
 
     def _question(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
         """The prompt; alpaca's input follows it after an empty line, in JSON where it is no text."""
-        question = _words(row, columns["prompt"])
         extra = row.get(columns["input"]) if "input" in columns else None
         if not has_value(extra):
-            return question
+            return _words(row, columns["prompt"])
         words = extra if isinstance(extra, str) else json.dumps(extra, ensure_ascii=False, default=str)
-        return f"{question}\n\n{words}"
+        return f"{_words(row, columns['prompt'])}\n\n{words}" if has_value(row.get(columns["prompt"])) else words
 
     def _history(self, history: Any, column: str) -> Turns:
         """Alpaca's history, a list of [question, answer]; a list of turns does too, and the JSON text of either."""
@@ -239,7 +238,10 @@ def _checked(turns: list[Message]) -> list[Message]:
 
 
 def _says(turn: Message) -> bool:
-    return bool(turn.get("tool_calls")) or any(part.strip() for part in texts_of(turn))
+    content = turn["content"]
+    if isinstance(content, str) and has_value(content):
+        return True
+    return bool(turn.get("tool_calls")) or any(map(has_value, texts_of(turn)))
 
 
 def texts_of(turn: Message) -> Iterator[str]:

@@ -30,7 +30,7 @@ LIKELY = {
 }
 """Names that some call one so and others another: they are suggested, and never guessed."""
 REASONING_KEYS = ("reasoning_content", "reasoning", "thinking", "thought")
-WEIGHT_KEYS = ("weight", "train", "loss", "loss_weight")
+WEIGHT_KEYS = ("weight", "train", "loss", "loss_weight", "loss_scale")
 """Whether a loss is taken on the answer: 0 or false, 1 or true."""
 WORD_KEYS = ("content", "value", "text")
 
@@ -188,13 +188,13 @@ class TurnReader:
     ) -> None:
         if said.calls or said.thoughts:
             raise ValueError(f"turn {number} is the {role}'s, and has a part that only an answer has")
-        if not has_words:
+        declared = [key for key in ("tools", "functions") if role == "system" and key in extra]
+        for key in declared:
+            read.tools += tools_of(extra.pop(key), f"{key} of turn {number}")
+        if not has_words and not declared:
             raise ValueError(f"turn {number} has no text as its content")
         read.messages += [_result_message(result, None, None) for result in said.results]
-        for key in ("tools", "functions") if role == "system" else ():
-            if key in extra:
-                read.tools += tools_of(extra.pop(key), f"{key} of turn {number}")
-        if said.parts or not (said.results or said.tools):
+        if said.parts or not (said.results or said.tools or declared):
             read.messages.append({"role": role, "content": said.words})
 
     def _weight(self, role: str, extra: dict[str, Any], read: Turns) -> None:

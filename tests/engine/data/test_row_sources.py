@@ -167,6 +167,19 @@ def test_bad_rows_of_a_dataset_of_the_hub_have_a_place(hub: Any) -> None:
     assert said[-1] == "Row left out: owner/rows row 4: answer is empty."
 
 
+def test_nulls_that_a_dataset_of_the_hub_fills_up_with_are_gone(hub: Any) -> None:
+    rows = [{"prompt": "q", "completion": "a", "tools": [{"name": name, "parameters": {name: {"type": "string"}}}]}
+            for name in ("town", "day")]  # fmt: skip
+    table = pa.Table.from_pylist(rows)
+    assert table.to_pylist()[0]["tools"][0]["parameters"] == {"town": {"type": "string"}, "day": None}
+    hub(datasets.Dataset(table))
+    source = RecipeDocument.parse(
+        tiny.recipe_text(Path("m"), Path("n"), data__sources=[{"name_or_path": "owner/rows"}]), "t"
+    ).recipe()
+    opened = row_source.open_source(source.data.sources[0], lambda text: None)
+    assert [row for _, row in opened.rows(lambda error: None)] == rows
+
+
 def test_images_of_a_dataset_of_the_hub_are_left_as_they_are_stored(hub: Any, tmp_path: Path) -> None:
     content = tiny_vision.draw(tmp_path / "a.png").read_bytes()
     rows = datasets.Dataset.from_list([{"image": {"bytes": content, "path": None}, "text": "x"}] * 3)

@@ -77,6 +77,13 @@ FORMS: dict[str, tuple[Row, list[Row], dict[str, int]]] = {
     "reasoning that is no text": ({"prompt": "q", "thinking": True, "completion": "a"}, QA, {"thinking": 3}),
     "an input that is a number": ({"instruction": "q", "input": 5, "output": "a"}, [user("q\n\n5"), answer("a")], {}),
     "an input of nought": ({"instruction": "q", "input": 0, "output": "a"}, [user("q\n\n0"), answer("a")], {}),
+    "an input without an instruction": ({"instruction": "", "input": "q", "output": "a"}, QA, {}),
+    "a question beside its instruction": (
+        {"instruction": "i", "question": "q", "answer": "a"}, [user("i\n\nq"), answer("a")], {},
+    ),
+    "tools of the system turn": (
+        {"messages": [{"role": "system", "content": None, "tools": '[{"name": "f"}]'}, *QA]}, QA, {},
+    ),
     "an input that is an object": (
         {"instruction": "q", "input": {"ä": [1, None]}, "output": "a"},
         [user('q\n\n{"ä": [1, null]}'), answer("a")], {},
@@ -190,6 +197,7 @@ WEIGHTED: list[tuple[list[Row], set[int], dict[str, int]]] = [
     ([user("q"), answer("a", train=False), user("r"), answer("b", train=True)], {1}, {}),
     ([user("q"), answer("a", loss=False), user("r"), answer("b")], {1}, {}),
     ([user("q", loss_weight=0.0), answer("a", loss_weight=1.0), user("r"), answer("b", loss_weight=0.0)], {3}, {}),
+    ([user("q"), answer("a", loss_scale=0), user("r"), answer("b")], {1}, {}),
     ([user("q"), answer("a", weight=None), user("r"), answer("b", train=None)], set(), {}),
     ([user("q"), answer("a", weight=0.5)], set(), {"weight of turns other than 0 and 1": 2}),
     ([user("q", weight=1), answer("a")], set(), {"weight of turns that are no answers": 2}),
@@ -341,6 +349,6 @@ def test_csv_with_pandas_index_and_turns_as_json(tmp_path: Path) -> None:
     )
     made, unused = turned_file(path)
     assert [one.messages for one in made if isinstance(one, Conversation)] == [QA, QA]
-    assert unused == {"Unnamed: 0, an index that pandas wrote": 2, "score": 1}
+    assert unused == {"pandas' index Unnamed: 0": 2, "score": 1}
     path.write_text("prompt,completion\nq,a\n")
     assert [one.messages for one in turned_file(path)[0] if isinstance(one, Conversation)] == [QA]
