@@ -30,6 +30,8 @@ PARTS: dict[RowFormat, tuple[str, ...]] = {
 
 Role = Literal["system", "user", "assistant", "tool"]
 
+TrainOn = Literal["answers", "last_answer", "all"]
+"""What the loss is taken on."""
 MAX_ROWS = 1_000_000_000
 
 
@@ -122,8 +124,8 @@ class Data(Section):
     chat_template: str = Field(default="model", min_length=1)
     """model for the tokenizer's own, or one of Unsloth's by name: gemma-3, qwen-3, llama-3.1, chatml ..."""
 
-    train_on_responses_only: bool = True
-    """Take the loss on the answers alone, not on the questions."""
+    train_on: TrainOn = "answers"
+    """Take the loss on the answers alone, on the last answer of each row, or on the whole text."""
 
     instruction_part: str | None = None
     """What begins a user's turn in the template, such as <start_of_turn>user\\n; empty to find it."""
@@ -151,9 +153,9 @@ class Data(Section):
         if self.eval_share is not None and self.eval_rows:
             yield Conflict("eval_share", "eval_rows is set too", "keep one of the two")
         for field in ("instruction_part", "response_part"):
-            if getattr(self, field) is not None and not self.train_on_responses_only:
-                wrong = "it is not used, as train_on_responses_only is off"
-                yield Conflict(field, wrong, "switch train_on_responses_only on, or leave it empty")
+            if getattr(self, field) is not None and self.train_on == "all":
+                wrong = "it is not used, as train_on is all"
+                yield Conflict(field, wrong, "give answers or last_answer as train_on, or leave it empty")
 
     def _mixture_conflicts(self) -> Iterator[Conflict]:
         shares = [source.ratio for source in self.sources]

@@ -17,6 +17,7 @@ from cockpit.recipe import yaml_source
 from cockpit.recipe.field_path import FieldPath, as_listed, dotted, parts
 from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.renamed import renamed_setting, with_new_names
 from cockpit.recipe.schema import FieldPlace, all_places, find_place, json_schema, section_fields
 from cockpit.recipe.setting import setting_value
 from cockpit.recipe.validation import Fault, unknown_field, validate
@@ -43,12 +44,12 @@ class RecipeDocument:
     def load(cls, path: Path, file: str | None = None) -> Self:
         """Read a file; `file` is what errors call it, the path unless given. Raises RecipeError where it is no YAML."""
         file = file or shown_path(path)
-        return cls(yaml_source.parse(yaml_source.read_text(path, file), file), path)
+        return cls(with_new_names(yaml_source.parse(yaml_source.read_text(path, file), file)), path)
 
     @classmethod
     def parse(cls, text: str, file: str) -> Self:
         """Read text; `file` is what errors call it. Raises RecipeError where it is no YAML."""
-        return cls(yaml_source.parse(text, file), None)
+        return cls(with_new_names(yaml_source.parse(text, file)), None)
 
     @property
     def name(self) -> str:
@@ -97,7 +98,7 @@ class RecipeDocument:
 
     def set_from_text(self, setting: str) -> None:
         """Change a field from `lora.r=32`; lists as `a, b` or in YAML. Raises RecipeError that names `--set`."""
-        name, equals, text = setting.partition("=")
+        name, equals, text = renamed_setting(setting).partition("=")
         path = parts(name.strip())
         place = find_place(path) if equals else None
         if not equals:

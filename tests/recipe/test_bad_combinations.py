@@ -260,10 +260,10 @@ BAD = [
     ),
     Bad(
         "markers that are not used",
-        {"eval_rows: 64": "response_part: <bot>\n  train_on_responses_only: false"},
+        {"eval_rows: 64": "response_part: <bot>\n  train_on: all"},
         [
-            "34: data.response_part: it is not used, as train_on_responses_only is off; switch "
-            "train_on_responses_only on, or leave it empty",
+            "34: data.response_part: it is not used, as train_on is all; give answers or last_answer as train_on, "
+            "or leave it empty",
         ],
     ),
     Bad(

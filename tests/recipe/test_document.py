@@ -30,11 +30,11 @@ def test_change_replaces_its_value_alone(document: RecipeDocument) -> None:
 def test_new_fields_stand_in_the_models_order(document: RecipeDocument) -> None:
     document.set("lora.bias", "all")
     document.set("lora.lora_dropout", 0.1)
-    document.set("data.train_on_responses_only", False)
+    document.set("data.train_on", "all")
     document.set("output.save_steps", 10)
     document.set("about.title", "Another: one")
     expected = SAMPLE.replace("  lora_alpha: 32\n", "  lora_alpha: 32\n  lora_dropout: 0.1\n  bias: all\n").replace(
-        "  eval_rows: 64\n", "  train_on_responses_only: false\n  eval_rows: 64\n"
+        "  eval_rows: 64\n", "  train_on: all\n  eval_rows: 64\n"
     )
     expected = expected.replace("title: A sample", 'title: "Another: one"') + "\noutput:\n  save_steps: 10\n"
     assert document.to_yaml() == expected
@@ -191,3 +191,24 @@ def test_own_model_has_no_revision_of_the_other() -> None:
 def test_problem_is_one_plain_line() -> None:
     problem = Problem("x\x1b[31m.yaml", 3, "lora.\nr", "'\x1b]0;title\x07' is wrong", "")
     assert str(problem) == "x.yaml:3: lora. r: '' is wrong"
+
+
+def test_a_field_under_its_old_name_is_read_with_its_meaning(tmp_path: Path) -> None:
+    """In old recipes and run folders; saved, it has its name of today."""
+    for old, new in (("true", "answers"), ("false", "all")):
+        text = SAMPLE.replace("  eval_rows: 64\n", f"  train_on_responses_only:  {old}  # kept\n  eval_rows: 64\n")
+        document = RecipeDocument.parse(text, "old.yaml")
+        assert document.recipe().data.train_on == document.value("data.train_on") == new
+        document.save(tmp_path / "new.yaml")
+        expected = SAMPLE.replace("  eval_rows: 64\n", f"  train_on:  {new}  # kept\n  eval_rows: 64\n")
+        assert (tmp_path / "new.yaml").read_text() == expected
+        document.set_from_text(f"data.train_on_responses_only={old}")
+        assert document.recipe().data.train_on == new
+
+
+def test_an_old_name_with_another_value_or_beside_the_new_one_is_an_error() -> None:
+    for lines in ("train_on_responses_only: maybe", "train_on_responses_only: true\n  train_on: all"):
+        document = RecipeDocument.parse(
+            SAMPLE.replace("  eval_rows: 64\n", f"  {lines}\n  eval_rows: 64\n"), "old.yaml"
+        )
+        assert [problem.field for problem in document.problems()] == ["data.train_on_responses_only"]

@@ -30,7 +30,7 @@ GEMMA: dict[str, dict[str, Any]] = {
     "lora": {**ADAPTER, "r": 8, "lora_alpha": 8, "finetune_vision_layers": False, **dict.fromkeys(SWITCHES, True)},
     "data": {
         "chat_template": "gemma-3",
-        "train_on_responses_only": True,
+        "train_on": "answers",
         "instruction_part": "<start_of_turn>user\n",
         "response_part": "<start_of_turn>model\n",
     },
@@ -40,7 +40,7 @@ GEMMA: dict[str, dict[str, Any]] = {
 QWEN: dict[str, dict[str, Any]] = {
     "model": {"max_seq_length": 2048, "quantization": "nf4", "dtype": "float16"},
     "lora": {**ADAPTER, "r": 32, "lora_alpha": 32, "target_modules": [*QKVO, "gate_proj", "up_proj", "down_proj"]},
-    "data": {"seed": 42, "train_on_responses_only": False},
+    "data": {"seed": 42, "train_on": "all"},
     "training": {**SHORT, "max_length": 512, "gradient_checkpointing": "unsloth"},
     "output": {"logging_steps": 1, "report_to": []},
 }

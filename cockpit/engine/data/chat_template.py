@@ -14,6 +14,7 @@ from cockpit.engine.data.generation_marks import marked_answers
 from cockpit.engine.data.markers import find_markers
 from cockpit.engine.data.tool_turns import ToolTurns
 from cockpit.engine.errors import first_line
+from cockpit.recipe.data import TrainOn
 
 RENDER_S = 20.0
 """The most that a conversation may take; usual ones take a thousandth of a second."""
@@ -29,10 +30,12 @@ class Written:
     left_out: list[tuple[int, What]] = field(default_factory=list)
     untrained: frozenset[int] = frozenset()
 
-    def trained(self, on_answers: bool) -> list[tuple[int, int]]:
-        """Where the loss is taken: characters [begin, end), ascending."""
-        if on_answers:
-            return [(one.begin, one.end) for one in self.answers if one.turn not in self.untrained]
+    def trained(self, train_on: TrainOn) -> list[tuple[int, int]]:
+        """Where the loss is taken: characters [begin, end), ascending; never on an untrained turn."""
+        if train_on != "all":
+            last = max((one.turn for one in self.answers), default=0)
+            turns = {one.turn for one in self.answers if train_on == "answers" or one.turn == last} - self.untrained
+            return [(one.begin, one.end) for one in self.answers if one.turn in turns]
         spans, at = [], 0
         for answer in self.answers:
             if answer.turn in self.untrained:
@@ -82,11 +85,11 @@ class ChatTemplate:
         """The conversation as the template can write it: its tools, calls and results as it takes them."""
         return self._tool_turns.adapted(conversation)
 
-    def written(self, conversation: Conversation, *, needs_answers: bool = True) -> Written:
+    def written(self, conversation: Conversation, train_on: TrainOn = "answers") -> Written:
         """The conversation's text, and where its answers stand.
 
-        Raises ValueError with the end of a sentence where the template refuses the turns, or `needs_answers` and it
-        cannot be told what of the text is an answer.
+        Raises ValueError with the end of a sentence where the template refuses the turns, or where it cannot
+        be told what of the text is an answer and `train_on` or a turn without loss needs it.
         """
         try:
             adapted = self.adapted(conversation)
@@ -109,7 +112,7 @@ class ChatTemplate:
                     continue
                 answers = marked
             return Written(text, answers, anchored.left_out(read), adapted.untrained)
-        if not needs_answers and not adapted.untrained:
+        if train_on == "all" and not adapted.untrained:
             return Written(text)
         where_ends = f"the answer of turn {unknown + 1} begins and ends" if unknown is not None else "its answers stand"
         raise ValueError(f"it cannot be told where {where_ends} in what the chat template writes of it")

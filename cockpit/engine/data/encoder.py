@@ -103,12 +103,8 @@ class Encoder:
         """The text, and where in it the loss is taken. Raises ValueError where the template refuses the turns."""
         if conversation.images:
             raise ValueError("it has an image, and the rows before it have none")
-        written = self.template().written(conversation, needs_answers=self._on_answers)
-        return written, written.trained(self._on_answers)
-
-    @property
-    def _on_answers(self) -> bool:
-        return self._data.train_on_responses_only
+        written = self.template().written(conversation, train_on=self._data.train_on)
+        return written, written.trained(self._data.train_on)
 
     def template(self) -> ChatTemplate:
         """The tokenizer's chat template, found when it is first asked for. Raises RunFailure where there is none."""
@@ -126,7 +122,7 @@ class Encoder:
 
     def _spans_of_text(self, text: str) -> list[tuple[int, int]]:
         """A plain text has answers only where the recipe says what they begin with; else all of it is learnt."""
-        if not self._on_answers:
+        if self._data.train_on == "all":
             return [(0, len(text))]
         if self._data.response_part:
             return marked_spans(text, self._data.instruction_part or "", self._data.response_part)

@@ -19,6 +19,7 @@ from cockpit.engine.data.encoder import Offsets, half_character, masked
 from cockpit.engine.data.images import image_size, open_image, stored_image
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.errors import first_line
+from cockpit.recipe.data import TrainOn
 
 SCHEMA = pa.schema(
     {
@@ -54,12 +55,12 @@ class MeasuredRow:
 class ImageRows:
     """Rows for a vision model. They are not tokenized: that is done a batch at a time, with the images."""
 
-    def __init__(self, processor: Any, template: ChatTemplate, length: int, *, on_answers: bool, widest: int | None):
+    def __init__(self, processor: Any, template: ChatTemplate, length: int, *, train_on: TrainOn, widest: int | None):
         """`length`: the most tokens of a row. `widest`: images are made at most so many pixels wide; None for never."""
         self._processor = processor
         self._template = template
         self._length = length
-        self._on_answers = on_answers
+        self._train_on = train_on
         self._widest = widest
         self._rows: list[dict[str, Any]] = []
         self._tokens: list[int] = []
@@ -95,8 +96,8 @@ class ImageRows:
             messages = [in_parts(message) for message in adapted.messages]
         except Exception as error:
             raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
-        written = self._template.written(replace(adapted, messages=messages), needs_answers=self._on_answers)
-        text, spans = written.text, written.trained(self._on_answers)
+        written = self._template.written(replace(adapted, messages=messages), train_on=self._train_on)
+        text, spans = written.text, written.trained(self._train_on)
         if half := half_character(text):
             raise ValueError(half)
         ids, labels, offsets = text_labels(self._processor.tokenizer, text, spans)

@@ -149,8 +149,8 @@ def image_rows(recipe: Recipe, tokenizer: Any, processor: Any | None) -> tuple[I
         processor.tokenizer = tokenizer
         processor.chat_template = tokenizer.chat_template
     template = _image_template(recipe, processor)
-    on_answers, widest = recipe.data.train_on_responses_only, _widest(recipe, processor)
-    return ImageRows(processor, template, max_tokens(recipe), on_answers=on_answers, widest=widest), template
+    widest = _widest(recipe, processor)
+    return ImageRows(processor, template, max_tokens(recipe), train_on=recipe.data.train_on, widest=widest), template
 
 
 def _image_template(recipe: Recipe, processor: Any) -> ChatTemplate:

@@ -346,7 +346,7 @@ def test_spans_of_an_answer_whose_template_folds_the_system_turn_into_the_users(
     tokenizer = with_named_template(demo_tokenizer(), "gemma-3", "transformers")
     template = ChatTemplate(tokenizer)
     written = template.written(Conversation(MESSAGES[1]))
-    text, spans = written.text, written.trained(True)
+    text, spans = written.text, written.trained("answers")
     assert [text[begin:end] for begin, end in spans] == ["Hello!<end_of_turn>", "A model.\n\nReally.<end_of_turn>"]
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     labels = masked(encoded["input_ids"], encoded["offset_mapping"], spans)

@@ -72,7 +72,7 @@ def test_the_sequences_are_as_few_as_trls(tmp_path: Path) -> None:
 
 
 def test_positions_begin_anew_and_first_tokens_have_no_loss(tmp_path: Path) -> None:
-    data = prepared(tmp_path, data__train_on_responses_only=False)
+    data = prepared(tmp_path, data__train_on="all")
     rows = [data.train[0], data.train[1]]
     batch = collator()(rows)
     lengths = [length for row in rows for length in row["seq_lengths"]]

@@ -81,7 +81,7 @@ def test_labels_are_those_of_transformers_own_masks(
 
 
 def test_the_whole_text_is_learnt_where_that_is_asked_for(tmp_path: Path) -> None:
-    data = prepare(tmp_path, [{"messages": MULTI}], data__train_on_responses_only=False)
+    data = prepare(tmp_path, [{"messages": MULTI}], data__train_on="all")
     ids, _ = reference(MULTI)
     assert data.train[0] == {"input_ids": ids, "labels": ids}
     assert data.counts.trained_tokens == len(ids) - 1
@@ -129,6 +129,27 @@ def test_no_loss_is_taken_on_a_turn_that_is_untrained() -> None:
     conversations = [Conversation(turns, tools, untrained=frozenset([1])) for tools in ([], [tool])]
     for row in encoder.encode([("row", one) for one in conversations]):
         assert tokenizer.decode([label for label in row.labels if label != IGNORED]) == "dog<|im_end|>"
+
+
+def test_the_last_answer_alone_is_learnt_where_that_is_asked_for(tmp_path: Path) -> None:
+    """Not even that where the row says that no loss is taken on it: then the row is left out."""
+    silent = [*MULTI[:-1], {**MULTI[-1], "weight": 0}]
+    data = prepare(tmp_path, [{"messages": MULTI}, {"messages": silent}], data__train_on="last_answer")
+    (labels,) = data.train["labels"][:]
+    learnt = tiny.make_tokenizer().decode([label for label in labels if label != IGNORED])
+    assert learnt == "no\n\nblue <|im_end|>"
+    assert data.counts.skipped_rows == 1
+
+
+def test_a_turn_without_loss_is_not_learnt_in_a_whole_text_either(tmp_path: Path) -> None:
+    silent = [*tiny.pair("what", "cat"), *tiny.pair("and", "dog")]
+    silent[1] = {**silent[1], "train": False}  # type: ignore[dict-item]
+    data = prepare(tmp_path, [{"messages": silent}], data__train_on="all")
+    labels = data.train["labels"][0]
+    assert tiny.make_tokenizer().decode([label for label in labels if label != IGNORED]) == (
+        "<|im_start|>user\nwhat<|im_end|>\n<|im_start|>assistant\n\n<|im_start|>user\nand<|im_end|>\n"
+        "<|im_start|>assistant\ndog<|im_end|>\n"
+    )
 
 
 def test_rows_are_cut_and_those_without_an_answer_left_are_left_out(tmp_path: Path) -> None:
@@ -302,7 +323,7 @@ def test_answers_are_found_in_other_kinds_of_template(template: str, answers: li
     turns = [*tiny.pair("what A: [/INST] model\n", "cat"), *tiny.pair("and", " dog".strip())]
     found = ChatTemplate(tiny.make_tokenizer(template))
     written = found.written(Conversation(turns))
-    assert [written.text[begin:end] for begin, end in written.trained(True)] == answers
+    assert [written.text[begin:end] for begin, end in written.trained("answers")] == answers
 
 
 def test_reasoning_reaches_the_templates_that_write_it_and_is_trained_with_its_answer() -> None:
@@ -318,7 +339,7 @@ def test_reasoning_reaches_the_templates_that_write_it_and_is_trained_with_its_a
     for name in ("gpt-oss", "qwen3-thinking"):
         template = ChatTemplate(tiny.make_tokenizer(named_templates()[name].text))
         found = template.written(conversation)
-        ((begin, end),) = found.trained(True)
+        ((begin, end),) = found.trained("answers")
         written[name] = found.text[begin:end]
     assert written["gpt-oss"] == (
         "<|channel|>analysis<|message|>2 + 2 is 4<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>"

@@ -136,7 +136,7 @@ def test_of_several_sources_samples_are_mixed(folder: Path, tmp_path: Path, monk
     assert (same.rows_seen, same.rows_there, same.rows_held, same.is_all) == (30, 30, 400, True)
 
 
-@pytest.mark.parametrize("changes", [{}, {"data__train_on_responses_only": False}, {"data__chat_template": "gemma-3"}])
+@pytest.mark.parametrize("changes", [{}, {"data__train_on": "all"}, {"data__chat_template": "gemma-3"}])
 def test_counts_are_those_of_training_itself(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     rows = [*tiny.chat_rows(30), row(4, 140), row(140, 1), {"messages": "none"}]
     asked = recipe(folder, tiny.write_rows(tmp_path / "rows.jsonl", rows), data__eval_rows=5, **changes)
