@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.disk import read_regular
-from cockpit.models.weights_file import NOT_READABLE, defect_of_safetensors, tensors_of
+from cockpit.models.weights_file import NOT_READABLE, defect_of_safetensors, shapes_of
 from cockpit.paths import kind_of
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json", "spiece.model")
@@ -104,11 +104,11 @@ class ModelFolder:
         total = 0.0
         try:
             for path in self.weights:
-                for name, tensor in tensors_of(path).items():
+                for name, shape in shapes_of(path).items():
                     # A scale in 8 bits for each 64 weights comes to nf4.
                     small = {"nf4": 0.516, "int8": 1.0}.get(quantization, wide)
-                    is_linear = len(tensor["shape"]) == 2 and not _kept_16_bit.search(name)
-                    total += prod(tensor["shape"]) * (small if is_linear else wide)
+                    is_linear = len(shape) == 2 and not _kept_16_bit.search(name)
+                    total += prod(shape) * (small if is_linear else wide)
         except (EOFError, *NOT_READABLE):
             return None
         return round(total)

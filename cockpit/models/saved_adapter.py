@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from cockpit.models.folder import read_json
-from cockpit.models.weights_file import NOT_READABLE, tensors_of
+from cockpit.models.weights_file import NOT_READABLE, shapes_of
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -20,6 +20,6 @@ def rows_needed(saved: Path) -> int:
     lists = list(indices.values()) if isinstance(indices, dict) else [indices]
     needed = [id + 1 for ids in lists if isinstance(ids, list) for id in ids if isinstance(id, int)]
     with contextlib.suppress(EOFError, *NOT_READABLE):
-        tensors = tensors_of(saved / WEIGHTS)
-        needed += [int(tensor["shape"][0]) for name, tensor in tensors.items() if name.endswith(EMBEDDINGS)]
+        shapes = shapes_of(saved / WEIGHTS)
+        needed += [shape[0] for name, shape in shapes.items() if name.endswith(EMBEDDINGS)]
     return max(needed, default=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
 from cockpit.recipe.training import Training
@@ -29,6 +29,30 @@ def learning_rates(training: Training, total_steps: int) -> list[float]:
         return [highest] * min(total_steps, _steps_before_evaluations_count(training))
     factor = _factor_of(training, total_steps)
     return [highest * factor(step) for step in range(total_steps)]
+
+
+class PlannedRates(Sequence[float]):
+    """`learning_rates`, each worked out when it is asked for: a chart of a million steps needs a few thousand."""
+
+    def __init__(self, training: Training, total_steps: int) -> None:
+        """Of a schedule that does not follow the evaluations."""
+        self._highest, self._factor = training.learning_rate, _factor_of(training, total_steps)
+        self._count = 0 if why_no_room(training, total_steps) else total_steps
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> float: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[float]: ...
+    def __getitem__(self, at: int | slice) -> float | list[float]:
+        if isinstance(at, slice):
+            return [self[step] for step in range(*at.indices(self._count))]
+        step = at + self._count if at < 0 else at
+        if not 0 <= step < self._count:
+            raise IndexError(at)
+        return self._highest * self._factor(step)
 
 
 def warmup_steps(training: Training, total_steps: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cockpit.models.fingerprint import difference
 from cockpit.models.folder import ModelFolder
-from cockpit.models.weights_file import NOT_READABLE, tensors_of
+from cockpit.models.weights_file import NOT_READABLE, shapes_of
 from cockpit.paths import kind_of, located
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import RunStarted
@@ -100,10 +100,10 @@ def _figure(model: ModelFolder, name: str) -> object:
 def _adapted_widths(adapter: Path) -> set[int]:
     """Widths of what the adapter's layers read; empty where its file does not tell."""
     try:
-        tensors = tensors_of(adapter / "adapter_model.safetensors")
+        shapes = shapes_of(adapter / "adapter_model.safetensors")
         return {
-            tensor["shape"][1]
-            for name, tensor in tensors.items()
+            shape[1]
+            for name, shape in shapes.items()
             if name.endswith(tuple(f"{layer}.lora_A.weight" for layer in READS_HIDDEN))
         }
     except (EOFError, *NOT_READABLE):

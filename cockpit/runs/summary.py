@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cockpit.disk import open_to_read
 from cockpit.protocol import events as ev
-from cockpit.protocol.values import LATEST, LONGEST_LINE
+from cockpit.protocol.values import LATEST
 from cockpit.runs.folder import RunDir
+from cockpit.runs.log_ends import LogEnds
 from cockpit.runs.state import RunState
-from cockpit.runs.status import State
+from cockpit.runs.status import State, is_active
 from cockpit.text.plain_text import plain_line
 
-HEAD_BYTES = 64 * 1024
-TAIL_BYTES = 64 * 1024
-"""Read first; 16 times as much as long as it holds no step (a long evaluation, many chats after the end), 16 MiB at
-most."""
 LOSSES = 40
 
 
@@ -47,10 +42,15 @@ class RunSummary:
     @classmethod
     def of(cls, run: RunDir) -> RunSummary:
         """Read the run's log at both ends. A run whose log cannot be read is `starting`."""
-        found, damage = _both_ends(run.events)
+        ends = LogEnds()
+        ends.read(run.events)
+        return cls._of(run, ends)
+
+    @classmethod
+    def _of(cls, run: RunDir, ends: LogEnds) -> RunSummary:
+        found, damage = ends.events, ends.damage
         run_state = RunState()
-        for event in found:
-            run_state.apply(event)
+        run_state.take(found)
         started = [event for event in found if isinstance(event, ev.RunStarted)]
         attempts = max((event.attempt for event in found), default=1)
         ended = run_state.ended
@@ -78,6 +78,22 @@ class RunSummary:
         )
 
 
+class Summaries:
+    """Summaries of runs that are looked at again and again: of a log only what is new is read, and of a run that has
+    ended, and whose log stays as it is, nothing."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[LogEnds, RunSummary]] = {}
+
+    def of(self, run: RunDir) -> RunSummary:
+        """As RunSummary.of."""
+        ends, known = self._known.get(run.path, (LogEnds(), None))
+        if ends.read(run.events) or known is None or is_active(known.state):
+            known = RunSummary._of(run, ends)
+            self._known[run.path] = (ends, known)
+        return known
+
+
 def _state_without_end(run: RunDir) -> State:
     liveness = run.liveness()
     return "running" if liveness == "alive" else "lost" if liveness == "exited" else liveness
@@ -88,28 +104,6 @@ def _sentence(damage: list[str]) -> str:
         return ""
     lines = "a line that no engine writes" if len(damage) == 1 else f"{len(damage)} lines that no engine writes"
     return f"Its events.jsonl holds {lines} ({plain_line(damage[0])}); what is known of the run may be wrong."
-
-
-def _both_ends(path: Path) -> tuple[list[ev.AnyEvent], list[str]]:
-    """The events of the log's head, and of a tail that is long enough to hold a step; what is wrong with its lines."""
-    damage: list[str] = []
-    try:
-        with open_to_read(path) as log:
-            size = os.fstat(log.fileno()).st_size
-            head = log.read(HEAD_BYTES)
-            tail_bytes = TAIL_BYTES
-            while True:
-                start = max(HEAD_BYTES, size - tail_bytes)
-                log.seek(start)
-                tail = log.read(tail_bytes)
-                if start == HEAD_BYTES:
-                    return ev.decode_lines(head + tail, damage), damage
-                if b'"type":"StepEnded"' in tail or tail_bytes > LONGEST_LINE:
-                    lines = head[: head.rfind(b"\n") + 1] + tail[tail.find(b"\n") + 1 :]
-                    return ev.decode_lines(lines, damage), damage
-                tail_bytes *= 16
-    except OSError:
-        return [], []
 
 
 def _modified(path: Path) -> float:

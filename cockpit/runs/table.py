@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise, repeat
 from math import inf, isfinite
-from typing import overload
+from typing import Generic, TypeVar, overload
 
 from cockpit.runs.columns import Column, Shelf
 
 Extent = tuple[float, float]
 """The lowest and the highest of some values."""
+Value = TypeVar("Value")
+MOST_REMEMBERED = 8
+"""Curves."""
 
 
 class StepNumbers(Sequence[int]):
@@ -79,6 +82,29 @@ class StepNumbers(Sequence[int]):
             self._steps.append(step)
 
 
+class Remembered(Generic[Value]):
+    """What charts have asked for last, so that a new row costs no more than the columns of dots that it may change."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str | int, ...], tuple[int, list[Value | None]]] = {}
+
+    def of(
+        self, asked: tuple[str | int, ...], rows: int, ends: Sequence[int], work_out: Callable[[int], Value | None]
+    ) -> list[Value | None]:
+        """The value of each column of dots, by `work_out` where it is not known. `ends`: up to which row it looks."""
+        done, found = self._known.pop(asked, (0, []))
+        first = next((at for at, end in enumerate(ends) if end >= done), len(ends))
+        found = found[:first] + [work_out(at) for at in range(first, len(ends))]
+        self._known[asked] = (rows, found)
+        if len(self._known) > MOST_REMEMBERED:
+            del self._known[next(iter(self._known))]
+        return found[:]
+
+    def forget(self) -> None:
+        """Rows were dropped."""
+        self._known.clear()
+
+
 class Table:
     """Figures by step, ascending: `step`, and a column of `metrics` for each that was ever measured.
 
@@ -91,6 +117,7 @@ class Table:
         self._shelf = Shelf()
         self.step = StepNumbers()
         self.metrics: dict[str, Column] = {}
+        self._extents, self._means = Remembered[Extent](), Remembered[float]()
 
     def __len__(self) -> int:
         return len(self.step)
@@ -112,6 +139,8 @@ class Table:
     def cut(self, rows: int) -> None:
         """Forget all but the first `rows`."""
         self.step.cut(rows)
+        self._extents.forget()
+        self._means.forget()
         for column in self.metrics.values():
             column.cut(rows)
 
@@ -142,7 +171,12 @@ class Table:
         if column is None:
             return [None] * count
         edges = self._edges(first, last, count)
-        return [column.extent(at, to) if at < to else None for at, to in pairwise(edges)]
+
+        def extent(at: int) -> Extent | None:
+            begin, end = edges[at : at + 2]
+            return column.extent(begin, end) if begin < end else None
+
+        return self._extents.of((name, first, last, count), len(self), edges[1:], extent)
 
     def means(self, name: str, first: int, last: int, count: int, span: int = 1) -> list[float | None]:
         """The mean in each column of dots, and of at least the `span` steps around its middle, which smooths without
@@ -150,11 +184,15 @@ class Table:
         column = self.column(name)
         if column is None:
             return [None] * count
-        edges, found = self._edges(first, last, count), list[float | None]()
-        for at, to in pairwise(edges):
-            more = max(0, span - (to - at))
-            found.append(column.mean(at - more // 2, to + more - more // 2) if at < to else None)
-        return found
+        edges = self._edges(first, last, count)
+        more = [max(0, span - (end - begin)) for begin, end in pairwise(edges)]
+
+        def mean(at: int) -> float | None:
+            begin, end = edges[at : at + 2]
+            return column.mean(begin - more[at] // 2, end + more[at] - more[at] // 2) if begin < end else None
+
+        ends = [end + wider for end, wider in zip(edges[1:], more, strict=True)]
+        return self._means.of((name, first, last, count, span), len(self), ends, mean)
 
     def breaks(self, name: str, first: int, last: int, count: int) -> list[int]:
         """The columns of dots, ascending, in which a value was measured that is not a finite number."""

@@ -116,7 +116,7 @@ class CockpitApp(AskingApp):
 
     def get_default_screen(self) -> Screen[Any]:
         """The recipes, always at the bottom of the stack."""
-        return RecipesScreen(self._recipe_first)
+        return RecipesScreen(self._recipe_first, is_covered=self._open_first is not None)
 
     def on_mount(self) -> None:
         """Begin to poll once the first frame is out."""
@@ -125,8 +125,12 @@ class CockpitApp(AskingApp):
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
-        from cockpit.ui.preload import import_for_editing
+        from cockpit.ui.preload import import_for_editing, import_for_watching
 
+        if self._open_first is not None:
+            await import_for_watching()
+            if not self._exit:
+                self.open_run(self._open_first)
         await import_for_editing()
         if self._exit:
             return
@@ -144,10 +148,11 @@ class CockpitApp(AskingApp):
         if not self.is_headless:
             # A full collection walks every object of Textual and pydantic: it held the screen up for 50 to 100 ms.
             self.set_timer(FREEZE_AFTER_S, gc.freeze)
-        if self._open_first is not None:
-            self.open_run(self._open_first)
-        else:
+        if self._open_first is None:
             self.set_terminal_title("cockpit")
+        for screen in self.screen_stack:
+            if isinstance(screen, RecipesScreen):
+                screen.begin()
 
     def _poll(self) -> None:
         self._polls += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+from collections.abc import Sequence
 
 MODULES = (
     "typing_extensions",
@@ -54,9 +55,27 @@ MODULES = (
 """In the order of their dependence, none of them long by itself."""
 
 
+WATCHING = (
+    *MODULES[: MODULES.index("cockpit.recipe.document") + 1],
+    "cockpit.recipe.learning_rates",
+    "cockpit.ui.runs.session",
+    "cockpit.ui.widgets.loss_chart",
+    "cockpit.ui.screens.live",
+)
+
+
+async def import_for_watching() -> None:
+    """Import what reading a run and its recipe takes."""
+    await _import(WATCHING)
+
+
 async def import_for_editing() -> None:
     """Import what reading and editing recipes takes."""
-    for module in MODULES:
+    await _import(MODULES)
+
+
+async def _import(modules: Sequence[str]) -> None:
+    for module in modules:
         # What another version has no longer under this name is imported later, by whoever needs it.
         with contextlib.suppress(ImportError):
             importlib.import_module(module)

@@ -8,9 +8,12 @@ import signal
 import threading
 from typing import IO, TYPE_CHECKING, Any
 
+from textual import events
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
 
 from cockpit.text.plain_text import plain_line
+from cockpit.ui.sparing_output import SparingOutput
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -65,7 +68,8 @@ class TerminalDriver(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         assert self._file is not None
         self._output = GuardedOutput(self._file)
-        self._file = self._output  # type: ignore[assignment]
+        self._sparing = SparingOutput(self._output)
+        self._file = self._sparing  # type: ignore[assignment]
         self._hang_up = select.poll()
         self._hang_up.register(self.fileno, 0)
         self._reading_failed = False
@@ -96,6 +100,12 @@ class TerminalDriver(LinuxDriver):
         if self._writer_thread is not None:
             self.write("\x1b[23;2t")
         super().stop_application_mode()
+
+    def process_message(self, message: Message) -> None:
+        """Hand on what comes from the terminal. One that was looked away from may have been written to meanwhile."""
+        if isinstance(message, events.AppFocus):
+            self._sparing.forget()
+        super().process_message(message)
 
     def run_input_thread(self) -> None:
         """Read keys until the app ends, or the terminal does."""

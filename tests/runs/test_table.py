@@ -62,6 +62,21 @@ def test_smoothing_takes_the_steps_on_both_sides() -> None:
     assert table({5: 1.0}).means("loss", 1, 5, 5, span=9) == [None, None, None, None, 1.0]
 
 
+@pytest.mark.parametrize("window", [(1, 900, 40), (1, 100, 300), (250, 270, 6)])
+def test_what_is_remembered_of_a_curve_is_right_as_it_grows(window: tuple[int, int, int]) -> None:
+    noise, it, values = random.Random(2), Table(), dict[int, float]()
+    for step in range(1, 301):
+        values[step] = noise.choice((noise.gauss(0, 1), noise.gauss(0, 1), nan))
+        it.add([step], {"loss": [values[step]]})
+        if noise.random() < 0.1:
+            back = noise.randrange(1, 20)
+            it.cut(max(1, len(it) - back))
+            values = {step: value for step, value in values.items() if step <= it.newest_step}
+        fresh = table(values)
+        assert it.extents("loss", *window) == fresh.extents("loss", *window)
+        assert it.means("loss", *window, span=9) == fresh.means("loss", *window, span=9)
+
+
 def test_gaps_and_breaks() -> None:
     it = table({1: 1.0, 2: inf, 3: nan, 4: nan, 5: 2.0})
     assert it.extents("loss", 1, 5, 5) == [(1.0, 1.0), None, None, None, (2.0, 2.0)]

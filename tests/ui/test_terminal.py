@@ -166,4 +166,4 @@ def test_a_terminal_of_sixteen_colours_is_sent_those_and_no_grey_for_blue(pid_fi
         sent = terminal.received.decode(errors="replace")
         codes = {code for found in re.findall(r"\x1b\[([\d;]*)m", sent) for code in found.split(";")}
         assert not codes & {"38", "48"}, "no colour by its number or its parts"
-        assert re.search(r"\x1b\[1;96;\d+mcockpit", sent), "bright cyan: this run's colour"
+        assert re.search(r"\x1b\[(?:0;)?1;96;\d+mcockpit", sent), "bright cyan: this run's colour"

@@ -65,9 +65,9 @@ class AnswerSpans:
         """`read` is what the template has written of the conversation. Raises NotExact."""
         anchors, kinds = read.anchors, [_kind(message) for message in conversation.messages]
         found = [self._answer(conversation, tools, read, part, kinds) for part in _parts(anchors, kinds)]
-        written = {answer.turn for answer in found}
+        anchored = {place.turn for place in conversation.places}
         for turn, message in enumerate(conversation.messages):
-            if message["role"] == "assistant" and turn not in written:
+            if message["role"] == "assistant" and turn not in anchored:
                 found.append(self._without_anchors(conversation, tools, read, turn))
         return sorted(found, key=lambda answer: answer.begin)
 
@@ -83,8 +83,7 @@ class AnswerSpans:
         before, after = read.text[before_at : first.at], read.text[last.at : after_to]
         places = (anchor.place for anchor in anchors[max(part.first - 1, 0) : part.last + 1])
         shape = tuple(kinds[: turn + 1]), bool(tools), tuple(places)
-        following = anchors[part.last + 1].place if part.last + 1 < len(anchors) else None
-        key = (shape, before), (shape, following, after)
+        key = (shape, before), (shape, part.last + 1 == len(anchors), after)
         if key[0] not in self._begins:
             _keep(self._begins, key[0], self._begin(conversation, tools, anchors, part, before))
         if key[1] not in self._ends:
@@ -159,18 +158,7 @@ class AnswerSpans:
         if tail is None:
             ends = self._markers.end_last if is_last else self._markers.end_inside
             return len(ends) if ends and after.startswith(ends) else None
-        if (end := _end_in(after, tail, self._markers, is_last=is_last)) is not None or is_last:
-            return end
-        # Some go on with the next answer in the same turn, or open another one without closing this.
-        body = _body(tail, self._markers)
-        next_turn = anchors[part.last + 1].place.turn
-        if not after.startswith(body) or conversation.messages[next_turn]["role"] != "assistant":
-            return None
-        head = self._markers.response_part
-        if head and after.startswith(head, len(body)):
-            return len(body)
-        next_part = _Part(next_turn, part.last + 1, part.last + 1)
-        return len(body) if self._begin(conversation, tools, anchors, next_part, after) == len(body) else None
+        return _end_in(after, tail, self._markers, is_last=is_last)
 
     def _tail(
         self,
@@ -253,16 +241,12 @@ def _end_in(after: str, tail: str, markers: Markers, *, is_last: bool) -> int | 
     tail = tail.rstrip()
     if is_last:
         return len(tail) if after.startswith(tail) else None
-    for end in (_body(tail, markers) + markers.end_inside, tail):
+    last = markers.end_last
+    body = tail[: len(tail) - len(last)] if last and tail.endswith(last) else tail
+    for end in (body + markers.end_inside, tail):
         if (end or not markers.end_inside) and after.startswith(end):
             return len(end.rstrip())
-    return None
-
-
-def _body(tail: str, markers: Markers) -> str:
-    """`tail` without the end of a conversation."""
-    tail, last = tail.rstrip(), markers.end_last
-    return tail[: len(tail) - len(last)] if last and tail.endswith(last) else tail
+    return len(body) if after == body else None  # the next answer goes on in the same turn
 
 
 def _after(before: str, head: str) -> int | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
 
 LOOK_AT_ENGINE_EVERY_S = 1.0
-PART_S = 0.03
+PART_S = 0.008
 """How long one poll of a session reads on in a long log; what is left is for the next one, so that keys are heard."""
 SLOW_START_AFTER_S = 30.0
 """An engine that has not said anything for so long probably never will."""
@@ -56,6 +56,8 @@ class RunSession:
         """Whether this app exports what the run has saved just now."""
         self.is_behind = False
         """Whether the last poll has probably left more behind, which can be read at once."""
+        self.turns = 0
+        """How often something else has happened than a step or a reading of the machine."""
         self._sent_stops: list[tuple[int, Stop]] = []
         """Those of this app that were not refused, each with the attempt that it was for."""
         self.refused_stop: CommandAnswered | None = None
@@ -70,9 +72,9 @@ class RunSession:
         self._opened_at = self._clock()
         link.close()
 
-    def poll(self) -> bool:
-        """Take in what has happened, a bounded part of a long log at a time. True where anything is new."""
-        until = time.monotonic() + PART_S
+    def poll(self, part_s: float = PART_S) -> bool:
+        """Take in what has happened, `part_s` seconds of a long log at a time. True where anything is new."""
+        until = time.monotonic() + part_s
         batch = self._read()
         news = bool(batch)
         while self.is_behind and time.monotonic() < until:
@@ -85,6 +87,7 @@ class RunSession:
         for event in batch:
             if type(event) is StepEnded or type(event) is MachineRead:
                 continue  # nearly all of them
+            self.turns += 1
             if isinstance(event, CommandAnswered) and not event.accepted:
                 self._take_refusal(event)
             line = log_line(event)
@@ -214,6 +217,7 @@ class RunSession:
         self._looked_at = moment
         changed = found != self._liveness
         self._liveness = found
+        self.turns += changed
         return changed
 
     def _recorded_time(self) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -40,13 +41,16 @@ if TYPE_CHECKING:
     from cockpit.ui.runs.session import RunSession
 
 POLL_EVERY_S = 0.1
-CATCH_UP_AFTER_S = 0.02
-"""Between two parts of a log that is longer than what one poll reads."""
-FRAME_S = 1 / 60
+SHOWN_FOR_S = 0.25
+"""How long figures stand at least: a run of a hundred steps a second is not to be read faster."""
+CLOCK_EVERY_S = 0.5
+"""Between two looks at the clock while nothing happens."""
+BREATH_S = 0.001
+"""Between two parts of a long log, for all else that the app has to do."""
+KEYED_FOR_S = 0.15
+"""How long a key has all the time: of a long log hardly anything is read until its frame is out."""
 QUIET_S = 2.0
 """Without a key before another screen may open by itself."""
-CLOCK_EVERY = 5
-"""Polls between two looks at the clock while nothing happens."""
 PANELS = ("now", "learning rate", "log", "run")
 LAYOUTS = ("grid", "stacked", "tabbed")
 
@@ -88,7 +92,12 @@ class LiveScreen(Screen[None]):
     def __init__(self, session: RunSession) -> None:
         super().__init__()
         self.session = session
-        self._ticks = 0
+        self._shown_at = float("-inf")
+        self._has_news = False
+        self._turns = 0
+        """Those of the session that are shown."""
+        self._is_reading = False
+        """Whether a long log is read."""
         self._logged: LogLine | None = None
         self._evaluated: Evaluated | None = None
         self._planned_for: tuple[int | None, int | None] | None = None
@@ -132,15 +141,20 @@ class LiveScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Catch up with what happened while another screen was on top."""
-        self._ticks = 0
+        self._shown_at = float("-inf")
         self._tick()
 
     # What happens
 
-    def _catch_up(self) -> None:
-        """Read on in a long log, between two frames."""
-        if self.display and self.app.screen is self and self.session.poll() and self.session.is_behind:
-            self.set_timer(CATCH_UP_AFTER_S, self._catch_up)
+    async def _read_on(self) -> None:
+        """Read on in a long log, in parts between which the app does all else."""
+        while self.display and self.app.screen is self and self.session.is_behind:
+            has_time = time.monotonic() - self._keyed_at > KEYED_FOR_S
+            if self.session.poll() if has_time else self.session.poll(part_s=0):
+                self._has_news = True
+            await asyncio.sleep(BREATH_S if has_time else 10 * BREATH_S)
+        self._is_reading = False
+        self._tick()
 
     def _tick(self) -> None:
         top = self.app.screen
@@ -148,17 +162,21 @@ class LiveScreen(Screen[None]):
             return
         if top is not self:
             self._keyed_at = time.monotonic()  # who answers a dialog works here too
-        was_behind = self.session.is_behind
-        news = self.session.poll()
-        if self.session.is_behind and not was_behind:
-            self.set_timer(CATCH_UP_AFTER_S, self._catch_up)
-        self._ticks += 1
-        if news or self._ticks % CLOCK_EVERY == 1:
+        if not self._is_reading:
+            self._has_news |= self.session.poll()
+            if self.session.is_behind and top is self:
+                self._is_reading = True
+                self.run_worker(self._read_on(), group="read")
+        shown_for = time.monotonic() - self._shown_at
+        has_turned = self.session.turns != self._turns and not self._is_reading
+        if has_turned or shown_for >= (SHOWN_FOR_S if self._has_news else CLOCK_EVERY_S):
             self._show()
         self._tell_refusals()
         self._go_to_chat(is_current=top is self)
 
     def _show(self) -> None:
+        is_first, self._shown_at = self._shown_at < 0, time.monotonic()
+        self._has_news, self._turns = False, self.session.turns
         session, state = self.session, self.session.state
         self.query_one(RunLine).show(session.link.run.id, session.status, state, self._note())
         loaded = session.can_chat or session.is_recording
@@ -178,11 +196,11 @@ class LiveScreen(Screen[None]):
         title = f"{plain_line(session.link.run.id)}{share}"
         self._app.set_terminal_title(title)
         parts = (self._show_loss, self._show_schedule, self._show_panels)
-        for frame, part in enumerate(parts, 1):
-            if self._ticks <= 1:
+        for part in parts:
+            if is_first:
                 part()
-            else:  # one panel's work a frame, so that keys typed meanwhile do not wait for all of them
-                self.set_timer(frame * FRAME_S, partial(self._show_part, part))
+            else:  # keys typed meanwhile do not wait for all of them
+                self.call_later(self._show_part, part)
 
     def _show_part(self, part: Callable[[], None]) -> None:
         if self.display:  # it may be removed meanwhile
@@ -206,7 +224,7 @@ class LiveScreen(Screen[None]):
         self._show_log()
 
     def _show_schedule(self) -> None:
-        from cockpit.recipe.learning_rates import learning_rates, rates_so_far, warmup_steps
+        from cockpit.recipe.learning_rates import PlannedRates, rates_so_far, warmup_steps
         from cockpit.recipe.schedule import planned_steps
         from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
 
@@ -220,9 +238,11 @@ class LiveScreen(Screen[None]):
             self._planned_for = (state.total_steps, rows)
             total = state.total_steps or planned_steps(self.session.recipe, rows)
             warmup = warmup_steps(training, total) if total else training.warmup_steps
-            rates = learning_rates(training, total) if total else []
+            rates: Sequence[float] = []
             if total and follows:
                 rates = rates_so_far(training, total, state.steps.step, state.steps.metrics.get("learning_rate", []))
+            elif total:
+                rates = PlannedRates(training, total)
             chart.border_title = Content(schedule_title(training.lr_scheduler_type, warmup, len(rates), total))
             chart.set_plan(rates, "The steps are known once the rows are counted.", total)
             self._planned_steps = max(len(rates), state.step)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.library import LibraryEntry
     from cockpit.recipe.recipe import Recipe
-    from cockpit.runs.summary import RunSummary
+    from cockpit.runs.summary import RunSummary, Summaries
     from cockpit.ui.widgets.schedule_chart import ScheduleChart
     from cockpit.ui.widgets.top_line import EngineStatus
 
@@ -49,15 +49,19 @@ class RecipesScreen(Screen[None]):
                 tooltip="Open a recipe file, or train the marked recipe on a data file of your own"),
     ]  # fmt: skip
 
-    def __init__(self, recipe: str | None = None) -> None:
-        """`recipe` is selected at first where it is in the library; else the first, the demo."""
-        super().__init__()
+    def __init__(self, recipe: str | None = None, *, is_covered: bool = False) -> None:
+        """`recipe` is selected at first where it is in the library; else the first, the demo. `is_covered`: another
+        screen opens at once, and nothing is shown before `begin`."""
+        super().__init__(classes="-covered" if is_covered else None)
         self._wanted = recipe
         self._entries: dict[str, LibraryEntry] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
-        self._summaries: dict[str, tuple[tuple[int, int], RunSummary]] = {}
+        self._summaries: Summaries | None = None
+        self._runs: dict[str, RunSummary] = {}
+        """Those in the list, by their ids."""
         self._status: EngineStatus | None = None
         self._planner: Planner | None = None
+        self._has_begun = False
         self.is_filled = False
         """Whether the recipes have been read; before that only their names stand there."""
         self._asked_early: Callable[[], None] | None = None
@@ -82,7 +86,20 @@ class RecipesScreen(Screen[None]):
         self._list_names()
         self.query_one(RecipeList).focus()
         self.watch(self.app, "engine_status", self._show_status, init=False)
-        self.call_after_refresh(self._fill)
+        if not self.has_class("-covered"):
+            self.begin()
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether what is typed is meant for the screen that is about to open."""
+        return self.has_class("-covered")
+
+    def begin(self) -> None:
+        """Read recipes and runs, once, and show them."""
+        if not self._has_begun:
+            self._has_begun = True
+            self.remove_class("-covered")
+            self.call_after_refresh(self._fill)
 
     def on_screen_resume(self) -> None:
         """Recipes may have been saved and runs ended meanwhile."""
@@ -147,22 +164,21 @@ class RecipesScreen(Screen[None]):
         self._show_rows(read=True)
 
     def _read_runs(self) -> None:
-        if not self.is_current or not self.display:  # it is covered, or being removed
+        if self._is_covered() or not self.display:  # or it is being removed
             return
         from cockpit.runs.folder import all_runs
-        from cockpit.runs.status import is_active
-        from cockpit.runs.summary import RunSummary
+        from cockpit.runs.summary import Summaries
 
-        rows = []
-        for run in all_runs()[:RUNS_SHOWN]:
-            stamp = _stamp(run.events)
-            known = self._summaries.get(run.id)
-            if known is None or known[0] != stamp or is_active(known[1].state):
-                known = (stamp, RunSummary.of(run))
-                self._summaries[run.id] = known
-            rows.append(known[1])
+        self._summaries = self._summaries or Summaries()
+        rows = [self._summaries.of(run) for run in all_runs()[:RUNS_SHOWN]]
+        self._runs = {row.run.id: row for row in rows}
         self.query_one(RunList).set_rows(rows)
         self.query_one(RunList).set_class(not rows, "-empty")
+
+    def _is_covered(self) -> bool:
+        """Whether another place is shown; Textual counts the screen under the topmost one as seen, too."""
+        places = [screen for screen in self.app.screen_stack if not screen.is_modal]
+        return not places or places[-1] is not self
 
     # The chosen recipe
 
@@ -226,11 +242,11 @@ class RecipesScreen(Screen[None]):
 
     @on(OptionList.OptionSelected, "#run-list")
     def _on_run_selected(self, event: OptionList.OptionSelected) -> None:
-        known = self._summaries.get(event.option_id or "")
+        known = self._runs.get(event.option_id or "")
         if known is not None:
-            if known[1].damage:
-                self.notify(known[1].damage, title="This run is damaged.", severity="warning", markup=False)
-            self.post_message(OpenRun(known[1].run))
+            if known.damage:
+                self.notify(known.damage, title="This run is damaged.", severity="warning", markup=False)
+            self.post_message(OpenRun(known.run))
 
     def action_start(self) -> None:
         """Train the marked recipe; a key that comes before it has been read waits for that."""

@@ -28,12 +28,12 @@ class EngineGauge(Gauge[MachineRead]):
         if readings and readings[-1] is not self._reading:
             self._reading = readings[-1]
             self._cores = [reading.cpu_percent / 100 for reading in readings]
-            self.refresh()
+            self.redraw()
 
-    def render(self) -> Content:
+    def lines(self) -> list[Content]:
         reading = self._reading
         if reading is None:
-            return Content.styled("The engine has not been measured yet.", "$foreground-muted")
+            return [Content.styled("The engine has not been measured yet.", "$foreground-muted")]
         cores = f" {reading.cpu_percent / 100:.1f} cores busy"
         dot, width = glyphs().dot, self.content_size.width
         figures = f" {gib(reading.ram_used_mib)}/{gib(reading.ram_total_mib)} GiB"
@@ -42,10 +42,8 @@ class EngineGauge(Gauge[MachineRead]):
         free = max(0.0, reading.ram_total_mib - reading.ram_used_mib)
         shares = fitting(width - 5, f"engine {gib(reading.rss_mib)} {dot} others {gib(others)}", f"free {gib(free)}")
         spark = sparkline(self._cores[-60:], max(0, min(20, width - 5 - len(cores))), low=0)
-        return Content("\n").join(
-            [
-                Content.assemble("CPU  ", (spark, "$primary"), cores),
-                Content.assemble("RAM  ", bar, figures),
-                Content.assemble("     ", (shares, "$foreground-muted")),
-            ]
-        )
+        return [
+            Content.assemble("CPU  ", (spark, "$primary"), cores),
+            Content.assemble("RAM  ", bar, figures),
+            Content.assemble("     ", (shares, "$foreground-muted")),
+        ]

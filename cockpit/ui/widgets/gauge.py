@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from textual.widget import Widget
+from cockpit.ui.widgets.lines import Lines
 
 LINES = 3
 Reading = TypeVar("Reading")
 
 
-class Gauge(Widget, Generic[Reading]):
+class Gauge(Lines, Generic[Reading]):
     """Draws the last reading that it was given; nothing can be selected in it."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
-    Gauge { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
+    Gauge { height: auto; }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:

@@ -203,11 +203,10 @@ class LossChart(Plot):
 
     def _write_border(self) -> None:
         signs = glyphs()
+        log_scale = f" {signs.dot} log scale" if self._log_scale and self._taken else ""
+        self.show_border(title=Content(f"loss{log_scale}"))
         if not self._taken:
-            self.border_title = Content("loss")
             return
-        title = f"loss {signs.dot} log scale" if self._log_scale else "loss"
-        self.border_title = Content(title)
         parts: list[Content | str | tuple[str, str]] = [
             ("raw", "$foreground-muted"),
             f" {signs.dot} ",
@@ -219,4 +218,4 @@ class LossChart(Plot):
             since, many = self._not_finite_since, self._not_finite
             where = f"since step {since:,}" if since else f"at {many:,} step{'s' * (many > 1)}"
             parts += [f" {signs.dot} ", (f"{signs.broken} {NOT_A_NUMBER} {where}", "$error")]
-        self.border_subtitle = Content.assemble(*parts)
+        self.show_border(subtitle=Content.assemble(*parts))

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
-from textual.widget import Widget
 
 from cockpit.runs.state import RunState
 from cockpit.text import numbers
 from cockpit.text.numbers import NOT_A_NUMBER, UNKNOWN
 from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.lines import Lines
 from cockpit.ui.widgets.sparkline import sparkline, trend
 
 LABEL_CELLS = 14
@@ -34,7 +34,7 @@ class Row:
     note: str = ""
 
 
-class NowPanel(Widget):
+class NowPanel(Lines):
     """`show` takes the run's state; nothing moves when a figure grows by a digit."""
 
     HELP = (
@@ -42,7 +42,7 @@ class NowPanel(Widget):
         "trained is the share of the tokens that the loss is taken on."
     )
     DEFAULT_CSS = """
-    NowPanel { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
+    NowPanel { height: auto; }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -54,15 +54,11 @@ class NowPanel(Widget):
         """Draw the present of the run."""
         rows = rows_of(state)
         if rows != self._rows:
-            layout = len(rows) != len(self._rows)
             self._rows = rows
-            self.refresh(layout=layout)
+            self.redraw()
 
-    def get_content_height(self, container: object, viewport: object, width: int) -> int:
-        return len(self._rows)
-
-    def render(self) -> Content:
-        return Content("\n").join(_line(row) for row in self._rows)
+    def lines(self) -> list[Content]:
+        return [_line(row) for row in self._rows]
 
 
 def rows_of(state: RunState) -> list[Row]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textual.content import Content
-from textual.widget import Widget
 
 from cockpit.protocol.events import Phase, PhaseProgressed
 from cockpit.runs.labels import PHASES
@@ -14,6 +13,7 @@ from cockpit.runs.status import State
 from cockpit.text.numbers import count, duration, percent, size
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.lines import Lines
 
 ORDER: tuple[Phase, ...] = (
     "importing",
@@ -114,29 +114,25 @@ def _progress(state: RunState, phase: Phase) -> tuple[float | None, str]:
     return None, plain_line(state.phase.detail)[:40]
 
 
-class PhaseBar(Widget):
+class PhaseBar(Lines):
     """`show` takes the run's state and the present (Unix seconds), which elapsed times are counted to."""
 
     HELP = "The phases of the run. Compiling is the first step; on a GPU it takes longer than all others."
     ALLOW_SELECT = False
     DEFAULT_CSS = """
-    PhaseBar { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    PhaseBar { height: 1; padding: 0 1; }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._figures: list[PhaseFigure] = phase_figures(RunState(), 0.0)
-        self._drawn = ""
 
     def show(self, state: RunState, now: float, status: State, *, is_loaded: bool = True) -> None:
         """Draw the phases as they stand."""
         self._figures = phase_figures(state, now, status, is_loaded=is_loaded)
-        line = self.render().plain
-        if line != self._drawn:
-            self._drawn = line
-            self.refresh()
+        self.redraw()
 
-    def render(self) -> Content:
+    def lines(self) -> list[Content]:
         width = self.content_size.width
         for short, times in ((False, True), (True, True), (True, False)):
             parts = [self._part(figure, short=short, times=times) for figure in self._figures]
@@ -147,7 +143,7 @@ class PhaseBar(Widget):
             cells = min(LONGEST_BAR, room - 1)
             if figure.is_present and figure.share is not None and cells >= 4:
                 parts[at] = Content.assemble(parts[at], " ", _bar(figure.share, cells))
-        return Content("  ").join(parts)
+        return [Content("  ").join(parts)]
 
     def _part(self, figure: PhaseFigure, *, short: bool, times: bool) -> Content:
         signs = glyphs()

@@ -6,6 +6,7 @@ from math import floor
 from typing import ClassVar
 
 from rich.style import Style
+from textual.content import Content
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -13,6 +14,7 @@ from textual.widget import Widget
 from cockpit.ui.widgets.axis import Axis, round_step
 from cockpit.ui.widgets.braille import BrailleCanvas
 from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.lines import changed_strips
 
 
 class Frame:
@@ -66,11 +68,35 @@ class Plot(Widget):
         super().__init__(id=id, classes=classes)
         self._drawn: list[Strip] = []
         self._drawn_size: Size | None = None
+        """None: what is drawn no longer stands."""
+        self._is_due = False
+        """Whether it will be drawn anew."""
+        self._seen: list[Strip | None] = []
+        """What the terminal shows."""
+        self._title = self._subtitle = Content("")
+
+    def show_border(self, *, title: Content | None = None, subtitle: Content | None = None) -> None:
+        """Write on the border, where something else stands there: the whole chart goes to the terminal then."""
+        if title is not None and title != self._title:
+            self._title = self.border_title = title
+        if subtitle is not None and subtitle != self._subtitle:
+            self._subtitle = self.border_subtitle = subtitle
 
     def changed(self) -> None:
-        """What is drawn no longer stands."""
+        """What is drawn no longer stands. It is drawn anew once all that belongs together is set."""
         self._drawn_size = None
-        self.refresh()
+        if not self._is_due and self.is_running:
+            self._is_due = self.call_later(self._redraw)
+
+    def _redraw(self) -> None:
+        """Let the terminal have what has changed, and no more: over a slow line a whole chart takes long."""
+        self._is_due, size = False, self.size
+        if size.width and size.height and self._seen and len(self._seen) == size.height:
+            self._draw_at(size)
+            if changed := changed_strips(self._seen, self._drawn):
+                self.refresh(*changed)
+        else:
+            self.refresh()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -82,11 +108,20 @@ class Plot(Widget):
 
     def render_line(self, y: int) -> Strip:
         size = self.size
-        if size != self._drawn_size:
-            self._drawn_size = size
-            canvas = self.draw(size.width, size.height) if size.width and size.height else BrailleCanvas(0, 0)
-            self._drawn = canvas.strips(self._ink_styles())
-        return self._drawn[y] if y < len(self._drawn) else Strip.blank(size.width, self.rich_style)
+        self._draw_at(size)
+        strip = self._drawn[y] if y < len(self._drawn) else Strip.blank(size.width, self.rich_style)
+        if y < len(self._seen):
+            self._seen[y] = strip
+        return strip
+
+    def _draw_at(self, size: Size) -> None:
+        if size == self._drawn_size:
+            return
+        self._drawn_size = size
+        canvas = self.draw(size.width, size.height) if size.width and size.height else BrailleCanvas(0, 0)
+        self._drawn = canvas.strips(self._ink_styles())
+        if len(self._seen) != len(self._drawn):
+            self._seen = [None] * len(self._drawn)
 
     def message(self, width: int, height: int, text: str, ink: int) -> BrailleCanvas:
         """A canvas with nothing but a short text in its middle, for a chart that has no values yet."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from textual.content import Content
-from textual.widget import Widget
 
 from cockpit.runs.labels import PHASES, STATES
 from cockpit.runs.state import RunState
@@ -11,15 +10,16 @@ from cockpit.runs.status import State
 from cockpit.text.numbers import UNKNOWN, count, duration, percent
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.lines import Lines
 from cockpit.ui.widgets.state_signs import STATE_SIGNS
 
 
-class RunLine(Widget):
+class RunLine(Lines):
     """`show` takes all that it says."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
-    RunLine { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    RunLine { height: 1; padding: 0 1; }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -27,17 +27,13 @@ class RunLine(Widget):
         self._run_id, self._state = "", RunState()
         self._status: State = "starting"
         self._note = ""
-        self._drawn = ""
 
     def show(self, run_id: str, status: State, state: RunState, note: str = "") -> None:
         """Draw the run. `note` stands in place of the phase, such as: finishing the step."""
         self._run_id, self._status, self._state, self._note = run_id, status, state, note
-        line = self.render().plain
-        if line != self._drawn:
-            self._drawn = line
-            self.refresh()
+        self.redraw()
 
-    def render(self) -> Content:
+    def lines(self) -> list[Content]:
         left = self._run_name()
         width = self.content_size.width
         for short in (False, True):
@@ -45,7 +41,7 @@ class RunLine(Widget):
             room = width - left.cell_length - right.cell_length
             if room >= 2:
                 break
-        return left + " " * max(2, room) + right
+        return [left + " " * max(2, room) + right]
 
     def _run_name(self) -> Content:
         run_id = plain_line(self._run_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from cockpit.runs.table import Extent
 from cockpit.text.numbers import learning_rate
 from cockpit.ui.widgets.axis import Axis
 from cockpit.ui.widgets.braille import BrailleCanvas
@@ -12,6 +13,8 @@ from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.plot import Frame, Plot
 
 _AXIS, _PLAN, _DONE, _CURSOR, _MEASURED = range(1, 6)
+LOOKS = 32
+"""Rates that are looked at in each column of dots: the course of a schedule is smooth."""
 
 
 class ScheduleChart(Plot):
@@ -47,6 +50,9 @@ class ScheduleChart(Plot):
         super().__init__(id=id, classes=classes)
         self._plan: Sequence[float] = ()
         self._total = 0
+        self._highest = 0.0
+        self._extents: list[Extent | None] = []
+        """Of the plan, for each column of dots; empty until they are known for the present width."""
         self._step: int | None = None
         self._measured: float | None = None
         self._why_empty = "The steps are not known yet."
@@ -57,6 +63,8 @@ class ScheduleChart(Plot):
         if why_empty is not None:
             self._why_empty = why_empty
         self._plan, self._total = rates, max(len(rates), total_steps or 0)
+        self._highest = max(high for _, high in filter(None, extents_of(rates, len(rates), LOOKS))) if rates else 0.0
+        self._extents = []
         self.changed()
 
     def set_step(self, step: int | None, measured: float | None = None) -> None:
@@ -71,11 +79,12 @@ class ScheduleChart(Plot):
         plan = self._plan
         if not plan:
             return self.message(width, height, self._why_empty, _AXIS)
-        highest = max(self._measured or 0.0, *plan)
+        highest = max(self._measured or 0.0, self._highest)
         axis = Axis.around(0.0, highest or 1.0, max(2, height // 3), label=short_rate)
         frame = Frame(width, height, axis, 1, max(2, self._total), _AXIS)
         step = min(self._step or 0, len(plan))
-        spans, first = self._spans(frame)
+        first = frame.left * 2
+        spans = self._spans(frame)
         cut = frame.dot_column(step) - first + 1 if step else 0
         frame.canvas.curve(spans, _PLAN, first)
         frame.canvas.curve(spans[:cut], _DONE, first)
@@ -83,22 +92,11 @@ class ScheduleChart(Plot):
             self._draw_cursor(frame, step)
         return frame.canvas
 
-    def _spans(self, frame: Frame) -> tuple[list[tuple[int, int] | None], int]:
-        """Per column of dots, the rows that the plan's steps in it reach; and the first column."""
-        first, columns = frame.left * 2, frame.columns * 2
-        spans: list[tuple[int, int] | None] = [None] * columns
-        count = self._total
-        if count <= columns:
-            for step, rate in enumerate(self._plan, 1):
-                column, row = frame.dot_column(step) - first, frame.dot_row(rate)
-                if 0 <= column < columns:
-                    spans[column] = (row, row)
-            return spans, first
-        for column in range(columns):
-            part = self._plan[column * count // columns : max((column + 1) * count // columns, 1)]
-            if part:
-                spans[column] = (frame.dot_row(max(part)), frame.dot_row(min(part)))
-        return spans, first
+    def _spans(self, frame: Frame) -> list[tuple[int, int] | None]:
+        """Per column of dots, the rows that the plan's steps in it reach."""
+        if len(self._extents) != frame.columns * 2:
+            self._extents = extents_of(self._plan, self._total, frame.columns * 2)
+        return [extent and (frame.dot_row(extent[1]), frame.dot_row(extent[0])) for extent in self._extents]
 
     def _draw_cursor(self, frame: Frame, step: int) -> None:
         signs = glyphs()
@@ -116,6 +114,19 @@ class ScheduleChart(Plot):
         free = [place for place in beside if place[1] < frame.rows and frame.canvas.is_empty(*place, len(text))]
         column, row = (free or [(min(at + 1, frame.canvas.width - len(text)), row)])[0]
         frame.canvas.write(column, row, text, _MEASURED)
+
+
+def extents_of(rates: Sequence[float], total: int, count: int) -> list[Extent | None]:
+    """The lowest and the highest of the rates of steps 1, 2 ... in each of `count` columns of dots, whose middles run
+    from step 1 to step `total`; None where there is none. Of many rates in a column LOOKS are looked at."""
+    found: list[Extent | None] = []
+    for column in range(count):
+        first, end = (max(0, -(-(2 * at - 1) * (total - 1) // (2 * max(1, count - 1)))) for at in (column, column + 1))
+        end = min(end if column + 1 < count else total, len(rates))
+        every = max(1, (end - first) // LOOKS)
+        part = [rates[at] for at in [*range(first, end, every), *([end - 1] if end > first else [])]]
+        found.append((min(part), max(part)) if part else None)
+    return found
 
 
 def short_rate(value: float) -> str:

@@ -25,6 +25,7 @@ class VramGauge(Gauge[GpuReading]):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._use: Sequence[float | None] = ()
+        self._title = ""
 
     def show(self, readings: Sequence[GpuReading]) -> None:
         """Draw the last of these readings of one GPU, and the course of its load."""
@@ -33,13 +34,16 @@ class VramGauge(Gauge[GpuReading]):
         self._reading = readings[-1]
         self._use = [reading.utilization_percent for reading in readings]
         name = plain_line(self._reading.name).removeprefix("NVIDIA ")
-        self.border_title = Content(f"GPU {self._reading.index} {glyphs().dot} {name}")
-        self.refresh()
+        title = f"GPU {self._reading.index} {glyphs().dot} {name}"
+        if title != self._title:
+            self._title = title
+            self.border_title = Content(title)
+        self.redraw()
 
-    def render(self) -> Content:
+    def lines(self) -> list[Content]:
         reading = self._reading
         if reading is None:
-            return Content.styled("The GPU has not been read yet.", "$foreground-muted")
+            return [Content.styled("The GPU has not been read yet.", "$foreground-muted")]
         used, total, own = reading.vram_used_mib, reading.vram_total_mib, reading.vram_this_run_mib
         figures = f" {gib(used)}/{gib(total)} GiB"
         bar = memory_bar(max(4, self.content_size.width - 5 - len(figures)), own, used, total)
@@ -49,13 +53,11 @@ class VramGauge(Gauge[GpuReading]):
         shares = fitting(
             self.content_size.width - 5, f"this run {gib(own)} {dot} others {gib(others)}", f"free {gib(free)}"
         )
-        return Content("\n").join(
-            [
-                Content.assemble("VRAM ", bar, figures),
-                Content.assemble("     ", (shares, "$foreground-muted")),
-                self._load(reading),
-            ]
-        )
+        return [
+            Content.assemble("VRAM ", bar, figures),
+            Content.assemble("     ", (shares, "$foreground-muted")),
+            self._load(reading),
+        ]
 
     def _load(self, reading: GpuReading) -> Content:
         facts = [
