@@ -15,6 +15,7 @@ from cockpit.cli.recipe_args import asked_for, blamed
 if TYPE_CHECKING:
     from cockpit.machine.gpu import Holder
     from cockpit.models.folder import ModelFolder
+    from cockpit.preflight.experience import Duration
     from cockpit.preflight.memory import Forecast, Moment
     from cockpit.preflight.plan import Plan
     from cockpit.preflight.room import DiskRoom, GpuRoom
@@ -39,6 +40,8 @@ class Planned:
     found: Forecast | None
     gpus: list[GpuRoom]
     disk: DiskRoom | None
+    duration: Duration | None
+    """None where no run of the same work was measured on that GPU."""
 
     @property
     def tokens(self) -> int | None:
@@ -78,6 +81,7 @@ def planned_for(recipe: Recipe, name: str, file: str) -> Planned:
     from cockpit.data.inputs import trains_images
     from cockpit.machine.gpu import GpuProbe
     from cockpit.models.published import described
+    from cockpit.preflight.experience import learned
     from cockpit.preflight.plan import Planner
     from cockpit.preflight.room import disk_room, forecast_for, gpu_rooms, trains_on
 
@@ -86,11 +90,15 @@ def planned_for(recipe: Recipe, name: str, file: str) -> Planned:
     images = trains_images(recipe)
     report = probe.wait()
     plan = Planner().plan(recipe, report, file)
-    gpus = gpu_rooms(recipe, model, report, images=images)
+    experience = learned()
+    gpus = gpu_rooms(recipe, model, report, images=images, experience=experience)
     chosen = next((gpu for gpu in gpus if gpu.chosen), None)
     found = chosen.forecast if chosen is not None else forecast_for(recipe, model, images=images)
     disk = None if found is None else disk_room(recipe, found, plan.total_steps)
-    return Planned(name, recipe, model, plan, trains_on(recipe, report), found, gpus, disk)
+    place = trains_on(recipe, report)
+    gpu = chosen.reading.name if chosen is not None else ""
+    duration = None if place is None else experience.duration(recipe, plan.total_steps, gpu)
+    return Planned(name, recipe, model, plan, place, found, gpus, disk, duration)
 
 
 def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
@@ -114,6 +122,7 @@ def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
         "gradient_accumulation_steps": training.gradient_accumulation_steps,
         "tokens_per_step_at_most": planned.tokens,
         "on_cpu": planned.trains_on == "",
+        "duration_s": planned.duration and round(planned.duration.seconds, 1),
         "memory": found and _memory(found),
         "gpus": [_gpu(gpu) for gpu in planned.gpus],
         "disk": disk
@@ -144,6 +153,12 @@ def _gpu(gpu: GpuRoom) -> dict[str, Any]:
         "chosen": gpu.chosen,
         "fit": gpu.fit,
         "peak": gpu.forecast and gpu.forecast.peak.total,
+        "corrected": gpu.correction
+        and {
+            "factor": round(gpu.correction.factor, 4),
+            "runs": gpu.correction.runs,
+            "same_model": gpu.correction.same_model,
+        },
         "holders": [
             {"pid": one.pid, "name": one.name, "held": None if one.mib is None else round(one.mib * 2**20)}
             for one in gpu.holders
@@ -193,6 +208,15 @@ def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
         needed = f"{size(disk.needed)}: {kept}, the result {size(disk.result)}" if disk.kept else size(disk.result)
         sign = "✗ " if disk.free is not None and (disk.needed or disk.result) > disk.free else ""
         yield "disk", f"{sign}{needed}; merged in 16 bits {size(disk.merged)} more; {size(disk.free)} free"
+    yield "time", _time_text(planned.duration)
+
+
+def _time_text(known: Duration | None) -> str:
+    from cockpit.text.numbers import UNKNOWN, duration
+
+    if known is None:
+        return f"{UNKNOWN} no run of the same work has been measured here"
+    return f"about {duration(known.seconds)}, as {known.runs} run{'s' * (known.runs != 1)} of the same work took here"
 
 
 def _epochs(plan: Plan) -> str:
@@ -222,6 +246,9 @@ def _memory_lines(planned: Planned) -> Iterator[tuple[str, str]]:
             yield "", f"{part:<12}{value}"
         phases = (f"{PHASES[moment.phase]} {size(moment.total)}" for moment in found.moments)
         yield "", ", ".join(phases)
+        corrected = next((gpu.correction for gpu in planned.gpus if gpu.chosen and gpu.correction), None)
+        if corrected:
+            yield "", f"corrected: {corrected.said()}"
     for gpu in planned.gpus:
         free = f"{size(gpu.free)} of {size(gpu.total)} free"
         mark = ", this run's" if gpu.chosen and len(planned.gpus) > 1 else ""

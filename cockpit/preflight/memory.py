@@ -7,7 +7,7 @@ hundreds of alternatives can be compared. How far it was off where it was measur
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cockpit.models.shape import ModelShape
@@ -24,6 +24,8 @@ PARTS: tuple[Part, ...] = (
 Phase = Literal["load", "step", "evaluation", "save"]
 Fit = Literal["fits", "tight", "does not fit"]
 
+FORMULA = 2
+"""Counts changes of the arithmetic: what was learned of an older one says nothing of this one."""
 HOLES, HOLES_IN_KEPT = 0.12, 0.01
 """Memory between blocks that nothing fits into: as a share of what comes and goes within a layer, and of what all
 layers keep, which is filled once and in one order."""
@@ -85,6 +87,13 @@ class Forecast:
     def peak(self) -> Moment:
         """The fullest moment of all."""
         return max(self.moments, key=lambda moment: moment.total)
+
+    def scaled(self, factor: float) -> Forecast:
+        """With every part so many times as large."""
+        moments = (
+            Moment(one.phase, {part: round(factor * size) for part, size in one.parts.items()}) for one in self.moments
+        )
+        return replace(self, moments=tuple(moments))
 
     def fit(self, free: int) -> Fit:
         """Whether the peak goes into `free` bytes."""

@@ -10,6 +10,7 @@ from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport, Holder
 from cockpit.models.folder import ModelFolder
 from cockpit.models.shape import ModelShape
 from cockpit.paths import home
+from cockpit.preflight.experience import Correction, Experience
 from cockpit.preflight.memory import Device, Fit, Forecast, Lengths, fit, forecast
 from cockpit.protocol.events import GpuReading
 from cockpit.recipe.checkpoints import checkpoint_plan
@@ -28,6 +29,8 @@ class GpuRoom:
     holders: tuple[Holder, ...]
     forecast: Forecast | None
     chosen: bool
+    correction: Correction | None = None
+    """By which earlier runs here have changed the forecast."""
 
     @property
     def total(self) -> int | None:
@@ -81,16 +84,21 @@ def forecast_for(
 
 def gpu_rooms(
     recipe: Recipe, model: ModelFolder | None, report: GpuReport, *, lengths: Lengths | None = None,
-    images: bool = False,
+    images: bool = False, experience: Experience | None = None,
 ) -> list[GpuRoom]:  # fmt: skip
-    """Every GPU that the run could take, in the driver's order."""
+    """Every GPU that the run could take, in the driver's order; forecasts as `experience` has corrected them."""
     chosen = trains_on(recipe, report)
     rooms = []
     for reading in report.visible():
         total, used = _bytes(reading.vram_total_mib), _bytes(reading.vram_used_mib)
         device = ANY_GPU if total is None or used is None else Device(total, total - used)
         found = forecast_for(recipe, model, device, lengths=lengths, images=images)
-        rooms.append(GpuRoom(reading, tuple(report.holders.get(reading.uuid, ())), found, reading.uuid == chosen))
+        known = None
+        if found is not None and model is not None and experience is not None:
+            known_lengths = lengths is not None
+            found, known = experience.corrected(found, recipe, model, reading.name, lengths_known=known_lengths)
+        holders = tuple(report.holders.get(reading.uuid, ()))
+        rooms.append(GpuRoom(reading, holders, found, reading.uuid == chosen, known))
     return rooms
 
 

@@ -44,7 +44,7 @@ def test_a_recipe_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[1] == "model    unsloth/llama-3-8b-bnb-4bit, 8.03 B weights as nf4, not on this disk yet"
     assert lines[2] == "trains   an adapter of rank 16: 13.6 M weights, 0.2 %"
     assert lines[3] == "steps    60 of 2 x 4 rows, 8,192 tokens at most"
-    assert lines[4] == "memory   7.1 GiB at most, while training; the largest part: weights"
+    assert lines[4] == "memory   7.2 GiB at most, while training; the largest part: weights"
     assert any(line.startswith("         weights       5.3 GiB  ▇▇▇▇") for line in lines)
     assert "GPU 0    ✓ fits: NVIDIA A100, 40 GiB of 40 GiB free" in lines
 

@@ -1,0 +1,222 @@
+"""What earlier runs on this machine took: it corrects the memory forecast, and tells the time of a run like them.
+
+Kept in one small file beside the runs. Where the file is damaged it is made anew from the runs that are still there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cockpit.disk import read_regular, write_atomically
+from cockpit.models.folder import ModelFolder
+from cockpit.models.published import described
+from cockpit.models.shape import ModelShape
+from cockpit.paths import home, local_path
+from cockpit.preflight.memory import FORMULA, Device, Forecast, forecast
+from cockpit.protocol.values import UNREADABLE
+from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.problem import RecipeError
+from cockpit.recipe.recipe import Recipe
+from cockpit.runs.folder import RunDir, all_runs
+from cockpit.runs.measured import MeasuredRun
+from cockpit.runs.status import is_active
+from cockpit.runs.summary import RunSummary
+
+FILE, LIMIT_BYTES, RUNS_KEPT = "measured.json", 4 << 20, 400
+FULL_ROWS = 0.9
+"""Rows that on average have so much of the longest length fill the sequence, as the forecast takes them to do."""
+PLAUSIBLE = (0.2, 3.0)
+"""Measured by forecast; what lies outside was another process, or is damage."""
+ROOMY = Device(80 << 30, 80 << 30)
+UNTIMED = (
+    "max_steps", "num_train_epochs", "learning_rate", "warmup_steps", "warmup_ratio", "lr_scheduler_type", "seed",
+)  # fmt: skip
+"""Fields of the training that change no step's time and memory."""
+STACK = ("torch", "transformers", "trl", "peft", "unsloth", "bitsandbytes")
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was looked at. `kind` is what the forecast's error hangs on, `shape` the model's sizes, `work` all
+    that the time of a step hangs on; empty strings: nothing was measured, and it need not be looked at again."""
+
+    run: str
+    ended_at: float = 0.0
+    gpu: str = ""
+    kind: str = ""
+    shape: str = ""
+    work: str = ""
+    versions: str = ""
+    rows_fill: bool = False
+    ratio: float | None = None
+    formula: int = 0
+    step_s: float | None = None
+    other_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A factor for the forecast, and how many runs it is from; `same_model`: they trained a model of that shape."""
+
+    factor: float
+    runs: int
+    same_model: bool
+
+    def said(self) -> str:
+        """In words."""
+        others = "" if self.same_model else " of other models"
+        return f"{100 * (self.factor - 1):+.1f} %, from {self.runs} run{'s' * (self.runs != 1)}{others} measured here"
+
+
+@dataclass(frozen=True)
+class Duration:
+    """Seconds that a run will take as runs of the same work took them here."""
+
+    seconds: float
+    runs: int
+
+
+class Experience:
+    """What the entries tell."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.entries = tuple(entries)
+
+    def correction(self, recipe: Recipe, shape: ModelShape, gpu: str, *, lengths_known: bool) -> Correction | None:
+        """For a forecast; None where no run of that kind was measured here with this formula.
+
+        Runs of the same model count fully. The mean of n runs of other models counts n / (n + 1): each model is off by
+        something of its own as well. Runs whose rows did not fill the sequence tell only of the same work.
+        """
+        kind, work, form = kind_of(recipe), work_of(recipe), _form(shape)
+        alike = [one for one in self.entries if one.ratio is not None and one.formula == FORMULA and one.gpu == gpu]
+        if not lengths_known:
+            same = [one for one in alike if one.work == work]
+            if same:
+                return Correction(_mean(same), len(same), same_model=True)
+        alike = [one for one in alike if one.kind == kind and one.rows_fill]
+        same = [one for one in alike if one.shape == form]
+        if same:
+            return Correction(_mean(same), len(same), same_model=True)
+        if not alike:
+            return None
+        return Correction(_mean(alike) ** (len(alike) / (len(alike) + 1)), len(alike), same_model=False)
+
+    def corrected(
+        self, found: Forecast, recipe: Recipe, model: ModelFolder, gpu: str, *, lengths_known: bool = False
+    ) -> tuple[Forecast, Correction | None]:
+        """The forecast with what was learned in it."""
+        shape = ModelShape.of(model.config)
+        known = None if shape is None else self.correction(recipe, shape, gpu, lengths_known=lengths_known)
+        return (found, None) if known is None else (found.scaled(known.factor), known)
+
+    def duration(self, recipe: Recipe, steps: int | None, gpu: str) -> Duration | None:
+        """None where no run of the same work was measured here, or the steps are not known."""
+        work = work_of(recipe)
+        alike = [one for one in self.entries if one.work == work and one.gpu == gpu and one.step_s is not None]
+        if steps is None or not alike:
+            return None
+        newest = alike[-1]
+        return Duration(steps * (newest.step_s or 0.0) + (newest.other_s or 0.0), len(alike))
+
+
+def learned(folder: Path | None = None) -> Experience:
+    """What the file holds, and the runs that have ended since; the file is brought up to date where it can be."""
+    path = (folder or home()) / FILE
+    entries = {one.run: one for one in _read(path)}
+    fresh = [run for run in all_runs()[:RUNS_KEPT] if run.id not in entries]
+    found = [entry for run in fresh if (entry := _looked_at(run)) is not None]
+    for entry in found:
+        entries[entry.run] = entry
+    kept = sorted(entries.values(), key=lambda one: one.ended_at)[-RUNS_KEPT:]
+    if found:
+        with suppress(OSError):  # told next time from the runs themselves
+            write_atomically(path, msgspec.json.encode(kept), durable=False)
+    return Experience(kept)
+
+
+def _read(path: Path) -> list[Entry]:
+    """Entries that can be read; none where the file is damaged, as it can be made anew."""
+    try:
+        found: Any = json.loads(read_regular(path, LIMIT_BYTES, follow=False))
+    except (OSError, ValueError, RecursionError):
+        return []
+    entries = []
+    for one in found if isinstance(found, list) else []:
+        try:
+            entries.append(msgspec.convert(one, Entry))
+        except (msgspec.ValidationError, *UNREADABLE):
+            continue
+    return [one for one in entries if one.ratio is None or PLAUSIBLE[0] <= one.ratio <= PLAUSIBLE[1]]
+
+
+def _looked_at(run: RunDir) -> Entry | None:
+    """None while the run may still end; an empty entry where it tells nothing."""
+    if is_active(RunSummary.of(run).state):
+        return None
+    measured = MeasuredRun.of(run)
+    try:
+        recipe = RecipeDocument.load(run.recipe).recipe()
+    except (RecipeError, OSError):
+        return Entry(run=run.id)
+    return Entry(run=run.id) if measured is None else entry_of(run.id, recipe, measured)
+
+
+def entry_of(run: str, recipe: Recipe, measured: MeasuredRun) -> Entry:
+    """What the run teaches. Its ratio is against what the formula says today, rows taken to fill the sequence."""
+    model = described(recipe.model.name_or_path)
+    shape = None if model is None else ModelShape.of(model.config)
+    found = None if model is None or shape is None else forecast(shape, recipe, ROOMY, quantized=model.quantized)
+    training = recipe.training
+    limit = min(training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
+    ratio = None
+    if found is not None and measured.peak_mib is not None:
+        exact = measured.peak_mib * 2**20 / found.peak.total
+        ratio = exact if PLAUSIBLE[0] <= exact <= PLAUSIBLE[1] else None
+    return Entry(
+        run=run,
+        ended_at=measured.ended_at,
+        gpu=measured.gpu,
+        kind=kind_of(recipe),
+        shape="" if shape is None else _form(shape),
+        work=work_of(recipe),
+        versions=" ".join(f"{name} {measured.versions[name]}" for name in STACK if name in measured.versions),
+        rows_fill=training.packing or measured.mean_tokens >= FULL_ROWS * limit,
+        ratio=ratio,
+        formula=FORMULA,
+        step_s=measured.step_s,
+        other_s=measured.other_s,
+    )
+
+
+def kind_of(recipe: Recipe) -> str:
+    """What the formula's error hangs on, beside the model."""
+    training = recipe.training
+    joined = "packed" if training.packing else "padding_free" if training.padding_free else "padded"
+    parts = (recipe.backend, recipe.model.quantization, recipe.finetuning_type, training.gradient_checkpointing, joined)
+    return " ".join(parts)
+
+
+def work_of(recipe: Recipe) -> str:
+    """The same for recipes whose steps do the same: all but how many there are, and what they are called."""
+    plain = recipe.model_dump(mode="json", exclude={"about", "chat", "output", "samples", "schema_"})
+    for name in UNTIMED:
+        plain["training"].pop(name, None)
+    for named in (plain["model"], *plain["data"]["sources"]):
+        named["name_or_path"] = str(local_path(named["name_or_path"]) or named["name_or_path"])
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _form(shape: ModelShape) -> str:
+    return f"{shape.family} {shape.hidden} x {shape.layers}, {shape.parameters}"
+
+
+def _mean(entries: list[Entry]) -> float:
+    return sum(one.ratio or 1.0 for one in entries) / len(entries)
