@@ -60,7 +60,8 @@ class SparingOutput:
         self._frame = ""
         """The beginning of a frame of which nothing was sent yet."""
         self._at: tuple[int, int] | None = None
-        """Row and column of the terminal's cursor, None where that is not known; and of the next sign."""
+        """Row and column of the terminal's cursor, None where that is not known; and of the next sign, 0 as long as no
+        text has said where it belongs."""
         self._row, self._column = 0, 0
         self._style = self._sent_style = ""
 
@@ -75,7 +76,7 @@ class SparingOutput:
             self._rows.clear()
         for token in _token.finditer(text):
             self._take(token)
-        if self._sent or self._at not in (None, (self._row, self._column)):
+        if self._sent or (self._row and self._at not in (None, (self._row, self._column))):
             self._end()
             self._file.write("".join(self._sent))
             self._sent.clear()
@@ -111,11 +112,23 @@ class SparingOutput:
         elif kind == "column":
             self._row, self._column = int(token["row"]), int(token["column"])
         elif kind == "line":
-            self._row, self._column = (self._row + 1, self._column) if token["line"] == "\n" else (self._row, 1)
+            self._go_down(token["line"])
         else:
             self._pass_on(token["other"])
 
+    def _go_down(self, sign: str) -> None:
+        """Take a line feed or a carriage return: between lines with places of their own it need not be sent."""
+        if not self._row:
+            self._sent.append(sign)
+        elif sign == "\n":
+            self._row += 1
+        else:
+            self._column = 1
+
     def _put(self, text: str) -> None:
+        if not self._row:
+            self._send(None, text)
+            return
         row, begin = self._row, self._column - 1
         is_plain = _one_cell_each.fullmatch(text) is not None
         cells = len(text) if is_plain else cell_len(text)
@@ -135,13 +148,13 @@ class SparingOutput:
             first, last = changed[0], changed[-1] + 1
             text = text[first:last]
         signs[begin : begin + cells], styles[begin : begin + cells] = new, new_in
-        self._send(row, begin + 1 + first, text)
+        self._send((row, begin + 1 + first), text)
         self._at = (row, begin + 1 + last) if is_plain else None
 
-    def _send(self, row: int, column: int, text: str) -> None:
+    def _send(self, place: tuple[int, int] | None, text: str) -> None:
         self._begin()
-        if self._at != (row, column):
-            self._sent.append(f"\x1b[{row};{column}H")
+        if place is not None and self._at != place:
+            self._sent.append(f"\x1b[{place[0]};{place[1]}H")
         if self._style != self._sent_style:
             others_end = "0;" if self._sent_style else ""
             self._sent.append(f"\x1b[{others_end}{self._style}m" if self._style else RESET)
@@ -159,7 +172,7 @@ class SparingOutput:
         if self._sent_style:
             self._sent.append(RESET)
             self._sent_style = ""
-        if self._at != (self._row, self._column):
+        if self._row and self._at != (self._row, self._column):
             self._sent.append(f"\x1b[{self._row};{self._column}H")
             self._at = (self._row, self._column)
 
@@ -172,6 +185,6 @@ class SparingOutput:
             return
         if _draws_nothing.fullmatch(sequence) is None:
             self._rows.clear()
-            self._at = None
+            self._at, self._row, self._column = None, 0, 0
         self._begin()
         self._sent.append(sequence)

@@ -119,6 +119,17 @@ def test_after_what_may_have_changed_the_screen_all_is_sent() -> None:
         assert "loss" in "".join(file.written)
 
 
+def test_nothing_is_sent_behind_the_end_of_the_apps_own_screen() -> None:
+    """The terminal puts the cursor back to where the shell had it."""
+    file = File()
+    output = SparingOutput(file)
+    output.write(at(5, 1) + "x" + at(1, 1))
+    file.written.clear()
+    for text in ("\x1b[?1049l\x1b[?25h", "goodbye\r\n", "\x1b]2;shell\x07"):
+        output.write(text)
+    assert file.written == ["\x1b[?1049l\x1b[?25h", "goodbye\r\n", "\x1b]2;shell\x07"]
+
+
 def test_another_size_of_the_terminal_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     file, size = File(), [os.terminal_size((40, 8))]
     monkeypatch.setattr(os, "get_terminal_size", lambda descriptor: size[0])
