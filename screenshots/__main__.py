@@ -68,7 +68,8 @@ PICTURES = [
 def make_run(folder: Path, picture: Picture) -> tuple[Path, float]:
     """The recording as far as the picture shows it, as a run in `folder`; and the time at which it is looked at."""
     from cockpit.protocol import events as ev
-    from cockpit.runs.folder import EngineIdentity, RunDir
+    from cockpit.runs.folder import RunDir
+    from cockpit.runs.liveness import EngineIdentity
 
     kept: dict[str, list[bytes]] = {}
     now = 0.0

@@ -19,7 +19,7 @@ recipes_app = typer.Typer(help="List, show and check recipes.", rich_markup_mode
 
 @recipes_app.callback(invoke_without_command=True)
 def recipes(context: typer.Context) -> None:
-    """List the recipes: those that come with cockpit, then your own. Where piped, a line each, tabs between columns."""
+    """List the recipes: your own, then those that come with cockpit. Where piped, a line each, tabs between columns."""
     if context.invoked_subcommand is not None:
         return
     from cockpit.recipe.library import library

@@ -56,9 +56,9 @@ class LibraryEntry:
 
 
 def library() -> list[LibraryEntry]:
-    """Every recipe: the demo, the other shipped ones, the user's; by name. Reads no file."""
-    found = _entries(shipped_recipes_folder(), "shipped") + _entries(user_recipes_folder(), "yours")
-    return sorted(found, key=lambda entry: (entry.origin == "yours", entry.name != FIRST, entry.name))
+    """Every recipe: the user's, the demo, the other shipped ones; by name. Reads no file."""
+    found = _entries(user_recipes_folder(), "yours") + _entries(shipped_recipes_folder(), "shipped")
+    return sorted(found, key=lambda entry: (entry.origin != "yours", entry.name != FIRST, entry.name))
 
 
 def find_recipe(name_or_path: str) -> RecipeDocument:
@@ -71,7 +71,7 @@ def find_recipe(name_or_path: str) -> RecipeDocument:
     entries = library()
     named = [entry for entry in entries if name_or_path in (entry.name, entry.path.stem)]
     if named:
-        return RecipeDocument.load(named[-1].path)
+        return RecipeDocument.load(named[0].path)
     path = expanded(name_or_path)
     if path.suffix in ENDINGS or "/" in name_or_path or kind_of(path) == "file":
         return RecipeDocument.load(path)

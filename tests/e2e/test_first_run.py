@@ -22,7 +22,7 @@ def test_pick_change_start_watch_chat_quit(
 ) -> None:
     terminal = app(columns=columns, rows=rows)
     terminal.wait_for("steps")
-    terminal.press("end", "e")
+    terminal.press("home", "e")
     terminal.wait_for("name_or_path")
     terminal.press("pagedown")
     terminal.wait_for("lora_alpha")

@@ -66,7 +66,6 @@ def test_recipe_names_and_descriptions(app: Callable[..., Terminal], columns: in
     (folder / f"{TITLE}[red]broken.yaml").write_text(f"schema: 1\n'{SHOWN}': 1\n", encoding="utf-8")
     terminal = app(columns=columns, rows=24 if columns == 80 else 40)
     terminal.wait_for("steps")
-    terminal.press("end")
     terminal.wait_for("[red]name")
     terminal.wait_for(SHOWN)
     terminal.press("up")

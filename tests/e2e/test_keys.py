@@ -28,7 +28,7 @@ async def test_pick_change_start_watch_chat_quit(short_recipe: str) -> None:
     try:
         async with app.run_test(size=(120, 40)) as pilot:
             await until(lambda: "steps" in shown(app), "the recipe's card")
-            await pilot.press("end", "e")
+            await pilot.press("home", "e")
             await until(lambda: isinstance(app.screen, EditorScreen) and "name_or_path" in shown(app), "the editor")
             await pilot.press("pagedown")
             await until(lambda: "lora_alpha" in shown(app), "the LoRA group")

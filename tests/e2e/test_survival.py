@@ -32,7 +32,7 @@ def test_a_closed_terminal_and_a_killed_app_leave_the_run_whole(
 ) -> None:
     first = app()
     first.wait_for("steps")
-    first.press("end", "enter")
+    first.press("home", "enter")
     wait_until(lambda: first.pump() and all_runs() and only_run().engine_json.exists(), "the run has an engine")
     first.hang_up()
 

@@ -8,7 +8,7 @@ from cockpit.preflight.plan import Planner
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.state import RunState
-from cockpit.ui.widgets.recipe_card import card_of
+from cockpit.ui.widgets.recipe_card import card_of_recipe
 from cockpit.ui.widgets.run_panel import facts_of as run_facts_of
 from cockpit.ui.widgets.schedule_preview import facts_of, summary_of
 from tests.ui.engines import TWO_GPUS, write_data, write_recipe
@@ -63,8 +63,8 @@ def test_held_out_rows_are_those_that_the_engine_holds_out(tmp_path: Path) -> No
     plan = Planner().plan(small, None, "mine")
     assert (plan.train_rows, plan.held_out) == (73, 18)
     assert dict(facts_of(small, plan))["train"].plain == "73 rows, 18 held out"
-    assert dict(card_of(small, plan).facts)["data"].endswith("91 rows, 18 held out")
-    assert dict(card_of(small, None).facts)["data"].endswith(", at most 100 held out")
+    assert dict(card_of_recipe(small, plan).facts)["data"].endswith("91 rows, 18 held out")
+    assert dict(card_of_recipe(small, None).facts)["data"].endswith(", at most 100 held out")
 
 
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_what_stands_in_the_way_is_part_of_the_plan(tmp_path: Path) -> None:
     assert any(problem.field.startswith("data.sources") for problem in plan.problems)
 
 
-def test_the_card_of_a_recipe_for_a_gpu_warns_where_there_is_none(tmp_path: Path) -> None:
+def test_the_card_of_recipe_a_recipe_for_a_gpu_warns_where_there_is_none(tmp_path: Path) -> None:
     data = str(write_data(tmp_path))
     for needs, report, warns in (
         ("8 GiB", GpuReport(), True),
@@ -103,7 +103,7 @@ def test_the_card_of_a_recipe_for_a_gpu_warns_where_there_is_none(tmp_path: Path
     ):
         changes = {"needs: CPU": f"needs: {needs}"}
         one = recipe(write_recipe(tmp_path, "mine", data=data, **changes), a="hardware.gpu=auto")
-        card = card_of(one, Planner().plan(one, report, "mine"))
+        card = card_of_recipe(one, Planner().plan(one, report, "mine"))
         assert dict(card.facts)["needs"].endswith("; no GPU here: hours") is warns
         assert ("of VRAM" in dict(card.facts)["needs"]) is (needs == "8 GiB")
 
@@ -117,6 +117,6 @@ def test_a_plan_too_long_to_draw_has_no_rates(tmp_path: Path) -> None:
 
 def test_full_training_is_told_to_have_no_adapter(tmp_path: Path) -> None:
     one = recipe(write_recipe(tmp_path, "mine", data=str(write_data(tmp_path))), a="finetuning_type=full")
-    assert dict(card_of(one, None).facts)["adapter"] == "none: every weight is trained"
-    assert "LoRA" not in dict(card_of(one, None).facts)
+    assert dict(card_of_recipe(one, None).facts)["adapter"] == "none: every weight is trained"
+    assert "LoRA" not in dict(card_of_recipe(one, None).facts)
     assert dict(run_facts_of(one, RunState()))["adapter"] == "none: every weight is trained"

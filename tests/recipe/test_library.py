@@ -42,20 +42,19 @@ def own(name: str, text: str = SAMPLE) -> Path:
     return path
 
 
-def test_own_recipes_stand_behind_the_shipped_ones() -> None:
+def test_own_recipes_stand_before_the_shipped_ones() -> None:
     own("zebra.yaml")
     own("ant.yml")
     own("deep/er.yaml")
     own(".hidden.yaml")
     own("notes.txt")
     names = [(entry.name, entry.origin) for entry in library()]
-    assert names[0] == ("demo", "shipped")
-    assert names[-3:] == [("ant", "yours"), ("er", "yours"), ("zebra", "yours")]
+    assert names[:4] == [("ant", "yours"), ("er", "yours"), ("zebra", "yours"), ("demo", "shipped")]
 
 
 def test_a_file_is_read_when_it_is_asked_for() -> None:
     own("mine.yaml")
-    entry = library()[-1]
+    entry = library()[0]
     assert (entry.is_read, entry.document is None, entry.is_read) == (False, False, True)
     assert entry.problems == []
 
@@ -63,7 +62,7 @@ def test_a_file_is_read_when_it_is_asked_for() -> None:
 def test_broken_recipes_are_on_the_shelf_with_their_problems() -> None:
     own("truncated.yaml", "schema: [1")
     own("wrong.yaml", SAMPLE.replace("r: 16", "r: 0"))
-    truncated, wrong = library()[-2:]
+    truncated, wrong = library()[:2]
     assert truncated.document is None
     assert [problem.wrong for problem in truncated.problems] == ["a list is not closed"]
     assert wrong.document is not None
@@ -72,7 +71,7 @@ def test_broken_recipes_are_on_the_shelf_with_their_problems() -> None:
 
 def test_name_that_would_command_a_terminal_is_shown_plain() -> None:
     own("\x1b[31mred\x07.yaml")
-    assert library()[-1].name == "red"
+    assert library()[0].name == "red"
     assert find_recipe("red").recipe().lora.r == 16
 
 

@@ -138,7 +138,7 @@ async def test_help_tells_of_the_focused_widget_and_of_every_key() -> None:
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         text = shown(app)
-        assert "The recipes: cockpit's own first" in text
+        assert "The recipes: yours first" in text
         assert "Train the marked recipe" in text
         assert "F2" in text
         await pilot.press("escape")

@@ -1,4 +1,4 @@
-"""The start: recipes to choose from, what the chosen one does, and runs to go back to."""
+"""The start: recipes to choose from and what the chosen one does, runs to go back to and what each came to."""
 
 from __future__ import annotations
 
@@ -7,92 +7,93 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
-from textual.content import Content
+from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import OptionList
+from textual.widgets import Input, OptionList
 
+from cockpit.ui.editing.recipe_shelf import RecipeShelf
 from cockpit.ui.messages import EditRecipe, OpenRun, StartRun, WarmFor
+from cockpit.ui.screens.recipe_side import RecipeSide
+from cockpit.ui.screens.run_side import RunSide
+from cockpit.ui.widgets.filter_field import FilterField
 from cockpit.ui.widgets.key_bar import KeyBar
-from cockpit.ui.widgets.recipe_card import CardText, RecipeCard, card_of
-from cockpit.ui.widgets.recipe_list import RecipeList, RecipeRow
+from cockpit.ui.widgets.marked_list import MarkedList
+from cockpit.ui.widgets.recipe_list import RecipeList
 from cockpit.ui.widgets.run_list import RunList
 from cockpit.ui.widgets.top_line import TopLine
 
 if TYPE_CHECKING:
-    from cockpit.preflight.plan import Planner
-    from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.library import LibraryEntry
-    from cockpit.recipe.recipe import Recipe
-    from cockpit.runs.summary import RunSummary, Summaries
-    from cockpit.ui.widgets.schedule_chart import ScheduleChart
+    from cockpit.ui.runs.run_shelf import RunShelf
     from cockpit.ui.widgets.top_line import EngineStatus
 
-RUNS_SHOWN = 50
 LOOK_AT_RUNS_EVERY_S = 2.0
+LOOK_ON_AFTER_S = 0.03
+"""Between two parts of a search through many runs."""
 
 
 class RecipesScreen(Screen[None]):
     """Enter starts the marked recipe; Enter on a run opens it."""
 
     CSS_PATH = "recipes.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (76, "-narrow"), (100, "-wide"), (160, "-huge")]
     HELP = (
         "Pick a recipe and press Enter: it is checked, given to the engine that has been warming up, and trains.\n"
-        "Press e to change it first: model, rank, data, training. Your own data file comes in by n, or in the editor."
+        "Press e to change it first: model, rank, data, training. Your own data file comes in by n, or in the editor.\n"
+        "Tab goes to the runs, each with a card of what it came to."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "edit", "edit", id="recipes.edit", tooltip="Change the marked recipe before training"),
         Binding("n", "new", "new from file", id="recipes.new",
                 tooltip="Open a recipe file, or train the marked recipe on a data file of your own"),
+        Binding("slash", "filter", "filter", id="recipes.filter", key_display="/",
+                tooltip="Only the recipes and runs that some words are said of"),
+        Binding("escape", "show_all", "show all", id="recipes.show_all", tooltip="End the filter"),
     ]  # fmt: skip
 
     def __init__(self, recipe: str | None = None, *, is_covered: bool = False) -> None:
-        """`recipe` is selected at first where it is in the library; else the first, the demo. `is_covered`: another
-        screen opens at once, and nothing is shown before `begin`."""
+        """`recipe` is selected at first where it is in the library; else the first that can be used. `is_covered`:
+        another screen opens at once, and nothing is shown before `begin`."""
         super().__init__(classes="-covered" if is_covered else None)
         self._wanted = recipe
-        self._entries: dict[str, LibraryEntry] = {}
-        self._stamps: dict[str, tuple[int, int]] = {}
-        self._summaries: Summaries | None = None
-        self._runs: dict[str, RunSummary] = {}
-        """Those in the list, by their ids."""
+        self._recipes = RecipeShelf()
+        self._runs: RunShelf | None = None
         self._status: EngineStatus | None = None
-        self._planner: Planner | None = None
-        self._has_begun = False
         self.is_filled = False
         """Whether the recipes have been read; before that only their names stand there."""
         self._asked_early: Callable[[], None] | None = None
+        self._has_begun = False
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether what is typed is meant for the screen that is about to open."""
+        return self.has_class("-covered")
 
     def compose(self) -> ComposeResult:
         """The frame; what costs time to find comes after the first paint."""
         yield TopLine("recipes")
+        yield FilterField(id="filter")
         with Container(id="deck"):
             with Container(id="lists"):
                 yield RecipeList(id="recipe-list", classes="pane")
                 yield RunList(id="run-list", classes="pane")
-            with Vertical(id="chosen"):
-                yield RecipeCard(id="card", classes="pane")
+            with Container(id="sides"):
+                yield RecipeSide(id="recipe-side")
+                yield RunSide(id="run-side")
         yield KeyBar()
 
     # Filling
 
     def on_mount(self) -> None:
         """The names at once; their contents once the first frame is out."""
-        self.query_one(RecipeList).border_title = Content("recipes")
-        self.query_one(RunList).border_title = Content("recent runs")
-        self._list_names()
-        self.query_one(RecipeList).focus()
+        self._list_recipes()
         self.watch(self.app, "engine_status", self._show_status, init=False)
-        if not self.has_class("-covered"):
+        self.query_one(RecipeList).focus()
+        if not self.is_opening:
             self.begin()
-
-    @property
-    def is_opening(self) -> bool:
-        """Whether what is typed is meant for the screen that is about to open."""
-        return self.has_class("-covered")
 
     def begin(self) -> None:
         """Read recipes and runs, once, and show them."""
@@ -104,53 +105,31 @@ class RecipesScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Recipes may have been saved and runs ended meanwhile."""
         if self.is_filled:
-            self._list_names()
-            self._read_recipes()
+            self._list_recipes(read=True)
             self._read_runs()
             self._show_chosen()
 
     def mark(self, path: Path) -> None:
         """Mark the recipe in this file, once it is in the list."""
         self._wanted = str(path)
-        if not self.is_filled:
-            return
-        self._list_names()
-        self._read_recipes()
-        self._show_chosen()
-
-    def _list_names(self) -> None:
-        from cockpit.recipe.library import library
-
-        found = {str(entry.path): entry for entry in library()}
-        stamps = {key: _stamp(entry.path) for key, entry in found.items()}
-        same = {key for key in found if key in self._entries and self._stamps[key] == stamps[key]}
-        self._entries = {key: self._entries[key] if key in same else entry for key, entry in found.items()}
-        self._stamps = stamps
-        self._show_rows(read=False)
-
-    def _show_rows(self, *, read: bool) -> None:
-        recipes = self.query_one(RecipeList)
-        recipes.set_rows([_row(entry, read or entry.is_read) for entry in self._entries.values()])
-        if self._wanted is not None:
-            keys = [key for key, entry in self._entries.items() if self._wanted in (entry.name, key)]
-            if keys:
-                recipes.highlighted = list(self._entries).index(keys[-1])
-            self._wanted = None
+        if self.is_filled:
+            self._list_recipes(read=True)
+            self._show_chosen()
 
     async def _fill(self) -> None:
         from cockpit.ui.preload import import_for_editing
 
         await import_for_editing()
-        from cockpit.preflight.plan import Planner
-        from cockpit.ui.widgets.schedule_chart import ScheduleChart
+        from cockpit.ui.runs.run_shelf import RunShelf
 
-        self._planner = Planner()
-        chart = ScheduleChart(id="plan", classes="pane")
-        await self.query_one("#chosen").mount(chart)
-        for entry in list(self._entries.values()):
+        self._runs = RunShelf()
+        await self.query_one(RecipeSide).prepare()
+        await self.query_one(RunSide).prepare(self._runs)
+        for entry in list(self._recipes.entries.values()):
             _ = entry.problems  # read one by one, so that no frame waits for all
             await asyncio.sleep(0)
-        self._read_recipes()
+        self._wanted = self._wanted or self._recipes.first_sound()
+        self._list_recipes(read=True)
         self.is_filled = True
         await asyncio.sleep(0)
         self._show_chosen()
@@ -160,25 +139,83 @@ class RecipesScreen(Screen[None]):
             self._asked_early()
         self.set_interval(LOOK_AT_RUNS_EVERY_S, self._read_runs)
 
-    def _read_recipes(self) -> None:
-        self._show_rows(read=True)
+    def _list_recipes(self, *, read: bool = False) -> None:
+        self._recipes.look()
+        words, listed = self.query_one(FilterField).words, self.query_one(RecipeList)
+        rows = self._recipes.rows(words, read=read)
+        listed.set_rows(rows, of=len(self._recipes.entries) if words else None)
+        keys = [row.key for row in rows]
+        wanted = self._recipes.key_of(self._wanted) if self._wanted is not None else None
+        if wanted in keys:
+            listed.highlighted = keys.index(wanted)
+        if read:
+            self._wanted = None
 
     def _read_runs(self) -> None:
-        if self._is_covered() or not self.display:  # or it is being removed
+        if self._runs is None or self._is_covered() or not self.display:  # or it is being removed
             return
-        from cockpit.runs.folder import all_runs
-        from cockpit.runs.summary import Summaries
-
-        self._summaries = self._summaries or Summaries()
-        rows = [self._summaries.of(run) for run in all_runs()[:RUNS_SHOWN]]
-        self._runs = {row.run.id: row for row in rows}
-        self.query_one(RunList).set_rows(rows)
-        self.query_one(RunList).set_class(not rows, "-empty")
+        words = self.query_one(FilterField).words
+        self._runs.look(words)
+        self.query_one(RunList).set_rows(self._runs.rows, is_filtered=bool(words))
+        self.query_one(RunList).set_class(not self._runs.rows and not words, "-empty")
+        self._show_run()
+        if not self._runs.is_whole:
+            self.set_timer(LOOK_ON_AFTER_S, self._read_runs)
 
     def _is_covered(self) -> bool:
         """Whether another place is shown; Textual counts the screen under the topmost one as seen, too."""
         places = [screen for screen in self.app.screen_stack if not screen.is_modal]
         return not places or places[-1] is not self
+
+    # The filter
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what there is."""
+        field = self.query_one(FilterField)
+        if action == "show_all":
+            return bool(field.words)
+        return not field.has_focus if action == "filter" else True
+
+    def action_filter(self) -> None:
+        """Type words."""
+        self.query_one(FilterField).open()
+
+    def action_show_all(self) -> None:
+        """End the filter."""
+        self.query_one(FilterField).action_close()
+
+    @on(Input.Changed, "#filter")
+    def _on_filter(self, event: Input.Changed) -> None:
+        event.stop()
+        self._filter()
+
+    @on(Input.Submitted, "#filter")
+    def _on_filter_done(self, event: Input.Submitted) -> None:
+        event.stop()
+        lists: list[MarkedList] = [self._list(), self.query_one(RecipeList), self.query_one(RunList)]
+        next((listed for listed in lists if listed.row_ids()), lists[0]).focus()
+
+    @on(FilterField.Closed)
+    def _on_filter_closed(self) -> None:
+        self._list().focus()
+        self._filter()
+
+    def _filter(self) -> None:
+        self._list_recipes(read=self.is_filled)
+        self._read_runs()
+        if self.is_filled:
+            self._show_chosen()
+        self.refresh_bindings()
+
+    def _list(self) -> MarkedList:
+        """The list that was used last."""
+        return self.query_one(RunList) if self.has_class("-runs") else self.query_one(RecipeList)
+
+    @on(events.DescendantFocus)
+    def _on_list_focus(self, event: events.DescendantFocus) -> None:
+        if isinstance(event.widget, MarkedList):
+            self.set_class(isinstance(event.widget, RunList), "-runs")
+            self._show_run()
 
     # The chosen recipe
 
@@ -196,43 +233,26 @@ class RecipesScreen(Screen[None]):
 
     def _chosen(self) -> LibraryEntry | None:
         option = self.query_one(RecipeList).highlighted_option
-        return self._entries.get(option.id or "") if option is not None else None
+        return self._recipes.entries.get(option.id or "") if option is not None else None
 
     def _show_chosen(self) -> None:
-        entry = self._chosen()
-        card = self.query_one(RecipeCard)
-        if entry is None:
-            card.border_title = Content("no recipe")
-            card.show(CardText("There is no recipe here.", "Put a YAML file into your recipe folder, or press n."))
-            return
-        card.border_title = Content(entry.name)
-        document = entry.document
-        if document is None or entry.problems:
-            title = "This recipe cannot be used as it stands."
-            card.show(CardText(title, problems=[str(problem) for problem in entry.problems]))
-            self._show_plan(None)
-            return
-        recipe = document.recipe()
-        self._show_plan(recipe)
-        self.post_message(WarmFor(recipe))
-
-    def _show_plan(self, recipe: Recipe | None) -> None:
-        charts = self.query("#plan")
-        if recipe is None:
-            charts.remove_class("-known")
-            return
-        assert self._planner is not None
-        from cockpit.ui.widgets.schedule_chart import schedule_title
-
-        entry = self._chosen()
         report = self._status.report if self._status else None
-        plan = self._planner.plan(recipe, report, str(entry.path) if entry else "")
-        self.query_one(RecipeCard).show(card_of(recipe, plan))
-        charts.set_class(bool(plan.rates), "-known")
-        for chart in charts.results():
-            kind, known = recipe.training.lr_scheduler_type, len(plan.rates)
-            chart.border_title = Content(schedule_title(kind, plan.warmup_steps, known, plan.total_steps))
-            _as_chart(chart).set_plan(plan.rates, total_steps=plan.total_steps)
+        side, is_filtered = self.query_one(RecipeSide), bool(self.query_one(FilterField).words)
+        recipe = side.show(self._chosen(), report, is_filtered=is_filtered)
+        if recipe is not None:
+            self.post_message(WarmFor(recipe))
+
+    # The chosen run
+
+    @on(OptionList.OptionHighlighted, "#run-list")
+    def _show_run(self) -> None:
+        if self._runs is not None and (self.has_class("-runs") or self.has_class("-huge")):  # else it is not in sight
+            is_filtered = bool(self.query_one(FilterField).words)
+            self.query_one(RunSide).show(self.query_one(RunList).marked, is_filtered=is_filtered)
+
+    def on_resize(self) -> None:
+        """There may be room for the run's side now."""
+        self.call_after_refresh(self._show_run)
 
     # Keys
 
@@ -242,7 +262,7 @@ class RecipesScreen(Screen[None]):
 
     @on(OptionList.OptionSelected, "#run-list")
     def _on_run_selected(self, event: OptionList.OptionSelected) -> None:
-        known = self._runs.get(event.option_id or "")
+        known = self._runs.find(event.option_id or "") if self._runs is not None else None
         if known is not None:
             if known.damage:
                 self.notify(known.damage, title="This run is damaged.", severity="warning", markup=False)
@@ -276,35 +296,17 @@ class RecipesScreen(Screen[None]):
     def _open_file(self, path: str | None) -> None:
         if not path:
             return
-        from cockpit.recipe.document import RecipeDocument
         from cockpit.recipe.problem import RecipeError
+        from cockpit.ui.editing.new_recipe import document_of
 
         try:
-            if path.endswith((".yaml", ".yml")):
-                document = RecipeDocument.load(Path(path).expanduser())
-            else:
-                chosen = self._sound_document()
-                if chosen is None:
-                    return
-                document = chosen.copy()
-                document.use_data(Path(path).expanduser())
+            document = document_of(path, self._chosen())
         except RecipeError as error:
             self.notify("\n".join(str(problem) for problem in error.problems), severity="error", markup=False)
-            return
-        self.post_message(EditRecipe(document))
-
-    def _sound_document(self) -> RecipeDocument | None:
-        entry = self._chosen()
-        if entry is None:
-            return None
-        if entry.document is None or entry.problems:
-            self._say_problems(entry)
-            return None
-        return entry.document
-
-    def _say_problems(self, entry: LibraryEntry) -> None:
-        first = str(entry.problems[0]) if entry.problems else ""
-        self.notify(f"This recipe cannot be used: {first}", severity="error", markup=False)
+        except ValueError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.post_message(EditRecipe(document))
 
 
 def mark_saved(screens: Iterable[Screen[Any]], path: Path | None) -> None:
@@ -312,29 +314,3 @@ def mark_saved(screens: Iterable[Screen[Any]], path: Path | None) -> None:
     for screen in screens:
         if path is not None and isinstance(screen, RecipesScreen):
             screen.mark(path)
-
-
-def _as_chart(widget: object) -> ScheduleChart:
-    from cockpit.ui.widgets.schedule_chart import ScheduleChart
-
-    assert isinstance(widget, ScheduleChart)
-    return widget
-
-
-def _row(entry: LibraryEntry, is_read: bool) -> RecipeRow:
-    key, is_yours = str(entry.path), entry.origin == "yours"
-    if not is_read:
-        return RecipeRow(key, entry.name, is_yours=is_yours)
-    if entry.document is None or entry.problems:
-        return RecipeRow(key, entry.name, is_yours=is_yours, problem=str(entry.problems[0]))
-    about = entry.document.recipe().about
-    return RecipeRow(key, entry.name, about.needs, about.duration, is_yours)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Changes whenever the file does."""
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0)
-    return (status.st_mtime_ns, status.st_size)

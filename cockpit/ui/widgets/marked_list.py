@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from rich.segment import Segment
@@ -21,6 +22,7 @@ class MarkedList(OptionList):
     MarkedList {
         height: 1fr;
         scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
         background: transparent;
         padding: 0;
         border: none;
@@ -31,6 +33,10 @@ class MarkedList(OptionList):
 
     EMPTY = ""
     """What stands in a list without rows."""
+    NAME = ""
+    """What the frame calls the list."""
+    name_shown = ""
+    """What it calls it now, where that is more than its name."""
 
     def row_ids(self) -> Sequence[str]:
         """The rows' ids, in order."""
@@ -40,13 +46,19 @@ class MarkedList(OptionList):
         """Row `index`, at most `width` cells, its first cell left free for the mark."""
         raise NotImplementedError
 
+    def heads(self, width: int) -> Sequence[Content]:
+        """What stands over the right columns, each as wide as its column; the frame's upper edge shows them."""
+        return ()
+
     def draw_rows(self) -> None:
         """Take the rows as they are now; the highlight stays on the row with the same id."""
         ids = list(self.row_ids())
         width = self.scrollable_content_region.width or self.size.width or 40
+        self._draw_heads(width)
         rows = [self.row_content(index, width) for index in range(len(ids))]
         if not ids:
             self.set_options([Option(Content.styled(f"  {self.EMPTY}", "$foreground-muted"), disabled=True)])
+            self.highlighted = None
             return
         if ids == [option.id for option in self.options]:
             for index, row in enumerate(rows):
@@ -57,6 +69,27 @@ class MarkedList(OptionList):
         with self.prevent(OptionList.OptionHighlighted):
             self.set_options(Option(row, id=id) for id, row in zip(ids, rows, strict=True))
             self.highlighted = ids.index(chosen) if chosen in ids else 0
+
+    def _draw_heads(self, width: int) -> None:
+        """Name and heads, on the frame: its text begins one cell after the rows, and ends where they end."""
+        name = f"{self.name_shown or self.NAME} "
+        heads = self.heads(width)
+        tail = Content("  ").join(heads).plain if heads else ""
+        if not tail or len(name) + len(tail) > width - 2:
+            self.border_title = Content(name.rstrip())
+            return
+        line = re.sub(r" {3,}", lambda gap: f" {'─' * (len(gap[0]) - 2)} ", name + tail.rjust(width - 1 - len(name)))
+        edge = "$border" if self.has_focus else "$border-blurred"
+        parts = [
+            Content.styled(part, f"not bold {edge}") if part.startswith("─") else Content.styled(part, "not bold")
+            for part in re.split(r"(─+)", line[len(name) :])
+        ]
+        self.border_title = Content(name).append(Content("").join(parts))
+
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """The frame has another colour."""
+        super().watch_has_focus(has_focus)
+        self._draw_heads(self.scrollable_content_region.width)
 
     def on_resize(self, _event: events.Resize) -> None:
         """Rows are as wide as the list, and the marked one stays in sight."""

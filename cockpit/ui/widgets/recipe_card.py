@@ -1,98 +1,28 @@
-"""RecipeCard: what the marked recipe does, with which model, adapter, data and trainer, and what would stop it."""
+"""What a card says of a recipe: with which model, adapter, data and trainer, and what would stop it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from textual import events
-from textual.app import ComposeResult
-from textual.containers import VerticalScroll
-from textual.content import Content
-from textual.widgets import Static
-
 from cockpit.text.numbers import count, percent
-from cockpit.text.plain_text import plain_line, plain_text
+from cockpit.ui.widgets.card import CardText
 
 if TYPE_CHECKING:
     from cockpit.preflight.plan import Plan
     from cockpit.recipe.recipe import Recipe
 
-LABEL_CELLS = 8
-ROOMY = 30
-"""Lines of the screen from which on the title stands apart."""
 
-
-@dataclass(frozen=True)
-class CardText:
-    """What stands on the card: a title, a description, labelled lines, and lines that say what is wrong."""
-
-    title: str = ""
-    description: str = ""
-    facts: Sequence[tuple[str, str]] = ()
-    problems: Sequence[str] = ()
-
-
-class RecipeCard(VerticalScroll):
-    """Scrolls where the recipe says more than fits."""
-
-    DEFAULT_CSS = """
-    RecipeCard { scrollbar-size-vertical: 1; scrollbar-gutter: stable; padding: 0 0 0 1; }
-    RecipeCard > Static { height: auto; }
-    """
-    HELP = "The marked recipe: what it does, what it trains with, and what would stop it on this machine."
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._card = CardText()
-
-    def compose(self) -> ComposeResult:
-        """One text."""
-        yield Static(markup=False)
-
-    def show(self, card: CardText) -> None:
-        """Show this; what was scrolled comes back to its beginning."""
-        if card != self._card:
-            self._card = card
-            self.scroll_home(animate=False)
-            self._draw()
-
-    def on_resize(self, _event: events.Resize) -> None:
-        """Lines are broken to the card's width."""
-        self._draw()
-
-    def _draw(self) -> None:
-        card, width = self._card, max(20, self.scrollable_content_region.width)
-        lines: list[Content] = []
-        if card.title:
-            lines += Content.styled(plain_text(card.title), "bold").wrap(width)
-            if self.app.size.height >= ROOMY:
-                lines.append(Content(""))
-        if card.description:
-            for paragraph in plain_text(card.description).strip().split("\n\n"):
-                lines += Content(" ".join(paragraph.split())).wrap(width)
-                lines.append(Content(""))
-        for label, value in card.facts:
-            wrapped = Content(plain_line(value)).wrap(width - LABEL_CELLS)
-            for index, line in enumerate(wrapped or [Content("")]):
-                shown = label if index == 0 else ""
-                lines.append(Content.assemble((shown.ljust(LABEL_CELLS), "$foreground-muted"), line))
-        if card.problems:
-            lines.append(Content(""))
-            for problem in card.problems:
-                for index, line in enumerate(Content(plain_line(problem)).wrap(width - 2)):
-                    lines.append(Content.assemble(("▲ " if index == 0 else "  ", "$warning"), line))
-        self.query_one(Static).update(Content("\n").join(lines))
-
-
-def card_of(recipe: Recipe, plan: Plan | None) -> CardText:
+def card_of_recipe(recipe: Recipe, plan: Plan | None) -> CardText:
     """The card of a sound recipe; without a plan, of what the recipe alone says."""
     from cockpit.recipe.fields import format_value
 
-    model, training = recipe.model, recipe.training
+    training = recipe.training
+    is_for_gpu = recipe.about.needs.endswith("GiB")
+    of_vram = " of VRAM" if is_for_gpu else ""
+    without = "; no GPU here: hours" if is_for_gpu and plan is not None and plan.on_cpu else ""
     facts = [
-        ("model", f"{model.name_or_path} · {quantization_text(recipe)}, {count(model.max_seq_length)} tokens"),
+        ("needs", f"{recipe.about.needs}{of_vram}, {recipe.about.duration}{without}"),
+        ("model", model_text(recipe)),
         _adapter(recipe),
         ("data", _data_text(recipe, plan)),
         (
@@ -105,10 +35,6 @@ def card_of(recipe: Recipe, plan: Plan | None) -> CardText:
         steps = f"{count(plan.total_steps)}" if plan.total_steps else "known once the data is read"
         warmup = f", {count(plan.warmup_steps)} of them warm-up" if plan.total_steps and plan.warmup_steps else ""
         facts.append(("steps", steps + warmup))
-    is_for_gpu = recipe.about.needs.endswith("GiB")
-    of_vram = " of VRAM" if is_for_gpu else ""
-    without = "; no GPU here: hours" if is_for_gpu and plan is not None and plan.on_cpu else ""
-    facts.append(("needs", f"{recipe.about.needs}{of_vram}, {recipe.about.duration}{without}"))
     problems = [_short(problem) for problem in plan.problems] if plan is not None else []
     return CardText(recipe.about.title, recipe.about.description, facts, problems)
 
@@ -123,15 +49,25 @@ def _adapter(recipe: Recipe) -> tuple[str, str]:
     return "LoRA", f"r {lora.r}, alpha {lora.lora_alpha:g}, {targets}"
 
 
+def model_text(recipe: Recipe) -> str:
+    """Which base, how it is held, and the longest row."""
+    model = recipe.model
+    return f"{model.name_or_path} · {quantization_text(recipe)}, {count(model.max_seq_length)} tokens"
+
+
+def data_names(recipe: Recipe) -> str:
+    """The sources, as the recipe names them."""
+    return ", ".join(source.name_or_path for source in recipe.data.sources)
+
+
 def quantization_text(recipe: Recipe) -> str:
     """How the base is held, in a word."""
     return {"none": "16-bit", "nf4": "nf4 (4-bit)", "int8": "int8"}[recipe.model.quantization]
 
 
 def _data_text(recipe: Recipe, plan: Plan | None) -> str:
-    names = ", ".join(source.name_or_path for source in recipe.data.sources)
     found = f" · {plan.data.said}" if plan is not None and plan.data.said else ""
-    return f"{names}{found}{_held_out_text(recipe, plan)}"
+    return f"{data_names(recipe)}{found}{_held_out_text(recipe, plan)}"
 
 
 def _held_out_text(recipe: Recipe, plan: Plan | None) -> str:

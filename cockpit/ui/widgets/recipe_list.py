@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,8 +13,7 @@ from cockpit.text.numbers import UNKNOWN
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.marked_list import MarkedList, columns
 
-NEEDS_CELLS = 8
-DURATION_CELLS = 9
+GAP = " "
 YOURS = " · yours"
 
 
@@ -28,15 +27,44 @@ class RecipeRow:
     duration: str = ""
     is_yours: bool = False
     problem: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One of the columns behind the name: `cells` wide, there in lists of `least` cells and more."""
+
+    head: str
+    cells: int
+    least: int
+    text: Callable[[RecipeRow], str]
+    style: str = ""
+    is_text: bool = False
+    """Whether it is read from its left end; a number stands at the right end."""
+
+    def content(self, text: str, style: str = "") -> Content:
+        """The text, as wide as the column."""
+        shown = Content(plain_line(text)).truncate(self.cells, ellipsis=True)
+        missing = self.cells - shown.cell_length
+        return (shown.pad_right(missing) if self.is_text else shown.pad_left(missing)).stylize(style)
+
+
+COLUMNS = (
+    Column("what it does", 36, 74, lambda row: row.title, "$foreground-muted", is_text=True),
+    Column("needs", 8, 34, lambda row: row.needs),
+    Column("takes", 9, 0, lambda row: short_duration(row.duration), "$foreground-muted"),
+)
 
 
 class RecipeList(MarkedList):
     """Highlighting a row shows its card; Enter starts it."""
 
+    NAME = "recipes"
+    EMPTY = "none found"
     HELP = (
-        "The recipes: cockpit's own first, then yours. Beside each stand the smallest machine that runs it (CPU, or "
-        "GiB of VRAM) and about how long it takes.\nEnter starts the marked one, e opens it in the editor. A recipe of "
-        "your own is a YAML file in your recipe folder."
+        "The recipes: yours first, then cockpit's own. Beside each stand the smallest machine that runs it (CPU, or "
+        "GiB of VRAM) and about how long it takes.\nEnter starts the marked one, e opens it in the editor, / filters.\n"
+        "A recipe of your own is a YAML file in your recipe folder."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,32 +75,34 @@ class RecipeList(MarkedList):
         super().__init__(id=id, classes=classes, markup=False)
         self._rows: Sequence[RecipeRow] = ()
 
-    def set_rows(self, rows: Sequence[RecipeRow]) -> None:
-        """Show these recipes."""
-        if rows != self._rows:
-            self._rows = rows
+    def set_rows(self, rows: Sequence[RecipeRow], of: int | None = None) -> None:
+        """Show these recipes; `of` how many, where others are filtered out."""
+        name = self.NAME if of is None else f"{self.NAME} · {len(rows)} of {of}"
+        if (rows, name) != (self._rows, self.name_shown):
+            self._rows, self.name_shown = rows, name
             self.draw_rows()
 
     def row_ids(self) -> Sequence[str]:
         return [row.key for row in self._rows]
+
+    def heads(self, width: int) -> Sequence[Content]:
+        return [Content(GAP).join(column.content(column.head) for column in _columns(width))]
 
     def row_content(self, index: int, width: int) -> Content:
         row = self._rows[index]
         name = Content(plain_line(row.name))
         if row.problem:
             return columns(width, Content.assemble(("✗ ", "$error"), name), [Content.styled("broken", "$error")])
-        right = []
-        if width >= 34:
-            needs = Content(plain_line(row.needs)).truncate(NEEDS_CELLS, ellipsis=True)
-            right.append(needs.pad_left(NEEDS_CELLS - needs.cell_length))
-        duration = Content(short_duration(row.duration)).truncate(DURATION_CELLS, ellipsis=True)
-        right.append(
-            Content.styled(duration.pad_left(DURATION_CELLS - duration.cell_length).plain, "$foreground-muted")
-        )
+        right = [column.content(column.text(row), column.style) for column in _columns(width)]
         tail = sum(column.cell_length + 1 for column in right)
         if row.is_yours and name.cell_length + len(YOURS) + tail + 4 <= width:
             name = name + Content.styled(YOURS, "$foreground-muted")
-        return columns(width, name, right, gap=" ")
+        return columns(width, name, right, gap=GAP)
+
+
+def _columns(width: int) -> list[Column]:
+    """Those that a list of this width has room for."""
+    return [column for column in COLUMNS if width >= column.least]
 
 
 def short_duration(text: str) -> str:

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 SPARK_CELLS = 8
 STATE_CELLS = 12
 WHEN_CELLS = 5
+LOSS_CELLS = 6
+WITH_STATE, WITH_AGE, WITH_COURSE = 34, 42, 54
+"""Cells of the list from which on there is room for a column."""
 
 
 class RunList(MarkedList):
     """Enter opens the marked run: live where it is going on, as it ended where it is past."""
 
+    NAME = "recent runs"
     HELP = (
         "Your runs, the last started or resumed first. ● is live, ✓ completed, ■ stopped, ✗ failed, ? lost or silent,\n"
         "! damaged: its log holds what no engine writes.\n"
@@ -51,13 +55,13 @@ class RunList(MarkedList):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only a run that has ended, or may have, can go on."""
         if action == "resume":
-            row = self._marked()
+            row = self.marked
             return row is not None and is_resumable(row.state)
         return super().check_action(action, parameters)
 
     def action_resume(self) -> None:
         """Go on with the marked run."""
-        row = self._marked()
+        row = self.marked
         if row is not None:
             self.post_message(ResumeRun(row.run))
 
@@ -66,7 +70,7 @@ class RunList(MarkedList):
         from cockpit.recipe.problem import RecipeError
         from cockpit.runs.origin import distrust, recipe_of_run
 
-        row = self._marked()
+        row = self.marked
         if row is None:
             return
         try:
@@ -81,31 +85,45 @@ class RunList(MarkedList):
         document.path = None  # the run's own file stays as it is
         self.post_message(EditRecipe(document))
 
-    def _marked(self) -> RunSummary | None:
+    @property
+    def marked(self) -> RunSummary | None:
+        """The run that is marked."""
         at = self.highlighted
         return self._rows[at] if at is not None and at < len(self._rows) else None
 
-    def set_rows(self, rows: Sequence[RunSummary]) -> None:
-        """Show these runs; until then nothing is said of whether there are any."""
-        self.EMPTY = "none yet"
+    def set_rows(self, rows: Sequence[RunSummary], *, is_filtered: bool = False) -> None:
+        """Show these runs; until then nothing is said of whether there are any. `is_filtered`: there may be others."""
+        self.EMPTY = "none found" if is_filtered else "none yet"
+        self.name_shown = f"{self.NAME} · {len(rows)} found" if is_filtered else self.NAME
         self._rows = rows
         self.draw_rows()
+        self.refresh_bindings()
+
+    def watch_highlighted(self, highlighted: int | None) -> None:
+        """Another run may be one that can go on."""
+        super().watch_highlighted(highlighted)
+        self.refresh_bindings()
 
     def row_ids(self) -> Sequence[str]:
         return [row.run.id for row in self._rows]
+
+    def heads(self, width: int) -> Sequence[Content]:
+        heads = [(STATE_CELLS, "state", WITH_STATE), (LOSS_CELLS, "loss", 0), (SPARK_CELLS, "course", WITH_COURSE)]
+        heads.append((WHEN_CELLS, "age", WITH_AGE))
+        return [Content(" ".join(head.rjust(cells) for cells, head, least in heads if width >= least))]
 
     def row_content(self, index: int, width: int) -> Content:
         row = self._rows[index]
         sign, colour = STATE_SIGNS[row.state]
         left = Content.assemble((sign, colour), " ", plain_line(row.run.id))
-        right = [Content(metric(row.loss).rjust(6))]
-        if width >= 54:
+        right = [Content(metric(row.loss).rjust(LOSS_CELLS))]
+        if width >= WITH_COURSE:
             right.append(Content.styled(_course(row).ljust(SPARK_CELLS), "$primary"))
-        if width >= 42 or not right:
+        if width >= WITH_AGE:
             right.append(Content.styled(when(row).rjust(WHEN_CELLS), "$foreground-muted"))
         state = state_text(row)[:STATE_CELLS]
         room = room_beside(width, [Content(state), *right], gap=" ") - left.cell_length
-        if width >= 34 and room >= 0:  # a run is known by the end of its id, and how it stands by its sign
+        if width >= WITH_STATE and room >= 0:  # a run is known by the end of its id, and how it stands by its sign
             right.insert(0, Content(state.rjust(min(STATE_CELLS, len(state) + room))))
         attempts = Content.styled(f" {row.attempts} attempts", "$foreground-muted")
         if row.attempts > 1 and left.cell_length + attempts.cell_length <= room_beside(width, right, gap=" "):

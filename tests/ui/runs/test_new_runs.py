@@ -68,9 +68,9 @@ async def test_an_edit_that_changes_the_key_replaces_the_engine(monkeypatch: pyt
     monkeypatch.setattr("cockpit.ui.runs.standby.SETTLED_AFTER_S", 0.0)
     write_recipe(user_recipes_folder(), "mine", **OTHER_BACKEND)
     engines = FakeEngines()
-    async with flown(engines=engines) as (app, pilot):
+    async with flown(engines=engines, recipe="demo") as (app, pilot):
         await until(pilot, lambda: len(engines.started) == 1)
-        await pilot.press("end")
+        await pilot.press("home")
         await until(pilot, lambda: len(engines.started) == 2)
         assert engines.said == [
             "standby unsloth driverless = 1",
@@ -83,9 +83,9 @@ async def test_an_edit_that_changes_the_key_replaces_the_engine(monkeypatch: pyt
 async def test_passing_over_a_recipe_replaces_nothing() -> None:
     write_recipe(user_recipes_folder(), "mine", **OTHER_BACKEND)
     engines = FakeEngines()
-    async with flown(engines=engines) as (_, pilot):
+    async with flown(engines=engines, recipe="demo") as (_, pilot):
         await until(pilot, lambda: len(engines.started) == 1)
-        await pilot.press("end", "home")
+        await pilot.press("home", "down")
         polls = engines.started[0].link.polls
         await until(pilot, lambda: engines.started[0].link.polls > polls + 3)
         assert len(engines.started) == 1

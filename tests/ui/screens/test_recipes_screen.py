@@ -35,11 +35,9 @@ async def test_the_demo_is_first_and_marked() -> None:
 
 async def test_ones_own_recipes_stand_in_the_same_list_and_show_on_the_card() -> None:
     write_recipe(user_recipes_folder(), "mine", **{"r: 16": "r: 48"})
-    async with flown() as (app, pilot):
-        await pilot.press("end")
-        await pilot.pause()
+    async with flown() as (app, _):
         text = shown(app)
-        assert "mine · yours" in text
+        assert "▸ mine · yours" in text, "one's own come first"
         assert "A pirate in one minute" in text
         assert "r 48, alpha 16" in text
         assert "300, 15 of them warm-up" in text
@@ -47,9 +45,20 @@ async def test_ones_own_recipes_stand_in_the_same_list_and_show_on_the_card() ->
 
 async def test_a_named_recipe_is_marked_at_first() -> None:
     write_recipe(user_recipes_folder(), "mine")
+    write_recipe(user_recipes_folder(), "demo", **{"r: 16": "r: 48"})
     async with flown(recipe="mine") as (app, _):
-        recipes = app.screen.query_one(RecipeList)
-        assert recipes.highlighted == recipes.option_count - 1
+        assert app.screen.query_one(RecipeList).highlighted == 1
+    async with flown(recipe="demo") as (app, _):
+        assert "r 48" in shown(app), "one's own goes before the shipped one"
+
+
+async def test_a_broken_recipe_of_ones_own_is_not_what_is_marked_at_first() -> None:
+    (user_recipes_folder() / "broken.yaml").parent.mkdir(parents=True, exist_ok=True)
+    (user_recipes_folder() / "broken.yaml").write_text("schema: [1\n")
+    write_recipe(user_recipes_folder(), "mine")
+    async with flown() as (app, _):
+        assert listed(app)[0].startswith("✗ broken")
+        assert "▸ mine · yours" in shown(app)
 
 
 async def test_a_broken_recipe_is_listed_with_what_is_wrong() -> None:
@@ -60,7 +69,7 @@ async def test_a_broken_recipe_is_listed_with_what_is_wrong() -> None:
     async with flown(engines=engines) as (app, pilot):
         rows = listed(app)
         assert sum("broken" in row for row in rows) == 3
-        await pilot.press("end")
+        await pilot.press("home")
         await pilot.pause()
         assert "cannot be used as it stands" in shown(app)
         await pilot.press("enter")
@@ -79,7 +88,6 @@ async def test_a_broken_recipe_is_listed_with_what_is_wrong() -> None:
 async def test_markup_and_escapes_of_names_are_text() -> None:
     write_recipe(user_recipes_folder(), "[red]x", **{"A pirate in one minute": '"[bold]L\\x1b[5moud"'})
     async with flown() as (app, pilot):
-        await pilot.press("end")
         await pilot.pause()
         assert "[red]x" in shown(app)
         assert "[bold]Loud" in shown(app)
@@ -106,12 +114,11 @@ async def test_a_click_marks_and_a_second_one_starts() -> None:
     write_recipe(user_recipes_folder(), "mine")
     engines = FakeEngines()
     async with flown(engines=engines) as (app, pilot):
-        last = app.screen.query_one(RecipeList).option_count - 1
-        await pilot.click("#recipe-list", offset=(5, last + 1))
+        await pilot.click("#recipe-list", offset=(5, 2))
         await pilot.pause()
-        assert app.screen.query_one(RecipeList).highlighted == last
+        assert app.screen.query_one(RecipeList).highlighted == 1
         assert not any(said.startswith("train") for said in engines.said)
-        await pilot.click("#recipe-list", offset=(5, last + 1), times=2)
+        await pilot.click("#recipe-list", offset=(5, 1), times=2)
         await until(pilot, lambda: is_at(app, "LiveScreen"))
         assert engines.said[-1].startswith("train mine")
 
@@ -129,7 +136,7 @@ async def test_a_recipe_that_was_scrolled_out_of_sight_is_not_started_unseen() -
         assert not any(said.startswith("train") for said in engines.said)
         await pilot.press("enter")
         await until(pilot, lambda: is_at(app, "LiveScreen"))
-        assert engines.said[-1].startswith("train demo")
+        assert engines.said[-1].startswith("train mine00")
 
 
 async def test_enter_pressed_before_the_recipes_are_read_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:

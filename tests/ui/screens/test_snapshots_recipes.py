@@ -1,5 +1,6 @@
 """Pictures of the start screen and the editor at three sizes, over recipes and runs that never change."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from cockpit.ui.app import CockpitApp
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.themes import LIGHT
 from cockpit.ui.widgets.recipe_form import RecipeForm
+from cockpit.ui.widgets.run_list import RunList
 from cockpit.ui.widgets.schedule_preview import SchedulePreview
 from tests.recording import BEGAN, record
 from tests.ui.engines import TWO_GPUS, FakeEngines, FakeProbe, write_data, write_recipe
@@ -32,6 +34,8 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngines:
     write_recipe(library, "gemma-3-4b-qlora-chat", **{"needs: CPU": "needs: 8 GiB", "1 min on 2 CPU cores": "50 min"})
     (library / "truncated.yaml").write_text("schema: [1\n")
     monkeypatch.setattr("cockpit.recipe.library.shipped_recipes_folder", lambda: library)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     monkeypatch.setattr("cockpit.ui.widgets.run_list.time.time", lambda: BEGAN + 7500)
     record(runs_folder(), run_id="demo-1120-2349")
     record(runs_folder(), run_id="demo-1120-2355", ending="failed", until=40)
@@ -56,6 +60,21 @@ async def warm(pilot: Pilot[Any], engines: FakeEngines) -> CockpitApp:
 def test_recipes(size: tuple[int, int], engines: FakeEngines, snap_compare: Snap) -> None:
     async def ready(pilot: Pilot[Any]) -> None:
         await warm(pilot, engines)
+
+    app = CockpitApp(engines=engines, probe=FakeProbe(TWO_GPUS))
+    assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_runs(size: tuple[int, int], engines: FakeEngines, snap_compare: Snap) -> None:
+    async def ready(pilot: Pilot[Any]) -> None:
+        pilot.app.theme = LIGHT.name
+        app = await warm(pilot, engines)
+        runs = app.screen.query_one(RunList)
+        runs.focus()
+        runs.highlighted = list(runs.row_ids()).index("demo-1120-2349")
+        await until(pilot, lambda: app.screen.query_one("#course").has_class("-known"))
+        await pilot.pause()
 
     app = CockpitApp(engines=engines, probe=FakeProbe(TWO_GPUS))
     assert snap_compare(app, terminal_size=size, run_before=ready)

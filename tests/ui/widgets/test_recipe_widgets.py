@@ -16,8 +16,8 @@ from cockpit.runs.folder import RunDir
 from cockpit.runs.status import State
 from cockpit.runs.summary import RunSummary
 from cockpit.ui.themes import DARK
+from cockpit.ui.widgets.card import Card, CardText
 from cockpit.ui.widgets.key_bar import KeyBar
-from cockpit.ui.widgets.recipe_card import CardText, RecipeCard
 from cockpit.ui.widgets.recipe_list import RecipeList, RecipeRow, short_duration
 from cockpit.ui.widgets.run_list import RunList, state_text, when
 from cockpit.ui.widgets.schedule_preview import SchedulePreview
@@ -143,7 +143,7 @@ async def test_run_list_shows_nothing_yet_and_then_runs() -> None:
         assert "✗ x-[b]" in text
 
 
-@pytest.mark.parametrize(("width", "has_room"), [(120, True), (64, True), (46, False), (34, False), (20, False)])
+@pytest.mark.parametrize(("width", "has_room"), [(120, True), (64, True), (46, False), (36, False), (20, False)])
 async def test_run_list_tells_attempts_where_there_is_room(width: int, has_room: bool) -> None:
     app = Bench(RunList)
     async with app.run_test(size=(width, 4)) as pilot:
@@ -167,15 +167,15 @@ async def test_run_list_tells_runs_of_one_day_apart_before_it_tells_their_state(
 
 
 async def test_card_breaks_lines_and_shows_problems_as_text() -> None:
-    app = Bench(RecipeCard)
+    app = Bench(lambda: Card("What it is."))
     async with app.run_test(size=(40, 20)) as pilot:
         card = CardText(
             "Title", "word " * 30, [("model", "owner/name · 16-bit")], ["data: [b]missing\x1b[5m; give one"]
         )
-        app.query_one(RecipeCard).show(card)
+        app.query_one(Card).show(card)
         await pilot.pause()
         text = shown(app)
-        assert "model   owner/name · 16-bit" in text
+        assert "model    owner/name · 16-bit" in text
         assert "▲ data: [b]missing; give one" in text
 
 

@@ -1,0 +1,126 @@
+"""What a run came to, beyond its line in a list; a long log is read at both ends and in samples between."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from statistics import fmean
+
+from cockpit.disk import open_to_read
+from cockpit.protocol import events as ev
+from cockpit.runs.checkpoint import checkpoints
+from cockpit.runs.folder import RunDir
+from cockpit.runs.log_ends import LogEnds
+from cockpit.runs.state import RunState
+from cockpit.runs.steps import Steps
+
+ENDS = 10
+"""Steps at each end of the run whose losses are told as a mean: one step's loss says little."""
+WHOLE_BYTES = 256 * 1024
+"""A log up to this size is read whole."""
+SAMPLES, SAMPLE_BYTES = 96, 4 * 1024
+"""Of a longer one so many places are read, of so many bytes each, between its ends."""
+END_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The mean losses of the first and of the last few `steps`."""
+
+    first: float
+    last: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """None: not known. `reason` and `advice` are the engine's sentences about the end; `took_s` is wall time of all
+    attempts in seconds; `held_out` are the first and the kept held-out loss; `checkpoint` is the newest one's step;
+    `result` what was saved last.
+    """
+
+    reason: str
+    advice: str
+    took_s: float | None
+    losses: Losses | None
+    held_out: tuple[float, float] | None
+    data: ev.DataPrepared | None
+    checkpoint: int | None
+    result: ev.AdapterSaved | None
+    steps: Steps
+    """For a chart: all steps, or samples of them."""
+    evaluations: tuple[tuple[int, float], ...]
+    """Those held-out losses that are among what was read, with their steps."""
+
+    @classmethod
+    def of(cls, run: RunDir) -> RunDetails:
+        """Read the run's log, as much as tells its course. What cannot be read is not known."""
+        ends, state = LogEnds(), RunState()
+        ends.read(run.events)
+        state.take(ends.events)
+        steps, evaluations = _course(run.events)
+        saved = checkpoints(run.checkpoints)
+        return cls(
+            reason=state.ended.reason if state.ended else "",
+            advice=state.ended.advice if state.ended else "",
+            took_s=_took_s(state, ends.events),
+            losses=_ends_of(steps),
+            held_out=_held_out(state),
+            data=state.data,
+            checkpoint=saved[0].step if saved else None,
+            result=state.adapter,
+            steps=steps,
+            evaluations=evaluations,
+        )
+
+
+def _took_s(state: RunState, found: list[ev.AnyEvent]) -> float | None:
+    """Not known where an attempt began in the part of the log that was not read."""
+    attempts = max((event.attempt for event in found), default=1)
+    began = {event.attempt for event in found if isinstance(event, ev.RunStarted)}
+    return state.elapsed_s if len(began) == attempts else None
+
+
+def _ends_of(steps: Steps) -> Losses | None:
+    column = steps.column("loss")
+    losses = [loss for loss in column.raw(0, len(steps)) if isfinite(loss)] if column is not None else []
+    many = min(ENDS, len(losses) // 2)
+    return Losses(fmean(losses[:many]), fmean(losses[-many:]), many) if many else None
+
+
+def _held_out(state: RunState) -> tuple[float, float] | None:
+    first, kept = next(iter(state.evaluations), None), state.kept_evaluation
+    if first is None or kept is None or first is kept:
+        return None
+    values = [one.figures.get("eval_loss") for one in (first, kept)]
+    return None if None in values else (values[0], values[1])  # type: ignore[return-value]
+
+
+def _course(path: Path) -> tuple[Steps, tuple[tuple[int, float], ...]]:
+    """The steps of a log, sampled where it is long, and the evaluations that were read with them."""
+    state = RunState()
+    for events in _samples(path):
+        state.take(events)
+    measured = ((one.step, one.figures.get("eval_loss")) for one in state.evaluations)
+    return state.steps, tuple((step, loss) for step, loss in measured if loss is not None)
+
+
+def _samples(path: Path) -> list[list[ev.AnyEvent]]:
+    try:
+        with open_to_read(path) as log:
+            size = os.fstat(log.fileno()).st_size
+            if size <= WHOLE_BYTES:
+                return [ev.decode_lines(log.read(), [])]
+            between = [END_BYTES + round((size - 2 * END_BYTES) * place / SAMPLES) for place in range(SAMPLES)]
+            places = [(0, END_BYTES), *((begin, SAMPLE_BYTES) for begin in between), (size - END_BYTES, END_BYTES)]
+            found = []
+            for begin, length in places:
+                log.seek(begin)
+                lines = log.read(length)
+                first = lines.find(b"\n") + 1 if begin else 0
+                found.append(ev.decode_lines(lines[first : lines.rfind(b"\n") + 1], []))
+            return found
+    except OSError:
+        return []
