@@ -70,17 +70,23 @@ def _is_text(value: object) -> bool:
 
 
 def _is_messages(value: object) -> bool:
+    """Turns of any shape, but for those that are all ShareGPT's."""
     turns = turns_in(value) or []
-    return bool(turns) and all(
-        isinstance(turn, dict) and ("role" in turn or is_keyed_turn(turn) or is_turn_pair(turn)) for turn in turns
-    )
+    shapes = [_is_from_value(turn) for turn in turns]
+    return not all(shapes) and all(is_shared or _is_turn(turn) for is_shared, turn in zip(shapes, turns, strict=True))
 
 
 def _is_sharegpt(value: object) -> bool:
     turns = turns_in(value) or []
-    return bool(turns) and all(
-        isinstance(turn, dict) and "from" in turn and ("value" in turn or "content" in turn) for turn in turns
-    )
+    return bool(turns) and all(map(_is_from_value, turns))
+
+
+def _is_from_value(turn: object) -> bool:
+    return isinstance(turn, dict) and "from" in turn and ("value" in turn or "content" in turn)
+
+
+def _is_turn(turn: object) -> bool:
+    return isinstance(turn, dict) and ("role" in turn or is_keyed_turn(turn) or is_turn_pair(turn))
 
 
 def _is_text_or_turns(value: object) -> bool:
@@ -100,7 +106,7 @@ _inputs = (*USUAL["input"], "question", "query", "problem")
 _alpaca = USUAL | {"prompt": ("instruction",), "input": _inputs, "completion": _answers}
 _captioned = USUAL | {"text": ("text", "caption", "latex", "content")}
 _BESIDE_TURNS = ("system", "tools", "image")
-_BESIDE_ANSWERS = ("input", "history", "system", "reasoning", "tools")
+_BESIDE_ANSWERS = ("input", "history", "system", "reasoning", "tools", "image")
 FORMS = (
     Form("messages", ("messages",), _BESIDE_TURNS, _is_messages, USUAL),
     Form("sharegpt", ("messages",), _BESIDE_TURNS, _is_sharegpt, USUAL),
@@ -130,10 +136,19 @@ def form_of(
         parts = parts_by_name(form, rows, columns, named)
         if parts is None or not all(share_that_looks(form, parts[part], rows) >= 0.5 for part in form.needs):
             continue
+        if form.name == "image_text" and not _has_texts(parts, rows):
+            continue  # turns with images
         is_alpaca_by_chance = wanted == "auto" and form.name == "alpaca" and "prompt" in named and "input" not in parts
         if not is_alpaca_by_chance:  # but two columns of other names
             return form, parts
     return None
+
+
+def _has_texts(parts: Mapping[str, str], rows: list[Row]) -> bool:
+    """Whether what stands beside the images is text, where it is there."""
+    columns = [name for part, name in parts.items() if part != "image"]
+    given = [row[name] for row in rows for name in columns if row.get(name) is not None]
+    return sum(map(_is_text, given)) * 2 >= len(given)
 
 
 def parts_by_name(form: Form, rows: list[Row], columns: list[str], named: Mapping[str, str]) -> dict[str, str] | None:

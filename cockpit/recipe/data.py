@@ -21,8 +21,8 @@ RowFormat = Literal[
 PARTS: dict[RowFormat, tuple[str, ...]] = {
     "messages": ("messages", "system", "tools", "image"),
     "sharegpt": ("messages", "system", "tools", "image"),
-    "alpaca": ("prompt", "input", "completion", "history", "reasoning", "system", "tools"),
-    "prompt_completion": ("prompt", "input", "completion", "history", "reasoning", "system", "tools"),
+    "alpaca": ("prompt", "input", "completion", "history", "reasoning", "system", "tools", "image"),
+    "prompt_completion": ("prompt", "input", "completion", "history", "reasoning", "system", "tools", "image"),
     "text": ("text",),
     "image_text": ("image", "prompt", "completion", "text"),
 }

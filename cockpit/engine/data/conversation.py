@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from cockpit.data.row_error import kind_of_value
@@ -85,23 +85,21 @@ class Conversations:
         return made
 
     def _of_turns(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
-        made = self._conversation(self._turns(row, columns["messages"]), row, columns)
-        column = row.get(columns["image"]) if "image" in columns else None
-        given = [one for one in (column if isinstance(column, list) else [column]) if one is not None]
-        messages, images = with_images(made.messages, given)
-        return replace(made, messages=messages, images=images) if images else made
+        return self._conversation(self._turns(row, columns["messages"]), row, columns)
 
     def _of_pair(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
         return self._conversation(self._pair(row, columns), row, columns)
 
     def _of_image(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
+        if "completion" in columns and "text" in columns and has_value(row.get(columns["text"])):
+            self._unused.add(("column", columns["text"]))
         return _image_and_text(row, columns, self._instruction)
 
     def _of_text(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
         return _words(row, columns["text"])
 
     def _conversation(self, turns: Turns, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
-        """The turns with what stands in columns of its own: a system turn and tools."""
+        """The turns with what stands in columns of its own: a system turn, tools, images."""
         tools = turns.tools
         if "tools" in columns:
             tools = tools_of(row.get(columns["tools"]), columns["tools"]) + tools
@@ -111,7 +109,12 @@ class Conversations:
         if len(messages) < len(turns.messages):
             self._unused.add(("row", "turns after the last answer"))
         untrained = frozenset(at for at in turns.untrained if at < len(messages)) if turns.untrained else frozenset()
-        return Conversation(messages, tools, untrained=untrained)
+        if "image" not in columns and not turns.has_images:
+            return Conversation(messages, tools, untrained=untrained)
+        column = row.get(columns["image"]) if "image" in columns else None
+        given = [one for one in (column if isinstance(column, list) else [column]) if one is not None]
+        messages, images = with_images(messages, given)
+        return Conversation(messages, tools, images, untrained)
 
     def _with_system(self, turns: Turns, row: Mapping[str, Any], column: str) -> Turns:
         words = row.get(column)
@@ -158,7 +161,9 @@ class Conversations:
             turns = turns if turns and all(map(is_turn, turns)) else None
         else:
             turns = [value] if is_any_turn(value) else value
-        return self._reader.read(turns) if isinstance(turns, list) and turns else None
+        if not isinstance(turns, list) or not turns or not all(isinstance(turn, dict) for turn in turns):
+            return None
+        return self._reader.read(turns)
 
     def _question(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
         """The prompt; alpaca's input follows it after an empty line, in JSON where it is no text."""

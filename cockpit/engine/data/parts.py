@@ -45,6 +45,12 @@ class Content:
     tools: list[dict[str, Any]] = field(default_factory=list)
 
     @property
+    def has_images(self) -> bool:
+        """Whether an image is among the parts, or among those that tools returned."""
+        returned = any(isinstance(result.words, list) for result in self.results)
+        return returned or any(part["type"] == "image" for part in self.parts)
+
+    @property
     def words(self) -> str | list[dict[str, Any]]:
         """The text; a list of parts where there is an image."""
         if any(part["type"] == "image" for part in self.parts):
@@ -99,9 +105,10 @@ class PartReader:
             raise ValueError(f"turn {number} has a part of the type {shown}; {right}")
 
     def _words(self, part: Mapping[str, Any], kind: str, number: int) -> str:
-        words = part.get("text") if len(part) == 2 else _value(part, kind)  # a part as most are
-        if words is None:
-            words = _value(part, kind)
+        words = part.get("text")
+        if len(part) == 2 and isinstance(words, str):  # as most are
+            return words
+        words = _value(part, kind)
         if isinstance(words, Mapping):
             words = words.get("value")
         if not isinstance(words, str):
@@ -135,9 +142,8 @@ class PartReader:
         return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
     def _note(self, part: Mapping[str, Any], used: tuple[str, ...]) -> None:
-        if len(part) > 2:
-            spare = (str(key) for key in part if key not in used and key != "type" and has_value(part[key]))
-            self._unused.update(("part", key) for key in spare)
+        spare = (str(key) for key in part if key not in used and key != "type" and has_value(part[key]))
+        self._unused.update(("part", key) for key in spare)
 
 
 def _value(part: Mapping[str, Any], kind: str) -> Any:

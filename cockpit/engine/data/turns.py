@@ -44,13 +44,20 @@ class Turns:
     """Answers without loss, by their place in `messages`."""
     tools: list[dict[str, Any]] = field(default_factory=list)
     """Tools that a turn declares."""
+    has_images: bool = False
+    """Whether images are among the parts of a turn."""
 
     def then(self, following: Turns) -> Turns:
         """These turns and those that follow them."""
         if not self.messages:
             return following
         places = {at + len(self.messages) for at in following.untrained}
-        return Turns(self.messages + following.messages, self.untrained | places, self.tools + following.tools)
+        return Turns(
+            self.messages + following.messages,
+            self.untrained | places,
+            self.tools + following.tools,
+            self.has_images or following.has_images,
+        )
 
 
 class TurnReader:
@@ -124,20 +131,21 @@ class TurnReader:
         is_call = role == "assistant" and name.strip().lower() in CALL_ROLES
         used = (role_key, words_key)
         extra = {str(key): value for key, value in turn.items() if key not in used and has_value(value)}
-        said = self._said(content, role, number)
+        said = self._said(content, role, number, is_call)
         read.tools += said.tools
+        read.has_images = read.has_images or said.has_images
         if role == "assistant":
             if is_call:
                 self._add_written_calls(said, content, number)
             self._answer(said, content is not None, extra, number, read)
         elif role == "tool":
-            self._result(said, extra, read)
+            self._result(said, extra, number, read)
         else:
             self._asked(said, content is not None, role, extra, number, read)
         self._weight(role, extra, read)
         self._unused.update(("turn", key) for key in extra)
 
-    def _said(self, content: Any, role: str, number: int) -> Content:
+    def _said(self, content: Any, role: str, number: int, is_call: bool) -> Content:
         if isinstance(content, str):
             return Content([{"type": "text", "text": content}])
         parts = [content] if isinstance(content, Mapping) and "type" in content else content
@@ -145,7 +153,7 @@ class TurnReader:
             return Content([{"type": "text", "text": self._parts.result(content, number)}])
         if isinstance(parts, list):
             return self._parts.content(parts, number)
-        if content is not None and role != "assistant":
+        if not (content is None or (is_call and isinstance(content, Mapping))):
             raise ValueError(f"turn {number} has no text as its content")
         return Content()
 
@@ -176,9 +184,11 @@ class TurnReader:
             raise ValueError(f"turn {number} has no text as its content")
         read.messages.append(message)
 
-    def _result(self, said: Content, extra: dict[str, Any], read: Turns) -> None:
+    def _result(self, said: Content, extra: dict[str, Any], number: int, read: Turns) -> None:
+        if said.calls or said.thoughts:
+            raise ValueError(f"turn {number} is the tool's, and has a part that only an answer has")
         own = [Result(said.words)] if said.parts or not said.results else []
-        name = extra.pop("name", None)
+        name = extra.pop("name") if isinstance(extra.get("name"), str) else None
         called = next((str(extra.pop(key)) for key in ID_KEYS if isinstance(extra.get(key), str | int)), None)
         for result in (*own, *said.results):
             read.messages.append(_result_message(result, name, called))

@@ -233,6 +233,21 @@ def test_answers_within_a_prompt_are_not_trained(tmp_path: Path) -> None:
     assert made.untrained == frozenset(), "what was answered before is trained, as LLaMA-Factory does it"
 
 
+def test_images_beside_a_prompt_of_turns(tmp_path: Path) -> None:
+    asked = [user([{"type": "image"}, {"type": "text", "text": "q"}])]
+    shapes: list[Row] = [
+        {"prompt": asked, "completion": [answer("a")], "images": ["x.png"]},
+        {"prompt": [user("<image>q")], "completion": [answer("a")], "images": ["x.png"]},
+        {"prompt": [user([{"type": "image_url", "image_url": {"url": "x.png"}}, "q"])], "completion": [answer("a")]},
+    ]
+    for row in shapes:
+        (made,), unused = turned([row], tmp_path)
+        assert isinstance(made, Conversation)
+        assert made.images == ["x.png"]
+        assert made.messages == [*asked, answer([{"type": "text", "text": "a"}])]
+        assert unused == {}
+
+
 def test_optional_columns_are_used_in_the_rows_that_have_them(tmp_path: Path) -> None:
     """Few rows, late rows, one name here and another there."""
     rows: list[Row] = [{"messages": QA} for _ in range(250)]
