@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
 
 
+VALIDATION = "data.validation"
 Kind = Literal["file", "folder", "nothing"]
 
 
@@ -78,29 +79,38 @@ class Inputs:
     model_error: str
     model: ModelFolder | None
     sources: tuple[SourceInput, ...]
+    """What is trained on."""
+    named: tuple[tuple[str, SourceInput], ...] = ()
+    """All that is read, data.validation too, by its field in the recipe."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> Inputs:
         """Look up everything that the recipe names; never asks a network."""
         name = recipe.model.name_or_path
-        sources = tuple(SourceInput.of(source) for source in recipe.data.sources)
+        named = tuple((field, SourceInput.of(source)) for field, source in recipe.data.every_source())
+        sources = tuple(source for field, source in named if field != VALIDATION)
         try:
             path = located(name)
         except ValueError as error:
-            return cls(None, str(error), None, sources)
+            return cls(None, str(error), None, sources, named)
         try:
             folder = path or cached_snapshot(name)
         except OSError:
             folder = None  # a cache that is being cleared
         model = ModelFolder.at(folder) if folder is not None and kind_of(folder) == "folder" else None
-        return cls(path, "", model, sources)
+        return cls(path, "", model, sources, named)
 
     @property
     def has_images(self) -> bool:
         """Whether any source has images."""
         return any(source.has_images for source in self.sources)
 
+    @property
+    def validation(self) -> SourceInput | None:
+        """The rows to measure on that are in a file or split of their own."""
+        return dict(self.named).get(VALIDATION)
+
 
 def trains_images(recipe: Recipe) -> bool:
     """Whether the rows have images, as `SourceInput.has_images` tells it."""
-    return any(SourceInput.of(source).has_images for source in recipe.data.sources)
+    return any(SourceInput.of(source).has_images for _, source in recipe.data.every_source())

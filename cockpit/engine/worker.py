@@ -183,8 +183,7 @@ class Worker:
 
     def _with_adapter(self, recipe: Recipe, resumed: Resumption | None) -> Recipe:
         """The recipe with the adapter that it goes on with: that of its checkpoint where the run is `resumed`."""
-        from cockpit.engine.model.going_on import check_base
-        from cockpit.engine.model.new_tokens import starting_adapter
+        from cockpit.engine.model.going_on import check_base, starting_adapter
 
         if recipe.model.adapter is None:
             return recipe
@@ -201,7 +200,8 @@ class Worker:
 
         self.controls.stop_if_asked()
         self.journal.enter_phase("preparing_data")
-        data = prepare_data(recipe, loaded.tokenizer, self._say, self._data_progress, loaded.processor)
+        asked = resumed.prepared_as_before(recipe) if resumed is not None else recipe
+        data = prepare_data(asked, loaded.tokenizer, self._say, self._data_progress, loaded.processor)
         self.journal.emit(data.counts)
         for sentence in resumed.changes_of_data(data.counts) if resumed is not None else ():
             self.journal.log("warning", sentence)
@@ -235,7 +235,7 @@ class Worker:
         from cockpit.engine.data.row_source import is_on_hub
         from cockpit.engine.hub import datasets as hub_rows
 
-        for source in recipe.data.sources:
+        for _, source in recipe.data.every_source():
             if is_on_hub(source):
                 self.journal.enter_phase("downloading", source.name_or_path)
                 hub_rows.download(source, self._download_progress)
@@ -368,7 +368,7 @@ def data_hashes(recipe: Recipe) -> dict[str, str]:
     from cockpit.data.inputs import source_path
 
     hashes = {}
-    for source in recipe.data.sources:
+    for _, source in recipe.data.every_source():
         path = source_path(source)
         if not path.exists():
             continue

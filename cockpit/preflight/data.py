@@ -51,8 +51,8 @@ def of_data(recipe: Recipe, inputs: Inputs) -> Iterator[Conflict]:
         yield Conflict(
             "data.chat_template", f"{shown(name)} is no template of Unsloth's", f"give model, or {listed(close)}"
         )
-    for index, source in enumerate(inputs.sources):
-        yield from _of_source(f"data.sources.{index}", source)
+    for field, source in inputs.named:
+        yield from _of_source(field, source)
 
 
 def _of_source(field: str, found: SourceInput) -> Iterator[Conflict]:

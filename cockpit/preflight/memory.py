@@ -139,7 +139,7 @@ def forecast(
         _load(shape, recipe, holding, context),
         _step(holding, passing(shape, recipe, quantization, batch, holding, free), context),
     ]
-    if recipe.data.eval_rows or recipe.data.eval_share:
+    if recipe.data.holds_out:
         rows = recipe.training.per_device_eval_batch_size or recipe.training.per_device_train_batch_size
         tested = evaluating(shape, recipe, quantization, batch_of(recipe, rows, lengths, images=images), holding, free)
         moments.append(_moment("evaluation", holding, tested, context, gradients=0))

@@ -64,7 +64,7 @@ class Planner:
         return Plan(
             data=data,
             train_rows=rows,
-            held_out=schedule.held_out_rows(recipe, data.rows),
+            held_out=_held_out(recipe, inputs, data.rows),
             total_steps=total,
             epochs=schedule.planned_epochs(recipe, rows),
             effective_batch=training.per_device_train_batch_size * training.gradient_accumulation_steps,
@@ -97,6 +97,16 @@ def _adapter_of(recipe: Recipe) -> str:
         return StartingAdapter.named(recipe.model.adapter).summary
     except (ValueError, OSError):
         return ""  # told by the preflight
+
+
+def _held_out(recipe: Recipe, inputs: Inputs, rows: int | None) -> int | None:
+    """Of the first source's `rows`, or of a file of its own; None where that is not known."""
+    from cockpit.recipe import schedule
+
+    if recipe.data.validation is None:
+        return schedule.held_out_rows(recipe, rows)
+    form = inputs.validation.form if inputs.validation is not None else None
+    return None if form is None or form.rows is None else min(form.rows, recipe.data.validation.max_rows or form.rows)
 
 
 def _is_on_cpu(recipe: Recipe, report: GpuReport) -> bool:

@@ -2,7 +2,7 @@
 
 `events.jsonl` holds the run, `chat.jsonl` the replies, `gpu.jsonl` the readings. Readers skip types and fields that
 they do not know, so a newer engine can be read by an older app. Values have bounds (protocol/values.py), which are
-checked where a line is decoded. Those that come by the million are kept out of garbage collection (gc=False).
+checked where a line is decoded.
 """
 
 from __future__ import annotations
@@ -99,6 +99,16 @@ class DataPrepared(Event, tag=True, frozen=True, kw_only=True):
     """Of what the model is given: all tokens and labels, or all turns and images."""
     sources: tuple[SourceRead, ...] = ()
     """In the recipe's order. Empty in older logs."""
+    split_rows: Count = 0
+    """Rows with too many tokens, whose pieces count among the others."""
+    duplicate_rows: Count = 0
+    """Rows that stand in the data before, nearly equal ones too where these are left out."""
+    shared_rows: Count = 0
+    """Rows to measure on that are trained on too, or would be without being left out."""
+    dropped_rows: Count = 0
+    """Rows left out of training because they are one or the other."""
+    long_rows: str = ""
+    """data.long_rows, auto where it was empty. Empty in older logs, which truncated all long rows."""
 
 
 class TrainingPlanned(Event, tag=True, frozen=True, kw_only=True):
@@ -130,7 +140,7 @@ class Measured(Event, frozen=True, kw_only=True):
         return {name: nan if value is None else value for name, value in self.metrics.items()}
 
 
-class StepEnded(Measured, tag=True, frozen=True, kw_only=True, gc=False):
+class StepEnded(Measured, tag=True, frozen=True, kw_only=True):
     """One optimizer step. `metrics` by TRL's names (loss, learning_rate, grad_norm ...), plus tokens_seen (padding left
     out) and trained_tokens (with loss), both counted since the start of the run. `step_time_s` is wall time."""
 
@@ -268,7 +278,7 @@ class ReplyEnded(Event, tag=True, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class GpuReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class GpuReading(msgspec.Struct, frozen=True, kw_only=True):
     """One GPU at one moment. None: the driver does not say."""
 
     index: Count
@@ -282,7 +292,7 @@ class GpuReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     power_w: Amount | None = None
 
 
-class MachineRead(Event, tag=True, frozen=True, kw_only=True, gc=False):
+class MachineRead(Event, tag=True, frozen=True, kw_only=True):
     """Readings of the GPUs that the run uses, and of the engine's own process."""
 
     step: Count

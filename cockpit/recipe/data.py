@@ -112,11 +112,100 @@ class Source(Section):
             yield Conflict("instruction", wrong, "leave it empty; it is for rows with images")
 
 
+class Replay(Section):
+    """Rows of another dataset, mixed in so that the model forgets less of what it knows."""
+
+    name_or_path: str = Field(min_length=1, json_schema_extra=place(".json", ".jsonl", ".csv", ".parquet", ".txt"))
+    """A file, a folder or a dataset's name on the Hub, as of a source."""
+
+    share: float = Field(default=0.1, gt=0, le=0.9)
+    """Share of all rows trained on that come from it: 0.1 is every tenth row."""
+
+    subset: str | None = None
+    """Which configuration of a Hub dataset; empty for its only one or its default."""
+
+    file: str | None = Field(default=None, min_length=1)
+    """One file of a Hub dataset's repository; empty for what the dataset itself names."""
+
+    split: str = Field(default="train", min_length=1)
+    """Which split to draw from."""
+
+    format: RowFormat = "auto"
+    """The form of a row; auto looks at the columns of the first rows."""
+
+    columns: Columns = Columns()
+    """Column names, where they are not the usual ones."""
+
+    instruction: str | None = None
+    """The user's turn for rows that have none, as for images."""
+
+    max_rows: int | None = Field(default=None, ge=1, le=MAX_ROWS, json_schema_extra=unit("rows"))
+    """Draw from the first so many rows; empty for all."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from _as_source(self, {"share"}).conflicts()
+
+
+class Validation(Section):
+    """Rows to measure the loss on that are in a file or split of their own."""
+
+    name_or_path: str | None = Field(
+        default=None, min_length=1, json_schema_extra=place(".json", ".jsonl", ".csv", ".parquet", ".txt")
+    )
+    """A file, a folder or a dataset's name on the Hub, as of a source; empty for a split of the first source."""
+
+    split: str | None = Field(default=None, min_length=1)
+    """Which split to measure on, such as validation or test; empty for train, or a file's only one."""
+
+    subset: str | None = None
+    """Which configuration of a Hub dataset; empty for its only one or its default."""
+
+    file: str | None = Field(default=None, min_length=1)
+    """One file of a Hub dataset's repository; empty for what the dataset itself names."""
+
+    format: RowFormat = "auto"
+    """The form of a row; auto looks at the columns of the first rows."""
+
+    columns: Columns = Columns()
+    """Column names, where they are not the usual ones."""
+
+    instruction: str | None = None
+    """The user's turn for rows that have none, as for images; empty for that of the first source."""
+
+    max_rows: int | None = Field(default=None, ge=1, le=MAX_ROWS, json_schema_extra=unit("rows"))
+    """Measure on at most this many rows; empty for all."""
+
+    def source(self, first: Source) -> Source:
+        """As a source. What is left out is that of the `first` one of the training where it is a split of that."""
+        if self.name_or_path is not None:
+            more = {"split": self.split or "train", "instruction": self.instruction or first.instruction}
+            return _as_source(self, set()).model_copy(update=more)
+        given = self.model_dump(exclude={"name_or_path", "columns"}, exclude_defaults=True)
+        columns = first.columns if self.columns == Columns() else self.columns
+        return first.model_copy(update={"max_rows": None, "ratio": None, "columns": columns, **given})
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.name_or_path is None and self.split is None and self.file is None and self.subset is None:
+            wrong = "it names neither a file nor a split"
+            yield Conflict("name_or_path", wrong, "give a file or dataset, or split for one of the first source's")
+        elif self.name_or_path is not None:
+            yield from _as_source(self, set()).conflicts()
+
+
+def _as_source(section: Section, without: set[str]) -> Source:
+    """The fields that a source has too; nothing is checked."""
+    values = {name: value for name, value in section if name not in without}
+    return Source.model_construct(**values)
+
+
 class Data(Section):
     """The rows."""
 
     sources: list[Source] = Field(min_length=1)
     """One dataset, or several in one mixture."""
+
+    replay: Replay | None = None
+    """Rows of another dataset, mixed in so that the model forgets less of what it knows; empty for none."""
 
     roles: dict[str, Role] = {}
     """Whose turns those of other names are: {ai: assistant, customer: user}."""
@@ -139,11 +228,56 @@ class Data(Section):
     eval_share: float | None = Field(default=None, gt=0, le=0.5)
     """Held-out rows as a share of all, in place of eval_rows: 0.05 is every twentieth row."""
 
+    validation: Validation | None = None
+    """Rows to measure the loss on from a file or split of their own, in place of eval_rows; empty for none."""
+
+    long_rows: Literal["truncate", "split", "drop"] | None = None
+    """Rows with too many tokens: cut them, train them in pieces, or leave them out; empty to split plain texts and
+    truncate conversations."""
+
+    overlap: int | None = Field(default=None, ge=0, le=1_000_000, json_schema_extra=unit("tokens"))
+    """Tokens of the piece before that a piece of a split row begins with, to be read and not learnt again; empty for an
+    eighth of a row."""
+
+    duplicates: Literal["keep", "drop", "drop_near"] = "keep"
+    """Rows that stand in the data before: keep them, leave equal ones out, or nearly equal ones too."""
+
     on_bad_row: Literal["skip", "fail"] = "skip"
     """What to do with a row that cannot be used: leave it out and count it, or end the run."""
 
     seed: int = Field(default=42, ge=0, le=2**32 - 1)
     """Seed of the held-out rows, of rows drawn by ratio, and of the order in which sources are mixed."""
+
+    def mixed(self) -> Data:
+        """What is trained on: replay stands among the sources, as one with a ratio. It is checked no more."""
+        if self.replay is None:
+            return self.model_copy(update={"validation": None})
+        # Of all other rows, those of the source without a ratio are one part, the others as many as their ratios say.
+        parts = 1 + sum(source.ratio or 0.0 for source in self.sources)
+        ratio = self.replay.share / (1 - self.replay.share) * parts * (1 + 1e-12)  # 100 rows are not to become 99
+        source = _as_source(self.replay, {"share"}).model_copy(update={"ratio": ratio})
+        return self.model_copy(update={"sources": [*self.sources, source], "replay": None, "validation": None})
+
+    def validating(self) -> Data | None:
+        """What is measured on where that has a file or split of its own, as data that is taken whole."""
+        if self.validation is None:
+            return None
+        source = self.validation.source(self.sources[0])
+        return self.model_copy(update={"sources": [source], "replay": None, "validation": None})
+
+    def every_source(self) -> list[tuple[str, Source]]:
+        """All that is read: where it stands in the recipe, and the source that it is."""
+        found = [(f"data.sources.{index}", source) for index, source in enumerate(self.sources)]
+        if self.replay is not None:
+            found.append(("data.replay", self.mixed().sources[-1]))
+        if (validating := self.validating()) is not None:
+            found.append(("data.validation", validating.sources[0]))
+        return found
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether there are rows to measure on."""
+        return bool(self.eval_rows or self.eval_share or self.validation)
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from self._mixture_conflicts()
@@ -152,6 +286,12 @@ class Data(Section):
             yield Conflict("instruction_part", wrong, "give both, or leave both empty to find them")
         if self.eval_share is not None and self.eval_rows:
             yield Conflict("eval_share", "eval_rows is set too", "keep one of the two")
+        if self.validation is not None and (self.eval_share is not None or self.eval_rows):
+            field = "eval_share" if self.eval_share is not None else "eval_rows"
+            yield Conflict(field, "data.validation has the rows to measure on", "keep one of the two")
+        if self.overlap is not None and self.long_rows in ("truncate", "drop"):
+            wrong = f"no row is split, as long_rows is {self.long_rows}"
+            yield Conflict("overlap", wrong, "give split as long_rows, or leave it empty")
         for field in ("instruction_part", "response_part"):
             if getattr(self, field) is not None and self.train_on == "all":
                 wrong = "it is not used, as train_on is all"
@@ -169,8 +309,9 @@ class Data(Section):
             without = [index for index, share in enumerate(shares) if share is None]
             wrong = f"sources {' and '.join(map(str, without))} have no ratio"
             yield Conflict(f"sources.{without[1]}.ratio", wrong, "give all but one a ratio, or none")
-        if any(source.format == "image_text" for source in self.sources):
-            for index, source in enumerate(self.sources):
+        named = [(field.removeprefix("data."), source) for field, source in self.every_source()]
+        if any(source.format == "image_text" for _, source in named):
+            for field, source in named:
                 if source.format in ("alpaca", "prompt_completion", "text"):
                     wrong = "rows without images cannot be mixed with rows that have them"
-                    yield Conflict(f"sources.{index}.format", wrong, "give image_text for all sources, or for none")
+                    yield Conflict(f"{field}.format", wrong, "give image_text for all sources, or for none")

@@ -1,7 +1,8 @@
 """The recipe as a form: its fields in groups, what each takes, text in and out. Generated from the model.
 
 A field of a section that may be left out whole (lora.loftq_config) is empty until a value puts the section in.
-chat.presets are left to the YAML file; sources of data are added and taken away there.
+chat.presets are left to the YAML file; sources of data are added and taken away there, and replayed and validation rows
+whose form must be told are described there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from cockpit.recipe.field_path import dotted
+from cockpit.recipe.field_path import FieldPath, dotted
 from cockpit.recipe.number import number_text
 from cockpit.recipe.scheduler import SETTINGS
 from cockpit.recipe.schema import FieldPlace, all_places, find_place
@@ -37,6 +38,9 @@ GROUPS = {
 
 
 SOURCE = ("data", "sources", 0)
+OTHER_ROWS = ("replay", "validation")
+SHOWN_OF_THEM = ("name_or_path", "share", "split", "max_rows")
+"""The rest of these sections of data is left to the YAML file."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class FormField:
     optional: bool
     """May be left empty."""
     left_out_with: str
-    """The section around it that may be left out whole; empty where there is none. A choice left empty does that."""
+    """The section around it that may be left out whole; empty where there is none. A choice left empty does that, and
+    what the section must have."""
     suffixes: tuple[str, ...]
     """Of files that fit, for a field of kind path; none of them means folders."""
     schedulers: tuple[str, ...]
@@ -82,7 +87,8 @@ def form_fields(sources: int = 1) -> tuple[FormField, ...]:
         elif place is of_source[0]:
             indices = range(sources)
             places += [replace(one, path=(*SOURCE[:2], index, *one.path[3:])) for index in indices for one in of_source]
-    found = [_form_field(place) for place in places if place.path[0] in GROUPS and not is_unsupported(place.path)]
+    shown = [place for place in places if place.path[0] in GROUPS and not is_left_to_yaml(place.path)]
+    found = [_form_field(place) for place in shown if not is_unsupported(place.path)]
     order = list(dict.fromkeys(GROUPS.values()))
     fields = sorted((one for one in found if one is not None), key=lambda one: order.index(one.group))
     if sources == 1:
@@ -90,9 +96,16 @@ def form_fields(sources: int = 1) -> tuple[FormField, ...]:
     return tuple(fields)
 
 
+def is_left_to_yaml(path: FieldPath) -> bool:
+    """Whether the field describes other rows than those of the sources in more than a few words."""
+    return len(path) > 2 and path[0] == "data" and path[1] in OTHER_ROWS and path[2] not in SHOWN_OF_THEM
+
+
 def parse_field(field: FormField, text: str) -> object:
     """The value that `text` means for the field. Raises ValueError with one sentence where it means none."""
     kind = field.place.type
+    if not text.strip() and field.left_out_with and field.place.required:
+        return None
     value = setting_value(field.place, text)
     if value is None and field.optional:
         return None

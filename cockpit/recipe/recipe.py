@@ -120,15 +120,17 @@ class Recipe(Section):
         if self.training.max_length is not None and self.training.max_length > longest:
             wrong = f"rows of {self.training.max_length:,} tokens do not fit model.max_seq_length ({longest:,})"
             yield Conflict("training.max_length", wrong, f"give at most {longest}, or raise model.max_seq_length")
-        if self.training.eval_steps is not None and not (self.data.eval_rows or self.data.eval_share):
+        if self.training.eval_steps is not None and not self.data.holds_out:
             wrong = "no rows are held out to measure, as data.eval_rows is 0"
-            yield Conflict("training.eval_steps", wrong, "give data.eval_rows or eval_share too, or leave it empty")
+            yield Conflict(
+                "training.eval_steps", wrong, "give data.eval_rows, eval_share or validation too, or leave it empty"
+            )
         saves, measures = self.output.save_steps, self.training.eval_steps
         if self.training.load_best_model_at_end and measures is not None and (saves is None or saves % measures):
             wrong = "every checkpoint must be measured to know the best"
             right = f"give output.save_steps {measures}, or a multiple of it"
             yield Conflict("training.load_best_model_at_end", wrong, right)
-        if self.training.packing and any(source.format == "image_text" for source in self.data.sources):
+        if self.training.packing and any(source.format == "image_text" for _, source in self.data.every_source()):
             yield Conflict("training.packing", "rows with images cannot be packed", "give false")
         if self.samples.prompts and self.samples.every_steps is None and self.output.save_steps is None:
             wrong = "they are never asked: both samples.every_steps and output.save_steps are empty"

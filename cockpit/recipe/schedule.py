@@ -25,7 +25,7 @@ def held_out_rows(recipe: Recipe, rows: int | None) -> int | None:
 
 
 def _taken_rows(recipe: Recipe, rows: int | None) -> int | None:
-    sources = recipe.data.sources
+    sources = recipe.data.mixed().sources
     return None if rows is None or len(sources) > 1 else min(rows, sources[0].max_rows or rows)
 
 

@@ -90,6 +90,8 @@ def _of_data(event: ev.DataPrepared) -> str:
             (event.eval_rows, "held out"),
             (event.skipped_rows, "left out"),
             (event.truncated_rows, "cut short"),
+            (event.split_rows, "split"),
+            (event.dropped_rows, "left out as duplicates"),
         )
         if rows
     ]

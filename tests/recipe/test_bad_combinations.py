@@ -110,7 +110,7 @@ BAD = [
         {"eval_rows: 64\n\ntraining:": "seed: 1\n\ntraining:\n  eval_steps: 5"},
         [
             "37: training.eval_steps: no rows are held out to measure, as data.eval_rows is 0; give "
-            "data.eval_rows or eval_share too, or leave it empty",
+            "data.eval_rows, eval_share or validation too, or leave it empty",
         ],
     ),
     Bad(

@@ -39,12 +39,26 @@ class EncodedRow:
     """(turn, what) of words, reasoning and calls that the chat template has not written."""
     unended: int = 0
     """Answers after which the chat template writes no end of turn."""
+    head: int = 0
+    """Characters before the first answer."""
+    digest: int = 0
+    """Of the whole text of the row, 64 bits, also where this is a piece of it."""
+    signature: bytes = b""
+    """Likewise, where nearly equal rows are looked for."""
+    is_dropped: bool = False
+    """Whether it is refused because the recipe asks to leave such rows out."""
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether no loss is taken on any of its tokens; the first is never predicted."""
+        return all(label == IGNORED for label in self.labels[1:])
 
 
 class Encoder:
-    """Conversations and texts -> tokens and labels, cut to `length` tokens."""
+    """Conversations and texts -> tokens and labels."""
 
-    def __init__(self, recipe: Recipe, tokenizer: Any, length: int, say: Say) -> None:
+    def __init__(self, recipe: Recipe, tokenizer: Any, length: int | None, say: Say) -> None:
+        """Rows are cut to `length` tokens, and refused where nothing of that is learnt; None for neither."""
         self._data = recipe.data
         self._tokenizer = tokenizer
         self._length = length
@@ -83,7 +97,7 @@ class Encoder:
             row = (ids, masked(ids, found, spans), found)
             whole, labels, offsets = self._closed(*row) if bare else self._begun_once(*row)
             labels, refusal = labels[: self._length], ""
-            if all(label == IGNORED for label in labels[1:]):
+            if self._length is not None and all(label == IGNORED for label in labels[1:]):
                 refusal = f"no token of an answer stands within its first {self._length:,} tokens"
                 if written.untrained and not spans:
                     refusal = "none of its answers is to be trained, by their weights"
@@ -97,6 +111,7 @@ class Encoder:
                 whole_tokens=len(whole),
                 left_out=written.left_out,
                 unended=sum(not answer.ended for answer in written.answers),
+                head=written.answers[0].begin if written.answers else 0,
             )
 
     def _written(self, conversation: Conversation) -> tuple[Written, list[tuple[int, int]]]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import xxhash
 
 from cockpit.engine.data.conversation import Conversation
-from cockpit.engine.data.encoder import EncodedRow, Encoder
+from cockpit.engine.data.encoder import EncodedRow
+from cockpit.engine.data.long_rows import FittingEncoder
 from cockpit.engine.data.token_rows import TokenBatch
 from cockpit.recipe.recipe import Recipe
 
@@ -28,7 +28,11 @@ class EncodedBatch:
 
     rows: TokenBatch
     truncated: int
+    split: int
+    """Rows of which several pieces were made."""
     refusals: list[tuple[str, str]]
+    dropped: list[tuple[str, str]]
+    """Those that the recipe asks to leave out."""
     said: list[str]
 
 
@@ -38,29 +42,35 @@ class BatchEncoder:
     def __init__(self, recipe: Recipe, tokenizer: Any, length: int) -> None:
         """`length`: the most tokens of a row."""
         self._said: list[str] = []
-        self._length = length
-        self._encoder = Encoder(recipe, tokenizer, length, self._said.append)
+        near = recipe.data.duplicates == "drop_near"
+        self._encoder = FittingEncoder(recipe, tokenizer, length, self._said.append, near=near)
 
     def __call__(self, batch: list[PlacedRow]) -> EncodedBatch:
         """Raises RunFailure where rows of this kind cannot be encoded at all."""
-        taken: list[EncodedRow] = []
+        taken: list[list[EncodedRow]] = []
         refusals: list[tuple[str, str]] = []
-        for row in self._encoder.encode(batch):
-            if row.refusal:
-                refusals.append((row.where, row.refusal))
-            else:
-                taken.append(row)
+        dropped: list[tuple[str, str]] = []
+        for pieces in self._encoder.encode(batch):
+            taken.append([one for one in pieces if not one.refusal])
+            for one in pieces:
+                if one.refusal:
+                    (dropped if one.is_dropped else refusals).append((one.where, one.refusal))
         said, self._said[:] = list(self._said), []
-        truncated = sum(row.whole_tokens > len(row.input_ids) for row in taken)
-        return EncodedBatch(_flat(taken), truncated, refusals, said)
+        taken = [pieces for pieces in taken if pieces]
+        rows = [piece for pieces in taken for piece in pieces]
+        numbers = [number for number, pieces in enumerate(taken) for _ in pieces]
+        truncated = sum(row.whole_tokens > len(row.input_ids) for row in rows)
+        split = sum(len(pieces) > 1 for pieces in taken)
+        return EncodedBatch(_flat(rows, numbers), truncated, split, refusals, dropped, said)
 
 
-def _flat(rows: list[EncodedRow]) -> TokenBatch:
+def _flat(rows: list[EncodedRow], numbers: list[int]) -> TokenBatch:
     lengths = np.asarray([len(row.input_ids) for row in rows], np.int32)
     ids, labels = (np.fromiter(_chained(rows, name), np.int32, int(lengths.sum())) for name in ("input_ids", "labels"))
     where = [row.where for row in rows]
-    digests = np.asarray([xxhash.xxh3_64_intdigest(row.text.encode()) for row in rows], np.uint64)
-    return TokenBatch(ids, labels, lengths, where, digests, np.arange(len(rows), dtype=np.int64))
+    digests = np.asarray([row.digest for row in rows], np.uint64)
+    signatures = [row.signature for row in rows]
+    return TokenBatch(ids, labels, lengths, where, digests, np.asarray(numbers, np.int64), signatures)
 
 
 def _chained(rows: list[EncodedRow], name: str) -> Iterator[int]:

@@ -9,15 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import xxhash
 
 from cockpit.engine.compat.private_names import image_tokens
 from cockpit.engine.data.anchors import What
 from cockpit.engine.data.chat_template import ChatTemplate, in_parts
 from cockpit.engine.data.conversation import Conversation, Message
+from cockpit.engine.data.duplicates import PERMUTATIONS
 from cockpit.engine.data.encoder import Offsets, half_character, masked
 from cockpit.engine.data.images import image_size, open_image, stored_image
-from cockpit.engine.data.token_rows import IGNORED
+from cockpit.engine.data.token_rows import IGNORED, Integers
 from cockpit.engine.errors import first_line
 from cockpit.recipe.data import TrainOn
 
@@ -66,6 +69,7 @@ class ImageRows:
         self._tokens: list[int] = []
         self._trained: list[int] = []
         self._digest = hashlib.sha256()
+        self._digests: list[int] = []
         self._beside: int | None = None
         """Tokens that an image has beside those that the processor tells of, seen on the first one."""
 
@@ -82,9 +86,13 @@ class ImageRows:
         self._rows.append({"messages": turns, "tools": json.dumps(row.tools), "trained": trained, "images": row.images})
         self._tokens.append(len(row.input_ids) + row.image_tokens)
         self._trained.append(sum(label != IGNORED for label in row.labels[1:]))
+        own = xxhash.xxh3_64(turns.encode())
         for image in row.images:
-            self._digest.update(image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes())
+            content = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
+            self._digest.update(content)
+            own.update(content)
         self._digest.update(turns.encode())
+        self._digests.append(own.intdigest())
 
     def measured(self, conversation: Conversation, folder: Path) -> MeasuredRow:
         """The row as tokens and as it would be kept; keeps nothing. Raises ValueError with the end of a sentence where
@@ -124,6 +132,20 @@ class ImageRows:
     def trained_tokens(self, rows: Iterable[int]) -> int:
         """Tokens of the rows `rows` that a loss is taken on."""
         return sum(self._trained[row] for row in rows)
+
+    @property
+    def numbers(self) -> Integers:
+        """Of each row, counted from 0."""
+        return np.arange(len(self))
+
+    @property
+    def digests(self) -> Integers:
+        """Of each row's turns and images (uint64)."""
+        return np.asarray(self._digests, np.uint64)
+
+    def signatures(self) -> Integers:
+        """Of each row, alike only where rows are equal: what words say of an image tells nothing of the image."""
+        return np.tile(self.digests.view("<u4").reshape(len(self), 2), PERMUTATIONS // 2)
 
     def sha256(self) -> str:
         """Of all turns and images."""

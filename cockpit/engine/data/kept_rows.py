@@ -70,6 +70,7 @@ class Tokenized:
     rows: TokenRows
     refused: int
     truncated: int
+    split: int
     sources: tuple[SourceRead, ...]
 
 
@@ -137,11 +138,13 @@ class KeptRows:
         finally:
             writer.close()
 
-    def kept(self, writer: RowWriter, truncated: int, said: Sentences, on_progress: Callable[[], None]) -> Tokenized:
+    def kept(
+        self, writer: RowWriter, long: dict[str, int], said: Sentences, on_progress: Callable[[], None]
+    ) -> Tokenized:
         """The rows that were written, kept for the next start where the data is still what it was before."""
         reader, draft = self._reader, self._draft
         rows = writer.finish()
-        made = Tokenized(replace(rows, held=draft), reader.refused, truncated, reader.read_of)
+        made = Tokenized(replace(rows, held=draft), reader.refused, long["truncated"], long["split"], reader.read_of)
         if draft is None or writer.failure is not None:
             why = writer.failure.strerror if writer.failure is not None else "there is no room"
             said.aside([f"The tokenized rows stay in memory, as the cache cannot be written ({why})."])
@@ -170,6 +173,7 @@ class KeptRows:
             "sha256": made.rows.sha256,
             "refused": made.refused,
             "truncated": made.truncated,
+            "split": made.split,
             "sources": [[one.rows, one.commit] for one in made.sources],
             "said": said.kept,
             "made": time.time(),
@@ -182,6 +186,7 @@ class KeptRows:
             TokenRows.opened(held.folder, about["sha256"], held),
             about["refused"],
             about["truncated"],
+            about["split"],
             tuple(SourceRead(name=source.name_or_path, rows=rows, commit=commit) for source, (rows, commit) in named),
         )
 

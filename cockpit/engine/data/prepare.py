@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import random
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.data.image_rows import ImageRows
-from cockpit.engine.data.kept_rows import Progress, Sentences, packed_dataset
+from cockpit.engine.data.kept_rows import Progress, Sentences, Tokenized, packed_dataset
+from cockpit.engine.data.row_choice import RowChoice, choose
 from cockpit.engine.data.row_reader import RowReader
-from cockpit.engine.data.token_rows import Integers
 from cockpit.engine.data.tokenizing import Throttled, tokenized
 from cockpit.engine.errors import RunFailure, first_line
 from cockpit.protocol.events import DataPrepared
-from cockpit.recipe.data import Data
 from cockpit.recipe.recipe import Recipe
-from cockpit.recipe.schedule import held_out_count
 
 if TYPE_CHECKING:
     from cockpit.engine.data.image_collator import MakeCollator
+
+OF_READERS = ("", " of data.validation")
+"""What each of two readers reads, in a sentence about the data."""
 
 Say = Callable[[str], None]
 
@@ -51,11 +50,17 @@ def prepare_data(
 
     `processor` is that of a vision model. Raises RunFailure where nothing is left to learn.
     """
-    said = Sentences(say)
-    reader = RowReader(recipe, said)
-    if reader.has_images:
-        return _with_images(recipe, tokenizer, processor, reader, say, progress)
-    return _texts(recipe, tokenizer, reader, said, progress)
+    said = [Sentences(say), Sentences(say)]
+    several = (recipe.data.mixed(), recipe.data.validating())
+    recipes = [recipe.model_copy(update={"data": data}) for data in several if data is not None]
+    readers = [RowReader(one, heard) for one, heard in zip(recipes, said, strict=False)]
+    if any(reader.has_images for reader in readers):
+        return _with_images(recipe, tokenizer, processor, readers, say, progress)
+    made = [
+        tokenized(one, tokenizer, reader, max_tokens(recipe), heard, progress)
+        for one, reader, heard in zip(recipes, readers, said, strict=False)
+    ]
+    return _texts(recipe, made, readers, say, progress)
 
 
 def max_tokens(recipe: Recipe) -> int:
@@ -70,47 +75,132 @@ def pad_to(recipe: Recipe) -> int | None:
     return None if multiple is None else min(multiple, max_tokens(recipe))
 
 
-def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, said: Sentences, progress: Progress) -> PreparedData:
-    length = max_tokens(recipe)
-    made = tokenized(recipe, tokenizer, reader, length, said, progress)
-    rows = made.rows
-    train_rows, held_out = _train_eval_split(recipe, len(rows), reader, said)
-    packed = recipe.training.packing and can_pack(recipe, _has_gpu(), said)
+def _texts(
+    recipe: Recipe, made: list[Tokenized], readers: list[RowReader], say: Say, progress: Progress
+) -> PreparedData:
+    """Of the rows that are trained on and, where data.validation names them, those that are measured on."""
+    length, rows = max_tokens(recipe), made[0].rows
+    for one, reader, of in zip(made, readers, OF_READERS, strict=False):
+        _refuse_none(len(one.rows), reader, of)
+    choice = choose(recipe.data, rows, made[1].rows if len(made) > 1 else None)
+    _tell(recipe, choice, say)
+    packed = recipe.training.packing and can_pack(recipe, _has_gpu(), say)
     held: object = None
     if packed:
-        train, held = packed_dataset(
-            rows, train_rows, max_tokens(recipe), recipe.training.seed, Throttled(progress).again
-        )
-        said(f"{len(train_rows):,} rows are packed into {len(train):,} sequences of up to {length:,} tokens.")
+        train, held = packed_dataset(rows, choice.train, length, recipe.training.seed, Throttled(progress).again)
+        say(f"{len(choice.train):,} rows are packed into {len(train):,} sequences of up to {length:,} tokens.")
     else:
-        train = rows.dataset(train_rows)
+        train = rows.dataset(choice.train)
     return PreparedData(
         train=train,
-        held_out=rows.dataset(held_out) if len(held_out) else None,
+        held_out=made[-1].rows.dataset(choice.held_out) if len(choice.held_out) else None,
         counts=DataPrepared(
-            train_rows=len(train_rows),
-            eval_rows=len(held_out),
-            skipped_rows=made.refused,
-            truncated_rows=made.truncated,
-            tokens=int(rows.lengths[train_rows].sum()),
-            trained_tokens=int(rows.trained[train_rows].sum()),
-            sha256=rows.sha256,
-            sources=made.sources,
+            train_rows=len(choice.train),
+            eval_rows=len(choice.held_out),
+            skipped_rows=sum(one.refused for one in made),
+            truncated_rows=sum(one.truncated for one in made),
+            tokens=int(rows.lengths[choice.train].sum()),
+            trained_tokens=int(rows.trained[choice.train].sum()),
+            sha256=_sha256_of([one.rows.sha256 for one in made]),
+            sources=tuple(source for one in made for source in one.sources),
+            split_rows=sum(one.split for one in made),
+            duplicate_rows=choice.duplicates,
+            shared_rows=choice.shared,
+            dropped_rows=choice.dropped,
+            long_rows=recipe.data.long_rows or "auto",
         ),
         packed=packed,
-        held=(rows, held),
+        held=([one.rows for one in made], held),
     )
 
 
+def _refuse_none(rows: int, reader: RowReader, of: str) -> None:
+    """Raises RunFailure where there is no row."""
+    if not rows:
+        reason = f"No row of the data{of} can be learnt from. {reader.first_refusal}".rstrip()
+        raise RunFailure(reason, "The data screen (F6 in the editor) and cockpit data show what is wrong with rows.")
+
+
+def _tell(recipe: Recipe, choice: RowChoice, say: Say) -> None:
+    """What is done with rows that stand twice. Raises RunFailure where none is left to train on."""
+    data, or_near = recipe.data, ", or nearly equal ones," * (recipe.data.duplicates == "drop_near")
+    if choice.held_out_rows < data.eval_rows:
+        left = choice.rows - choice.dropped
+        say(f"Held out are {choice.held_out_rows:,} rows, not {data.eval_rows:,}: there are {left:,} in all.")
+    if choice.duplicates and data.duplicates == "keep":
+        say(f"{_rows(choice.duplicates, 'stand')} in the data before; data.duplicates: drop leaves them out.")
+    elif choice.duplicates:
+        say(f"{_rows(choice.duplicates, 'are')} left out, as they{or_near} stand in the data before.")
+    if choice.shared and data.duplicates == "keep":
+        say(
+            f"{_rows(choice.shared, 'stand')} both in what is trained on and in what is measured on, which makes the "
+            "measured loss too good; data.duplicates: drop leaves them out of training."
+        )
+    elif choice.shared:
+        say(f"{_rows(choice.shared, 'are')} left out of training, as they{or_near} are among those measured on.")
+    if not len(choice.train):
+        raise RunFailure(
+            "No row is left to train on: all of them stand in what is measured on too.",
+            "Give other rows in data.validation, or keep as data.duplicates.",
+        )
+
+
+def _rows(count: int, verb: str) -> str:
+    """3 rows are, 1 row is."""
+    singular = {"are": "is", "stand": "stands"}
+    return f"{count:,} rows {verb}" if count != 1 else f"1 row {singular[verb]}"
+
+
+def _sha256_of(parts: list[str]) -> str:
+    """That of the only part, or of all."""
+    return parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
 def _with_images(
-    recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader, say: Say, progress: Progress
+    recipe: Recipe, tokenizer: Any, processor: Any | None, readers: list[RowReader], say: Say, progress: Progress
 ) -> PreparedData:
     from cockpit.engine.data.image_collator import image_collator
 
-    rows, template = image_rows(recipe, tokenizer, processor)
     if recipe.training.packing:
         say("Rows with images are not packed.")
-    length = max_tokens(recipe)
+    made = []
+    for reader, of in zip(readers, OF_READERS, strict=False):
+        rows, template = image_rows(recipe, tokenizer, processor)
+        _read_images(reader, rows, progress)
+        _refuse_none(len(rows), reader, of)
+        made.append(rows)
+    rows = made[0]
+    choice = choose(recipe.data, rows, made[1] if len(made) > 1 else None)
+    _tell(recipe, choice, say)
+    return PreparedData(
+        train=rows.dataset(choice.train),
+        held_out=made[-1].dataset(choice.held_out) if len(choice.held_out) else None,
+        counts=DataPrepared(
+            train_rows=len(choice.train),
+            eval_rows=len(choice.held_out),
+            skipped_rows=sum(reader.refused for reader in readers),
+            truncated_rows=0,
+            tokens=rows.tokens(choice.train),
+            trained_tokens=rows.trained_tokens(choice.train),
+            sha256=_sha256_of([one.sha256() for one in made]),
+            sources=tuple(source for reader in readers for source in reader.read_of),
+            duplicate_rows=choice.duplicates,
+            shared_rows=choice.shared,
+            dropped_rows=choice.dropped,
+            long_rows=recipe.data.long_rows or "auto",
+        ),
+        collator=image_collator(
+            processor,
+            template,
+            max_tokens(recipe),
+            recipe.backend,
+            multiple=pad_to(recipe),
+        ),
+    )
+
+
+def _read_images(reader: RowReader, rows: ImageRows, progress: Progress) -> None:
+    """Take the rows of `reader` into `rows`."""
     told = Throttled(progress)
     for done, row in enumerate(reader.read(), 1):
         try:
@@ -122,19 +212,6 @@ def _with_images(
         told(done, reader.total)
     progress(len(rows), len(rows))
     reader.summarise()
-    train_rows, held_out = _train_eval_split(recipe, len(rows), reader, say)
-    return PreparedData(
-        train=rows.dataset(train_rows),
-        held_out=rows.dataset(held_out) if len(held_out) else None,
-        counts=_counts(rows, train_rows, held_out, reader),
-        collator=image_collator(
-            processor,
-            template,
-            length,
-            recipe.backend,
-            multiple=pad_to(recipe),
-        ),
-    )
 
 
 def image_rows(recipe: Recipe, tokenizer: Any, processor: Any | None) -> tuple[ImageRows, ChatTemplate]:
@@ -172,42 +249,6 @@ def _widest(recipe: Recipe, processor: Any) -> int | None:
     size: Any = getattr(getattr(processor, "image_processor", None), "size", None)
     width = size.get("width") if isinstance(size, Mapping) else getattr(size, "width", None)
     return int(width) if width and recipe.backend == "unsloth" else None
-
-
-def _train_eval_split(recipe: Recipe, rows: int, reader: RowReader, say: Say) -> tuple[Integers, Integers]:
-    """The rows to train on and the held-out ones, of so many. Raises RunFailure where there is no row."""
-    if not rows:
-        reason = f"No row of the data can be learnt from. {reader.first_refusal}".rstrip()
-        raise RunFailure(reason, "The data screen (F6 in the editor) and cockpit data show what is wrong with rows.")
-    data = recipe.data
-    held_out = held_out_rows(rows, data)
-    if len(held_out) < data.eval_rows:
-        say(f"Held out are {len(held_out):,} rows, not {data.eval_rows:,}: there are {rows:,} in all.")
-    return train_order(rows, held_out, data), np.asarray(held_out, np.int64)
-
-
-def held_out_rows(rows: int, data: Data) -> list[int]:
-    """Which of `rows` rows are held out, ascending."""
-    return sorted(random.Random(data.seed).sample(range(rows), held_out_count(rows, data)))
-
-
-def train_order(rows: int, held_out: list[int], data: Data) -> Integers:
-    """The other rows: as they stand where there is one source, shuffled with data.seed where several are mixed."""
-    order = np.arange(rows) if len(data.sources) == 1 else np.random.default_rng(data.seed).permutation(rows)
-    return order[~np.isin(order, held_out)]
-
-
-def _counts(rows: ImageRows, train_rows: Integers, held_out: Integers, reader: RowReader) -> DataPrepared:
-    return DataPrepared(
-        train_rows=len(train_rows),
-        eval_rows=len(held_out),
-        skipped_rows=reader.refused,
-        truncated_rows=0,
-        tokens=rows.tokens(train_rows),
-        trained_tokens=rows.trained_tokens(train_rows),
-        sha256=rows.sha256(),
-        sources=reader.read_of,
-    )
 
 
 def can_pack(recipe: Recipe, has_gpu: bool, say: Say) -> bool:

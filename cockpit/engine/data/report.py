@@ -12,7 +12,8 @@ from cockpit.data.report import DataReport, Sample, Token
 from cockpit.engine.data.encoder import EncodedRow, Encoder, Say
 from cockpit.engine.data.encoding import batches
 from cockpit.engine.data.packing import packed_sequences
-from cockpit.engine.data.prepare import can_pack, held_out_rows, image_rows, max_tokens, pad_to
+from cockpit.engine.data.prepare import can_pack, image_rows, max_tokens, pad_to
+from cockpit.engine.data.row_choice import held_out_rows
 from cockpit.engine.data.row_reader import RowReader
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.hub.models import tokenizer_folder

@@ -14,7 +14,7 @@ from cockpit.recipe.recipe import Recipe
 
 LIBRARIES = ("tokenizers", "transformers", "jinja2", "datasets", "pyarrow")
 """Whose version is part of the key."""
-AFTERWARDS = ("eval_rows", "eval_share")
+AFTERWARDS = {"eval_rows", "eval_share", "duplicates"}
 """Fields of data that say what becomes of tokenized rows, not how they are made."""
 CODE = ("cockpit/data", "cockpit/engine/data")
 """Folders whose own code makes the rows: another version of it makes others."""
@@ -28,7 +28,7 @@ def row_key(
     files = reader.files
     if files is None:
         return None
-    data = recipe.data.model_dump(mode="json", exclude=set(AFTERWARDS))
+    data = recipe.data.model_dump(mode="json", exclude=AFTERWARDS)
     for source in data["sources"]:
         del source["name_or_path"]  # a file that was moved is the same file
     parts = {
@@ -38,6 +38,7 @@ def row_key(
         "files": [[(path.name, fingerprint_of(path, on_progress)) for path in paths] for paths in files],
         "tokenizer": tokenizer,
         "length": length,
+        "near": recipe.data.duplicates == "drop_near",
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
         "code": code_fingerprint(),
     }

@@ -139,6 +139,10 @@ class RowReader:
         """The row at `where` cannot be used."""
         self.refuse_row(f"{where}: {why}")
 
+    def leave_out(self, where: str, why: str) -> None:
+        """The recipe asks for the row at `where` to be left out: that ends no run."""
+        self._left_out(f"{where}: {why}.")
+
     def summarise(self) -> None:
         """Say how many rows were left out beyond those that were named, and what of the others was not used."""
         if self.refused > SHOWN_BAD_ROWS:
@@ -152,6 +156,9 @@ class RowReader:
         sentence = f"{sentence}."
         if self._data.on_bad_row == "fail":
             raise RunFailure(sentence, "data.on_bad_row: skip leaves such rows out.")
+        self._left_out(sentence)
+
+    def _left_out(self, sentence: str) -> None:
         self.refused += 1
         if self.refused <= SHOWN_BAD_ROWS:
             self.refusals.append(sentence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,15 @@ ROWS_FILE, FIGURES_FILE = "rows.arrow", "figures.arrow"
 BATCH_ROWS, BATCH_TOKENS = 1024, 1 << 20
 """A batch of the file is closed once it has so many of either."""
 ROWS = pa.schema({"input_ids": pa.large_list(pa.int32()), "labels": pa.large_list(pa.int32())})
-FIGURES = pa.schema({"where": pa.large_string(), "trained": pa.int32(), "digest": pa.uint64(), "number": pa.int64()})
+FIGURES = pa.schema(
+    {
+        "where": pa.large_string(),
+        "trained": pa.int32(),
+        "digest": pa.uint64(),
+        "number": pa.int64(),
+        "signature": pa.large_binary(),
+    }
+)
 
 Integers = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,7 +36,8 @@ Integers = np.ndarray[Any, np.dtype[Any]]
 @dataclass(frozen=True)
 class TokenBatch:
     """Some rows, end to end: row i has `lengths[i]` of `input_ids` and of `labels` (all int32). `where` each stands;
-    `digests` (uint64) of their whole texts; `numbers` (int64), which may be the same for several pieces of one row."""
+    `digests` (uint64) of their whole texts; `numbers` (int64), which may be the same for several pieces of one row;
+    `signatures` (duplicates.Signatures), empty where nearly equal rows are not looked for."""
 
     input_ids: Integers
     labels: Integers
@@ -36,9 +45,19 @@ class TokenBatch:
     where: list[str]
     digests: Integers
     numbers: Integers
+    signatures: list[bytes]
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def count(self) -> int:
+        """Rows, the pieces of one counted once."""
+        return int(self.numbers[-1]) + 1 if len(self) else 0
+
+    def numbered_from(self, first: int) -> TokenBatch:
+        """The same rows, with numbers from `first` on in place of 0."""
+        return replace(self, numbers=self.numbers + first)
 
 
 @dataclass(frozen=True)
@@ -86,6 +105,12 @@ class TokenRows:
     def dataset(self, order: Integers) -> Any:
         """A datasets.Dataset of the rows `order`, in that order, with the columns of ROWS; mapped, not read."""
         return dataset_of(self.rows).select(order)
+
+    def signatures(self) -> Integers:
+        """uint32 [rows, duplicates.PERMUTATIONS]; [rows, 0] where nearly equal rows were not looked for."""
+        parts = [batch.column("signature") for batch in _batches(self.figures)]
+        flat = b"".join(value for part in parts for value in part.to_pylist())
+        return np.frombuffer(flat, "<u4").reshape(len(self), -1)
 
     def where(self, rows: Integers) -> list[str]:
         """Where the rows `rows` stand in the data."""
@@ -193,6 +218,7 @@ class RowWriter:
             pa.array(np.concatenate(trained)),
             pa.array(np.concatenate([one.digests for one in batches])),
             pa.array(np.concatenate([one.numbers for one in batches])),
+            pa.array([signature for one in batches for signature in one.signatures], pa.large_binary()),
         ]
         self._streams[1].write_batch(pa.record_batch(figures, schema=FIGURES))
 

@@ -40,22 +40,30 @@ def tokenized(
         return found
     said.begin()
     encode = BatchEncoder(recipe, tokenizer, length)
-    truncated = done = 0
+    done = numbered = 0
+    long = {"truncated": 0, "split": 0}
     with kept.writer() as writer, _pool(recipe, tokenizer, reader, fingerprint, length, said) as pool:
         for rows, refusals, batch in _encoded(reader, encode, pool, told.again, said):
             for sentence in refusals:
                 reader.refuse_row(sentence)
-            for where, why in batch.refusals if batch is not None else ():
-                reader.refuse(where, why)
             if batch is not None:
+                for where, why in batch.refusals:
+                    reader.refuse(where, why)
+                for where, why in batch.dropped:
+                    reader.leave_out(where, why)
                 said.once(batch.said)
-                truncated += batch.truncated
-                writer.add(batch.rows)
+                long["truncated"] += batch.truncated
+                long["split"] += batch.split
+                writer.add(batch.rows.numbered_from(numbered))
+                numbered += batch.rows.count
             done += rows
             told(done, reader.total)
         reader.summarise()
+        if long["split"]:
+            split = f"{long['split']:,} rows with more than {length:,} tokens"
+            said(f"{split} are trained in pieces: with the others there are {len(writer):,}.")
         progress(done, done)
-        return kept.kept(writer, truncated, said, told.again)
+        return kept.kept(writer, long, said, told.again)
 
 
 def _encoded(

@@ -12,6 +12,7 @@ from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.training.changing_data import ChangingData
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import DataPrepared, RunStarted, StepEnded
+from cockpit.recipe.recipe import Recipe
 from cockpit.runs import checkpoint as checkpoints
 from cockpit.runs.checkpoint import STATE, Checkpoint
 from cockpit.runs.folder import RunDir
@@ -37,6 +38,14 @@ class Resumption:
     def changes_of_data(self, now: DataPrepared) -> list[str]:
         """A sentence for each source that is not what it was when the checkpoint was saved."""
         return self.data.changes(now) if self.data is not None else []
+
+    def prepared_as_before(self, recipe: Recipe) -> Recipe:
+        """The recipe with its rows made as the attempt has made them that saved the checkpoint: older versions of
+        cockpit truncated long rows of all kinds where nothing else was said."""
+        is_told = self.data is not None and self.data.before.long_rows
+        if is_told or recipe.data.long_rows is not None:
+            return recipe
+        return recipe.model_copy(update={"data": recipe.data.model_copy(update={"long_rows": "truncate"})})
 
     def owes_evaluation(self, every: int | None) -> bool:
         """Whether an evaluation was due after the checkpoint's step, as after every `every` steps, and a stop came

@@ -62,7 +62,7 @@ class Draft:
         if text == self.text(path):
             return []
         self._touched.add(path)
-        if not text and self.fields[path].left_out_with and self.fields[path].kind == "choice":
+        if not text and self._ends_section(path):
             return self._leave_out(self.fields[path].left_out_with)
         try:
             value = parse_field(self.fields[path], text.replace("\\n", "\n"))
@@ -172,6 +172,13 @@ class Draft:
     def _forget(self, path: str) -> None:
         self._texts.pop(path, None)
         self._errors.pop(path, None)
+
+    def _ends_section(self, path: str) -> bool:
+        """Whether a section that may be left out is, once the field is empty: nothing else is said in it, or cannot be
+        without the field."""
+        field = self.fields[path]
+        others = [one for one in self._beside(path) if self.document.value(one) != self.fields[one].place.default]
+        return bool(field.left_out_with) and (field.kind == "choice" or field.place.required or not others)
 
     def _leave_out(self, section: str) -> list[str]:
         """Leave a section out whole; its fields, which are empty from now on."""

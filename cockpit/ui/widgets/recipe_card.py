@@ -57,7 +57,7 @@ def model_text(recipe: Recipe) -> str:
 
 def data_names(recipe: Recipe) -> str:
     """The sources, as the recipe names them."""
-    return ", ".join(source.name_or_path for source in recipe.data.sources)
+    return ", ".join(source.name_or_path for source in recipe.data.mixed().sources)
 
 
 def quantization_text(recipe: Recipe) -> str:
@@ -75,6 +75,8 @@ def _held_out_text(recipe: Recipe, plan: Plan | None) -> str:
     known = plan.held_out if plan is not None else None
     if known is not None:
         return f", {count(known)} held out" if known else ""
+    if recipe.data.validation is not None:
+        return f", measured on {recipe.data.validation.name_or_path or recipe.data.validation.split}"
     if recipe.data.eval_share is not None:
         return f", {percent(recipe.data.eval_share)} of all held out"
     return f", at most {count(recipe.data.eval_rows)} held out" if recipe.data.eval_rows else ""

@@ -51,7 +51,7 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     """(label, text), all of it plain; what the run has not told yet is left out."""
     dot, training = f" {glyphs().dot} ", recipe.training
     batch, accumulation = training.per_device_train_batch_size, training.gradient_accumulation_steps
-    sources = [plain_line(source.name_or_path) for source in recipe.data.sources]
+    sources = [plain_line(source.name_or_path) for source in recipe.data.mixed().sources]
     quantization = "" if recipe.model.quantization == "none" else f"{dot}{recipe.model.quantization}"
     facts = [
         ("model", f"{plain_line(recipe.model.name_or_path)}{quantization}"),
@@ -66,7 +66,12 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
         facts.append(("rows", rows + (f"{dot}{count(state.data.eval_rows)} held out" if state.data.eval_rows else "")))
         dropped = [
             f"{count(number)} {what}"
-            for number, what in ((state.data.skipped_rows, "left out"), (state.data.truncated_rows, "cut short"))
+            for number, what in (
+                (state.data.skipped_rows, "left out"),
+                (state.data.truncated_rows, "cut short"),
+                (state.data.split_rows, "split"),
+                (state.data.dropped_rows, "duplicates left out"),
+            )
             if number
         ]
         if dropped:

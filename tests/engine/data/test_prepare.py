@@ -182,9 +182,8 @@ def test_rows_are_cut_and_those_without_an_answer_left_are_left_out(tmp_path: Pa
 )
 def test_bad_rows_are_said_counted_or_end_the_run(tmp_path: Path, row: dict[str, Any], why: str) -> None:
     said: list[str] = []
-    path = tiny.write_rows(
-        tmp_path / "rows.jsonl", [{"messages": SINGLE}, row, {"messages": SINGLE}, {"messages": MULTI}]
-    )
+    others = [{"messages": turns} for turns in (SINGLE, tiny.pair("red", "cat"), MULTI)]
+    path = tiny.write_rows(tmp_path / "rows.jsonl", [others[0], row, *others[1:]])
     tokenizer = tiny.make_tokenizer()
     data = prepare_data(recipe(path), tokenizer, said.append, lambda done, total: None)
     assert (data.counts.train_rows, data.counts.skipped_rows) == (3, 1)
@@ -209,7 +208,7 @@ def test_a_line_that_is_no_json_is_a_bad_row(tmp_path: Path) -> None:
 
 def test_many_bad_rows_are_counted_not_listed(tmp_path: Path) -> None:
     said: list[str] = []
-    path = tiny.write_rows(tmp_path / "rows.jsonl", [{"messages": SINGLE}] * 60 + [{"messages": []}] * 40)
+    path = tiny.write_rows(tmp_path / "rows.jsonl", [*tiny.chat_rows(60), *[{"messages": []}] * 40])
     prepare_data(recipe(path), tiny.make_tokenizer(), said.append, lambda done, total: None)
     assert len(said) == 6
     assert said[-1] == "40 rows were left out in all."
@@ -254,9 +253,10 @@ def test_held_out_rows_are_the_seeds_choice_and_never_trained(tmp_path: Path) ->
 
 
 def test_sources_are_mixed_by_ratio_and_max_rows_cuts_each(tmp_path: Path) -> None:
-    first = tiny.write_rows(tmp_path / "a.jsonl", [{"messages": SINGLE}] * 9)
+    first = tiny.write_rows(tmp_path / "a.jsonl", tiny.chat_rows(9))
     second = tmp_path / "b.json"
-    second.write_text(json.dumps([{"instruction": "what", "output": "cat"}] * 5), encoding="utf-8")
+    pairs = [{"instruction": f"what {number}", "output": "cat"} for number in range(5)]
+    second.write_text(json.dumps(pairs), encoding="utf-8")
     sources = [{"name_or_path": str(first), "max_rows": 8}, {"name_or_path": str(second), "ratio": 0.25}]
     told: list[tuple[int, int | None]] = []
     both = recipe(first, data__sources=sources)

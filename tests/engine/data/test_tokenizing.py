@@ -91,17 +91,20 @@ def test_other_processes_make_the_same_rows_and_name_the_same_bad_ones(
     assert here.counts.truncated_rows == len([n for n in range(700) if not n % 7 and n % 97 != 5 and n % 13])
 
 
-def test_a_stop_ends_the_processes_at_once(tmp_path: Path, no_cache: None, processes: None) -> None:
+def test_a_stop_ends_the_processes_at_once(
+    tmp_path: Path, no_cache: None, processes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizing, "PROGRESS_EVERY_S", 0.0)
     rows = mixed_rows(tmp_path / "rows.jsonl", 3_000)
     seen: list[psutil.Process] = []
 
     def progress(done: int, total: int | None) -> None:
-        seen.extend(psutil.Process().children(recursive=True))
-        raise Stopped
+        seen[:] = psutil.Process().children(recursive=True)
+        if len(seen) >= 3:
+            raise Stopped
 
     with pytest.raises(Stopped):
         prepared(rows, progress=progress)
-    assert len(seen) >= 3
     psutil.wait_procs(seen, timeout=10)
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in seen)
     assert entries() == []

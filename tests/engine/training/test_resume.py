@@ -14,7 +14,7 @@ import pytest
 
 from cockpit import disk
 from cockpit.engine.training.changing_data import THEREFORE, ChangingData
-from cockpit.engine.training.resumption import resumption
+from cockpit.engine.training.resumption import Resumption, resumption
 from cockpit.protocol.commands import Stop
 from cockpit.protocol.events import (
     CheckpointSaved,
@@ -106,11 +106,11 @@ def test_a_completed_run_goes_on_for_more_steps_and_tells_of_data_that_has_chang
     assert rates == pytest.approx(learning_rates(recipe.training, 15)[12:])
 
 
-def prepared(name: str = "tiny/rows", rows: int = 40, commit: str = "", sha256: str = "a", attempt: int = 1) -> Any:
+def prepared(name: str = "tiny/rows", rows: int = 40, commit: str = "", sha256: str = "a", **more: Any) -> Any:
     """What an attempt tells of its data."""
     read = (SourceRead(name=name, rows=rows, commit=commit),) if name else ()
-    counts = {"train_rows": rows, "eval_rows": 0, "skipped_rows": 0, "truncated_rows": 0, "trained_tokens": 9}
-    return DataPrepared(tokens=1000, sha256=sha256, sources=read, attempt=attempt, **counts)
+    none: dict[str, Any] = dict.fromkeys(("eval_rows", "skipped_rows", "truncated_rows"), 0)
+    return DataPrepared(tokens=1000, trained_tokens=9, sha256=sha256, sources=read, train_rows=rows, **none, **more)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +142,25 @@ def test_what_has_changed_of_the_data_is_told(
     assert len(changes) == (1 if told else 0)
     for change in changes:
         assert fnmatch(change, f"{told.replace('*', 'has changed since attempt 1', 1)} {THEREFORE}")
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "follows"),
+    [("", None, "truncate"), ("auto", None, None), ("split", None, None), ("", "drop", "drop")],
+)
+def test_a_run_of_an_older_version_goes_on_with_long_rows_truncated(
+    tmp_path: Path, before: str, asked: str | None, follows: str | None
+) -> None:
+    from cockpit.recipe.document import RecipeDocument
+
+    text = tiny.recipe_text(tmp_path, tmp_path, data__long_rows=asked)
+    known = ChangingData(prepared(long_rows=before), {}, {})
+    resumed = Resumption(Checkpoint(tmp_path, 3), data=known)
+    assert resumed.prepared_as_before(RecipeDocument.parse(text, "test").recipe()).data.long_rows == follows
+    unknown = Resumption(Checkpoint(tmp_path, 3))
+    assert unknown.prepared_as_before(RecipeDocument.parse(text, "test").recipe()).data.long_rows == (
+        asked or "truncate"
+    )
 
 
 def test_an_earlier_step_leaves_later_checkpoints_behind(hosted: Hosted) -> None:
