@@ -259,11 +259,13 @@ class ReplyStarted(Event, tag=True, frozen=True, kw_only=True):
 
 
 class ReplyGrew(Event, tag=True, frozen=True, kw_only=True):
-    """More of the reply's text; `thinking` is what the model reasons before it answers."""
+    """More of the reply's text; `thinking` is what the model reasons before it answers. `tokens` are all that it has
+    drawn so far; 0 in older logs."""
 
     command_id: str
     text: str
     thinking: str = ""
+    tokens: Count = 0
 
 
 class ReplyEnded(Event, tag=True, frozen=True, kw_only=True):

@@ -28,7 +28,23 @@ class Reply:
     text: str = ""
     """The answer alone."""
     thinking: str = ""
+    tokens: int = 0
+    """Drawn so far; 0 where the engine does not say."""
+    began_at: float = 0.0
+    grown_at: float = 0.0
+    """Unix time in seconds, of its beginning and of its newest text."""
     ended: ev.ReplyEnded | None = None
+
+    @property
+    def took_s(self) -> float:
+        """Wall time in seconds, so far or in all."""
+        return self.ended.duration_s if self.ended else max(0.0, self.grown_at - self.began_at)
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """The prompt's time with it; None while nothing can be told."""
+        tokens = self.ended.new_tokens if self.ended else self.tokens
+        return tokens / self.took_s if tokens and self.took_s > 0 else None
 
 
 @dataclass
@@ -123,11 +139,14 @@ class RunState:
             case ev.EngineExited():
                 self.exited = event
             case ev.ReplyStarted():
-                self.replies[event.command_id] = Reply(event.command_id, event.prompt, event.adapter)
+                self.replies[event.command_id] = Reply(
+                    event.command_id, event.prompt, event.adapter, began_at=event.at, grown_at=event.at
+                )
             case ev.ReplyGrew():
                 if reply := self.replies.get(event.command_id):
                     reply.text += event.text
                     reply.thinking += event.thinking
+                    reply.tokens, reply.grown_at = max(reply.tokens, event.tokens), event.at
             case ev.ReplyEnded():
                 if reply := self.replies.get(event.command_id):
                     reply.ended = event

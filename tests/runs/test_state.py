@@ -172,6 +172,21 @@ def test_replies_grow_by_their_command() -> None:
     ]
 
 
+def test_a_reply_is_counted_and_timed_while_it_grows() -> None:
+    begun = ev.ReplyStarted(command_id="a", prompt="p", adapter=True, at=100.0)
+    state = state_after(begun)
+    reply = state.replies["a"]
+    assert (reply.tokens, reply.took_s, reply.tokens_per_s) == (0, 0.0, None)
+    state.apply(ev.ReplyGrew(command_id="a", text="Arr", tokens=10, at=102.0))
+    state.apply(ev.ReplyGrew(command_id="a", text="!", tokens=250, at=110.0))
+    assert (reply.tokens, reply.took_s, reply.tokens_per_s) == (250, 10.0, 25.0)
+    whole = ev.ReplyEnded(
+        command_id="a", end="end_of_turn", prompt_tokens=1, new_tokens=300, duration_s=10.5, first_token_s=0.1
+    )
+    state.apply(whole)
+    assert (reply.took_s, reply.tokens_per_s) == (10.5, 300 / 10.5)
+
+
 def test_one_can_chat_only_while_the_model_is_held() -> None:
     ready = ev.PhaseStarted(phase="ready")
     assert state_after(ready).can_chat

@@ -190,7 +190,7 @@ class ReplyStream(BaseStreamer):
             self._thinking, self._pending = self._thinking + thinking, self._pending + answer
 
     def _tell(self, now: float) -> None:
-        grew = ReplyGrew(command_id=self._chat_id, text=self._pending, thinking=self._thinking)
+        grew = ReplyGrew(command_id=self._chat_id, text=self._pending, thinking=self._thinking, tokens=self.tokens)
         self._journal.emit_reply(grew)
         self._thinking, self._pending, self._told_at = "", "", now
 

@@ -16,19 +16,17 @@ from textual.widgets import Static
 
 from cockpit.data.inputs import trains_images
 from cockpit.runs.conversation import Conversation, Messages
-from cockpit.runs.labels import PHASES
-from cockpit.text.numbers import duration
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun
+from cockpit.ui.runs.chat_notice import clause, why_silent
 from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
-from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.key_bar import KeyBar
-from cockpit.ui.widgets.phase_bar import progress_text
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import ReplyFigures
 from cockpit.ui.widgets.run_line import RunLine
+from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.sampling_form import SamplingForm
 
 if TYPE_CHECKING:
@@ -40,6 +38,8 @@ TYPED_AFTER_S = 1.0
 """Letters that come sooner after the screen has opened by itself were meant for the one before: nothing takes them."""
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 IMAGE_ASKED = "The picture that the next prompt is about."
+ROOM_FOR_BOTH = 76
+"""Columns from which on talk and fields stand side by side."""
 CLOCK_EVERY = 5
 """Polls between two looks at the clock while nothing happens."""
 
@@ -49,27 +49,29 @@ class ChatScreen(Screen[None]):
 
     AUTO_FOCUS = ""
     CSS_PATH = "chat.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (ROOM_FOR_BOTH, "-narrow"), (100, "-wide"), (160, "-huge")]
     HELP = (
         "Talk to the model that the run has trained. F3 switches its adapter off and on: the last prompt is asked "
         "again, so that base and tuned answer the same. Earlier turns are sent along; ctrl+n begins anew. A model that "
         "learnt from images takes one with a prompt (F9)."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "send", id="chat.send", tooltip="Send the prompt"),
         Binding("escape", "stop_reply", "stop reply", id="chat.stop", tooltip="End the reply where it stands"),
         Binding("f3,ctrl+t", "switch", "base/tuned", id="chat.switch", key_display="F3",
                 tooltip="Switch the adapter off or on and ask the last prompt again"),
+        Binding("f4", "sampling", "sampling", id="chat.sampling", tooltip="Go to the sampling fields, and back",
+                key_display="F4"),
+        Binding("enter", "send", "send", id="chat.send", tooltip="Send the prompt"),
         Binding("ctrl+n", "new_conversation", "new", id="chat.new", tooltip="Begin a new conversation"),
         Binding("f9,ctrl+o", "image", "image", id="chat.image", key_display="F9",
                 tooltip="Choose the picture that the next prompt is about"),
-        Binding("f4", "sampling", "sampling", id="chat.sampling", tooltip="Go to the sampling fields, and back",
-                key_display="F4"),
         Binding("f5", "load", "load model", id="chat.load", tooltip="Start an engine that loads what the run has saved",
                 key_display="F5"),
         Binding("f8", "export", "export", id="chat.export", key_display="F8",
                 tooltip="Save the adapter, a merged model or GGUF elsewhere"),
         Binding("f8", "end_export", "end export", id="chat.end_export", key_display="F8",
                 tooltip="End the export that is under way; nothing of it is left behind"),
+        Binding("escape", "talk", "talk", id="chat.talk", tooltip="Back to the prompt"),
         Binding("escape", "back", "run", id="chat.back", tooltip="Back to the run"),
     ]  # fmt: skip
 
@@ -90,6 +92,8 @@ class ChatScreen(Screen[None]):
         self._ticks = 0
         self._notice = ""
         self._keys_shown: list[bool | None] = []
+        self._is_at_side = False
+        """Whether the fields were gone to; where there is room for one of the two, they stand in the talk's place."""
 
     def compose(self) -> ComposeResult:
         """The conversation on the left, how replies are drawn on the right."""
@@ -108,6 +112,7 @@ class ChatScreen(Screen[None]):
                     yield Choice(["tuned", "base"], who_now, id="who", help=help)
                 yield SamplingForm(chat.presets, talk.sampling, classes="pane")
                 yield ReplyFigures(classes="pane")
+                yield RunPanel(classes="pane")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -167,6 +172,7 @@ class ChatScreen(Screen[None]):
                     self._put_to_who_is_chosen()
         newest = next(reversed(state.replies.values()), None)
         self.query_one(ReplyFigures).show(newest)
+        self.query_one(RunPanel).show(session.recipe, state)
         self._show_notice()
         keys = [self.check_action(action, ()) for action in ("stop_reply", "switch", "load", "end_export")]
         if keys != self._keys_shown:
@@ -174,7 +180,7 @@ class ChatScreen(Screen[None]):
             self.refresh_bindings()
 
     def _show_notice(self) -> None:
-        kind, text = self._why_silent()
+        kind, text = why_silent(self.session, self._engine)
         if text == self._notice:
             return
         self._notice = text
@@ -183,44 +189,15 @@ class ChatScreen(Screen[None]):
         for known in ("waiting", "missing", "bad"):
             notice.set_class(kind == known, f"-{known}")
 
-    def _why_silent(self) -> tuple[str, str]:
-        """Why nobody answers, as (waiting, missing or bad; a sentence); both empty while the model is there."""
-        session, state, engine = self.session, self.session.state, self._engine
-        if session.is_recording:
-            return "missing", "This is a recording: it shows what was said and takes no prompts."
-        if session.can_chat:
-            return "", ""
-        if engine.stage == "probing":
-            return "waiting", "Asking the GPU driver ..."
-        if engine.stage == "starting":
-            return "waiting", "Starting an engine ..."
-        if engine.stage == "failed":
-            return "bad", f"{engine.problem} {self._offer()}"
-        lives = state.exited is None and state.unloaded is None and session.liveness in ("alive", "silent")
-        if lives and state.phase is not None:
-            took = duration(max(0.0, session.now() - state.phase.at))
-            return "waiting", f"{glyphs().current} {PHASES[state.phase.phase].name}  {progress_text(state)}  {took}"
-        if state.unloaded is not None:
-            return "missing", f"The model is not loaded: {_clause(state.unloaded.reason)} {self._offer()}"
-        if session.liveness == "lost" and (state.ended is None or engine.stage == "running"):
-            return "bad", f"The engine is gone without a word. {self._offer()}"
-        if state.exited is not None and engine.stage == "running":
-            return "bad", f"The engine has ended: {_clause(state.exited.reason)} {self._offer()}"
-        return "missing", f"The model is not loaded. {self._offer()}"
-
-    def _offer(self) -> str:
-        if self.session.state.adapter is None:
-            return "This run has saved no adapter, so there is nothing to load."
-        return "F5 loads it."
-
     # What is asked
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only the keys that do something now."""
         if action == "stop_reply":
             return self._chat.asked is not None
-        if action == "back":
-            return self._chat.asked is None
+        if action in ("back", "talk"):
+            is_at_talk = isinstance(self.focused, PromptField | ChatLog | None)
+            return self._chat.asked is None and is_at_talk == (action == "back")
         if action in ("send", "switch"):
             return self.session.can_chat
         if action == "image":
@@ -232,7 +209,7 @@ class ChatScreen(Screen[None]):
             return self.session.is_exporting
         if action == "load":
             takes = self.session.state.adapter is not None and not self.session.is_recording
-            return takes and self._why_silent()[0] in ("missing", "bad")
+            return takes and why_silent(self.session, self._engine)[0] in ("missing", "bad")
         return True
 
     @on(PromptField.Submitted)
@@ -258,6 +235,8 @@ class ChatScreen(Screen[None]):
         talk.image = None
         self._name_prompt()
         self.query_one(PromptField).remember(prompt)
+        if self._is_at_side and not self.query_one("#talk").display:
+            self._to_talk()
         self._show()
         return True
 
@@ -273,7 +252,7 @@ class ChatScreen(Screen[None]):
         if self._chat.asked is not None:
             refusal = "A reply is being written; Escape stops it."
         elif not self.session.can_chat:
-            refusal = self._why_silent()[1] or "The model is not there."
+            refusal = why_silent(self.session, self._engine)[1] or "The model is not there."
         elif sampling is None:
             refusal = self.query_one(SamplingForm).problem
         if refusal or sampling is None:
@@ -282,7 +261,7 @@ class ChatScreen(Screen[None]):
         try:
             self._chat.asked = self.session.ask(messages, adapter=self._chat.adapter, sampling=sampling)
         except OSError as error:
-            self.notify(f"The prompt could not be sent: {_clause(str(error))}", severity="error", markup=False)
+            self.notify(f"The prompt could not be sent: {clause(str(error))}", severity="error", markup=False)
         return self._chat.asked
 
     def action_switch(self) -> None:
@@ -325,7 +304,7 @@ class ChatScreen(Screen[None]):
             try:
                 self.session.stop_reply(self._chat.asked)
             except OSError as error:
-                self.notify(f"The reply could not be stopped: {_clause(str(error))}", severity="error", markup=False)
+                self.notify(f"The reply could not be stopped: {clause(str(error))}", severity="error", markup=False)
 
     def action_new_conversation(self) -> None:
         """Nothing of what was said is sent along any more."""
@@ -343,11 +322,26 @@ class ChatScreen(Screen[None]):
     def action_sampling(self) -> None:
         """To the sampling fields; from them back to the prompt."""
         side = self.query_one("#side")
-        inside = self.focused is not None and side in self.focused.ancestors
-        if inside:
-            self.query_one(PromptField).focus()
+        if self.focused is not None and side in self.focused.ancestors:
+            self._to_talk()
         else:
+            self._show_side(True)
             self.query_one(SamplingForm).focus_first()
+
+    def _to_talk(self) -> None:
+        self._show_side(False)
+        self.query_one(PromptField).focus()
+
+    def _show_side(self, is_at_side: bool) -> None:
+        """Both, or the one that was gone to where there is room for one. At once, so that it can take the focus."""
+        self._is_at_side = is_at_side
+        has_room = self.size.width >= ROOM_FOR_BOTH
+        self.query_one("#talk").display = has_room or not is_at_side
+        self.query_one("#side").display = has_room or is_at_side
+
+    def on_resize(self) -> None:
+        """There may be room for both now."""
+        self._show_side(self._is_at_side)
 
     def _draft(self) -> str | None:
         """What is to stand in the prompt field again; None where nothing has been made of the trial prompt."""
@@ -380,13 +374,10 @@ class ChatScreen(Screen[None]):
         self._show()
 
     def action_back(self) -> None:
-        """From the fields to the prompt, from there to the run."""
-        if isinstance(self.focused, PromptField | ChatLog | None):
-            self._chat.draft = self._draft()
-            self.app.pop_screen()
-        else:
-            self.query_one(PromptField).focus()
+        """Back to the run; what stands in the prompt is kept."""
+        self._chat.draft = self._draft()
+        self.app.pop_screen()
 
-
-def _clause(text: str) -> str:
-    return plain_line(text).rstrip(".") + "."
+    def action_talk(self) -> None:
+        """From the fields to the prompt."""
+        self._to_talk()

@@ -15,7 +15,7 @@ VALUE_CELLS = 10
 class ReplyFigures(Widget):
     """`show` takes the last reply, or None."""
 
-    HELP = "The last reply: its tokens, how fast it was written, and how long the first token took."
+    HELP = "The last reply, also while it grows: its tokens, how fast it is written, and how long the first token took."
     DEFAULT_CSS = """
     ReplyFigures { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
     """
@@ -49,14 +49,16 @@ def moment(seconds: float | None) -> str:
 
 
 def rows_of(reply: Reply | None) -> list[tuple[str, str]]:
-    """(label, value) of a reply."""
+    """(label, value) of a reply: as it stands, where it still grows."""
     ended = reply.ended if reply else None
-    speed = ended.new_tokens / ended.duration_s if ended and ended.duration_s > 0 and ended.new_tokens else None
+    speed = reply.tokens_per_s if reply else None
+    tokens = ended.new_tokens if ended else reply.tokens or None if reply else None
+    is_timed = reply is not None and (ended is not None or reply.tokens > 0)
     return [
         ("by", UNKNOWN if reply is None else "tuned" if reply.adapter else "base"),
         ("prompt tokens", count(ended.prompt_tokens) if ended else UNKNOWN),
-        ("new tokens", count(ended.new_tokens) if ended else UNKNOWN),
+        ("new tokens", count(tokens)),
         ("tokens/s", f"{speed:,.1f}" if speed is not None else UNKNOWN),
         ("first token", moment(ended.first_token_s) if ended else UNKNOWN),
-        ("took", moment(ended.duration_s) if ended else UNKNOWN),
+        ("took", moment(reply.took_s) if reply is not None and is_timed else UNKNOWN),
     ]

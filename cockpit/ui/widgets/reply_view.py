@@ -73,12 +73,10 @@ class ReplyView(Vertical):
             if is_broken:
                 self._write_head(Content.styled("cut off: the engine is gone", "$error"))
             else:
-                self._write_head(Content.styled("replying", "$foreground-muted"))
+                self._write_head(Content.styled(_so_far(reply), "$foreground-muted"))
             return
         self.set_class(ended.end == "failed", "-failed")
-        facts = f"{count(ended.new_tokens)} tokens"
-        if ended.duration_s > 0 and ended.new_tokens:
-            facts += f" {glyphs().dot} {ended.new_tokens / ended.duration_s:,.1f} tokens/s"
+        facts = f"{count(ended.new_tokens)} tokens{_speed(reply)}"
         if ended.first_token_s is not None:
             facts += f" {glyphs().dot} first after {moment(ended.first_token_s)}"
         parts = [Content.styled(facts, "$foreground-muted")]
@@ -105,6 +103,15 @@ class ReplyView(Vertical):
         head = Content.assemble((name, style), "  ", note)
         if self._is_drawn and head != self._head.content:
             self._head.update(head)
+
+
+def _so_far(reply: Reply) -> str:
+    """How far a reply is that still grows: a long one is seen to go on, also where its end is out of sight."""
+    return f"replying {glyphs().dot} {count(reply.tokens)} tokens{_speed(reply)}" if reply.tokens else "replying"
+
+
+def _speed(reply: Reply) -> str:
+    return f" {glyphs().dot} {reply.tokens_per_s:,.1f} tokens/s" if reply.tokens_per_s is not None else ""
 
 
 class _GrowingText:

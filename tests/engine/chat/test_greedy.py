@@ -59,4 +59,6 @@ def test_greedy_takes_no_notice_of_the_bases_settings(tmp_path: Path, with_adapt
     (ended,) = [event for event in told if isinstance(event, ReplyEnded)]
     assert ended.reason == ""
     assert "".join(event.text for event in told if isinstance(event, ReplyGrew)) == expected
+    drawn = [event.tokens for event in told if isinstance(event, ReplyGrew)]
+    assert drawn == sorted(drawn) and drawn[0] > 0 and drawn[-1] == ended.new_tokens, "what is drawn is counted live"
     assert model.generation_config.repetition_penalty == 9.0

@@ -14,7 +14,7 @@ from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.entry import Entry
 from cockpit.ui.widgets.prompt_field import PromptField
-from cockpit.ui.widgets.reply_figures import ReplyFigures
+from cockpit.ui.widgets.reply_figures import ReplyFigures, rows_of
 from cockpit.ui.widgets.sampling_form import SamplingForm
 from tests.ui.drawn import text_of
 from tests.ui.stage import Stage
@@ -257,6 +257,38 @@ async def test_f4_goes_to_the_sampling_fields_and_back(tmp_path: Path) -> None:
         assert "sampling" in keys(pilot)
         await pilot.press("f4")
         assert isinstance(pilot.app.focused, PromptField)
+
+
+async def test_where_there_is_room_for_one_the_fields_stand_behind_a_key(tmp_path: Path) -> None:
+    talking = Talking(tmp_path)
+    async with talking.app.run_test(size=(60, 20)) as pilot:
+        screen = pilot.app.screen
+        talk, side = screen.query_one("#talk"), screen.query_one("#side")
+        await until(pilot, lambda: talk.region.width == 60 and not side.region)
+        await pilot.press("f4")
+        await until(pilot, lambda: side.region.width == 60 and not talk.region)
+        assert pilot.app.focused is not None and pilot.app.focused.id == "preset"
+        assert "talk" in keys(pilot) and "run" not in keys(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.focused, PromptField) and talk.region.width == 60)
+        assert "run" in keys(pilot) and "talk" not in keys(pilot)
+        await pilot.press("f4", "down", "enter")
+        await until(pilot, lambda: len(talking.asked) == 1 and talk.region.width == 60)
+        await pilot.press("f4")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: bool(talk.region) and bool(side.region))
+
+
+async def test_a_long_reply_is_counted_while_it_is_written(tmp_path: Path) -> None:
+    talking = Talking(tmp_path)
+    async with replying(talking) as pilot:
+        told = talking.asked[0].id
+        began = talking.session.state.replies[told].began_at
+        talking.link.events.append(ev.ReplyGrew(command_id=told, text=" be", tokens=1312, at=began + 32))
+        await until(pilot, lambda: "replying · 1,312 tokens · 41.0 tokens/s" in shown(pilot)[-1])
+        figures = dict(rows_of(talking.session.state.replies[told]))
+        assert (figures["new tokens"], figures["tokens/s"], figures["took"]) == ("1,312", "41.0", "32 s")
+        assert figures["first token"] == figures["prompt tokens"] == "–"
 
 
 async def test_greedy_replies_dim_what_they_do_not_use(tmp_path: Path) -> None:
