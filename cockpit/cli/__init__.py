@@ -15,6 +15,7 @@ from cockpit.cli.plan import plan
 from cockpit.cli.recipes import recipes_app
 from cockpit.cli.resume import resume
 from cockpit.cli.runs import runs
+from cockpit.cli.send import send
 from cockpit.cli.tensorboard import tensorboard
 from cockpit.cli.train import train
 
@@ -27,7 +28,7 @@ cockpit = typer.Typer(
     rich_markup_mode=None,
 )
 cockpit.add_typer(recipes_app, name="recipes")
-for command in (train, plan, data, resume, attach, runs, chat, export, tensorboard, cache):
+for command in (train, plan, data, resume, attach, send, runs, chat, export, tensorboard, cache):
     cockpit.command()(command)
 
 

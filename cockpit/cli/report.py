@@ -68,6 +68,8 @@ class LineReport:
         text = step_line(state) if isinstance(event, ev.StepEnded) else sentence(event)
         if isinstance(event, ev.LogWritten) and event.level != "info":
             text = f"{event.level}: {text}"
+        elif isinstance(event, ev.WatchdogFired):
+            text = f"warning: {text}"
         if text:
             self.say(text, event.at)
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
+from collections.abc import Callable
 from typing import Literal
 
 from cockpit.engine.errors import Stopped
-from cockpit.protocol.commands import Chat, Train
+from cockpit.protocol.commands import AddSteps, Chat, Control, Pause, ScaleLearningRate, Train, Unpause
+from cockpit.recipe.scheduler import MAX_STEPS
+from cockpit.text.numbers import count
+
+LOOK_EVERY_S = 1.0
+"""How long a training that waits does not look at what it is asked for; it is woken besides."""
 
 
 class Controls:
@@ -17,11 +24,20 @@ class Controls:
     def __init__(self) -> None:
         self.stop: Literal["save", "drop"] | None = None
         """Finish the step and save, or drop it."""
+        self.paused = False
+        """Whether training is to wait."""
         self.work: queue.Queue[Train | Chat | None] = queue.Queue()
         """What to do next; None ends the worker."""
         self._lock = threading.Lock()
+        self._changed = threading.Event()
+        self._asked: list[Control] = []
+        self.examine: Callable[[Control], str] = lambda control: ""
+        """Says in a sentence why the training in hand cannot do what is asked; empty where it can."""
+        self._over = ""
         self._stopped_replies: set[str] = set()
         self._leaving = False
+
+    # Training
 
     def ask_stop(self, save: bool) -> bool:
         """Stop training; a later `save=False` overrules an earlier `save=True`, never the other way round. Whether this
@@ -29,12 +45,70 @@ class Controls:
         before = self.stop
         if self.stop != "drop":
             self.stop = "save" if save else "drop"
+        self._changed.set()
         return self.stop != before
 
-    def leave(self) -> None:
-        """End the worker once it has nothing left to finish; a reply in the making is ended."""
-        self._leaving = True
-        self.work.put(None)
+    def stop_if_asked(self) -> None:
+        """Raises Stopped where a Stop was asked for."""
+        if self.stop is not None:
+            raise Stopped
+
+    def ask(self, control: Control) -> str:
+        """Have this done between two steps, or say in a sentence why it cannot be."""
+        with self._lock:
+            why_not = self._over or self._why_not(control) or self.examine(control)
+            if why_not:
+                return why_not
+            if isinstance(control, Pause | Unpause):
+                self.paused = isinstance(control, Pause)
+            else:
+                self._asked.append(control)
+        self._changed.set()
+        return ""
+
+    def _why_not(self, control: Control) -> str:
+        if self.stop is not None:
+            return "The run is about to stop."
+        match control:
+            case Pause() if self.paused:
+                return "Training waits already, or will after its step."
+            case Unpause() if not self.paused:
+                return "Training does not wait."
+            case ScaleLearningRate(factor=factor) if not (math.isfinite(factor) and 1e-6 <= factor <= 1e6):
+                return "The factor of the learning rate is to lie between 0.000001 and 1,000,000."
+            case AddSteps(steps=steps) if not 1 <= steps <= MAX_STEPS:
+                return f"Between 1 and {count(MAX_STEPS)} steps can be added; a stop makes a run shorter."
+            case _ if any(type(one) is type(control) for one in self._asked):
+                if not isinstance(control, ScaleLearningRate | AddSteps):
+                    return "That was asked for already, and is done after the step in hand."
+        return ""
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether `take` would give anything."""
+        return bool(self._asked)
+
+    def take(self) -> list[Control]:
+        """What was asked for since the last call, oldest first."""
+        if not self._asked:  # looked at after each step
+            return []
+        with self._lock:
+            taken, self._asked = self._asked, []
+        return taken
+
+    def end_training(self, why: str) -> list[Control]:
+        """Refuse all controls from now on, for the reason of the sentence `why`; those that were left undone."""
+        with self._lock:
+            self._over = why
+            left, self._asked, self.paused = self._asked, [], False
+        return left
+
+    def wait(self) -> None:
+        """Until something is asked for, for a moment at most."""
+        self._changed.wait(LOOK_EVERY_S)
+        self._changed.clear()
+
+    # Replies
 
     def unanswered(self) -> list[Chat]:
         """The Chats that the worker, which has ended, has left; each is given out once."""
@@ -50,17 +124,20 @@ class Controls:
         with self._lock:
             self._stopped_replies.add(chat_id)
 
-    @property
-    def leaving(self) -> bool:
-        """Whether the worker is to end."""
-        return self._leaving
-
     def is_reply_ended(self, chat_id: str) -> bool:
         """Whether the reply to this Chat is to end where it stands."""
         with self._lock:
             return self._leaving or chat_id in self._stopped_replies
 
-    def stop_if_asked(self) -> None:
-        """Raises Stopped where a Stop was asked for."""
-        if self.stop is not None:
-            raise Stopped
+    # The end
+
+    def leave(self) -> None:
+        """End the worker once it has nothing left to finish; a reply in the making is ended."""
+        self._leaving = True
+        self._changed.set()
+        self.work.put(None)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the worker is to end."""
+        return self._leaving

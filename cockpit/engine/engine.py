@@ -33,7 +33,7 @@ IDLE_S = 600.0
 """A model that nobody has looked at for so long is unloaded."""
 NO_TRAIN_S = 120.0
 """An engine in a run folder that is not told to train within so long ends: who started it has gone."""
-UNINTERRUPTED = ("compiling", "training", "evaluating", "saving", "ready")
+UNINTERRUPTED = ("compiling", "training", "evaluating", "sampling", "saving", "paused", "ready")
 """Phases in which the worker looks at a Stop itself, or will soon."""
 
 
@@ -94,7 +94,7 @@ class Engine:
         identity = self._identity
         self._journal.emit(EngineStarted(pid=identity.pid, host=identity.host, backend=self._backend))
         if self._found_log or self._chat_only:
-            self._drop_stale_commands()
+            self._refuse_stale_commands()
         self._worker.start()
         try:
             while not self._is_over():
@@ -112,10 +112,12 @@ class Engine:
             self._controls.ask_stop(save=False)
         return self.was_taken
 
-    def _drop_stale_commands(self) -> None:
-        """Commands from before this engine was started were for one that has gone; its Unload is not ours."""
+    def _refuse_stale_commands(self) -> None:
+        """Commands from before this engine was started were for one that has gone; its Unload is not ours. Whoever sent
+        them is told."""
         since = time.time() - process_age_s() if self._own_process else self._made_at
-        self._run.drop_commands(since)
+        for command in self._run.take_stale_commands(since):
+            self._answer(command, "The engine that this was for has gone, and has not done it.", stale=True)
 
     def _tick(self) -> None:
         self._take_commands()
@@ -172,6 +174,9 @@ class Engine:
                 if not running:
                     self._unwanted = not self._worker.begun and not self._chat_only
                     self._leave("Unloaded as asked.")
+            case _:
+                running = self._worker.begun and not self._worker.ended
+                self._answer(command, self._controls.ask(command) if running else "Nothing is being trained.")
 
     def _train(self, train: Train) -> str:
         """Take the run up. Why not, else empty."""
@@ -196,9 +201,9 @@ class Engine:
         self._worker.begin_run(train)
         return ""
 
-    def _answer(self, command: AnyCommand | UnreadableCommand, why_not: str) -> None:
+    def _answer(self, command: AnyCommand | UnreadableCommand, why_not: str, *, stale: bool = False) -> None:
         kind = command.type if isinstance(command, UnreadableCommand) else type(command).__name__
-        answer = CommandAnswered(command_id=command.id, accepted=not why_not, text=why_not, command=kind)
+        answer = CommandAnswered(command_id=command.id, accepted=not why_not, text=why_not, command=kind, stale=stale)
         self._journal.emit(answer)
 
     def _ask_stop(self, save: bool, command_id: str = "") -> None:
@@ -273,7 +278,10 @@ class Engine:
             training = self._worker.begun and not self._worker.ended
             if now - self._read_at >= (HEARTBEAT_S if training else READ_IDLE_S):
                 self._read_at = now
-                self._journal.emit_reading(self._machine.read(self._worker.step))
+                reading = self._machine.read(self._worker.step)
+                self._journal.emit_reading(reading)
+                if training and self._worker.watchdogs is not None:
+                    self._worker.watchdogs.machine_read(reading.gpus)
         except OSError:
             traceback.print_exc()
 

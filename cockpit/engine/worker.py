@@ -21,16 +21,19 @@ from cockpit.engine.stack import StackLog, import_stack, versions
 from cockpit.launch.compile_cache import usual_place
 from cockpit.models.fingerprint import fingerprint
 from cockpit.protocol.commands import Chat, Train
-from cockpit.protocol.events import GpuReading, RunEnded, RunStarted
+from cockpit.protocol.events import GpuReading, Outcome, RunEnded, RunStarted
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
 from cockpit.runs.moved_base import base_folder, with_base
 from cockpit.text.plain_text import plain_text
 
 if TYPE_CHECKING:
+    from cockpit.engine.chat.replies import Chatter
+    from cockpit.engine.chat.samples import Sampler
     from cockpit.engine.model.loading import Loaded
     from cockpit.engine.training.resumption import Resumption
     from cockpit.engine.training.sft import Trained
+    from cockpit.engine.training.watchdogs import Watchdogs
 
 DRIVER_WAITS_S = 3.0
 
@@ -76,6 +79,8 @@ class Worker:
         """Set once the run was told of, or could not be."""
         self._recipe: Recipe | None = None
         self._base_sha256: dict[str, str] = {}
+        self.watchdogs: Watchdogs | None = None
+        """While it trains, and afterwards."""
         self._unannounced: Exception | None = None
         self._thread = threading.Thread(target=self.work, name="worker", daemon=True)
 
@@ -165,11 +170,19 @@ class Worker:
             self._try_to_end(classify_error(error, self._recipe, self.step))
             return
         if trained.stopped:
-            self.end_run(RunEnded(outcome="stopped", step=trained.step))
+            self.end_run(self._stopped(trained))
         else:
             self.end_run(RunEnded(outcome="completed", step=trained.step, reason=trained.why))
         if trained.step and not trained.dropped and not self.controls.leaving:
             self._chat(loaded, recipe)
+
+    def _stopped(self, trained: Trained) -> RunEnded:
+        """The end of a run that was stopped by a reader, or by a watchdog, which tells why."""
+        cause = self.watchdogs.stopped_by if self.watchdogs is not None else None
+        if cause is None:
+            return RunEnded(outcome="stopped", step=trained.step)
+        outcome: Outcome = "failed" if trained.dropped else "stopped"
+        return RunEnded(outcome=outcome, step=trained.step, reason=cause.finding, advice=cause.advice)
 
     def _resumption(self) -> Resumption | None:
         from cockpit.engine.training.resumption import resumption
@@ -197,6 +210,7 @@ class Worker:
     def _prepare_and_train(self, recipe: Recipe, loaded: Loaded, resumed: Resumption | None) -> Trained:
         from cockpit.engine.data.prepare import prepare_data
         from cockpit.engine.training.sft import train
+        from cockpit.engine.training.watchdogs import Watchdogs
 
         self.controls.stop_if_asked()
         self.journal.enter_phase("preparing_data")
@@ -206,7 +220,37 @@ class Worker:
         for sentence in resumed.changes_of_data(data.counts) if resumed is not None else ():
             self.journal.log("warning", sentence)
         self.controls.stop_if_asked()
-        return train(recipe, loaded, data, self.run, self.journal, self.controls, self.step_done, resumed)
+        self.watchdogs = Watchdogs(recipe.watchdogs, self.run, self.journal, self.controls)
+        if resumed is not None:
+            self.watchdogs.course.begin(resumed.tokens_seen, resumed.trained_tokens)
+        return train(
+            recipe,
+            loaded,
+            data,
+            self.run,
+            self.journal,
+            self.controls,
+            self.step_done,
+            resumed,
+            self._sampler(recipe, loaded),
+            self.watchdogs,
+        )
+
+    def _sampler(self, recipe: Recipe, loaded: Loaded) -> Sampler | None:
+        from cockpit.engine.chat.samples import Sampler
+
+        if not recipe.samples.prompts:
+            return None
+        return Sampler(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
+
+    def _chatter(self, loaded: Loaded, recipe: Recipe) -> Chatter:
+        from cockpit.engine.chat.replies import Chatter
+        from cockpit.engine.data.chat_template import ChatTemplate
+
+        template = None
+        if loaded.tokenizer.chat_template:
+            template = ChatTemplate(loaded.tokenizer, recipe.data.instruction_part, recipe.data.response_part)
+        return Chatter(loaded, template, self.journal, self.controls)
 
     def _tell_devices(self) -> None:
         """The choice of GPU, as it would be made by hand."""
@@ -251,24 +295,19 @@ class Worker:
     def _chat(self, loaded: Loaded, recipe: Recipe) -> None:
         import torch
 
-        from cockpit.engine.chat.replies import Chatter
-        from cockpit.engine.data.chat_template import ChatTemplate
         from cockpit.engine.model.loading import for_inference
 
         gc.collect()  # the trainer with its optimizer hangs in cycles
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         for_inference(loaded)
-        template = None
-        if loaded.tokenizer.chat_template:
-            template = ChatTemplate(loaded.tokenizer, recipe.data.instruction_part, recipe.data.response_part)
         if recipe.lora.bias != "none" and loaded.adapted:
             self._say(
                 "lora.bias has trained biases of the base itself: without the adapter it answers not quite as before."
             )
         if recipe.lora.loftq_config is not None and loaded.adapted:
             self._say("LoftQ has rounded the base itself: without the adapter it answers not quite as before.")
-        chatter = Chatter(loaded, template, self.journal, self.controls)
+        chatter = self._chatter(loaded, recipe)
         self.ready_at = time.monotonic()
         self.journal.enter_phase("ready")
         while not self.controls.leaving:

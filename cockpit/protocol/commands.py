@@ -35,6 +35,38 @@ class Stop(Command, tag=True, frozen=True, kw_only=True):
     save: bool = True
 
 
+class Pause(Command, tag=True, frozen=True, kw_only=True):
+    """Finish the step, or the batch of an evaluation, and wait there."""
+
+
+class Unpause(Command, tag=True, frozen=True, kw_only=True):
+    """Go on with a training that waits."""
+
+
+class SaveCheckpoint(Command, tag=True, frozen=True, kw_only=True):
+    """Write a checkpoint after the step in hand, whatever the recipe has planned."""
+
+
+class Evaluate(Command, tag=True, frozen=True, kw_only=True):
+    """Measure the held-out rows after the step in hand."""
+
+
+class Sample(Command, tag=True, frozen=True, kw_only=True):
+    """Answer the recipe's samples.prompts after the step in hand."""
+
+
+class ScaleLearningRate(Command, tag=True, frozen=True, kw_only=True):
+    """From the next step on, take `factor` times the learning rate that would be taken without."""
+
+    factor: float
+
+
+class AddSteps(Command, tag=True, frozen=True, kw_only=True):
+    """Train for so many `steps` more; the schedule is that of the longer run from the next step on."""
+
+    steps: int
+
+
 class Chat(Command, tag=True, frozen=True, kw_only=True):
     """Answer the last of `messages` (role/content, oldest first), with the adapter or without it.
 
@@ -64,7 +96,9 @@ class Unload(Command, tag=True, frozen=True, kw_only=True):
     """Let the chat model go and end the engine."""
 
 
-AnyCommand = Train | Stop | Chat | StopReply | Unload
+Control = Pause | Unpause | SaveCheckpoint | Evaluate | Sample | ScaleLearningRate | AddSteps
+"""What the training is asked for on its way; it is done between two steps."""
+AnyCommand = Train | Stop | Control | Chat | StopReply | Unload
 
 
 def shown_prompt(message: dict[str, str]) -> str:

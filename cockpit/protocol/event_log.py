@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -126,6 +127,13 @@ class EventReader:
         self._truncated_bytes = 0
         self._is_passed_over = False
         """Whether the line that has been begun is left out, as it is too long or was entered in its middle."""
+
+    def skip_to_end(self) -> None:
+        """Pass over all that the log holds now."""
+        with suppress(OSError):
+            if self._fd is None:
+                self._fd = open_regular(self.path)
+            os.lseek(self._fd, 0, os.SEEK_END)
 
     def poll(self) -> list[AnyEvent]:
         """The next events appended since the last call; a truncated last line waits for its rest.

@@ -24,7 +24,9 @@ Phase = Literal[
     "compiling",  # the first optimizer step, which on a GPU compiles
     "training",
     "evaluating",
+    "sampling",  # the recipe's prompts are answered
     "saving",
+    "paused",  # as was asked for; it goes on with the phase before
     "ready",  # training has ended; the model answers in the chat pane
 ]
 Outcome = Literal["completed", "stopped", "failed", "out_of_memory"]
@@ -111,13 +113,51 @@ class DataPrepared(Event, tag=True, frozen=True, kw_only=True):
     """data.long_rows, auto where it was empty. Empty in older logs, which truncated all long rows."""
 
 
+class ScheduleChange(msgspec.Struct, frozen=True, kw_only=True):
+    """After `step`, what was asked for holds: `rate_factor` times the learning rate that the recipe's schedule over
+    `total_steps` has for each step."""
+
+    step: Count
+    rate_factor: Amount
+    total_steps: Count
+
+
 class TrainingPlanned(Event, tag=True, frozen=True, kw_only=True):
-    """All that is fixed before the first step."""
+    """All that is known before the first step."""
 
     total_steps: Count
+    """Those that were asked for on the way among them."""
     steps_per_epoch: Amount
     trainable_parameters: Count
     total_parameters: Count
+    recipe_steps: Count | None = None
+    """The steps that the recipe alone gives. None in older logs, which have none of the fields from here on."""
+    learning_rate: Amount | None = None
+    """The recipe's highest one."""
+    changes: tuple[ScheduleChange, ...] = ()
+    """What earlier attempts were asked for and still holds, ascending in step; some may be for steps to come."""
+    eval_steps: Count | None = None
+    """Steps between two evaluations; None for start and end alone."""
+    save_steps: Count | None = None
+    """Steps between two checkpoints; None for none on the way."""
+    saves_last: bool = False
+    """Whether the state after the last step becomes a checkpoint."""
+    sample_steps: Count | None = None
+    """Steps between two times that the prompts are answered, beside each checkpoint."""
+    samples: Count = 0
+    """How many prompts are answered each time."""
+
+
+class ScheduleChanged(Event, tag=True, frozen=True, kw_only=True):
+    """A reader has asked for another schedule, which holds from the step after `step` on: `factor` times the learning
+    rate, `added_steps` more steps. `rate_factor` and `total_steps` are what that comes to in all."""
+
+    step: Count
+    rate_factor: Amount
+    total_steps: Count
+    factor: Amount = 1.0
+    added_steps: Count = 0
+    command_id: str = ""
 
 
 class TrainingResumed(Event, tag=True, frozen=True, kw_only=True):
@@ -155,6 +195,21 @@ class Evaluated(Measured, tag=True, frozen=True, kw_only=True):
 
     step: Count
     duration_s: Seconds
+
+
+class SampleAnswered(Event, tag=True, frozen=True, kw_only=True):
+    """The recipe's prompt at `index` was answered with the weights after `step` (0: before any training). `reason` is a
+    sentence where it failed."""
+
+    step: Count
+    index: Count
+    prompt: str
+    text: str
+    end: ReplyEnd
+    new_tokens: Count
+    duration_s: Seconds
+    thinking: str = ""
+    reason: str = ""
 
 
 class CheckpointSaved(Event, tag=True, frozen=True, kw_only=True):
@@ -217,6 +272,8 @@ class CommandAnswered(Event, tag=True, frozen=True, kw_only=True):
     text: str = ""
     command: str | None = None
     """Its type; empty where that cannot be read, None in older logs."""
+    stale: bool = False
+    """Whether it was sent to an engine that has gone without taking it."""
 
 
 class StopRequested(Event, tag=True, frozen=True, kw_only=True):
@@ -226,6 +283,26 @@ class StopRequested(Event, tag=True, frozen=True, kw_only=True):
     save: bool
     command_id: str = ""
     """Of the Stop; empty where it was no command that asked for it."""
+
+
+class WatchdogFired(Event, tag=True, frozen=True, kw_only=True):
+    """A sign of something going wrong, after `step`; `watchdog` is the recipe's name for it, under `watchdogs`, and
+    `action` what the recipe says is done. `finding`, `rule` and `advice` are sentences. It holds until it is cleared
+    or the attempt ends."""
+
+    watchdog: str
+    step: Count
+    action: Literal["warn", "pause", "stop"]
+    finding: str
+    rule: str = ""
+    advice: str = ""
+
+
+class WatchdogCleared(Event, tag=True, frozen=True, kw_only=True):
+    """The sign is gone."""
+
+    watchdog: str
+    step: Count
 
 
 class RunEnded(Event, tag=True, frozen=True, kw_only=True):
@@ -312,9 +389,11 @@ AnyEvent = (
     | RunStarted
     | DataPrepared
     | TrainingPlanned
+    | ScheduleChanged
     | TrainingResumed
     | StepEnded
     | Evaluated
+    | SampleAnswered
     | CheckpointSaved
     | AdapterSaved
     | ExportStarted
@@ -323,6 +402,8 @@ AnyEvent = (
     | LogWritten
     | CommandAnswered
     | StopRequested
+    | WatchdogFired
+    | WatchdogCleared
     | RunEnded
     | ModelUnloaded
     | EngineExited

@@ -57,13 +57,28 @@ class Chat(Section):
 
 
 class Samples(Section):
-    """Prompts answered by the model while it trains, so that progress can be read."""
+    """Prompts answered by the model before, while and after it trains, so that progress can be read."""
 
-    prompts: list[Annotated[str, Field(min_length=1)]] = []
-    """What is asked each time; empty for none."""
+    prompts: list[Annotated[str, Field(min_length=1)]] = Field(default=[], max_length=32)
+    """What is asked each time; empty for none. Training goes on as it would without."""
 
     every_steps: int | None = Field(default=None, ge=1, le=10_000_000, json_schema_extra=unit("steps"))
-    """How often; empty for each checkpoint."""
+    """How often, beside each checkpoint; empty for these alone."""
+
+    max_new_tokens: int = Field(default=96, ge=1, le=4096, json_schema_extra=unit("tokens"))
+    """Longest answer to each prompt."""
+
+    do_sample: bool = False
+    """Draw tokens by their probability, each time alike; off always takes the likeliest, which changes least."""
+
+    temperature: float = Field(default=0.7, gt=0, le=5)
+    """Below 1 keeps to the likely, above 1 wanders; where do_sample is on."""
+
+    enable_thinking: bool = False
+    """Let the model reason before it answers, where its template has the switch."""
+
+    system_prompt: str = ""
+    """Stands before each prompt as the system's words; empty for none, or the template's own."""
 
     def conflicts(self) -> Iterator[Conflict]:
         if self.every_steps is not None and not self.prompts:

@@ -8,6 +8,7 @@ whose form must be told are described there.
 from __future__ import annotations
 
 import functools
+import json
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -32,6 +33,8 @@ GROUPS = {
     "lora": "LoRA",
     "data": "Data",
     "training": "Training",
+    "samples": "Samples",
+    "watchdogs": "Watchdogs",
     "output": "Output",
 }
 """Group of each part of a recipe; parts that are not named here are left to the YAML file."""
@@ -125,7 +128,11 @@ def format_value(value: object) -> str:
         return number_text(value)
     if isinstance(value, dict):
         return ", ".join(f"{scalar_text(name, in_flow=True)}: {format_value(one)}" for name, one in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if not isinstance(value, list | tuple):
+        return str(value)
+    items = [str(item) for item in value]
+    is_plain = all(item == item.strip() and not set(item) & set(",[]\"'#\n") for item in items)
+    return ", ".join(items) if is_plain else json.dumps(items, ensure_ascii=False)
 
 
 def _form_field(place: FieldPlace) -> FormField | None:

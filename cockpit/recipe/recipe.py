@@ -12,6 +12,7 @@ from cockpit.recipe.model import Hardware, Model
 from cockpit.recipe.output import Output
 from cockpit.recipe.section import Conflict, Field, Section
 from cockpit.recipe.training import Training
+from cockpit.recipe.watchdogs import Watchdogs
 
 EMBEDDINGS = ("embed_tokens", "lm_head")
 """What embeddings and head are called in most models."""
@@ -71,6 +72,9 @@ class Recipe(Section):
 
     chat: Chat = Chat()
     """The chat pane after training."""
+
+    watchdogs: Watchdogs = Watchdogs()
+    """What is done when training shows a sign of going wrong."""
 
     output: Output = Output()
     """What the run leaves behind and whom it reports to."""
@@ -132,6 +136,7 @@ class Recipe(Section):
             yield Conflict("training.load_best_model_at_end", wrong, right)
         if self.training.packing and any(source.format == "image_text" for _, source in self.data.every_source()):
             yield Conflict("training.packing", "rows with images cannot be packed", "give false")
-        if self.samples.prompts and self.samples.every_steps is None and self.output.save_steps is None:
+        is_checkpointed = self.finetuning_type == "lora" or self.output.save_steps is not None
+        if self.samples.prompts and self.samples.every_steps is None and not is_checkpointed:
             wrong = "they are never asked: both samples.every_steps and output.save_steps are empty"
             yield Conflict("samples.prompts", wrong, "give one of the two")

@@ -10,6 +10,8 @@ from cockpit.recipe.schema import leaves
 CHANGEABLE = (
     "about",
     "chat",
+    "samples",
+    "watchdogs",
     "output",
     "hardware",
     "training.max_steps",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from cockpit.recipe.field_path import FieldPath, as_listed, dotted
 
 UNSUPPORTED = {
-    "samples": "",
     "output.merged": "after the run: cockpit export RUN --as merged-16bit",
     "output.push_to_hub": "after the run: cockpit export RUN --as adapter --push OWNER/NAME",
 }

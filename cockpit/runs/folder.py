@@ -164,16 +164,18 @@ class RunDir:
                 taken.append(_take_command(path))
         return taken
 
-    def drop_commands(self, before: float) -> None:
-        """Remove the commands that were sent before then, Unix time in seconds. What `send` has not named stays, and
-        so does what is out of reach."""
+    def take_stale_commands(self, before: float) -> list[AnyCommand | UnreadableCommand]:
+        """The commands that were sent before then, Unix time in seconds, oldest first, each once. What `send` has not
+        named stays, and so does what is out of reach."""
+        taken: list[AnyCommand | UnreadableCommand] = []
         if self.commands.is_symlink():
-            return
+            return taken
         with suppress(OSError):
-            for path in self.commands.iterdir():
+            for path in sorted(self.commands.iterdir()):
                 if (sent := _sent.fullmatch(path.name)) and int(sent[1]) / 1e9 < before:
                     with suppress(OSError):
-                        path.unlink()
+                        taken.append(_take_command(path))
+        return taken
 
     def touch_lease(self) -> None:
         """Tell the engine that somebody looks at the run. Raises OSError."""

@@ -26,7 +26,9 @@ PHASES: dict[Phase, PhaseLabel] = {
     "compiling": PhaseLabel("compiling", "compile", "the first step, which compiles on a GPU"),
     "training": PhaseLabel("training", "train", "training"),
     "evaluating": PhaseLabel("evaluating", "eval", "measuring the held-out rows"),
+    "sampling": PhaseLabel("sampling", "sample", "answering the recipe's prompts"),
     "saving": PhaseLabel("saving", "save", "saving"),
+    "paused": PhaseLabel("paused", "pause", "paused"),
     "ready": PhaseLabel("chat", "chat", "ready to chat"),
 }
 

@@ -34,9 +34,10 @@ class SilentEngine(ValueError):
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Found without starting an engine. `step` is that of the checkpoint, `total_steps` what the recipe before any
-    change plans (None: its rows decide, and no attempt has counted them); `passed` has a sentence for each newer
-    checkpoint that does not load. `is_saved`: the run has saved its result; if not, it may resume for that alone.
+    """Found without starting an engine. `step` is that of the checkpoint, `total_steps` what is planned before any
+    change, with steps that were added (None: its rows decide, and no attempt has counted them); `passed` has a sentence
+    for each newer checkpoint that does not load. `is_saved`: the run has saved its result; if not, it may resume for
+    that alone.
     """
 
     run_id: str
@@ -75,7 +76,8 @@ class ResumePoint:
             recipe_name=summary.recipe_name or run.id,
             before=before,
             step=found.step,
-            total_steps=before.training.max_steps or summary.total_steps,
+            # Steps may have been added on the way.
+            total_steps=max(before.training.max_steps or 0, summary.total_steps or 0) or None,
             passed=tuple(passed),
             # A run whose end failed, as on a full disk, has its result in its last checkpoint alone.
             is_saved=summary.outcome in ("completed", "stopped"),
@@ -99,8 +101,10 @@ class ResumePoint:
     def _total_of(self, after: Recipe) -> int | None:
         """The steps in all that `after` asks for; None where nobody can know before its rows are counted."""
         now, was = after.training, self.before.training
-        if now.max_steps is not None:
+        if now.max_steps is not None and now.max_steps != was.max_steps:
             return now.max_steps
+        if now.max_steps is not None:
+            return self.total_steps
         is_same = (now.max_steps, now.num_train_epochs) == (was.max_steps, was.num_train_epochs)
         # Of a run that ended early, an attempt that never came to count its rows may have raised the epochs.
         return self.total_steps if is_same and self.is_complete else None

@@ -8,6 +8,8 @@ from cockpit.protocol import events as ev
 from cockpit.runs.labels import OUTCOMES, PHASES
 from cockpit.text.numbers import count, duration, metric, percent, size
 
+SAMPLE_CHARACTERS = 160
+"""Of a prompt and of its answer, in a sentence."""
 LOG_LINES = 2000
 """How many lines of a run's log are kept."""
 
@@ -26,14 +28,16 @@ def log_line(event: ev.AnyEvent) -> LogLine | None:
 
     What others wrote in it is not cleaned yet.
     """
-    text = "" if isinstance(event, ev.PhaseStarted) else sentence(event)
+    is_told = not isinstance(event, ev.PhaseStarted) or event.phase == "paused"
+    text = sentence(event) if is_told else ""
     if not text:
         return None
     if isinstance(event, ev.LogWritten):
         return LogLine(event.at, event.level, text)
     bad = isinstance(event, ev.RunEnded) and event.outcome in ("failed", "out_of_memory")
     bad = bad or (isinstance(event, ev.ExportEnded) and bool(event.reason))
-    return LogLine(event.at, "error" if bad else "info", text)
+    is_warned = isinstance(event, ev.WatchdogFired)
+    return LogLine(event.at, "error" if bad else "warning" if is_warned else "info", text)
 
 
 def sentence(event: ev.AnyEvent) -> str:
@@ -53,11 +57,15 @@ def sentence(event: ev.AnyEvent) -> str:
             share = f" ({100 * trained / total:.2f} %)" if total else ""
             weights = f"{count(trained)} of {count(total)} parameters are trained{share}"
             return f"{count(event.total_steps)} steps planned; {weights}"
+        case ev.ScheduleChanged():
+            return _of_schedule(event)
         case ev.TrainingResumed():
             return f"Attempt {event.attempt} resumes after step {count(event.step)}, from {event.path}"
         case ev.Evaluated() if (loss := event.figures.get("eval_loss")) is not None:
             when = f"after step {count(event.step)}" if event.step else "before training"
             return f"Held-out loss {metric(loss)} {when}, measured in {duration(event.duration_s)}"
+        case ev.SampleAnswered():
+            return _of_sample(event)
         case ev.CheckpointSaved():
             return f"Checkpoint of step {count(event.step)} saved, {size(event.size_bytes)}"
         case ev.AdapterSaved():
@@ -67,6 +75,11 @@ def sentence(event: ev.AnyEvent) -> str:
             return _of_export(event)
         case ev.StopRequested():
             return "A stop was requested" if event.save else "A stop without saving was requested"
+        case ev.WatchdogFired():
+            done = {"pause": " Training waits now.", "stop": " The run stops."}.get(event.action, "")
+            return " ".join(filter(None, (f"Watchdog {event.watchdog}: {event.finding}", event.advice))) + done
+        case ev.WatchdogCleared():
+            return f"Watchdog {event.watchdog}: all is well again after step {count(event.step)}"
         case ev.RunEnded():
             said = " ".join(filter(None, (event.reason, event.advice)))
             return f"{OUTCOMES[event.outcome]} after step {count(event.step)}" + (f": {said}" if said else "")
@@ -75,6 +88,27 @@ def sentence(event: ev.AnyEvent) -> str:
         case ev.EngineExited():
             return f"Engine ended: {event.reason}"
     return ""
+
+
+def _of_sample(event: ev.SampleAnswered) -> str:
+    when = f"after step {count(event.step)}" if event.step else "before training"
+    asked = f"Sample {event.index + 1} {when}: {_shortened(event.prompt)}"
+    if event.end == "failed":
+        return f"{asked} – {event.reason or 'no answer'}"
+    return f"{asked} → {_shortened(event.text) or 'nothing'}{'' if event.end == 'end_of_turn' else ' …'}"
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SAMPLE_CHARACTERS else f"{line[: SAMPLE_CHARACTERS - 1]}…"
+
+
+def _of_schedule(event: ev.ScheduleChanged) -> str:
+    what = [f"Learning rate times {event.factor:.4g}"] if event.factor != 1 else []
+    if event.added_steps:
+        what.append(f"{count(event.added_steps)} more steps, {count(event.total_steps)} in all")
+    in_all = f" (times {event.rate_factor:.4g} in all)" if event.factor != event.rate_factor else ""
+    return f"{', '.join(what) or 'The schedule as planned'}{in_all} after step {count(event.step)}"
 
 
 def _of_phase(event: ev.PhaseStarted) -> str:

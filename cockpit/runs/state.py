@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from math import isfinite
-from statistics import quantiles
 from typing import cast
 
 from cockpit.protocol import events as ev
 from cockpit.runs.columns import raw_values
+from cockpit.runs.pace import Pace
+from cockpit.runs.schedule_changes import changed_plan
 from cockpit.runs.steps import Steps
 from cockpit.runs.table import Table
 
@@ -62,12 +63,20 @@ class RunState:
     run: ev.RunStarted | None = None
     data: ev.DataPrepared | None = None
     plan: ev.TrainingPlanned | None = None
+    """With all that was asked for on the way."""
     steps: Steps = field(default_factory=Steps)
     evaluations: list[ev.Evaluated] = field(default_factory=list)
     held_out: Table = field(default_factory=Table)
     """What the evaluations have measured, by step: a chart's points."""
+    samples: list[ev.SampleAnswered] = field(default_factory=list)
+    """Ascending in step, then in the prompt's index; those that a resume went back behind are replaced."""
     checkpoints: list[ev.CheckpointSaved] = field(default_factory=list)
     adapter: ev.AdapterSaved | None = None
+    pause_requested: bool = False
+    """Whether training is to wait after its step; it does once its phase is `paused`."""
+    pace: Pace = field(default_factory=Pace)
+    alarms: dict[str, ev.WatchdogFired] = field(default_factory=dict)
+    """The watchdogs that have fired in this attempt and were not cleared, by name, the oldest first."""
     stop_requested: ev.StopRequested | None = None
     """What the present attempt was last asked to end with; None once it has ended."""
     ended: ev.RunEnded | None = None
@@ -85,6 +94,7 @@ class RunState:
         for kind, alike in groupby(events, type):
             if kind is ev.StepEnded:
                 self.steps.extend(cast("list[ev.StepEnded]", list(alike)))
+                self.pace.step_over()
             else:
                 for event in alike:
                     self.apply(event)
@@ -94,18 +104,22 @@ class RunState:
         match event:
             case ev.StepEnded():
                 self.steps.append(event)
+                self.pace.step_over()
             case ev.MachineRead():
                 self.machine.append(event)
             case ev.EngineStarted():
                 if event.attempt > self.attempt:
                     self._begin_attempt(event.attempt)
                 self.engine, self.phase, self.progress, self.progress_began = event, None, None, None
-                self.stop_requested = None
+                self.stop_requested, self.pause_requested = None, False
                 self.unloaded = self.exited = None
             case ev.PhaseStarted():
                 if self.phase is not None and (self.ended is None or self.phase.at < self.ended.at):
                     spent = self.phase_s.get(self.phase.phase, 0.0) + max(0.0, event.at - self.phase.at)
                     self.phase_s[self.phase.phase] = spent
+                    self.pace.phase_over(self.phase, event.at)
+                if event.phase == "paused":
+                    self.pause_requested = False
                 self.phase, self.progress, self.progress_began = event, None, None
             case ev.PhaseProgressed():
                 self.progress = event
@@ -118,22 +132,32 @@ class RunState:
                 self.data = event
             case ev.TrainingPlanned():
                 self.plan = event
+            case ev.ScheduleChanged():
+                self.plan = changed_plan(self.plan, event) if self.plan else None
             case ev.Evaluated():
                 while self.evaluations and self.evaluations[-1].step >= event.step:
                     self.evaluations.pop()
                 self.evaluations.append(event)
                 self.held_out.cut(self.held_out.step.row_from(event.step))
                 self.held_out.add([event.step], {name: raw_values([value]) for name, value in event.metrics.items()})
+            case ev.SampleAnswered():
+                self._add_sample(event)
             case ev.CheckpointSaved():
                 self.checkpoints.append(event)
             case ev.AdapterSaved():
                 self.adapter = event
             case ev.CommandAnswered():
                 self.answers[event.command_id] = event
+                if event.accepted and event.command in ("Pause", "Unpause"):
+                    self.pause_requested = event.command == "Pause"
+            case ev.WatchdogFired():
+                self.alarms[event.watchdog] = event
+            case ev.WatchdogCleared():
+                self.alarms.pop(event.watchdog, None)
             case ev.StopRequested():
                 self.stop_requested = event
             case ev.RunEnded():
-                self.ended, self.stop_requested = event, None
+                self.ended, self.stop_requested, self.pause_requested = event, None, False
             case ev.ModelUnloaded():
                 self.unloaded = event
             case ev.EngineExited():
@@ -158,8 +182,15 @@ class RunState:
         """
         self._elapsed_before_s = self.elapsed_s or 0.0
         self.attempt, self.run, self.ended, self.plan = attempt, None, None, None
-        self.phase_s = {}
+        self.phase_s, self.alarms = {}, {}
+        self.pace.attempt_begins(self.steps.pace(), self.steps.stretch())
         self.steps.begin_attempt()
+
+    def _add_sample(self, event: ev.SampleAnswered) -> None:
+        """One that is asked again at the same step replaces the first."""
+        while self.samples and (self.samples[-1].step, self.samples[-1].index) >= (event.step, event.index):
+            self.samples.pop()
+        self.samples.append(event)
 
     def _go_on_after(self, event: ev.TrainingResumed) -> None:
         self._earlier_adapter = self.adapter
@@ -167,6 +198,7 @@ class RunState:
         self.evaluations = [known for known in self.evaluations if known.step <= event.step]
         self.held_out.cut(self.held_out.step.row_from(event.step + 1))
         self.checkpoints = [known for known in self.checkpoints if known.step <= event.step]
+        self.samples = [known for known in self.samples if known.step <= event.step]
 
     @property
     def step(self) -> int:
@@ -177,6 +209,11 @@ class RunState:
     def total_steps(self) -> int | None:
         """How many steps are planned."""
         return self.plan.total_steps if self.plan else None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether training waits, as was asked for."""
+        return self.phase is not None and self.phase.phase == "paused" and self.ended is None
 
     @property
     def kept_evaluation(self) -> ev.Evaluated | None:
@@ -214,21 +251,12 @@ class RunState:
         return self._elapsed_before_s + max(0.0, max(newest) - self.run.at) if newest else None
 
     def eta(self) -> tuple[float, float] | None:
-        """Seconds of training left, and how much that may be off; None until two steps after the first are done.
-
-        The median of the last PACE_STEPS step times, the first step (which compiles) left out, plus what has come
-        between the steps so far (evaluations, checkpoints) as a mean, plus a last evaluation where there were any.
-        The spread is half the distance between the quartiles of the step times.
-        """
-        if self.total_steps is None or self.ended is not None:
+        """Seconds of training left, and how much that may be off; see Pace. A pause is not counted, nor how long it may
+        still take. None until two steps after the first are done, here or in an attempt before."""
+        if self.plan is None or self.ended is not None:
             return None
-        times = self.steps.pace()
-        if len(times) < 2:
-            return None
-        low, median, high = quantiles(times, n=4)
-        left = self.total_steps - self.step
-        last_evaluation = self.evaluations[-1].duration_s if self.evaluations and left else 0.0
-        return left * (median + self.steps.between_s()) + last_evaluation, left * (high - low) / 2
+        evaluation_s = self.evaluations[-1].duration_s if self.evaluations else None
+        return self.pace.left_s(self.plan, self.step, self.steps.pace(), self.steps.stretch(), evaluation_s)
 
     def tokens_per_s(self) -> float | None:
         """Tokens a second without padding, over the last PACE_STEPS steps, the first step left out."""

@@ -10,6 +10,7 @@ from operator import attrgetter, itemgetter
 
 from cockpit.protocol.events import StepEnded
 from cockpit.runs.columns import Column, raw_values
+from cockpit.runs.pace import Stretch
 from cockpit.runs.table import Table
 
 PACE_STEPS = 30
@@ -64,13 +65,13 @@ class Steps(Table):
         first = max(self.attempt_from + 1, len(self) - PACE_STEPS)
         return self.step_time_s.raw(first, len(self)).tolist()
 
-    def between_s(self) -> float:
-        """Mean seconds between the end of a step and the start of the next one, in this attempt."""
+    def stretch(self) -> Stretch:
+        """From the end of this attempt's first step, which compiles, to that of its newest."""
         steps = len(self) - self.attempt_from
         if steps < 2:
-            return 0.0
+            return Stretch()
         began, newest = self.at[self.attempt_from] or 0.0, self.at[-1] or 0.0
-        return max(0.0, newest - began - self._spent_s) / (steps - 1)
+        return Stretch(steps - 1, max(0.0, newest - began), self._spent_s)
 
     def begin_attempt(self) -> None:
         """What comes now is another attempt's."""

@@ -33,6 +33,10 @@ def stopping(state: RunState) -> Stopping:
         return Stopping(f"{COMPILING} After it {SAVED}", "stopping after the first step", True)
     if phase == "training":
         return Stopping(f"The step in hand is finished, {SAVED}", "stopping: finishing the step", True, "step")
+    if phase == "paused" and has_stepped:
+        return Stopping(f"Training waits after its step: {SAVED}", "stopping: saving", True)
+    if phase == "sampling" and has_stepped:
+        return Stopping(f"The sample is left where it is, {SAVED}", "stopping: leaving the sample", True)
     if phase == "evaluating" and has_stepped:
         sentence = f"The evaluation is left where it is, {SAVED}"
         return Stopping(sentence, "stopping: leaving the evaluation", True, "evaluation")
@@ -40,8 +44,7 @@ def stopping(state: RunState) -> Stopping:
         sentence = "The evaluation is left where it is, the weights that were resumed are saved, and the run ends."
         return Stopping(sentence, "stopping: leaving the evaluation", True, "evaluation")
     if phase == "saving" and state.step < (state.total_steps or 0):
-        sentence = f"The checkpoint is completed, the next step is finished, {SAVED}"
-        return Stopping(sentence, "stopping: saving", True, "next step")
+        return Stopping(f"The checkpoint is completed, {SAVED}", "stopping: saving", True)
     if phase == "saving":
         sentence = "No step is left to stop at: what was trained is being saved, and the run ends with that."
         return Stopping(sentence, "stopping: saving", True)

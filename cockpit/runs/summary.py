@@ -14,6 +14,8 @@ from cockpit.runs.status import State, is_active
 from cockpit.text.plain_text import plain_line
 
 LOSSES = 40
+PLANNED = ev.TrainingPlanned | ev.ScheduleChanged | ev.StepEnded
+"""Events that tell how many steps there will be."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,7 @@ class RunSummary:
         ended = run_state.ended
         if ended and ended.attempt < attempts:
             ended = None
-        planned = next(
-            (event for event in reversed(found) if isinstance(event, ev.TrainingPlanned | ev.StepEnded)), None
-        )
+        planned = next((event for event in reversed(found) if isinstance(event, PLANNED)), None)
         measured = run_state.kept_evaluation
         losses = tuple(loss for loss in run_state.steps.recent("loss", LOSSES) if loss is not None)
         state = ended.outcome if ended else _state_without_end(run)

@@ -68,12 +68,15 @@ def test_commands_for_an_engine_that_has_gone_do_not_hit_the_next(run: RunDir) -
     finally:
         engine.terminate()
         hosting.join(30)
-    assert {answer.command_id for answer in follower.all(CommandAnswered)} == {"asked", "ours"}
+    answers = {answer.command_id: answer for answer in follower.all(CommandAnswered)}
+    assert set(answers) == {"stale", "asked", "ours"}
+    assert [name for name, answer in answers.items() if answer.stale] == ["stale"]
+    assert answers["stale"].text == "The engine that this was for has gone, and has not done it."
 
 
 def test_what_is_no_command_of_this_version_is_refused_and_told(run: RunDir) -> None:
     engine = Engine(run, "transformers", chat_only=True)
-    for name, content in (("a", '{"type":"Pause","id":"newer"}'), ("half", '{"type":"Sto')):
+    for name, content in (("a", '{"type":"Juggle","id":"newer"}'), ("half", '{"type":"Sto')):
         (run.commands / f"{time.time_ns():020d}-{name}.json").write_text(content)
     run.send(Unload(id="unload"))
     engine.run()
@@ -81,7 +84,7 @@ def test_what_is_no_command_of_this_version_is_refused_and_told(run: RunDir) -> 
     follower.until_exited()
     answers = {answer.command_id: answer for answer in follower.all(CommandAnswered)}
     assert [(name, answer.accepted, answer.command) for name, answer in answers.items()] == [
-        ("newer", False, "Pause"),
+        ("newer", False, "Juggle"),
         ("half", False, ""),
         ("unload", True, "Unload"),
     ]

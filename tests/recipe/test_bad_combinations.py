@@ -234,9 +234,9 @@ BAD = [
     ),
     Bad(
         "samples that never come",
-        {"training:\n": "samples:\n  prompts: [hello]\ntraining:\n"},
+        {"training:\n": "finetuning_type: full\nsamples:\n  prompts: [hello]\ntraining:\n"},
         [
-            "37: samples.prompts: they are never asked: both samples.every_steps and output.save_steps "
+            "38: samples.prompts: they are never asked: both samples.every_steps and output.save_steps "
             "are empty; give one of the two",
         ],
     ),

@@ -20,7 +20,7 @@ def test_every_field_of_the_model_has_help_and_numbers_have_bounds() -> None:
 
 
 def test_form_holds_each_field_of_the_model_or_says_why_not() -> None:
-    left_to_yaml = ("schema", "method", "about", "chat", "samples")
+    left_to_yaml = ("schema", "method", "about", "chat")
     missing = [
         field
         for place in all_places()
@@ -34,6 +34,8 @@ def test_form_holds_each_field_of_the_model_or_says_why_not() -> None:
         "LoRA",
         "Data",
         "Training",
+        "Samples",
+        "Watchdogs",
         "Output",
     ]
 
@@ -83,6 +85,8 @@ TEXTS = [
     ("lora.target_modules", "q_proj, v_proj", ["q_proj", "v_proj"]),
     ("lora.target_modules", "all-linear", "all-linear"),
     ("lora.modules_to_save", "", []),
+    ("samples.prompts", "Hello, you., Who?", ["Hello", "you.", "Who?"]),
+    ("samples.prompts", '["Hello, you.", "Who?"]', ["Hello, you.", "Who?"]),
     ("model.name_or_path", " /a b/c ", "/a b/c"),
     ("hardware.gpu", "1", "1"),
     ("data.response_part", "<bot>\n", "<bot>\n"),
@@ -123,6 +127,12 @@ def test_numbers_are_written_short() -> None:
         format_value(value) for value in (2e-4, 2e-3, 16.0, 0.0, 1e-8, 0.97, 5, True, None, ["a", "b"], 1e-5 / 3)
     ]
     assert written == ["2e-4", "0.002", "16", "0", "1e-8", "0.97", "5", "true", "", "a, b", "3.3333333333333337e-6"]
+
+
+@pytest.mark.parametrize("items", [["Hello, you.", "Who?"], ["[a]"], ['say "a"'], ["a: b", "it's"], [" a"], ["a\nb"]])
+def test_a_list_of_sentences_survives_the_form(items: list[str]) -> None:
+    field = FIELDS["samples.prompts"]
+    assert parse_field(field, format_value(items)) == items
 
 
 def test_every_source_of_data_has_its_fields() -> None:

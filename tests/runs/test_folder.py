@@ -256,7 +256,7 @@ def test_a_heartbeat_that_fails_leaves_no_file_open(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("content", "found", "why"),
     [
-        (b'{"type":"Pause","id":"c7","for_s":3}', ("c7", "Pause"), "does not know the command 'Pause'"),
+        (b'{"type":"Juggle","id":"c7","for_s":3}', ("c7", "Juggle"), "does not know the command 'Juggle'"),
         (b'{"type":"Train","id":"c7"}', ("c7", "Train"), "'Train' cannot be read: Object missing required field"),
         (b'{"type":"Stop","id":7}', ("7-b", "Stop"), "'Stop' cannot be read: Expected `str`, got `int` - at `$.id`."),
         (b'{"type":"Stop"}', ("7-b", "Stop"), "missing required field `id`"),
@@ -329,7 +329,7 @@ def test_a_command_that_cannot_be_taken_keeps_no_other_from_being_taken() -> Non
     assert run.take_commands() == []
 
 
-def test_only_commands_from_before_are_dropped(tmp_path: Path) -> None:
+def test_only_commands_from_before_are_stale(tmp_path: Path) -> None:
     run = RunDir.create(runs_folder() / "demo-1")
     run.send(Stop(id="old"))
     (old,) = run.commands.iterdir()
@@ -337,15 +337,15 @@ def test_only_commands_from_before_are_dropped(tmp_path: Path) -> None:
     for path in others:
         path.write_text("kept")
     (run.commands / f"{0:020d}-out-of-reach.json").mkdir()
-    run.drop_commands(int(old.name[:20]) / 1e9 - 1)
+    assert run.take_stale_commands(int(old.name[:20]) / 1e9 - 1) == []
     assert old.exists()
-    run.drop_commands(time.time() + 1)
+    assert run.take_stale_commands(time.time() + 1) == [Stop(id="old")]
     assert not old.exists()
     assert [path.read_text() for path in others] == ["kept"] * 3
 
 
 @pytest.mark.parametrize("commands", ["linked", "absent", "a file"])
-def test_nothing_is_dropped_where_the_commands_are_no_folder_of_the_run(tmp_path: Path, commands: str) -> None:
+def test_nothing_is_taken_where_the_commands_are_no_folder_of_the_run(tmp_path: Path, commands: str) -> None:
     run = RunDir.create(runs_folder() / "demo-1")
     run.commands.rmdir()
     documents = tmp_path / "documents"
@@ -356,5 +356,5 @@ def test_nothing_is_dropped_where_the_commands_are_no_folder_of_the_run(tmp_path
         run.commands.symlink_to(documents)
     elif commands == "a file":
         run.commands.write_text("")
-    run.drop_commands(time.time())
+    assert run.take_stale_commands(time.time()) == []
     assert len(list(documents.iterdir())) == 2

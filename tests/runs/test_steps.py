@@ -41,7 +41,7 @@ def test_all_at_once_is_as_one_by_one(seed: int) -> None:
         at_once.take(events[first : first + 250])
     assert str(columns(at_once.steps)) == str(columns(one_by_one.steps))
     assert at_once.steps.attempt_from == one_by_one.steps.attempt_from
-    assert at_once.steps.between_s() == pytest.approx(one_by_one.steps.between_s())
+    assert at_once.steps.stretch() == pytest.approx(one_by_one.steps.stretch())
     assert at_once.steps.pace() == one_by_one.steps.pace()
 
 

@@ -54,7 +54,9 @@ def test_an_engine_that_has_told_no_phase_has_nothing_to_save() -> None:
         ("training", 1, 0, "The step in hand is finished", True, "step"),
         ("evaluating", 2, 0, "The evaluation is left where it is", True, "evaluation"),
         ("evaluating", 0, 2, "The evaluation is left where it is, the weights that were resumed", False, "evaluation"),
-        ("saving", 2, 0, "The checkpoint is completed, the next step is finished", True, "next step"),
+        ("saving", 2, 0, "The checkpoint is completed, what was trained is saved", True, ""),
+        ("sampling", 2, 0, "The sample is left where it is, what was trained is saved", True, ""),
+        ("paused", 2, 0, "Training waits after its step: what was trained is saved", True, ""),
         ("saving", 4, 0, "No step is left to stop at", False, ""),
     ],
 )

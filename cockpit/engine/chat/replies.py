@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -30,6 +31,22 @@ GROWS_EVERY_S = 0.06
 """How often a reply that streams is written to the log."""
 
 
+Tell = Callable[[str, str, int], None]
+"""Takes what a reply has grown by, of its answer and of its reasoning, and all tokens that were drawn so far."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How a reply has ended, and its figures. `first_token_s`: None where no token came; `reason`: a sentence."""
+
+    end: ReplyEnd
+    prompt_tokens: int
+    new_tokens: int
+    duration_s: float
+    first_token_s: float | None
+    reason: str = ""
+
+
 class Chatter:
     """Answers with a loaded model. The prompt is rendered by the chat template, as training rendered conversations;
     rows of plain text were learnt without one."""
@@ -45,11 +62,33 @@ class Chatter:
 
     def answer(self, chat: Chat) -> None:
         """Stream the reply into the chat log. What goes wrong ends the reply, not the engine."""
+        journal = self._journal
+
+        def tell(text: str, thinking: str, tokens: int) -> None:
+            journal.emit_reply(ReplyGrew(command_id=chat.id, text=text, thinking=thinking, tokens=tokens))
+
         prompt = shown_prompt(chat.messages[-1]) if chat.messages else ""
-        self._journal.emit_reply(ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter))
+        journal.emit_reply(ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter))
+        reply = self.reply(chat, tell, lambda: self._controls.is_reply_ended(chat.id))
+        journal.emit_reply(
+            ReplyEnded(
+                command_id=chat.id,
+                end=reply.end,
+                prompt_tokens=reply.prompt_tokens,
+                new_tokens=reply.new_tokens,
+                duration_s=reply.duration_s,
+                first_token_s=reply.first_token_s,
+                reason=reply.reason,
+            )
+        )
+
+    def reply(self, chat: Chat, tell: Tell, is_halted: Callable[[], bool], *, trains: bool = False) -> Reply:
+        """Draw a reply, `tell` what it grows by, and end it where it stands once it `is_halted`. `trains`: the weights
+        are trained further afterwards. What goes wrong ends the reply."""
         begun = time.monotonic()
-        stream = ReplyStream(self._loaded.tokenizer, self._journal, chat.id, self._marks, self._ends)
-        end, reason, prompt_tokens = "failed", "", 0
+        stream = ReplyStream(self._loaded.tokenizer, tell, self._marks, self._ends)
+        end: ReplyEnd = "failed"
+        reason, prompt_tokens = "", 0
         try:
             if not (chat.adapter or self._loaded.adapted):
                 raise ValueError("Every weight of the model was trained, so there is no base here to compare with.")
@@ -62,27 +101,35 @@ class Chatter:
                     f"{self._loaded.context_tokens:,} (model.max_seq_length); ask something shorter."
                 )
             else:
-                end = self._generate(chat, inputs, min(room, chat.max_new_tokens), stream)
+                # What a model keeps of a pass in inference mode, as tables of positions, cannot be trained with.
+                mode = torch.no_grad if trains else torch.inference_mode
+                with mode():
+                    end = self._generate(chat, inputs, min(room, chat.max_new_tokens), stream, is_halted)
         except Exception as error:
             reason = _reason(error)
-        self._journal.emit_reply(
-            ReplyEnded(
-                command_id=chat.id,
-                end=end,  # type: ignore[arg-type]
-                prompt_tokens=prompt_tokens,
-                new_tokens=stream.tokens,
-                duration_s=time.monotonic() - begun,
-                first_token_s=None if stream.first_token_at is None else stream.first_token_at - begun,
-                reason=reason,
-            )
+        first = stream.first_token_at
+        return Reply(
+            end=end,
+            prompt_tokens=prompt_tokens,
+            new_tokens=stream.tokens,
+            duration_s=time.monotonic() - begun,
+            first_token_s=None if first is None else first - begun,
+            reason=reason,
         )
 
-    def _generate(self, chat: Chat, inputs: dict[str, torch.Tensor], new_tokens: int, stream: ReplyStream) -> ReplyEnd:
+    def _generate(
+        self,
+        chat: Chat,
+        inputs: dict[str, torch.Tensor],
+        new_tokens: int,
+        stream: ReplyStream,
+        is_halted: Callable[[], bool],
+    ) -> ReplyEnd:
         model = self._loaded.model
         settings = self._settings(chat, new_tokens)
-        halt = _Halt(self._controls, chat.id)
+        halt = _Halt(is_halted)
         adapter = contextlib.nullcontext() if chat.adapter else model.disable_adapter()
-        with torch.inference_mode(), adapter, _own_settings(model, settings):
+        with adapter, _own_settings(model, settings):
             model.generate(
                 **inputs,
                 generation_config=settings,
@@ -136,15 +183,11 @@ def _own_settings(model: Any, settings: GenerationConfig) -> Iterator[None]:
 
 
 class ReplyStream(BaseStreamer):
-    """Tokens as they are drawn -> reasoning and answer in the chat log, a few times a second; special tokens are left
-    out."""
+    """Tokens as they are drawn -> reasoning and answer, told a few times a second; special tokens are left out."""
 
-    def __init__(
-        self, tokenizer: Any, journal: Journal, chat_id: str, marks: ThinkingMarks = USUAL_MARKS, reply_end: str = ""
-    ) -> None:
+    def __init__(self, tokenizer: Any, tell: Tell, marks: ThinkingMarks = USUAL_MARKS, reply_end: str = "") -> None:
         self._tokenizer = tokenizer
-        self._journal = journal
-        self._chat_id = chat_id
+        self._tell_reader = tell
         self._prompt_is_next = True
         self._ids: list[int] = []
         self._shown_from = 0
@@ -190,8 +233,7 @@ class ReplyStream(BaseStreamer):
             self._thinking, self._pending = self._thinking + thinking, self._pending + answer
 
     def _tell(self, now: float) -> None:
-        grew = ReplyGrew(command_id=self._chat_id, text=self._pending, thinking=self._thinking, tokens=self.tokens)
-        self._journal.emit_reply(grew)
+        self._tell_reader(self._pending, self._thinking, self.tokens)
         self._thinking, self._pending, self._told_at = "", "", now
 
     def _grown(self, whole: bool) -> str:
@@ -213,13 +255,12 @@ class ReplyStream(BaseStreamer):
 class _Halt(StoppingCriteria):
     """Ends a reply between two tokens once that is asked for."""
 
-    def __init__(self, controls: Controls, chat_id: str) -> None:
-        self._controls = controls
-        self._chat_id = chat_id
+    def __init__(self, is_halted: Callable[[], bool]) -> None:
+        self._is_halted = is_halted
         self.halted = False
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        self.halted = self._controls.is_reply_ended(self._chat_id)
+        self.halted = self._is_halted()
         return torch.full((input_ids.shape[0],), self.halted, dtype=torch.bool, device=input_ids.device)
 
 

@@ -17,6 +17,8 @@ LEANT_ON = {
     "transformers.trainer:Trainer._get_train_sampler": "a resume finds the order of rows grouped by length again",
     "transformers.trainer:Trainer._get_grad_norm": "the gradient's norm before clipping is that of every step",
     "transformers.trainer:Trainer._load_optimizer_and_scheduler": "a resumed run takes up the schedule of its recipe",
+    "transformers.trainer:Trainer._maybe_log_save_evaluate": "controls are taken after what a step has brought with it",
+    "transformers.trainer:Trainer.set_initial_training_values": "steps can be added while it trains",
     "transformers.trainer:Trainer._load_best_model": "the run goes back to the best weights that are left",
     "transformers.trainer_pt_utils:LengthGroupedSampler": "rows are grouped by length",
     "transformers:AutoModelForImageTextToText._model_mapping": "a model is loaded by the class that it has",
@@ -33,6 +35,9 @@ READ_BY_UNSLOTH = {
     "UNSLOTH_EXPERIMENTAL_HYBRID_PACKING": "linear attention is not probed for a minute where nothing is joined",
 }
 """What unsloth looks for on a dataset or in the environment, and what it is there for."""
+
+
+ENDLESS_EPOCHS = 1_000_000_000
 
 
 class _SavedState:
@@ -71,8 +76,20 @@ class TrainerHooks(Trainer):
         """Load the weights of `state.best_model_checkpoint`; the trainer never does that by itself."""
         super()._load_best_model()
 
+    def step_over(self) -> None:
+        """Called after each step, once it was logged, measured and saved, and once more at the end of an epoch."""
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.write_checkpoint()
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        super()._maybe_log_save_evaluate(*args, **kwargs)
+        self.step_over()
+
+    def set_initial_training_values(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """The number of epochs comes first; the loop over them ends with the last step, and steps may be added."""
+        _, *others = super().set_initial_training_values(*args, **kwargs)
+        return (ENDLESS_EPOCHS, *others)
 
     def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
         return self.train_sampler(super()._get_train_sampler(*args, **kwargs))
@@ -99,6 +116,11 @@ class TrainerHooks(Trainer):
 def follows_evaluations(scheduler: Any) -> bool:
     """Whether the scheduler is no function of the step: it is told of each evaluation."""
     return not hasattr(scheduler, "lr_lambdas")
+
+
+def set_schedule(scheduler: Any, source: Any) -> None:
+    """Let a scheduler whose rates are functions of the step have those of `source`, one of the same kind."""
+    scheduler.lr_lambdas = [source.lr_lambdas[0] for _ in scheduler.lr_lambdas]
 
 
 def set_learning_rate(optimizer: Any, scheduler: Any, learning_rate: float) -> None:

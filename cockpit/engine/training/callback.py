@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from cockpit.engine.training.best_weights import recall_best
 from cockpit.engine.training.learning_rate import told_change
 from cockpit.engine.training.resumption import Resumption
 from cockpit.engine.training.step_metrics import StepMetrics
+from cockpit.engine.training.watchdogs import Watchdogs
 from cockpit.protocol.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned, TrainingResumed
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
 from cockpit.runs.checkpoint import archive_later
@@ -46,6 +48,7 @@ class EventCallback(TrainerCallback):
         on_step: Callable[[int], None] = lambda step: None,
         resumed: Resumption | None = None,
         keeps_last: bool = False,
+        watchdogs: Watchdogs | None = None,
     ) -> None:
         """`on_step` is called with each finished step, after its event. `resumed`: what the run resumes from.
         `keeps_last`: the state after the last step becomes a checkpoint too."""
@@ -56,6 +59,7 @@ class EventCallback(TrainerCallback):
         self._on_step = on_step
         self._resumed = resumed
         self._keeps_last = keeps_last
+        self.watchdogs = watchdogs
         self._has_compiled = False
         self._learning_rate: float | None = None
         self._since = time.monotonic()
@@ -71,6 +75,10 @@ class EventCallback(TrainerCallback):
         """The step after which the held-out rows were last measured."""
         self.dropped = False
         """Whether a step was dropped because that was asked for."""
+        self.plan: dict[str, Any] = {}
+        """Fields of TrainingPlanned that others know: set before training begins."""
+        self.planned_rate: Callable[[int], float | None] = lambda step: None
+        """The learning rate that is planned for a step; None where nobody knows. Set before training begins."""
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -86,6 +94,7 @@ class EventCallback(TrainerCallback):
             archive_later(checkpoint.parent, self._resumed.step, self._journal.attempt)
             path = f"{checkpoint.parent.name}/{checkpoint.name}"
             self._journal.emit(TrainingResumed(step=self._resumed.step, path=path))
+        state.num_train_epochs = math.ceil(state.max_steps / self._steps_per_epoch)  # the trainer's are without end
         model = kwargs["model"]
         sizes = [(_size(weight), weight.requires_grad) for weight in model.parameters()]
         self._journal.emit(
@@ -94,6 +103,11 @@ class EventCallback(TrainerCallback):
                 steps_per_epoch=self._steps_per_epoch,
                 trainable_parameters=sum(size for size, trained in sizes if trained),
                 total_parameters=sum(size for size, _ in sizes),
+                learning_rate=args.learning_rate,
+                eval_steps=state.eval_steps if args.eval_strategy == "steps" else None,
+                save_steps=state.save_steps if args.save_strategy == "steps" else None,
+                saves_last=self._keeps_last or args.save_strategy == "steps",
+                **self.plan,
             )
         )
         if args.save_strategy == "no" and state.max_steps >= LONG_STEPS:
@@ -119,6 +133,8 @@ class EventCallback(TrainerCallback):
         if self._journal.phase != phase:
             self._journal.enter_phase(phase, "" if self._has_compiled else "the first step")
             self._since = time.monotonic()
+        if self.watchdogs is not None:
+            self.watchdogs.step_begins()
 
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -157,8 +173,10 @@ class EventCallback(TrainerCallback):
                 metrics=metrics,
             )
         )
-        self._since = now
+        took_s, self._since = now - self._since, now
         self._tell_not_finite(metrics)
+        if self.watchdogs is not None:
+            self.watchdogs.step_ended(self.step, figures, took_s, self.planned_rate(self.step))
         self._on_step(self.step)
         is_first, self._has_compiled = not self._has_compiled, True
         if self.controls.stop is not None:
@@ -203,6 +221,22 @@ class EventCallback(TrainerCallback):
         self.evaluated_at = state.global_step
         self._journal.emit(Evaluated(step=state.global_step, duration_s=now - self._measuring_since, metrics=metrics))
         self._tell_not_finite(metrics)
+        if self.watchdogs is not None:
+            self.watchdogs.evaluated(state.global_step, measured.get("eval_loss"))
+
+    def schedule_changed(self) -> None:
+        """As it was asked for: a rate that is another one now is not the schedule's doing."""
+        self._learning_rate = None
+
+    def evaluation_goes_on(self, paused_s: float) -> None:
+        """The held-out rows are measured further, after a pause of so many seconds."""
+        self._measuring_since += paused_s
+        self._journal.enter_phase("evaluating")
+
+    @property
+    def newest_checkpoint(self) -> int | None:
+        """The step after which the checkpoint was saved that a resume would begin with."""
+        return self._resumed.step if self.saved_at is None and self._resumed is not None else self.saved_at
 
     @property
     def has_compiled(self) -> bool:
@@ -211,13 +245,20 @@ class EventCallback(TrainerCallback):
 
     def evaluation_begins(self) -> None:
         """The held-out rows are about to be measured."""
+        self.rest()
         self._measuring_since, self._measured = time.monotonic(), 0
         self._journal.enter_phase("evaluating")
 
     def checkpoint_begins(self) -> None:
         """A checkpoint is about to be written."""
+        self.rest()
         self.check_folder()
         self._journal.enter_phase("saving", f"checkpoint {self.step}")
+
+    def rest(self) -> None:
+        """Something else than a step is under way."""
+        if self.watchdogs is not None:
+            self.watchdogs.step_rests()
 
     def check_folder(self) -> None:
         """Raises RunFailure where the run's folder is another engine's, or gone."""
@@ -234,6 +275,8 @@ class EventCallback(TrainerCallback):
     def checkpoint_saved(self, path: str, size_bytes: int) -> None:
         """A checkpoint stands whole at `path`, relative to the run folder."""
         self.saved_at = self.step
+        if self.watchdogs is not None:
+            self.watchdogs.checkpoint_saved(size_bytes)
         self._journal.emit(CheckpointSaved(step=self.step, path=path, size_bytes=size_bytes))
 
     def _tell_not_finite(self, metrics: dict[str, float | None]) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from cockpit.engine.compat.private_names import follows_evaluations, set_learning_rate
 from cockpit.engine.errors import RunFailure
+from cockpit.protocol.events import ScheduleChange
 from cockpit.recipe.learning_rates import why_no_room
 from cockpit.recipe.number import number_text
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
 from cockpit.recipe.training import Training
+
+ASKED_FOR = "asked_for"
+"""Stands in the trainer's log with an evaluation that a reader has asked for: no schedule is told of it."""
 
 
 def schedule_arguments(training: Training, *, has_held_out: bool) -> dict[str, Any]:
@@ -56,25 +62,39 @@ def refuse_without_room(training: Training, total_steps: int) -> None:
         )
 
 
-def take_up_schedule(trainer: Any, saved: dict[str, Any]) -> None:
+def take_up_schedule(trainer: Any, saved: dict[str, Any], changes: Iterable[ScheduleChange] = ()) -> None:
     """Let a resumed run take the rate that its recipe's schedule has after the checkpoint's step, as if schedule and
     learning rate had always been so. `saved` is the checkpoint's schedule, which may be of another kind.
 
-    A schedule that follows the evaluations is given all that were made until then, once more.
+    A schedule that follows the evaluations is given all that were made until then, once more, but for those that were
+    asked for on the way, and takes each factor of `changes` between them at its step.
     """
     args, state, optimizer, scheduler = trainer.args, trainer.state, trainer.optimizer, trainer.lr_scheduler
     if follows_evaluations(scheduler):
         for group in optimizer.param_groups:
             group["lr"] = args.learning_rate
-        for one in state.log_history:
-            if args.metric_for_best_model in one and one["step"] > 0:
-                scheduler.step(one[args.metric_for_best_model])
+        told = [one for one in state.log_history if args.metric_for_best_model in one and one["step"] > 0]
+        evaluations = [(one["step"], 0, one[args.metric_for_best_model]) for one in told if ASKED_FOR not in one]
+        factors = [(one.step, 1, one.rate_factor) for one in changes if one.step <= state.global_step]
+        holds = 1.0
+        for _, is_factor, value in sorted(evaluations + factors, key=itemgetter(0, 1)):
+            if is_factor:
+                scale_rates(optimizer, value / holds)
+                holds = value
+            else:
+                scheduler.step(value)
         return
     if "lr_lambdas" in saved:
         scheduler.load_state_dict(saved)
     else:
         scheduler.last_epoch = state.global_step
     set_learning_rate(optimizer, scheduler, args.learning_rate)
+
+
+def scale_rates(optimizer: Any, factor: float) -> None:
+    """Take the present rate times a factor, where a schedule moves it from there."""
+    for group in optimizer.param_groups:
+        group["lr"] *= factor
 
 
 def told_change(before: float, now: float, metric: str) -> str:

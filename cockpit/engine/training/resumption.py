@@ -11,12 +11,15 @@ from transformers.trainer_pt_utils import safe_globals
 from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.training.changing_data import ChangingData
 from cockpit.protocol.event_log import EventReader
-from cockpit.protocol.events import DataPrepared, RunStarted, StepEnded
+from cockpit.protocol.events import DataPrepared, RunStarted, ScheduleChanged, StepEnded, TrainingPlanned
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs import checkpoint as checkpoints
 from cockpit.runs.checkpoint import STATE, Checkpoint
 from cockpit.runs.folder import RunDir
+from cockpit.runs.schedule_changes import changed_plan
 
+Told = RunStarted | DataPrepared | TrainingPlanned | ScheduleChanged | StepEnded
+"""What a resume has to know of the attempts before."""
 Say = Callable[[str], None]
 
 
@@ -29,6 +32,8 @@ class Resumption:
     trained_tokens: int = 0
     data: ChangingData | None = None
     """What the attempt that saved the checkpoint has trained on; None where it has not told."""
+    plan: TrainingPlanned | None = None
+    """The newest plan, with all that the run was asked for on its way; None where no attempt has told of one."""
 
     @property
     def step(self) -> int:
@@ -66,7 +71,18 @@ def resumption(run: RunDir, from_step: int | None, say: Say) -> Resumption:
     steps = [event for event in events if isinstance(event, StepEnded) and event.step == found.step]
     metrics = steps[-1].metrics if steps else {}
     seen, trained = (int(metrics.get(name) or 0) for name in ("tokens_seen", "trained_tokens"))
-    return Resumption(found, seen, trained, ChangingData.of(events, steps[-1].attempt) if steps else None)
+    data = ChangingData.of(events, steps[-1].attempt) if steps else None
+    return Resumption(found, seen, trained, data, _plan(events))
+
+
+def _plan(events: list[Told]) -> TrainingPlanned | None:
+    plan = None
+    for event in events:
+        if isinstance(event, TrainingPlanned):
+            plan = event
+        elif isinstance(event, ScheduleChanged) and plan is not None:
+            plan = changed_plan(plan, event)
+    return plan
 
 
 def _newest_that_loads(run: RunDir, from_step: int | None, say: Say) -> Checkpoint:
@@ -114,10 +130,10 @@ def _is_figure(value: object) -> bool:
     return value is None or isinstance(value, int | float | str)
 
 
-def _events_of(run: RunDir) -> list[RunStarted | DataPrepared | StepEnded]:
+def _events_of(run: RunDir) -> list[Told]:
     reader = EventReader(run.events)
-    events: list[RunStarted | DataPrepared | StepEnded] = []
+    events: list[Told] = []
     while batch := reader.poll():
-        events += [event for event in batch if isinstance(event, RunStarted | DataPrepared | StepEnded)]
+        events += [event for event in batch if isinstance(event, Told)]
     reader.close()
     return events

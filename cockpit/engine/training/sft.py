@@ -20,12 +20,14 @@ from cockpit.engine.model.loading import Loaded
 from cockpit.engine.model.saved_files import add_to_card, finish_saved
 from cockpit.engine.training.batching import batching, make_trainer
 from cockpit.engine.training.best_weights import BestWeights
+from cockpit.engine.training.between_steps import BetweenSteps, Sampler
 from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
 from cockpit.engine.training.learning_rate import schedule_arguments
 from cockpit.engine.training.overrides import overrides
 from cockpit.engine.training.resumption import Resumption
 from cockpit.engine.training.room import making_room
 from cockpit.engine.training.step_metrics import StepMetrics
+from cockpit.engine.training.watchdogs import Watchdogs
 from cockpit.protocol.events import AdapterSaved
 from cockpit.recipe.checkpoints import checkpoint_plan
 from cockpit.recipe.recipe import Recipe
@@ -59,8 +61,11 @@ def train(
     controls: Controls,
     on_step: Callable[[int], None],
     resumed: Resumption | None = None,
+    sampler: Sampler | None = None,
+    watchdogs: Watchdogs | None = None,
 ) -> Trained:
-    """Train the adapter and tell the journal of each step. Raises whatever the stack raises.
+    """Train the adapter and tell the journal, and the `watchdogs`, of each step; between two of them do what `controls`
+    ask for, and let the `sampler` answer the recipe's prompts. Raises whatever the stack raises.
 
     A run that is `resumed` goes on with the checkpoint's weights, optimizer, schedule, random numbers and rows.
     """
@@ -83,8 +88,11 @@ def train(
         on_step=on_step,
         resumed=resumed,
         keeps_last=recipe.finetuning_type == "lora",
+        watchdogs=watchdogs,
     )
-    trainer.attach(run, callback, recipe.training, kept=checkpoint_plan(recipe)[1], owes_evaluation=owed)
+    between = BetweenSteps(trainer, callback, journal, controls, resumed, sampler)
+    kept = checkpoint_plan(recipe)[1]
+    trainer.attach(run, callback, between, recipe.training, kept=kept, owes_evaluation=owed)
     patience = _add_patience(trainer, recipe, resumed)
     _add_tensorboard(trainer, recipe, run)
     best_weights = BestWeights(trainer, recipe.training, run.checkpoints, journal)
@@ -93,11 +101,13 @@ def train(
     try:
         with contextlib.suppress(NothingLeft):
             trainer.train(resume_from_checkpoint=str(resumed.checkpoint.path) if resumed else None)
+        between.end()
         best = None if callback.dropped else best_weights.take()
         ended = controls.stop is None or callback.step >= trainer.state.max_steps
         if ended and data.held_out is not None and callback.evaluated_at != callback.step and best is None:
             trainer.evaluate()
     except Stopped:
+        between.end()
         callback.dropped = controls.stop == "drop"
         if callback.has_compiled and not callback.dropped and callback.saved_at != callback.step:
             trainer.write_checkpoint()

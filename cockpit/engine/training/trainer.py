@@ -21,6 +21,7 @@ from cockpit.runs.checkpoint import STATE, checkpoints
 from cockpit.runs.checksums import write_checksums
 
 if TYPE_CHECKING:
+    from cockpit.engine.training.between_steps import BetweenSteps
     from cockpit.engine.training.callback import EventCallback
     from cockpit.recipe.training import Training
     from cockpit.runs.folder import RunDir
@@ -31,6 +32,7 @@ class RunTrainer(TrainerHooks):
 
     step_metrics: StepMetrics
     events: EventCallback
+    between: BetweenSteps
     run: RunDir
     training: Training
     kept: int | None
@@ -40,6 +42,7 @@ class RunTrainer(TrainerHooks):
         self,
         run: RunDir,
         events: EventCallback,
+        between: BetweenSteps,
         training: Training,
         *,
         kept: int | None,
@@ -51,7 +54,9 @@ class RunTrainer(TrainerHooks):
         one before any training, which is compared with no other and moves no schedule.
         """
         self.run, self.events, self.step_metrics, self.training = run, events, events.step_metrics, training
+        self.between = between
         self.kept, self.owes_evaluation = kept, owes_evaluation
+        self.add_callback(between)  # first: what it knows of the plan is told with it
         self.add_callback(events)
 
     # What is measured
@@ -82,6 +87,10 @@ class RunTrainer(TrainerHooks):
                 self.lr_scheduler.step(measured[self.args.metric_for_best_model])
         return measured
 
+    def step_over(self) -> None:
+        """The step was logged, measured and saved."""
+        self.between.step_over()
+
     # The learning rate
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
@@ -91,7 +100,7 @@ class RunTrainer(TrainerHooks):
 
     def load_schedule(self, saved: dict[str, Any]) -> None:
         """The recipe's schedule, after the step of the checkpoint whose schedule was `saved`."""
-        take_up_schedule(self, saved)
+        take_up_schedule(self, saved, self.between.carried_over())
 
     # What is trained on
 

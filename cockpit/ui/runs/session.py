@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from cockpit.protocol.commands import Chat, Stop, StopReply, Unload
+from cockpit.protocol.commands import Chat, Control, Stop, StopReply, Unload
 from cockpit.protocol.events import AnyEvent, CommandAnswered, MachineRead, StepEnded
 from cockpit.runs.abort import abort_run
 from cockpit.runs.labels import OUTCOMES
@@ -62,6 +62,9 @@ class RunSession:
         """Those of this app that were not refused, each with the attempt that it was for."""
         self.refused_stop: CommandAnswered | None = None
         """The last refusal of a Stop."""
+        self._sent_controls: set[str] = set()
+        self.refused_control: CommandAnswered | None = None
+        """The last refusal of another control that this app has sent."""
         self.refused_start: CommandAnswered | None = None
         """The engine's refusal to take the run up."""
         self._clock = clock or (self._recorded_time if isinstance(link, ReplayLink) else time.time)
@@ -103,7 +106,9 @@ class RunSession:
         if any(stop.id == answer.command_id for _, stop in self._sent_stops):
             self.refused_stop = answer
             self._sent_stops = [sent for sent in self._sent_stops if sent[1].id != answer.command_id]
-        elif self.state.run is None and answer.command in ("Train", None):
+        elif answer.command_id in self._sent_controls:
+            self.refused_control = answer
+        elif self.state.run is None and answer.command in ("Train", None) and not answer.stale:
             # Of engines that do not name the command: before a run has begun there is hardly another to be refused.
             self.refused_start = answer
 
@@ -170,6 +175,11 @@ class RunSession:
         command = Stop(id=new_command_id(), save=save)
         self.link.send(command)
         self._sent_stops.append((self.state.attempt, command))
+
+    def control(self, command: Control) -> None:
+        """Ask for something to be done between two steps. Raises OSError."""
+        self.link.send(command)
+        self._sent_controls.add(command.id)
 
     def abort(self) -> None:
         """End the engine's process in the middle of whatever it does. Raises ValueError or OSError with a sentence."""

@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 
 from cockpit.runs.sentences import LogLine
 from cockpit.runs.status import is_resumable
@@ -22,6 +21,7 @@ from cockpit.text.numbers import percent
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun, ResumeRun
 from cockpit.ui.screens.questions import drop, end_engine, stop_run
+from cockpit.ui.screens.run_controls import CONTROL_BINDINGS, CONTROLS, RunControls
 from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
@@ -36,7 +36,7 @@ from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title
 from cockpit.ui.widgets.vram_gauge import VramGauge
 
 if TYPE_CHECKING:
-    from cockpit.protocol.events import CommandAnswered, Evaluated
+    from cockpit.protocol.events import CommandAnswered, Evaluated, TrainingPlanned
     from cockpit.ui.runs.host import Host
     from cockpit.ui.runs.session import RunSession
 
@@ -62,7 +62,7 @@ def layout_for(width: int, height: int) -> str:
     return "stacked" if height >= 44 else "tabbed"
 
 
-class LiveScreen(Screen[None]):
+class LiveScreen(RunControls):
     """One run. It polls while it is visible; leaving it does not touch the run."""
 
     AUTO_FOCUS = ""
@@ -76,6 +76,7 @@ class LiveScreen(Screen[None]):
         Binding("s", "stop_early", "stop", id="live.stop_early", tooltip="End the run; there is no step to save yet"),
         Binding("s", "drop", "stop without saving", id="live.drop", tooltip="End at once and save nothing"),
         Binding("s", "abort", "end the engine", id="live.abort", tooltip="End its process now, whatever it does"),
+        *CONTROL_BINDINGS,
         Binding("r", "resume", "resume", id="live.resume", tooltip="Resume from the newest checkpoint"),
         Binding("c", "chat", "chat", id="live.chat", tooltip="Talk to the model"),
         Binding("x", "export", "export", id="live.export", tooltip="Save the adapter, a merged model or a GGUF"),
@@ -100,11 +101,11 @@ class LiveScreen(Screen[None]):
         """Whether a long log is read."""
         self._logged: LogLine | None = None
         self._evaluated: Evaluated | None = None
-        self._planned_for: tuple[int | None, int | None] | None = None
+        self._planned_for: tuple[TrainingPlanned | None, int | None] | None = None
         self._planned_steps = 0
         self._went_to_chat = False
         self._keyed_at = 0.0
-        self._told: CommandAnswered | None = None
+        self._told: list[CommandAnswered | None] = [None, None]
         self._keys_shown: list[bool | None] = []
 
     def compose(self) -> ComposeResult:
@@ -227,6 +228,7 @@ class LiveScreen(Screen[None]):
         from cockpit.recipe.learning_rates import PlannedRates, rates_so_far, warmup_steps
         from cockpit.recipe.schedule import planned_steps
         from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
+        from cockpit.runs.schedule_changes import planned_rates
 
         state, chart = self.session.state, self.query_one(ScheduleChart)
         rows = state.data.train_rows if state.data else None
@@ -234,13 +236,15 @@ class LiveScreen(Screen[None]):
         follows = training.lr_scheduler_type in FOLLOWS_EVALUATIONS
         # Of a schedule that follows the evaluations the next rates are known once a step was taken after one.
         is_behind = follows and state.step > self._planned_steps
-        if (state.total_steps, rows) != self._planned_for or is_behind:
-            self._planned_for = (state.total_steps, rows)
+        if self._planned_for is None or (state.plan, rows) != self._planned_for or is_behind:
+            self._planned_for = (state.plan, rows)
             total = state.total_steps or planned_steps(self.session.recipe, rows)
             warmup = warmup_steps(training, total) if total else training.warmup_steps
             rates: Sequence[float] = []
             if total and follows:
                 rates = rates_so_far(training, total, state.steps.step, state.steps.metrics.get("learning_rate", []))
+            elif state.plan is not None:
+                rates = planned_rates(training, state.plan)
             elif total:
                 rates = PlannedRates(training, total)
             chart.border_title = Content(schedule_title(training.lr_scheduler_type, warmup, len(rates), total))
@@ -269,7 +273,7 @@ class LiveScreen(Screen[None]):
 
     def _show_keys(self) -> None:
         """The footer is made anew only when another set of keys works."""
-        changing = ("stop", "stop_early", "drop", "abort", "resume", "chat", "export", "end_export")
+        changing = (*CONTROLS, "stop", "stop_early", "drop", "abort", "resume", "chat", "export", "end_export")
         keys = [self.check_action(action, ()) for action in changing]
         if keys != self._keys_shown:
             self._keys_shown = keys
@@ -295,10 +299,10 @@ class LiveScreen(Screen[None]):
         return f"dropping the {now.under_way}" if now.under_way else "stopping: nothing more is saved"
 
     def _tell_refusals(self) -> None:
-        answer = self.session.refused_stop
-        if answer is not None and answer is not self._told:
-            self._told = answer
-            self.notify(plain_text(answer.text), severity="warning", markup=False)
+        for at, answer in enumerate((self.session.refused_stop, self.session.refused_control)):
+            if answer is not None and answer is not self._told[at]:
+                self._told[at] = answer
+                self.notify(plain_text(answer.text), severity="warning", markup=False)
 
     def _go_to_chat(self, *, is_current: bool) -> None:
         """Once, when the run has ended with a model to talk to, before the eyes of whoever watches it, and rests."""
@@ -318,6 +322,8 @@ class LiveScreen(Screen[None]):
         going = not session.is_over and not session.is_recording
         if action in ("stop", "stop_early", "drop", "abort"):
             return going and action == self._stop_action()
+        if action in CONTROLS:
+            return going and session.stop_asked is None and self.can_be_asked(action)
         if action == "export":
             saved = session.state.adapter is not None and not session.is_recording
             return session.is_over and saved and not session.is_exporting

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cockpit.runs.stopping import Stopping
+from cockpit.text.numbers import count, learning_rate
 from cockpit.ui.screens.dialog import Answer, Dialog
 
 GO_ON = Answer("no", "go on", "Change nothing")
+FACTORS = {"half": 0.5, "tenth": 0.1, "double": 2.0}
+"""Of the learning rate, by what a dialog answers."""
+MORE = "more-"
 
 
 def start_beside(run_id: str) -> Dialog:
@@ -43,6 +47,26 @@ def drop(under_way: str) -> Dialog:
     return Dialog(
         "stop without saving?", text, [Answer("yes", f"drop the {under_way}", "End at once and save nothing"), GO_ON]
     )
+
+
+def scale_rate(rate: float | None) -> Dialog:
+    """Which factor the learning rate is to be taken times: a key of FACTORS, or `no`."""
+    text = f"The last step took {learning_rate(rate)}. From the next one on, the planned curve is taken times:"
+    answers = [
+        Answer("half", "0.5", "Half of it"),
+        Answer("tenth", "0.1", "A tenth of it"),
+        Answer("double", "2", "Twice as much"),
+        GO_ON,
+    ]
+    return Dialog("learning rate", text, answers)
+
+
+def add_steps(total: int) -> Dialog:
+    """How many steps are to be added to `total`: MORE and their number, or `no`."""
+    numbers = dict.fromkeys(max(1, total * share // 100) for share in (10, 50, 100))
+    answers = [Answer(f"{MORE}{steps}", f"{count(steps)} more", f"{count(total + steps)} in all") for steps in numbers]
+    text = f"{count(total)} steps are planned. The schedule is that of the longer run from the next step on."
+    return Dialog("more steps", text, [*answers, GO_ON])
 
 
 def end_engine(why: str) -> Dialog:

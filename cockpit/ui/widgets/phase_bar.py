@@ -25,6 +25,8 @@ ORDER: tuple[Phase, ...] = (
     "saving",
     "ready",
 )
+BETWEEN: tuple[Phase, ...] = ("evaluating", "sampling", "paused")
+"""What interrupts the training and has no place of its own."""
 LONGEST_BAR = 48
 
 
@@ -44,13 +46,13 @@ class PhaseFigure:
 def phase_figures(
     state: RunState, now: float, status: State = "running", *, is_loaded: bool = True
 ) -> list[PhaseFigure]:
-    """All phases in their order; measuring the held-out rows and saving a checkpoint count as the training that they
-    interrupt.
+    """All phases in their order; what is done between steps, and a pause, count as the training that they interrupt.
 
     `is_loaded` tells whether a model that was ready to chat still is.
     """
     present = state.phase.phase if state.phase else None
-    shown: dict[Phase, Phase] = {"evaluating": "training" if state.steps.step else "compiling", "standby": "importing"}
+    at_work: Phase = "training" if state.steps.step else "compiling"
+    shown: dict[Phase, Phase] = {"standby": "importing", **dict.fromkeys(BETWEEN, at_work)}
     if _saves_checkpoint(state):
         shown["saving"] = "training"
     at = shown.get(present, present) if present else None
@@ -104,8 +106,8 @@ def _saves_checkpoint(state: RunState) -> bool:
 def _progress(state: RunState, phase: Phase) -> tuple[float | None, str]:
     assert state.phase is not None
     progress = state.progress
-    if state.phase.phase == "evaluating":
-        return None, PHASES["evaluating"].doing
+    if state.phase.phase in BETWEEN:
+        return None, PHASES[state.phase.phase].doing
     if phase == "training":
         detail = plain_line(state.phase.detail) if _saves_checkpoint(state) else ""
         return (state.step / state.total_steps if state.total_steps else None), detail and f"saving {detail}"

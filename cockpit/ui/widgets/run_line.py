@@ -56,6 +56,8 @@ class RunLine(Lines):
         word, style = STATES[self._status], f"bold {STATE_SIGNS[self._status][1]}"
         if self._note:
             word, style = self._note, "bold $warning"
+        elif self._status == "running" and state.is_paused:
+            word, style = PHASES["paused"].name, "bold $warning"
         elif self._status == "running":
             word = PHASES[state.phase.phase].name if state.phase else STATES["starting"]
         facts = [Content.styled(word, style)]

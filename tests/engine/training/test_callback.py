@@ -24,7 +24,6 @@ from cockpit.protocol.events import (
     Evaluated,
     LogWritten,
     PhaseStarted,
-    ReplyGrew,
     StepEnded,
     TrainingPlanned,
 )
@@ -71,7 +70,11 @@ class Scene:
 
     def call(self, name: str, **more: Any) -> None:
         args = SimpleNamespace(
-            metric_for_best_model=self.metric, save_strategy=self.save_strategy, lr_scheduler_type="linear"
+            metric_for_best_model=self.metric,
+            save_strategy=self.save_strategy,
+            eval_strategy="no",
+            learning_rate=0.1,
+            lr_scheduler_type="linear",
         )
         getattr(self.callback, name)(args, self.state, self.control, **more)
 
@@ -259,17 +262,16 @@ def test_what_an_exception_means_for_the_run(
     assert classify_error(error, None, 7).outcome == outcome
 
 
-def test_a_reply_grows_by_whole_characters(tmp_path: Path) -> None:
-    run = RunDir.create(tmp_path / "run")
+def test_a_reply_grows_by_whole_characters() -> None:
     tokenizer = tiny.make_tokenizer()
+    grown: list[str] = []
     text = "ünï — 日本 🏴‍☠️ arr"
-    stream = ReplyStream(tokenizer, Journal(run), "c")
+    stream = ReplyStream(tokenizer, lambda answer, thinking, tokens: grown.append(answer))
     stream.put(torch.tensor([[1, 2]]))
     for token in tokenizer(text, add_special_tokens=False)["input_ids"]:
         stream.put(torch.tensor([token]))
     stream.put(torch.tensor([tokenizer.eos_token_id]))
     stream.end()
-    grown = [event.text for event in EventReader(run.chat).poll() if isinstance(event, ReplyGrew)]
     assert "".join(grown) == text
     assert not any("�" in piece for piece in grown)
     assert stream.last_token == tokenizer.eos_token_id

@@ -15,6 +15,7 @@ from transformers import TrainerState
 from cockpit import disk
 from cockpit.engine.controls import Controls
 from cockpit.engine.training.best_weights import BestWeights, recall_best
+from cockpit.engine.training.between_steps import BetweenSteps
 from cockpit.engine.training.callback import EventCallback
 from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.engine.training.trainer import run_trainer
@@ -190,9 +191,11 @@ class Savings:
         journal: Any = SimpleNamespace(
             enter_phase=lambda *_: None, emit=lambda *_: None, check_folder=lambda: None, log=self._log
         )
-        callback = EventCallback(journal, Controls(), StepMetrics(), steps_per_epoch=1.0)
+        controls = Controls()
+        callback = EventCallback(journal, controls, StepMetrics(), steps_per_epoch=1.0)
         recipe = Training(eval_steps=2, load_best_model_at_end=True)
-        self.trainer.attach(self.run, callback, recipe, kept=1)
+        between = BetweenSteps(self.trainer, callback, journal, controls)
+        self.trainer.attach(self.run, callback, between, recipe, kept=1)
         self.best = BestWeights(self.trainer, recipe, self.run.checkpoints, journal)
         monkeypatch.setattr("cockpit.disk.flush", self._flush)
         self._lost = lost

@@ -9,6 +9,7 @@ from textual.selection import SELECT_ALL
 from textual.widget import Widget
 from textual.widgets import Static
 
+from cockpit.protocol import commands as cmd
 from cockpit.protocol import events as ev
 from cockpit.protocol.commands import Stop
 from cockpit.runs.folder import RunDir
@@ -134,7 +135,8 @@ async def test_every_ending(tmp_path: Path, ending: Ending, word: str, on_card: 
             assert chart.content_size.height >= 7, "six rows of plot and the steps under it"
             shown = keys(pilot)
             assert ("s" in shown) is (ending in ("going", "silent"))
-            assert ("c" in shown) is (ending in ("completed", "stopped"))
+            meaning = {"completed": "chat", "stopped": "chat", "going": "checkpoint", "silent": "checkpoint"}
+            assert shown.get("c") == meaning.get(ending)
 
 
 async def test_gauges_follow_the_number_of_gpus(tmp_path: Path) -> None:
@@ -459,3 +461,37 @@ async def test_what_others_wrote_is_shown_literally(tmp_path: Path) -> None:
         assert logged is not None and shown in logged[0]
         picture = pilot.app.export_screenshot()
         assert "\x1b" not in picture and "evil" not in picture
+
+
+async def test_a_run_is_asked_by_keys(tmp_path: Path) -> None:
+    """Each key is its command; what it means turns round once it was accepted."""
+    run = record(tmp_path, ending="going", steps=300, until=126)
+    link = fed(run)
+    app = stage(session_of(link))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: keys(pilot).get("p") == "pause")
+        await pilot.press("p", "c", "e")
+        await until(pilot, lambda: len(link.sent) == 3)
+        assert [type(command) for command in link.sent] == [cmd.Pause, cmd.SaveCheckpoint, cmd.Evaluate]
+        assert keys(pilot).get("g") is None, "the recipe has no prompts"
+        pause = link.sent[0]
+        link.events.append(ev.CommandAnswered(command_id=pause.id, accepted=True, command="Pause", at=NOW))
+        link.events.append(ev.PhaseStarted(phase="paused", detail="after step 126", at=NOW))
+        await until(pilot, lambda: keys(pilot).get("p") == "go on")
+        assert "paused" in line(pilot)
+        await pilot.press("p")
+        await until(pilot, lambda: len(link.sent) == 4)
+        assert isinstance(link.sent[3], cmd.Unpause)
+        await pilot.press("f")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Dialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: len(link.sent) == 5)
+        assert isinstance(link.sent[4], cmd.ScaleLearningRate) and link.sent[4].factor == 0.5
+        await pilot.press("m")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Dialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: len(link.sent) == 6)
+        assert isinstance(link.sent[5], cmd.AddSteps) and link.sent[5].steps == 30
+        refusal = ev.CommandAnswered(command_id=link.sent[1].id, accepted=False, text="No.", command="SaveCheckpoint")
+        link.events.append(refusal)
+        await until(pilot, lambda: app.said == ["No."])

@@ -1,0 +1,96 @@
+"""The recipe's prompts, answered while it trains: the same words each time, so that one reads what has changed"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from cockpit.engine.chat.replies import Chatter
+from cockpit.engine.controls import Controls
+from cockpit.engine.journal import Journal
+from cockpit.engine.model.base_model import unsloth_checkpointing, unsloth_class
+from cockpit.engine.model.loading import Loaded
+from cockpit.protocol.commands import Chat
+from cockpit.protocol.events import SampleAnswered
+from cockpit.recipe.recipe import Recipe
+
+
+class Sampler:
+    """Asks as the chat pane does, greedily where the recipe says nothing else."""
+
+    def __init__(self, recipe: Recipe, loaded: Loaded, chatter: Chatter, journal: Journal, controls: Controls) -> None:
+        self._recipe, self._loaded, self._chatter = recipe, loaded, chatter
+        self._journal, self._controls = journal, controls
+        self.every_steps = recipe.samples.every_steps
+        self.prompts = len(recipe.samples.prompts)
+
+    def answer(self, step: int) -> None:
+        """Answer all prompts with the weights after `step`; a stop leaves the rest. What goes wrong is told with the
+        answer. The caller sees to random numbers."""
+        with self._answering():
+            torch.manual_seed(self._recipe.training.seed)
+            for index, prompt in enumerate(self._recipe.samples.prompts):
+                if self._controls.stop is not None:
+                    break
+                self._answer(step, index, prompt)
+
+    def _answer(self, step: int, index: int, prompt: str) -> None:
+        settings = self._recipe.samples
+        system = [{"role": "system", "content": settings.system_prompt}] if settings.system_prompt else []
+        chat = Chat(
+            id="",
+            messages=[*system, {"role": "user", "content": prompt}],
+            enable_thinking=settings.enable_thinking,
+            do_sample=settings.do_sample,
+            max_new_tokens=settings.max_new_tokens,
+            temperature=settings.temperature,
+            top_p=1.0,
+            top_k=0,
+        )
+        answer, reasoning = [], []
+
+        def tell(text: str, thinking: str, tokens: int) -> None:
+            answer.append(text)
+            reasoning.append(thinking)
+
+        reply = self._chatter.reply(chat, tell, lambda: self._controls.stop is not None, trains=True)
+        self._journal.emit(
+            SampleAnswered(
+                step=step,
+                index=index,
+                prompt=prompt,
+                text="".join(answer),
+                thinking="".join(reasoning),
+                end=reply.end,
+                new_tokens=reply.new_tokens,
+                duration_s=reply.duration_s,
+                reason=reply.reason,
+            )
+        )
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Within, the model answers; afterwards it trains as before, and the memory of the answers is free."""
+        model, tokenizer = self._loaded.model, self._loaded.tokenizer
+        by_unsloth = unsloth_class(self._loaded.processor is not None, False) if self._is_unsloths else None
+        was_training, side = model.training, tokenizer.padding_side
+        try:
+            model.eval()
+            if by_unsloth is not None:
+                by_unsloth.for_inference(model)
+            yield
+        finally:
+            if by_unsloth is not None:
+                by_unsloth.for_training(model, use_gradient_checkpointing=unsloth_checkpointing(self._recipe))
+            model.train(was_training)
+            tokenizer.padding_side = side
+            if torch.cuda.is_available():
+                gc.collect()
+                torch.cuda.empty_cache()
+
+    @property
+    def _is_unsloths(self) -> bool:
+        return self._loaded.backend == "unsloth"

@@ -1,0 +1,146 @@
+"""Controls of a run that trains: each is answered, done between two steps, and told to every reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cockpit.protocol.commands import (
+    AddSteps,
+    Command,
+    Evaluate,
+    Pause,
+    SaveCheckpoint,
+    ScaleLearningRate,
+    Stop,
+    Unpause,
+)
+from cockpit.protocol.events import (
+    CheckpointSaved,
+    LogWritten,
+    ScheduleChanged,
+    TrainingPlanned,
+)
+from cockpit.recipe.document import RecipeDocument
+from cockpit.runs.link import new_command_id
+from cockpit.runs.schedule_changes import planned_rates
+from tests.engine.conftest import HostedRun
+
+Hosted = Callable[..., HostedRun]
+ENOUGH = {"training__max_steps": 100, "lora__lora_dropout": 0.1}
+"""Steps that no engine is through with before it takes the next command."""
+
+
+def ask(run: HostedRun, kind: type[Command], **fields: Any) -> str:
+    """Send, and wait for the answer: empty where it was accepted, else why not."""
+    answer = run.send(kind(id=new_command_id(), **fields))  # type: ignore[arg-type]
+    assert answer.accepted is not bool(answer.text)
+    return answer.text
+
+
+def paused(hosted: Hosted, **changes: Any) -> HostedRun:
+    """A run that waits; it was asked to before it had trained at all."""
+    run = hosted(**{**ENOUGH, **changes})
+    run.until(lambda: run.state.run is not None)
+    assert ask(run, Pause) == ""
+    run.until(lambda: run.state.is_paused)
+    return run
+
+
+def pause_now(run: HostedRun) -> int:
+    """Have it wait; the step after which it does."""
+    assert ask(run, Pause) == ""
+    run.until(lambda: run.state.is_paused)
+    return run.state.step
+
+
+def losses(run: HostedRun) -> list[float | None]:
+    return list(run.state.steps.metrics["loss"])
+
+
+def rates(run: HostedRun) -> list[float | None]:
+    return list(run.state.steps.metrics["learning_rate"])
+
+
+def planned(run: HostedRun) -> list[float]:
+    """The learning rates that the app draws."""
+    assert run.state.plan is not None
+    return list(planned_rates(RecipeDocument.load(run.run.recipe).recipe().training, run.state.plan))
+
+
+def test_a_paused_run_is_measured_and_saved_and_goes_on_as_if_nothing_had_been(hosted: Hosted) -> None:
+    alone = hosted(**ENOUGH)
+    alone.until_ended()
+
+    run = paused(hosted)
+    assert run.state.step == 0
+    assert ask(run, Pause) == "Training waits already, or will after its step."
+    assert ask(run, SaveCheckpoint) == "No step was taken yet, so there is nothing to save."
+    assert ask(run, Unpause) == ""
+    run.until(lambda: run.state.step >= 2)
+    at = pause_now(run)
+    assert ask(run, Evaluate) == ask(run, SaveCheckpoint) == ""
+    run.until(lambda: run.state.evaluations[-1].step == at and [one.step for one in run.state.checkpoints] == [at])
+    run.until(lambda: run.state.is_paused)
+    assert ask(run, SaveCheckpoint) == f"The checkpoint of step {at} is there already."
+    assert ask(run, Unpause) == ""
+    assert ask(run, Unpause) == "Training does not wait."
+    run.until_ended()
+    assert losses(run) == losses(alone)
+    assert rates(run) == rates(alone)
+    assert not [event for event in run.all(LogWritten) if event.level == "warning"]
+
+
+def test_a_stop_ends_a_pause_and_leaves_a_checkpoint(hosted: Hosted) -> None:
+    run = paused(hosted)
+    ask(run, Unpause)
+    run.until(lambda: run.state.step >= 1)
+    at = pause_now(run)
+    assert ask(run, Stop) == ""
+    run.until_ended()
+    assert run.state.ended is not None and (run.state.ended.outcome, run.state.ended.step) == ("stopped", at)
+    assert [event.step for event in run.all(CheckpointSaved)] == [at]
+    assert run.state.adapter is not None and run.state.adapter.step == at
+
+
+def test_a_pause_dropped(hosted: Hosted) -> None:
+    run = paused(hosted)
+    ask(run, Unpause)
+    run.until(lambda: run.state.step >= 1)
+    pause_now(run)
+    assert ask(run, Stop, save=False) == ""
+    run.until_ended()
+    assert run.state.ended is not None and run.state.ended.outcome == "stopped"
+    assert run.all(CheckpointSaved) == [] and run.state.adapter is None
+
+
+def test_the_rate_and_the_steps_change_and_a_resume_goes_on_with_both(hosted: Hosted) -> None:
+    """Ten steps are an epoch: the run goes beyond the one that its recipe plans."""
+    run = paused(hosted, training__lr_scheduler_type="cosine", training__warmup_ratio=0.3)
+    assert ask(run, ScaleLearningRate, factor=0.5) == ""
+    run.until(lambda: len(run.all(ScheduleChanged)) == 1)
+    assert ask(run, ScaleLearningRate, factor=1000.0).startswith("The highest learning rate would be 5; 1 is the most")
+    ask(run, Unpause)
+    run.until(lambda: run.state.step >= 3)
+    at = pause_now(run)
+    assert ask(run, AddSteps, steps=6) == ask(run, ScaleLearningRate, factor=4.0) == ""
+    run.until(lambda: len(run.all(ScheduleChanged)) == 3)
+    assert [(one.step, one.rate_factor, one.total_steps) for one in run.all(ScheduleChanged)] == [
+        (0, 0.5, 100),
+        (at, 0.5, 106),
+        (at, 2.0, 106),
+    ]
+    assert run.state.total_steps == 106
+    ask(run, Stop)
+    run.until_ended()
+    run.close()
+    again = hosted(resumed=run.run, text=run.run.recipe.read_text())
+    again.until(lambda: again.state.ended is not None and again.state.ended.attempt == 2)
+    assert again.state.ended is not None and again.state.ended.outcome == "completed"
+    assert again.state.steps.step == list(range(1, 107))
+    assert rates(again) == pytest.approx(planned(again), rel=1e-9)
+    plan = again.all(TrainingPlanned)[-1]
+    assert (plan.recipe_steps, plan.total_steps) == (100, 106)
+    assert [(one.step, one.rate_factor, one.total_steps) for one in plan.changes] == [(0, 0.5, 100), (at, 2.0, 106)]
