@@ -44,7 +44,7 @@ POLL_EVERY_S = 0.1
 SHOWN_FOR_S = 0.25
 """How long figures stand at least: a run of a hundred steps a second is not to be read faster."""
 CLOCK_EVERY_S = 0.5
-"""Between two looks at the clock while nothing happens."""
+"""Between two looks at the clock while nothing happens, and while a long log is read."""
 BREATH_S = 0.001
 """Between two parts of a long log, for all else that the app has to do."""
 KEYED_FOR_S = 0.15
@@ -170,7 +170,8 @@ class LiveScreen(RunControls):
                 self.run_worker(self._read_on(), group="read")
         shown_for = time.monotonic() - self._shown_at
         has_turned = self.session.turns != self._turns and not self._is_reading
-        if has_turned or shown_for >= (SHOWN_FOR_S if self._has_news else CLOCK_EVERY_S):
+        is_fresh = self._has_news and not self._is_reading
+        if has_turned or shown_for >= (SHOWN_FOR_S if is_fresh else CLOCK_EVERY_S):
             self._show()
         self._tell_refusals()
         self._go_to_chat(is_current=top is self)
