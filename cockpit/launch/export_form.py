@@ -103,8 +103,18 @@ def temporary_paths(out: Path) -> tuple[Path, Path]:
     return out.with_name(f".{out.name}.partial"), out.with_name(f".{out.name}.merged")
 
 
-def why_not(run: RunDir, recipe: Recipe, form: ExportForm, gpu: str, out: Path, push: str | None = None) -> str:
-    """What stands in the way of the export, in a sentence; empty where nothing does. `gpu` as EngineKey has it."""
+def why_not(
+    run: RunDir,
+    recipe: Recipe,
+    form: ExportForm,
+    gpu: str,
+    out: Path,
+    push: str | None = None,
+    *,
+    is_placed: bool = True,
+) -> str:
+    """What stands in the way of the export, in a sentence; empty where nothing does. `gpu` as EngineKey has it;
+    without `is_placed`, `out` may be another one yet: only its disk counts."""
     result, name = run.result, plain_line(run.id)
     if result is None:
         return f"The run {name} has saved nothing yet, so there is nothing to export."
@@ -123,7 +133,7 @@ def why_not(run: RunDir, recipe: Recipe, form: ExportForm, gpu: str, out: Path, 
         return f"The experts of {plain_text(recipe.model.name_or_path)} in four bits cannot be merged; give adapter."
     if form.kind == "gguf" and (wrong := _why_not_gguf(form)):
         return wrong
-    return _why_not_there(out) or _why_no_room(recipe, run, form, out) or _why_not_pushed(push)
+    return (is_placed and _why_not_there(out)) or _why_no_room(recipe, run, form, out) or _why_not_pushed(push)
 
 
 def _why_not_4bit(recipe: Recipe, is_full: bool, gpu: str) -> str:
@@ -189,8 +199,19 @@ def _why_not_pushed(push: str | None) -> str:
 
 def needed_bytes(recipe: Recipe, run: RunDir, form: ExportForm) -> int | None:
     """Bytes that the export takes while it is made, a fiftieth to spare; None where the base's size is not known."""
+    result = result_bytes(recipe, run, form)
+    if form.kind == "adapter" or result is None:
+        return result
+    if form.kind == "gguf":  # beside the merged model that it is made of, and a 16-bit file that is quantized
+        whole = result / _share(form)
+        result = round(whole * (1.0 + (_share(form) if form.gguf_type in CONVERTED else 1.0 + _share(form))))
+    return round(result * 1.02)
+
+
+def result_bytes(recipe: Recipe, run: RunDir, form: ExportForm) -> int | None:
+    """About how many bytes it has in the end, an adapter exactly; None where the base's size is not known."""
     if form.kind == "adapter":
-        return _size(run.adapter)
+        return _size(run.adapter) if run.adapter.is_dir() else None
     folder = run.model if run.result == run.model else _base_folder(recipe)
     if folder is None:
         return None
@@ -199,10 +220,14 @@ def needed_bytes(recipe: Recipe, run: RunDir, form: ExportForm) -> int | None:
     if whole is None:
         return None
     whole *= 4 if model.quantized in ("nf4", "fp4") else 2 if model.quantized == "int8" else 1
-    share = 1.0 if form.kind == "merged-16bit" else 0.4
+    return round(whole * _share(form))
+
+
+def _share(form: ExportForm) -> float:
+    """Its size as a share of the model in 16 bits."""
     if form.kind == "gguf":
-        share = 1.0 + (CONVERTED.get(form.gguf_type) or 1.0 + QUANTIZED[form.gguf_type])
-    return round(whole * share * 1.02)
+        return CONVERTED.get(form.gguf_type) or QUANTIZED[form.gguf_type]
+    return 1.0 if form.kind == "merged-16bit" else 0.4
 
 
 def _size(folder: Path) -> int:

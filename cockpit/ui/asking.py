@@ -11,6 +11,7 @@ from cockpit.ui.screens.recipes import RecipesScreen
 from cockpit.ui.typed_ahead import TypedAhead
 
 if TYPE_CHECKING:
+    from cockpit.launch.export_choices import ExportChoice
     from cockpit.launch.export_form import ExportForm
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
@@ -45,13 +46,14 @@ class AskingApp(TypedAhead):
     def ask_export(
         self,
         run: RunDir,
+        choices: Sequence[ExportChoice],
         why_not: Callable[[ExportForm, Path], str],
         then: Callable[[tuple[ExportForm, Path] | None], None],
     ) -> None:
         """In which form, and into which folder."""
         from cockpit.ui.screens.export_dialog import ExportDialog
 
-        self.push_screen(ExportDialog(run, why_not), then)
+        self.push_screen(ExportDialog(run, choices, why_not), then)
 
     def ask_end_export(self, run_id: str, then: Callable[[], None]) -> None:
         """Whether to end an export that is under way."""

@@ -13,7 +13,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from cockpit.launch.export_form import ExportForm
+from cockpit.launch.export_choices import ExportChoice
+from cockpit.launch.export_form import OFFERED, ExportForm
 from cockpit.runs.folder import RunDir
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.export_dialog import ExportDialog
@@ -26,6 +27,8 @@ from tests.ui.editor_steps import editing
 from tests.ui.engines import flown, write_recipe
 from tests.ui.talking import Talking
 from tests.ui.waiting import ahead, until
+
+CHOICES = [ExportChoice(ExportForm.parse(name), 1 << 30, "") for name in OFFERED]
 
 
 @pytest.mark.parametrize("next_field", ["down", "enter", "tab"])
@@ -77,9 +80,9 @@ async def test_a_dialog_gets_what_was_typed_after_the_key_that_opens_it(tmp_path
 async def test_a_dialog_of_several_fields(tmp_path: Path) -> None:
     async with flown() as (app, pilot):
         taken: list[tuple[ExportForm, Path] | None] = []
-        app.push_screen(ExportDialog(RunDir(tmp_path / "run"), lambda form, folder: ""), taken.append)
+        app.push_screen(ExportDialog(RunDir(tmp_path / "run"), CHOICES, lambda form, folder: ""), taken.append)
         folder = tmp_path / "here"
-        ahead(pilot, "right", "down", *str(folder), "up", "right", "down", "end", "1", "enter")
+        ahead(pilot, "down", "tab", *str(folder), "up", "down", "tab", "end", "1", "enter")
         await until(pilot, lambda: bool(taken))
         assert taken[0] is not None
         form, chosen = taken[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from cockpit.launch.export_choices import ExportChoice
     from cockpit.launch.export_form import ExportForm
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
@@ -56,6 +57,7 @@ class Host(Protocol):
     def ask_export(
         self,
         run: RunDir,
+        choices: Sequence[ExportChoice],
         why_not: Callable[[ExportForm, Path], str],
         then: Callable[[tuple[ExportForm, Path] | None], None],
     ) -> None:

@@ -91,6 +91,7 @@ class PastRuns:
     def export(self, run: RunDir) -> None:
         """Ask in which form, then begin; the run's log tells how it goes. While one is under way: ask whether to end
         that."""
+        from cockpit.launch.export_choices import export_choices
         from cockpit.launch.export_form import ExportForm, why_not
         from cockpit.launch.exports import export_key, start_export
 
@@ -124,7 +125,7 @@ class PastRuns:
         def wrong(form: ExportForm, folder: Path) -> str:
             return why_not(run, recipe, form, key.gpu, folder)
 
-        self._host.ask_export(run, wrong, chosen)
+        self._host.ask_export(run, export_choices(run, recipe, key.gpu), wrong, chosen)
 
     def _under_way(self, run: RunDir) -> _Export | None:
         return next((export for export in self._exports if export.run.path == run.path), None)

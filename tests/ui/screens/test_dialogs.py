@@ -8,7 +8,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from cockpit.launch.export_form import ExportForm
+from cockpit.launch.export_choices import ExportChoice
+from cockpit.launch.export_form import OFFERED, ExportForm
 from cockpit.runs.folder import RunDir
 from cockpit.ui.screens.dialog import Answer, Dialog
 from cockpit.ui.screens.editor import EditorScreen
@@ -26,6 +27,8 @@ from tests.ui.waiting import until
 BESIDE = (1, 1)
 """A cell of the screen that no dialog covers."""
 SIZES = [(60, 20), (80, 24), (120, 40)]
+
+CHOICES = [ExportChoice(ExportForm.parse(name), 1 << 30, "") for name in OFFERED]
 
 
 async def opened(pilot: Pilot[Any], dialog: ModalDialog[Any]) -> list[Any]:
@@ -49,7 +52,7 @@ async def test_every_button_can_be_seen_and_clicked(size: tuple[int, int], tmp_p
             (question, {"yes": "yes", "no": "no"}),
             (lambda: SaveDialog(tmp_path, "mine"), {"take": tmp_path / "mine.yaml", "close": None}),
             (PathDialog, {"close": None}),
-            (lambda: ExportDialog(RunDir(tmp_path), lambda form, folder: ""), {"close": None}),
+            (lambda: ExportDialog(RunDir(tmp_path), CHOICES, lambda form, folder: ""), {"close": None}),
             (lambda: HelpScreen(app.screen), {"close": None}),
         ]
         for make, expected in made:
@@ -87,7 +90,7 @@ async def test_a_click_beside_a_dialog_loses_nothing_that_was_typed(tmp_path: Pa
         assert app.screen.query_one(Input).value == "x"
         await pilot.press("escape")
         await until(pilot, lambda: answers == [None])
-        answers = await opened(pilot, ExportDialog(RunDir(tmp_path), lambda form, folder: ""))
+        answers = await opened(pilot, ExportDialog(RunDir(tmp_path), CHOICES, lambda form, folder: ""))
         app.screen.query_one("#folder", Input).value = str(tmp_path / "other")
         await pilot.click(app.screen, offset=BESIDE)
         await pilot.pause()

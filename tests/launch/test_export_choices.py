@@ -1,0 +1,39 @@
+"""Every form of export is listed, with its size and what stands in its way."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cockpit.launch.export_choices import export_choices
+from cockpit.launch.export_form import FORMS, OFFERED, ExportForm, needed_bytes
+from cockpit.machine.gpu import NONE
+from cockpit.recipe.document import RecipeDocument
+from tests.recording import RECIPE, record
+
+
+def test_all_forms_with_sizes_and_obstacles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LLAMA_CPP_PATH", "UNSLOTH_LLAMA_CPP_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("cockpit.launch.export_form.LlamaCpp.find", lambda: None)
+    run = record(tmp_path, steps=4)
+    recipe = RecipeDocument.parse(RECIPE, "recipe.yaml").recipe()
+    run.adapter.mkdir(exist_ok=True)
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    weights = len(header).to_bytes(8, "little") + header + bytes(8)
+    (run.adapter / "adapter_model.safetensors").write_bytes(weights)
+    (run.adapter / "adapter_config.json").write_text("{}")
+    (run.path / "exports" / "adapter").mkdir(parents=True)
+    (run.path / "exports" / "adapter" / "there").touch()
+    found = {choice.form.name: choice for choice in export_choices(run, recipe, NONE)}
+    assert list(found)[:6] == list(OFFERED) and set(found) == set(FORMS)
+    adapter, merged = found["adapter"], found["merged-16bit"]
+    assert (adapter.size_bytes, adapter.obstacle) == (len(weights) + 2, ""), "another folder can be named"
+    assert not adapter.is_estimate and merged.is_estimate
+    assert merged.obstacle == "" and merged.size_bytes is not None
+    assert "needs an NVIDIA GPU" in found["merged-4bit"].obstacle
+    assert "llama.cpp is not here" in found["gguf:q8_0"].obstacle
+    eight = found["gguf:q8_0"].size_bytes
+    assert eight == round(merged.size_bytes * 0.54)
+    needed = needed_bytes(recipe, run, ExportForm.parse("gguf:q8_0"))
+    assert needed == pytest.approx(merged.size_bytes * 1.54 * 1.02, rel=1e-6)
