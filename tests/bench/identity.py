@@ -4,7 +4,7 @@ usage: python -m tests.bench.identity MODEL_FOLDER DATA_FILE [--name NAME] [--au
            [--set KEY=VALUE]...
 DATA_FILE is LLaMA-Factory's identity.json, or any file whose answers say {{name}} and {{author}}. With --name and
 --author they are filled in; without them they stay open, as they are in the file, and the model learns to say them so.
-Trains on the CPU by `cockpit train`: about 15 minutes for SmolLM2-135M on 2 cores.
+Trains on the CPU by `cockpit train`: 30 minutes for SmolLM2-135M on 2 cores beside other work, 11 of CPU time.
 """
 
 from __future__ import annotations

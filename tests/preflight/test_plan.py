@@ -45,6 +45,21 @@ def test_a_schedule_that_the_rows_leave_no_room_for_is_a_problem(tmp_path: Path)
     assert plan.rates == []
 
 
+def test_how_far_the_rate_is_known_is_told(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, "mine", data=str(write_data(tmp_path, rows=90)))
+    settings = {
+        "a": "training.lr_scheduler_type=reduce_lr_on_plateau",
+        "b": "training.lr_scheduler_kwargs.patience=2",
+        "c": "training.eval_steps=5",
+        "d": "training.warmup_steps=0",
+    }
+    plateau = recipe(path, **settings)
+    plan = Planner().plan(plateau, None, "mine")
+    assert dict(facts_of(plateau, plan))["rate"].plain == "known to step 15, then as evaluations go"
+    linear = recipe(path)
+    assert "rate" not in dict(facts_of(linear, Planner().plan(linear, None, "mine")))
+
+
 def test_fixed_steps_are_told_in_epochs_of_the_data_that_is_there(tmp_path: Path) -> None:
     path = write_recipe(tmp_path, "mine", data=str(write_data(tmp_path, rows=90)))
     often = recipe(path, a="training.max_steps=260")

@@ -93,6 +93,8 @@ def facts_of(recipe: Recipe, plan: Plan) -> list[tuple[str, Content]]:
     if plan.train_rows is not None:
         held_out = f", {count(plan.held_out)} held out" if plan.held_out else ""
         facts.append(("train", Content(f"{count(plan.train_rows)} rows{held_out}")))
+    if plan.total_steps and 0 < len(plan.rates) < plan.total_steps:
+        facts.append(("rate", Content(f"known to step {count(len(plan.rates))}, then as evaluations go")))
     if plan.adapter:
         facts.append(("lora", Content(f"goes on: {plan.adapter}")))
     for problem in plan.problems:
