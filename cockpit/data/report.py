@@ -112,6 +112,18 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     """Of the rows trained on, after the cut."""
     trained_tokens: int
     """Of these, those that a loss is taken on; the first of a row is never predicted."""
+    split_rows: int = 0
+    """Rows that are trained in pieces, each of which counts as a row elsewhere."""
+    duplicates: Literal["keep", "drop", "drop_near"] = "keep"
+    """What the recipe does with rows that stand in the data before."""
+    duplicate_rows: int = 0
+    """Of the rows that were looked at, those that equal one before."""
+    near_duplicate_rows: int = 0
+    """Those that nearly equal one before."""
+    shared_rows: int = 0
+    """Rows to measure on that are trained on too, or would be without being left out."""
+    dropped_rows: int = 0
+    """Rows left out of training because they are one or the other."""
     batching: Literal["padded", "joined", "packed"]
     batch_rows: int
     """Rows of a batch, or sequences where rows are packed."""

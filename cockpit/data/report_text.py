@@ -36,10 +36,21 @@ def figures_of(report: DataReport) -> list[Figure]:
         Figure("held out", count(report.held_out_rows), held_out),
         Figure("longest row", count(longest), f"of at most {count(report.max_length)}"),
         Figure("truncated", share(cut), f"{count(report.truncated_rows)} rows", warns=(cut or 0) > MUCH_CUT),
+        _duplicates(report),
         Figure("trained", share(trained), "of the tokens", warns=(trained or 0) < LITTLE_TRAINED),
         Figure("padding", share(padding), _batching(report), warns=(padding or 0) > MUCH_PADDING),
         Figure("tokens/step", count(report.tokens_per_step), _step(report)),
     ]
+
+
+def _duplicates(report: DataReport) -> Figure:
+    """Rows that stand twice, and what becomes of them."""
+    parts = [f"{count(report.near_duplicate_rows)} nearly"] if report.near_duplicate_rows else []
+    parts += [f"{count(report.shared_rows)} measured too"] if report.shared_rows else []
+    if report.duplicates != "keep":
+        parts.append(f"{count(report.dropped_rows)} left out")
+    is_left = report.duplicates == "keep" and bool(report.duplicate_rows or report.shared_rows)
+    return Figure("duplicates", count(report.duplicate_rows), ", ".join(parts), warns=is_left)
 
 
 def share(value: float | None) -> str:

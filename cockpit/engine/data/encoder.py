@@ -97,10 +97,10 @@ class Encoder:
             row = (ids, masked(ids, found, spans), found)
             whole, labels, offsets = self._closed(*row) if bare else self._begun_once(*row)
             labels, refusal = labels[: self._length], ""
-            if self._length is not None and all(label == IGNORED for label in labels[1:]):
+            if written.untrained and not spans:
+                refusal = "none of its answers is to be trained, by their weights"
+            elif self._length is not None and all(label == IGNORED for label in labels[1:]):
                 refusal = f"no token of an answer stands within its first {self._length:,} tokens"
-                if written.untrained and not spans:
-                    refusal = "none of its answers is to be trained, by their weights"
             yield EncodedRow(
                 where,
                 refusal,

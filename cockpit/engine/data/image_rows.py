@@ -86,13 +86,10 @@ class ImageRows:
         self._rows.append({"messages": turns, "tools": json.dumps(row.tools), "trained": trained, "images": row.images})
         self._tokens.append(len(row.input_ids) + row.image_tokens)
         self._trained.append(sum(label != IGNORED for label in row.labels[1:]))
-        own = xxhash.xxh3_64(turns.encode())
         for image in row.images:
-            content = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
-            self._digest.update(content)
-            own.update(content)
+            self._digest.update(_content(image))
         self._digest.update(turns.encode())
-        self._digests.append(own.intdigest())
+        self._digests.append(self.digest_of(row))
 
     def measured(self, conversation: Conversation, folder: Path) -> MeasuredRow:
         """The row as tokens and as it would be kept; keeps nothing. Raises ValueError with the end of a sentence where
@@ -133,6 +130,13 @@ class ImageRows:
         """Tokens of the rows `rows` that a loss is taken on."""
         return sum(self._trained[row] for row in rows)
 
+    def digest_of(self, row: MeasuredRow) -> int:
+        """Of its turns and images, 64 bits."""
+        digest = xxhash.xxh3_64(json.dumps(row.messages).encode())
+        for image in row.images:
+            digest.update(_content(image))
+        return int(digest.intdigest())
+
     @property
     def numbers(self) -> Integers:
         """Of each row, counted from 0."""
@@ -167,6 +171,11 @@ class ImageRows:
             scale = min(1.0, self._widest / width) if self._widest else 1.0
             fitted.append((max(1, int(height * scale)), max(1, int(width * scale))))
         return image_tokens(self._processor, fitted)
+
+
+def _content(image: Mapping[str, Any]) -> bytes:
+    """Of an image's file."""
+    return image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
 
 
 def opened_rows(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:

@@ -73,9 +73,11 @@ class FittingEncoder:
             return self._parts(row, _tokens_of_head(row))
         found: list[EncodedRow] = []
         for group in self._groups(content, exchanges):
+            if group.text and group.is_untrained:
+                continue  # nothing in it is to be learnt
             fits = group.refusal or len(group.input_ids) <= self._length
             found += [self._cut(group)] if fits else self._parts(group, _tokens_of_head(group)) or [self._cut(group)]
-        return [one for one in found if not one.is_untrained]
+        return found
 
     def _groups(self, content: Conversation, exchanges: list[tuple[int, int]]) -> Iterator[EncodedRow]:
         """As many exchanges as fit into a row, after the system's turn, and then the next."""

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cockpit.data.report import DataReport, Sample, Token
-from cockpit.engine.data.encoder import EncodedRow, Encoder, Say
-from cockpit.engine.data.encoding import batches
+from cockpit.engine.data.encoder import EncodedRow, Say
+from cockpit.engine.data.looked_rows import LookedRow, LookedRows, look_at_images, look_at_texts
 from cockpit.engine.data.packing import packed_sequences
-from cockpit.engine.data.prepare import can_pack, image_rows, max_tokens, pad_to
-from cockpit.engine.data.row_choice import held_out_rows
+from cockpit.engine.data.prepare import can_pack, max_tokens, pad_to
+from cockpit.engine.data.row_choice import choose
 from cockpit.engine.data.row_reader import RowReader
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.hub.models import tokenizer_folder
 from cockpit.engine.model.tokenizer import load_tokenizer
 from cockpit.models.folder import ModelFolder
 from cockpit.protocol.events import SourceRead
-from cockpit.recipe.data import Source
+from cockpit.recipe.data import Data, Source
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schedule import held_out_count
 from cockpit.text.plain_text import plain_line, plain_text
@@ -35,27 +34,6 @@ ORDERS = 8
 """Controls of the rows over which the padding is averaged."""
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A row as tokens, with its images where it has some."""
-
-    encoded: EncodedRow
-    images: int = 0
-    image_tokens: int = 0
-
-    @property
-    def tokens(self) -> int:
-        return len(self.encoded.input_ids) + self.image_tokens
-
-    @property
-    def whole_tokens(self) -> int:
-        return self.encoded.whole_tokens + self.image_tokens
-
-    @property
-    def trained_tokens(self) -> int:
-        return sum(label != IGNORED for label in self.encoded.labels[1:])
-
-
 def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
     """Look at the first ROWS_AT_MOST rows as training would. `name` is the recipe's; `has_gpu` whether the run has one.
 
@@ -64,26 +42,32 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
     tokenizer, processor = load_tokenizer(ModelFolder.at(tokenizer_folder(recipe.model)), recipe)
     said: list[str] = []
     of_sources: list[str] = []
+    validating = recipe.data.validating()
+    recipe = recipe.model_copy(update={"data": recipe.data.mixed()})
     first = _first_rows(recipe)
     reader = RowReader(first, of_sources.append)
-    if reader.has_images:
-        looked = list(_with_images(first, tokenizer, processor, reader))
-    else:
-        looked = list(_texts(first, tokenizer, reader, said.append))
-    taken = [row for row in looked if not row.encoded.refusal]
-    seen = len(taken) + reader.refused
+    looked = _look(first, tokenizer, processor, reader, said.append)
+    measured = None
+    if validating is not None:
+        of_validation = _first_rows(recipe.model_copy(update={"data": validating}))
+        held_reader = RowReader(of_validation, of_sources.append)
+        measured = _look(of_validation, tokenizer, processor, held_reader, said.append)
+    taken = looked.taken
     there = _rows_there(recipe, reader)
     is_all = all(map(_is_whole, recipe.data.sources, first.data.sources, reader.there, reader.read_of))
-    held_out = set(held_out_rows(len(taken), recipe.data)) if is_all and taken else set()
-    trained = [row for at, row in enumerate(taken) if at not in held_out]
+    chosen_from = recipe.data if is_all else recipe.data.model_copy(update={"eval_rows": 0, "eval_share": None})
+    choice = choose(chosen_from, looked, measured)
+    trained = [taken[at] for at in sorted(choice.train)]
+    held_out = {id(taken[at]) for at in choice.held_out} if measured is None else set[int]()
     batches = _Batches(recipe, [row.tokens for row in trained], reader.has_images, has_gpu, said.append)
     padding = dict(zip(map(id, trained), batches.padding, strict=True))
-    out = {id(row) for at, row in enumerate(taken) if at in held_out}
     if is_all:  # of fewer rows others are drawn
         refusals = {f"Row left out: {one}" for one in reader.refusals}
         said = [one for one in of_sources if one not in refusals] + said
+    shown = looked.shown
     if len(recipe.data.sources) > 1:  # training mixes them too
-        looked = [looked[at] for at in np.random.default_rng(recipe.data.seed).permutation(len(looked))]
+        shown = [shown[at] for at in np.random.default_rng(recipe.data.seed).permutation(len(shown))]
+    equal, near = looked.duplicates()
     return DataReport(
         recipe=plain_line(name),
         model=plain_line(recipe.model.name_or_path),
@@ -91,12 +75,12 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         sources=[f"{name}, {form}" for name, form in zip(reader.names, reader.forms, strict=True)],
         rows_there=there,
         rows_held=_sum(reader.there),
-        rows_seen=seen,
+        rows_seen=looked.count + reader.refused,
         is_all=is_all,
         train_rows=len(trained),
-        held_out_rows=_held_out(recipe, len(taken) if is_all else there),
+        held_out_rows=_held_out(recipe, looked.count - choice.dropped if is_all else there, measured, validating),
         left_out_rows=reader.refused,
-        untrained_rows=sum(bool(row.encoded.refusal) and not row.trained_tokens for row in looked),
+        untrained_rows=sum(bool(row.encoded.refusal) and not row.trained_tokens for row in looked.shown),
         left_out=[plain_line(one) for one in reader.refusals],
         not_used=reader.not_used,
         stops=recipe.data.on_bad_row == "fail",
@@ -105,6 +89,12 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         truncated_rows=sum(row.whole_tokens > row.tokens for row in taken),
         tokens=sum(row.tokens for row in trained),
         trained_tokens=sum(row.trained_tokens for row in trained),
+        split_rows=looked.split,
+        duplicates=recipe.data.duplicates,
+        duplicate_rows=equal,
+        near_duplicate_rows=near,
+        shared_rows=choice.shared,
+        dropped_rows=choice.dropped,
         batching=batches.kind,
         batch_rows=recipe.training.per_device_train_batch_size,
         accumulation=recipe.training.gradient_accumulation_steps,
@@ -112,7 +102,8 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         tokens_per_step=batches.tokens_per_step,
         padding_share=batches.padding_share,
         samples=[
-            _sample(row, tokenizer, padding=padding.get(id(row), 0), held_out=id(row) in out) for row in _shown(looked)
+            _sample(row, tokenizer, padding=padding.get(id(row), 0), held_out=id(row) in held_out)
+            for row in _shown(shown)
         ],
         notes=[plain_line(one) for one in said] + _of_template(recipe),
     )
@@ -153,45 +144,19 @@ def _rows_there(recipe: Recipe, reader: RowReader) -> int | None:
     return sum(size if ratio is None else min(size, int(whole * ratio)) for ratio, size in sizes)
 
 
-def _held_out(recipe: Recipe, rows: int | None) -> int | None:
+def _held_out(recipe: Recipe, rows: int | None, measured: LookedRows | None, validating: Data | None) -> int | None:
+    """Of `rows` rows, or of a file or split of their own as far as that was looked at."""
+    if measured is not None and validating is not None:
+        return len(measured.taken) if len(measured.shown) < ROWS_AT_MOST else validating.sources[0].max_rows
     if rows is None:
         return None
     return held_out_count(rows, recipe.data) if rows else 0
 
 
-def _texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say) -> Iterator[_Row]:
-    encoder = Encoder(recipe, tokenizer, max_tokens(recipe), say)
-    for batch in batches((row.where, row.content) for row in reader.read()):
-        for row in encoder.encode(batch):
-            if row.refusal:
-                reader.refuse(row.where, row.refusal)
-            if row.text or not row.refusal:
-                yield _Row(row)
-
-
-def _with_images(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader) -> Iterator[_Row]:
-    rows, _ = image_rows(recipe, tokenizer, processor)
-    for read in reader.read():
-        try:
-            if isinstance(read.content, str):
-                raise ValueError("it is a plain text among rows with images")
-            row = rows.measured(read.content, read.folder)
-        except (ValueError, OSError) as error:
-            reader.refuse(read.where, str(error))
-            continue
-        if row.refusal:
-            reader.refuse(read.where, row.refusal)
-        encoded = EncodedRow(
-            read.where,
-            row.refusal,
-            row.text,
-            row.input_ids,
-            row.labels,
-            row.offsets,
-            whole_tokens=len(row.input_ids),
-            left_out=row.left_out,
-        )
-        yield _Row(encoded, len(row.images), row.image_tokens)
+def _look(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader, say: Say) -> LookedRows:
+    if reader.has_images:
+        return look_at_images(recipe, tokenizer, processor, reader)
+    return look_at_texts(recipe, tokenizer, reader, say)
 
 
 def _of_template(recipe: Recipe) -> list[str]:
@@ -254,7 +219,7 @@ def _filling(lengths: Sequence[int], order: Sequence[int], batch: int, multiple:
     return filling
 
 
-def _shown(looked: list[_Row]) -> Iterator[_Row]:
+def _shown(looked: list[LookedRow]) -> Iterator[LookedRow]:
     """The rows that are shown token by token, as they stand."""
     left, tokens = {False: SAMPLES, True: REFUSED_SAMPLES}, 0
     for row in looked:
@@ -265,7 +230,7 @@ def _shown(looked: list[_Row]) -> Iterator[_Row]:
             yield row
 
 
-def _sample(row: _Row, tokenizer: Any, *, padding: int, held_out: bool) -> Sample:
+def _sample(row: LookedRow, tokenizer: Any, *, padding: int, held_out: bool) -> Sample:
     encoded = row.encoded
     return Sample(
         where=plain_line(encoded.where),

@@ -176,6 +176,7 @@ def test_what_rows_hold_and_training_does_not_use_is_told(folder: Path, tmp_path
     assert said == [
         "Not used of one.jsonl: id in 5 rows, name of turns in 5 rows.",
         "Not used of two.jsonl: score in 3 rows.",
+        "6 rows stand in the data before; data.duplicates: drop leaves them out.",
     ]
     (nothing,) = [one for one in figures_of(look(folder, tmp_path, [row(2, 3)])) if one.name == "not used"]
     assert (nothing.value, nothing.note) == ("0", "")
@@ -205,6 +206,50 @@ def test_a_row_without_any_answer_to_train_is_left_out_by_its_weights(folder: Pa
     asked, replied = tiny.pair("q", "arr")
     report = look(folder, tmp_path, [{"messages": [asked, {**replied, "weight": 0}]}, row(2, 3)])
     assert report.left_out == ["rows.jsonl:1: none of its answers is to be trained, by their weights."]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data__long_rows": "split"},
+        {"data__long_rows": "drop"},
+        {"data__duplicates": "drop", "data__eval_rows": 3},
+        {"data__duplicates": "drop_near"},
+    ],
+)
+def test_long_rows_and_duplicates_are_those_of_training_itself(
+    folder: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    from cockpit.engine.model.tokenizer import load_tokenizer
+    from cockpit.models.folder import ModelFolder
+
+    rows = [*tiny.chat_rows(30), *tiny.chat_rows(4), row(4, 300), {"messages": tiny.pair("what", "arr " * 200)}]
+    asked = recipe(folder, tiny.write_rows(tmp_path / "rows.jsonl", rows), **changes)
+    report = data_report(asked, "mine", has_gpu=False)
+    counts = prepare_data(
+        asked, load_tokenizer(ModelFolder.at(folder), asked)[0], lambda _: None, lambda *_: None
+    ).counts
+    assert (report.train_rows, report.left_out_rows, report.truncated_rows, report.split_rows) == (
+        counts.train_rows,
+        counts.skipped_rows,
+        counts.truncated_rows,
+        counts.split_rows,
+    )
+    assert (report.dropped_rows, report.shared_rows) == (counts.dropped_rows, counts.shared_rows)
+    assert (report.tokens, report.trained_tokens) == (counts.tokens, counts.trained_tokens)
+    assert report.duplicate_rows == 4
+    for sample in report.samples:
+        assert sample.whole_tokens >= len(sample.tokens)
+
+
+def test_a_file_to_measure_on_is_looked_at_too(folder: Path, tmp_path: Path) -> None:
+    own = tiny.write_rows(tmp_path / "own.jsonl", [*tiny.chat_rows(2), row(3, 4)])
+    rows = tiny.write_rows(tmp_path / "rows.jsonl", tiny.chat_rows(10))
+    asked = recipe(folder, rows, data__validation={"name_or_path": str(own)})
+    report = data_report(asked, "mine", has_gpu=False)
+    assert (report.train_rows, report.held_out_rows, report.shared_rows, report.is_all) == (10, 3, 2, True)
+    (figure,) = [one for one in figures_of(report) if one.name == "duplicates"]
+    assert (figure.value, figure.note, figure.warns) == ("0", "2 measured too", True)
 
 
 def test_plain_texts_and_the_demo(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""The first rows of a recipe's data, as training would have them, for the report"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cockpit.engine.data.duplicates import nearly_equal, repeated
+from cockpit.engine.data.encoder import EncodedRow, Say
+from cockpit.engine.data.encoding import batches
+from cockpit.engine.data.long_rows import FittingEncoder
+from cockpit.engine.data.prepare import image_rows, max_tokens
+from cockpit.engine.data.row_reader import RowReader
+from cockpit.engine.data.token_rows import IGNORED, Integers
+from cockpit.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class LookedRow:
+    """A row, or a piece of one, as tokens, with its images where it has some. `number`: among the rows taken."""
+
+    encoded: EncodedRow
+    number: int
+    images: int = 0
+    image_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Of what is left of it."""
+        return len(self.encoded.input_ids) + self.image_tokens
+
+    @property
+    def whole_tokens(self) -> int:
+        """Before the cut."""
+        return self.encoded.whole_tokens + self.image_tokens
+
+    @property
+    def trained_tokens(self) -> int:
+        """Tokens that a loss is taken on."""
+        return sum(label != IGNORED for label in self.encoded.labels[1:])
+
+
+@dataclass
+class LookedRows:
+    """What has become of the rows. `shown` has those too that are left out and can be shown."""
+
+    shown: list[LookedRow] = field(default_factory=list)
+    split: int = 0
+    """Rows of which several pieces are made."""
+    has_signatures: bool = False
+
+    @property
+    def taken(self) -> list[LookedRow]:
+        """Those that are of use."""
+        return [row for row in self.shown if not row.encoded.refusal]
+
+    @property
+    def count(self) -> int:
+        """Rows that are of use, however many pieces they have."""
+        return len({row.number for row in self.taken})
+
+    @property
+    def numbers(self) -> Integers:
+        """Of each row that is of use."""
+        return np.asarray([row.number for row in self.taken], np.int64)
+
+    @property
+    def digests(self) -> Integers:
+        """Likewise."""
+        return np.asarray([row.encoded.digest for row in self.taken], np.uint64)
+
+    def signatures(self) -> Integers:
+        """Likewise, [rows, 64]."""
+        return np.frombuffer(b"".join(row.encoded.signature for row in self.taken), "<u4").reshape(len(self.taken), -1)
+
+    def duplicates(self) -> tuple[int, int]:
+        """Rows that equal one before, and those that nearly do; the latter are looked for among texts alone."""
+        first = np.unique(self.numbers, return_index=True)[1]
+        equal = int(repeated(self.digests[first]).sum())
+        if not self.has_signatures or not len(first):
+            return equal, 0
+        near = nearly_equal(self.signatures()[first])
+        return equal, max(0, int((near != np.arange(len(first))).sum()) - equal)
+
+
+def look_at_texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say) -> LookedRows:
+    """Rows of conversations and texts."""
+    encoder = FittingEncoder(recipe, tokenizer, max_tokens(recipe), say, near=True)
+    found = LookedRows(has_signatures=True)
+    number = 0
+    for batch in batches((row.where, row.content) for row in reader.read()):
+        for pieces in encoder.encode(batch):
+            for row in pieces:
+                if row.refusal:
+                    (reader.leave_out if row.is_dropped else reader.refuse)(row.where, row.refusal)
+                if row.text or not row.refusal:
+                    found.shown.append(LookedRow(row, number))
+            is_taken = any(not row.refusal for row in pieces)
+            number += is_taken
+            found.split += is_taken and len(pieces) > 1
+    return found
+
+
+def look_at_images(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader) -> LookedRows:
+    """Rows with images."""
+    return LookedRows(list(_with_images(recipe, tokenizer, processor, reader)))
+
+
+def _with_images(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader) -> Iterator[LookedRow]:
+    rows, _ = image_rows(recipe, tokenizer, processor)
+    number = 0
+    for read in reader.read():
+        try:
+            if isinstance(read.content, str):
+                raise ValueError("it is a plain text among rows with images")
+            row = rows.measured(read.content, read.folder)
+        except (ValueError, OSError) as error:
+            reader.refuse(read.where, str(error))
+            continue
+        if row.refusal:
+            reader.refuse(read.where, row.refusal)
+        encoded = EncodedRow(
+            read.where,
+            row.refusal,
+            row.text,
+            row.input_ids,
+            row.labels,
+            row.offsets,
+            whole_tokens=len(row.input_ids),
+            left_out=row.left_out,
+            digest=rows.digest_of(row),
+        )
+        yield LookedRow(encoded, number, len(row.images), row.image_tokens)
+        number += not row.refusal
