@@ -14,13 +14,14 @@ from cockpit.cli.report import Report
 from cockpit.launch.engines import StartedEngine
 from cockpit.protocol.commands import Stop
 from cockpit.protocol.event_log import newest_attempt
-from cockpit.protocol.events import AnyEvent, RunEnded
+from cockpit.protocol.events import AnyEvent, Relaunch, RunEnded
 from cockpit.runs.checkpoint import newest_complete
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import Link, new_command_id
 from cockpit.runs.liveness import TAKE_UP_AFTER_S
 from cockpit.runs.state import RunState
 from cockpit.runs.stopping import stopping
+from cockpit.runs.summary import RunSummary
 from cockpit.text.numbers import duration
 from cockpit.text.output import is_output_lost
 
@@ -135,8 +136,19 @@ def tell_ways_on(run: RunDir, report: Report, status: int) -> None:
     name = shlex.quote(run.id)
     if run.result is not None:
         report.say(f"The {run.result.name} is in {run.result}; ask it with: cockpit chat {name} -p QUESTION")
-    if status and newest_complete(run.checkpoints)[0] is not None:
+    has_checkpoint = newest_complete(run.checkpoints)[0] is not None
+    if status and has_checkpoint:
         report.say(f"Resume from its newest checkpoint with: cockpit resume {name}")
+    for one in RunSummary.of(run).relaunches if status else ():
+        report.say(f"With less memory ({one.why}): {relaunch_command(run, one, has_checkpoint=has_checkpoint)}")
+
+
+def relaunch_command(run: RunDir, relaunch: Relaunch, *, has_checkpoint: bool) -> str:
+    """The command that launches a run again which has run out of memory: from its newest checkpoint if there is one
+    and the settings allow it, else anew."""
+    goes_on = has_checkpoint and relaunch.resumes
+    words = ["cockpit", "resume", run.id] if goes_on else ["cockpit", "train", str(run.recipe)]
+    return shlex.join([*words, *(word for setting in relaunch.settings for word in ("--set", setting))])
 
 
 def _goes_on(ending: RunEnded, batch: list[AnyEvent], link: Link) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import re
 
-from cockpit.protocol.events import RunEnded
+from cockpit.protocol.events import Relaunch, RunEnded
 from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.relief import reliefs
 from cockpit.text.plain_text import plain_line, without_logins
 
 SENTENCE_CHARACTERS = 300
@@ -47,6 +48,7 @@ def classify_error(error: BaseException, recipe: Recipe | None, step: int) -> Ru
             step=step,
             reason=f"Memory of {where} ran out.",
             advice=memory_advice(recipe) if recipe else "",
+            relaunches=tuple(Relaunch(**one._asdict()) for one in reliefs(recipe)) if recipe else (),
         )
     if re.search(SHARED_MEMORY, str(error), re.IGNORECASE):
         return RunEnded(outcome="failed", step=step, reason=NO_SHARED_MEMORY, advice=SHARE_MORE)

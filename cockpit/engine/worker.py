@@ -12,6 +12,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from cockpit.disk import open_to_read
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import RunFailure, classify_error
@@ -167,7 +169,7 @@ class Worker:
             self.journal.check_folder()
         except BaseException as error:
             traceback.print_exc()
-            self._try_to_end(classify_error(error, self._recipe, self.step))
+            self._try_to_end(self._ending_of(error))
             return
         if trained.stopped:
             self.end_run(self._stopped(trained))
@@ -175,6 +177,18 @@ class Worker:
             self.end_run(RunEnded(outcome="completed", step=trained.step, reason=trained.why))
         if trained.step and not trained.dropped and not self.controls.leaving:
             self._chat(loaded, recipe)
+
+    def _ending_of(self, error: BaseException) -> RunEnded:
+        """The end that an exception brings, with what is known of the memory where that ran out."""
+        ending = classify_error(error, self._recipe, self.step)
+        if ending.outcome != "out_of_memory":
+            return ending
+        from cockpit.engine.training.memory import out_of_memory, told
+
+        memory = out_of_memory(error, self.journal.phase or "")
+        words = told(memory)
+        reason = f"{ending.reason.rstrip('.')}: {words}." if words else ending.reason
+        return msgspec.structs.replace(ending, reason=reason, memory=memory)
 
     def _stopped(self, trained: Trained) -> RunEnded:
         """The end of a run that was stopped by a reader, or by a watchdog, which tells why."""

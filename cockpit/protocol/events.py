@@ -305,6 +305,28 @@ class WatchdogCleared(Event, tag=True, frozen=True, kw_only=True):
     step: Count
 
 
+class OutOfMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run had taken when memory ran out in `phase`, in bytes, and the micro-batch in hand: `rows` of `tokens`,
+    padding among them. 0 where nobody knows."""
+
+    phase: str
+    rows: Count = 0
+    tokens: Count = 0
+    asked_bytes: Count = 0
+    peak_bytes: Count = 0
+    others_bytes: Count = 0
+    total_bytes: Count = 0
+
+
+class Relaunch(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings, as `--set` takes them, that need less memory for the same effective batch. `resumes`: the run may go on
+    from a checkpoint with them; else it begins anew."""
+
+    settings: tuple[str, ...]
+    why: str
+    resumes: bool
+
+
 class RunEnded(Event, tag=True, frozen=True, kw_only=True):
     """Training is over. `reason` and `advice` are sentences for the user, empty where the outcome says it all: all
     steps are done, or it was stopped as asked."""
@@ -313,6 +335,10 @@ class RunEnded(Event, tag=True, frozen=True, kw_only=True):
     step: Count
     reason: str = ""
     advice: str = ""
+    memory: OutOfMemory | None = None
+    """Of a run that ran out of memory; None in older logs."""
+    relaunches: tuple[Relaunch, ...] = ()
+    """Ways to launch such a run again, the gentlest first."""
 
 
 class ModelUnloaded(Event, tag=True, frozen=True, kw_only=True):

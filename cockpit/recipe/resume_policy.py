@@ -5,6 +5,7 @@ from __future__ import annotations
 from cockpit.recipe.field_path import dotted
 from cockpit.recipe.problem import Problem
 from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.relief import keeps_rows
 from cockpit.recipe.schema import leaves
 
 CHANGEABLE = (
@@ -22,6 +23,7 @@ CHANGEABLE = (
     "training.warmup_steps",
     "training.warmup_ratio",
     "training.max_grad_norm",
+    "training.gradient_checkpointing",
     "training.eval_steps",
     "training.per_device_eval_batch_size",
     "training.load_best_model_at_end",
@@ -37,10 +39,18 @@ BASE = ("model.name_or_path", "model.revision")
 """May be changed too where the weights there are known to be those of the run's base."""
 
 
+BATCHES = ("training.per_device_train_batch_size", "training.gradient_accumulation_steps")
+"""May be changed together: where their product stays, each step has the same rows as before."""
+
+
 def refused_changes(before: Recipe, after: Recipe, file: str, *, same_base: bool = False) -> list[Problem]:
     """A problem for each field that differs and may not; empty where the run can go on with `after`. `same_base`: the
     base of `after` was compared with that of `before`, and is the same model in another place."""
     changeable = CHANGEABLE + (BASE if same_base else ())
+    if _effective_batch(before) == _effective_batch(after):
+        changeable += BATCHES
+    if keeps_rows(before) and keeps_rows(after):
+        changeable += ("training.max_length",)
     was, now = dict(leaves(before)), dict(leaves(after))
     found = []
     for path in sorted(was.keys() | now.keys(), key=dotted):
@@ -48,7 +58,13 @@ def refused_changes(before: Recipe, after: Recipe, file: str, *, same_base: bool
         if was.get(path) != now.get(path) and not any(name == one or name.startswith(f"{one}.") for one in changeable):
             wrong = "it cannot be changed when a run goes on: weights, optimizer and order of rows depend on it"
             right = "start a new run for that"
+            if name in BATCHES:
+                right = f"keep their product, {_effective_batch(before):,}, or start a new run for that"
             if name in BASE:
                 right += ", or name the place that the base was moved to with --model"
             found.append(Problem(file, None, name, wrong, right))
     return found
+
+
+def _effective_batch(recipe: Recipe) -> int:
+    return recipe.training.per_device_train_batch_size * recipe.training.gradient_accumulation_steps

@@ -39,6 +39,8 @@ class RunSummary:
     attempts: int
     outcome: ev.Outcome | None = None
     """How the newest attempt ended, as far as its log can be read."""
+    relaunches: tuple[ev.Relaunch, ...] = ()
+    """Ways to launch it again, where it ran out of memory."""
     damage: str = ""
 
     @classmethod
@@ -74,6 +76,7 @@ class RunSummary:
             started_at=started[0].at if started else _modified(run.recipe),
             attempts=attempts,
             outcome=ended.outcome if ended else None,
+            relaunches=ended.relaunches if ended else (),
             damage=_sentence(damage),
         )
 

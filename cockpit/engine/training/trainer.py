@@ -14,6 +14,7 @@ from cockpit.engine.compat.private_names import TrainerHooks, follows_evaluation
 from cockpit.engine.errors import classify_error, is_out_of_memory
 from cockpit.engine.training.best_weights import best_checkpoint, recall_best
 from cockpit.engine.training.learning_rate import refuse_without_room, take_up_schedule
+from cockpit.engine.training.memory import BATCH
 from cockpit.engine.training.room import making_room
 from cockpit.engine.training.row_order import in_fixed_order
 from cockpit.engine.training.step_metrics import StepMetrics, token_counts
@@ -64,7 +65,13 @@ class RunTrainer(TrainerHooks):
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """One micro-step; its loss and tokens are taken down."""
         counts = token_counts(inputs)  # before the step, which may empty `inputs`
-        loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
+        shape = tuple(inputs["input_ids"].shape)
+        try:
+            loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
+        except Exception as error:
+            if is_out_of_memory(error):
+                setattr(error, BATCH, shape)
+            raise
         self.step_metrics.add(loss, counts)
         return loss
 
