@@ -210,7 +210,8 @@ class Worker:
 
     def _with_adapter(self, recipe: Recipe, resumed: Resumption | None) -> Recipe:
         """The recipe with the adapter that it goes on with: that of its checkpoint where the run is `resumed`."""
-        from cockpit.engine.model.going_on import check_base, starting_adapter
+        from cockpit.engine.model.going_on import check_base
+        from cockpit.engine.model.new_tokens import starting_adapter
 
         if recipe.model.adapter is None:
             return recipe

@@ -135,7 +135,8 @@ def _adapter_of(shape: ModelShape, recipe: Recipe) -> _Adapted:
 
 def _trained_head(shape: ModelShape, recipe: Recipe) -> int:
     """Elements of the head where it is trained: the second micro-batch's gradient comes beside that of the first."""
-    is_trained = recipe.finetuning_type == "full" or "lm_head" in recipe.lora.modules_to_save
+    is_whole = recipe.finetuning_type == "full" or "lm_head" in recipe.lora.modules_to_save
+    is_trained = is_whole or bool(recipe.model.add_tokens)
     return shape.vocabulary * shape.hidden if is_trained else 0
 
 

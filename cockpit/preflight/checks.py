@@ -59,7 +59,7 @@ def preflight(
 def preflight_of_data(recipe: Recipe, file: str, line_of: LineOf = lambda _: None) -> list[Problem]:
     """As `preflight`, of the data and the tokenizer alone."""
     inputs = Inputs.of(recipe)
-    checks = chain(of_place(recipe, inputs), of_tokenizer(recipe, inputs), of_data(recipe, inputs))
+    checks = chain(of_place(recipe, inputs), of_adapter(recipe), of_tokenizer(recipe, inputs), of_data(recipe, inputs))
     return _problems(checks, file, line_of)
 
 

@@ -37,7 +37,8 @@ PLAUSIBLE = (0.2, 3.0)
 """Measured by forecast; what lies outside was another process, or is damage."""
 ROOMY = Device(80 << 30, 80 << 30)
 UNTIMED = (
-    "max_steps", "num_train_epochs", "learning_rate", "warmup_steps", "warmup_ratio", "lr_scheduler_type", "seed",
+    "max_steps", "num_train_epochs", "learning_rate", "warmup_steps", "warmup_ratio", "lr_scheduler_type",
+    "lr_scheduler_kwargs", "seed",
 )  # fmt: skip
 """Fields of the training that change no step's time and memory."""
 STACK = ("torch", "transformers", "trl", "peft", "unsloth", "bitsandbytes")

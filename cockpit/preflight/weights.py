@@ -57,7 +57,7 @@ def held(shape: ModelShape, recipe: Recipe, quantization: str, *, images: bool) 
     optim, replaced = recipe.training.optim, 0
     if not full and recipe.backend == "unsloth":
         # Unsloth moves the original of a layer that is trained whole to the disk.
-        replaced = 2 * sum(elements for elements, _ in _whole(shape, recipe.lora))
+        replaced = 2 * sum(elements for elements, _ in _whole(shape, recipe))
     return Held(
         weights=weight_bytes(shape, recipe, quantization, images=images) - replaced,
         adapter=0 if full else gradients,
@@ -122,13 +122,15 @@ def _adapter(shape: ModelShape, recipe: Recipe, quantization: str) -> Iterator[_
         if lora.use_dora:
             yield _Trained(one.outputs, one.count, 4)
     wide = 4 if recipe.backend == "unsloth" or quantization != "none" or recipe.model.dtype == "float32" else 2
-    for elements, is_embedding in _whole(shape, lora):
+    for elements, is_embedding in _whole(shape, recipe):
         yield _Trained(elements, 1, wide, is_embedding)
 
 
-def _whole(shape: ModelShape, lora: Lora) -> Iterator[tuple[int, bool]]:
+def _whole(shape: ModelShape, recipe: Recipe) -> Iterator[tuple[int, bool]]:
     """Elements of each layer that is trained whole, and whether it is one that is looked up."""
-    names = {name.rpartition(".")[2] for name in lora.modules_to_save}
+    names = {name.rpartition(".")[2] for name in recipe.lora.modules_to_save}
+    if recipe.model.add_tokens and recipe.backend == "unsloth":
+        names |= set(EMBEDDINGS)
     if shape.head == 0 and names & set(EMBEDDINGS):
         names = (names - {"lm_head"}) | {"embed_tokens"}  # one matrix
     if "embed_tokens" in names:

@@ -98,6 +98,7 @@ def test_small_matrices_are_not_paged_out() -> None:
 def test_layers_trained_whole_weigh_as_much_as_they_have() -> None:
     head = 128_256 * 4096
     found = told(LLAMA_3_8B, "lora.modules_to_save=[lm_head, embed_tokens]")
+    assert told(LLAMA_3_8B, "model.add_tokens=[<call>]") == found, "Unsloth trains both whole for a new token"
     assert found.trainable == LLAMA_ADAPTER + 2 * head
     tied = told(LLAMA_32_1B, "lora.modules_to_save=[lm_head, embed_tokens]")
     assert tied.trainable - told(LLAMA_32_1B).trainable == 128_256 * 2048, "one matrix"

@@ -159,3 +159,12 @@ def test_the_command_names_the_field_and_the_line(tmp_path: Path, monkeypatch: p
     assert done.stderr == (
         "mine.yaml:24: lora.r: it is 4, and the adapter of model.adapter has 16; leave it out, or give the same\n"
     )
+
+
+def test_cockpit_data_names_an_adapter_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(SAMPLE.replace("  quantization: none", "  adapter: nowhere"))
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cockpit, ["data", "mine.yaml"])
+    assert done.exit_code == 2
+    assert done.stderr.startswith("mine.yaml:18: model.adapter: 'nowhere' is neither a folder here nor a run")

@@ -9,6 +9,7 @@ from cockpit.engine.errors import RunFailure
 from cockpit.engine.model.adapter import attached, base_for_training, for_any_trainer, misfit, offload_folder
 from cockpit.engine.model.base_model import unsloth_checkpointing, unsloth_class
 from cockpit.engine.model.new_rows import grow
+from cockpit.engine.model.new_tokens import starting_adapter
 from cockpit.models.fingerprint import fingerprint
 from cockpit.models.saved_adapter import rows_needed
 from cockpit.paths import local_path
@@ -24,17 +25,6 @@ NOT_BY_UNSLOTH = (
 """What PEFT can make of an adapter and Unsloth is not asked for."""
 AS_SAVED = ("r", "lora_alpha", "bias", "use_rslora", "modules_to_save")
 WHERE_GIVEN = ("use_dora", "ensure_weight_tying", "trainable_token_indices")
-
-
-def starting_adapter(recipe: Recipe) -> StartingAdapter:
-    """The adapter that the recipe goes on with. Raises RunFailure where it cannot be used."""
-    try:
-        return StartingAdapter.named(recipe.model.adapter or "")
-    except (ValueError, OSError) as error:
-        shown = plain_line(recipe.model.adapter or "")
-        raise RunFailure(
-            f"The adapter {shown} cannot be gone on with: {plain_line(str(error))}.", "Look at model.adapter."
-        ) from error
 
 
 def check_base(recipe: Recipe, base_sha256: dict[str, str], say: Callable[[str], None]) -> None:

@@ -14,10 +14,16 @@ from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.hub.models import folder_of
 from cockpit.engine.model import adapter as lora
 from cockpit.engine.model.base_model import Say, load_by_unsloth, load_with_transformers, unsloth_class
-from cockpit.engine.model.going_on import go_on_by_unsloth, go_on_with_peft, starting_adapter
+from cockpit.engine.model.going_on import go_on_by_unsloth, go_on_with_peft
 from cockpit.engine.model.lora_targets import unknown_names
 from cockpit.engine.model.new_rows import make_rows, save_only_what_is_trained
-from cockpit.engine.model.new_tokens import NewToken, add_to_tokenizer, note_for_card, tell_new_tokens
+from cockpit.engine.model.new_tokens import (
+    NewToken,
+    add_to_tokenizer,
+    note_for_card,
+    starting_adapter,
+    tell_new_tokens,
+)
 from cockpit.engine.model.savable import check_savable, mend_generation_config
 from cockpit.engine.model.tokenizer import as_trained, processor_of
 from cockpit.engine.model.weights_report import load_error, weights_report

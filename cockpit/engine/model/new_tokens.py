@@ -24,6 +24,17 @@ class NewToken:
     is_known: bool
 
 
+def starting_adapter(recipe: Recipe) -> StartingAdapter:
+    """The adapter that the recipe goes on with. Raises RunFailure where it cannot be used."""
+    try:
+        return StartingAdapter.named(recipe.model.adapter or "")
+    except (ValueError, OSError) as error:
+        shown = plain_line(recipe.model.adapter or "")
+        raise RunFailure(
+            f"The adapter {shown} cannot be gone on with: {plain_line(str(error))}.", "Look at model.adapter."
+        ) from error
+
+
 def add_to_tokenizer(tokenizer: Any, recipe: Recipe) -> list[NewToken]:
     """Make each text that the recipe adds, or that the adapter has which it goes on with, one token wherever it stands;
     those that are one already stay as they are. Raises RunFailure where the adapter's tokens are numbered otherwise."""
@@ -35,7 +46,7 @@ def add_to_tokenizer(tokenizer: Any, recipe: Recipe) -> list[NewToken]:
 def _of_adapter(tokenizer: Any, recipe: Recipe) -> dict[str, dict[str, Any]]:
     """What an adapter's tokenizer has beyond the base's: each text with its settings, in the order of the ids."""
     known = tokenizer.get_vocab()
-    saved = read_json(StartingAdapter.named(recipe.model.adapter or "").path / "tokenizer.json").get("added_tokens", [])
+    saved = read_json(starting_adapter(recipe).path / "tokenizer.json").get("added_tokens", [])
     extra = sorted((one for one in saved if one["content"] not in known), key=lambda one: int(one["id"]))
     for place, one in enumerate(extra, len(tokenizer)):
         if one["id"] != place:

@@ -26,7 +26,7 @@ from cockpit.launch.export_form import ExportForm, LlamaCpp
 from cockpit.launch.saved_recipe import recipe_of
 from cockpit.models.saved_folder import SavedFolder
 from cockpit.protocol.event_log import EventReader
-from cockpit.protocol.events import ExportEnded, ExportProgressed, ExportStarted
+from cockpit.protocol.events import ExportEnded, ExportProgressed, ExportStarted, LogWritten
 from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.checksums import CHECKSUMS, write_checksums
 from cockpit.runs.folder import RunDir
@@ -70,6 +70,25 @@ def test_the_adapter_gives_the_engines_logits_through_plain_peft(trained: RunDir
     tuned = tiny.logits(PeftModel.from_pretrained(plain, str(out)), tokenizer)
     assert torch.equal(tuned, in_engine)
     assert (tuned - base).abs().max() > 0.5
+
+
+def test_a_base_that_could_not_be_saved_is_mended_in_the_merged_model(
+    trained: RunDir, model: Path, tmp_path: Path
+) -> None:
+    """The base of the run in another place, with settings of generation that transformers loads and refuses to save."""
+    from transformers import AutoModelForCausalLM, GenerationConfig
+
+    old, out = tmp_path / "old", tmp_path / "merged"
+    shutil.copytree(model, old)
+    (old / "generation_config.json").write_text('{"temperature": 0.6, "top_p": 0.9, "output_scores": true}')
+    assert export(trained, "merged-16bit", out, base=str(old)).reason == ""
+    told = [event.text for event in EventReader(trained.export).poll() if isinstance(event, LogWritten)]
+    assert any("could not be saved so" in text for text in told)
+    settings = GenerationConfig.from_pretrained(out)
+    settings.validate(strict=True)
+    assert (settings.temperature, settings.top_p, settings.do_sample) == (0.6, 0.9, True)
+    merged = AutoModelForCausalLM.from_pretrained(out)
+    merged.save_pretrained(tmp_path / "again")
 
 
 def test_the_merged_model_agrees_within_16_bit_rounding(trained: RunDir, tmp_path: Path) -> None:
