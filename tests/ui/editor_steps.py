@@ -12,15 +12,18 @@ from cockpit.ui.app import CockpitApp
 from cockpit.ui.messages import EditRecipe
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.widgets.recipe_form import RecipeForm
-from tests.ui.engines import FakeEngines, flown
+from tests.ui.engines import FakeEngines, FakeProbe, flown
 from tests.ui.waiting import ahead, until
 
 
 @asynccontextmanager
 async def editing(
-    path: Path, size: tuple[int, int] = (120, 40), engines: FakeEngines | None = None
+    path: Path,
+    size: tuple[int, int] = (120, 40),
+    engines: FakeEngines | None = None,
+    probe: FakeProbe | None = None,
 ) -> AsyncIterator[tuple[CockpitApp, Pilot[Any], EditorScreen]]:
-    async with flown(size, engines=engines) as (app, pilot):
+    async with flown(size, engines=engines, probe=probe) as (app, pilot):
         app.post_message(EditRecipe(RecipeDocument.load(path)))
         await until(pilot, lambda: isinstance(app.screen, EditorScreen))
         screen = app.screen

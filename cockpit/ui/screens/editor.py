@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,7 +15,9 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
+from cockpit.preflight.outlook import Forecaster
 from cockpit.preflight.plan import Planner
+from cockpit.preflight.room import trains_on
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.editing.draft import DATA_FILE, Draft
 from cockpit.ui.messages import StartRun, WarmFor
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 PLAN_AFTER_S = 0.15
 """The plan follows once typing has paused for so long: a data file is not read for each letter of its name."""
 PLAN_TAB = "Plan"
+BATCH_FIELDS = ("training.per_device_train_batch_size", "training.gradient_accumulation_steps")
 
 
 class EditorScreen(Screen[Path | None]):
@@ -54,6 +58,8 @@ class EditorScreen(Screen[Path | None]):
         Binding("ctrl+s", "save", "save as", id="editor.save", tooltip="Save as a recipe of your own"),
         Binding("f6", "data", "data", id="editor.data", tooltip="See what training would see of the data",
                 key_display="F6"),
+        Binding("f7", "largest_batch", "fit batch", id="editor.largest_batch", key_display="F7", show=False,
+                tooltip="The largest micro-batch that fits into the GPU, with as many rows a step as now"),
         Binding("escape", "leave", "back", id="editor.leave", tooltip="Back to the recipes"),
         Binding("ctrl+r", "reset", "reset", id="editor.reset", tooltip="The focused field as it was opened"),
         Binding("f8", "reset_all", "reset all", id="editor.reset_all", tooltip="All fields as they were opened",
@@ -72,6 +78,7 @@ class EditorScreen(Screen[Path | None]):
         super().__init__()
         self.draft = Draft(document)
         self._planner = Planner()
+        self._forecaster = Forecaster()
         self._status: EngineStatus | None = None
         self._plan_timer: Timer | None = None
         self._summary = ""
@@ -111,6 +118,12 @@ class EditorScreen(Screen[Path | None]):
         self.is_opening = False
         self._show_plan()
         self._show_states()
+        self.run_worker(self._learn(), exclusive=True)
+
+    async def _learn(self) -> None:
+        """What runs here have taken comes into the forecast once it has been read."""
+        await asyncio.to_thread(self._forecaster.learn)
+        self._show_plan()
 
     def _show_status(self, status: EngineStatus) -> None:
         known, self._status = self._status, status
@@ -234,9 +247,12 @@ class EditorScreen(Screen[Path | None]):
         recipe = self.draft.recipe()
         report = self._status.report if self._status else None
         plan = self._planner.plan(recipe, report, self.draft.document.name) if recipe is not None else None
-        self.query_one(SchedulePreview).show(recipe, plan)
-        if recipe is not None and plan is not None:
-            self._summary = plain_line(summary_of(recipe, plan))
+        if recipe is None or plan is None:
+            self.query_one(SchedulePreview).show(recipe, plan)
+        else:
+            outlook = self._forecaster.outlook(recipe, report, plan.total_steps)
+            self.query_one(SchedulePreview).show(recipe, plan, outlook)
+            self._summary = plain_line(summary_of(recipe, plan, outlook))
             self._take_obstacles(plan)
             self.post_message(WarmFor(recipe))
 
@@ -264,6 +280,26 @@ class EditorScreen(Screen[Path | None]):
         self.query_one(RecipeForm).refresh_texts()
         self._show_states()
         self._plan_soon()
+
+    def action_largest_batch(self) -> None:
+        """As many rows to a micro-batch as fit, and as many of these as make the same step."""
+        self._take_all_in()
+        recipe, report = self.draft.recipe(), self._status.report if self._status else None
+        if recipe is None or report is None or not trains_on(recipe, report):
+            why = "something is wrong with the recipe" if recipe is None else "no GPU is known here that it would take"
+            self.notify(f"The largest micro-batch cannot be told: {why}.", severity="warning", markup=False)
+            return
+        found = self._forecaster.largest_batch(recipe, report)
+        if found is None:
+            text = "No micro-batch fits, not even of one row, or the model's shape is not known."
+            self.notify(text, severity="warning", markup=False)
+            return
+        for path, number in zip(BATCH_FIELDS, found, strict=True):
+            self.draft.type(path, str(number))
+        self.query_one(RecipeForm).refresh_texts(list(BATCH_FIELDS))
+        self._show_states()
+        self._show_plan()
+        self.notify(f"{found[0]} × {found[1]} rows a step: the largest micro-batch that fits.", markup=False)
 
     # Leaving
 

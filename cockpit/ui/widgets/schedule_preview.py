@@ -12,13 +12,17 @@ from textual.widgets import Static
 
 from cockpit.text.numbers import count
 from cockpit.text.plain_text import plain_line
+from cockpit.ui.widgets.forecast_facts import forecast_facts, memory_text, tokens_text
 from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title
 
 if TYPE_CHECKING:
+    from cockpit.preflight.outlook import Outlook
     from cockpit.preflight.plan import Plan
     from cockpit.recipe.recipe import Recipe
 
 LABEL_CELLS = 7
+MANY_EPOCHS = 20
+"""Passes over the rows from which on a person is told what they do."""
 
 
 class SchedulePreview(Vertical):
@@ -33,6 +37,7 @@ class SchedulePreview(Vertical):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._facts = [("steps", Content("– while something is wrong"))]
+        self._outlook: Outlook | None = None
 
     def compose(self) -> ComposeResult:
         """Facts above, the curve below."""
@@ -48,12 +53,12 @@ class SchedulePreview(Vertical):
         """Lines are broken to the width."""
         self._draw()
 
-    def show(self, recipe: Recipe | None, plan: Plan | None) -> None:
+    def show(self, recipe: Recipe | None, plan: Plan | None, outlook: Outlook | None = None) -> None:
         """Show the plan; without one keep the last and dim it."""
         self.set_class(recipe is None or plan is None, "-stale")
         if recipe is None or plan is None:
             return
-        self._facts = facts_of(recipe, plan)
+        self._facts, self._outlook = facts_of(recipe, plan, outlook), outlook
         self._draw()
         chart = self.query_one(ScheduleChart)
         kind, known = recipe.training.lr_scheduler_type, len(plan.rates)
@@ -68,23 +73,32 @@ class SchedulePreview(Vertical):
     def _draw(self) -> None:
         width = max(16, self.query_one("#facts").content_size.width - LABEL_CELLS)
         lines = []
-        for label, value in self._facts:
+        facts = self._facts if self._outlook is None else [*self._facts, *forecast_facts(self._outlook, width)]
+        for label, value in facts:
             for index, line in enumerate(value.wrap(width)):
                 lines.append(Content.assemble((label if index == 0 else "").ljust(LABEL_CELLS), line))
         self.query_one("#facts", Static).update(Content("\n").join(lines))
 
 
-def facts_of(recipe: Recipe, plan: Plan) -> list[tuple[str, Content]]:
+def facts_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> list[tuple[str, Content]]:
     """Label and value of each line."""
     training = recipe.training
     steps = Content.styled(count(plan.total_steps), "bold") if plan.total_steps else Content("–")
     if plan.epochs is not None:
         steps += f"  in {_epochs(plan.epochs)}"
     batch = f"{training.per_device_train_batch_size} × {training.gradient_accumulation_steps}"
+    most = tokens_text(outlook, training.gradient_accumulation_steps)
     facts = [
         ("steps", steps),
-        ("a step", Content(f"{count(plan.effective_batch)} rows ({batch})")),
+        (
+            "a step",
+            Content(f"{count(plan.effective_batch)} rows ({batch}){most}"),
+        ),
     ]
+    if plan.epochs is not None and plan.epochs >= MANY_EPOCHS:
+        rows = f"{count(plan.train_rows)} rows" if plan.train_rows else "the rows"
+        remark = f"{_epochs(plan.epochs)} over {rows}: it will learn them by heart; fewer steps, or more rows"
+        facts.append(("▲", Content.styled(remark, "$warning")))
     data = plan.data
     if data.is_problem:
         facts.append(("data", Content.styled(f"✗ {data.said}", "$error")))
@@ -105,7 +119,7 @@ def facts_of(recipe: Recipe, plan: Plan) -> list[tuple[str, Content]]:
     return facts
 
 
-def summary_of(recipe: Recipe, plan: Plan) -> str:
+def summary_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> str:
     """The plan in one line, for narrow terminals."""
     training = recipe.training
     rows = f" of {count(plan.effective_batch)} rows"
@@ -113,6 +127,8 @@ def summary_of(recipe: Recipe, plan: Plan) -> str:
     data = f" · {plan.data.said}" if plan.data.said else ""
     if training.max_steps is not None and plan.epochs is not None:
         steps += f" · {_epochs(plan.epochs)}"
+    if outlook is not None and outlook.room is not None:
+        data = f" · {memory_text(outlook).plain}{data}"
     return f"{steps} · {training.lr_scheduler_type.replace('_', ' ')}{data}"
 
 

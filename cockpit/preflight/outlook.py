@@ -1,0 +1,83 @@
+"""How a recipe would fare on the GPU that it would take here: whether it fits, how long it takes, the largest batch"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cockpit.preflight.experience import Duration, Experience, learned
+from cockpit.preflight.room import DiskRoom, GpuRoom, disk_room, forecast_for, gpu_rooms, trains_on
+
+if TYPE_CHECKING:
+    from cockpit.machine.gpu import GpuReport
+    from cockpit.models.folder import ModelFolder
+    from cockpit.preflight.memory import Fit, Forecast
+    from cockpit.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """`room` is the GPU that the run would take; None on the CPU, and where it is not known. `found` is the forecast
+    for it, or for a roomy one where there is none; None where the model's shape is not known."""
+
+    room: GpuRoom | None
+    found: Forecast | None
+    duration: Duration | None
+    disk: DiskRoom | None
+    on_cpu: bool
+
+    @property
+    def fit(self) -> Fit | None:
+        """Whether it fits; None where that is not known, and on the CPU."""
+        return None if self.room is None else self.room.fit
+
+
+class Forecaster:
+    """Forecasts for one recipe after another; what a model is like is read once."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, ModelFolder | None] = {}
+        self._experience = Experience()
+
+    def learn(self) -> None:
+        """Take in what runs here have taken. It reads files: not for the thread that draws."""
+        self._experience = learned()
+
+    def outlook(self, recipe: Recipe, report: GpuReport | None, steps: int | None) -> Outlook:
+        """Without a report the machine is not known."""
+        from cockpit.data.inputs import trains_images
+
+        model, images = self._model(recipe.model.name_or_path), trains_images(recipe)
+        room = None
+        place = None if report is None else trains_on(recipe, report)
+        if report is not None and place:
+            rooms = gpu_rooms(recipe, model, report, images=images, experience=self._experience)
+            room = next((one for one in rooms if one.chosen), None)
+        found = room.forecast if room is not None else forecast_for(recipe, model, images=images)
+        gpu = room.reading.name if room is not None else ""
+        duration = None if place is None else self._experience.duration(recipe, steps, gpu)
+        disk = None if found is None else disk_room(recipe, found, steps)
+        return Outlook(room, found, duration, disk, on_cpu=place == "")
+
+    def largest_batch(self, recipe: Recipe, report: GpuReport) -> tuple[int, int] | None:
+        """Rows of the largest micro-batch that fits, and how many of them make a step of as many rows as now; None
+        where no micro-batch fits or it is not known."""
+        training = recipe.training
+        rows = training.per_device_train_batch_size * training.gradient_accumulation_steps
+        for micro in (size for size in range(rows, 0, -1) if rows % size == 0):
+            if self.outlook(with_batch(recipe, micro, rows // micro), report, None).fit == "fits":
+                return micro, rows // micro
+        return None
+
+    def _model(self, name: str) -> ModelFolder | None:
+        from cockpit.models.published import described
+
+        if name not in self._models:
+            self._models[name] = described(name)
+        return self._models[name]
+
+
+def with_batch(recipe: Recipe, micro: int, steps: int) -> Recipe:
+    """The recipe with `steps` micro-batches of `micro` rows to a step."""
+    sizes = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": steps}
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update=sizes)})

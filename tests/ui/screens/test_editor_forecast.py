@@ -1,0 +1,48 @@
+"""The editor says beside the form whether it fits, and a key makes the micro-batch as large as fits."""
+
+from pathlib import Path
+
+import pytest
+
+from cockpit.machine.gpu import GpuReport, Holder
+from cockpit.paths import shipped_recipes_folder
+from cockpit.protocol.events import GpuReading
+from tests.ui.editor_steps import editing, go_to
+from tests.ui.engines import FakeProbe, shown, write_recipe
+from tests.ui.waiting import type_text, until
+
+GPU = GpuReading(
+    index=0, uuid="GPU-0", name="NVIDIA RTX 4090", vram_used_mib=2048.0, vram_total_mib=24 * 1024.0,
+    utilization_percent=0.0,
+)  # fmt: skip
+REPORT = GpuReport(gpus=[GPU], driver="580.1", holders={"GPU-0": [Holder(pid=7, name="jupyter", mib=2048)]})
+
+
+async def test_the_forecast_reacts_to_each_field_and_a_key_makes_the_batch_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    recipe = shipped_recipes_folder() / "llama-3-8b.yaml"
+    async with editing(recipe, (120, 48), probe=FakeProbe(REPORT)) as (app, pilot, screen):
+        await until(pilot, lambda: "✓ 7.8 GiB of 22 GiB free" in shown(app))
+        assert "█ weights 5.3" in shown(app)
+        await go_to(pilot, screen, "training.per_device_train_batch_size")
+        await type_text(pilot, "64")
+        await until(pilot, lambda: "✗" in shown(app) and "held by jupyter 2.0 GiB" in shown(app))
+        await pilot.press("f7")
+        value = screen.draft.document.value
+        await until(pilot, lambda: value("training.per_device_train_batch_size") != 64)
+        micro = value("training.per_device_train_batch_size")
+        assert isinstance(micro, int) and 1 < micro < 64
+        assert micro * value("training.gradient_accumulation_steps") == 64 * 4  # type: ignore[operator]
+        await until(pilot, lambda: "held by" not in shown(app))
+
+
+async def test_many_passes_over_few_rows_deserve_a_remark(tmp_path: Path) -> None:
+    async with editing(write_recipe(tmp_path, "mine"), (120, 48)) as (app, pilot, screen):
+        await go_to(pilot, screen, "training.max_steps")
+        await type_text(pilot, "9000")
+        await until(pilot, lambda: "learn them by heart" in " ".join(shown(app).split()))
+        assert "on the CPU" in shown(app)
+        await pilot.press("f7")
+        await until(pilot, lambda: "no GPU" in " ".join(shown(app).split()))
