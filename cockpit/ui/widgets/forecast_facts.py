@@ -73,15 +73,15 @@ def forecast_facts(outlook: Outlook, width: int) -> list[tuple[str, Content]]:
             facts.append(("", Content.styled(f"held by {names}", "$warning")))
     if found is not None:
         share = found.trainable / found.parameters
-        facts.append(
-            ("trains", Content(f"{_weights(found.trainable)} of {_weights(found.parameters)}, {_share(share)}"))
-        )
+        trained = f"{_weights(found.trainable)} of {_weights(found.parameters)}, {_share(share)}"
+        facts.append(("trains", Content(trained)))
     told = outlook.duration
     facts.append(("time", Content(UNKNOWN if told is None else f"about {duration(told.seconds)} here")))
     disk = outlook.disk
     if disk is not None:
         needed = disk.needed or disk.result
-        text = f"{size(needed)} of {size(disk.free)} free"
+        is_much = disk.free is not None and 2 * needed > disk.free
+        text = f"{size(needed)} of {size(disk.free)} free" if is_much else size(needed)
         is_full = disk.free is not None and needed > disk.free
         facts.append(("disk", Content.styled(f"{glyphs().failed} {text}", "$error") if is_full else Content(text)))
     return facts
@@ -104,9 +104,8 @@ def _legend(found: Forecast) -> Content:
 
 
 def _weights(number: int) -> str:
-    value, unit = (
-        (number / 1e9, "B") if number >= 1e9 else (number / 1e6, "M") if number >= 1e6 else (number / 1e3, "k")
-    )
+    each, unit = (1e9, "B") if number >= 1e9 else (1e6, "M") if number >= 1e6 else (1e3, "k")
+    value = number / each
     return f"{value:.3g} {unit}"
 
 

@@ -34,7 +34,7 @@ async def test_the_forecast_reacts_to_each_field_and_a_key_makes_the_batch_fit(
         await until(pilot, lambda: value("training.per_device_train_batch_size") != 64)
         micro = value("training.per_device_train_batch_size")
         assert isinstance(micro, int) and 1 < micro < 64
-        assert micro * value("training.gradient_accumulation_steps") == 64 * 4  # type: ignore[operator]
+        assert micro * value("training.gradient_accumulation_steps") == 64 * 4
         await until(pilot, lambda: "held by" not in shown(app))
 
 
