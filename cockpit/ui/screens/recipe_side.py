@@ -12,6 +12,7 @@ from cockpit.ui.widgets.card import Card, CardText
 
 if TYPE_CHECKING:
     from cockpit.machine.gpu import GpuReport
+    from cockpit.preflight.outlook import Forecaster, Outlook
     from cockpit.preflight.plan import Plan, Planner
     from cockpit.recipe.library import LibraryEntry
     from cockpit.recipe.recipe import Recipe
@@ -28,6 +29,8 @@ class RecipeSide(Container):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._planner: Planner | None = None
+        self.forecaster: Forecaster | None = None
+        """There once it is prepared."""
         self._chart: ScheduleChart | None = None
 
     def compose(self) -> ComposeResult:
@@ -36,9 +39,11 @@ class RecipeSide(Container):
 
     async def prepare(self) -> None:
         """Import and mount what the first frame did without."""
+        from cockpit.preflight.outlook import Forecaster
         from cockpit.preflight.plan import Planner
         from cockpit.ui.widgets.schedule_chart import ScheduleChart
 
+        self.forecaster = Forecaster()
         self._planner, self._chart = Planner(), ScheduleChart(id="plan", classes="pane")
         await self.mount(self._chart)
 
@@ -57,17 +62,18 @@ class RecipeSide(Container):
             self._draw(None, None)
             return None
         recipe = entry.document.recipe()
-        assert self._planner is not None
-        self._draw(recipe, self._planner.plan(recipe, report, str(entry.path)))
+        assert self._planner is not None and self.forecaster is not None
+        plan = self._planner.plan(recipe, report, str(entry.path))
+        self._draw(recipe, plan, self.forecaster.outlook(recipe, report, plan.total_steps))
         return recipe
 
-    def _draw(self, recipe: Recipe | None, plan: Plan | None) -> None:
+    def _draw(self, recipe: Recipe | None, plan: Plan | None, outlook: Outlook | None = None) -> None:
         from cockpit.ui.widgets.recipe_card import card_of_recipe
         from cockpit.ui.widgets.schedule_chart import schedule_title
 
         chart = self._chart
         if recipe is not None:
-            self.query_one(Card).show(card_of_recipe(recipe, plan))
+            self.query_one(Card).show(card_of_recipe(recipe, plan, outlook))
         if chart is None:
             return
         chart.set_class(plan is not None and bool(plan.rates), "-known")

@@ -26,6 +26,7 @@ from cockpit.ui.widgets.run_list import RunList
 from cockpit.ui.widgets.top_line import TopLine
 
 if TYPE_CHECKING:
+    from cockpit.machine.gpu import GpuReport
     from cockpit.recipe.library import LibraryEntry
     from cockpit.ui.runs.run_shelf import RunShelf
     from cockpit.ui.widgets.top_line import EngineStatus
@@ -241,6 +242,13 @@ class RecipesScreen(Screen[None]):
         recipe = side.show(self._chosen(), report, is_filtered=is_filtered)
         if recipe is not None:
             self.post_message(WarmFor(recipe))
+        if report is not None and report.gpus and not self._is_covered():
+            self.run_worker(self._judge(report), group="judge", exclusive=True)
+
+    async def _judge(self, report: GpuReport) -> None:
+        forecaster = self.query_one(RecipeSide).forecaster
+        if forecaster is not None and await self._recipes.judge(forecaster, report):
+            self._list_recipes(read=True)
 
     # The chosen run
 

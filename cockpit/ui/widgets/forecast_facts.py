@@ -13,6 +13,7 @@ from cockpit.ui.widgets.glyphs import glyphs
 if TYPE_CHECKING:
     from cockpit.preflight.memory import Fit, Forecast, Part
     from cockpit.preflight.outlook import Outlook
+    from cockpit.preflight.room import GpuRoom
 
 GROUPS: tuple[tuple[str, str, str, tuple[Part, ...]], ...] = (
     ("weights", "█", "$primary", ("weights",)),
@@ -69,8 +70,7 @@ def forecast_facts(outlook: Outlook, width: int) -> list[tuple[str, Content]]:
         if room.correction is not None:
             facts.append(("", Content.styled(f"corrected {room.correction.said()}", "$foreground-muted")))
         if outlook.fit in ("tight", "does not fit") and room.holders:
-            names = ", ".join(f"{plain_line(one.name) or 'a process'} {size(_bytes(one.mib))}" for one in room.holders)
-            facts.append(("", Content.styled(f"held by {names}", "$warning")))
+            facts.append(("", Content.styled(f"held by {holders_text(room)}", "$warning")))
     if found is not None:
         share = found.trainable / found.parameters
         trained = f"{_weights(found.trainable)} of {_weights(found.parameters)}, {_share(share)}"
@@ -85,6 +85,11 @@ def forecast_facts(outlook: Outlook, width: int) -> list[tuple[str, Content]]:
         is_full = disk.free is not None and needed > disk.free
         facts.append(("disk", Content.styled(f"{glyphs().failed} {text}", "$error") if is_full else Content(text)))
     return facts
+
+
+def holders_text(room: GpuRoom) -> str:
+    """Who holds memory of the GPU, and how much."""
+    return ", ".join(f"{plain_line(one.name) or 'a process'} {size(_bytes(one.mib))}" for one in room.holders)
 
 
 def tokens_text(outlook: Outlook | None, accumulation: int) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cockpit.text.numbers import count, percent
+from cockpit.text.numbers import UNKNOWN, count, duration, percent
 from cockpit.ui.widgets.card import CardText
+from cockpit.ui.widgets.forecast_facts import holders_text, memory_text
 
 if TYPE_CHECKING:
+    from cockpit.preflight.outlook import Outlook
     from cockpit.preflight.plan import Plan
     from cockpit.recipe.recipe import Recipe
 
 
-def card_of_recipe(recipe: Recipe, plan: Plan | None) -> CardText:
+def card_of_recipe(recipe: Recipe, plan: Plan | None, outlook: Outlook | None = None) -> CardText:
     """The card of a sound recipe; without a plan, of what the recipe alone says."""
     from cockpit.recipe.fields import format_value
 
@@ -22,6 +24,7 @@ def card_of_recipe(recipe: Recipe, plan: Plan | None) -> CardText:
     without = "; no GPU here: hours" if is_for_gpu and plan is not None and plan.on_cpu else ""
     facts = [
         ("needs", f"{recipe.about.needs}{of_vram}, {recipe.about.duration}{without}"),
+        *_here(outlook),
         ("model", model_text(recipe)),
         _adapter(recipe),
         ("data", _data_text(recipe, plan)),
@@ -37,6 +40,22 @@ def card_of_recipe(recipe: Recipe, plan: Plan | None) -> CardText:
         facts.append(("steps", steps + warmup))
     problems = [_short(problem) for problem in plan.problems] if plan is not None else []
     return CardText(recipe.about.title, recipe.about.description, facts, problems)
+
+
+def _here(outlook: Outlook | None) -> list[tuple[str, str]]:
+    """Whether it fits into the GPU that it would take, beside whom, and how long it takes here."""
+    if outlook is None:
+        return []
+    told = outlook.duration
+    takes = None if told is None else f"about {duration(told.seconds)} here"
+    if outlook.on_cpu:
+        return [] if takes is None else [("time", takes)]
+    facts = [("VRAM", f"{memory_text(outlook).plain}; {takes or f'time {UNKNOWN}'}")]
+    if outlook.room is not None and outlook.fit in ("tight", "does not fit") and outlook.room.holders:
+        facts.append(("", f"held by {holders_text(outlook.room)}"))
+    if outlook.room is not None and outlook.room.correction is not None:
+        facts.append(("", f"corrected {outlook.room.correction.said()}"))
+    return facts
 
 
 def _adapter(recipe: Recipe) -> tuple[str, str]:

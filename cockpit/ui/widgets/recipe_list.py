@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from cockpit.text.numbers import UNKNOWN
 from cockpit.text.plain_text import plain_line
+from cockpit.ui.widgets.forecast_facts import fit_sign
 from cockpit.ui.widgets.marked_list import MarkedList, columns
+
+if TYPE_CHECKING:
+    from cockpit.preflight.memory import Fit
 
 GAP = " "
 YOURS = " · yours"
@@ -28,6 +32,8 @@ class RecipeRow:
     is_yours: bool = False
     problem: str = ""
     title: str = ""
+    fit: Fit | None = None
+    """Whether it fits into the GPU that it would take here; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Column:
     style: str = ""
     is_text: bool = False
     """Whether it is read from its left end; a number stands at the right end."""
+    style_of: Callable[[RecipeRow], str] | None = None
+    """In place of `style`, where it hangs on the row."""
 
     def content(self, text: str, style: str = "") -> Content:
         """The text, as wide as the column."""
@@ -51,6 +59,7 @@ class Column:
 
 COLUMNS = (
     Column("what it does", 36, 74, lambda row: row.title, "$foreground-muted", is_text=True),
+    Column("fits", 4, 44, lambda row: fit_sign(row.fit)[0], style_of=lambda row: fit_sign(row.fit)[1]),
     Column("needs", 8, 34, lambda row: row.needs),
     Column("takes", 9, 0, lambda row: short_duration(row.duration), "$foreground-muted"),
 )
@@ -62,8 +71,9 @@ class RecipeList(MarkedList):
     NAME = "recipes"
     EMPTY = "none found"
     HELP = (
-        "The recipes: yours first, then cockpit's own. Beside each stand the smallest machine that runs it (CPU, or "
-        "GiB of VRAM) and about how long it takes.\nEnter starts the marked one, e opens it in the editor, / filters.\n"
+        "The recipes: yours first, then cockpit's own. Beside each stand whether it fits into the GPU here now (✓ "
+        "fits, ▲ tight, ✗ does not, – not known), the smallest machine that runs it (CPU, or GiB of VRAM) and about "
+        "how long it takes.\nEnter starts the marked one, e opens it in the editor, / filters.\n"
         "A recipe of your own is a YAML file in your recipe folder."
     )
 
@@ -93,7 +103,10 @@ class RecipeList(MarkedList):
         name = Content(plain_line(row.name))
         if row.problem:
             return columns(width, Content.assemble(("✗ ", "$error"), name), [Content.styled("broken", "$error")])
-        right = [column.content(column.text(row), column.style) for column in _columns(width)]
+        right = []
+        for column in _columns(width):
+            style = column.style if column.style_of is None else column.style_of(row)
+            right.append(column.content(column.text(row), style))
         tail = sum(column.cell_length + 1 for column in right)
         if row.is_yours and name.cell_length + len(YOURS) + tail + 4 <= width:
             name = name + Content.styled(YOURS, "$foreground-muted")
