@@ -52,6 +52,7 @@ async def warm(pilot: Pilot[Any], engines: FakeEngines) -> CockpitApp:
         ev.PhaseStarted(phase="standby"),
     ]
     await until(pilot, lambda: app.engine_status.stage == "warm")
+    await until(pilot, lambda: all(worker.is_finished for worker in app.workers if worker.group == "judge"))
     await pilot.pause()
     return app
 
