@@ -32,6 +32,7 @@ from cockpit.ui.themes import DARK, LIGHT, THEMES, meanings, themes_for
 from cockpit.ui.widgets.top_line import EngineStatus
 
 if TYPE_CHECKING:
+    from cockpit.recipe.library import LibraryEntry
     from cockpit.runs.folder import RunDir
     from cockpit.ui.runs.session import RunSession
     from cockpit.ui.runs.standby import Standby
@@ -318,10 +319,22 @@ class CockpitApp(AskingApp):
                 await self.run_action(action, node)
 
             yield SystemCommand(binding.description.capitalize(), active.tooltip or binding.tooltip, run)
+        from cockpit.ui.screens.palette import recipes_and_runs
+
+        yield from recipes_and_runs(self._go_to_recipe, self.open_run)
         yield SystemCommand("Theme", "Choose among all themes", self.action_change_theme)
         yield SystemCommand(
             "Screenshot", "Save a picture (SVG) of this screen", lambda: self.set_timer(0.1, self.deliver_screenshot)
         )
+
+    def _go_to_recipe(self, entry: LibraryEntry) -> None:
+        """Mark it where recipes are listed; from elsewhere, where edits may be under way, open it in the editor."""
+        if isinstance(self.screen, RecipesScreen):
+            self.screen.mark(entry.path)
+        elif entry.document is not None:
+            self.post_message(EditRecipe(entry.document.copy()))
+        else:
+            self.notify("\n".join(map(str, entry.problems)), severity="error", markup=False)
 
     # The end
 

@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
+from textual.command import CommandPalette
 
+from cockpit.paths import runs_folder, user_recipes_folder
 from cockpit.protocol.commands import Stop
 from cockpit.recipe.document import RecipeDocument
 from cockpit.ui import preload
@@ -15,6 +17,8 @@ from cockpit.ui.preferences import preferences_file
 from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.help import HelpScreen
 from cockpit.ui.themes import DARK, LIGHT
+from cockpit.ui.widgets.recipe_list import RecipeList
+from tests.recording import record
 from tests.ui.engines import FakeEngines, FakeProbe, flown, is_at, shown, write_recipe
 from tests.ui.flying import started
 from tests.ui.waiting import until
@@ -195,3 +199,32 @@ async def test_nothing_ticks_any_more_once_the_app_is_left() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: not app.is_running)
     assert set(ticks) == {None}, "Textual has no timer call what it was set for once the app is told to exit."
+
+
+async def test_the_palette_finds_recipes_and_runs() -> None:
+    write_recipe(user_recipes_folder(), "[red]mine")
+    record(runs_folder(), run_id="one-run", steps=4)
+    async with flown() as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press(*"mine")
+        await until(pilot, lambda: "Recipe [red]mine" in shown(app), 20)
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: is_at(app, "RecipesScreen"))
+        commands = {command.title: command.callback for command in app.get_system_commands(app.screen)}
+        commands["Recipe phi-4"]()
+        await until(pilot, lambda: "▸ phi-4" in shown(app))
+        commands["Run one-run"]()
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
+        assert app.session is not None and app.session.link.run.id == "one-run"
+        commands["Recipe \\[red]mine"]()
+        await until(pilot, lambda: is_at(app, "EditorScreen") and "[red]mine · edit" in shown(app))
+
+
+async def test_a_recipe_that_the_filter_hides_is_shown_when_it_is_gone_to() -> None:
+    async with flown() as (app, pilot):
+        recipes = app.screen.query_one(RecipeList)
+        await pilot.press("slash", *"llama", "enter")
+        await until(pilot, lambda: recipes.has_focus and len(recipes.row_ids()) < 6)
+        {command.title: command.callback for command in app.get_system_commands(app.screen)}["Recipe phi-4"]()
+        await until(pilot, lambda: "▸ phi-4" in shown(app))

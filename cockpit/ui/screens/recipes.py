@@ -111,8 +111,11 @@ class RecipesScreen(Screen[None]):
             self._show_chosen()
 
     def mark(self, path: Path) -> None:
-        """Mark the recipe in this file, once it is in the list."""
+        """Mark the recipe in this file, once it is in the list; a filter that hides it ends."""
         self._wanted = str(path)
+        field = self.query_one(FilterField)
+        if field.words and str(path) not in self.query_one(RecipeList).row_ids():
+            field.action_close()
         if self.is_filled:
             self._list_recipes(read=True)
             self._show_chosen()
