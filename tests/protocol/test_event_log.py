@@ -168,7 +168,7 @@ def test_logins_are_not_written_but_what_was_said_stays(tmp_path: Path) -> None:
 @pytest.fixture
 def short_lines(monkeypatch: pytest.MonkeyPatch) -> int:
     """Lines of a log are no longer than this."""
-    for module in ("cockpit.protocol.event_log", "cockpit.runs.summary"):
+    for module in ("cockpit.protocol.event_log", "cockpit.runs.log_ends"):
         monkeypatch.setattr(f"{module}.LONGEST_LINE", 1 << 20)
     return 1 << 20
 
