@@ -31,6 +31,8 @@ from cockpit.runs.status import is_active
 from cockpit.runs.summary import RunSummary
 
 FILE, LIMIT_BYTES, RUNS_KEPT = "measured.json", 4 << 20, 400
+LOOKED_AT = 40
+"""Runs that are read at once, the newest first; the others' turn comes the next time."""
 FULL_ROWS = 0.9
 """Rows that on average have so much of the longest length fill the sequence, as the forecast takes them to do."""
 PLAUSIBLE = (0.2, 3.0)
@@ -132,7 +134,7 @@ def learned(folder: Path | None = None) -> Experience:
     """What the file holds, and the runs that have ended since; the file is brought up to date where it can be."""
     path = (folder or home()) / FILE
     entries = {one.run: one for one in _read(path)}
-    fresh = [run for run in all_runs()[:RUNS_KEPT] if run.id not in entries]
+    fresh = [run for run in all_runs()[:RUNS_KEPT] if run.id not in entries][:LOOKED_AT]
     found = [entry for run in fresh if (entry := _looked_at(run)) is not None]
     for entry in found:
         entries[entry.run] = entry
