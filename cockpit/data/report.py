@@ -38,6 +38,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the row is kept for evaluation."""
     refusal: str = ""
     """Why the row cannot be trained on; empty for all others."""
+    before: str = ""
+    """Where a row stands before that it equals, or nearly equals; empty where there is none."""
 
     @property
     def trained_tokens(self) -> int:

@@ -69,6 +69,8 @@ def facts_of(sample: Sample) -> list[str]:
         facts.append(f"{images} of {count(sample.image_tokens)} tokens, not shown")
     if sample.is_truncated:
         facts.append(f"cut from {count(sample.whole_tokens)}")
+    if sample.before:
+        facts.append(f"stands before: {sample.before}")
     if sample.padding:
         facts.append(f"{count(sample.padding)} padding")
     if sample.held_out:

@@ -76,14 +76,19 @@ class LookedRows:
         """Likewise, [rows, 64]."""
         return np.frombuffer(b"".join(row.encoded.signature for row in self.taken), "<u4").reshape(len(self.taken), -1)
 
-    def duplicates(self) -> tuple[int, int]:
-        """Rows that equal one before, and those that nearly do; the latter are looked for among texts alone."""
+    def duplicates(self) -> tuple[int, dict[int, str]]:
+        """How many rows equal one before; and by its number, of each of them and of those that nearly equal one, where
+        that stands. Nearly equal ones are looked for among texts alone."""
         first = np.unique(self.numbers, return_index=True)[1]
-        equal = int(repeated(self.digests[first]).sum())
-        if not self.has_signatures or not len(first):
-            return equal, 0
-        near = nearly_equal(self.signatures()[first])
-        return equal, max(0, int((near != np.arange(len(first))).sum()) - equal)
+        digests = self.digests[first]
+        _, begins, again = np.unique(digests, return_index=True, return_inverse=True)
+        earlier = begins[again]
+        if self.has_signatures and len(first):
+            near = nearly_equal(self.signatures()[first])
+            earlier = np.where(earlier == np.arange(len(first)), near, earlier)
+        taken = self.taken
+        places = {number: taken[first[at]].encoded.where for number, at in enumerate(earlier.tolist()) if at != number}
+        return int(repeated(digests).sum()), places
 
 
 def look_at_texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say) -> LookedRows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ ROWS_AT_MOST = 2_500
 """Rows that are looked at, shared by the sources, so that the answer comes within seconds."""
 SAMPLES, REFUSED_SAMPLES = 40, 10
 """Rows that are shown token by token: of those that are trained on, and of those in which nothing is."""
+OF_A_KIND = 5
+"""Rows that are truncated, and that stand twice, which are shown besides."""
 SAMPLE_TOKENS = 100_000
 """Tokens of all samples together, about."""
 ORDERS = 8
@@ -67,7 +69,7 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
     shown = looked.shown
     if len(recipe.data.sources) > 1:  # training mixes them too
         shown = [shown[at] for at in np.random.default_rng(recipe.data.seed).permutation(len(shown))]
-    equal, near = looked.duplicates()
+    equal, before = looked.duplicates()
     return DataReport(
         recipe=plain_line(name),
         model=plain_line(recipe.model.name_or_path),
@@ -92,7 +94,7 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         split_rows=looked.split,
         duplicates=recipe.data.duplicates,
         duplicate_rows=equal,
-        near_duplicate_rows=near,
+        near_duplicate_rows=len(before) - equal,
         shared_rows=choice.shared,
         dropped_rows=choice.dropped,
         batching=batches.kind,
@@ -102,8 +104,8 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         tokens_per_step=batches.tokens_per_step,
         padding_share=batches.padding_share,
         samples=[
-            _sample(row, tokenizer, padding=padding.get(id(row), 0), held_out=id(row) in held_out)
-            for row in _shown(shown)
+            _sample(row, tokenizer, padding=padding.get(id(row), 0), held_out=id(row) in held_out, before=before)
+            for row in _shown(shown, before)
         ],
         notes=[plain_line(one) for one in said] + _of_template(recipe),
     )
@@ -219,18 +221,26 @@ def _filling(lengths: Sequence[int], order: Sequence[int], batch: int, multiple:
     return filling
 
 
-def _shown(looked: list[LookedRow]) -> Iterator[LookedRow]:
-    """The rows that are shown token by token, as they stand."""
+def _shown(looked: list[LookedRow], before: Mapping[int, str]) -> Iterator[LookedRow]:
+    """The rows that are shown token by token, as they stand: the first, the longest, and some that are cut or stand
+    twice."""
     left, tokens = {False: SAMPLES, True: REFUSED_SAMPLES}, 0
+    taken = [row for row in looked if not row.encoded.refusal]
+    longest = max(taken, key=lambda row: row.whole_tokens, default=None)
+    wanted = {id(longest)}
+    wanted |= {id(row) for row in [row for row in taken if row.whole_tokens > row.tokens][:OF_A_KIND]}
+    wanted |= {id(row) for row in [row for row in taken if row.number in before][:OF_A_KIND]}
     for row in looked:
         refused = bool(row.encoded.refusal)
-        if left[refused] and tokens < SAMPLE_TOKENS:
+        if id(row) in wanted:
+            yield row
+        elif left[refused] and tokens < SAMPLE_TOKENS:
             left[refused] -= 1
             tokens += len(row.encoded.input_ids)
             yield row
 
 
-def _sample(row: LookedRow, tokenizer: Any, *, padding: int, held_out: bool) -> Sample:
+def _sample(row: LookedRow, tokenizer: Any, *, padding: int, held_out: bool, before: Mapping[int, str]) -> Sample:
     encoded = row.encoded
     return Sample(
         where=plain_line(encoded.where),
@@ -241,6 +251,7 @@ def _sample(row: LookedRow, tokenizer: Any, *, padding: int, held_out: bool) -> 
         image_tokens=row.image_tokens,
         held_out=held_out,
         refusal=plain_line(encoded.refusal),
+        before="" if encoded.refusal else plain_line(before.get(row.number, "")),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual import events, on
@@ -12,7 +13,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from cockpit.data.report import DataReport
+from cockpit.data.report import DataReport, Sample
 from cockpit.data.report_text import not_used_by_source
 from cockpit.text.numbers import count, duration
 from cockpit.ui.widgets.figure_list import FigureList
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from cockpit.ui.widgets.top_line import EngineStatus
 
 POLL_EVERY_S = 0.1
+POLICIES = ("keep", "drop", "drop_near")
+"""Of data.duplicates, in the order of its key."""
 PANELS = ("sample", "figures", "lengths", "remarks")
 WIDE_FROM = 100
 """Cells from which on all panels show; below, one at a time."""
@@ -55,8 +58,15 @@ class DataScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n,right", "step(1)", "next", id="data.next", tooltip="Show the next row"),
         Binding("p,left", "step(-1)", "before", id="data.previous", tooltip="Show the row before"),
-        Binding("u", "untrained", "next left out", id="data.untrained",
+        Binding("u", "jump('untrained')", "left out", id="data.untrained",
                 tooltip="Show the next row in which nothing would be trained"),
+        Binding("l", "jump('longest')", "longest", id="data.longest", tooltip="Show the longest row"),
+        Binding("t", "jump('truncated')", "truncated", id="data.truncated",
+                tooltip="Show the next row that is truncated"),
+        Binding("e", "jump('twice')", "equal", id="data.twice",
+                tooltip="Show the next row that equals, or nearly equals, one before"),
+        Binding("d", "duplicates", "duplicates", id="data.duplicates",
+                tooltip="Keep rows that stand twice, leave them out, or nearly equal ones too: changes the recipe"),
         Binding("1", "panel(0)", "sample", id="data.panel1", tooltip="Show the row", show=False),
         Binding("2", "panel(1)", "figures", id="data.panel2", tooltip="Show the figures", show=False),
         Binding("3", "panel(2)", "lengths", id="data.panel3", tooltip="Show how long the rows are", show=False),
@@ -64,9 +74,13 @@ class DataScreen(Screen[None]):
         Binding("escape", "leave", "back", id="data.leave", tooltip="Back to the editor; ends the look"),
     ]  # fmt: skip
 
-    def __init__(self, name: str, look: Look, *, unsaved: int = 0) -> None:
-        """`name` is the recipe's, `unsaved` how many edits of it are not saved."""
+    def __init__(
+        self, name: str, look: Look, *, unsaved: int = 0, set_duplicates: Callable[[str], Look | None] | None = None
+    ) -> None:
+        """`name` is the recipe's, `unsaved` how many edits of it are not saved. `set_duplicates` changes
+        data.duplicates, and looks again."""
         super().__init__()
+        self._set_duplicates = set_duplicates
         self._look = look
         self._name = name
         self._at = 0
@@ -157,8 +171,10 @@ class DataScreen(Screen[None]):
         report = self._look.report
         if action == "step":
             return report is not None and len(report.samples) > 1
-        if action == "untrained":
-            return report is not None and any(sample.refusal for sample in report.samples)
+        if action == "jump":
+            return bool(report is not None and _of_kind(report, str(parameters[0])))
+        if action == "duplicates":
+            return report is not None and self._set_duplicates is not None
         return not (action == "panel" and (report is None or not self.has_class("-tabbed")))
 
     def action_step(self, by: int) -> None:
@@ -167,13 +183,27 @@ class DataScreen(Screen[None]):
         if report is not None and report.samples:
             self._go_to((self._at + by) % len(report.samples))
 
-    def action_untrained(self) -> None:
-        """The next row that is left out."""
-        samples = self._look.report.samples if self._look.report is not None else []
-        order = [(self._at + by) % len(samples) for by in range(1, len(samples) + 1)]
-        found = next((at for at in order if samples[at].refusal), None)
-        if found is not None:
-            self._go_to(found)
+    def action_jump(self, kind: str) -> None:
+        """The next row of a kind, the first after the last."""
+        found = _of_kind(self._look.report, kind) if self._look.report is not None else []
+        if found:
+            self._go_to(next((at for at in found if at > self._at), found[0]))
+
+    def action_duplicates(self) -> None:
+        """Another answer to what becomes of rows that stand twice; the data is looked at again."""
+        report = self._look.report
+        if report is None or self._set_duplicates is None:
+            return
+        policy = POLICIES[(POLICIES.index(report.duplicates) + 1) % len(POLICIES)]
+        look = self._set_duplicates(policy)
+        if look is not None:
+            self._look.end()
+            self._look, self._shown, self._at = look, False, 0
+            self.unsaved += (report.duplicates == "keep") - (policy == "keep")
+            self.remove_class("-looked", "-alarmed")
+            self.notify(f"data.duplicates is {policy} now; the data is looked at again.", markup=False)
+            self._tick()
+            self.refresh_bindings()
 
     def _go_to(self, at: int) -> None:
         """Show another row, where another panel stands in its place too."""
@@ -197,6 +227,20 @@ class DataScreen(Screen[None]):
     def action_leave(self) -> None:
         """Back to the editor."""
         self.dismiss()
+
+
+def _of_kind(report: DataReport, kind: str) -> list[int]:
+    """Which samples are the longest, truncated, untrained or stand twice."""
+    samples = report.samples
+    if kind == "longest":
+        longest = max((sample.whole_tokens for sample in samples), default=0)
+        return [at for at, sample in enumerate(samples) if sample.whole_tokens == longest][:1]
+    kinds: dict[str, Callable[[Sample], bool]] = {
+        "truncated": lambda sample: sample.is_truncated and not sample.refusal,
+        "untrained": lambda sample: bool(sample.refusal),
+        "twice": lambda sample: bool(sample.before),
+    }
+    return [at for at, sample in enumerate(samples) if kinds[kind](sample)]
 
 
 def _waiting(seconds: float) -> Content:

@@ -32,6 +32,7 @@ from cockpit.ui.widgets.schedule_preview import SchedulePreview, summary_of
 from cockpit.ui.widgets.top_line import TopLine
 
 if TYPE_CHECKING:
+    from cockpit.data.look import DataLook
     from cockpit.preflight.plan import Plan
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.fields import FormField
@@ -41,6 +42,7 @@ PLAN_AFTER_S = 0.15
 """The plan follows once typing has paused for so long: a data file is not read for each letter of its name."""
 PLAN_TAB = "Plan"
 BATCH_FIELDS = ("training.per_device_train_batch_size", "training.gradient_accumulation_steps")
+DUPLICATES = "data.duplicates"
 
 
 class EditorScreen(Screen[Path | None]):
@@ -316,15 +318,31 @@ class EditorScreen(Screen[Path | None]):
         self._take_all_in()
         if await self._has_errors("look at the data", self.draft.errors()):
             return
-        from cockpit.data.look import DataLook
         from cockpit.ui.screens.data import DataScreen
 
+        look = self._look()
+        if look is not None:
+            screen = DataScreen(
+                self.draft.document.name, look, unsaved=self.unsaved, set_duplicates=self._set_duplicates
+            )
+            self.app.push_screen(screen)
+
+    def _look(self) -> DataLook | None:
+        """Begin to look at the recipe's data; None where that cannot be, which is told."""
+        from cockpit.data.look import DataLook
+
         try:
-            look = DataLook(self.draft.document.resolved_yaml())
+            return DataLook(self.draft.document.resolved_yaml())
         except OSError as error:
             self.notify(f"The data cannot be looked at: {error}", severity="error", markup=False)
-            return
-        self.app.push_screen(DataScreen(self.draft.document.name, look, unsaved=self.unsaved))
+            return None
+
+    def _set_duplicates(self, policy: str) -> DataLook | None:
+        """Change what becomes of rows that stand twice, as in the form, and look again."""
+        self._take_in(DUPLICATES, policy)
+        self._show_states()
+        self._plan_soon()
+        return self._look()
 
     async def action_save(self) -> None:
         """Ask for a name, and write the recipe there."""

@@ -200,3 +200,36 @@ async def test_the_editor_opens_it_on_what_is_edited(tmp_path: Path, monkeypatch
         await pilot.press("f6")
         await until(pilot, lambda: "Cannot look at the data" in shown(app))
         assert len(asked) == 1
+
+
+async def test_keys_go_to_the_longest_the_truncated_and_the_row_that_stands_twice() -> None:
+    report = data_report()
+    first, *others = report.samples
+    samples = [first, *others, msgspec.structs.replace(first, where="reasoning.jsonl:9", before="reasoning.jsonl:1")]
+    app = stage(FakeLook(msgspec.structs.replace(report, samples=samples)))
+    longest = max(samples, key=lambda sample: sample.whole_tokens)
+    truncated = next(sample for sample in samples if sample.is_truncated and not sample.refusal)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await drawn(pilot)
+        for key, where in (("l", longest.where), ("t", truncated.where), ("e", "reasoning.jsonl:9")):
+            await pilot.press(key)
+            await until(pilot, lambda where=where: f" · {where}" in shown(app))  # type: ignore[misc]
+        assert "stands before: reasoning.jsonl:1" in shown(app)
+
+
+async def test_a_key_leaves_duplicates_out_and_looks_again() -> None:
+    asked: list[str] = []
+    first = FakeLook(msgspec.structs.replace(data_report(), duplicate_rows=12))
+    again = FakeLook(msgspec.structs.replace(data_report(), duplicates="drop", duplicate_rows=12, dropped_rows=12))
+
+    def change(policy: str) -> FakeLook:
+        asked.append(policy)
+        return again
+
+    app = DataStage(lambda: DataScreen("qwen3-8b-reasoning-chat", first, set_duplicates=change))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await drawn(pilot)
+        assert "12 left out" not in shown(app)
+        await pilot.press("d")
+        await until(pilot, lambda: "12 left out" in shown(app))
+    assert (asked, first.ended) == (["drop"], True)
