@@ -2,7 +2,7 @@
 
 `events.jsonl` holds the run, `chat.jsonl` the replies, `gpu.jsonl` the readings. Readers skip types and fields that
 they do not know, so a newer engine can be read by an older app. Values have bounds (protocol/values.py), which are
-checked where a line is decoded.
+checked where a line is decoded. Those that come by the million are kept out of garbage collection (gc=False).
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class Measured(Event, frozen=True, kw_only=True):
         return {name: nan if value is None else value for name, value in self.metrics.items()}
 
 
-class StepEnded(Measured, tag=True, frozen=True, kw_only=True):
+class StepEnded(Measured, tag=True, frozen=True, kw_only=True, gc=False):
     """One optimizer step. `metrics` by TRL's names (loss, learning_rate, grad_norm ...), plus tokens_seen (padding left
     out) and trained_tokens (with loss), both counted since the start of the run. `step_time_s` is wall time."""
 
@@ -383,7 +383,7 @@ class ReplyEnded(Event, tag=True, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class GpuReading(msgspec.Struct, frozen=True, kw_only=True):
+class GpuReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One GPU at one moment. None: the driver does not say."""
 
     index: Count
@@ -397,7 +397,7 @@ class GpuReading(msgspec.Struct, frozen=True, kw_only=True):
     power_w: Amount | None = None
 
 
-class MachineRead(Event, tag=True, frozen=True, kw_only=True):
+class MachineRead(Event, tag=True, frozen=True, kw_only=True, gc=False):
     """Readings of the GPUs that the run uses, and of the engine's own process."""
 
     step: Count

@@ -19,7 +19,7 @@ SMOOTHING = 0.9
 """Weight of the past in the smoothed loss, an exponential moving average without its bias to the start."""
 SETTLED = 1 - 1e-15
 """With so much of it losses, the average has no bias any more."""
-_facts = attrgetter("step", "at", "epoch", "step_time_s", "metrics")
+_facts = attrgetter("at", "epoch", "step_time_s", "metrics")
 
 
 class Steps(Table):
@@ -45,12 +45,16 @@ class Steps(Table):
 
     def extend(self, events: Sequence[StepEnded]) -> None:
         """Add steps, in their order."""
+        if not events:
+            return
+        numbers = [event.step for event in events]
         begin = 0
-        for at in range(1, len(events)):
-            if events[at].step <= events[at - 1].step:
-                self._add(events[begin:at])
-                begin = at
-        self._add(events[begin:])
+        if numbers != [*range(numbers[0], numbers[0] + len(numbers))]:
+            for at in range(1, len(numbers)):
+                if numbers[at] <= numbers[at - 1]:
+                    self._add(numbers[begin:at], events[begin:at])
+                    begin = at
+        self._add(numbers[begin:], events[begin:])
 
     def column(self, name: str) -> Column | None:
         """The column of a metric, or of at, epoch, step_time_s or loss_smoothed; None where it was never measured."""
@@ -96,9 +100,9 @@ class Steps(Table):
         self._weight = 1 - SMOOTHING**losses
         self._average = (_newest_finite(self.loss_smoothed) or 0.0) * self._weight
 
-    def _add(self, events: Sequence[StepEnded]) -> None:
-        """Add steps that ascend."""
-        steps, at, epoch, times, metrics = zip(*map(_facts, events), strict=True)
+    def _add(self, steps: Sequence[int], events: Sequence[StepEnded]) -> None:
+        """Add steps that ascend, with their numbers."""
+        at, epoch, times, metrics = zip(*map(_facts, events), strict=True)
         if steps[0] <= self.newest_step:
             self.cut(self.step.row_from(steps[0]))
         rows = len(self)
