@@ -31,8 +31,8 @@ data:
 training:
   per_device_train_batch_size: 4
   gradient_accumulation_steps: 2
-  num_train_epochs: 5
-  learning_rate: 3e-4
+  num_train_epochs: 6
+  learning_rate: 8e-4
   lr_scheduler_type: cosine
   warmup_steps: 3
   gradient_checkpointing: none

@@ -53,10 +53,14 @@ def _name_base(folder: Path) -> None:
 
 
 def _config_for_both(config: dict[str, Any]) -> None:
-    """Add the rotary embedding's figures under the names that transformers 4 reads: without them it silently takes the
-    family's defaults."""
+    """Add the rotary embedding's figures, and the number of experts, under the names that transformers 4 reads: without
+    them it takes the family's defaults, of the first silently."""
     for part in (config, *(value for key, value in config.items() if key.endswith("_config"))):
-        rope = part.get("rope_parameters") if isinstance(part, dict) else None
+        if not isinstance(part, dict):
+            continue
+        if "num_local_experts" in part:  # Qwen3's families have had the other name until transformers 5
+            part.setdefault("num_experts", part["num_local_experts"])
+        rope = part.get("rope_parameters")
         if not isinstance(rope, dict):
             continue
         local = rope.get("sliding_attention")

@@ -91,3 +91,10 @@ def test_images_and_videos_are_prepared_as_before(tmp_path: Path) -> None:
     finished(tmp_path, "processor_config.json", processor)
     assert json.loads((tmp_path / "preprocessor_config.json").read_text()) == images | {"processor_class": "P"}
     assert json.loads((tmp_path / "video_preprocessor_config.json").read_text()) == videos | {"processor_class": "P"}
+
+
+def test_the_number_of_experts_stands_under_both_names(tmp_path: Path) -> None:
+    part = {"model_type": "qwen3_moe", "num_local_experts": 8}
+    assert finished(tmp_path, "config.json", part) == part | {"num_experts": 8}
+    of_both = part | {"num_experts": 8}
+    assert finished(tmp_path, "config.json", of_both) == of_both
