@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from cockpit.paths import runs_folder
 from cockpit.protocol import events as ev
@@ -92,7 +93,9 @@ async def edit(pilot: Pilot[Any], engines: FakeEngines) -> None:
     await until(pilot, lambda: form.focused_path is not None)
     await pilot.press("pagedown")
     await until(pilot, lambda: form.focused_path == "lora.r")
-    await pilot.press("3", "2", "down", "down", "2")
+    await pilot.press("3", "2")
+    await until(pilot, lambda: "512 k" in str(screen.query_one("#facts", Static).content))  # the last sound plan
+    await pilot.press("down", "down", "2")
     await until(pilot, lambda: len(screen.draft.errors()) == 1)
     await pilot.press("up")
     await until(pilot, lambda: form.focused_path == "lora.lora_alpha")
