@@ -43,6 +43,7 @@ torture:  ## damaged files, full disks, hostile folders and logs, as real proces
 	uv run python -m tests.torture.twice
 	uv run python -m tests.torture.fuzz
 	uv run python -m tests.torture.folders
+	uv run python -m tests.torture.masks
 
 hooks:  ## run the cheap checks before each commit
 	uvx pre-commit install

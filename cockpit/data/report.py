@@ -52,8 +52,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
         return self.whole_tokens > len(self.tokens) + self.image_tokens
 
 
-UnusedKind = Literal["column", "turn", "part", "row"]
-"""A column of rows; a key of their turns; a key of the parts of turns; something else of rows, in words."""
+UnusedKind = Literal["column", "turn", "part", "row", "template"]
+"""A column of rows; a key of their turns; a key of the parts of turns; something else of rows, in words; what the chat
+template leaves out of its text."""
 
 
 class NotUsed(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,10 +65,14 @@ class NotUsed(msgspec.Struct, frozen=True, kw_only=True):
     kind: UnusedKind
     name: str
     rows: int
+    turns: int | None = None
+    """Turns of these rows that have it, where they are counted."""
 
     @property
     def words(self) -> str:
         """What it is."""
+        if self.kind == "template":
+            return f"{self.name}, which the chat template leaves out,"
         if self.kind == "column" and INDEX.fullmatch(self.name):
             return f"pandas' index {self.name}"
         of = {"turn": " of turns", "part": " of parts of turns"}

@@ -82,7 +82,12 @@ def facts_of(sample: Sample) -> list[str]:
 
 def not_used_words(not_used: list[NotUsed]) -> str:
     """What is not used, and in how many rows it stands: `id in 91 rows, name of turns in 3 rows`."""
-    return ", ".join(f"{plain_line(one.words)} in {count(one.rows)} row{'s' * (one.rows != 1)}" for one in not_used)
+    return ", ".join(f"{plain_line(one.words)} in {_where(one)}" for one in not_used)
+
+
+def _where(one: NotUsed) -> str:
+    rows = f"{count(one.rows)} row{'s' * (one.rows != 1)}"
+    return rows if one.turns in (None, one.rows) else f"{count(one.turns)} turns of {rows}"
 
 
 def not_used_by_source(not_used: list[NotUsed]) -> list[tuple[str, str]]:

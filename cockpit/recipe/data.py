@@ -216,6 +216,9 @@ class Data(Section):
     train_on: TrainOn = "answers"
     """Take the loss on the answers alone, on the last answer of each row, or on the whole text."""
 
+    keep_reasoning: bool = False
+    """Keep the reasoning of all answers in the text, which many templates leave out of all but the last."""
+
     instruction_part: str | None = None
     """What begins a user's turn in the template, such as <start_of_turn>user\\n; empty to find it."""
 

@@ -6,17 +6,20 @@ template has not minded them, and they show where each word stands, whatever the
 
 from __future__ import annotations
 
+import copy
 import itertools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
 
-from cockpit.engine.data.conversation import THOUGHTS, Message
+from cockpit.engine.data.conversation import THOUGHTS, Message, texts_of
 
 What = Literal["words", "reasoning", "calls"]
-_REASONING = (*dict.fromkeys((*THOUGHTS, "reasoning")),)
+REASONING = (*dict.fromkeys((*THOUGHTS, "reasoning")),)
+"""What the reasoning of a turn may be called."""
 _CLOSES_REASONING, _OPENS_REASONING = "</think>", "<think>"
 
 
@@ -28,6 +31,14 @@ class Place(NamedTuple):
     what: What
     begins: bool
     ends: bool
+
+
+class LeftOut(NamedTuple):
+    """Something of a turn that is not in the text, or only in part."""
+
+    turn: int
+    role: str
+    what: What
 
 
 class Anchor(NamedTuple):
@@ -86,8 +97,16 @@ class Anchored:
         """`text` without anchors."""
         return self._pattern.sub("", text)
 
-    def left_out(self, read: Read) -> list[tuple[int, What]]:
-        """(turn, what) of all that has anchors and is not in what was read, or only in part."""
+    def until(self, turn: int) -> Anchored:
+        """The same anchors, in the turns up to `turn` alone."""
+        part = copy.copy(self)
+        part.messages = self.messages[: turn + 1]
+        return part
+
+    def left_out(self, read: Read) -> list[LeftOut]:
+        """All that has anchors and is not in what was read, or only in part."""
+        if self._where == Where.NOWHERE:
+            return _not_found(self.messages, read.text)
         at = {anchor.number: anchor.at for anchor in read.anchors}
         missing = {place[:2] for number, place in enumerate(self.places) if number not in at}
         # Reasoning has several names, of which a template reads one.
@@ -98,7 +117,7 @@ class Anchored:
                 written = at[number + 1] - at[number]
                 if written < len(words):
                     missing.add(place[:2])
-        return sorted(missing)
+        return [LeftOut(turn, self.messages[turn]["role"], what) for turn, what in sorted(missing)]
 
     def _turn(self, turn: int, message: Message) -> Message:
         if self._where == Where.NOWHERE:
@@ -106,7 +125,7 @@ class Anchored:
         marked = dict(message)
         is_answer = message["role"] == "assistant"
         if is_answer:
-            for name in _REASONING:
+            for name in REASONING:
                 if isinstance(message.get(name), str):
                     marked[name] = self._around(turn, "reasoning", message[name])
             if message.get("tool_calls"):
@@ -159,3 +178,16 @@ class Anchored:
     def _anchor(self, turn: int, what: What, *, begins: bool, ends: bool) -> str:
         self.places.append(Place(turn, what, begins, ends))
         return f"{self._sign}{len(self.places) - 1}z"
+
+
+def _not_found(messages: Sequence[Message], text: str) -> list[LeftOut]:
+    """Words and reasoning that stand nowhere in `text`, as they are or as in JSON."""
+    found = []
+    for turn, message in enumerate(messages):
+        said: list[tuple[What, str]] = [("words", words) for words in texts_of(message)]
+        said += [("reasoning", message[name]) for name in REASONING[:1] if isinstance(message.get(name), str)]
+        for what, words in said:
+            core = words.strip()
+            if core not in text and json.dumps(core, ensure_ascii=False)[1:-1] not in text:
+                found.append(LeftOut(turn, message["role"], what))
+    return found

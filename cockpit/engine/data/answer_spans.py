@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from cockpit.engine.data.anchors import Anchor, Anchored, Read, What
+from cockpit.engine.data.anchors import REASONING, Anchor, Anchored, Read, What
 from cockpit.engine.data.conversation import Message, texts_of
 from cockpit.engine.data.markers import Markers, Render, common_beginning
 
@@ -65,9 +65,9 @@ class AnswerSpans:
         """`read` is what the template has written of the conversation. Raises NotExact."""
         anchors, kinds = read.anchors, [_kind(message) for message in conversation.messages]
         found = [self._answer(conversation, tools, read, part, kinds) for part in _parts(anchors, kinds)]
-        anchored = {place.turn for place in conversation.places}
+        written = {answer.turn for answer in found}
         for turn, message in enumerate(conversation.messages):
-            if message["role"] == "assistant" and turn not in anchored:
+            if message["role"] == "assistant" and turn not in written:
                 found.append(self._without_anchors(conversation, tools, read, turn))
         return sorted(found, key=lambda answer: answer.begin)
 
@@ -83,7 +83,8 @@ class AnswerSpans:
         before, after = read.text[before_at : first.at], read.text[last.at : after_to]
         places = (anchor.place for anchor in anchors[max(part.first - 1, 0) : part.last + 1])
         shape = tuple(kinds[: turn + 1]), bool(tools), tuple(places)
-        key = (shape, before), (shape, part.last + 1 == len(anchors), after)
+        following = anchors[part.last + 1].place if part.last + 1 < len(anchors) else None
+        key = (shape, before), (shape, following, after)
         if key[0] not in self._begins:
             _keep(self._begins, key[0], self._begin(conversation, tools, anchors, part, before))
         if key[1] not in self._ends:
@@ -158,7 +159,18 @@ class AnswerSpans:
         if tail is None:
             ends = self._markers.end_last if is_last else self._markers.end_inside
             return len(ends) if ends and after.startswith(ends) else None
-        return _end_in(after, tail, self._markers, is_last=is_last)
+        if (end := _end_in(after, tail, self._markers, is_last=is_last)) is not None or is_last:
+            return end
+        # Some go on with the next answer in the same turn, or open another one without closing this.
+        body = _body(tail, self._markers)
+        next_turn = anchors[part.last + 1].place.turn
+        if not after.startswith(body) or conversation.messages[next_turn]["role"] != "assistant":
+            return None
+        head = self._markers.response_part
+        if head and after.startswith(head, len(body)):
+            return len(body)
+        next_part = _Part(next_turn, part.last + 1, part.last + 1)
+        return len(body) if self._begin(conversation, tools, anchors, next_part, after) == len(body) else None
 
     def _tail(
         self,
@@ -203,21 +215,22 @@ class AnswerSpans:
         return [*messages[:turn], own, *messages[turn + 1 : latest + 1]]
 
     def _without_anchors(self, conversation: Anchored, tools: Tools, read: Read, turn: int) -> Answer:
-        """An answer without words: by whole renderings of the turns before it, and with it."""
-        messages = conversation.messages
-        try:
-            asked = conversation.read(self._render(messages[:turn], tools, add_generation_prompt=True)).text
-            said = conversation.read(self._render(messages[: turn + 1], tools)).text
-        except Exception:
-            raise NotExact(turn) from None
-        begin = self._after_prompt(asked, read.text)
-        if begin is None or not said.startswith(read.text[:begin]):
-            raise NotExact(turn)
-        is_last = turn + 1 == len(messages)
-        end = _end_in(read.text[begin:], said[begin:], self._markers, is_last=is_last)
-        if end is None:
-            raise NotExact(turn)
-        return Answer(turn, begin, begin + end, ended=bool(read.text[begin : begin + end].strip()))
+        """An answer none of whose words are written: by whole renderings of the turns before it, and with it."""
+        messages, text = conversation.messages, read.text
+        bare = {name: value for name, value in messages[turn].items() if name not in REASONING}
+        for own in (messages[turn], bare):  # its reasoning may be left out where it is not the last one
+            try:
+                asked = conversation.read(self._render(messages[:turn], tools, add_generation_prompt=True)).text
+                said = conversation.read(self._render([*messages[:turn], own], tools)).text
+            except Exception:
+                continue
+            begin = self._after_prompt(asked, text)
+            if begin is None or not said.startswith(text[:begin]):
+                continue
+            end = _end_in(text[begin:], said[begin:], self._markers, is_last=turn + 1 == len(messages))
+            if end is not None:
+                return Answer(turn, begin, begin + end, ended=bool(text[begin : begin + end].strip()))
+        raise NotExact(turn)
 
 
 def _parts(anchors: list[Anchor], kinds: list[tuple[Any, ...]]) -> list[_Part]:
@@ -241,12 +254,16 @@ def _end_in(after: str, tail: str, markers: Markers, *, is_last: bool) -> int | 
     tail = tail.rstrip()
     if is_last:
         return len(tail) if after.startswith(tail) else None
-    last = markers.end_last
-    body = tail[: len(tail) - len(last)] if last and tail.endswith(last) else tail
-    for end in (body + markers.end_inside, tail):
+    for end in (_body(tail, markers) + markers.end_inside, tail):
         if (end or not markers.end_inside) and after.startswith(end):
             return len(end.rstrip())
-    return len(body) if after == body else None  # the next answer goes on in the same turn
+    return None
+
+
+def _body(tail: str, markers: Markers) -> str:
+    """`tail` without the end of a conversation."""
+    tail, last = tail.rstrip(), markers.end_last
+    return tail[: len(tail) - len(last)] if last and tail.endswith(last) else tail
 
 
 def _after(before: str, head: str) -> int | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cockpit.engine.data.anchors import Anchored, Read, What, Where
+from cockpit.engine.data.anchors import Anchored, LeftOut, Read, Where
 from cockpit.engine.data.answer_spans import Answer, AnswerSpans, NotExact, Tools
 from cockpit.engine.data.conversation import Conversation, Message
 from cockpit.engine.data.deadline import deadline
 from cockpit.engine.data.generation_marks import marked_answers
+from cockpit.engine.data.kept_reasoning import CLOSES, OPENS, TURNS, keeping_variable, with_reasoning
 from cockpit.engine.data.markers import find_markers
 from cockpit.engine.data.tool_turns import ToolTurns
 from cockpit.engine.errors import first_line
@@ -22,12 +24,12 @@ RENDER_S = 20.0
 
 @dataclass(frozen=True)
 class Written:
-    """A conversation as the template writes it. `left_out` are (turn, what) of words, reasoning and calls that are not
-    in the text; turns count from 0, in the conversation as it was adapted, whose `untrained` ones are named too."""
+    """A conversation as the template writes it. `left_out` are words, reasoning and calls that are not in the text.
+    Turns count from 0, in the conversation as it was adapted, whose `untrained` ones are named too."""
 
     text: str
     answers: list[Answer] = field(default_factory=list)
-    left_out: list[tuple[int, What]] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
     untrained: frozenset[int] = frozenset()
 
     def trained(self, train_on: TrainOn) -> list[tuple[int, int]]:
@@ -47,13 +49,22 @@ class Written:
 class ChatTemplate:
     """A tokenizer's template. Rendered text holds its own special tokens: none are added when it is tokenized."""
 
-    def __init__(self, tokenizer: Any, instruction_part: str | None = None, response_part: str | None = None) -> None:
-        """`tokenizer` has a chat_template. The parts are found where they are not given.
+    def __init__(
+        self,
+        tokenizer: Any,
+        instruction_part: str | None = None,
+        response_part: str | None = None,
+        *,
+        keep_reasoning: bool = False,
+    ) -> None:
+        """`tokenizer` has a chat_template. The parts are found where they are not given. With `keep_reasoning`, what
+        the template leaves out of earlier answers is put back, where it can be.
 
         Raises ValueError with a sentence where the template cannot render a question and its answer.
         """
         self._tokenizer = tokenizer
         self._in_parts = False
+        self._always: dict[str, Any] = {}
         try:
             self.markers = find_markers(self.render)
         except Exception as error:
@@ -66,10 +77,14 @@ class ChatTemplate:
         self._spans = AnswerSpans(self.render, self.markers, response_part)
         own = {"instruction_part": instruction_part, "response_part": response_part}
         self.markers = replace(self.markers, **{name: part for name, part in own.items() if part})
+        self._keep_reasoning = keep_reasoning
+        if keep_reasoning:
+            self._always = keeping_variable(self.render, self._source)
 
     def render(self, messages: Sequence[Message], tools: Tools = (), **more: Any) -> str:
         """The conversation, answers included. Raises DeadlinePassed where the template loops, and whatever it raises
         for turns that it does not take."""
+        more = {**self._always, **more}
         if tools:
             more["tools"] = list(tools)
         if self._in_parts:
@@ -97,25 +112,62 @@ class ChatTemplate:
             text = self.render(messages, tools)
         except Exception as error:
             raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
-        unknown = None
+        try:
+            anchored, read, answers = self._answers(messages, tools, text)
+        except NotExact as error:
+            if train_on == "all" and not adapted.untrained:
+                return Written(text)
+            which = f"the answer of turn {error.turn + 1} begins and ends" if error.turn >= 0 else "its answers stand"
+            raise ValueError(f"it cannot be told where {which} in what the chat template writes of it") from error
+        left_out = anchored.left_out(read)
+        if self._keep_reasoning and left_out:
+            alone = functools.partial(self._alone, anchored, messages, tools)
+            has_tags = OPENS in self._source and CLOSES in self._source
+            text, answers, left_out = with_reasoning(messages, read, answers, left_out, alone, has_tags=has_tags)
+        return Written(text, answers, left_out, adapted.untrained)
+
+    @functools.cached_property
+    def can_keep_reasoning(self) -> bool:
+        """Whether the reasoning of all answers can be kept, by this template or by one like it that does."""
+        try:
+            keeping = self if self._keep_reasoning else ChatTemplate(self._tokenizer, keep_reasoning=True)
+            return not keeping.written(Conversation(TURNS)).left_out
+        except ValueError:
+            return False
+
+    @property
+    def _source(self) -> str:
+        template = self._tokenizer.chat_template
+        return template if isinstance(template, str) else ""
+
+    def _answers(self, messages: list[Message], tools: Tools, text: str) -> tuple[Anchored, Read, list[Answer]]:
+        """The answers in `text`, which the template has written of the turns. Raises NotExact."""
+        unknown = NotExact(-1)
         for where in (Where.EVERYWHERE, Where.WORDS, Where.NOWHERE):
             anchored = Anchored(messages, text, where)
             read = self._read(anchored, tools)
             if read is None or read.text != text:
                 continue
             try:
-                answers = self._spans.answers(anchored, tools, read)
+                return anchored, read, self._spans.answers(anchored, tools, read)
             except NotExact as error:
-                unknown = error.turn
-                marked = marked_answers(self._tokenizer, anchored, tools, read)
-                if marked is None:
-                    continue
-                answers = marked
-            return Written(text, answers, anchored.left_out(read), adapted.untrained)
-        if train_on == "all" and not adapted.untrained:
-            return Written(text)
-        where_ends = f"the answer of turn {unknown + 1} begins and ends" if unknown is not None else "its answers stand"
-        raise ValueError(f"it cannot be told where {where_ends} in what the chat template writes of it")
+                unknown = error
+            if (marked := marked_answers(self._tokenizer, anchored, tools, read)) is not None:
+                return anchored, read, marked
+        raise unknown
+
+    def _alone(
+        self, anchored: Anchored, messages: list[Message], tools: Tools, turn: int
+    ) -> tuple[Read, list[Answer]] | None:
+        """The conversation as far as `turn`, as it is written; None where that, or its answers, cannot be told."""
+        part = anchored.until(turn)
+        read = self._read(part, tools)
+        try:
+            if read is None or read.text != self.render(messages[: turn + 1], tools):
+                return None
+            return read, self._spans.answers(part, tools, read)
+        except Exception:
+            return None
 
     def _read(self, anchored: Anchored, tools: Tools) -> Read | None:
         """What is written of the conversation with its anchors; None where the template refuses them."""

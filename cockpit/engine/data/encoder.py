@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from cockpit.engine.data.anchors import What
+from cockpit.engine.data.anchors import LeftOut
 from cockpit.engine.data.chat_template import ChatTemplate, Written
 from cockpit.engine.data.conversation import Conversation
+from cockpit.engine.data.template_notes import TemplateNotes
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.errors import RunFailure
 from cockpit.recipe.recipe import Recipe
@@ -35,10 +36,8 @@ class EncodedRow:
     """Not cut. A special token that stands in no text has an empty span."""
     whole_tokens: int = 0
     """Tokens before the cut."""
-    left_out: list[tuple[int, What]] = field(default_factory=list)
-    """(turn, what) of words, reasoning and calls that the chat template has not written."""
-    unended: int = 0
-    """Answers after which the chat template writes no end of turn."""
+    left_out: list[LeftOut] = field(default_factory=list)
+    """Words, reasoning and calls that the chat template has not written."""
     head: int = 0
     """Characters before the first answer."""
     digest: int = 0
@@ -64,6 +63,7 @@ class Encoder:
         self._length = length
         self._say = say
         self._template: ChatTemplate | None = None
+        self._notes = TemplateNotes(say)
         self._texts_told = False
 
     def encode(self, batch: list[tuple[str, Conversation | str]]) -> Iterator[EncodedRow]:
@@ -110,7 +110,6 @@ class Encoder:
                 offsets,
                 whole_tokens=len(whole),
                 left_out=written.left_out,
-                unended=sum(not answer.ended for answer in written.answers),
                 head=written.answers[0].begin if written.answers else 0,
             )
 
@@ -118,7 +117,9 @@ class Encoder:
         """The text, and where in it the loss is taken. Raises ValueError where the template refuses the turns."""
         if conversation.images:
             raise ValueError("it has an image, and the rows before it have none")
-        written = self.template().written(conversation, train_on=self._data.train_on)
+        template = self.template()
+        written = template.written(conversation, self._data.train_on)
+        self._notes.row(written, template)
         return written, written.trained(self._data.train_on)
 
     def template(self) -> ChatTemplate:
@@ -130,9 +131,15 @@ class Encoder:
                     "Set data.chat_template to one of Unsloth's, such as chatml.",
                 )
             try:
-                self._template = ChatTemplate(self._tokenizer, self._data.instruction_part, self._data.response_part)
+                self._template = ChatTemplate(
+                    self._tokenizer,
+                    self._data.instruction_part,
+                    self._data.response_part,
+                    keep_reasoning=self._data.keep_reasoning,
+                )
             except ValueError as error:
                 raise RunFailure(str(error), "Set data.chat_template to another one.") from error
+            self._notes.template(self._template)
         return self._template
 
     def _spans_of_text(self, text: str) -> list[tuple[int, int]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
 import torch
 
-from cockpit.engine.data.chat_template import ChatTemplate
-from cockpit.engine.data.conversation import Message
 from cockpit.engine.data.image_rows import text_labels
 from cockpit.engine.data.token_rows import IGNORED
 
@@ -17,12 +15,10 @@ MakeCollator = Callable[[Any], Any]
 """model -> the trainer's data_collator."""
 
 
-def image_collator(
-    processor: Any, template: ChatTemplate, length: int, backend: str, *, multiple: int | None
-) -> MakeCollator:
+def image_collator(processor: Any, length: int, backend: str, *, multiple: int | None) -> MakeCollator:
     """Makes the backend's collator for rows of ImageRows; `length` is the most tokens of a row, and batches are padded
     to a multiple of `multiple` tokens."""
-    label = ImageLabels(processor, template)
+    label = ImageLabels(processor)
     if backend != "unsloth":
         return lambda model: PlainImageCollator(processor, label, multiple=multiple)
 
@@ -38,23 +34,15 @@ def image_collator(
 class ImageLabels:
     """Labels for what a processor has made of rows, from where in their texts the loss is taken."""
 
-    def __init__(self, processor: Any, template: ChatTemplate) -> None:
-        """`template` renders as the processor does."""
+    def __init__(self, processor: Any) -> None:
         self._tokenizer = processor.tokenizer
-        self._template = template
         self._image_token = getattr(processor, "image_token_id", None)
 
-    def text(self, example: dict[str, Any]) -> str:
-        """The row's text, with a placeholder for each image."""
-        bare = [_without_images(message) for message in example["messages"]]
-        return self._template.render(bare, example["chat_template_kwargs"].get("tools", ()))
-
-    def of(self, texts: list[str], examples: list[dict[str, Any]], batch: dict[str, Any]) -> Any:
-        """[rows, tokens], given the texts of the examples. Raises ValueError where an answer is not found again among
-        the images' tokens."""
+    def of(self, examples: list[dict[str, Any]], batch: Mapping[str, Any]) -> Any:
+        """[rows, tokens]. Raises ValueError where an answer is not found again among the images' tokens."""
         labels = torch.full_like(batch["input_ids"], IGNORED)
-        for row, (text, example) in enumerate(zip(texts, examples, strict=True)):
-            edges = example["trained"]
+        for row, example in enumerate(examples):
+            text, edges = example["text"], example["trained"]
             spans = list(zip(edges[::2], edges[1::2], strict=True))
             ids, wanted, _ = text_labels(self._tokenizer, text, spans)
             is_there = batch["attention_mask"][row].bool()
@@ -75,9 +63,9 @@ class UnslothImageCollator:
 
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         """As PlainImageCollator."""
-        rows = [{name: value for name, value in one.items() if name != "trained"} for one in examples]
+        rows = [{name: one[name] for name in ("messages", "chat_template_kwargs")} for one in examples]
         batch: dict[str, Any] = self._own(rows)
-        batch["labels"] = self._labels.of(list(map(self._labels.text, examples)), examples, batch)
+        batch["labels"] = self._labels.of(examples, batch)
         return batch
 
 
@@ -90,10 +78,10 @@ class PlainImageCollator:
         self._multiple = multiple
 
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Examples with `messages` whose image parts hold images, and `trained` -> the model's inputs, padded on the
-        right, with `labels` [rows, tokens]. Raises ValueError where an answer is not found again among the images'
+        """Examples with `messages` whose image parts hold images, `text` and `trained` -> the model's inputs, padded on
+        the right, with `labels` [rows, tokens]. Raises ValueError where an answer is not found again among the images'
         tokens."""
-        texts = list(map(self._labels.text, examples))
+        texts = [one["text"] for one in examples]
         images = [
             [part["image"] for turn in one["messages"] for part in turn["content"] if part["type"] == "image"]
             for one in examples
@@ -103,7 +91,7 @@ class PlainImageCollator:
             given["pad_to_multiple_of"] = self._multiple
         self._processor.tokenizer.padding_side = "right"
         batch = self._processor(text=texts, padding=True, return_tensors="pt", add_special_tokens=False, **given)
-        return {**batch, "labels": self._labels.of(texts, examples, batch)}
+        return {**batch, "labels": self._labels.of(examples, batch)}
 
 
 def carried_labels(ids: list[int], labels: list[int], expanded: list[int], *, all_of_them: bool = True) -> list[int]:
@@ -117,8 +105,3 @@ def carried_labels(ids: list[int], labels: list[int], expanded: list[int], *, al
     if all_of_them and sum(label != IGNORED for label in carried) != sum(label != IGNORED for label in labels):
         raise ValueError("The processor writes a row's answer in other tokens than the tokenizer.")
     return carried
-
-
-def _without_images(message: Message) -> Message:
-    content = [{"type": "image"} if part["type"] == "image" else part for part in message["content"]]
-    return {**message, "content": content}

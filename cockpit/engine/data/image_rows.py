@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ import pyarrow as pa
 import xxhash
 
 from cockpit.engine.compat.private_names import image_tokens
-from cockpit.engine.data.anchors import What
-from cockpit.engine.data.chat_template import ChatTemplate, in_parts
+from cockpit.engine.data.chat_template import ChatTemplate, Written, in_parts
 from cockpit.engine.data.conversation import Conversation, Message
 from cockpit.engine.data.duplicates import PERMUTATIONS
 from cockpit.engine.data.encoder import Offsets, half_character, masked
 from cockpit.engine.data.images import image_size, open_image, stored_image
+from cockpit.engine.data.template_notes import TemplateNotes
 from cockpit.engine.data.token_rows import IGNORED, Integers
 from cockpit.engine.errors import first_line
 from cockpit.recipe.data import TrainOn
@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
     {
         "messages": pa.large_string(),
         "tools": pa.large_string(),
+        "text": pa.large_string(),
         "trained": pa.large_list(pa.int64()),
         "images": pa.large_list(pa.struct({"bytes": pa.large_binary(), "path": pa.large_string()})),
     }
@@ -40,7 +41,7 @@ class MeasuredRow:
     where it cannot be trained on, else empty."""
 
     refusal: str
-    text: str
+    written: Written
     input_ids: list[int]
     labels: list[int]
     offsets: Offsets
@@ -49,22 +50,29 @@ class MeasuredRow:
     images: list[dict[str, Any]]
     image_tokens: int
     """Tokens that the images take beside their placeholders."""
-    trained: list[tuple[int, int]]
-    """Where in the text the loss is taken."""
-    left_out: list[tuple[int, What]]
-    """(turn, what) of words, reasoning and calls that the chat template has not written."""
 
 
 class ImageRows:
     """Rows for a vision model. They are not tokenized: that is done a batch at a time, with the images."""
 
-    def __init__(self, processor: Any, template: ChatTemplate, length: int, *, train_on: TrainOn, widest: int | None):
+    def __init__(
+        self,
+        processor: Any,
+        template: ChatTemplate,
+        length: int,
+        *,
+        train_on: TrainOn,
+        widest: int | None,
+        say: Callable[[str], None],
+    ):
         """`length`: the most tokens of a row. `widest`: images are made at most so many pixels wide; None for never."""
         self._processor = processor
         self._template = template
         self._length = length
         self._train_on = train_on
         self._widest = widest
+        self._notes = TemplateNotes(say)
+        self._notes.template(template)
         self._rows: list[dict[str, Any]] = []
         self._tokens: list[int] = []
         self._trained: list[int] = []
@@ -82,8 +90,9 @@ class ImageRows:
         if row.refusal:
             raise ValueError(row.refusal)
         turns = json.dumps(row.messages)
-        trained = [edge for span in row.trained for edge in span]
-        self._rows.append({"messages": turns, "tools": json.dumps(row.tools), "trained": trained, "images": row.images})
+        trained = [edge for span in row.written.trained(self._train_on) for edge in span]
+        kept = {"messages": turns, "tools": json.dumps(row.tools), "text": row.written.text, "trained": trained}
+        self._rows.append({**kept, "images": row.images})
         self._tokens.append(len(row.input_ids) + row.image_tokens)
         self._trained.append(sum(label != IGNORED for label in row.labels[1:]))
         for image in row.images:
@@ -102,11 +111,12 @@ class ImageRows:
         except Exception as error:
             raise ValueError(f"the chat template refuses it ({first_line(error)})") from error
         written = self._template.written(replace(adapted, messages=messages), train_on=self._train_on)
-        text, spans = written.text, written.trained(self._train_on)
+        self._notes.row(written, self._template)
+        text = written.text
         if half := half_character(text):
             raise ValueError(half)
-        ids, labels, offsets = text_labels(self._processor.tokenizer, text, spans)
-        row = MeasuredRow("", text, ids, labels, offsets, messages, adapted.tools, images, 0, spans, written.left_out)
+        ids, labels, offsets = text_labels(self._processor.tokenizer, text, written.trained(self._train_on))
+        row = MeasuredRow("", written, ids, labels, offsets, messages, adapted.tools, images, 0)
         if not any(label != IGNORED for label in labels[1:]):
             return replace(row, refusal="no token of an answer is found in it")
         if images and self._beside is None:
@@ -180,7 +190,7 @@ def _content(image: Mapping[str, Any]) -> bytes:
 
 def opened_rows(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     """The rows of a batch as collators take them, their images opened; `trained` holds pairs of characters [begin, end)
-    of the rendered text. Raises ValueError for an image that is damaged."""
+    of `text`, where the loss is taken. Raises ValueError for an image that is damaged."""
     conversations, options = [], []
     for messages, tools, images in zip(batch["messages"], batch["tools"], batch["images"], strict=True):
         opened = iter([open_image(one) for one in images])
@@ -192,7 +202,8 @@ def opened_rows(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         conversations.append(turns)
         declared = json.loads(tools)
         options.append({"tools": declared} if declared else {})
-    return {"messages": conversations, "chat_template_kwargs": options, "trained": batch["trained"]}
+    turns = {"messages": conversations, "chat_template_kwargs": options}
+    return {**turns, "text": list(batch["text"]), "trained": list(batch["trained"])}
 
 
 def text_labels(tokenizer: Any, text: str, spans: list[tuple[int, int]]) -> tuple[list[int], list[int], Offsets]:

@@ -133,7 +133,6 @@ def _part_of(row: EncodedRow, head: int, begin: int, new: int, end: int) -> Enco
         offsets=[*row.offsets[:head], *((at + moved, to + moved) for at, to in row.offsets[begin:end])],
         whole_tokens=head + len(ids),
         left_out=[],
-        unended=0,
     )
 
 

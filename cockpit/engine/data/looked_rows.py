@@ -109,13 +109,15 @@ def look_at_texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say) -
     return found
 
 
-def look_at_images(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader) -> LookedRows:
+def look_at_images(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader, say: Say) -> LookedRows:
     """Rows with images."""
-    return LookedRows(list(_with_images(recipe, tokenizer, processor, reader)))
+    return LookedRows(list(_with_images(recipe, tokenizer, processor, reader, say)))
 
 
-def _with_images(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader) -> Iterator[LookedRow]:
-    rows, _ = image_rows(recipe, tokenizer, processor)
+def _with_images(
+    recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader, say: Say
+) -> Iterator[LookedRow]:
+    rows = image_rows(recipe, tokenizer, processor, say)
     number = 0
     for read in reader.read():
         try:
@@ -130,12 +132,12 @@ def _with_images(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: 
         encoded = EncodedRow(
             read.where,
             row.refusal,
-            row.text,
+            row.written.text,
             row.input_ids,
             row.labels,
             row.offsets,
             whole_tokens=len(row.input_ids),
-            left_out=row.left_out,
+            left_out=row.written.left_out,
             digest=rows.digest_of(row),
         )
         yield LookedRow(encoded, number, len(row.images), row.image_tokens)

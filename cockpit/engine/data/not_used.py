@@ -27,4 +27,4 @@ class NotUsedCount:
         return [NotUsed(source=source, kind=kind, name=name, rows=rows) for (kind, name), rows in order]
 
 
-KINDS: tuple[UnusedKind, ...] = ("column", "turn", "part", "row")
+KINDS: tuple[UnusedKind, ...] = ("column", "turn", "part", "row", "template")

@@ -165,7 +165,7 @@ def _with_images(
         say("Rows with images are not packed.")
     made = []
     for reader, of in zip(readers, OF_READERS, strict=False):
-        rows, template = image_rows(recipe, tokenizer, processor)
+        rows = image_rows(recipe, tokenizer, processor, say)
         _read_images(reader, rows, progress)
         _refuse_none(len(rows), reader, of)
         made.append(rows)
@@ -191,7 +191,6 @@ def _with_images(
         ),
         collator=image_collator(
             processor,
-            template,
             max_tokens(recipe),
             recipe.backend,
             multiple=pad_to(recipe),
@@ -214,20 +213,25 @@ def _read_images(reader: RowReader, rows: ImageRows, progress: Progress) -> None
     reader.summarise()
 
 
-def image_rows(recipe: Recipe, tokenizer: Any, processor: Any | None) -> tuple[ImageRows, ChatTemplate]:
-    """What takes rows with images in, and the template that it renders them with. Raises RunFailure where the model
+def image_rows(recipe: Recipe, tokenizer: Any, processor: Any | None, say: Say) -> ImageRows:
+    """What takes rows with images in. Raises RunFailure where the model
     does not see, or its template is no good."""
     if processor is None:
         raise RunFailure(
             "The data has images, and this model does not see them.",
             "Give a vision model as model.name_or_path, or data without images.",
         )
+    if recipe.data.keep_reasoning and recipe.backend == "unsloth":
+        raise RunFailure(
+            "With backend unsloth, rows with images cannot keep the reasoning that the chat template leaves out.",
+            "Set data.keep_reasoning to false, or backend to transformers.",
+        )
     if recipe.data.chat_template != "model":
         processor.tokenizer = tokenizer
         processor.chat_template = tokenizer.chat_template
     template = _image_template(recipe, processor)
-    widest = _widest(recipe, processor)
-    return ImageRows(processor, template, max_tokens(recipe), train_on=recipe.data.train_on, widest=widest), template
+    widest, train_on = _widest(recipe, processor), recipe.data.train_on
+    return ImageRows(processor, template, max_tokens(recipe), train_on=train_on, widest=widest, say=say)
 
 
 def _image_template(recipe: Recipe, processor: Any) -> ChatTemplate:
@@ -239,7 +243,8 @@ def _image_template(recipe: Recipe, processor: Any) -> ChatTemplate:
             "Set data.chat_template to one of Unsloth's, such as gemma-3.",
         )
     try:
-        return ChatTemplate(processor, recipe.data.instruction_part, recipe.data.response_part)
+        data = recipe.data
+        return ChatTemplate(processor, data.instruction_part, data.response_part, keep_reasoning=data.keep_reasoning)
     except ValueError as error:
         raise RunFailure(first_line(error), "Set data.chat_template to another one.") from error
 

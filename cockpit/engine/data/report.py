@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from cockpit.data.report import DataReport, Sample, Token
+from cockpit.data.report import DataReport, NotUsed, Sample, Token
 from cockpit.engine.data.encoder import EncodedRow, Say
 from cockpit.engine.data.looked_rows import LookedRow, LookedRows, look_at_images, look_at_texts
 from cockpit.engine.data.packing import packed_sequences
 from cockpit.engine.data.prepare import can_pack, max_tokens, pad_to
 from cockpit.engine.data.row_choice import choose
 from cockpit.engine.data.row_reader import RowReader
+from cockpit.engine.data.template_notes import left_out_by_template
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.hub.models import tokenizer_folder
 from cockpit.engine.model.tokenizer import load_tokenizer
@@ -84,7 +85,7 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         left_out_rows=reader.refused,
         untrained_rows=sum(bool(row.encoded.refusal) and not row.trained_tokens for row in looked.shown),
         left_out=[plain_line(one) for one in reader.refusals],
-        not_used=reader.not_used,
+        not_used=[*reader.not_used, *_left_out_by_template(looked, reader)],
         stops=recipe.data.on_bad_row == "fail",
         max_length=max_tokens(recipe),
         lengths=[row.whole_tokens for row in taken],
@@ -109,6 +110,11 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         ],
         notes=[plain_line(one) for one in said] + _of_template(recipe),
     )
+
+
+def _left_out_by_template(looked: LookedRows, reader: RowReader) -> list[NotUsed]:
+    source = reader.names[0] if len(reader.names) == 1 else "all sources"
+    return left_out_by_template((row.encoded.left_out for row in looked.shown), source)
 
 
 def _first_rows(recipe: Recipe) -> Recipe:
@@ -157,7 +163,7 @@ def _held_out(recipe: Recipe, rows: int | None, measured: LookedRows | None, val
 
 def _look(recipe: Recipe, tokenizer: Any, processor: Any | None, reader: RowReader, say: Say) -> LookedRows:
     if reader.has_images:
-        return look_at_images(recipe, tokenizer, processor, reader)
+        return look_at_images(recipe, tokenizer, processor, reader, say)
     return look_at_texts(recipe, tokenizer, reader, say)
 
 

@@ -129,9 +129,9 @@ def _in_form(messages: list[Message], form: CallForm) -> list[Message]:
         if message.get("tool_calls"):
             calls = [_call(call, form, f"{turn}-{number}") for number, call in enumerate(message["tool_calls"])]
             open_ids = [call["id"] for call in calls if "id" in call]
-            content = message["content"]
-            no_words = form.no_empty_words and not any(text.strip() for text in texts_of(message))
-            message = {**message, "content": None if no_words else content, "tool_calls": calls}
+            message = {**message, "tool_calls": calls}
+            if not any(text.strip() for text in texts_of(message)):
+                message["content"] = None if form.no_empty_words else ""  # blanks alone are no words
         elif message["role"] == "tool" and form.needs_ids:
             own = _fitted_id(str(given.get("tool_call_id") or ""), form)
             own = own if own in open_ids or not open_ids else open_ids[0]

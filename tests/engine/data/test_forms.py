@@ -14,6 +14,7 @@ import pytest
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.data.conversation import Conversation, conversation_of
 from cockpit.engine.data.encoder import Encoder, masked
+from cockpit.engine.data.image_collator import ImageLabels, UnslothImageCollator
 from cockpit.engine.data.prepare import PreparedData, prepare_data
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.engine.model.template_by_name import with_named_template
@@ -186,6 +187,9 @@ def unsloths_own(folder: Path, conversations: list[Any], parts: dict[str, dict[s
     collate = UnslothVisionDataCollator(model, processor, max_seq_length=128, train_on_responses_only=True, **marks)
     batch = collate([data.train[0], data.train[1]])
     found["images"] = [batch[name].tolist() for name in ("input_ids", "attention_mask", "token_type_ids", "labels")]
+    own = UnslothVisionDataCollator(model, processor, max_seq_length=128)
+    ours = UnslothImageCollator(own, ImageLabels(processor))([data.train[0], data.train[1]])
+    found["our labels"] = ours["labels"].tolist()
     return found
 
 
@@ -204,7 +208,7 @@ def test_text_tokens_and_labels_are_unsloths(tmp_path: Path, unsloth_stack: Warm
     rows = [{"conversations": turns} for turns in CONVERSATIONS]
     ours = [conversation_of(row, "sharegpt", {"messages": "conversations"}) for row in rows]
     assert [one.messages for one in ours if isinstance(one, Conversation)] == found["standard"]
-    check_images(found["images"], tmp_path)
+    check_images(found["images"], found["our labels"], tmp_path)
     for name, tokenizer in tokenizers.items():
         texts = [ChatTemplate(tokenizer).render(turns) for turns in found["standard"]]
         assert texts == found["texts"][name], name
@@ -214,13 +218,15 @@ def test_text_tokens_and_labels_are_unsloths(tmp_path: Path, unsloth_stack: Warm
             assert_alike(row["labels"], labels, tokenizer, name)
 
 
-def check_images(theirs: list[list[list[int]]], folder: Path) -> None:
-    """The collator of the plain stack gives what Unsloth's gives, in tokens and labels."""
+def check_images(theirs: list[list[list[int]]], on_unsloth: list[list[int]], folder: Path) -> None:
+    """The collator of the plain stack gives what Unsloth's gives, in tokens and labels; `on_unsloth` are ours with that
+    backend."""
     data, processor, _ = image_data(folder)
     assert data.collator is not None
     batch = data.collator(None)([data.train[0], data.train[1]])
     *inputs, labels = (batch[name].tolist() for name in ("input_ids", "attention_mask", "token_type_ids", "labels"))
     assert inputs == theirs[:-1]
+    assert labels == on_unsloth
     for mine, other in zip(labels, theirs[-1], strict=True):
         assert_alike(mine, other, processor.tokenizer, "images")
 
