@@ -19,8 +19,8 @@ BAD = [
     ),
     Bad(
         "unknown section",
-        {"lora:\n": "adapter:\n"},
-        ["23: adapter: a recipe has no such field; 'cockpit recipes schema' lists all"],
+        {"lora:\n": "peft:\n"},
+        ["23: peft: a recipe has no such field; 'cockpit recipes schema' lists all"],
     ),
     Bad(
         "key like no other",
