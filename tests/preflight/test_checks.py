@@ -42,14 +42,6 @@ def test_what_this_version_does_not_do_yet(field: str, value: object, sentence: 
     assert said(document(**{field.replace(".", "__"): value})) == [f"sample.yaml: {field}: {sentence}"]
 
 
-def test_samples_are_not_done_yet() -> None:
-    sample = document(samples__prompts=["\x1b[31mhello"], samples__every_steps=5)
-    assert said(sample) == [
-        "sample.yaml: samples.prompts: a run of this version cannot do this; leave it empty",
-        "sample.yaml: samples.every_steps: a run of this version cannot do 5; leave it empty",
-    ]
-
-
 def test_lines_are_those_of_the_file() -> None:
     text = SAMPLE.replace("      format: messages", "      split: test").replace("embedded:demo", "./model")
     sample = RecipeDocument.parse(text.replace("embedded:pirate", "rows.jsonl"), "sample.yaml")

@@ -19,8 +19,8 @@ from cockpit.recipe.recipe import Recipe
 from cockpit.runs.measured import MeasuredRun
 from tests.bench.memory import config_of, forecast_of
 from tests.bench.memory_cases import case
-from tests.models.test_shape import LLAMA_3_8B, MISTRAL_7B
-from tests.preflight.test_memory import RECIPE
+from tests.models.shapes import LLAMA_3_8B, MISTRAL_7B
+from tests.preflight.memory_recipe import RECIPE
 from tests.recording import record
 
 MEASURED = json.loads((Path(__file__).parent / "memory_h200.json").read_text())

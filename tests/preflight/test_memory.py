@@ -13,17 +13,9 @@ from cockpit.preflight.memory import Device, Forecast, Lengths, Part, fit, forec
 from cockpit.recipe.document import RecipeDocument
 from tests.bench.memory import forecast_of
 from tests.bench.memory_cases import case
-from tests.models.test_shape import GEMMA_3_4B, LLAMA_3_8B, LLAMA_32_1B, MISTRAL_7B, QWEN3_06B, QWEN3_8B
+from tests.models.shapes import GEMMA_3_4B, LLAMA_3_8B, LLAMA_32_1B, MISTRAL_7B, QWEN3_06B, QWEN3_8B
+from tests.preflight.memory_recipe import RECIPE
 
-RECIPE = """
-schema: 1
-method: sft
-about: {title: t, description: d, needs: one GPU, duration: 2 min}
-model: {name_or_path: a/model, max_seq_length: 2048, quantization: nf4}
-lora: {r: 16, lora_alpha: 16}
-data: {sources: [{name_or_path: rows.jsonl, format: text}]}
-training: {per_device_train_batch_size: 2, gradient_accumulation_steps: 4}
-"""
 MIB, GIB = 2**20, 2**30
 H200 = Device(139 * GIB, 138 * GIB)
 FULL_ROWS = Lengths(2048, 2048, alike=True)

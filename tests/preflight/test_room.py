@@ -10,8 +10,8 @@ from cockpit.preflight.room import disk_room, forecast_for, gpu_rooms, trains_on
 from cockpit.protocol.events import GpuReading
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
-from tests.models.test_shape import LLAMA_3_8B
-from tests.preflight.test_memory import RECIPE
+from tests.models.shapes import LLAMA_3_8B
+from tests.preflight.memory_recipe import RECIPE
 
 LLAMA = ModelFolder(Path(), LLAMA_3_8B)
 MIB = 1024.0

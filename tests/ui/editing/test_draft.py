@@ -16,7 +16,7 @@ def draft(tmp_path: Path) -> Draft:
 
 
 def test_groups_come_in_the_forms_order(draft: Draft) -> None:
-    assert draft.groups == ["Model", "LoRA", "Data", "Training", "Output"]
+    assert draft.groups == ["Model", "LoRA", "Data", "Training", "Samples", "Watchdogs", "Output"]
     assert draft.fields_of("LoRA")[0].path == "lora.r"
 
 

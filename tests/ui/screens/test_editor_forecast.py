@@ -4,18 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.machine.gpu import GpuReport, Holder
 from cockpit.paths import shipped_recipes_folder
-from cockpit.protocol.events import GpuReading
+from tests.ui.a_gpu import REPORT
 from tests.ui.editor_steps import editing, go_to
 from tests.ui.engines import FakeProbe, shown, write_recipe
 from tests.ui.waiting import type_text, until
-
-GPU = GpuReading(
-    index=0, uuid="GPU-0", name="NVIDIA RTX 4090", vram_used_mib=2048.0, vram_total_mib=24 * 1024.0,
-    utilization_percent=0.0,
-)  # fmt: skip
-REPORT = GpuReport(gpus=[GPU], driver="580.1", holders={"GPU-0": [Holder(pid=7, name="jupyter", mib=2048)]})
 
 
 async def test_the_forecast_reacts_to_each_field_and_a_key_makes_the_batch_fit(

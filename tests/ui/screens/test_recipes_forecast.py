@@ -7,8 +7,8 @@ import pytest
 
 from cockpit.machine.gpu import GpuReport, Holder
 from cockpit.paths import user_recipes_folder
+from tests.ui.a_gpu import GPU, REPORT
 from tests.ui.engines import FakeProbe, flown, shown, write_recipe
-from tests.ui.screens.test_editor_forecast import GPU, REPORT
 from tests.ui.waiting import until
 
 
