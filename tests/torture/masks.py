@@ -1,36 +1,45 @@
 """Random conversations through every chat template that trl and unsloth have: what is trained, against an oracle
 
-python -m tests.torture.masks [ROWS] [NAME...]   ROWS of each template (2,000), of all or of those whose names hold NAME
+python -m tests.torture.masks [--rows 2000] [--tokenizer FOLDER] [NAME...]
+
+Of all templates, or of those whose names hold a NAME, on a tiny tokenizer or the one in FOLDER; with the NAME `own`, of
+that tokenizer's own template, which must be ChatML.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter
+from typing import Any
 
 from tests.engine.masks.conversations import Maker
 from tests.engine.masks.judge import Judge
 from tests.engine.masks.templates import all_templates
 
-ROWS, SHOWN = 2_000, 3
+SHOWN = 3
 OUTCOMES = ("exact", "left out", "refused", "unjudged", "wrong")
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """1 where a row is wrong."""
-    rows = int(arguments[0]) if arguments else ROWS
-    templates = {
-        name: text
-        for name, text in all_templates().items()
-        if not arguments[1:] or any(part in name for part in arguments[1:])
-    }
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=2_000)
+    parser.add_argument("--tokenizer")
+    parser.add_argument("names", nargs="*")
+    asked = parser.parse_args()
+    templates = all_templates()
+    if asked.names:
+        templates = {name: text for name, text in templates.items() if any(part in name for part in asked.names)}
+    if "own" in asked.names:
+        templates["own"] = _tokenizer(asked.tokenizer).chat_template
     total: Counter[str] = Counter()
     examples: list[str] = []
     print(f"| template | {' | '.join(OUTCOMES)} |")
     print(f"|---|{'---:|' * len(OUTCOMES)}")
     for name, text in templates.items():
-        judge, found = Judge(name, text), Counter[str]()
-        for seed in range(rows):
+        judge, found = Judge(name, text, _tokenizer(asked.tokenizer)), Counter[str]()
+        for seed in range(asked.rows):
             verdict = judge.judge(Maker(seed).conversation())
             found[verdict.outcome] += 1
             if verdict.outcome in ("wrong", "left out", "unjudged") and found[verdict.outcome] <= SHOWN:
@@ -42,5 +51,14 @@ def main(arguments: list[str]) -> int:
     return 1 if total["wrong"] else 0
 
 
+def _tokenizer(folder: str | None) -> Any:
+    """A fresh one; None where none is given."""
+    if folder is None:
+        return None
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

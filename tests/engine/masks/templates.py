@@ -39,7 +39,7 @@ SPEECH: list[tuple[str, Speech]] = [
         "trl/qwen3_8.*|trl/qwen3_(5_nothink|5_think|6)_training",
         Speech(("<|im_start|>assistant\n<think>\n",), ("<|im_end|>",)),
     ),
-    ("trl/(qwen|lfm).*|unsloth/(qwen.*|lfm.*|chatml|gemma2_chatml|yi-chat)", CHATML),
+    ("own|trl/(qwen|lfm).*|unsloth/(qwen.*|lfm.*|chatml|gemma2_chatml|yi-chat)", CHATML),
     (
         "trl/deepseek.*",
         Speech(
