@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cockpit.protocol.commands import Stop
-from cockpit.runs.link import new_command_id
+import pytest
+
+from cockpit.engine.worker import Worker
 from tests.engine.conftest import HostedRun
 
 Hosted = Callable[..., HostedRun]
@@ -28,16 +29,34 @@ def whole(hosted: Hosted, changes: dict[str, Any]) -> HostedRun:
     return run
 
 
+def stopping_after(*steps: int) -> Callable[[Worker, int], None]:
+    """Worker.step_done, which asks for an end after each of these steps, once."""
+    left = set(steps)
+    step_done = Worker.step_done
+
+    def step_done_and_stopped(worker: Worker, step: int) -> None:
+        step_done(worker, step)
+        if step in left:
+            left.remove(step)
+            worker.controls.ask_stop(save=True)
+
+    return step_done_and_stopped
+
+
 def stopped(hosted: Hosted, after: int, **changes: Any) -> HostedRun:
-    """A run that is stopped once `after` steps are done, and whose engine has gone."""
-    run = hosted(**changes)
-    run.until(lambda: run.state.step >= after)
-    run.send(Stop(id=new_command_id()))
-    run.until_ended()
+    """A run that is stopped after that step, and whose engine has gone.
+
+    A command would come too late where steps are quick; that one is read is tested in test_hosted_engine.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Worker, "step_done", stopping_after(after))
+        run = hosted(**changes)
+        run.until_ended()
+        run.close()
+        run.until_exited()
     assert run.state.ended is not None
     assert (run.state.ended.outcome, run.state.ended.reason) == ("stopped", ""), "the outcome says it all"
-    run.close()
-    run.until_exited()
+    assert run.state.step == after
     return run
 
 

@@ -30,6 +30,7 @@ from cockpit.runs.link import new_command_id
 from cockpit.runs.resumable import ResumePoint
 from tests.engine.conftest import HostedRun
 from tests.engine.training.measured import REAL, best_after, measure
+from tests.engine.training.resuming import stopping_after
 from tests.runs.complete_checkpoint import write_checkpoint
 
 Hosted = Callable[..., HostedRun]
@@ -62,14 +63,8 @@ def test_stops_change_neither_what_is_measured_nor_the_best(hosted: Hosted, monk
     reason = until_end(undisturbed, 1).reason
     assert "got no better in 3 evaluations" in reason
 
-    steps, within = {2, 5, 8}, {10}
-    step_done, evaluation_begins = Worker.step_done, EventCallback.evaluation_begins
-
-    def step_done_and_stopped(worker: Worker, step: int) -> None:
-        step_done(worker, step)
-        if step in steps:
-            steps.remove(step)
-            worker.controls.ask_stop(save=True)
+    within = {10}
+    evaluation_begins = EventCallback.evaluation_begins
 
     def stopped_within(callback: EventCallback) -> None:
         evaluation_begins(callback)
@@ -77,7 +72,7 @@ def test_stops_change_neither_what_is_measured_nor_the_best(hosted: Hosted, monk
             within.remove(callback.step)
             callback.controls.ask_stop(save=True)
 
-    monkeypatch.setattr(Worker, "step_done", step_done_and_stopped)
+    monkeypatch.setattr(Worker, "step_done", stopping_after(2, 5, 8))
     monkeypatch.setattr(EventCallback, "evaluation_begins", stopped_within)
     run = hosted(**PATIENT)
     for attempt, step in enumerate((2, 5, 8, 10), 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from cockpit.paths import runs_folder
 from cockpit.runs.folder import RunDir
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
+from tests.engine.training.resuming import stopping_after
 from tests.engine.warm_stack import WarmStack
 
 COMMON: dict[str, Any] = {
@@ -61,18 +61,6 @@ def ended(name: str, recipe: str, *, attempt: int = 1, stop: int = 0) -> Ended:
     assert state.ended is not None
     evaluations = [(one.step, one.figures["eval_loss"]) for one in state.evaluations]
     return {"outcome": state.ended.outcome, "metrics": state.steps.metrics, "evaluations": evaluations}
-
-
-def stopping_after(stop: int) -> Callable[[Worker, int], None]:
-    """Worker.step_done, which asks for an end after that step."""
-    step_done = Worker.step_done
-
-    def step_done_and_stopped(worker: Worker, step: int) -> None:
-        step_done(worker, step)
-        if step == stop:
-            worker.controls.ask_stop(save=True)
-
-    return step_done_and_stopped
 
 
 def test_an_adapter_is_gone_on_with(tmp_path: Path, model: Path, rows: Path, unsloth_stack: WarmStack) -> None:
