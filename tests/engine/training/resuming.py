@@ -29,7 +29,7 @@ def whole(hosted: Hosted, changes: dict[str, Any]) -> HostedRun:
     return run
 
 
-def stopping_after(*steps: int) -> Callable[[Worker, int], None]:
+def stopping_after(*steps: int, save: bool = True) -> Callable[[Worker, int], None]:
     """Worker.step_done, which asks for an end after each of these steps, once."""
     left = set(steps)
     step_done = Worker.step_done
@@ -38,18 +38,18 @@ def stopping_after(*steps: int) -> Callable[[Worker, int], None]:
         step_done(worker, step)
         if step in left:
             left.remove(step)
-            worker.controls.ask_stop(save=True)
+            worker.controls.ask_stop(save=save)
 
     return step_done_and_stopped
 
 
-def stopped(hosted: Hosted, after: int, **changes: Any) -> HostedRun:
+def stopped(hosted: Hosted, after: int, save: bool = True, **changes: Any) -> HostedRun:
     """A run that is stopped after that step, and whose engine has gone.
 
     A command would come too late where steps are quick; that one is read is tested in test_hosted_engine.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Worker, "step_done", stopping_after(after))
+        patch.setattr(Worker, "step_done", stopping_after(after, save=save))
         run = hosted(**changes)
         run.until_ended()
         run.close()

@@ -15,7 +15,6 @@ import pytest
 from cockpit import disk
 from cockpit.engine.training.changing_data import THEREFORE, ChangingData
 from cockpit.engine.training.resumption import Resumption, resumption
-from cockpit.protocol.commands import Stop
 from cockpit.protocol.events import (
     CheckpointSaved,
     DataPrepared,
@@ -32,7 +31,6 @@ from cockpit.recipe import checkpoints as checkpoint_plans
 from cockpit.runs.checkpoint import Checkpoint, checkpoints
 from cockpit.runs.checksums import CHECKSUMS
 from cockpit.runs.folder import RunDir
-from cockpit.runs.link import new_command_id
 from cockpit.runs.summary import RunSummary
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
@@ -235,11 +233,7 @@ def test_damage_is_found_without_checksums_where_it_would_end_the_run(hosted: Ho
 
 
 def test_a_run_without_a_checkpoint_fails_with_a_sentence(hosted: Hosted) -> None:
-    first = hosted(**BARE)
-    first.until(lambda: first.state.step >= 1)
-    first.send(Stop(id=new_command_id(), save=False))
-    first.until_exited()
-    first.close()
+    first = stopped(hosted, 1, save=False, **BARE)
     assert first.all(CheckpointSaved) == []
     again = hosted(resumed=first.run, **BARE)
     until_second_end(again)
