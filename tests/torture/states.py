@@ -32,7 +32,7 @@ from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.engine_lock import LOCK, take_lock
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
-from cockpit.runs.liveness import EngineIdentity, Liveness
+from cockpit.runs.liveness import EngineIdentity, Liveness, boot_time
 from cockpit.runs.resumable import ResumePoint, SilentEngine
 from cockpit.runs.status import State, is_active, is_resumable
 from cockpit.runs.summary import RunSummary
@@ -311,6 +311,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture.states")
     parser.add_argument("--trials", type=int, default=20, help="states that the real commands are given")
     trials = parser.parse_args().trials
+    if boot_time() > time.time() - OLD_S:
+        parser.error(f"wait until this machine has been up for {OLD_S:.0f} s, as old signs of life are")
     drawn = random.Random(0).sample(CASES, min(trials, len(CASES)))
     rows: list[tuple[str, tuple[Case, ...] | list[Case], Callable[[Case, RunDir], list[str]]]] = [
         ("judged in this process", CASES, wrong),
