@@ -134,7 +134,7 @@ def test_a_schedule_without_room_fails_before_the_first_step(hosted: Hosted) -> 
 def test_noise_on_the_embeddings_changes_training_alone(hosted: Hosted) -> None:
     """NEFTune: other losses in training, the same rows measured the same before the first step; a resume is exact."""
     quiet = whole(hosted, {"training__max_steps": 1})
-    noisy_changes = {"training__max_steps": 12, "training__neftune_noise_alpha": 10.0}
+    noisy_changes: dict[str, Any] = {"training__max_steps": 12, "training__neftune_noise_alpha": 10.0}
     noisy = whole(hosted, noisy_changes)
     assert noisy.all(Evaluated)[0].metrics == quiet.all(Evaluated)[0].metrics
     assert figures(noisy)[0][1]["loss"] != figures(quiet)[0][1]["loss"]

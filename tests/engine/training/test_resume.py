@@ -71,7 +71,7 @@ def test_losses_are_those_of_an_undisturbed_run(hosted: Hosted, changes: dict[st
 @pytest.mark.parametrize("grouped", [False, True], ids=["random order", "grouped by length"])
 def test_a_later_epoch_is_gone_on_with_where_it_was(hosted: Hosted, grouped: bool) -> None:
     """Ten steps are an epoch."""
-    changes = {**BARE, "training__max_steps": 24, "training__group_by_length": grouped}
+    changes: dict[str, Any] = {**BARE, "training__max_steps": 24, "training__group_by_length": grouped}
     undisturbed = whole(hosted, changes)
     first = stopped(hosted, 12, **changes)
     again = hosted(resumed=first.run, **changes)

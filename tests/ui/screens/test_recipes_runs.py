@@ -149,10 +149,10 @@ async def test_needs_and_warnings_stand_above_the_fold_at_80_columns() -> None:
         user_recipes_folder(), "mine", data="missing.jsonl",
         **{"Teaches the small model to talk like a pirate.": description},
     )  # fmt: skip
-    async with flown((80, 24)) as (app, _):
+    async with flown((80, 24)) as (app, pilot):
+        await until(pilot, lambda: "▲ data.sources" in shown(app))
         text = shown(app)
         assert "needs    CPU, 1 min on 2 CPU cores" in text
-        assert "▲ data.sources" in text
         assert text.index("▲ data.sources") < text.index("word word")
 
 
