@@ -69,8 +69,8 @@ class Columns(Section):
     """The tools that the model may call, as a list or its JSON text."""
 
 
-class Source(Section):
-    """One dataset."""
+class Dataset(Section):
+    """Where rows stand, and what they are like."""
 
     name_or_path: str = Field(min_length=1, json_schema_extra=place(".json", ".jsonl", ".csv", ".parquet", ".txt"))
     """A file (JSON, JSONL, CSV, Parquet, text), a folder of them, a dataset's name on the Hub, or embedded:pirate."""
@@ -96,9 +96,6 @@ class Source(Section):
     max_rows: int | None = Field(default=None, ge=1, le=MAX_ROWS, json_schema_extra=unit("rows"))
     """Take at most this many rows; empty for all."""
 
-    ratio: float | None = Field(default=None, gt=0, le=1000)
-    """Rows drawn of this source for each row of the one source without a ratio: 0.25 adds 250 to 1,000 rows."""
-
     def conflicts(self) -> Iterator[Conflict]:
         if self.format == "auto":
             return
@@ -112,38 +109,18 @@ class Source(Section):
             yield Conflict("instruction", wrong, "leave it empty; it is for rows with images")
 
 
-class Replay(Section):
-    """Rows of another dataset, mixed in so that the model forgets less of what it knows."""
+class Source(Dataset):
+    """One dataset."""
 
-    name_or_path: str = Field(min_length=1, json_schema_extra=place(".json", ".jsonl", ".csv", ".parquet", ".txt"))
-    """A file, a folder or a dataset's name on the Hub, as of a source."""
+    ratio: float | None = Field(default=None, gt=0, le=1000)
+    """Rows drawn of this source for each row of the one source without a ratio: 0.25 adds 250 to 1,000 rows."""
+
+
+class Replay(Dataset):
+    """Rows of another dataset, mixed in so that the model forgets less of what it knows."""
 
     share: float = Field(default=0.1, gt=0, le=0.9)
     """Share of all rows trained on that come from it: 0.1 is every tenth row."""
-
-    subset: str | None = None
-    """Which configuration of a Hub dataset; empty for its only one or its default."""
-
-    file: str | None = Field(default=None, min_length=1)
-    """One file of a Hub dataset's repository; empty for what the dataset itself names."""
-
-    split: str = Field(default="train", min_length=1)
-    """Which split to draw from."""
-
-    format: RowFormat = "auto"
-    """The form of a row; auto looks at the columns of the first rows."""
-
-    columns: Columns = Columns()
-    """Column names, where they are not the usual ones."""
-
-    instruction: str | None = None
-    """The user's turn for rows that have none, as for images."""
-
-    max_rows: int | None = Field(default=None, ge=1, le=MAX_ROWS, json_schema_extra=unit("rows"))
-    """Draw from the first so many rows; empty for all."""
-
-    def conflicts(self) -> Iterator[Conflict]:
-        yield from _as_source(self, {"share"}).conflicts()
 
 
 class Validation(Section):
