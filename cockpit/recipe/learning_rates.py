@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, overload
+from typing import Any
 
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
 from cockpit.recipe.training import Training
+from cockpit.recipe.worked_out import WorkedOut
 
 PATIENCE = 10
 """Evaluations that reduce_lr_on_plateau and greedy wait for where the recipe does not say."""
@@ -31,7 +32,7 @@ def learning_rates(training: Training, total_steps: int) -> list[float]:
     return [highest * factor(step) for step in range(total_steps)]
 
 
-class PlannedRates(Sequence[float]):
+class PlannedRates(WorkedOut):
     """`learning_rates`, each worked out when it is asked for: a chart of a million steps needs a few thousand."""
 
     def __init__(self, training: Training, total_steps: int) -> None:
@@ -42,17 +43,8 @@ class PlannedRates(Sequence[float]):
     def __len__(self) -> int:
         return self._count
 
-    @overload
-    def __getitem__(self, at: int) -> float: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[float]: ...
-    def __getitem__(self, at: int | slice) -> float | list[float]:
-        if isinstance(at, slice):
-            return [self[step] for step in range(*at.indices(self._count))]
-        step = at + self._count if at < 0 else at
-        if not 0 <= step < self._count:
-            raise IndexError(at)
-        return self._highest * self._factor(step)
+    def value(self, at: int) -> float:
+        return self._highest * self._factor(at)
 
 
 def warmup_steps(training: Training, total_steps: int) -> int:

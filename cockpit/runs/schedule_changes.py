@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from cockpit.protocol.events import ScheduleChange, ScheduleChanged, TrainingPlanned
+from cockpit.recipe.worked_out import WorkedOut
 from cockpit.text.numbers import count
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def planned_rates(training: Training, plan: TrainingPlanned) -> Sequence[float]:
     )
 
 
-class _Pieces(Sequence[float]):
+class _Pieces(WorkedOut):
     """Curves of which each holds from its step on, times its factor."""
 
     def __init__(self, pieces: list[tuple[int, float, Sequence[float]]]) -> None:
@@ -66,18 +67,9 @@ class _Pieces(Sequence[float]):
     def __len__(self) -> int:
         return len(self._pieces[-1][2])
 
-    @overload
-    def __getitem__(self, at: int) -> float: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[float]: ...
-    def __getitem__(self, at: int | slice) -> float | list[float]:
-        if isinstance(at, slice):
-            return [self[step] for step in range(*at.indices(len(self)))]
-        step = at + len(self) if at < 0 else at
-        if not 0 <= step < len(self):
-            raise IndexError(at)
-        _, factor, curve = self._pieces[bisect_right(self._starts, step) - 1]
-        return curve[step] * factor
+    def value(self, at: int) -> float:
+        _, factor, curve = self._pieces[bisect_right(self._starts, at) - 1]
+        return curve[at] * factor
 
 
 def told(change: ScheduleChange, recipe_steps: int) -> str:
