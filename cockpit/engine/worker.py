@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 import sys
 import threading
@@ -14,20 +13,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cockpit.disk import open_to_read
+from cockpit.engine.beginning import Beginning, recipe_of
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import RunFailure, classify_error
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
-from cockpit.engine.stack import StackLog, import_stack, versions
+from cockpit.engine.stack import StackLog, import_stack
 from cockpit.launch.compile_cache import usual_place
-from cockpit.models.fingerprint import fingerprint
 from cockpit.protocol.commands import Chat, Train
-from cockpit.protocol.events import GpuReading, Outcome, RunEnded, RunStarted
+from cockpit.protocol.events import Outcome, RunEnded
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
-from cockpit.runs.moved_base import base_folder, with_base
-from cockpit.text.plain_text import plain_text
+from cockpit.runs.moved_base import with_base
 
 if TYPE_CHECKING:
     from cockpit.engine.chat.replies import Chatter
@@ -36,8 +33,6 @@ if TYPE_CHECKING:
     from cockpit.engine.training.resumption import Resumption
     from cockpit.engine.training.sft import Trained
     from cockpit.engine.training.watchdogs import Watchdogs
-
-DRIVER_WAITS_S = 3.0
 
 
 class Worker:
@@ -74,16 +69,10 @@ class Worker:
         self._base = base
         self._ending = threading.Lock()
         self._end: RunEnded | None = None
-        self._starting = threading.Lock()
-        self._start_told = False
         self._order: Train | None = None
-        self.announced = threading.Event()
-        """Set once the run was told of, or could not be."""
-        self._recipe: Recipe | None = None
-        self._base_sha256: dict[str, str] = {}
+        self.beginning = Beginning(journal, machine)
         self.watchdogs: Watchdogs | None = None
         """While it trains, and afterwards."""
-        self._unannounced: Exception | None = None
         self._thread = threading.Thread(target=self.work, name="worker", daemon=True)
 
     def start(self) -> None:
@@ -98,7 +87,7 @@ class Worker:
         """Take the run up: tell of it at once, however long the import still takes."""
         self._order = train
         self.begun = True
-        threading.Thread(target=self._announce, name="announcing", daemon=True).start()
+        self.beginning.tell(self.run, train)
         self.controls.work.put(train)
 
     def settle_end(self, ending: RunEnded) -> None:
@@ -115,9 +104,7 @@ class Worker:
             if not self.begun or self.ended:
                 return
             self._end = self._end or ending
-            self.announced.wait(DRIVER_WAITS_S)
-            # Large files may still be hashed, or the disk was full: the run begins in the log before it ends there.
-            self._tell_start({}, {}, self._machine.gpus())
+            self.beginning.tell_at_last()
             self.journal.emit(self._end)
             self.ended = True
 
@@ -137,7 +124,7 @@ class Worker:
                 self._train()
         except BaseException as error:
             traceback.print_exc()
-            ending = classify_error(error, self._recipe, self.step)
+            ending = classify_error(error, self.beginning.known_recipe, self.step)
             self.failure = ending.reason
             self._try_to_end(ending)
 
@@ -145,12 +132,8 @@ class Worker:
         from cockpit.engine.model.loading import load_for_training
         from cockpit.engine.training.sft import save_result
 
-        self.announced.wait()
         try:
-            if self._unannounced is not None:
-                raise self._unannounced
-            recipe = self._recipe
-            assert recipe is not None
+            recipe = self.beginning.recipe()
             if recipe.backend != self._backend:
                 raise RunFailure(
                     f"This engine is warm for {self._backend}, and the recipe's backend is {recipe.backend}."
@@ -180,7 +163,7 @@ class Worker:
 
     def _ending_of(self, error: BaseException) -> RunEnded:
         """The end that an exception brings, with what is known of the memory where that ran out."""
-        ending = classify_error(error, self._recipe, self.step)
+        ending = classify_error(error, self.beginning.known_recipe, self.step)
         if ending.outcome != "out_of_memory":
             return ending
         from cockpit.engine.training.memory import out_of_memory, told
@@ -218,7 +201,7 @@ class Worker:
         if resumed is not None:
             model = recipe.model.model_copy(update={"adapter": str(resumed.checkpoint.path)})
             return recipe.model_copy(update={"model": model})
-        check_base(recipe, self._base_sha256, self._say)
+        check_base(recipe, self.beginning.base_sha256, self._say)
         self._say(f"Going on with the adapter {recipe.model.adapter}: {starting_adapter(recipe).summary}.")
         return recipe
 
@@ -302,7 +285,7 @@ class Worker:
     def _chat_with_past_run(self) -> None:
         from cockpit.engine.model.loading import load_for_chat
 
-        recipe = with_base(_recipe_of(self.run), self._base)
+        recipe = with_base(recipe_of(self.run), self._base)
         self._download(recipe)
         self.journal.enter_phase("loading_model", recipe.model.name_or_path)
         self._chat(load_for_chat(recipe, self.run.result or self.run.adapter, self._say), recipe)
@@ -330,43 +313,6 @@ class Worker:
             if isinstance(job, Chat):
                 chatter.answer(job)
 
-    def _announce(self) -> None:
-        """RunStarted, in a thread of its own: large files take a while to hash, and the import goes on beside it."""
-        hashes: dict[str, str] = {}
-        base: dict[str, str] = {}
-        try:
-            self._recipe = _recipe_of(self.run)
-            hashes = data_hashes(self._recipe)
-            self._base_sha256 = base = base_hashes(self._recipe)
-        except Exception as error:
-            self._unannounced = error
-        gpus = self._machine.gpus(DRIVER_WAITS_S)
-        try:
-            self._tell_start(hashes, base, gpus)
-        except OSError as error:
-            self._unannounced = error
-        finally:
-            self.announced.set()
-
-    def _tell_start(self, hashes: dict[str, str], base: dict[str, str], gpus: list[GpuReading]) -> None:
-        """RunStarted, unless it has been told. Raises OSError where the disk takes no more."""
-        with self._starting:
-            if self._start_told or self._order is None:
-                return
-            self.journal.emit(
-                RunStarted(
-                    run_id=self.run.id,
-                    recipe_name=self._order.recipe_name or self.run.id,
-                    command=self._order.command,
-                    versions=versions(),
-                    gpus=[gpu.name for gpu in gpus],
-                    driver=self._machine.driver,
-                    data_sha256=hashes,
-                    base_sha256=base,
-                )
-            )
-            self._start_told = True
-
     def _try_to_end(self, ending: RunEnded) -> None:
         try:
             self.end_run(ending)
@@ -388,50 +334,3 @@ class Worker:
         """Note a finished step, and what the machine does meanwhile."""
         self.step = step
         self.journal.emit_reading(self._machine.read(step))
-
-
-def _recipe_of(run: RunDir) -> Recipe:
-    """The run's recipe. Raises RunFailure."""
-    from cockpit.recipe.problem import RecipeError
-    from cockpit.runs.origin import recipe_of_run
-
-    try:
-        return recipe_of_run(run.path, "recipe.yaml").recipe()
-    except RecipeError as error:
-        raise RunFailure(str(error.problems[0])) from error
-    except OSError as error:
-        raise RunFailure(f"The run's recipe.yaml cannot be read: {error.strerror or error}.") from error
-
-
-def base_hashes(recipe: Recipe) -> dict[str, str]:
-    """The fingerprint of the base's weights; empty where they are not on this disk, or cannot be read, which loading
-    tells."""
-    folder = base_folder(recipe)
-    try:
-        return fingerprint(folder) if folder is not None else {}
-    except OSError:
-        return {}
-
-
-def data_hashes(recipe: Recipe) -> dict[str, str]:
-    """SHA-256 of each file of the sources that are on this disk, by the name that the recipe gives it.
-
-    What is fetched from the Hub has its hash in DataPrepared, with all else that is trained on.
-    """
-    from cockpit.data.files import split_files
-    from cockpit.data.inputs import source_path
-
-    hashes = {}
-    for _, source in recipe.data.every_source():
-        path = source_path(source)
-        if not path.exists():
-            continue
-        try:
-            files = split_files(path, source.split)
-        except ValueError:
-            continue  # told when the data is read
-        for file in files:
-            with open_to_read(file) as content:
-                name = source.name_or_path if file == path else f"{source.name_or_path}: {plain_text(file.name)}"
-                hashes[name] = hashlib.file_digest(content, "sha256").hexdigest()
-    return hashes

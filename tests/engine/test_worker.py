@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.engine import worker as worker_module
+from cockpit.engine import beginning
 from cockpit.engine.controls import Controls
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
@@ -48,7 +48,7 @@ class Begun:
         self.worker.begin_run(Train(id="t", run_id="run", command=["test"]))
 
     def announced(self) -> bool:
-        return self.worker.announced.wait(30)
+        return self.worker.beginning.told.wait(30)
 
     def told(self) -> list[AnyEvent]:
         return EventReader(self.run.events).poll()
@@ -83,8 +83,8 @@ def test_a_run_that_ends_while_its_data_is_hashed_begins_before_it_ends(
         hashed.wait(30)
         return {"rows.jsonl": "0" * 64}
 
-    monkeypatch.setattr(worker_module, "data_hashes", hash_slowly)
-    monkeypatch.setattr(worker_module, "DRIVER_WAITS_S", 0.01)
+    monkeypatch.setattr(beginning, "data_hashes", hash_slowly)
+    monkeypatch.setattr(beginning, "DRIVER_WAITS_S", 0.01)
     begun.begin()
     begun.worker.end_run(FAILED)
     hashed.set()
