@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from cockpit.engine.data.chat_template import ChatTemplate, in_parts
-from cockpit.engine.data.conversation import THOUGHTS, Message
 from cockpit.engine.data.images import open_image, stored_image
+from cockpit.engine.data.message import THOUGHTS, Message
 from cockpit.engine.model.loading import Loaded
 from cockpit.engine.model.lora_targets import VISION
 from cockpit.protocol.commands import Chat

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cockpit.engine.data.chat_template import ChatTemplate
-from cockpit.engine.data.conversation import THOUGHTS, Message
+from cockpit.engine.data.message import THOUGHTS, Message
 
 MOST_BLANKS = 8
 """Blanks before a mark that are waited through."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Literal, NamedTuple
 
-from cockpit.engine.data.conversation import THOUGHTS, Message, texts_of
+from cockpit.engine.data.conversation import texts_of
+from cockpit.engine.data.message import THOUGHTS, Message
 
 What = Literal["words", "reasoning", "calls"]
 REASONING = (*dict.fromkeys((*THOUGHTS, "reasoning")),)

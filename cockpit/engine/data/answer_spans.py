@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cockpit.engine.data.anchors import REASONING, Anchor, Anchored, Read, What
-from cockpit.engine.data.conversation import Message, texts_of
+from cockpit.engine.data.conversation import texts_of
 from cockpit.engine.data.markers import Markers, Render, common_beginning
+from cockpit.engine.data.message import Message
 
 _PROBE = "Probe7319"
 KEPT_AT_MOST = 20_000

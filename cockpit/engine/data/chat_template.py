@@ -9,11 +9,12 @@ from typing import Any
 
 from cockpit.engine.data.anchors import Anchored, LeftOut, Read, Where
 from cockpit.engine.data.answer_spans import Answer, AnswerSpans, NotExact, Tools
-from cockpit.engine.data.conversation import Conversation, Message
+from cockpit.engine.data.conversation import Conversation
 from cockpit.engine.data.deadline import deadline
 from cockpit.engine.data.generation_marks import marked_answers
 from cockpit.engine.data.kept_reasoning import CLOSES, OPENS, TURNS, keeping_variable, with_reasoning
 from cockpit.engine.data.markers import find_markers
+from cockpit.engine.data.message import Message
 from cockpit.engine.data.tool_turns import ToolTurns
 from cockpit.engine.errors import first_line
 from cockpit.recipe.data import TrainOn

@@ -17,8 +17,6 @@ from cockpit.engine.data.not_used import NotUsedCount, Unused
 from cockpit.engine.data.tool_calls import parsed, tools_of
 from cockpit.engine.data.turns import TurnReader, Turns
 
-__all__ = ["THOUGHTS", "Conversation", "Conversations", "Message", "conversation_of", "texts_of"]
-
 
 @dataclass(frozen=True)
 class Conversation:
@@ -195,13 +193,6 @@ class Conversations:
             answer.update(dict.fromkeys(THOUGHTS, thought))
         else:
             self._unused.add(("column", column))
-
-
-def conversation_of(
-    row: Mapping[str, Any], form: str, columns: Mapping[str, str], instruction: str | None = None
-) -> Conversation | str:
-    """What one row alone is turned into, as `Conversations.of` does it."""
-    return Conversations(form, columns, instruction=instruction).of(row)
 
 
 def _image_and_text(row: Mapping[str, Any], columns: Mapping[str, str], instruction: str | None) -> Conversation:

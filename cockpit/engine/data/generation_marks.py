@@ -8,7 +8,7 @@ from typing import Any
 
 from cockpit.engine.data.anchors import Anchored, Read
 from cockpit.engine.data.answer_spans import Answer, Tools
-from cockpit.engine.data.conversation import Message
+from cockpit.engine.data.message import Message
 
 _MARK = re.compile(r"\{%-?\s*generation\s*-?%\}")
 

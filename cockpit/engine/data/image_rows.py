@@ -15,10 +15,11 @@ import xxhash
 
 from cockpit.engine.compat.private_names import image_tokens
 from cockpit.engine.data.chat_template import ChatTemplate, Written, in_parts
-from cockpit.engine.data.conversation import Conversation, Message
+from cockpit.engine.data.conversation import Conversation
 from cockpit.engine.data.duplicates import PERMUTATIONS
 from cockpit.engine.data.encoder import Offsets, half_character, masked
 from cockpit.engine.data.images import image_size, open_image, stored_image
+from cockpit.engine.data.message import Message
 from cockpit.engine.data.template_notes import TemplateNotes
 from cockpit.engine.data.token_rows import IGNORED, Integers
 from cockpit.engine.errors import first_line

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from cockpit.engine.data.anchors import LeftOut, Read
 from cockpit.engine.data.answer_spans import Answer
-from cockpit.engine.data.conversation import THOUGHTS, Message, texts_of
+from cockpit.engine.data.conversation import texts_of
 from cockpit.engine.data.markers import Render
+from cockpit.engine.data.message import THOUGHTS, Message
 
 OPENS, CLOSES = "<think>", "</think>"
 """What nearly all models put around their reasoning."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from cockpit.engine.data.conversation import THOUGHTS, Message
+from cockpit.engine.data.message import THOUGHTS, Message
 
 Render = Callable[..., str]
 """(messages, tools=(), add_generation_prompt=False) -> text; raises whatever the template raises."""

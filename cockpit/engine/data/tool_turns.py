@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cockpit.engine.data.conversation import Conversation, Message, texts_of
+from cockpit.engine.data.conversation import Conversation, texts_of
 from cockpit.engine.data.markers import Render
+from cockpit.engine.data.message import Message
 
 _QUESTION, _ANSWER = "Question7319 one", "Answer7319 one"
 _TOOL, _RESULT, _VALUE = "probe7319", "Result7319", "Value7319"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cockpit.engine.data.chat_template import ChatTemplate
-from cockpit.engine.data.conversation import Message
+from cockpit.engine.data.message import Message
 from cockpit.recipe.recipe import Recipe
 
 _SYSTEM, _QUESTION, _ANSWER, _NEXT = "System7319", "Question7319 one", "Answer7319 one", "Question7319 two"

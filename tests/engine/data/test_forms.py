@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cockpit.engine.data.chat_template import ChatTemplate
-from cockpit.engine.data.conversation import Conversation, conversation_of
+from cockpit.engine.data.conversation import Conversation, Conversations
 from cockpit.engine.data.encoder import Encoder, masked
 from cockpit.engine.data.image_collator import ImageLabels, UnslothImageCollator
 from cockpit.engine.data.prepare import PreparedData, prepare_data
@@ -206,7 +206,7 @@ def test_text_tokens_and_labels_are_unsloths(tmp_path: Path, unsloth_stack: Warm
     found = unsloth_stack.call(unsloths_own, tmp_path, CONVERSATIONS, parts)
     assert "unsloth" not in sys.modules
     rows = [{"conversations": turns} for turns in CONVERSATIONS]
-    ours = [conversation_of(row, "sharegpt", {"messages": "conversations"}) for row in rows]
+    ours = [Conversations("sharegpt", {"messages": "conversations"}).of(row) for row in rows]
     assert [one.messages for one in ours if isinstance(one, Conversation)] == found["standard"]
     check_images(found["images"], found["our labels"], tmp_path)
     for name, tokenizer in tokenizers.items():
@@ -291,8 +291,8 @@ def test_calls_of_tools_are_learnt_and_what_tools_return_is_not(name: str, answe
     assert '{"sky": "grey"}' in text or '{\\"sky\\": \\"grey\\"}' in text
     if name == "qwen-3":
         turns = ChatTemplate(tokenizer)
-        conversation = conversation_of(
-            {"conversations": TOOL_TURNS, "tools": TOOLS}, "sharegpt", {"messages": "conversations", "tools": "tools"}
+        conversation = Conversations("sharegpt", {"messages": "conversations", "tools": "tools"}).of(
+            {"conversations": TOOL_TURNS, "tools": TOOLS}
         )
         assert isinstance(conversation, Conversation)
         assert text == tokenizer.apply_chat_template(
@@ -321,7 +321,7 @@ def test_openais_calls_are_read_too(tmp_path: Path) -> None:
 def test_calls_that_are_none_are_told_and_not_dropped(calls: object) -> None:
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho", "tool_calls": calls}]
     with pytest.raises(ValueError, match="turn 2"):
-        conversation_of({"messages": turns}, "messages", {"messages": "messages"})
+        Conversations("messages", {"messages": "messages"}).of({"messages": turns})
 
 
 def test_a_tool_that_cannot_be_written_as_json_is_a_bad_row(tmp_path: Path) -> None:

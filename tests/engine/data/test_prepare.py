@@ -10,7 +10,7 @@ import pytest
 
 from cockpit.engine.compat.unsloth_templates import named_templates
 from cockpit.engine.data.chat_template import ChatTemplate
-from cockpit.engine.data.conversation import Conversation, conversation_of
+from cockpit.engine.data.conversation import Conversation, Conversations
 from cockpit.engine.data.encoder import Encoder, marked_spans, masked
 from cockpit.engine.data.prepare import PreparedData, prepare_data
 from cockpit.engine.data.token_rows import IGNORED
@@ -333,7 +333,7 @@ def test_reasoning_reaches_the_templates_that_write_it_and_is_trained_with_its_a
             {"role": "assistant", "content": "4", "thinking": "2 + 2 is 4"},
         ]
     }
-    conversation = conversation_of(row, "messages", {"messages": "messages"})
+    conversation = Conversations("messages", {"messages": "messages"}).of(row)
     assert isinstance(conversation, Conversation)
     written = {}
     for name in ("gpt-oss", "qwen3-thinking"):

@@ -16,10 +16,10 @@ import pytest
 from datasets.exceptions import DatasetNotFoundError
 
 from cockpit.data.files import recognise, split_files
+from cockpit.engine.beginning import data_hashes
 from cockpit.engine.data import row_source
 from cockpit.engine.data.prepare import PreparedData, prepare_data
 from cockpit.engine.errors import RunFailure
-from cockpit.engine.worker import data_hashes
 from cockpit.recipe.data import Columns
 from cockpit.recipe.document import RecipeDocument
 from tests.engine import tiny, tiny_vision
