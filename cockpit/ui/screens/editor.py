@@ -19,10 +19,10 @@ from cockpit.preflight.outlook import Forecaster
 from cockpit.preflight.plan import Planner
 from cockpit.preflight.room import trains_on
 from cockpit.text.plain_text import plain_line, plain_text
-from cockpit.ui.editing.draft import DATA_FILE, Draft
+from cockpit.ui.editing.draft import Draft
+from cockpit.ui.editing.field_offers import FieldOffers
 from cockpit.ui.messages import StartRun, WarmFor
 from cockpit.ui.widgets.change_list import ChangeList
-from cockpit.ui.widgets.completing_entry import Offer, Offers, name_offers, path_offers
 from cockpit.ui.widgets.field_help import FieldHelp
 from cockpit.ui.widgets.field_row import FieldRow, help_text
 from cockpit.ui.widgets.group_tabs import GroupTabs
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from cockpit.data.look import DataLook
     from cockpit.preflight.plan import Plan
     from cockpit.recipe.document import RecipeDocument
-    from cockpit.recipe.fields import FormField
     from cockpit.ui.widgets.top_line import EngineStatus
 
 PLAN_AFTER_S = 0.15
@@ -87,7 +86,6 @@ class EditorScreen(Screen[Path | None]):
         self._saved_as: Path | None = None
         self._obstacles: dict[str, str] = {}
         """What the plan found in the way of a start here, a sentence for each field of the form that is to blame."""
-        self._names: dict[str, list[Offer]] = {}
         self.is_opening = True
         """Whether the first field has yet to be built and to get the focus; what is typed meanwhile waits for it."""
 
@@ -97,7 +95,7 @@ class EditorScreen(Screen[Path | None]):
         groups = {group: self.draft.fields_of(group) for group in self.draft.groups}
         with Container(id="bench"):
             yield GroupTabs(list(groups), PLAN_TAB, id="groups", classes="pane")
-            yield RecipeForm(groups, self.draft.text, self._offers_of, id="form", classes="pane")
+            yield RecipeForm(groups, self.draft.text, FieldOffers(), id="form", classes="pane")
             with Vertical(id="meaning"):
                 yield SchedulePreview(id="preview")
                 yield ChangeList(id="changes", classes="pane")
@@ -391,30 +389,6 @@ class EditorScreen(Screen[Path | None]):
                 self.dismiss(self._saved_as)
 
         self.app.push_screen(drop_changes(changes, quits=False), answered)
-
-    # Completion
-
-    def _offers_of(self, field: FormField) -> Offers | None:
-        if field.kind != "path":
-            return None
-
-        def offers(text: str) -> list[Offer]:
-            return [*name_offers(text, self._known_names(field.path)), *path_offers(text, field.suffixes)]
-
-        return offers
-
-    def _known_names(self, path: str) -> list[Offer]:
-        if path not in self._names:
-            from cockpit.paths import embedded_data, embedded_models
-
-            if DATA_FILE.fullmatch(path):
-                self._names[path] = [Offer(name, "ships with cockpit") for name in embedded_data()]
-            else:
-                from cockpit.models.hub_cache import cached_models
-
-                shipped = [Offer(name, "ships with cockpit") for name in embedded_models()]
-                self._names[path] = [*shipped, *(Offer(name, "in the Hub's cache") for name in cached_models())]
-        return self._names[path]
 
 
 def _sentences(errors: dict[str, str]) -> list[str]:

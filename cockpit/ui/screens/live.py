@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, VerticalScroll
-from textual.content import Content
+from textual.containers import Container
 
 from cockpit.runs.sentences import LogLine
 from cockpit.runs.status import is_resumable
@@ -22,21 +21,20 @@ from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun, ResumeRun
 from cockpit.ui.screens.questions import drop, end_engine, stop_run
 from cockpit.ui.screens.run_controls import CONTROL_BINDINGS, CONTROLS, RunControls
-from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
 from cockpit.ui.widgets.loss_chart import LossChart
+from cockpit.ui.widgets.machine_column import MachineColumn
 from cockpit.ui.widgets.now_panel import NowPanel
 from cockpit.ui.widgets.outcome_card import OutcomeCard, outcome_of
 from cockpit.ui.widgets.panel_tabs import PanelTabs
 from cockpit.ui.widgets.phase_bar import PhaseBar
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.run_panel import RunPanel
-from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title
-from cockpit.ui.widgets.vram_gauge import VramGauge
+from cockpit.ui.widgets.run_schedule import RunSchedule
 
 if TYPE_CHECKING:
-    from cockpit.protocol.events import CommandAnswered, Evaluated, TrainingPlanned
+    from cockpit.protocol.events import CommandAnswered, Evaluated
     from cockpit.ui.runs.host import Host
     from cockpit.ui.runs.session import RunSession
 
@@ -101,8 +99,6 @@ class LiveScreen(RunControls):
         """Whether a long log is read."""
         self._logged: LogLine | None = None
         self._evaluated: Evaluated | None = None
-        self._planned_for: tuple[TrainingPlanned | None, int | None] | None = None
-        self._planned_steps = 0
         self._went_to_chat = False
         self._keyed_at = 0.0
         self._told: list[CommandAnswered | None] = [None, None]
@@ -120,11 +116,10 @@ class LiveScreen(RunControls):
             yield LossChart(classes="pane")
             yield PanelTabs(PANELS)
             with Container(id="side"):
-                with VerticalScroll(id="machine", can_focus=False):
-                    yield EngineGauge(classes="pane")
+                yield MachineColumn(id="machine", can_focus=False)
                 yield NowPanel(classes="pane")
                 yield RunPanel(classes="pane")
-            yield ScheduleChart(classes="pane")
+            yield RunSchedule(classes="pane")
             yield LogPane(classes="pane")
         yield KeyBar()
 
@@ -222,55 +217,11 @@ class LiveScreen(RunControls):
     def _show_panels(self) -> None:
         self.query_one(NowPanel).show(self.session.state)
         self.query_one(RunPanel).show(self.session.recipe, self.session.state)
-        self._show_machine()
+        self.query_one(MachineColumn).show(self.session.state.machine)
         self._show_log()
 
     def _show_schedule(self) -> None:
-        from cockpit.recipe.learning_rates import PlannedRates, rates_so_far, warmup_steps
-        from cockpit.recipe.schedule import planned_steps
-        from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
-        from cockpit.runs.schedule_changes import planned_rates
-
-        state, chart = self.session.state, self.query_one(ScheduleChart)
-        rows = state.data.train_rows if state.data else None
-        training = self.session.recipe.training
-        follows = training.lr_scheduler_type in FOLLOWS_EVALUATIONS
-        # Of a schedule that follows the evaluations the next rates are known once a step was taken after one.
-        is_behind = follows and state.step > self._planned_steps
-        if self._planned_for is None or (state.plan, rows) != self._planned_for or is_behind:
-            self._planned_for = (state.plan, rows)
-            total = state.total_steps or planned_steps(self.session.recipe, rows)
-            warmup = warmup_steps(training, total) if total else training.warmup_steps
-            rates: Sequence[float] = []
-            if total and follows:
-                rates = rates_so_far(training, total, state.steps.step, state.steps.metrics.get("learning_rate", []))
-            elif state.plan is not None:
-                rates = planned_rates(training, state.plan)
-            elif total:
-                rates = PlannedRates(training, total)
-            chart.border_title = Content(schedule_title(training.lr_scheduler_type, warmup, len(rates), total))
-            chart.set_plan(rates, "The steps are known once the rows are counted.", total)
-            self._planned_steps = max(len(rates), state.step)
-        chart.set_step(state.step or None, state.steps.latest("learning_rate"))
-
-    def _show_machine(self) -> None:
-        readings = self.session.state.machine
-        if not readings:
-            return
-        column = self.query_one("#machine", VerticalScroll)
-        gauges = list(column.query(VramGauge))
-        wanted = readings[-1].gpus
-        if len(gauges) != len(wanted):
-            column.remove_children(VramGauge)
-            gauges = [VramGauge(classes="pane") for _ in wanted]
-            column.mount(*gauges)
-        self.query_one(EngineGauge).display = not wanted
-        if not wanted:
-            self.query_one(EngineGauge).show(list(readings)[-60:])
-        recent = list(readings)[-60:]
-        for gauge, present in zip(gauges, wanted, strict=True):
-            course = [gpu for reading in recent for gpu in reading.gpus if gpu.uuid == present.uuid]
-            gauge.show(course)
+        self.query_one(RunSchedule).show(self.session.recipe, self.session.state)
 
     def _show_keys(self) -> None:
         """The footer is made anew only when another set of keys works."""
