@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cockpit.launch.export_form import FORMS, OFFERED, ExportForm, default_folder, result_bytes, why_not
+from cockpit.launch.export_form import COMMON, FORMS, ExportForm, default_folder, result_bytes, why_not
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
 
@@ -27,7 +27,7 @@ class ExportChoice:
 def export_choices(run: RunDir, recipe: Recipe, gpu: str) -> list[ExportChoice]:
     """All forms, the usual ones first. `gpu` as EngineKey has it."""
     found = []
-    for name in sorted(FORMS, key=lambda name: OFFERED.index(name) if name in OFFERED else len(OFFERED)):
+    for name in sorted(FORMS, key=lambda name: COMMON.index(name) if name in COMMON else len(COMMON)):
         form = ExportForm.parse(name)
         # A folder of another export in the same place is no obstacle: another place can be named.
         obstacle = why_not(run, recipe, form, gpu, default_folder(run, form), is_placed=False)

@@ -29,8 +29,8 @@ QUANTIZED = {
 }  # fmt: skip
 """GGUF types that llama-quantize makes of a 16-bit one."""
 FORMS = ("adapter", "merged-16bit", "merged-4bit", *(f"gguf:{kind}" for kind in (*CONVERTED, *QUANTIZED)))
-OFFERED = ("adapter", "merged-16bit", "merged-4bit", "gguf:q8_0", "gguf:q4_k_m", "gguf:bf16")
-"""What a dialog lists."""
+COMMON = ("adapter", "merged-16bit", "merged-4bit", "gguf:q8_0", "gguf:q4_k_m", "gguf:bf16")
+"""The forms that most people want, which a dialog lists first."""
 NAMED_IN = ("LLAMA_CPP_PATH", "UNSLOTH_LLAMA_CPP_PATH")
 """Variables of the environment that name llama.cpp's folder."""
 WRONG_LLAMA_CPP = "{0} names {1}, which holds no convert_hf_to_gguf.py; name the folder of llama.cpp's sources."

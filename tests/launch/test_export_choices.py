@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.launch.export_choices import export_choices
-from cockpit.launch.export_form import FORMS, OFFERED, ExportForm, needed_bytes
+from cockpit.launch.export_form import COMMON, FORMS, ExportForm, needed_bytes
 from cockpit.machine.gpu import NONE
 from cockpit.recipe.document import RecipeDocument
 from tests.recording import RECIPE, record
@@ -26,7 +26,7 @@ def test_all_forms_with_sizes_and_obstacles(tmp_path: Path, monkeypatch: pytest.
     (run.path / "exports" / "adapter").mkdir(parents=True)
     (run.path / "exports" / "adapter" / "there").touch()
     found = {choice.form.name: choice for choice in export_choices(run, recipe, NONE)}
-    assert list(found)[:6] == list(OFFERED) and set(found) == set(FORMS)
+    assert list(found)[:6] == list(COMMON) and set(found) == set(FORMS)
     adapter, merged = found["adapter"], found["merged-16bit"]
     assert (adapter.size_bytes, adapter.obstacle) == (len(weights) + 2, ""), "another folder can be named"
     assert not adapter.is_estimate and merged.is_estimate

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from cockpit.launch.export_choices import ExportChoice
-from cockpit.launch.export_form import OFFERED, ExportForm
+from cockpit.launch.export_form import COMMON, ExportForm
 from cockpit.runs.folder import RunDir
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.export_dialog import ExportDialog
@@ -28,7 +28,7 @@ from tests.ui.engines import flown, write_recipe
 from tests.ui.talking import Talking
 from tests.ui.waiting import ahead, until
 
-CHOICES = [ExportChoice(ExportForm.parse(name), 1 << 30, "") for name in OFFERED]
+CHOICES = [ExportChoice(ExportForm.parse(name), 1 << 30, "") for name in COMMON]
 
 
 @pytest.mark.parametrize("next_field", ["down", "enter", "tab"])

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from cockpit.launch.export_choices import ExportChoice
-from cockpit.launch.export_form import OFFERED, ExportForm
+from cockpit.launch.export_form import COMMON, ExportForm
 from cockpit.runs.folder import RunDir
 from cockpit.ui.screens.dialog import Answer, Dialog
 from cockpit.ui.screens.editor import EditorScreen
@@ -28,7 +28,7 @@ BESIDE = (1, 1)
 """A cell of the screen that no dialog covers."""
 SIZES = [(60, 20), (80, 24), (120, 40)]
 
-CHOICES = [ExportChoice(ExportForm.parse(name), 1 << 30, "") for name in OFFERED]
+CHOICES = [ExportChoice(ExportForm.parse(name), 1 << 30, "") for name in COMMON]
 
 
 async def opened(pilot: Pilot[Any], dialog: ModalDialog[Any]) -> list[Any]:
