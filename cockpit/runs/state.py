@@ -12,6 +12,7 @@ from typing import cast
 from cockpit.protocol import events as ev
 from cockpit.runs.columns import raw_values
 from cockpit.runs.pace import Pace
+from cockpit.runs.peaks import MemoryPeaks
 from cockpit.runs.schedule_changes import changed_plan
 from cockpit.runs.steps import Steps
 from cockpit.runs.table import Table
@@ -83,6 +84,9 @@ class RunState:
     unloaded: ev.ModelUnloaded | None = None
     exited: ev.EngineExited | None = None
     machine: deque[ev.MachineRead] = field(default_factory=lambda: deque(maxlen=MACHINE_READINGS))
+    """The last readings of the attempt, the newest last; those after its end are a chat's, and left out."""
+    peaks: MemoryPeaks = field(default_factory=MemoryPeaks)
+    """Of the present attempt."""
     replies: dict[str, Reply] = field(default_factory=dict)
     answers: dict[str, ev.CommandAnswered] = field(default_factory=dict)
     _elapsed_before_s: float = 0.0
@@ -106,7 +110,9 @@ class RunState:
                 self.steps.append(event)
                 self.pace.step_over()
             case ev.MachineRead():
-                self.machine.append(event)
+                if self.ended is None or event.at <= self.ended.at:
+                    self.machine.append(event)
+                    self.peaks.take(event)
             case ev.EngineStarted():
                 if event.attempt > self.attempt:
                     self._begin_attempt(event.attempt)
@@ -182,7 +188,7 @@ class RunState:
         """
         self._elapsed_before_s = self.elapsed_s or 0.0
         self.attempt, self.run, self.ended, self.plan = attempt, None, None, None
-        self.phase_s, self.alarms = {}, {}
+        self.phase_s, self.alarms, self.peaks = {}, {}, MemoryPeaks()
         self.pace.attempt_begins(self.steps.pace(), self.steps.stretch())
         self.steps.begin_attempt()
 

@@ -206,3 +206,21 @@ def test_elapsed_time_ends_with_the_run() -> None:
     )
     assert state_after(started, step(1, at=130)).elapsed_s == 30
     assert state_after(started, step(1, at=130), ev.RunEnded(outcome="completed", step=1, at=140)).elapsed_s == 40
+
+
+def test_peaks_are_those_of_the_attempt_and_readings_after_its_end_are_a_chats() -> None:
+    def reading(at: float, used: float, own: float | None = None) -> ev.MachineRead:
+        gpu = ev.GpuReading(index=0, uuid="G", name="H200", vram_used_mib=used, vram_this_run_mib=own)
+        return ev.MachineRead(
+            step=0, gpus=[gpu], cpu_percent=0, rss_mib=used / 2, ram_used_mib=0, ram_total_mib=1, at=at
+        )
+
+    state = state_after(
+        reading(1, 50, 40), reading(2, 90, 70), reading(3, 60), ev.RunEnded(outcome="failed", step=0, at=4)
+    )
+    state.apply(reading(5, 99, 99))
+    assert (state.peaks.used_mib, state.peaks.own_mib, state.peaks.rss_mib) == ({"G": 90}, {"G": 70}, 45)
+    assert len(state.machine) == 3
+    state.apply(ev.EngineStarted(pid=1, host="h", backend="b", attempt=2, at=6))
+    state.apply(reading(7, 20, 10))
+    assert state.peaks.used_mib == {"G": 20}

@@ -21,6 +21,7 @@ from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun, ResumeRun
 from cockpit.ui.screens.questions import drop, end_engine, stop_run
 from cockpit.ui.screens.run_controls import CONTROL_BINDINGS, CONTROLS, RunControls
+from cockpit.ui.widgets.alarm_bar import AlarmBar
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
 from cockpit.ui.widgets.loss_chart import LossChart
@@ -110,6 +111,7 @@ class LiveScreen(RunControls):
         self._lay_out(self.app.size.width, self.app.size.height)
         self.add_class("-panel0")
         yield RunLine()
+        yield AlarmBar()
         yield PhaseBar()
         yield OutcomeCard()
         with Container(id="panels"):
@@ -176,6 +178,9 @@ class LiveScreen(RunControls):
         self._has_news, self._turns = False, self.session.turns
         session, state = self.session, self.session.state
         self.query_one(RunLine).show(session.link.run.id, session.status, state, self._note())
+        alarms = {} if session.is_over else state.alarms
+        self.query_one(AlarmBar).show(alarms)
+        self.set_class(bool(alarms), "-alarmed")
         loaded = session.can_chat or session.is_recording
         self.query_one(PhaseBar).show(state, session.now(), session.status, is_loaded=loaded)
         refused = session.refused_start
@@ -225,7 +230,18 @@ class LiveScreen(RunControls):
 
     def _show_keys(self) -> None:
         """The footer is made anew only when another set of keys works."""
-        changing = (*CONTROLS, "stop", "stop_early", "drop", "abort", "resume", "chat", "export", "end_export")
+        changing = (
+            *CONTROLS,
+            "read_alarms",
+            "stop",
+            "stop_early",
+            "drop",
+            "abort",
+            "resume",
+            "chat",
+            "export",
+            "end_export",
+        )
         keys = [self.check_action(action, ()) for action in changing]
         if keys != self._keys_shown:
             self._keys_shown = keys
@@ -274,6 +290,8 @@ class LiveScreen(RunControls):
         going = not session.is_over and not session.is_recording
         if action in ("stop", "stop_early", "drop", "abort"):
             return going and action == self._stop_action()
+        if action == "read_alarms":
+            return bool(session.state.alarms) and not session.is_over
         if action in CONTROLS:
             return going and session.stop_asked is None and self.can_be_asked(action)
         if action == "export":

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual.content import Content
+
+from cockpit.protocol.events import WatchdogFired
 from cockpit.runs.stopping import Stopping
 from cockpit.text.numbers import count, learning_rate
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.screens.dialog import Answer, Dialog
+from cockpit.ui.widgets.alarm_bar import alarm_name
+from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.state_signs import alarm_level
 
 GO_ON = Answer("no", "go on", "Change nothing")
 FACTORS = {"half": 0.5, "tenth": 0.1, "double": 2.0}
@@ -59,6 +66,31 @@ def scale_rate(rate: float | None) -> Dialog:
         GO_ON,
     ]
     return Dialog("learning rate", text, answers)
+
+
+def alarms_on(alarms: Sequence[WatchdogFired], can: Sequence[str]) -> Dialog:
+    """What watchdogs have found, by which rule, and what may help; the answer is one of the actions that `can` be asked
+    for now."""
+    ways = {
+        "pause": Answer("pause", "pause", "Wait after the step in hand"),
+        "unpause": Answer("unpause", "go on", "Go on with the training"),
+        "scale_rate": Answer("scale_rate", "change the rate", "Take a factor of the learning rate"),
+        "stop": Answer("stop", "stop and save", "End the run with what was trained saved"),
+    }
+    told = [
+        Content.assemble(
+            (f"{glyphs().warn} {alarm_name(alarm)}", f"bold ${alarm_level({alarm.watchdog: alarm})}"),
+            (f" after step {count(alarm.step)}\n", "$foreground-muted"),
+            f"{plain_line(alarm.finding)}\n",
+            ("rule  ", "$foreground-muted"),
+            f"{plain_line(alarm.rule)}\n" if alarm.rule else "–\n",
+            ("try   ", "$foreground-muted"),
+            plain_line(alarm.advice) or "–",
+        )
+        for alarm in alarms
+    ]
+    answers = [Answer("close", "close", "Back to the run"), *(ways[action] for action in can if action in ways)]
+    return Dialog("watchdogs", Content("\n\n").join(told), answers)
 
 
 def add_steps(total: int) -> Dialog:

@@ -19,7 +19,7 @@ from cockpit.protocol.commands import (
 )
 from cockpit.runs.link import new_command_id
 from cockpit.text.plain_text import plain_text
-from cockpit.ui.screens.questions import FACTORS, MORE, add_steps, scale_rate
+from cockpit.ui.screens.questions import FACTORS, MORE, add_steps, alarms_on, scale_rate
 
 if TYPE_CHECKING:
     from cockpit.ui.runs.session import RunSession
@@ -36,6 +36,7 @@ CONTROL_BINDINGS: list[BindingType] = [
     Binding("e", "evaluate", "evaluate", id="live.evaluate", tooltip="Measure the held-out rows now", show=False),
     Binding("f", "scale_rate", "rate", id="live.rate", tooltip="Take a factor of the learning rate", show=False),
     Binding("m", "add_steps", "more steps", id="live.more", tooltip="Train for more steps", show=False),
+    Binding("w", "read_alarms", "watchdogs", id="live.alarms", tooltip="Read what the watchdogs have found"),
 ]  # fmt: skip
 """For the screen itself: of two classes, one alone can have bindings for a key."""
 
@@ -85,6 +86,15 @@ class RunControls(Screen[None]):
         """Ask how many."""
         if total := self.session.state.total_steps:
             self.app.push_screen(add_steps(total), self._add_steps)
+
+    def action_read_alarms(self) -> None:
+        """Read what the watchdogs have found, and do something about it."""
+        ways = [action for action in ("pause", "unpause", "scale_rate", "stop") if self.check_action(action, ())]
+        self.app.push_screen(alarms_on(list(self.session.state.alarms.values()), ways), self._answer_alarms)
+
+    async def _answer_alarms(self, answer: str | None) -> None:
+        if answer not in (None, "close") and self.check_action(str(answer), ()):
+            await self.run_action(str(answer))
 
     def _scale_rate(self, answer: str | None) -> None:
         if answer in FACTORS:

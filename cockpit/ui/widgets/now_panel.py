@@ -129,19 +129,20 @@ def _line(row: Row) -> Content:
     value = Content.styled(f"{row.value:>{VALUE_CELLS}}", "bold $error" if wrong else "bold")
     parts = [Content.styled(f"{row.label:<{LABEL_CELLS}}", "$foreground-muted"), value, Content("  ")]
     if row.direction is not None and not row.course:
-        parts += [_arrow(row), Content(" ")]
+        parts += [arrow(row.direction, falling_is_good=row.falling_is_good), Content(" ")]
     if row.course:
         parts.append(Content.styled(f"{sparkline(row.course, SPARK_CELLS)} ", "$primary"))
-        parts.append(_arrow(row))
+        parts.append(arrow(row.direction, falling_is_good=row.falling_is_good))
     parts.append(Content.styled(row.note, "$foreground-muted"))
     return Content("").join(parts)
 
 
-def _arrow(row: Row) -> Content:
-    if row.direction is None:
+def arrow(direction: int | None, *, falling_is_good: bool = True) -> Content:
+    """The sign of a direction as trend() gives it, in the colour of what that means; blank where it is not known."""
+    if direction is None:
         return Content(" ")
     signs = glyphs()
-    sign = {1: signs.up, -1: signs.down, 0: signs.flat}[row.direction]
-    if not row.direction:
+    sign = {1: signs.up, -1: signs.down, 0: signs.flat}[direction]
+    if not direction:
         return Content.styled(sign, "$foreground-muted")
-    return Content.styled(sign, "$success" if (row.direction < 0) == row.falling_is_good else "$warning")
+    return Content.styled(sign, "$success" if (direction < 0) == falling_is_good else "$warning")

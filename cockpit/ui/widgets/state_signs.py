@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
+from cockpit.protocol.events import WatchdogFired
 from cockpit.runs.status import State
 
 STATE_SIGNS: dict[State, tuple[str, str]] = {
@@ -15,3 +19,12 @@ STATE_SIGNS: dict[State, tuple[str, str]] = {
     "failed": ("✗", "$error"),
     "out_of_memory": ("✗", "$error"),
 }
+GRAVE = ("loss_nan",)
+"""Watchdogs whose sign means that the weights are spoilt, whatever is done about it."""
+
+
+def alarm_level(alarms: Mapping[str, WatchdogFired]) -> Literal["", "warning", "error"]:
+    """How bad the signs are that are on: error where one has paused or ends the run, or the weights are spoilt."""
+    if any(alarm.action != "warn" or alarm.watchdog in GRAVE for alarm in alarms.values()):
+        return "error"
+    return "warning" if alarms else ""

@@ -10,6 +10,7 @@ from cockpit.protocol import events as ev
 from cockpit.protocol.commands import Stop
 from cockpit.runs.folder import RunDir
 from cockpit.ui.screens.dialog import Dialog
+from cockpit.ui.widgets.alarm_bar import AlarmBar
 from tests.recording import record
 from tests.ui.engines import FakeLink
 from tests.ui.live_screen import card, keys, line, stage
@@ -181,3 +182,28 @@ async def test_a_run_is_asked_by_keys(tmp_path: Path) -> None:
         refusal = ev.CommandAnswered(command_id=link.sent[1].id, accepted=False, text="No.", command="SaveCheckpoint")
         link.events.append(refusal)
         await until(pilot, lambda: app.said == ["No."])
+
+
+async def test_what_a_watchdog_has_found_is_shown_read_whole_and_acted_upon(tmp_path: Path) -> None:
+    link = fed(record(tmp_path, until=20, ending="going"))
+    async with stage(session_of(link)).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "training" in line(pilot))
+        assert "w" not in keys(pilot)
+        link.events = [
+            ev.WatchdogFired(
+                watchdog="loss_diverging", step=20, action="warn", finding="The loss is 14.1 after 5.6.",
+                rule="It is 1.3 times the lowest.", advice="Lower the rate.",
+            )
+        ]  # fmt: skip
+        bar = pilot.app.screen.query_one(AlarmBar)
+        await until(pilot, lambda: bar.display)
+        assert "▲ loss diverging  The loss is 14.1 after 5.6. Lower the rate." in bar.render().plain
+        await pilot.press("w")
+        said = " ".join(str(static.content) for static in pilot.app.screen.query(Static))
+        assert "rule  It is 1.3 times the lowest." in said and "try   Lower the rate." in said
+        await pilot.click("#pause")
+        await until(pilot, lambda: link.sent)
+        assert isinstance(link.sent[0], cmd.Pause)
+        link.events = [ev.WatchdogCleared(watchdog="loss_diverging", step=40)]
+        await until(pilot, lambda: not bar.display)
+        assert "w" not in keys(pilot)

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cockpit.protocol import events as ev
@@ -205,20 +206,43 @@ def test_the_held_out_loss_tells_the_one_before_and_the_lowest() -> None:
     assert shown[3] == ("was 6.000", ("4.000", "after step 5"))
 
 
-async def test_run_line(tmp_path: Path) -> None:
-    line, state = RunLine(), state_of(record(tmp_path, until=126, ending="going"))
-    async with Stage(widgets=[line]).run_test(size=(100, 2)) as pilot:
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (140, "demo · 1120-2349  ● training  step 126/300 42 %  loss 0.5258 ↓  held-out 0.6581 ↓  "
+              "VRAM 6.9 peak 6.9 of 140 GiB"),
+        (104, "demo · 1120-2349  ● training  126/300 42 %  loss 0.5258 ↓  ◆ 0.6581 ↓  VRAM 6.9/140 GiB"),
+        (80, "● training  126/300 42 %  loss 0.526 ↓  ◆ 0.658 ↓  VRAM 6.9/140 GiB"),
+        (60, "● training  126/300 42 %  loss 0.526 ↓"),
+    ],
+)  # fmt: skip
+async def test_the_run_line_says_it_all_in_what_room_there_is(tmp_path: Path, width: int, said: str) -> None:
+    line, state = RunLine(), state_of(record(tmp_path, until=126, ending="going", gpus=1))
+    async with Stage(widgets=[line]).run_test(size=(width, 2)) as pilot:
         line.show("demo-1120-2349", "running", state)
         await pilot.pause()
         (text, *_) = text_of(line)
-        assert text.strip().startswith("demo · 1120-2349") and "training" in text and "step 126/300  42 %" in text
-        assert "ETA 40 s ± " in text
+        facts, _, eta = text.strip().rpartition("ETA ")
+        assert facts.rstrip() == said and eta.startswith("41 s" if width < 140 else "41 s ± ")
+        assert len(text) <= width
+
+
+async def test_the_run_line_turns_while_a_watchdog_speaks() -> None:
+    line, state = RunLine(), steps_to(30)
+    fired = ev.WatchdogFired(watchdog="loss_diverging", step=30, action="warn", finding="It rises.")
+    async with Stage(widgets=[line]).run_test(size=(100, 2)) as pilot:
+        for action, level in (("warn", "warning"), ("pause", "error")):
+            state.apply(msgspec.structs.replace(fired, action=action))
+            line.show("demo-1120-2349", "running", state)
+            await pilot.pause()
+            assert line.has_class(f"-{level}") and "▲ starting" in text_of(line)[0]
+        state.apply(ev.WatchdogCleared(watchdog="loss_diverging", step=31))
         line.show("demo-1120-2349", "running", state, "stopping: finishing the step")
         await pilot.pause()
-        assert "stopping: finishing the step" in text_of(line)[0]
+        assert not line.has_class("-warning", "-error") and "● stopping: finishing the step" in text_of(line)[0]
         line.show(HOSTILE, "lost", RunState())
         await pilot.pause()
-        assert text_of(line)[0].strip().startswith(SHOWN) and text_of(line)[0].endswith("lost")
+        assert text_of(line)[0].strip() == f"{SHOWN}  ? lost" and line.has_class("-error")
 
 
 @pytest.mark.parametrize(
