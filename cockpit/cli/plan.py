@@ -13,12 +13,12 @@ import typer
 from cockpit.cli.recipe_args import asked_for, blamed
 
 if TYPE_CHECKING:
-    from cockpit.machine.gpu import Holder
     from cockpit.models.folder import ModelFolder
     from cockpit.preflight.experience import Duration
     from cockpit.preflight.memory import Forecast, Moment
     from cockpit.preflight.plan import Plan
     from cockpit.preflight.room import DiskRoom, GpuRoom
+    from cockpit.protocol.events import Holder
     from cockpit.recipe.problem import Problem
     from cockpit.recipe.recipe import Recipe
 

@@ -8,7 +8,8 @@ import time
 
 import psutil
 
-from cockpit.machine.gpu import Nvml, visible_gpus
+from cockpit.machine.gpu import visible_gpus
+from cockpit.machine.nvml import Nvml
 from cockpit.protocol.events import GpuReading, MachineRead
 
 EVERY_S = 1.0

@@ -13,7 +13,7 @@ from importlib import import_module, metadata
 from cockpit.engine.compat.private_names import is_initialised, warm_compiler
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.journal import Journal
-from cockpit.machine.gpu import Nvml
+from cockpit.machine.nvml import Nvml
 from cockpit.text.plain_text import plain_line
 
 PACKAGES = ("torch", "transformers", "peft", "datasets", "trl")

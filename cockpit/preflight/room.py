@@ -6,13 +6,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport, Holder
+from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.models.folder import ModelFolder
 from cockpit.models.shape import ModelShape
 from cockpit.paths import home
 from cockpit.preflight.experience import Correction, Experience
 from cockpit.preflight.memory import Device, Fit, Forecast, Lengths, fit, forecast
-from cockpit.protocol.events import GpuReading
+from cockpit.protocol.events import GpuReading, Holder
 from cockpit.recipe.checkpoints import checkpoint_plan
 from cockpit.recipe.recipe import Recipe
 

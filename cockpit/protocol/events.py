@@ -383,8 +383,18 @@ class ReplyEnded(Event, tag=True, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class GpuReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One GPU at one moment. None: the driver does not say."""
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that holds memory of a GPU. `name` is empty and `mib` None where driver or system hide them."""
+
+    pid: int
+    name: str = ""
+    mib: float | None = None
+
+
+class GpuReading(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One GPU at one moment. None: the driver does not say. `energy_j` is its counter's, since the driver was loaded;
+    `slowed_by` says in a word or two each why its clocks are held down; `others` are the processes beside the run's
+    that hold the most of its memory."""
 
     index: Count
     uuid: str
@@ -395,6 +405,9 @@ class GpuReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     utilization_percent: Amount | None = None
     temperature_c: Celsius | None = None
     power_w: Amount | None = None
+    energy_j: Amount | None = None
+    slowed_by: tuple[str, ...] = ()
+    others: tuple[Holder, ...] = ()
 
 
 class MachineRead(Event, tag=True, frozen=True, kw_only=True, gc=False):

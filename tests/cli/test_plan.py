@@ -8,8 +8,8 @@ from typer.testing import CliRunner, Result
 
 from cockpit.cli import cockpit
 from cockpit.machine import gpu
-from cockpit.machine.gpu import GpuReport, Holder
-from cockpit.protocol.events import GpuReading
+from cockpit.machine.gpu import GpuReport
+from cockpit.protocol.events import GpuReading, Holder
 
 MIB = 1024.0
 FULL = GpuReading(index=0, uuid="GPU-0", name="NVIDIA A100", vram_used_mib=36.0 * MIB, vram_total_mib=40.0 * MIB)

@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 from cockpit.launch.engines import EngineKey, start_standby
-from cockpit.machine.gpu import GpuProbe, GpuReport, Nvml
+from cockpit.machine.gpu import GpuProbe, GpuReport
+from cockpit.machine.nvml import Nvml
 from cockpit.protocol.commands import Unload
 from cockpit.protocol.events import MachineRead, StepEnded
 from cockpit.recipe.library import find_recipe

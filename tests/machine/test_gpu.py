@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from cockpit.machine import gpu
-from cockpit.machine.gpu import GpuProbe, GpuReport, Nvml, visible_gpus
-from cockpit.protocol.events import GpuReading
+from cockpit.machine.gpu import GpuProbe, GpuReport, visible_gpus
+from cockpit.machine.nvml import Nvml
+from cockpit.protocol.events import GpuReading, Holder
 
 NVML_MODULE = """
     import os, time
@@ -53,6 +54,8 @@ NVML_MODULE = """
     nvmlDeviceGetUtilizationRates = answer("utilization", Answer(gpu=97))
     nvmlDeviceGetTemperature = answer("temperature", lambda index, sensor: 61)
     nvmlDeviceGetPowerUsage = answer("power", 540500)
+    nvmlDeviceGetTotalEnergyConsumption = answer("energy", 7200)
+    nvmlDeviceGetCurrentClocksThrottleReasons = answer("clocks", 0x1 | 0x4 | 0x20 | 0x40)
     nvmlDeviceGetComputeRunningProcesses = answer(
         "processes", [Answer(pid=7, usedGpuMemory=1 << 30), Answer(pid=8, usedGpuMemory=None)]
     )
@@ -94,7 +97,13 @@ class TestNvml:
             utilization_percent=97.0,
             temperature_c=61.0,
             power_w=540.5,
+            energy_j=7.2,
+            slowed_by=("power cap", "heat"),
+            others=(Holder(pid=8, name=nvml._name(8)),),
         )
+
+    def test_others_have_no_name_where_process_ids_may_be_those_of_another_system(self) -> None:
+        assert Nvml().read(pid=9)[0].others == (Holder(pid=7, mib=1024.0), Holder(pid=8))
 
     @pytest.mark.parametrize("pid", [8, 9, None])
     def test_memory_that_the_driver_does_not_give_to_a_process_is_unknown(self, pid: int | None) -> None:
@@ -107,6 +116,7 @@ class TestNvml:
             ("utilization", "utilization_percent"),
             ("temperature", "temperature_c"),
             ("power", "power_w"),
+            ("energy", "energy_j"),
             ("processes", "vram_this_run_mib"),
         ],
     )

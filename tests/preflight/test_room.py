@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.machine.gpu import GpuReport, Holder
+from cockpit.machine.gpu import GpuReport
 from cockpit.models.folder import ModelFolder
 from cockpit.preflight.room import disk_room, forecast_for, gpu_rooms, trains_on
-from cockpit.protocol.events import GpuReading
+from cockpit.protocol.events import GpuReading, Holder
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from tests.models.shapes import LLAMA_3_8B

@@ -1,7 +1,7 @@
 """One GPU, of which somebody else holds a part."""
 
-from cockpit.machine.gpu import GpuReport, Holder
-from cockpit.protocol.events import GpuReading
+from cockpit.machine.gpu import GpuReport
+from cockpit.protocol.events import GpuReading, Holder
 
 GPU = GpuReading(
     index=0, uuid="GPU-0", name="NVIDIA RTX 4090", vram_used_mib=2048.0, vram_total_mib=24 * 1024.0,

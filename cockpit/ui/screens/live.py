@@ -222,7 +222,8 @@ class LiveScreen(RunControls):
     def _show_panels(self) -> None:
         self.query_one(NowPanel).show(self.session.state)
         self.query_one(RunPanel).show(self.session.recipe, self.session.state)
-        self.query_one(MachineColumn).show(self.session.state.machine)
+        state, is_past = self.session.state, self.session.is_over or self.session.status == "silent"
+        self.query_one(MachineColumn).show(state.machine, state.peaks, is_over=is_past)
         self._show_log()
 
     def _show_schedule(self) -> None:

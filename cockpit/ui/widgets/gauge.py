@@ -7,6 +7,8 @@ from typing import Generic, TypeVar
 from cockpit.ui.widgets.lines import Lines
 
 LINES = 3
+AT_THE_END = " at the end"
+"""What a gauge's title says once its run has ended: nothing there is present any more."""
 Reading = TypeVar("Reading")
 
 

@@ -8,8 +8,11 @@ from cockpit.text.numbers import UNKNOWN
 from cockpit.ui.widgets.glyphs import glyphs
 
 
-def memory_bar(width: int, this_run: float | None, used: float | None, total: float | None) -> Content:
-    """`width` cells for `total`. With `this_run` unknown all that is used counts as others'. Whatever is held shows."""
+def memory_bar(
+    width: int, this_run: float | None, used: float | None, total: float | None, peak: float | None = None
+) -> Content:
+    """`width` cells for `total`. With `this_run` unknown all that is used counts as others'. Whatever is held shows.
+    A mark stands at the `peak` where that is beyond what is used."""
     signs = glyphs()
     if not total or used is None:
         return Content.styled(signs.bar_free * width, "$foreground-disabled")
@@ -17,10 +20,15 @@ def memory_bar(width: int, this_run: float | None, used: float | None, total: fl
     others = max(0.0, min(used, total) - own)
     own_cells = _cells(own / total, width)
     other_cells = min(_cells(others / total, width), width - own_cells)
+    free = signs.bar_free * (width - own_cells - other_cells)
+    at = min(width, _cells((peak or 0.0) / total, width)) - own_cells - other_cells - 1
+    ahead, mark, behind = (free[:at], signs.cursor, free[at + 1 :]) if at >= 0 else (free, "", "")
     return Content.assemble(
         (signs.bar_this_run * own_cells, "$primary"),
         (signs.bar_others * other_cells, "$secondary"),
-        (signs.bar_free * (width - own_cells - other_cells), "$foreground-disabled"),
+        (ahead, "$foreground-disabled"),
+        (mark, "$foreground"),
+        (behind, "$foreground-disabled"),
     )
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cockpit.machine.gpu import GpuReport, Holder
+from cockpit.machine.gpu import GpuReport
 from cockpit.paths import user_recipes_folder
+from cockpit.protocol.events import Holder
 from tests.ui.a_gpu import GPU, REPORT
 from tests.ui.engines import FakeProbe, flown, shown, write_recipe
 from tests.ui.waiting import until

@@ -10,6 +10,7 @@ from cockpit.protocol import events as ev
 from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.state import RunState
 from cockpit.ui.widgets.engine_gauge import EngineGauge
+from cockpit.ui.widgets.gpu_list import GpuList
 from cockpit.ui.widgets.now_panel import NowPanel, rows_of
 from cockpit.ui.widgets.outcome_card import OutcomeCard, outcome_of
 from cockpit.ui.widgets.panel_tabs import PanelTabs
@@ -42,6 +43,26 @@ async def test_vram_gauge() -> None:
         await pilot.pause()
         assert "this run – · others – · free –" in all_text(gauge)
         assert plain(gauge.border_title) == f"GPU 0 · {SHOWN}"
+
+
+async def test_who_else_holds_memory_and_what_slows_gpus_down_is_told() -> None:
+    gauge, several = VramGauge(), GpuList()
+    jupyter = ev.Holder(pid=7, name=HOSTILE, mib=2048)
+    one = reading(vram_used_mib=7065.6, vram_this_run_mib=5017.6, others=(jupyter,), slowed_by=("heat", "power cap"))
+    async with Stage(widgets=[gauge, several]).run_test(size=(90, 12)) as pilot:
+        gauge.show([one], 70_000)
+        rest = [reading(index=index, uuid=f"GPU-{index}") for index in (1, 2)]
+        several.show([one, *rest], {"GPU-0": 70_000})
+        await pilot.pause()
+        assert f"others 2.0 ({SHOWN} 2.0)" in text_of(gauge)[1]
+        assert text_of(gauge)[0].endswith("6.9 peak 68.4 of 140 GiB") and "┃" in text_of(gauge)[0]
+        assert plain(gauge.border_subtitle) == "▲ slowed by heat; power cap"
+        assert plain(several.border_subtitle) == "▲ slowed by 0: heat; 0: power cap"
+        first, second = text_of(several)[1:3]
+        assert first.endswith("▲") and second.split()[0] == "1" and second.split()[-5:] == ["–/140", "–", "–", "–", "–"]
+        calm = msgspec.structs.replace(one, slowed_by=())
+        several.show([calm, *rest], {})
+        assert plain(several.border_subtitle) == f"others 0: {SHOWN} 2.0"
 
 
 async def test_engine_gauge() -> None:
