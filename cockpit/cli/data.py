@@ -5,21 +5,30 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cockpit.cli.ending import refuse
-from cockpit.cli.recipe_args import asked_for, blamed
+from cockpit.cli.recipe_args import STDIN, asked_for, blamed
+from cockpit.text import numbers
+from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from cockpit.data.report import DataReport, Sample
+    from cockpit.data.row_losses import RowLosses
     from cockpit.machine.gpu import GpuProbe
     from cockpit.recipe.recipe import Recipe
+    from cockpit.runs.folder import RunDir
 
+SHOWN_LOSSES = 40
+"""Rows of a run that are looked at because their loss was high."""
+SHOWN_HIGH = 12
+"""Of these, those that are printed as figures."""
 SHOWN_SAMPLES = 2
 SHOWN_TOKENS = 1_500
 """Of a sample that is printed."""
@@ -28,7 +37,7 @@ BAR_CELLS = 40
 
 
 def data(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name, its file, or - for one on stdin.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe's name or file, - for one on stdin, or a run's id, or last.")],
     data: Annotated[Path | None, typer.Option(help="Look at this file of yours; its form is recognised.")] = None,
     model: Annotated[str | None, typer.Option(help="With the tokenizer of this model: a folder or a Hub name.")] = None,
     settings: Annotated[
@@ -39,15 +48,18 @@ def data(
 ) -> None:
     """Show what training will see of a recipe's data: rows, tokens, what is trained. No model is loaded.
 
+    Of a run with output.row_losses: true, the rows come first whose loss was furthest above that of the others.
+
     Exit status: 0 training would learn from it, 1 it would not, 2 the recipe, the tokenizer or the data is no good.
     """
     from cockpit.preflight.checks import preflight_of_data
 
-    document, resolved = asked_for(recipe, data, model, settings or [], piped=True)
+    run = None if data or model or settings else _run_of(recipe)
+    document, resolved = asked_for(str(run.recipe) if run else recipe, data, model, settings or [], piped=True)
     problems = preflight_of_data(resolved, document.file, document.line)
     if problems:
         refuse([str(blamed(problem, data, model, settings or [])) for problem in problems])
-    report = report_of(resolved, document.name)
+    report = report_of(resolved, run.id if run else document.name, _losses_of(run) if run else None)
     if as_json:
         import msgspec
 
@@ -58,8 +70,37 @@ def data(
         raise typer.Exit(1)
 
 
-def report_of(recipe: Recipe, name: str) -> DataReport:
-    """The report. Nothing that libraries say comes through; status 2 where there is none."""
+def _run_of(name: str) -> RunDir | None:
+    """The run of that name; None where it names a recipe, or nothing that is there."""
+    from cockpit.recipe.library import find_recipe
+    from cockpit.recipe.problem import RecipeError
+    from cockpit.runs.folder import find_run
+
+    if name == STDIN:
+        return None
+    try:
+        find_recipe(name)
+    except RecipeError:
+        with suppress(LookupError):
+            return find_run(name)
+    return None
+
+
+def _losses_of(run: RunDir) -> RowLosses | None:
+    """The highest rows of a run; None where it has kept none."""
+    from cockpit.data.row_losses import row_losses
+
+    try:
+        return row_losses(run.row_losses, SHOWN_LOSSES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        refuse([f"{run.row_losses.name} of the run cannot be read ({plain_line(error.strerror or str(error))})."])
+
+
+def report_of(recipe: Recipe, name: str, losses: RowLosses | None = None) -> DataReport:
+    """The report, with the highest rows among `losses`. Nothing that libraries say comes through; status 2 where there
+    is no report."""
     import logging
     import warnings
     from contextlib import redirect_stderr, redirect_stdout
@@ -80,7 +121,7 @@ def report_of(recipe: Recipe, name: str) -> DataReport:
             with without_torch(recipe):
                 from cockpit.engine.data.report import data_report
 
-                return data_report(recipe, name, has_gpu=_has_gpu(recipe, probe))
+                return data_report(recipe, name, has_gpu=_has_gpu(recipe, probe), losses=losses)
     except Exception as error:
         from cockpit.engine.errors import RunFailure, classify_error
 
@@ -110,11 +151,14 @@ def _print(report: DataReport) -> None:
         console.print(Text(f"✗ {alarm}", "bold red"))
     for name, value in _figures(report):
         console.print(Text.assemble((f"{name:<13}", "dim"), value))
+    for line in _high_rows(report):
+        console.print(Text(line))
     console.print()
     for line in _histogram(report):
         console.print(Text(line))
     marks = not console.is_terminal
-    for sample in report.samples[:SHOWN_SAMPLES]:
+    high = sorted((one for one in report.samples if one.loss), key=lambda one: -one.loss.excess if one.loss else 0.0)
+    for sample in (high or report.samples)[:SHOWN_SAMPLES]:
         console.print()
         console.print(_head(sample), style="bold")
         console.print(rendered(sample, marks))
@@ -140,9 +184,31 @@ def _figures(report: DataReport) -> Iterator[tuple[str, str]]:
         yield "note", note
 
 
+def _high_rows(report: DataReport) -> Iterator[str]:
+    """The rows of a run whose loss was highest, a line each, and what is wrong with the file that has them."""
+    from cockpit.data.row_losses import FAR
+
+    found = report.row_losses
+    if found is None:
+        return
+    yield ""
+    yield f"{'loss':>9} {'median':>9} {'step':>7} {'tokens':>7} {'times':>5}   row"
+    for row in found.highest[:SHOWN_HIGH]:
+        sign = "!" if row.is_far else " "
+        loss = numbers.metric(row.loss) if row.loss is not None else numbers.NOT_A_NUMBER
+        figures = (
+            f"{loss:>9} {numbers.metric(row.median):>9} {numbers.count(row.step):>7} {numbers.count(row.tokens):>7}"
+        )
+        yield f"{figures} {numbers.count(row.times):>5} {sign} {plain_line(row.where)}"
+    if found.far:
+        yield f"! far above the rest: more than {FAR:g} times the distance of the quartiles over the upper one"
+    if found.damaged:
+        lines = "line" if found.damaged == 1 else "lines"
+        yield f"{numbers.count(found.damaged)} {lines} of row_losses.jsonl cannot be read."
+
+
 def _histogram(report: DataReport) -> Iterator[str]:
     from cockpit.data.report import length_histogram
-    from cockpit.text import numbers
 
     bins = length_histogram(report.lengths, BINS)
     most = max((one.rows for one in bins), default=0)

@@ -20,6 +20,11 @@ SHOWN_LINES = 5
 COMMAND = tuple(python_command("cockpit", "data", "-", "--json"))
 
 
+def look_at_run(run_id: str) -> DataLook:
+    """A look at the data of a run. Raises OSError."""
+    return DataLook("", python_command("cockpit", "data", run_id, "--json"))
+
+
 class DataLook:
     """One look at the data of a recipe, from its start to its report or to what is wrong."""
 

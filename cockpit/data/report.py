@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from cockpit.data.row_layout import INDEX
+from cockpit.data.row_losses import HighRow, RowLosses
 from cockpit.text import numbers
 
 
@@ -40,6 +41,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Why the row cannot be trained on; empty for all others."""
     before: str = ""
     """Where a row stands before that it equals, or nearly equals; empty where there is none."""
+    loss: HighRow | None = None
+    """Where its loss was high in a run."""
 
     @property
     def trained_tokens(self) -> int:
@@ -142,6 +145,9 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     """Mean, without padding."""
     padding_share: float | None
     """Of all tokens of a batch, in the mean over several orders of the rows."""
+
+    row_losses: RowLosses | None = None
+    """Those of a run, where the look is at a run's data and it has kept them."""
 
     samples: list[Sample]
     notes: list[str]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cockpit.data.report import DataReport, NotUsed, Sample
-from cockpit.text.numbers import count, percent
+from cockpit.data.row_losses import HighRow, RowLosses
+from cockpit.text.numbers import NOT_A_NUMBER, count, metric, percent
 from cockpit.text.plain_text import plain_line
 
 
@@ -40,7 +41,23 @@ def figures_of(report: DataReport) -> list[Figure]:
         Figure("trained", share(trained), "of the tokens", warns=(trained or 0) < LITTLE_TRAINED),
         Figure("padding", share(padding), _batching(report), warns=(padding or 0) > MUCH_PADDING),
         Figure("tokens/step", count(report.tokens_per_step), _step(report)),
+        *_row_losses(report.row_losses),
     ]
+
+
+def _row_losses(found: RowLosses | None) -> list[Figure]:
+    """Of a run, the rows whose loss was far above the rest."""
+    if found is None:
+        return []
+    note = f"of {count(found.rows)} rows, steps {count(found.first_step)} to {count(found.last_step)}"
+    return [Figure("high loss", count(found.far), note, warns=found.far > 0)]
+
+
+def loss_words(row: HighRow) -> str:
+    """Of a row and those that it is compared with: `loss 5.312 in step 12 (median 2.104)`."""
+    value = metric(row.loss) if row.loss is not None else NOT_A_NUMBER
+    far = ", far above" * row.is_far
+    return f"loss {value} in step {count(row.step)} (median {metric(row.median)}{far})"
 
 
 def _duplicates(report: DataReport) -> Figure:
@@ -63,7 +80,8 @@ def share(value: float | None) -> str:
 def facts_of(sample: Sample) -> list[str]:
     """What is said of a sample beside its text."""
     here = len(sample.tokens) + sample.image_tokens
-    facts = [f"{count(here)} tokens", f"{count(sample.trained_tokens)} trained"]
+    facts = [loss_words(sample.loss)] if sample.loss is not None else []
+    facts += [f"{count(here)} tokens", f"{count(sample.trained_tokens)} trained"]
     if sample.images:
         images = f"{sample.images} image{'s' * (sample.images > 1)}"
         facts.append(f"{images} of {count(sample.image_tokens)} tokens, not shown")

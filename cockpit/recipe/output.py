@@ -36,6 +36,9 @@ class Output(Section):
     push_to_hub: str | None = None
     """Repository to push the result to, owner/name; empty for none. The token comes from the Hub's own login."""
 
+    row_losses: bool = False
+    """Keep the loss of each row in each step: cockpit data RUN, or d in the run, shows rows far above the rest."""
+
     report_to: list[Reporter] = []
     """Where else the figures go: tensorboard, wandb, mlflow ...; empty for nowhere."""
 

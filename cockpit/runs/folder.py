@@ -85,6 +85,11 @@ class RunDir:
         return self.path / "chat.jsonl"
 
     @property
+    def row_losses(self) -> Path:
+        """The loss by row, where the recipe asks for it."""
+        return self.path / "row_losses.jsonl"
+
+    @property
     def export(self) -> Path:
         """Log of the exports, which processes of their own write."""
         return self.path / "export.jsonl"

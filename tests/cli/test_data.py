@@ -15,7 +15,10 @@ from typer.testing import CliRunner, Result
 
 from cockpit.cli import cockpit
 from cockpit.data.report import DataReport
+from cockpit.data.row_losses import RowLoss, RowLosses, StepRows
+from cockpit.paths import runs_folder
 from cockpit.recipe.recipe import Recipe
+from cockpit.runs.folder import RunDir
 from tests.data.reports import data_report
 
 command = importlib.import_module("cockpit.cli.data")
@@ -28,12 +31,12 @@ def run(*arguments: str, input: str | None = None) -> Result:
 
 @pytest.fixture
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
-    """The recipes that were looked at; the report is always the same."""
+    """The recipes that were looked at; the report is always the same, but for losses of a run."""
     asked: list[Recipe] = []
 
-    def report(recipe: Recipe, name: str) -> DataReport:
+    def report(recipe: Recipe, name: str, losses: RowLosses | None) -> DataReport:
         asked.append(recipe)
-        return data_report()
+        return msgspec.structs.replace(data_report(), row_losses=losses)
 
     monkeypatch.setattr(command, "report_of", report)
     return asked
@@ -106,3 +109,22 @@ def test_the_command_as_it_is_and_a_model_without_a_tokenizer(tmp_path: Path) ->
     result = run("demo", "--model", str(tmp_path / "model"), "--json")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "no tokenizer" in result.stderr
+
+
+def test_the_rows_of_a_run_with_a_high_loss_come_first(
+    looked: list[Recipe], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COCKPIT_HOME", str(tmp_path))
+    folder = RunDir.create(runs_folder() / "mine-1130-0400")
+    folder.recipe.write_text(Path("recipes/demo.yaml").read_text())
+    assert "median" not in run("mine").stdout
+    rows = [RowLoss(f"a.jsonl:{at}", 1.0 + 0.01 * at, 9) for at in range(9)] + [RowLoss("a.jsonl:9", 7.0, 4)]
+    folder.row_losses.write_bytes(msgspec.json.encode(StepRows(3, rows)) + b"\nrubbish\n")
+    said = run("last").stdout
+    assert "high loss    1 (of 10 rows, steps 3 to 3)" in said
+    assert "    7.000     1.045       3       4     1 ! a.jsonl:9\n" in said
+    assert "1 line of row_losses.jsonl cannot be read." in said
+    report = msgspec.json.decode(run("mine", "--json").stdout_bytes, type=DataReport)
+    assert report.row_losses is not None
+    assert report.row_losses.highest[0].where == "a.jsonl:9"
+    assert len(looked) == 3

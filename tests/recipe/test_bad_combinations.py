@@ -8,6 +8,14 @@ from tests.recipe.sample import Bad, checked
 
 BAD = [
     Bad(
+        "the loss by row from Unsloth",
+        {"method: sft": "method: sft\noutput: {row_losses: true}"},
+        [
+            "5: output.row_losses: backend unsloth takes the loss of a whole batch at once, and gives none by row; "
+            "give transformers as backend, or false",
+        ],
+    ),
+    Bad(
         "both warm-ups",
         {"warmup_steps: 5": "warmup_steps: 5\n  warmup_ratio: 0.1"},
         ["40: training.warmup_ratio: warmup_steps is set too; keep one of the two"],

@@ -17,6 +17,8 @@ from cockpit.engine.data.encoder import EncodedRow, Encoder, Say
 from cockpit.engine.data.token_rows import IGNORED
 from cockpit.recipe.recipe import Recipe
 
+PIECE = ", piece "
+"""Between where a row stands and which of its pieces it is."""
 LEAST_NEW = 4
 """A piece has at least one new token of so many; where its head leaves no room for that, the row is cut."""
 
@@ -57,7 +59,7 @@ class FittingEncoder:
         pieces = self._pieces(row, content) if policy == "split" else []
         if len(pieces) < 2:
             return pieces or [self._cut(row)]
-        names = [f"{row.where}, piece {number} of {len(pieces)}" for number in range(1, len(pieces) + 1)]
+        names = [f"{row.where}{PIECE}{number} of {len(pieces)}" for number in range(1, len(pieces) + 1)]
         return [
             replace(one, where=name, digest=row.digest, signature=row.signature)
             for one, name in zip(pieces, names, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy as np
 from cockpit.engine.data.duplicates import nearly_equal, repeated
 from cockpit.engine.data.encoder import EncodedRow, Say
 from cockpit.engine.data.encoding import batches
-from cockpit.engine.data.long_rows import FittingEncoder
+from cockpit.engine.data.long_rows import PIECE, FittingEncoder
 from cockpit.engine.data.prepare import image_rows, max_tokens
 from cockpit.engine.data.row_reader import RowReader
 from cockpit.engine.data.token_rows import IGNORED, Integers
 from cockpit.recipe.recipe import Recipe
+
+NO_NUMBER = -1
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,25 @@ def look_at_texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say) -
             is_taken = any(not row.refusal for row in pieces)
             number += is_taken
             found.split += is_taken and len(pieces) > 1
+    return found
+
+
+def look_elsewhere(recipe: Recipe, tokenizer: Any, places: Set[str]) -> list[LookedRow]:
+    """The rows, or pieces of rows, that stand at `places`, however far from the beginning; those that are not there any
+    more are left out. They count for nothing else, and have no number."""
+    found: list[LookedRow] = []
+    left = {place.split(PIECE)[0] for place in places}
+    if not left:
+        return found
+    encoder = FittingEncoder(recipe, tokenizer, max_tokens(recipe), lambda sentence: None, near=False)
+    every = recipe.model_copy(update={"data": recipe.data.model_copy(update={"on_bad_row": "skip"})})
+    for row in RowReader(every, lambda sentence: None).read():
+        if row.where in left:
+            left.discard(row.where)
+            pieces = next(encoder.encode([(row.where, row.content)]))
+            found += [LookedRow(one, NO_NUMBER) for one in pieces if one.where in places and not one.refusal]
+        if not left:
+            break
     return found
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.data.image_rows import ImageRows
 from cockpit.engine.data.kept_rows import Progress, Sentences, Tokenized, packed_dataset
 from cockpit.engine.data.row_choice import RowChoice, choose
+from cockpit.engine.data.row_names import RowNames
 from cockpit.engine.data.row_reader import RowReader
 from cockpit.engine.data.tokenizing import Throttled, tokenized
 from cockpit.engine.errors import RunFailure, first_line
@@ -39,6 +41,8 @@ class PreparedData:
     counts: DataPrepared
     collator: MakeCollator | None = None
     packed: bool = False
+    names: Callable[[], RowNames] | None = None
+    """Makes what tells of a row that is trained on where it stands; None for rows with images."""
     held: object = None
     """What the datasets need for as long as they live."""
 
@@ -110,6 +114,7 @@ def _texts(
             long_rows=recipe.data.long_rows or "auto",
         ),
         packed=packed,
+        names=partial(RowNames, rows, choice.train),
         held=([one.rows for one in made], held),
     )
 

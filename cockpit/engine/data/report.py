@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from cockpit.data.report import DataReport, NotUsed, Sample, Token
+from cockpit.data.row_losses import HighRow, RowLosses
 from cockpit.engine.data.encoder import EncodedRow, Say
-from cockpit.engine.data.looked_rows import LookedRow, LookedRows, look_at_images, look_at_texts
+from cockpit.engine.data.looked_rows import LookedRow, LookedRows, look_at_images, look_at_texts, look_elsewhere
 from cockpit.engine.data.packing import packed_sequences
 from cockpit.engine.data.prepare import can_pack, max_tokens, pad_to
 from cockpit.engine.data.row_choice import choose
@@ -37,8 +38,9 @@ ORDERS = 8
 """Controls of the rows over which the padding is averaged."""
 
 
-def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
-    """Look at the first ROWS_AT_MOST rows as training would. `name` is the recipe's; `has_gpu` whether the run has one.
+def data_report(recipe: Recipe, name: str, *, has_gpu: bool, losses: RowLosses | None = None) -> DataReport:
+    """Look at the first ROWS_AT_MOST rows as training would. `name` is the recipe's; `has_gpu` whether the run has one;
+    `losses` are those of a run of it, whose highest rows are shown wherever they stand.
 
     Raises RunFailure where the tokenizer, the processor or the data is no good.
     """
@@ -67,9 +69,12 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
     if is_all:  # of fewer rows others are drawn
         refusals = {f"Row left out: {one}" for one in reader.refusals}
         said = [one for one in of_sources if one not in refusals] + said
+    high = {row.where: row for row in losses.highest} if losses is not None else {}
     shown = looked.shown
     if len(recipe.data.sources) > 1:  # training mixes them too
         shown = [shown[at] for at in np.random.default_rng(recipe.data.seed).permutation(len(shown))]
+    beyond = high.keys() - {row.encoded.where for row in shown}
+    shown = shown + look_elsewhere(recipe, tokenizer, beyond)
     equal, before = looked.duplicates()
     return DataReport(
         recipe=plain_line(name),
@@ -104,9 +109,10 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool) -> DataReport:
         sequences=batches.sequences,
         tokens_per_step=batches.tokens_per_step,
         padding_share=batches.padding_share,
+        row_losses=losses,
         samples=[
-            _sample(row, tokenizer, padding=padding.get(id(row), 0), held_out=id(row) in held_out, before=before)
-            for row in _shown(shown, before)
+            _sample(row, tokenizer, padding.get(id(row), 0), id(row) in held_out, before, high.get(row.encoded.where))
+            for row in _shown(shown, before, high.keys())
         ],
         notes=[plain_line(one) for one in said] + _of_template(recipe),
     )
@@ -227,15 +233,16 @@ def _filling(lengths: Sequence[int], order: Sequence[int], batch: int, multiple:
     return filling
 
 
-def _shown(looked: list[LookedRow], before: Mapping[int, str]) -> Iterator[LookedRow]:
-    """The rows that are shown token by token, as they stand: the first, the longest, and some that are cut or stand
-    twice."""
+def _shown(looked: list[LookedRow], before: Mapping[int, str], high: Set[str]) -> Iterator[LookedRow]:
+    """The rows that are shown token by token, as they stand: the first, the longest, some that are cut or stand twice,
+    and those whose loss was high."""
     left, tokens = {False: SAMPLES, True: REFUSED_SAMPLES}, 0
     taken = [row for row in looked if not row.encoded.refusal]
     longest = max(taken, key=lambda row: row.whole_tokens, default=None)
     wanted = {id(longest)}
     wanted |= {id(row) for row in [row for row in taken if row.whole_tokens > row.tokens][:OF_A_KIND]}
     wanted |= {id(row) for row in [row for row in taken if row.number in before][:OF_A_KIND]}
+    wanted |= {id(row) for row in taken if row.encoded.where in high}
     for row in looked:
         refused = bool(row.encoded.refusal)
         if id(row) in wanted:
@@ -246,7 +253,9 @@ def _shown(looked: list[LookedRow], before: Mapping[int, str]) -> Iterator[Looke
             yield row
 
 
-def _sample(row: LookedRow, tokenizer: Any, *, padding: int, held_out: bool, before: Mapping[int, str]) -> Sample:
+def _sample(
+    row: LookedRow, tokenizer: Any, padding: int, held_out: bool, before: Mapping[int, str], loss: HighRow | None
+) -> Sample:
     encoded = row.encoded
     return Sample(
         where=plain_line(encoded.where),
@@ -258,6 +267,7 @@ def _sample(row: LookedRow, tokenizer: Any, *, padding: int, held_out: bool, bef
         held_out=held_out,
         refusal=plain_line(encoded.refusal),
         before="" if encoded.refusal else plain_line(before.get(row.number, "")),
+        loss=loss,
     )
 
 

@@ -122,6 +122,10 @@ class TokenRows:
             first += batch.num_rows
         return [found[int(row)] for row in wanted]
 
+    def names(self) -> Any:
+        """Where each row stands: an Arrow column of texts, mapped, not read."""
+        return dataset_of(self.figures).data.table["where"]
+
     def reader(self) -> RowAccess:
         """Access to single rows, in any order."""
         return RowAccess(dataset_of(self.rows).data.table)

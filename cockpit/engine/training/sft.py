@@ -6,14 +6,16 @@ import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
+from cockpit.data.row_losses import forget_after
 from cockpit.disk import new_folder, size_of
 from cockpit.engine.controls import Controls
 from cockpit.engine.data.prepare import PreparedData
-from cockpit.engine.errors import Stopped
+from cockpit.engine.errors import RunFailure, Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.model.base_model import best_dtype, named_dtype
 from cockpit.engine.model.loading import Loaded
@@ -26,6 +28,7 @@ from cockpit.engine.training.learning_rate import schedule_arguments
 from cockpit.engine.training.overrides import overrides
 from cockpit.engine.training.resumption import Resumption
 from cockpit.engine.training.room import making_room
+from cockpit.engine.training.row_losses import RowLossWriter
 from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.engine.training.watchdogs import Watchdogs
 from cockpit.protocol.events import AdapterSaved
@@ -33,6 +36,7 @@ from cockpit.recipe.checkpoints import checkpoint_plan
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.checksums import write_checksums
 from cockpit.runs.folder import RunDir
+from cockpit.text.plain_text import plain_line
 
 TENSORBOARD = "tensorboard"
 CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_torch_fused"}
@@ -71,6 +75,7 @@ def train(
     """
     from transformers import PrinterCallback
 
+    row_losses = _row_losses(recipe, data, run, resumed, journal)
     settings = arguments(recipe, loaded, data, run, journal)
     owed = resumed is not None and data.held_out is not None and resumed.owes_evaluation(recipe.training.eval_steps)
     if resumed is not None:
@@ -92,7 +97,7 @@ def train(
     )
     between = BetweenSteps(trainer, callback, journal, controls, resumed, sampler)
     kept = checkpoint_plan(recipe)[1]
-    trainer.attach(run, callback, between, recipe.training, kept=kept, owes_evaluation=owed)
+    trainer.attach(run, callback, between, recipe.training, kept=kept, owes_evaluation=owed, row_losses=row_losses)
     patience = _add_patience(trainer, recipe, resumed)
     _add_tensorboard(trainer, recipe, run)
     best_weights = BestWeights(trainer, recipe.training, run.checkpoints, journal)
@@ -115,6 +120,24 @@ def train(
     if callback.dropped or (controls.stop is not None and callback.step < trainer.state.max_steps):
         return Trained(callback.step, True, callback.dropped, best or callback.step)
     return Trained(callback.step, False, False, best or callback.step, _why_early(callback, trainer, patience))
+
+
+def _row_losses(
+    recipe: Recipe, data: PreparedData, run: RunDir, resumed: Resumption | None, journal: Journal
+) -> RowLossWriter | None:
+    """What keeps the loss by row, where the recipe asks for that. What an earlier attempt has kept of steps that are
+    taken anew is left out. Raises RunFailure."""
+    try:
+        if run.row_losses.exists():
+            forget_after(run.row_losses, resumed.step if resumed is not None else 0)
+    except OSError as error:
+        why = plain_line(error.strerror or str(error))
+        raise RunFailure(f"{run.row_losses.name} of the run cannot be written ({why}).", "Remove that file.") from error
+    if not recipe.output.row_losses:
+        return None
+    if data.names is None:
+        raise RunFailure("The loss by row is not kept for rows with images.", "Set output.row_losses to false.")
+    return RowLossWriter(run.row_losses, data.names(), partial(journal.log, "warning"))
 
 
 def _add_tensorboard(trainer: Any, recipe: Recipe, run: RunDir) -> None:

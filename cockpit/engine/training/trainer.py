@@ -24,6 +24,7 @@ from cockpit.runs.checksums import write_checksums
 if TYPE_CHECKING:
     from cockpit.engine.training.between_steps import BetweenSteps
     from cockpit.engine.training.callback import EventCallback
+    from cockpit.engine.training.row_losses import RowLossWriter
     from cockpit.recipe.training import Training
     from cockpit.runs.folder import RunDir
 
@@ -38,6 +39,7 @@ class RunTrainer(TrainerHooks):
     training: Training
     kept: int | None
     owes_evaluation: bool
+    row_losses: RowLossWriter | None = None
 
     def attach(
         self,
@@ -48,6 +50,7 @@ class RunTrainer(TrainerHooks):
         *,
         kept: int | None,
         owes_evaluation: bool = False,
+        row_losses: RowLossWriter | None = None,
     ) -> None:
         """Train as `run`; call before `train`. `kept` checkpoints stay beside the best one, None for all.
 
@@ -57,7 +60,11 @@ class RunTrainer(TrainerHooks):
         self.run, self.events, self.step_metrics, self.training = run, events, events.step_metrics, training
         self.between = between
         self.kept, self.owes_evaluation = kept, owes_evaluation
-        self.add_callback(between)  # first: what it knows of the plan is told with it
+        if row_losses is not None:
+            self.row_losses = row_losses
+            self.model.register_forward_hook(row_losses.take_output)
+            self.add_callback(row_losses)
+        self.add_callback(between)  # before the events: what it knows of the plan is told with it
         self.add_callback(events)
 
     # What is measured
@@ -66,6 +73,8 @@ class RunTrainer(TrainerHooks):
         """One micro-step; its loss and tokens are taken down."""
         counts = token_counts(inputs)  # before the step, which may empty `inputs`
         shape = tuple(inputs["input_ids"].shape)
+        if self.row_losses is not None:
+            self.row_losses.take_batch(inputs)
         try:
             loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
         except Exception as error:

@@ -65,13 +65,15 @@ class DataScreen(Screen[None]):
                 tooltip="Show the next row that is truncated"),
         Binding("e", "jump('twice')", "equal", id="data.twice",
                 tooltip="Show the next row that equals, or nearly equals, one before"),
+        Binding("h", "jump('high')", "high loss", id="data.high",
+                tooltip="Show the next of the rows whose loss was furthest above the others in this run"),
         Binding("d", "duplicates", "duplicates", id="data.duplicates",
                 tooltip="Keep rows that stand twice, leave them out, or nearly equal ones too: changes the recipe"),
         Binding("1", "panel(0)", "sample", id="data.panel1", tooltip="Show the row", show=False),
         Binding("2", "panel(1)", "figures", id="data.panel2", tooltip="Show the figures", show=False),
         Binding("3", "panel(2)", "lengths", id="data.panel3", tooltip="Show how long the rows are", show=False),
         Binding("4", "panel(3)", "remarks", id="data.panel4", tooltip="Show why rows are left out", show=False),
-        Binding("escape", "leave", "back", id="data.leave", tooltip="Back to the editor; ends the look"),
+        Binding("escape", "leave", "back", id="data.leave", tooltip="Back; ends the look"),
     ]  # fmt: skip
 
     def __init__(
@@ -155,6 +157,8 @@ class DataScreen(Screen[None]):
         remarks = report.left_out_rows or len(report.notes)
         sign = glyphs().failed if report.left_out_rows else glyphs().warn
         self.query_one(PanelTabs).mark(PANELS.index("remarks"), f"{sign}{remarks:,}" if remarks else "")
+        if high := _of_kind(report, "high"):
+            self._at = high[0]
         self._show_sample()
 
     def _show_sample(self) -> None:
@@ -186,7 +190,9 @@ class DataScreen(Screen[None]):
     def action_jump(self, kind: str) -> None:
         """The next row of a kind, the first after the last."""
         found = _of_kind(self._look.report, kind) if self._look.report is not None else []
-        if found:
+        if found and kind == "high":  # the furthest first, wherever they stand
+            self._go_to(found[(found.index(self._at) + 1) % len(found)] if self._at in found else found[0])
+        elif found:
             self._go_to(next((at for at in found if at > self._at), found[0]))
 
     def action_duplicates(self) -> None:
@@ -225,13 +231,16 @@ class DataScreen(Screen[None]):
         self.action_panel(event.index)
 
     def action_leave(self) -> None:
-        """Back to the editor."""
+        """Back to where it was opened from."""
         self.dismiss()
 
 
 def _of_kind(report: DataReport, kind: str) -> list[int]:
-    """Which samples are the longest, truncated, untrained or stand twice."""
+    """Which samples are the longest, truncated, untrained, stand twice, or had a high loss."""
     samples = report.samples
+    if kind == "high":
+        excess = {at: sample.loss.excess for at, sample in enumerate(samples) if sample.loss is not None}
+        return sorted(excess, key=lambda at: -excess[at])
     if kind == "longest":
         longest = max((sample.whole_tokens for sample in samples), default=0)
         return [at for at, sample in enumerate(samples) if sample.whole_tokens == longest][:1]

@@ -81,6 +81,8 @@ class LiveScreen(RunControls):
         Binding("x", "export", "export", id="live.export", tooltip="Save the adapter, a merged model or a GGUF"),
         Binding("x", "end_export", "end export", id="live.end_export",
                 tooltip="End the export that is under way; nothing of it is left behind"),
+        Binding("d", "data", "rows", id="live.data",
+                tooltip="Show the rows whose loss was furthest above the others"),
         Binding("l", "log_scale", "log scale", id="live.log_scale", tooltip="Draw the loss on the other scale"),
         Binding("escape", "recipes", "recipes", id="live.recipes", tooltip="Back to the recipes; the run goes on"),
         Binding("1", "panel(0)", "now", id="live.panel1", tooltip="Show the present step and the machine", show=False),
@@ -304,6 +306,8 @@ class LiveScreen(RunControls):
             return is_resumable(session.status) and bool(session.state.checkpoints) and not session.is_recording
         if action == "chat":
             return session.state.ended is not None and (session.state.adapter is not None or session.can_chat)
+        if action == "data":
+            return session.recipe.output.row_losses and bool(session.state.step) and not session.is_recording
         if action == "panel":
             return self.has_class("-tabbed")
         return True
@@ -370,6 +374,17 @@ class LiveScreen(RunControls):
         """Talk to the model, or load it for that."""
         self._went_to_chat = True
         self._app.show_chat(self.session)
+
+    def action_data(self) -> None:
+        """The rows of the run, those with a high loss first."""
+        from cockpit.data.look import look_at_run
+        from cockpit.ui.screens.data import DataScreen
+
+        run = self.session.link.run
+        try:
+            self.app.push_screen(DataScreen(plain_text(run.id), look_at_run(run.id)))
+        except OSError as error:
+            self.notify(f"The rows cannot be looked at: {plain_text(str(error))}", severity="error", markup=False)
 
     def action_log_scale(self) -> None:
         """The other scale."""

@@ -10,6 +10,7 @@ import pytest
 
 from cockpit.data.report import DataReport, Sample
 from cockpit.data.report_text import figures_of
+from cockpit.data.row_losses import HighRow, RowLosses
 from cockpit.engine.data import report as module
 from cockpit.engine.data.prepare import prepare_data
 from cockpit.engine.data.report import data_report
@@ -292,3 +293,22 @@ def test_a_tokenizer_that_is_none_and_images_without_a_processor_are_told(folder
         look(folder, tmp_path, [{"image": "a.png", "text": "x"}], data__sources=[
             {"name_or_path": str(tmp_path / "rows.jsonl"), "format": "image_text", "instruction": "Read."}
         ])  # fmt: skip
+
+
+def test_rows_of_a_run_with_a_high_loss_are_shown_wherever_they_stand(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is among the rows that are looked at, one is a piece of a row beyond them, one is not there any more."""
+    monkeypatch.setattr(module, "ROWS_AT_MOST", 3)
+    monkeypatch.setattr(module, "SAMPLES", 1)
+    path = tiny.write_rows(tmp_path / "rows.jsonl", [row(2, 3), row(4, 5), row(6, 8), row(1, 1), row(5, 300)])
+    asked = recipe(folder, path, data__long_rows="split")
+    places = ["rows.jsonl:2", "rows.jsonl:5, piece 2 of 3", "rows.jsonl:77"]
+    highest = [HighRow(one, 4.0, 9, step=2, median=1.0, is_far=True) for one in places]
+    losses = RowLosses(first_step=1, last_step=2, rows=5, far=3, highest=highest)
+    report = data_report(asked, "mine", has_gpu=False, losses=losses)
+    shown = {sample.where: sample.loss for sample in report.samples}
+    assert {where: loss for where, loss in shown.items() if loss is not None} == dict(
+        zip(places[:2], highest, strict=False)
+    )
+    assert (report.rows_seen, report.row_losses) == (3, losses)

@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from textual.reactive import reactive
 
 from cockpit.data.report import DataReport, Token
+from cockpit.data.row_losses import HighRow, RowLosses
 from cockpit.ui.screens.data import DataScreen
 from cockpit.ui.widgets.glyphs import ASCII, UNICODE
 from cockpit.ui.widgets.sample_view import content_of
@@ -215,6 +216,28 @@ async def test_keys_go_to_the_longest_the_truncated_and_the_row_that_stands_twic
             await pilot.press(key)
             await until(pilot, lambda where=where: f" · {where}" in shown(app))  # type: ignore[misc]
         assert "stands before: reasoning.jsonl:1" in shown(app)
+
+
+async def test_of_a_run_the_row_with_the_highest_loss_comes_first_and_a_key_goes_to_the_next() -> None:
+    report = data_report()
+    first, second, third, last = report.samples
+    high = HighRow(third.where, 3.25, 9, step=7, median=1.25, is_far=False)
+    samples = [
+        first,
+        second,
+        msgspec.structs.replace(third, loss=high),
+        msgspec.structs.replace(last, loss=msgspec.structs.replace(high, loss=5.5, step=12, is_far=True)),
+    ]
+    losses = RowLosses(first_step=1, last_step=40, rows=2_493, far=1, highest=[])
+    app = stage(FakeLook(msgspec.structs.replace(report, samples=samples, row_losses=losses)))
+    async with app.run_test(size=(160, 40)) as pilot:
+        await drawn(pilot)
+        assert "loss 5.500 in step 12 (median 1.250, far above)" in shown(app)
+        assert "of 2,493 rows, steps 1 to 40" in shown(app)
+        await pilot.press("h")
+        await until(pilot, lambda: "loss 3.250 in step 7 (median 1.250)" in shown(app))
+        await pilot.press("h")
+        await until(pilot, lambda: "loss 5.500" in shown(app))
 
 
 async def test_a_key_leaves_duplicates_out_and_looks_again() -> None:
