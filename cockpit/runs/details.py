@@ -15,6 +15,7 @@ from cockpit.runs.folder import RunDir
 from cockpit.runs.log_ends import LogEnds
 from cockpit.runs.state import RunState
 from cockpit.runs.steps import Steps
+from cockpit.runs.table import Table
 
 ENDS = 10
 """Steps at each end of the run whose losses are told as a mean: one step's loss says little."""
@@ -51,8 +52,8 @@ class RunDetails:
     result: ev.AdapterSaved | None
     steps: Steps
     """For a chart: all steps, or samples of them."""
-    evaluations: tuple[tuple[int, float], ...]
-    """Those held-out losses that are among what was read, with their steps."""
+    evaluations: Table
+    """Those that are among what was read."""
 
     @classmethod
     def of(cls, run: RunDir) -> RunDetails:
@@ -98,13 +99,12 @@ def _held_out(state: RunState) -> tuple[float, float] | None:
     return None if None in values else (values[0], values[1])  # type: ignore[return-value]
 
 
-def _course(path: Path) -> tuple[Steps, tuple[tuple[int, float], ...]]:
+def _course(path: Path) -> tuple[Steps, Table]:
     """The steps of a log, sampled where it is long, and the evaluations that were read with them."""
     state = RunState()
     for events in _samples(path):
         state.take(events)
-    measured = ((one.step, one.figures.get("eval_loss")) for one in state.evaluations)
-    return state.steps, tuple((step, loss) for step, loss in measured if loss is not None)
+    return state.steps, state.held_out
 
 
 def _samples(path: Path) -> list[list[ev.AnyEvent]]:

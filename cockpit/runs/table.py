@@ -110,7 +110,7 @@ class Table:
 
     Charts ask for `extents`, `means` and `breaks`: one answer for each of `count` equal columns of dots, whose middles
     run from step `first` to step `last`; it is exact, and takes about the same time for a thousand steps as for a
-    million. `value_at` and `raw` are for what lies under a cursor, and for a stretch that is looked at closely.
+    million. `value_at` and `mean_around` are for what lies under a cursor.
     """
 
     def __init__(self) -> None:
@@ -158,12 +158,16 @@ class Table:
         column = self.column(name)
         return column[-count:] if column is not None else []
 
+    def rows(self, first: int, last: int) -> tuple[int, int]:
+        """The rows of steps `first` to `last`, both included, as a range."""
+        return self.step.row_from(first), self.step.row_from(last + 1)
+
     # What a chart reads
 
     def extent(self, name: str, first: int, last: int) -> Extent | None:
         """The lowest and the highest finite value from step `first` to step `last`; None where there is none."""
         column = self.column(name)
-        return column.extent(*self._rows(first, last)) if column is not None else None
+        return column.extent(*self.rows(first, last)) if column is not None else None
 
     def extents(self, name: str, first: int, last: int, count: int) -> list[Extent | None]:
         """The lowest and the highest finite value in each column of dots; None where there is none."""
@@ -210,27 +214,24 @@ class Table:
         is_there = column is not None and row < len(self.step) and self.step[row] == step
         return column[row] if column is not None and is_there else None
 
-    def raw(self, name: str, first: int, last: int) -> array[float]:
-        """All values from step `first` to step `last`, as Column.raw has them: for a stretch of some thousands."""
-        column = self.column(name)
-        return column.raw(*self._rows(first, last)) if column is not None else array("d")
+    def mean_around(self, name: str, step: int, span: int) -> float | None:
+        """The mean of the `span` steps around `step`, as `means` has it; None where no such step was measured."""
+        column, (row, end) = self.column(name), self.rows(step, step)
+        begin = row - (span - 1) // 2
+        return column.mean(begin, begin + span) if column is not None and row < end else None
 
     def sample(self, name: str, first: int, last: int, most: int = 2048) -> list[float]:
         """Finite values from step `first` to step `last`, at most `most` and evenly spread, for percentiles."""
         column = self.column(name)
         if column is None:
             return []
-        begin, end = self._rows(first, last)
+        begin, end = self.rows(first, last)
         every = max(1, -(-(end - begin) // most))
         rows = range(begin, end, every)
         if every > 16:
             return [value for row in rows if isfinite(value := column.raw(row, row + 1)[0])]
         values = column.raw(begin, end)[::every]
         return [value for value in values if isfinite(value)]
-
-    def _rows(self, first: int, last: int) -> tuple[int, int]:
-        """The rows of steps `first` to `last`, both included, as a range."""
-        return self.step.row_from(first), self.step.row_from(last + 1)
 
     def _edges(self, first: int, last: int, count: int) -> list[int]:
         """The first row of each column of dots, and the end of the last one."""

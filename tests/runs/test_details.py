@@ -28,7 +28,7 @@ def test_a_short_log_is_read_whole(tmp_path: Path) -> None:
     assert details.losses.last == pytest.approx(sum(told[-10:]) / 10)
     assert details.losses.steps == 10
     assert details.held_out is not None and details.held_out[0] > details.held_out[1]
-    assert [step for step, _ in details.evaluations] == [0, 60, 120, 180, 240, 300]
+    assert list(details.evaluations.step) == [0, 60, 120, 180, 240, 300]
     assert details.data is not None and details.data.train_rows == 1196
     assert details.took_s is not None and 60 < details.took_s < 120
     assert details.result is not None and details.result.path == "adapter"

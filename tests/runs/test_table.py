@@ -100,7 +100,6 @@ def test_the_value_under_a_cursor() -> None:
     assert (it.value_at("loss", 1), it.value_at("loss", 3), it.value_at("loss", 9)) == (1.5, None, 4.0)
     assert (it.value_at("loss", 5), it.value_at("loss", 10), it.value_at("reward", 1)) == (None, None, None)
     assert math.isnan(it.value_at("loss", 2) or 0.0)
-    assert it.raw("loss", 3, 9).tolist() == [inf, 4.0] and it.raw("reward", 1, 9).tolist() == []
     assert it.recent("loss", 2) == [None, 4.0] and it.recent("reward", 2) == []
 
 

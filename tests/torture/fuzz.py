@@ -182,8 +182,7 @@ def _draw(run: RunDir, state: RunState, recipe: Any) -> None:
         chart = LossChart()
         chart.log_scale = log_scale
         chart.set_total(state.total_steps)
-        chart.set_evaluations([(one.step, one.figures.get("eval_loss", 0.0)) for one in state.evaluations])
-        chart.set_steps(state.steps)
+        chart.set_course(state.steps, state.held_out)
         chart.draw(60, 12)
 
 

@@ -33,9 +33,11 @@ from cockpit.ui.widgets.phase_bar import PhaseBar
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.run_schedule import RunSchedule
+from cockpit.ui.widgets.step_chart import StepChart
+from cockpit.ui.widgets.step_window import StepWindow
 
 if TYPE_CHECKING:
-    from cockpit.protocol.events import CommandAnswered, Evaluated
+    from cockpit.protocol.events import CommandAnswered
     from cockpit.ui.runs.host import Host
     from cockpit.ui.runs.session import RunSession
 
@@ -84,6 +86,9 @@ class LiveScreen(RunControls):
         Binding("d", "data", "rows", id="live.data",
                 tooltip="Show the rows whose loss was furthest above the others"),
         Binding("l", "log_scale", "log scale", id="live.log_scale", tooltip="Draw the loss on the other scale"),
+        Binding("y", "clip", "outliers", id="live.clip", show=False,
+                tooltip="Leave outliers beyond the rim of the loss chart, or show them"),
+        Binding("z", "charts", "zoom", id="live.charts", tooltip="Zoom, pan and read the charts; z again leaves them"),
         Binding("escape", "recipes", "recipes", id="live.recipes", tooltip="Back to the recipes; the run goes on"),
         Binding("1", "panel(0)", "now", id="live.panel1", tooltip="Show the present step and the machine", show=False),
         Binding("2", "panel(1)", "rate", id="live.panel2", tooltip="Show the learning-rate schedule", show=False),
@@ -101,7 +106,6 @@ class LiveScreen(RunControls):
         self._is_reading = False
         """Whether a long log is read."""
         self._logged: LogLine | None = None
-        self._evaluated: Evaluated | None = None
         self._went_to_chat = False
         self._keyed_at = 0.0
         self._told: list[CommandAnswered | None] = [None, None]
@@ -112,18 +116,19 @@ class LiveScreen(RunControls):
         # Now, as each class that is set later has all of them styled anew.
         self._lay_out(self.app.size.width, self.app.size.height)
         self.add_class("-panel0")
+        steps_shown = StepWindow()
         yield RunLine()
         yield AlarmBar()
         yield PhaseBar()
         yield OutcomeCard()
         with Container(id="panels"):
-            yield LossChart(classes="pane")
+            yield LossChart(steps_shown, classes="pane")
             yield PanelTabs(PANELS)
             with Container(id="side"):
                 yield MachineColumn(id="machine", can_focus=False)
                 yield NowPanel(classes="pane")
                 yield RunPanel(classes="pane")
-            yield RunSchedule(classes="pane")
+            yield RunSchedule(steps_shown, classes="pane")
             yield LogPane(classes="pane")
         yield KeyBar()
 
@@ -213,13 +218,8 @@ class LiveScreen(RunControls):
     def _show_loss(self) -> None:
         session, state = self.session, self.session.state
         loss = self.query_one(LossChart)
-        loss.set_total(state.total_steps)
-        if state.evaluations and state.evaluations[-1] is not self._evaluated:
-            self._evaluated = state.evaluations[-1]
-            known = [(one.step, one.figures.get("eval_loss")) for one in state.evaluations]
-            loss.set_evaluations([(step, value) for step, value in known if value is not None])
         loss.set_why_empty("No step was taken." if session.is_over else "The first step has not ended yet.")
-        loss.set_steps(state.steps)
+        loss.set_course(state.steps, state.held_out)
 
     def _show_panels(self) -> None:
         self.query_one(NowPanel).show(self.session.state)
@@ -390,6 +390,15 @@ class LiveScreen(RunControls):
         """The other scale."""
         chart = self.query_one(LossChart)
         chart.log_scale = not chart.log_scale
+
+    def action_clip(self) -> None:
+        """Outliers beyond the rim, or shown."""
+        chart = self.query_one(LossChart)
+        chart.clips = not chart.clips
+
+    def action_charts(self) -> None:
+        """To the loss chart, whose keys are those of both; and back."""
+        self.set_focus(None if isinstance(self.focused, StepChart) else self.query_one(LossChart))
 
     def action_recipes(self) -> None:
         """Away; the run goes on."""

@@ -82,5 +82,4 @@ class RunSide(Container):
         chart.set_class(details is not None and len(details.steps) > 1, "-known")
         if details is not None:
             chart.set_total(run.total_steps)
-            chart.set_steps(details.steps)
-            chart.set_evaluations(details.evaluations)
+            chart.set_course(details.steps, details.evaluations)

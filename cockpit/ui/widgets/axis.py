@@ -38,7 +38,7 @@ class Axis:
             middle, half = (low + high) / 2, max(abs(high) * 0.1, 1e-9)
             low, high = middle - half, middle + half
         step = round_step(high - low, ticks)
-        fine = round_step(high - low, ticks * 2)
+        fine = round_step(high - low, ticks * 4)
         bottom = math.floor(low / fine + 1e-9) * fine
         top = math.ceil(high / fine - 1e-9) * fine
         first = math.ceil(bottom / step - 1e-9)

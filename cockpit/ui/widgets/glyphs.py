@@ -20,6 +20,7 @@ class Glyphs:
     mark: str
     broken: str
     cursor: str
+    read: str
     axis: str
     tick: str
     left: str
@@ -45,6 +46,7 @@ UNICODE = Glyphs(
     mark="◆",
     broken="×",
     cursor="┃",
+    read="┊",
     axis="│",
     tick="┤",
     left="←",
@@ -69,6 +71,7 @@ ASCII = Glyphs(
     mark="@",
     broken="x",
     cursor="!",
+    read=":",
     axis="|",
     tick="+",
     left="<",

@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from textual.content import Content
 
 from cockpit.runs.steps import Steps
-from cockpit.runs.table import Extent
-from cockpit.text.numbers import NOT_A_NUMBER, metric
+from cockpit.runs.table import Extent, Table
+from cockpit.text.numbers import NOT_A_NUMBER, count, metric
 from cockpit.ui.widgets.axis import Axis
 from cockpit.ui.widgets.braille import BrailleCanvas
 from cockpit.ui.widgets.glyphs import glyphs
-from cockpit.ui.widgets.plot import Frame, Plot
+from cockpit.ui.widgets.loss_course import HELD_OUT, LOSS, LossCourse, ShownLosses
+from cockpit.ui.widgets.loss_readout import readout
+from cockpit.ui.widgets.plot import Frame, dot_rows
+from cockpit.ui.widgets.step_chart import StepChart
+from cockpit.ui.widgets.step_window import StepWindow
 
-_AXIS, _RAW, _SMOOTHED, _EVAL, _LABEL, _BROKEN = range(1, 7)
-LOG_COLUMNS = 1024
-"""Stretches of the run in each of which the log scale looks for a loss above 0, where there are losses that are not."""
-SHORTEST_WINDOW = 16
-"""Steps that the chart shows at least, where so many are planned."""
+_AXIS, _READ, _RAW, _HELD_OUT, _SMOOTHED, _MARK, _LABEL, _CLIPPED, _BROKEN = range(1, 10)
+FEW_MARKS = 4
+"""Columns for each held-out loss from which on each has a mark; with less they are a curve."""
 
 
-class LossChart(Plot):
-    """Give it the steps as they grow: it takes in what is new. A finished curve of any length costs the same to draw.
-
-    While a run is young the chart shows the first eighth, quarter or half of it, then all: so the curve is never a
-    sliver, and the scale changes three times and not at every step.
-    """
+class LossChart(StepChart):
+    """Give it the steps as they grow: it takes in what is new. A curve of any length costs the same to draw."""
 
     HELP = (
-        "The loss of every step (dim), smoothed (bright), and on the held-out rows. Where it is not a finite number "
-        "the curve breaks, and a cross marks where that began. l switches to a log scale."
+        "The loss of every step (dim), smoothed (bright) over more steps the longer the run, and on the held-out rows. "
+        "Where it is not a finite number the curve breaks, and a cross marks where that began. Outliers, which would "
+        f"leave no room for the rest, lie beyond the rim at an arrow. l and y change the scale. {StepChart.KEYS_HELP}"
     )
     COMPONENT_CLASSES = {
         "loss-chart--axis",
         "loss-chart--raw",
         "loss-chart--smoothed",
-        "loss-chart--eval",
+        "loss-chart--held-out",
+        "loss-chart--mark",
         "loss-chart--label",
+        "loss-chart--clipped",
         "loss-chart--broken",
     }
     INKS = (
         "loss-chart--axis",
+        "loss-chart--axis",
         "loss-chart--raw",
+        "loss-chart--held-out",
         "loss-chart--smoothed",
-        "loss-chart--eval",
+        "loss-chart--mark",
         "loss-chart--label",
+        "loss-chart--clipped",
         "loss-chart--broken",
     )
     DEFAULT_CSS = """
@@ -55,26 +58,21 @@ class LossChart(Plot):
         min-height: 4;
     }
     LossChart > .loss-chart--axis { color: $text-muted; }
-    LossChart > .loss-chart--raw { color: $primary 45%; }
+    LossChart > .loss-chart--raw { color: $primary 58%; }
+    LossChart:light > .loss-chart--raw { color: $primary 72%; }
     LossChart > .loss-chart--smoothed { color: $primary; }
-    LossChart > .loss-chart--eval { color: $held-out; text-style: bold; }
+    LossChart > .loss-chart--held-out { color: $held-out; }
+    LossChart > .loss-chart--mark { color: $held-out; text-style: bold; }
     LossChart > .loss-chart--label { color: $foreground; text-style: bold; }
+    LossChart > .loss-chart--clipped { color: $warning; text-style: bold; }
     LossChart > .loss-chart--broken { color: $error; text-style: bold; }
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._steps = Steps()
-        self._taken = 0
-        self._last: tuple[int, float] | None = None
-        self._last_smoothed: float | None = None
-        self._not_finite = 0
-        """Steps whose loss is not a finite number."""
-        self._not_finite_since: int | None = None
-        """The first of those that the newest step is one of; None where its loss is finite."""
-        self._total: int | None = None
-        self._evaluations: Sequence[tuple[int, float]] = ()
-        self._log_scale = False
+    def __init__(self, window: StepWindow | None = None, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(window, id=id, classes=classes)
+        self.course = LossCourse(Steps(), Table())
+        self._taken: tuple[object, ...] = ()
+        self._log_scale, self._clips = False, True
         self._why_empty = "No step has ended yet."
         self._write_border()
 
@@ -86,8 +84,17 @@ class LossChart(Plot):
     @log_scale.setter
     def log_scale(self, on: bool) -> None:
         self._log_scale = on
-        self._write_border()
-        self.changed()
+        self.window_changed()
+
+    @property
+    def clips(self) -> bool:
+        """Whether outliers may lie beyond the rim."""
+        return self._clips
+
+    @clips.setter
+    def clips(self, on: bool) -> None:
+        self._clips = on
+        self.window_changed()
 
     def set_why_empty(self, text: str) -> None:
         """What is shown while there is no step."""
@@ -95,83 +102,53 @@ class LossChart(Plot):
             self._why_empty = text
             self.changed()
 
-    def set_total(self, steps: int | None) -> None:
-        """How many steps are planned."""
-        if steps != self._total:
-            self._total = steps
-            self.changed()
+    def set_course(self, steps: Steps, evaluations: Table) -> None:
+        """The steps and the evaluations so far: the same objects each time, or another run's."""
+        if steps is not self.course.steps or evaluations is not self.course.held_out:
+            self.course = LossCourse(steps, evaluations)
+            self._taken = ()
+        newest = steps.at[-1] if len(steps) else None
+        taken = (len(steps), steps.newest_step, newest, len(evaluations), evaluations.newest_step)
+        if taken != self._taken:
+            self._taken = taken
+            self.window.set_newest(steps.newest_step)
+            self.window_changed()
 
-    def set_evaluations(self, evaluations: Sequence[tuple[int, float]]) -> None:
-        """(step, loss) on the held-out rows, in order of step."""
-        if evaluations != self._evaluations:
-            self._evaluations = evaluations
-            self._write_border()
-            self.changed()
-
-    def set_steps(self, steps: Steps) -> None:
-        """The steps so far: the same object each time, or another run's."""
-        count = len(steps)
-        newest = (steps.newest_step, steps.at[-1] or 0.0) if count else None
-        if steps is self._steps and count == self._taken and newest == self._last:
-            return
-        self._steps, self._taken, self._last = steps, count, newest
-        self._last_smoothed = steps.loss_smoothed[-1] if count else None
-        loss = steps.column("loss")
-        since = loss.broken_since() if loss is not None else None
-        self._not_finite = loss.broken_count() if loss is not None else 0
-        self._not_finite_since = steps.step[since] if since is not None else None
+    def window_changed(self) -> None:
+        super().window_changed()
         self._write_border()
-        self.changed()
 
     def draw(self, width: int, height: int) -> BrailleCanvas:
-        first = 0 if self._evaluations and self._evaluations[0][0] == 0 else 1
-        last = max(self._window(), first + 1)
-        axis = self._axis(height, first, last)
-        if axis is None:
-            never = f"The loss is not a finite number since step {self._not_finite_since}."
-            return self.message(width, height, never if self._not_finite_since else self._why_empty, _AXIS)
-        frame = Frame(width, height, axis, first, last, _AXIS)
-        canvas, left = frame.canvas, frame.left * 2
-        canvas.points(self._rows(frame, "loss"), _RAW, left)
-        self._draw_smoothed(frame)
-        self._mark_evaluations(frame)
-        if self._last is not None and self._last_smoothed is not None and math.isfinite(self._last_smoothed):
-            self._label(frame, self._last[0], self._last_smoothed)
-        return canvas
+        shown = self._shown()
+        if shown is None:
+            _, since = self.course.not_finite()
+            never = f"The loss is not a finite number since step {since}."
+            return self.message(width, height, never if since else self._why_empty, _AXIS)
+        axis = Axis.around(shown.low, shown.high, max(3, (height - 1) // 3), log=self._log_scale)
+        frame = self.frame(width, height, axis, _AXIS)
+        extents = self.course.steps.extents(LOSS, frame.first, frame.last, frame.dots)
+        frame.canvas.points(dot_rows(frame, extents), _RAW, frame.left * 2)
+        self._draw_smoothed(frame, extents)
+        self._draw_held_out(frame)
+        self._mark_clipped(frame, extents, _CLIPPED)
+        newest = self.course.newest_smoothed(frame.first, frame.last)
+        if newest is not None:
+            self._label(frame, self.course.steps.newest_step, newest)
+        self.draw_cursor(frame, _READ)
+        return frame.canvas
 
-    def _axis(self, height: int, first: int, last: int) -> Axis | None:
-        steps = self._steps
-        bounds = [bound for name in ("loss", "loss_smoothed") if (bound := steps.extent(name, first, last))]
-        losses = [loss for _, loss in self._evaluations if math.isfinite(loss)]
-        low = min([low for low, _ in bounds] + losses, default=None)
-        high = max([high for _, high in bounds] + losses, default=None)
-        if low is None or high is None:
-            return None
-        if self._log_scale and low <= 0:
-            drawn = steps.extents("loss", first, last, LOG_COLUMNS)
-            values = [value for extent in drawn if extent for value in extent] + losses
-            low = min((value for value in values if value > 0), default=0.0)
-        return Axis.around(low, high, max(3, (height - 1) // 3), log=self._log_scale)
+    def _shown(self) -> ShownLosses | None:
+        window = self.window
+        return self.course.shown(window.first, window.last, log=self._log_scale, clips=self._clips)
 
-    def _window(self) -> int:
-        """The last step that is drawn."""
-        present = max(self._last[0] if self._last else 1, SHORTEST_WINDOW)
-        if self._total is None:
-            return 1 << (present - 1).bit_length()
-        return next(
-            (self._total // part for part in (8, 4, 2) if present <= self._total // part),
-            max(self._total, self._last[0] if self._last else 1),
-        )
-
-    def _rows(self, frame: Frame, name: str) -> list[tuple[int, int] | None]:
-        extents: list[Extent | None] = self._steps.extents(name, frame.first, frame.last, max(1, frame.columns * 2))
-        return [extent and (frame.dot_row(extent[1]), frame.dot_row(extent[0])) for extent in extents]
-
-    def _draw_smoothed(self, frame: Frame) -> None:
+    def _draw_smoothed(self, frame: Frame, extents: Sequence[Extent | None]) -> None:
         """The smoothed curve, in pieces between the steps without a finite loss; each gap is marked where it begins."""
-        canvas, left = frame.canvas, frame.left * 2
-        spans = self._rows(frame, "loss_smoothed")
-        breaks = self._steps.breaks("loss_smoothed", frame.first, frame.last, len(spans))
+        canvas, left, steps = frame.canvas, frame.left * 2, self.course.steps
+        span = self.course.span(frame.first, frame.last)
+        means = steps.means(LOSS, frame.first, frame.last, frame.dots, span)
+        spans = dot_rows(frame, [(mean, mean) if mean is not None and extent else None
+                                 for mean, extent in zip(means, extents, strict=True)])  # fmt: skip
+        breaks = steps.breaks(LOSS, frame.first, frame.last, len(spans))
         begin, row = 0, frame.rows * 4 - 1
         for at, end in enumerate([*breaks, len(spans)]):
             piece = [span for span in spans[begin:end] if span]
@@ -181,14 +158,33 @@ class LossChart(Plot):
                 canvas.write((left + end) // 2, row // 4, glyphs().broken, _BROKEN)
             begin = end
 
-    def _mark_evaluations(self, frame: Frame) -> None:
-        """The last held-out loss of each column; at the top where it is not a finite number."""
-        marks = {frame.dot_column(step) // 2: loss for step, loss in self._evaluations}
-        for column, loss in marks.items():
-            if math.isfinite(loss):
-                frame.canvas.write(column, frame.dot_row(loss) // 4, glyphs().mark, _EVAL)
-            else:
-                frame.canvas.write(column, 0, glyphs().broken, _EVAL)
+    def _draw_held_out(self, frame: Frame) -> None:
+        """A mark for each held-out loss; where they are many a curve, with marks some way apart, the newest among them.
+        What is not a finite number is marked at the top."""
+        canvas, left, held_out = frame.canvas, frame.left * 2, self.course.held_out
+        extents = held_out.extents(HELD_OUT, frame.first, frame.last, frame.dots)
+        spans = dot_rows(frame, extents)
+        marks = {(left + at) // 2: span[0] // 4 for at, span in enumerate(spans) if span}
+        apart = 1
+        if len(marks) * FEW_MARKS > frame.columns:
+            canvas.curve(spans, _HELD_OUT, left)
+            apart = 2 * FEW_MARKS
+        free = frame.canvas.width
+        for column, row in reversed(marks.items()):
+            if column <= free:
+                canvas.write(column, row, glyphs().mark, _MARK)
+                free = column - apart
+        self._mark_clipped(frame, extents, _MARK)
+        for at in held_out.breaks(HELD_OUT, frame.first, frame.last, frame.dots):
+            canvas.write((left + at) // 2, 0, glyphs().broken, _MARK)
+
+    def _mark_clipped(self, frame: Frame, extents: Sequence[Extent | None], ink: int) -> None:
+        """An arrow at the rim in each column with a value beyond it."""
+        for at, extent in enumerate(extents, frame.left * 2):
+            if extent and extent[1] > frame.axis.high:
+                frame.canvas.write(at // 2, 0, glyphs().up, ink)
+            if extent and extent[0] < frame.axis.low:
+                frame.canvas.write(at // 2, frame.rows - 1, glyphs().down, ink)
 
     def _label(self, frame: Frame, step: int, loss: float) -> None:
         """The newest smoothed value, where it hides nothing: behind the curve's end, else above or under it."""
@@ -201,21 +197,42 @@ class LossChart(Plot):
         at, row = (free or [(back, 0)])[0]
         frame.canvas.write(at, row, text, _LABEL)
 
+    # What the border says
+
     def _write_border(self) -> None:
-        signs = glyphs()
-        log_scale = f" {signs.dot} log scale" if self._log_scale and self._taken else ""
-        self.show_border(title=Content(f"loss{log_scale}"))
-        if not self._taken:
+        signs, window = glyphs(), self.window
+        parts = ["loss"]
+        if len(self.course.steps):
+            parts += ["log scale"] * self._log_scale + ["outliers shown"] * (not self._clips)
+        if not window.is_whole:
+            parts.append(f"steps {count(window.first)} to {count(window.last)} of {count(window.end)}")
+        self.show_border(title=Content(f" {signs.dot} ".join(parts)))
+        if not len(self.course.steps):
             return
-        parts: list[Content | str | tuple[str, str]] = [
-            ("raw", "$foreground-muted"),
-            f" {signs.dot} ",
-            ("smoothed", "bold"),
-        ]
-        if self._evaluations:
-            parts += [f" {signs.dot} ", (f"{signs.mark} held out", "$held-out")]
-        if self._not_finite:
-            since, many = self._not_finite_since, self._not_finite
+        said = self._legend() if window.cursor is None else self._read(window.cursor)
+        self.show_border(subtitle=Content(f" {signs.dot} ").join(said))
+
+    def _legend(self) -> list[Content]:
+        signs, shown = glyphs(), self._shown()
+        said = [Content.styled("raw", "$foreground-muted"), Content.styled(self._smoothed(), "bold")]
+        if len(self.course.held_out):
+            said.append(Content.styled(f"{signs.mark} held out", "$held-out"))
+        if shown is not None and shown.above is not None:
+            said.append(Content.styled(f"{signs.up} up to {metric(shown.above)}", "$warning"))
+        if shown is not None and shown.below is not None:
+            said.append(Content.styled(f"{signs.down} down to {metric(shown.below)}", "$warning"))
+        many, since = self.course.not_finite()
+        if many:
             where = f"since step {since:,}" if since else f"at {many:,} step{'s' * (many > 1)}"
-            parts += [f" {signs.dot} ", (f"{signs.broken} {NOT_A_NUMBER} {where}", "$error")]
-        self.show_border(subtitle=Content.assemble(*parts))
+            said.append(Content.styled(f"{signs.broken} {NOT_A_NUMBER} {where}", "$error"))
+        return said
+
+    def _smoothed(self) -> str:
+        span = self.course.span(self.window.first, self.window.last)
+        return f"smoothed over {count(span)}" if span > 1 else "smoothed"
+
+    def _read(self, step: int) -> list[Content]:
+        """What lies at the step that is read."""
+        among = self._frame.steps_beside(step) if self._frame else (step, step)
+        found = self.course.reading(step, among, (self.window.first, self.window.last))
+        return readout(found, self.size.width)

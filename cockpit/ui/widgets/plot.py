@@ -1,7 +1,8 @@
-"""Plot: what both charts share. A frame with axes around a braille canvas, drawn anew only when its values change."""
+"""Plot: what all charts share. A frame with axes around a braille canvas, drawn anew only when its values change."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import floor
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
+from cockpit.runs.table import Extent
 from cockpit.ui.widgets.axis import Axis, round_step
 from cockpit.ui.widgets.braille import BrailleCanvas
 from cockpit.ui.widgets.glyphs import glyphs
@@ -20,13 +22,16 @@ from cockpit.ui.widgets.lines import changed_strips
 class Frame:
     """A canvas with a labelled value axis on its left and steps under it. `left` cells are the axis's."""
 
-    def __init__(self, width: int, height: int, axis: Axis, first: int, last: int, ink: int) -> None:
-        """Draw the axes in `ink`: steps `first` to `last` from left to right."""
+    def __init__(
+        self, width: int, height: int, axis: Axis, first: int, last: int, ink: int, *, label_cells: int = 0
+    ) -> None:
+        """Draw the axes in `ink`: steps `first` to `last` from left to right. Labels of values have at least
+        `label_cells` of room."""
         signs = glyphs()
         self.canvas = BrailleCanvas(width, height, braille=signs.braille)
         self.axis, self.first, self.last = axis, first, max(last, first + 1)
         self.rows = max(1, height - 1)
-        self.left = min(width, max((len(label) for label in axis.labels), default=0) + 1)
+        self.left = min(width, max([label_cells, *map(len, axis.labels)]) + 1)
         self.columns = max(0, width - self.left)
         for row in range(self.rows):
             self.canvas.write(self.left - 1, row, signs.axis, ink)
@@ -35,10 +40,29 @@ class Frame:
             self.canvas.write(0, row, label.rjust(self.left - 1) + signs.tick, ink)
         self._label_steps(ink)
 
+    @property
+    def dots(self) -> int:
+        """Columns of dots for the values."""
+        return max(1, self.columns * 2)
+
+    @property
+    def steps_per_dot(self) -> float:
+        """Steps from one column of dots to the next."""
+        return (self.last - self.first) / max(1, self.dots - 1)
+
     def dot_column(self, step: float) -> int:
         """The column of dots, counted on the canvas, in which `step` lies: the one of Table.extents."""
-        share = (step - self.first) / (self.last - self.first)
-        return self.left * 2 + floor(share * max(0, self.columns * 2 - 1) + 0.5)
+        return self.left * 2 + floor((step - self.first) / self.steps_per_dot + 0.5)
+
+    def step_at(self, dot: float) -> int:
+        """The step in the middle of a column of dots, counted from the axis on."""
+        return max(self.first, min(self.last, round(self.first + dot * self.steps_per_dot)))
+
+    def steps_beside(self, step: int) -> tuple[int, int]:
+        """The first and the last step that is drawn in the same column of dots as `step`."""
+        column, gaps = self.dot_column(step) - self.left * 2, 2 * max(1, self.dots - 1)
+        begin, end = (self.first - (-by * (self.last - self.first) // gaps) for by in (2 * column - 1, 2 * column + 1))
+        return min(step, max(self.first, begin)), max(step, min(self.last, end - 1))
 
     def dot_row(self, value: float) -> int:
         """The row of dots of a value."""
@@ -46,7 +70,8 @@ class Frame:
 
     def _label_steps(self, ink: int) -> None:
         step = max(1, int(round_step(self.last - self.first, max(2, self.columns // 12))))
-        marks = [at for at in range(0, self.last + 1, step) if at > self.first and at <= self.last - step / 2]
+        begin = self.first // step * step
+        marks = [at for at in range(begin, self.last + 1, step) if at > self.first and at <= self.last - step / 2]
         free = 0
         for at in [self.first, *marks, self.last]:
             text = f"{at:,}"
@@ -55,6 +80,11 @@ class Frame:
             if start >= free:
                 self.canvas.write(start, self.rows, text, ink)
                 free = start + len(text) + 1
+
+
+def dot_rows(frame: Frame, extents: Sequence[Extent | None]) -> list[tuple[int, int] | None]:
+    """The highest and the lowest row of dots that values reach, of each column of dots."""
+    return [extent and (frame.dot_row(extent[1]), frame.dot_row(extent[0])) for extent in extents]
 
 
 class Plot(Widget):

@@ -7,7 +7,9 @@ from cockpit.protocol import events as ev
 from cockpit.runs.state import RunState
 from cockpit.ui.widgets.braille import BrailleCanvas
 from cockpit.ui.widgets.loss_chart import LossChart
-from cockpit.ui.widgets.schedule_chart import ScheduleChart, schedule_title, short_rate
+from cockpit.ui.widgets.run_schedule import RunSchedule
+from cockpit.ui.widgets.schedule_chart import schedule_title, short_rate
+from cockpit.ui.widgets.step_window import StepWindow
 from tests.ui.drawn import all_text, plain, steps_to, text_of
 from tests.ui.stage import Stage
 from tests.ui.waiting import until
@@ -28,13 +30,14 @@ async def test_loss_chart_shows_real_numbers_legend_and_last_value() -> None:
         await until(pilot, lambda: "No step" in all_text(chart))
         state = steps_to(80)
         chart.set_total(100)
-        chart.set_evaluations([(0, 4.0), (50, 2.2)])
-        chart.set_steps(state.steps)
+        for at, loss in ((0, 3.5), (50, 2.2)):
+            state.apply(ev.Evaluated(step=at, duration_s=1, metrics={"eval_loss": loss}))
+        chart.set_course(state.steps, state.held_out)
         await pilot.pause()
         text = all_text(chart)
-        assert "2.015" in text  # the smoothed loss of the last step
-        assert "◆" in text and "100" in text
-        assert plain(chart.border_subtitle) == "raw · smoothed · ◆ held out"
+        assert "2.013" in text  # the smoothed loss of the last step
+        assert text.count("◆") == 2 and "100" in text
+        assert plain(chart.border_subtitle) == "raw · smoothed over 5 · ◆ held out"
 
 
 async def test_loss_chart_takes_in_only_what_is_new_and_starts_anew_after_a_resume() -> None:
@@ -42,14 +45,14 @@ async def test_loss_chart_takes_in_only_what_is_new_and_starts_anew_after_a_resu
 
     def is_drawn_of_all(state: RunState) -> bool:
         anew = LossChart()
-        anew.set_steps(state.steps)
+        anew.set_course(state.steps, state.held_out)
         return text_on(chart.draw(80, 20)) == text_on(anew.draw(80, 20))
 
     async with Stage(widgets=[chart]).run_test(size=(80, 20)):
         state = steps_to(50)
-        chart.set_steps(state.steps)
+        chart.set_course(state.steps, state.held_out)
         state.apply(ev.StepEnded(step=51, total_steps=100, epoch=1, step_time_s=1, at=51, metrics={"loss": 9.0}))
-        chart.set_steps(state.steps)
+        chart.set_course(state.steps, state.held_out)
         assert is_drawn_of_all(state)
         assert float(labels(chart)[0]) > 3
         for step in range(30, 60):  # a new attempt goes back, past where the old one was
@@ -57,7 +60,7 @@ async def test_loss_chart_takes_in_only_what_is_new_and_starts_anew_after_a_resu
                 step=step, total_steps=100, epoch=1, step_time_s=1, at=100 + step, metrics={"loss": 1.0}
             )
             state.apply(event)
-        chart.set_steps(state.steps)
+        chart.set_course(state.steps, state.held_out)
         assert is_drawn_of_all(state)
         assert float(labels(chart)[0]) <= 3
 
@@ -69,7 +72,7 @@ async def test_loss_chart_switches_to_a_log_scale_and_copes_with_what_it_cannot_
         for step, loss in ((21, float("nan")), (22, 0.0), (23, float("inf"))):
             event = ev.StepEnded(step=step, total_steps=100, epoch=1, step_time_s=1, at=step, metrics={"loss": loss})
             state.apply(event)
-        chart.set_steps(state.steps)
+        chart.set_course(state.steps, state.held_out)
         chart.log_scale = True
         await pilot.pause()
         assert str(chart.border_title) == "loss · log scale"
@@ -88,7 +91,7 @@ async def test_loss_chart_breaks_where_the_loss_is_no_number_and_marks_where_tha
         for number in range(50, 101):
             state.apply(step(number, None if number < 76 else 2.0))
         chart.set_total(100)
-        chart.set_steps(state.steps)
+        chart.set_course(state.steps, state.held_out)
         await pilot.pause()
         rows = [line.ljust(80)[6:] for line in text_of(chart)[:-1]]
         crosses = [row.index("×") for row in rows if "×" in row]
@@ -98,7 +101,9 @@ async def test_loss_chart_breaks_where_the_loss_is_no_number_and_marks_where_tha
         assert all(drawn[1:after])
         assert not any(drawn[after : after + 15])
         assert plain(chart.border_subtitle).endswith("× NaN at 26 steps")
-        chart.set_evaluations([(0, 4.0), (90, float("nan"))])
+        for at, loss in ((0, 4.0), (90, None)):
+            state.apply(ev.Evaluated(step=at, duration_s=1, metrics={"eval_loss": loss}))
+        chart.set_course(state.steps, state.held_out)
         await pilot.pause()
         assert all_text(chart).count("×") == 2
 
@@ -109,48 +114,66 @@ async def test_loss_chart_of_a_loss_that_never_was_a_number_says_so() -> None:
         state = steps_to(0)
         state.apply(step(1, None))
         state.apply(step(2, None))
-        chart.set_steps(state.steps)
+        chart.set_course(state.steps, state.held_out)
         await pilot.pause()
         assert "The loss is not a finite number since step 1." in all_text(chart)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (8, 4), (300, 100)])
 async def test_charts_draw_at_any_size(size: tuple[int, int]) -> None:
-    loss, schedule = LossChart(), ScheduleChart()
+    window = StepWindow()
+    loss, schedule = LossChart(window), RunSchedule(window)
     state = steps_to(40)
     state.apply(step(41, None))
-    loss.set_steps(state.steps)
+    loss.set_course(state.steps, state.held_out)
     schedule.set_plan([1e-4 * step for step in range(1000)])
-    schedule.set_step(400)
+    schedule.set_used(state.steps)
     for chart in (loss, schedule):
         canvas = chart.draw(*size)
         assert (canvas.width, canvas.height) == size
 
 
-async def test_loss_chart_shows_a_young_run_wide() -> None:
-    chart = LossChart()
-    chart.set_total(800)
-    for steps, window in ((5, 100), (100, 100), (101, 200), (399, 400), (401, 800)):
-        chart.set_steps(steps_to(steps).steps)
-        assert text_on(chart.draw(80, 20))[-1].split()[-1] == f"{window}"
+async def test_the_present_stands_at_one_column_in_both_charts() -> None:
+    window = StepWindow()
+    loss, schedule = LossChart(window), RunSchedule(window)
+    state = steps_to(87)
+    schedule.set_plan([1.5e-4] * 700)
+    schedule.set_used(state.steps)
+    loss.set_course(state.steps, state.held_out)
+    async with Stage(widgets=[loss, schedule]).run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "┃" in all_text(schedule))
+        for shown in ("700", "175"):
+            assert text_of(loss)[-1].split()[-1] == shown
+            present = {line.index("┃") for line in text_of(schedule) if "┃" in line}
+            newest = max(at for line in text_of(loss)[:-1] for at, sign in enumerate(line) if "⠀" < sign <= "⣿")
+            assert present == {newest}
+            assert text_of(loss)[-1] == text_of(schedule)[-1]
+            window.zoom(0.25)
+            await pilot.pause()
 
 
-async def test_schedule_chart_marks_step_and_measured_rate() -> None:
-    chart = ScheduleChart()
+async def test_the_planned_rate_and_on_top_what_was_used() -> None:
+    chart = RunSchedule()
     async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
         await until(pilot, lambda: "not known yet" in all_text(chart))
         chart.set_plan([2e-4 * (1 - step / 100) for step in range(100)])
         await pilot.pause()
         assert "2e-4" in all_text(chart) and "┃" not in all_text(chart)
-        chart.set_step(50, 1.02e-4)
+        assert plain(chart.border_subtitle) == "planned"
+        state = steps_to(50)
+        chart.set_used(state.steps)
         await pilot.pause()
-        assert "1.02e-4" in all_text(chart) and "┃" in all_text(chart) and "◆" in all_text(chart)
-        chart.set_step(50, float("nan"))
+        assert "1.00e-4" in all_text(chart) and "┃" in all_text(chart) and "◆" in all_text(chart)
+        assert plain(chart.border_subtitle) == "planned · used"
+        drawn = {segment.style for y in range(18) for segment in chart.render_line(y) if segment.text.strip()}
+        for name in ("schedule-chart--plan", "run-schedule--used"):
+            assert chart.get_component_rich_style(name) in drawn, name
+        state.apply(
+            ev.StepEnded(step=51, total_steps=100, epoch=1, step_time_s=1, at=51, metrics={"learning_rate": None})
+        )
+        chart.set_used(state.steps)
         await pilot.pause()
-        assert "1e-4" in all_text(chart) and "┃" in all_text(chart), "the planned rate"
-        chart.set_step(None)
-        await pilot.pause()
-        assert "┃" not in all_text(chart)
+        assert "1.00e-4" in all_text(chart) and "┃" in all_text(chart), "the planned rate"
         chart.set_plan([], "Count the rows first.")
         await pilot.pause()
         assert "Count the rows first." in all_text(chart)
