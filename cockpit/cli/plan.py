@@ -181,7 +181,7 @@ def _print(planned: Planned, problems: list[Problem]) -> None:
 
 def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
     """Name and value of each line."""
-    from cockpit.text.numbers import count, percent, size
+    from cockpit.text.numbers import big_count, count, percent, size
     from cockpit.text.plain_text import plain_line
 
     recipe, found = planned.recipe, planned.found
@@ -189,14 +189,14 @@ def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
     settings, training = recipe.model, recipe.training
     here = "" if planned.model is not None and planned.model.weights else ", not on this disk yet"
     held = "in 16 bits" if settings.quantization == "none" else f"as {settings.quantization}"
-    weights = f", {_words(found.parameters)} weights {held}" if found else f" {held}"
+    weights = f", {big_count(found.parameters)} weights {held}" if found else f" {held}"
     yield "model", f"{plain_line(settings.name_or_path)}{weights}{here}"
     if found:
         kind = f"an adapter of rank {recipe.lora.r}" if recipe.finetuning_type == "lora" else "every weight"
         share = found.trainable / found.parameters
         yield (
             "trains",
-            f"{kind}: {_words(found.trainable)} weights, {f'{100 * share:.1f} %' if share < 1 else percent(1)}",
+            f"{kind}: {big_count(found.trainable)} weights, {f'{100 * share:.1f} %' if share < 1 else percent(1)}",
         )
     batch = f"{training.per_device_train_batch_size} x {training.gradient_accumulation_steps}"
     most = f", {count(planned.tokens)} tokens at most" if planned.tokens else ""
@@ -273,9 +273,3 @@ def _parts(moment: Moment) -> Iterator[tuple[str, str]]:
     for part in PARTS:
         if held := moment.parts.get(part, 0):
             yield part, f"{size(held):>9}  {'▇' * max(1, round(held / moment.total * BAR_CELLS))}"
-
-
-def _words(parameters: int) -> str:
-    """8.19 B, 41.9 M, 1.91 M: counts of weights as people say them."""
-    value, unit = (parameters / 1e9, "B") if parameters >= 1e9 else (parameters / 1e6, "M")
-    return f"{value:.3g} {unit}"

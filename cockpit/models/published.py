@@ -28,6 +28,11 @@ def described(name_or_path: str) -> ModelFolder | None:
     return ModelFolder(Path(), config) if isinstance(config, dict) else None
 
 
+def published_models() -> list[str]:
+    """Names on the Hub of the models that the shipped recipes name, sorted."""
+    return sorted(_table())
+
+
 @functools.cache
 def _table() -> dict[str, object]:
     return read_json(shipped_recipes_folder() / TABLE)

@@ -40,6 +40,23 @@ GROUPS = {
 """Group of each part of a recipe; parts that are not named here are left to the YAML file."""
 
 
+COMMON = {
+    "Model": ("backend", "finetuning_type", "model.name_or_path", "model.max_seq_length", "model.quantization",
+              "model.adapter", "hardware.gpu"),
+    "LoRA": ("lora.r", "lora.lora_alpha", "lora.lora_dropout", "lora.target_modules"),
+    "Data": ("data.sources.name_or_path", "data.sources.split", "data.sources.format", "data.sources.max_rows",
+             "data.sources.ratio", "data.replay.name_or_path", "data.replay.share", "data.chat_template",
+             "data.train_on", "data.eval_rows", "data.validation.name_or_path", "data.long_rows", "data.duplicates"),
+    "Training": ("training.per_device_train_batch_size", "training.gradient_accumulation_steps", "training.max_steps",
+                 "training.num_train_epochs", "training.learning_rate", "training.lr_scheduler_type",
+                 "training.lr_scheduler_kwargs", "training.warmup_steps", "training.optim", "training.packing",
+                 "training.gradient_checkpointing", "training.eval_steps", "training.early_stopping_patience",
+                 "training.seed"),
+    "Samples": ("samples.prompts", "samples.every_steps", "samples.max_new_tokens"),
+    "Output": ("output.run_name", "output.save_steps", "output.save_total_limit", "output.report_to"),
+}  # fmt: skip
+"""What most people look at or change, by group; a group that is not named here is shown whole."""
+
 SOURCE = ("data", "sources", 0)
 OTHER_ROWS = ("replay", "validation")
 SHOWN_OF_THEM = ("name_or_path", "share", "split", "max_rows")
@@ -72,6 +89,8 @@ class FormField:
     """Of files that fit, for a field of kind path; none of them means folders."""
     schedulers: tuple[str, ...]
     """The choices of training.lr_scheduler_type that have this setting; empty for a field that is no such setting."""
+    is_common: bool
+    """Whether most people look at it."""
     place: FieldPlace = field(compare=False, repr=False)
 
 
@@ -163,6 +182,7 @@ def _form_field(place: FieldPlace) -> FormField | None:
         left_out_with=left_out,
         suffixes=tuple(place.extra.get("path", ())),
         schedulers=schedulers,
+        is_common=_is_common(place),
         place=place,
     )
 
@@ -171,6 +191,12 @@ def _schedulers(place: FieldPlace) -> tuple[str, ...]:
     if dotted(place.path[:-1]) != "training.lr_scheduler_kwargs":
         return ()
     return tuple(kind for kind, names in SETTINGS.items() if place.path[-1] in names)
+
+
+def _is_common(place: FieldPlace) -> bool:
+    paths = COMMON.get(GROUPS[str(place.path[0])])
+    path = dotted(tuple(part for part in place.path if not isinstance(part, int)))
+    return paths is None or path in paths or dotted(place.path[:-1]) in paths
 
 
 def _fits(place: FieldPlace, value: object) -> bool:

@@ -19,6 +19,14 @@ def count(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:,.0f}"
 
 
+def big_count(value: float) -> str:
+    """A count of weights as people say it, in three digits: 8.03 B, 1.84 M, 256 k, 612."""
+    for each, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= each:
+            return f"{value / each:.3g} {unit}"
+    return f"{value:.0f}"
+
+
 def duration(seconds: float | None) -> str:
     """4 m 12 s; 2 h 05 m; 3 d 4 h; 12 s; below ten seconds with one decimal."""
     if seconds is None:

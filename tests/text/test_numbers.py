@@ -73,3 +73,10 @@ def test_json_holds_finite_numbers_alone() -> None:
         0.0,
         *[None] * 4,
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(8_030_261_248, "8.03 B"), (1_840_000, "1.84 M"), (256_000, "256 k"), (612, "612"), (0, "0")]
+)
+def test_counts_of_weights(value: int, text: str) -> None:
+    assert numbers.big_count(value) == text

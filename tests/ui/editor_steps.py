@@ -39,7 +39,9 @@ async def go_to(pilot: Pilot[Any], screen: EditorScreen, path: str) -> None:
         ahead(pilot, "pagedown")
         await until(pilot, lambda group=form.group: form.group != group)  # type: ignore[misc]
     await until(pilot, lambda: form.focused_path in paths)
-    paths = [one for one in paths if one not in screen.draft.left_out()]
+    if path in screen.rare:
+        await pilot.press("f9")
+    paths = [one for one in paths if one not in screen.draft.left_out() | screen.rare]
     steps = paths.index(path) - paths.index(str(form.focused_path))
     ahead(pilot, *["down" if steps > 0 else "up"] * abs(steps))
     await until(pilot, lambda: form.focused_path == path)

@@ -35,10 +35,10 @@ CHOICES = [ExportChoice(ExportForm.parse(name), 1 << 30, "") for name in COMMON]
 async def test_each_field_gets_what_was_typed_for_it(tmp_path: Path, next_field: str) -> None:
     async with editing(write_recipe(tmp_path, "mine")) as (_, pilot, screen):
         ahead(pilot, "pagedown", "9", next_field, "1", "8", next_field, "0", ".", "5", next_field, "a")
-        wanted = {"lora.r": 9, "lora.lora_alpha": 18, "lora.lora_dropout": 0.5, "lora.bias": "all"}
+        wanted = {"lora.r": 9, "lora.lora_alpha": 18, "lora.lora_dropout": 0.5, "lora.target_modules": ["a"]}
         document = screen.draft.document
         await until(pilot, lambda: {path: document.value(path) for path in wanted} == wanted)
-        assert screen.query_one(RecipeForm).focused_path == "lora.bias"
+        assert screen.query_one(RecipeForm).focused_path == "lora.target_modules"
         assert set(screen.draft.changed()) == set(wanted)
 
 
@@ -46,12 +46,12 @@ async def test_each_field_gets_what_was_typed_for_it(tmp_path: Path, next_field:
 async def test_the_way_back_and_into_other_groups(tmp_path: Path, field_before: str) -> None:
     """Up from the first field leads into the group before; a group's keys lead to its first field."""
     async with editing(write_recipe(tmp_path, "mine")) as (_, pilot, screen):
-        ahead(pilot, "pagedown", "down", "1", "8", field_before, "9", "up", "up", "7", "0")
+        ahead(pilot, "pagedown", "down", "1", "8", field_before, "9", "up", "up", "down", "7", "0")
         ahead(pilot, "pagedown", "pagedown", "down", "pageup", "pagedown", "pagedown", "6")
         changed = {
             "lora.lora_alpha": 18,
             "lora.r": 9,
-            "hardware.dynamo_cache_size_limit": 70,
+            "hardware.gpu": "70",
             "training.per_device_train_batch_size": 6,
         }
         document = screen.draft.document

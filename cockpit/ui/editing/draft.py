@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.recipe.fields import FormField, form_fields, format_value, parse_field
+from cockpit.recipe.moot import moot_fields
 from cockpit.recipe.problem import Problem, RecipeError
+from cockpit.recipe.unset import when_unset
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.change_list import Change
 from cockpit.ui.widgets.entry import one_line
+from cockpit.ui.widgets.field_row import Meaning
 
 if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
@@ -36,6 +39,8 @@ class Draft:
         self._texts: dict[str, str] = {}
         self._errors: dict[str, str] = {}
         self._touched: set[str] = set()
+        self._sound = self.recipe()
+        self._at_default = {path for path, field in self.fields.items() if self.text(path) == _default_text(field)}
 
     @property
     def groups(self) -> list[str]:
@@ -51,6 +56,23 @@ class Draft:
         kind = self.text(SCHEDULER)
         others = (field.path for field in self.fields.values() if field.schedulers and kind not in field.schedulers)
         return {path for path in others if not self.text(path)}
+
+    def rarely_looked_at(self) -> set[str]:
+        """Fields that most people never look at, and that have always stood at their default since this was opened."""
+        self._at_default -= self.changed() | self.errors().keys()
+        return {path for path in self._at_default if not self.fields[path].is_common}
+
+    def meaning(self) -> dict[str, Meaning]:
+        """What each field comes to in the recipe, as it was when it was last sound."""
+        self._sound = self.recipe() or self._sound
+        if self._sound is None:
+            return {}
+        moot = moot_fields(self._sound)
+        return {path: Meaning(moot.get(path, ""), self.unset(path)) for path in self.fields}
+
+    def unset(self, path: str) -> str:
+        """What the field comes to while it is empty."""
+        return when_unset(path, self._sound) if self._sound is not None else ""
 
     def text(self, path: str) -> str:
         """What the field shows: the text as typed where it is wrong, else the value."""
@@ -213,6 +235,10 @@ class Draft:
             elif self.document.value(one) != self.fields[one].default:
                 self.document.set(one, self.fields[one].default)
         return taken
+
+
+def _default_text(field: FormField) -> str:
+    return "" if field.left_out_with else one_line(format_value(field.default))
 
 
 def _as_loaded(document: RecipeDocument) -> RecipeDocument:

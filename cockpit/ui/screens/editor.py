@@ -27,7 +27,7 @@ from cockpit.ui.widgets.field_help import FieldHelp
 from cockpit.ui.widgets.field_row import FieldRow, help_text
 from cockpit.ui.widgets.group_tabs import GroupTabs
 from cockpit.ui.widgets.key_bar import KeyBar
-from cockpit.ui.widgets.recipe_form import RecipeForm
+from cockpit.ui.widgets.recipe_form import MoreFields, RecipeForm
 from cockpit.ui.widgets.schedule_preview import SchedulePreview, summary_of
 from cockpit.ui.widgets.top_line import TopLine
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cockpit.data.look import DataLook
     from cockpit.preflight.plan import Plan
     from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.fields import FormField
     from cockpit.ui.widgets.top_line import EngineStatus
 
 PLAN_AFTER_S = 0.15
@@ -65,6 +66,8 @@ class EditorScreen(Screen[Path | None]):
         Binding("ctrl+r", "reset", "reset", id="editor.reset", tooltip="The focused field as it was opened"),
         Binding("f8", "reset_all", "reset all", id="editor.reset_all", tooltip="All fields as they were opened",
                 key_display="F8", show=False),
+        Binding("f9", "more_fields", "more fields", id="editor.more_fields", key_display="F9", show=False,
+                tooltip="All fields, also those that are rarely changed; again for the usual ones"),
         Binding("pagedown", "group(1)", "group", id="editor.next_group", tooltip="Show the next group of fields",
                 key_display="pgdn", priority=True),
         Binding("pageup", "group(-1)", "group before", id="editor.previous_group", key_display="pgup",
@@ -86,6 +89,7 @@ class EditorScreen(Screen[Path | None]):
         self._saved_as: Path | None = None
         self._obstacles: dict[str, str] = {}
         """What the plan found in the way of a start here, a sentence for each field of the form that is to blame."""
+        self._shows_all = False
         self.is_opening = True
         """Whether the first field has yet to be built and to get the focus; what is typed meanwhile waits for it."""
 
@@ -95,7 +99,7 @@ class EditorScreen(Screen[Path | None]):
         groups = {group: self.draft.fields_of(group) for group in self.draft.groups}
         with Container(id="bench"):
             yield GroupTabs(list(groups), PLAN_TAB, id="groups", classes="pane")
-            yield RecipeForm(groups, self.draft.text, FieldOffers(), id="form", classes="pane")
+            yield RecipeForm(groups, self.draft.text, self.draft.unset, FieldOffers(), id="form", classes="pane")
             with Vertical(id="meaning"):
                 yield SchedulePreview(id="preview")
                 yield ChangeList(id="changes", classes="pane")
@@ -148,8 +152,21 @@ class EditorScreen(Screen[Path | None]):
             self._show_states()
 
     def _focus_first(self) -> None:
-        form = self.query_one(RecipeForm)
-        form.focus_field(self.draft.fields_of(form.group)[0].path)
+        self.query_one(RecipeForm).focus_end(1)
+
+    @property
+    def rare(self) -> set[str]:
+        """The fields that are not shown because they are rarely changed."""
+        return set() if self._shows_all else self.draft.rarely_looked_at()
+
+    @on(MoreFields.Asked)
+    def action_more_fields(self) -> None:
+        """Show all fields, or again the usual ones alone."""
+        self._shows_all = not self._shows_all
+        focused = self.query_one(RecipeForm).focused_path
+        self._show_states()
+        if focused in self.rare:
+            self._focus_first()
 
     @on(GroupTabs.Chosen)
     async def _on_group_chosen(self, event: GroupTabs.Chosen) -> None:
@@ -175,7 +192,7 @@ class EditorScreen(Screen[Path | None]):
         groups = self.draft.groups
         group = groups[(groups.index(form.group) + step) % len(groups)]
         await self._show_group(group)
-        form.focus_field(self.draft.fields_of(group)[0 if step > 0 else -1].path)
+        form.focus_end(step)
 
     @on(Input.Submitted)
     async def _on_submitted(self, event: Input.Submitted) -> None:
@@ -184,7 +201,12 @@ class EditorScreen(Screen[Path | None]):
 
     @on(RecipeForm.FieldFocused)
     def _on_field_focused(self, event: RecipeForm.FieldFocused) -> None:
-        self.query_one(FieldHelp).show(event.field.label, help_text(event.field))
+        self._help_with(event.field)
+
+    def _help_with(self, field: FormField) -> None:
+        moot = self.draft.meaning().get(field.path, ("", ""))[0]
+        text = f"Changes nothing here: {moot}. {help_text(field)}" if moot else help_text(field)
+        self.query_one(FieldHelp).show(field.label, text)
 
     # Edits
 
@@ -214,7 +236,7 @@ class EditorScreen(Screen[Path | None]):
     def _show_states(self) -> None:
         errors, changed = self._errors(), self.draft.changed()
         form = self.query_one(RecipeForm)
-        form.set_states(errors, changed, self.draft.left_out())
+        form.set_states(errors, changed, self.draft.meaning(), self.draft.left_out(), self.rare)
         counts = {}
         for group in self.draft.groups:
             paths = [field.path for field in self.draft.fields_of(group)]

@@ -80,7 +80,8 @@ class Choice(Widget, can_focus=True):
 
     def _part(self, index: int, label: str) -> Content:
         if index == self._at():
-            return Content.assemble(("● ", "$primary"), (label, "bold"))
+            style = "$foreground-disabled" if self.has_class("-moot") else ""
+            return Content.assemble(("● ", style or "$primary"), (label, style or "bold"))
         return Content.assemble(("○ ", "$foreground-disabled"), (label, "$foreground-muted"))
 
     def _fits(self) -> bool:

@@ -20,6 +20,7 @@ class Entry(Input):
         padding: 0 1;
         background: $panel;
         &:focus { border: none; background: $block-cursor-background; }
+        &.-moot { color: $foreground-disabled; }
         &.-wrong { background: $error 25%; }
     }
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,6 +15,7 @@ from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.completing_entry import CompletingEntry, Offers
 from cockpit.ui.widgets.entry import EMPTY, Entry
+from cockpit.ui.widgets.number_entry import NumberEntry
 
 if TYPE_CHECKING:
     from cockpit.recipe.fields import FormField
@@ -22,9 +23,17 @@ if TYPE_CHECKING:
 LABEL_CELLS, WIDE_LABEL_CELLS = 31, 39
 WIDE = 90
 """Cells of a row from which on the label gets more of them."""
-UNIT_CELLS = 9
-"""Cells of a unit with the gap before it; a longer unit takes more."""
+UNIT_CELLS = 12
+"""Cells of the longest unit, evaluations, with the gap before it: kept free behind every number."""
+NUMBERS = ("int", "float")
 YES_AND_NO = {"true": "on", "false": "off"}
+
+
+class Meaning(NamedTuple):
+    """Of one field: why it changes nothing, empty where it does; and what it comes to while it is empty."""
+
+    moot: str
+    unset: str
 
 
 class FieldRow(Widget):
@@ -43,39 +52,43 @@ class FieldRow(Widget):
             self.path = path
             self.text = text
 
-    def __init__(self, field: FormField, text: str, offers: Offers | None = None) -> None:
-        """`offers` completes a field of kind path."""
+    def __init__(self, field: FormField, text: str, offers: Offers | None = None, unset: str = "") -> None:
+        """`offers` completes a field of kind path; `unset` is what it comes to while it is empty."""
         super().__init__()
         self.field = field
         self._text = text
         self._error = ""
         self._is_changed = False
+        self._is_moot = False
         self._control: Entry | Choice | CompletingEntry
         if field.kind in ("choice", "bool"):
             named = YES_AND_NO if field.kind == "bool" else {choice: choice for choice in field.choices}
             if field.optional:
-                named = {"": EMPTY} | named
+                named = {"": _empty(unset)} | named
             self._control = Choice(list(named), text, labels=list(named.values()), help=help_text(field))
-        elif field.kind == "path" and offers is not None:
-            self._control = CompletingEntry(offers, text, help=help_text(field))
         else:
-            self._control = Entry(
-                text, placeholder=EMPTY if field.optional or field.default == [] else "", help=help_text(field)
-            )
+            kind = NumberEntry if field.kind in NUMBERS else Entry
+            placeholder = _empty(unset) if field.optional or unset else ""
+            if field.kind == "path" and offers is not None:
+                self._control = CompletingEntry(offers, text, placeholder=placeholder, help=help_text(field))
+            else:
+                self._control = kind(text, placeholder=placeholder, help=help_text(field))
 
     def compose(self) -> ComposeResult:
         """The control; all else is drawn."""
-        self._control.styles.margin = (0, self._unit_cells if self.field.unit else 0, 0, LABEL_CELLS)
+        self._control.styles.margin = (0, self._unit_cells, 0, LABEL_CELLS)
         yield self._control
 
     def render(self) -> Content:
         """Label and unit, and below them what is wrong."""
         is_focused = self.has_focus_within
-        style = "$error" if self._error else "bold $primary" if is_focused else "$foreground 80%"
+        style = "$foreground 80%"
+        if self._error or is_focused or self._is_moot:
+            style = "$error" if self._error else "bold $primary" if is_focused else "$foreground-disabled"
         mark = ("* ", "$changed") if self._is_changed else "  "
         label = Content.assemble(mark, (self.field.label, style)).truncate(self._label_cells - 1, ellipsis=True)
         unit = Content.styled(self.field.unit, "$foreground 60%")
-        gap = self.size.width - label.cell_length - self._unit_cells + 1
+        gap = max(1, self.size.width - label.cell_length - self._unit_cells + 1)
         return Content("\n").join([Content.assemble(label, " " * gap, unit), *self._error_lines()])
 
     def _error_lines(self) -> list[Content]:
@@ -97,10 +110,10 @@ class FieldRow(Widget):
 
     @property
     def _unit_cells(self) -> int:
-        return max(UNIT_CELLS, len(self.field.unit) + 1)
+        return UNIT_CELLS if self.field.unit or self.field.kind in NUMBERS else 0
 
     def _place_control(self) -> None:
-        margin = (0, self._unit_cells if self.field.unit else 0, 0, self._label_cells)
+        margin = (0, self._unit_cells, 0, self._label_cells)
         if self._control.styles.margin != margin:
             self._control.styles.margin = margin
 
@@ -133,14 +146,17 @@ class FieldRow(Widget):
             self._text = text
             self.control.value = text
 
-    def set_state(self, *, is_changed: bool, error: str) -> None:
-        """Mark the field as changed, and say what is wrong with it (nothing where it is right)."""
+    def set_state(self, *, is_changed: bool, error: str, is_moot: bool = False, unset: str = "") -> None:
+        """Mark the field as changed, say what is wrong with it (nothing where it is right), dim it where it changes
+        nothing, and show what it comes to while it is empty."""
+        if unset and not isinstance(self.control, Choice):
+            self.control.placeholder = _empty(unset)
         error = plain_line(error)
-        if (is_changed, error) == (self._is_changed, self._error):
+        if (is_changed, error, is_moot) == (self._is_changed, self._error, self._is_moot):
             return
-        if bool(error) != bool(self._error):
-            self.control.set_class(bool(error), "-wrong")
-        self._is_changed, self._error = is_changed, error
+        self.control.set_class(bool(error), "-wrong")
+        self.control.set_class(is_moot, "-moot")
+        self._is_changed, self._error, self._is_moot = is_changed, error, is_moot
         self._fit()
         self.refresh()
 
@@ -163,6 +179,10 @@ class FieldRow(Widget):
         if text != self._text:
             self._text = text
             self.post_message(self.Edited(self.field.path, text))
+
+
+def _empty(unset: str) -> str:
+    return f"{EMPTY} {unset}" if unset else EMPTY
 
 
 def help_text(field: FormField) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from cockpit.text.numbers import UNKNOWN, count, duration, percent, size
+from cockpit.text.numbers import UNKNOWN, big_count, count, duration, percent, size
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
 
@@ -73,7 +73,7 @@ def forecast_facts(outlook: Outlook, width: int) -> list[tuple[str, Content]]:
             facts.append(("", Content.styled(f"held by {holders_text(room)}", "$warning")))
     if found is not None:
         share = found.trainable / found.parameters
-        trained = f"{_weights(found.trainable)} of {_weights(found.parameters)}, {_share(share)}"
+        trained = f"{big_count(found.trainable)} of {big_count(found.parameters)}, {_share(share)}"
         facts.append(("trains", Content(trained)))
     told = outlook.duration
     facts.append(("time", Content(UNKNOWN if told is None else f"about {duration(told.seconds)} here")))
@@ -106,12 +106,6 @@ def _legend(found: Forecast) -> Content:
             shown = sign if glyphs().braille else PLAIN[sign]
             parts.append(Content.assemble((shown, style), f" {name} {held / 2**30:.1f}"))
     return Content("  ").join(parts)
-
-
-def _weights(number: int) -> str:
-    each, unit = (1e9, "B") if number >= 1e9 else (1e6, "M") if number >= 1e6 else (1e3, "k")
-    value = number / each
-    return f"{value:.3g} {unit}"
 
 
 def _share(share: float) -> str:

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from cockpit.runs.state import RunState
-from cockpit.text.numbers import count
+from cockpit.text.numbers import big_count, count
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
 
@@ -59,7 +59,7 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     ]
     if state.plan is not None and state.plan.total_parameters:
         trained, total = state.plan.trainable_parameters, state.plan.total_parameters
-        facts.append(("trained", f"{_big(trained)} of {_big(total)} weights"))
+        facts.append(("trained", f"{big_count(trained)} of {big_count(total)} weights"))
     facts.append(("data", dot.join(sources)))
     if state.data is not None:
         rows = f"{count(state.data.train_rows)}"
@@ -95,11 +95,3 @@ def _adapter(recipe: Recipe, dot: str) -> tuple[str, str]:
     if recipe.finetuning_type == "full":
         return "adapter", "none: every weight is trained"
     return "LoRA", f"rank {recipe.lora.r:,}{dot}alpha {recipe.lora.lora_alpha:,g}"
-
-
-def _big(value: int) -> str:
-    """1.84 M, 8.03 B, 612: a number of weights as people say it."""
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if value >= size:
-            return f"{value / size:.3g} {letter}"
-    return str(value)

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.fields import form_fields
 from cockpit.recipe.library import find_recipe
 from cockpit.ui.editing.draft import Draft
+from cockpit.ui.editing.field_offers import FieldOffers
 from tests.ui.engines import write_recipe
 
 
@@ -198,3 +200,29 @@ def test_data_that_came_with_the_opening_is_told_field_by_field() -> None:
     assert changes["data.sources.0.columns.prompt"] == ("problem", "empty")
     assert "data.sources.0.name_or_path" in draft.changed()
     assert not any("{" in text for values in changes.values() for text in values)
+
+
+def test_a_rare_field_is_in_sight_for_good_once_it_has_been_changed(draft: Draft) -> None:
+    rare = draft.rarely_looked_at()
+    assert "lora.use_dora" in rare and "lora.r" not in rare
+    draft.type("lora.use_dora", "true")
+    draft.type("training.weight_decay", "heavy")
+    assert rare - draft.rarely_looked_at() == {"lora.use_dora", "training.weight_decay"}
+    draft.reset_all()
+    assert "lora.use_dora" not in draft.rarely_looked_at()
+
+
+def test_what_fields_mean_stays_while_something_is_wrong(draft: Draft) -> None:
+    assert draft.meaning()["training.max_length"].unset == str(draft.document.value("model.max_seq_length"))
+    draft.type("model.max_seq_length", "64")
+    assert draft.meaning()["training.max_length"].unset == "64"
+    draft.type("model.max_seq_length", "long")
+    assert draft.meaning()["training.max_length"].unset == "64"
+
+
+def test_models_are_offered_with_size_and_place() -> None:
+    offers = FieldOffers()(next(field for field in form_fields() if field.path == "model.name_or_path"))
+    assert offers is not None
+    found = {offer.value: offer.note for offer in offers("")}
+    assert found["embedded:demo"] == "1.91 M parameters · ships with cockpit"
+    assert found["unsloth/llama-3-8b-bnb-4bit"] == "8.03 B parameters · to be downloaded"

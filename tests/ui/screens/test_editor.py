@@ -1,6 +1,7 @@
 """The editor: fields, errors, plan, reset, save as, start; by keys alone."""
 
 import json
+import re
 from pathlib import Path
 
 from textual.events import Key
@@ -12,7 +13,7 @@ from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.save_dialog import SaveDialog
 from cockpit.ui.widgets.field_row import FieldRow
-from cockpit.ui.widgets.recipe_form import RecipeForm
+from cockpit.ui.widgets.recipe_form import MoreFields, RecipeForm
 from tests.ui.editor_steps import editing, go_to
 from tests.ui.engines import FakeEngines, flown, is_at, shown, write_data, write_recipe
 from tests.ui.waiting import type_text, until
@@ -167,7 +168,7 @@ async def test_keys_that_come_at_once_each_go_a_field_on(tmp_path: Path) -> None
         for _ in range(3):
             app.post_message(Key("down", None))
         await pilot.pause()
-        assert screen.query_one(RecipeForm).focused_path == "lora.bias"
+        assert screen.query_one(RecipeForm).focused_path == "lora.target_modules"
 
 
 async def test_reset_one_field_and_all(tmp_path: Path) -> None:
@@ -286,3 +287,34 @@ async def test_data_that_was_brought_along_is_what_the_editor_opens_at(tmp_path:
         form = app.screen.query_one(RecipeForm)
         await until(pilot, lambda: form.focused_path == "data.sources.0.name_or_path")
         assert "embedded:pirate" in shown(app) and "rows.jsonl" in shown(app)
+
+
+async def test_rare_fields_come_with_a_key_and_numbers_stand_one_above_the_other(tmp_path: Path) -> None:
+    async with editing(write_recipe(tmp_path, "mine"), (80, 24)) as (app, pilot, screen):
+        await go_to(pilot, screen, "training.max_steps")
+        names = ("per_device_train_batch_size", "max_steps", "learning_rate", "seed")
+        rows = [re.search(rf"^│ +{name} +(\S+)", shown(app), re.MULTILINE) for name in names]
+        assert [row and row[1] for row in rows] == [screen.draft.text(f"training.{name}") for name in names]
+        assert len({len(row[0]) for row in rows if row}) == 1
+        assert "weight_decay" not in shown(app)
+        await pilot.press("f9")
+        await until(pilot, lambda: "weight_decay" in shown(app))
+        assert "more fields" not in shown(app)
+        await go_to(pilot, screen, "training.metric_for_best_model")
+        await pilot.press("f9")
+        await until(pilot, lambda: "weight_decay" not in shown(app))
+        await until(pilot, lambda: screen.query_one(RecipeForm).focused_path == "training.per_device_train_batch_size")
+        await pilot.click(next(line for line in screen.query(MoreFields) if line.region.height))
+        await until(pilot, lambda: "weight_decay" in shown(app))
+
+
+async def test_a_field_that_changes_nothing_says_why(tmp_path: Path) -> None:
+    async with editing(write_recipe(tmp_path, "mine")) as (app, pilot, screen):
+        await go_to(pilot, screen, "training.num_train_epochs")
+        await until(pilot, lambda: "Changes nothing here: training.max_steps is set." in shown(app))
+        row = next(row for row in screen.query(FieldRow) if row.field.path == "training.num_train_epochs")
+        assert row.control.has_class("-moot")
+        await go_to(pilot, screen, "training.max_steps")
+        await pilot.press("delete")
+        await until(pilot, lambda: not row.control.has_class("-moot"))
+        assert "– by epochs" in shown(app)

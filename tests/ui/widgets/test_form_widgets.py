@@ -179,7 +179,7 @@ async def test_help_that_does_not_fit_says_so() -> None:
 async def test_form_builds_a_group_when_it_is_shown() -> None:
     groups = {"LoRA": [field("lora.r"), field("lora.bias")], "Data": [field("data.seed")]}
     texts = {"lora.r": "16", "lora.bias": "none", "data.seed": "42"}
-    app = Bench(lambda: RecipeForm(groups, texts.__getitem__, lambda _: None))
+    app = Bench(lambda: RecipeForm(groups, texts.__getitem__, lambda _: "", lambda _: None))
     async with app.run_test() as pilot:
         form = app.query_one(RecipeForm)
         await form.show_group("LoRA")
