@@ -1,9 +1,10 @@
 """Random conversations through every chat template that trl and unsloth have: what is trained, against an oracle
 
-python -m tests.torture.masks [--rows 2000] [--tokenizer FOLDER] [NAME...]
+python -m tests.torture.masks [--rows 2000] [--first SEED] [--keep-reasoning] [--tokenizer FOLDER] [NAME...]
 
 Of all templates, or of those whose names hold a NAME, on a tiny tokenizer or the one in FOLDER; with the NAME `own`, of
-that tokenizer's own template, which must be ChatML.
+that tokenizer's own template, which must be ChatML. With --keep-reasoning, as with data.keep_reasoning: reasoning that
+is neither in the text nor named is wrong too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def main() -> int:
     """1 where a row is wrong."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=2_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--keep-reasoning", action="store_true")
     parser.add_argument("--tokenizer")
     parser.add_argument("names", nargs="*")
     asked = parser.parse_args()
@@ -38,8 +41,9 @@ def main() -> int:
     print(f"| template | {' | '.join(OUTCOMES)} |")
     print(f"|---|{'---:|' * len(OUTCOMES)}")
     for name, text in templates.items():
-        judge, found = Judge(name, text, _tokenizer(asked.tokenizer)), Counter[str]()
-        for seed in range(asked.rows):
+        judge = Judge(name, text, _tokenizer(asked.tokenizer), keep_reasoning=asked.keep_reasoning)
+        found = Counter[str]()
+        for seed in range(asked.first, asked.first + asked.rows):
             verdict = judge.judge(Maker(seed).conversation())
             found[verdict.outcome] += 1
             if verdict.outcome in ("wrong", "left out", "unjudged") and found[verdict.outcome] <= SHOWN:

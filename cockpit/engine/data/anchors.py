@@ -192,3 +192,22 @@ def _not_found(messages: Sequence[Message], text: str) -> list[LeftOut]:
             if core not in text and json.dumps(core, ensure_ascii=False)[1:-1] not in text:
                 found.append(LeftOut(turn, message["role"], what))
     return found
+
+
+def bare(message: Message) -> Message:
+    """The turn without its reasoning."""
+    return {name: value for name, value in message.items() if name not in REASONING}
+
+
+def without_lost_reasoning(messages: list[Message], anchors: list[Anchor]) -> list[Message]:
+    """The turns without the reasoning that has none of the anchors."""
+    written = {anchor.place.turn for anchor in anchors if anchor.place.what == "reasoning"}
+    return [message if turn in written else bare(message) for turn, message in enumerate(messages)]
+
+
+def only(message: Message, written: set[What]) -> Message:
+    """The turn with those of its words, reasoning and calls alone that are `written`."""
+    kept = {name: value for name, value in message.items() if name != "tool_calls" or "calls" in written}
+    if "words" not in written:
+        kept["content"] = "" if isinstance(message["content"], str) else message["content"] and []
+    return kept

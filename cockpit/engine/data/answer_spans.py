@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from cockpit.engine.data.anchors import REASONING, Anchor, Anchored, Read, What
+from cockpit.engine.data.anchors import Anchor, Anchored, Read, bare, only, without_lost_reasoning
 from cockpit.engine.data.conversation import texts_of
 from cockpit.engine.data.markers import Markers, Render, common_beginning
 from cockpit.engine.data.message import Message
@@ -184,18 +184,18 @@ class AnswerSpans:
         opens: bool,
     ) -> str | None:
         """What a rendering of `messages` ends with, after the anchor `last`, which must be its last one; None where it
-        is not, or the template refuses them."""
-        if not messages:
-            return None
-        try:
-            read = conversation.read(self._render(messages, tools, add_generation_prompt=opens))
-        except Exception:
-            return None
-        if last < 0:
-            return read.text if not read.anchors else None
-        if not read.anchors or read.anchors[-1].number != anchors[last].number:
-            return None
-        return read.text[read.anchors[-1].at :]
+        is not, or the template refuses them. Reasoning that is written here alone, as where no question follows, is
+        left out for it."""
+        for given in (messages, without_lost_reasoning(messages, anchors)) if messages else ():
+            try:
+                read = conversation.read(self._render(given, tools, add_generation_prompt=opens))
+            except Exception:
+                return None
+            if last < 0 and not read.anchors:
+                return read.text
+            if last >= 0 and read.anchors and read.anchors[-1].number == anchors[last].number:
+                return read.text[read.anchors[-1].at :]
+        return None
 
     def _written_before(self, messages: list[Message], anchors: list[Anchor], part: _Part) -> list[Message]:
         """The conversation as far as it is written before the part."""
@@ -204,7 +204,7 @@ class AnswerSpans:
         if latest < turn:
             return messages[:turn]
         written = {anchor.place.what for anchor in anchors[: part.first] if anchor.place.turn == turn}
-        return [*messages[:turn], _only(messages[turn], written), *messages[turn + 1 : latest + 1]]
+        return [*messages[:turn], only(messages[turn], written), *messages[turn + 1 : latest + 1]]
 
     def _written_with(self, messages: list[Message], anchors: list[Anchor], part: _Part) -> list[Message]:
         """The conversation as far as it is written with the part."""
@@ -212,25 +212,26 @@ class AnswerSpans:
         latest = max(anchor.place.turn for anchor in anchors[: part.last + 1])
         written = {anchor.place.what for anchor in anchors[: part.last + 1] if anchor.place.turn == turn}
         later = {anchor.place.what for anchor in anchors[part.last + 1 :] if anchor.place.turn == turn}
-        own = _only(messages[turn], written) if later - written else messages[turn]
+        own = only(messages[turn], written) if later - written else messages[turn]
         return [*messages[:turn], own, *messages[turn + 1 : latest + 1]]
 
     def _without_anchors(self, conversation: Anchored, tools: Tools, read: Read, turn: int) -> Answer:
-        """An answer none of whose words are written: by whole renderings of the turns before it, and with it."""
-        messages, text = conversation.messages, read.text
-        bare = {name: value for name, value in messages[turn].items() if name not in REASONING}
-        for own in (messages[turn], bare):  # its reasoning may be left out where it is not the last one
-            try:
-                asked = conversation.read(self._render(messages[:turn], tools, add_generation_prompt=True)).text
-                said = conversation.read(self._render([*messages[:turn], own], tools)).text
-            except Exception:
-                continue
-            begin = self._after_prompt(asked, text)
-            if begin is None or not said.startswith(text[:begin]):
+        """An answer none of whose words are written: by renderings of the turns before it, and with it, in what stands
+        between the words of these turns and those of the next ones."""
+        messages, anchors = conversation.messages, read.anchors
+        last = sum(anchor.place.turn < turn for anchor in anchors) - 1
+        if any(anchor.place.turn >= turn for anchor in anchors[: last + 1]):
+            raise NotExact(turn)
+        at = anchors[last].at if last >= 0 else 0
+        text = read.text[at : anchors[last + 1].at if last + 1 < len(anchors) else len(read.text)]
+        begin = self._after_prompt(self._tail(conversation, tools, anchors, last, messages[:turn], opens=True), text)
+        for own in (messages[turn], bare(messages[turn])):  # its reasoning may be left out where it is not the last one
+            said = self._tail(conversation, tools, anchors, last, [*messages[:turn], own], opens=False)
+            if begin is None or said is None or not said.startswith(text[:begin]):
                 continue
             end = _end_in(text[begin:], said[begin:], self._markers, is_last=turn + 1 == len(messages))
             if end is not None:
-                return Answer(turn, begin, begin + end, ended=bool(text[begin : begin + end].strip()))
+                return Answer(turn, at + begin, at + begin + end, ended=bool(text[begin : begin + end].strip()))
         raise NotExact(turn)
 
 
@@ -272,14 +273,6 @@ def _after(before: str, head: str) -> int | None:
     if not head.strip() or before.count(head) != 1:
         return None
     return before.index(head) + len(head.rstrip(" "))
-
-
-def _only(message: Message, written: set[What]) -> Message:
-    """The turn with those of its words, reasoning and calls alone that are `written`."""
-    kept = {name: value for name, value in message.items() if name != "tool_calls" or "calls" in written}
-    if "words" not in written:
-        kept["content"] = "" if isinstance(message["content"], str) else message["content"] and []
-    return kept
 
 
 def _kind(message: Message) -> tuple[Any, ...]:

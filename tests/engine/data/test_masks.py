@@ -37,6 +37,30 @@ def test_just_the_answers_of_random_conversations_are_trained(name: str) -> None
     assert outcomes["exact"] >= ROWS / 2
 
 
+@pytest.mark.parametrize(
+    ("name", "seeds"), [("trl/nemotron_3_super_training", (511, 1033)), ("trl/nemotron_3_ultra", (1969,))]
+)
+def test_an_answer_whose_reasoning_is_left_out_and_that_has_no_words_is_told_from_its_neighbours(
+    name: str, seeds: tuple[int, ...]
+) -> None:
+    """In a longer conversation the template leaves out reasoning that it writes where no question follows."""
+    judge = Judge(name, all_templates()[name])
+    for seed in seeds:
+        assert judge.judge(Maker(seed).conversation()).outcome == "exact"
+
+
+@pytest.mark.parametrize("name", ["trl/qwen3", "trl/deepseek_r1_distill", "trl/gptoss"])
+def test_reasoning_that_is_kept_is_trained_in_every_turn(name: str) -> None:
+    judge = Judge(name, all_templates()[name], keep_reasoning=True)
+    rows = [
+        one for one in (Maker(seed).conversation() for seed in range(1_000, 1_060)) if one.kinds & {"reasoning", "tags"}
+    ]
+    outcomes = Counter(judge.judge(row).outcome for row in rows)
+    assert outcomes["exact"] >= len(rows) / 2
+    assert not outcomes["wrong"]
+    assert not outcomes["left out"]
+
+
 def test_every_template_is_written_down_for_the_oracle() -> None:
     names = list(all_templates())
     assert len(names) > 60

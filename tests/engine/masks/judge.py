@@ -27,11 +27,13 @@ class Verdict(NamedTuple):
 class Judge:
     """Judges rows of one template."""
 
-    def __init__(self, name: str, template: str, tokenizer: Any = None) -> None:
+    def __init__(self, name: str, template: str, tokenizer: Any = None, *, keep_reasoning: bool = False) -> None:
         """`tokenizer`: a real one; a tiny one where none is given."""
         self.tokenizer = tokenizer_for(name, template, tokenizer)
         self._speech = speech_of(name)
-        text = tiny.recipe_text(Path("m"), Path("rows"), backend="transformers", model__max_seq_length=LENGTH)
+        self._keep_reasoning = keep_reasoning
+        changes = {"model__max_seq_length": LENGTH, "data__keep_reasoning": keep_reasoning}
+        text = tiny.recipe_text(Path("m"), Path("rows"), backend="transformers", **changes)
         self._encoder = Encoder(RecipeDocument.parse(text, "test").recipe(), self.tokenizer, LENGTH, lambda text: None)
         self._template = self._encoder.template()
 
@@ -48,6 +50,8 @@ class Judge:
             return Verdict("unjudged", str(error))
 
     def _compared(self, row: EncodedRow, pair: Twice) -> Verdict:
+        if self._keep_reasoning and (turn := self._lost_reasoning(row, pair.own)) is not None:
+            return Verdict("wrong", f"the reasoning of turn {turn} is gone, and not named")
         try:
             spans = self._wanted(row.text, pair, pair.own)
         except Unjudged:  # some write otherwise where there are no words
@@ -66,7 +70,34 @@ class Judge:
         added = len(written.messages) - len(own.messages)
         shifted = replace(pair, owner=[turn + added for turn in pair.owner])
         try:
-            own_text = self._template.render(written.messages, written.tools)
+            own_text = self._own_text(written)
         except Exception as error:
             raise Unjudged("the template refuses the words") from error
         return trained_spans(text, own_text, shifted, written.messages, self._speech, self.tokenizer.eos_token)
+
+    def _own_text(self, written: Conversation) -> str:
+        """What the product writes of a conversation that is adapted already. Raises what the template raises."""
+        if self._keep_reasoning:
+            return self._template.written(written).text
+        return self._template.render(written.messages, written.tools)
+
+    def _lost_reasoning(self, row: EncodedRow, own: Conversation) -> int | None:
+        """A turn whose reasoning is neither in the text that is written of it nor named; None where there is none."""
+        try:
+            written = self._template.adapted(own)
+            text = self._own_text(written)
+        except Exception:
+            return None  # told where the words are judged
+        added = len(written.messages) - len(own.messages)
+        named = {one.turn - added for one in row.left_out if one.what == "reasoning"}
+        for turn, message in enumerate(own.messages):
+            thought = message.get("reasoning_content") or _tagged(message)
+            if thought and thought not in text and turn not in named:
+                return turn
+        return None
+
+
+def _tagged(message: dict[str, Any]) -> str:
+    """What stands between <think> and </think> in the words of a turn; empty where nothing does."""
+    _, opened, rest = message["content"].partition("<think>")
+    return rest.partition("</think>")[0].strip() if opened else ""
