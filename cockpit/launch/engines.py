@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from cockpit.disk import open_to_append, write_atomically
+from cockpit.launch.bytecode import bytecode_environment
 from cockpit.launch.compile_cache import compile_cache
 from cockpit.machine.child_environment import child_environment, python_command
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
@@ -261,4 +262,4 @@ def _start_locked(key: EngineKey, run: RunDir, stdin: int, lock: int, *options: 
 
 def engine_environment(key: EngineKey) -> dict[str, str]:
     """The environment of a process that imports the stack."""
-    return child_environment() | key.environment()
+    return child_environment() | bytecode_environment() | key.environment()
