@@ -82,10 +82,10 @@ class _JsonRows:
                 yield self._row(value, self._place, "it")
 
     def _conversation(self, line: str, first: Any, values: Iterator[Any]) -> Read | RowError:
-        turns, begin, bad = [first], self._text.position, self._text.not_utf_8
+        turns, begin, bad = [first], self._text.position, self._text.bad
         for value in values:
             turns.append(value)
-            bad = bad or self._text.not_utf_8
+            bad = bad or self._text.bad
             if self._text.position - begin > LONGEST_ROW:
                 raise ValueError(f"{line}: the conversation that begins here is longer than {LONGEST_ROW >> 20} MiB")
         return bad or (line, {MESSAGES: turns})
@@ -111,8 +111,8 @@ class _JsonRows:
         return RowError(self._place, "a comma or the closing ] is missing after it")
 
     def _row(self, value: Any, where: str, what: str) -> Read | RowError:
-        if self._text.not_utf_8 is not None:
-            return self._text.not_utf_8
+        if self._text.bad is not None:
+            return self._text.bad
         if isinstance(value, dict):
             return where, value
         if isinstance(value, list) and value and all(map(is_any_turn, value)):

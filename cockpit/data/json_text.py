@@ -5,10 +5,11 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections import deque
+from collections import Counter, deque
 from typing import IO, Any
 
 from cockpit.data.row_error import LONGEST_ROW, RowError, not_utf_8, refuse_binary
+from cockpit.data.shown import shown_name
 
 CHUNK = 1 << 18
 SPACE = re.compile(r"[ \t\r\n\ufeff\x1e]+")
@@ -17,8 +18,6 @@ NEXT_VALUE = re.compile(r"\n(?=[{\[])")
 """Where reading goes on after a broken value: at the next line that begins with a bracket."""
 BAD_BYTE = re.compile("[\udc80-\udcff]")
 """A byte that is not UTF-8, as Python's surrogateescape reads it."""
-DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))
-"""NaN is what pandas writes where nothing is."""
 
 
 _DEEP = "nested too deep"
@@ -39,8 +38,11 @@ class JsonText:
     def __init__(self, stream: IO[bytes], name: str) -> None:
         """Raises ValueError where the file is no text in UTF-8."""
         self.line = 1
-        self.not_utf_8: RowError | None = None
-        """Of the value that was read last: where it holds a byte that is not UTF-8."""
+        self.bad: RowError | None = None
+        """Of the value that was read last: why it cannot be used though it is complete. It holds a byte that is not
+        UTF-8, or an object with one key twice, of which JSON would keep the last alone."""
+        self._doubled: list[str] = []
+        self._decoder_of_values = json.JSONDecoder(object_pairs_hook=self._object, parse_constant=_constant)
         self._name = name
         self._stream = stream
         # Bytes that are not UTF-8 become characters that no UTF-8 text has, so that only their rows are lost.
@@ -74,14 +76,15 @@ class JsonText:
         self._at += 1
 
     def value(self) -> Any:
-        """The value that the text stands at, and go past it; `not_utf_8` tells whether all of it is text.
+        """The value that the text stands at, and go past it; `bad` tells whether it can be used.
 
         Raises BrokenJson where it is broken, and stays there; ValueError where it does not end within LONGEST_ROW.
         """
         wanted = CHUNK
         while True:
+            self._doubled.clear()
             try:
-                value, end = DECODER.raw_decode(self._text, self._at)
+                value, end = self._decoder_of_values.raw_decode(self._text, self._at)
             except RecursionError:
                 raise BrokenJson(_DEEP) from None
             except ValueError as error:
@@ -98,9 +101,17 @@ class JsonText:
                 raise BrokenJson(_why(error)) from None
             if end == len(self._text) and self._more(wanted):
                 continue  # a number may go on
-            self.not_utf_8 = self._bad_byte(end) if self._bad_bytes else None
+            self.bad = self._bad_byte(end) if self._bad_bytes else None
+            if self._doubled:
+                self.bad = self.bad or RowError(f"{self._name}:{self.line}", _twice(self._doubled[0]))
             self._go(end)
             return value
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            self._doubled += [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]
+        return found
 
     def recover(self, error: BrokenJson) -> RowError:
         """Go past the broken value that the text stands at, to the next line that begins with a bracket, or the end.
@@ -165,6 +176,15 @@ class JsonText:
         at, byte = self._bad_bytes[0]
         line = self.line + self._text.count("\n", self._at, at - self._begun)
         return not_utf_8(f"{self._name}:{line}", byte)
+
+
+def _constant(name: str) -> float | None:
+    """NaN is what pandas writes where nothing is."""
+    return None if name == "NaN" else float(name)
+
+
+def _twice(name: str) -> str:
+    return f"the key {shown_name(name)} stands twice in one object, and only one of its values could be used"
 
 
 def _why(error: ValueError) -> str:

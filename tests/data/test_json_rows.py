@@ -153,3 +153,25 @@ def test_a_value_without_an_end_is_an_error_and_not_a_full_memory(
     assert next(rows) == ("a.jsonl:1", {"a": 1})
     with pytest.raises(ValueError, match=r"^a\.jsonl:2: what begins here does not end within"):
         next(rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "left"),
+    [
+        ("a.jsonl", '{"text": "a", "id": 1}\n{"text": "b", "text": "c"}\n{"text": "d"}', ["a.jsonl:1", "a.jsonl:3"]),
+        (
+            "a.json",
+            '[{"text": "a"},\n{"text": "b", "of": {"text": 1,\n"text": 2}},\n{"text": "d"}]',
+            ["a.json row 1", "a.json row 3"],
+        ),
+        ("a.jsonl", text(ASKED) + '\n[{"role": "user", "content": "x", "text": "y", "text": "z"}]', ["a.jsonl:1"]),
+    ],
+    ids=["a line", "deep in an element of a list", "in a turn of a conversation"],
+)  # fmt: skip
+def test_a_row_with_one_key_twice_is_named_with_its_line(
+    tmp_path: Path, name: str, content: str, left: list[str]
+) -> None:
+    """JSON itself keeps the last value alone, without a word."""
+    rows, told = read(tmp_path / name, content)
+    assert [where for where, _ in rows] == left
+    assert told == [f"{name}:2: the key text stands twice in one object, and only one of its values could be used"]
