@@ -199,11 +199,6 @@ class Column(Sequence[float | None]):
         finite = list(filter(isfinite, edges))
         return sum(finite) + sum(self._sums[begin:end]), len(finite) + sum(self._counts[begin:end])
 
-    def mean(self, first: int, last: int) -> float | None:
-        """The mean of the finite values of rows `first` to `last`, the latter left out; None where there is none."""
-        total, count = self.total(first, last)
-        return total / count if count else None
-
     def is_broken(self, first: int, last: int) -> bool:
         """Whether a value of these rows was measured and is not a finite number."""
         edges, begin, end = self._parts(first, last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise, repeat
+from itertools import repeat
 from math import inf, isfinite
 from typing import Generic, TypeVar, overload
 
@@ -13,6 +13,8 @@ from cockpit.runs.columns import Column, Shelf
 
 Extent = tuple[float, float]
 """The lowest and the highest of some values."""
+Total = tuple[float, int]
+"""The sum and the number of some values."""
 Value = TypeVar("Value")
 MOST_REMEMBERED = 8
 """Curves."""
@@ -108,16 +110,16 @@ class Remembered(Generic[Value]):
 class Table:
     """Figures by step, ascending: `step`, and a column of `metrics` for each that was ever measured.
 
-    Charts ask for `extents`, `means` and `breaks`: one answer for each of `count` equal columns of dots, whose middles
+    Charts ask for `extents`, `totals` and `breaks`: one answer for each of `count` equal columns of dots, whose middles
     run from step `first` to step `last`; it is exact, and takes about the same time for a thousand steps as for a
-    million. `value_at` and `mean_around` are for what lies under a cursor.
+    million. `value_at` is for what lies under a cursor.
     """
 
     def __init__(self) -> None:
         self._shelf = Shelf()
         self.step = StepNumbers()
         self.metrics: dict[str, Column] = {}
-        self._extents, self._means = Remembered[Extent](), Remembered[float]()
+        self._extents, self._totals = Remembered[Extent](), Remembered[Total]()
 
     def __len__(self) -> int:
         return len(self.step)
@@ -140,7 +142,7 @@ class Table:
         """Forget all but the first `rows`."""
         self.step.cut(rows)
         self._extents.forget()
-        self._means.forget()
+        self._totals.forget()
         for column in self.metrics.values():
             column.cut(rows)
 
@@ -182,21 +184,19 @@ class Table:
 
         return self._extents.of((name, first, last, count), len(self), edges[1:], extent)
 
-    def means(self, name: str, first: int, last: int, count: int, span: int = 1) -> list[float | None]:
-        """The mean in each column of dots, and of at least the `span` steps around its middle, which smooths without
-        lagging behind. None in columns without a step."""
+    def totals(self, name: str, first: int, last: int, count: int) -> list[Total | None]:
+        """The sum and the number of the finite values in each column of dots; None where there is none."""
         column = self.column(name)
         if column is None:
             return [None] * count
         edges = self._edges(first, last, count)
-        more = [max(0, span - (end - begin)) for begin, end in pairwise(edges)]
 
-        def mean(at: int) -> float | None:
+        def total(at: int) -> Total | None:
             begin, end = edges[at : at + 2]
-            return column.mean(begin - more[at] // 2, end + more[at] - more[at] // 2) if begin < end else None
+            found = column.total(begin, end) if begin < end else (0.0, 0)
+            return found if found[1] else None
 
-        ends = [end + wider for end, wider in zip(edges[1:], more, strict=True)]
-        return self._means.of((name, first, last, count, span), len(self), ends, mean)
+        return self._totals.of((name, first, last, count), len(self), edges[1:], total)
 
     def breaks(self, name: str, first: int, last: int, count: int) -> list[int]:
         """The columns of dots, ascending, in which a value was measured that is not a finite number."""
@@ -213,12 +213,6 @@ class Table:
         row, column = self.step.row_from(step), self.column(name)
         is_there = column is not None and row < len(self.step) and self.step[row] == step
         return column[row] if column is not None and is_there else None
-
-    def mean_around(self, name: str, step: int, span: int) -> float | None:
-        """The mean of the `span` steps around `step`, as `means` has it; None where no such step was measured."""
-        column, (row, end) = self.column(name), self.rows(step, step)
-        begin = row - (span - 1) // 2
-        return column.mean(begin, begin + span) if column is not None and row < end else None
 
     def sample(self, name: str, first: int, last: int, most: int = 2048) -> list[float]:
         """Finite values from step `first` to step `last`, at most `most` and evenly spread, for percentiles."""

@@ -48,18 +48,10 @@ def test_a_column_of_dots_has_the_extent_of_its_steps(first: int, last: int, cou
         if first <= step <= last:
             wanted[dot_column(step, first, last, count)].append(value)
     assert it.extents("loss", first, last, count) == [(min(part), max(part)) if part else None for part in wanted]
-    means = it.means("loss", first, last, count)
-    assert means == [pytest.approx(sum(part) / len(part)) if part else None for part in wanted]
+    totals = it.totals("loss", first, last, count)
+    assert [total and total[1] for total in totals] == [len(part) or None for part in wanted]
+    assert [total[0] for total in totals if total] == [pytest.approx(sum(part)) for part in wanted if part]
     assert it.extent("loss", first, last) == (min(map(min, filter(None, wanted))), max(map(max, filter(None, wanted))))
-
-
-def test_smoothing_takes_the_steps_on_both_sides() -> None:
-    """So that a curve which falls evenly is drawn where it is, and not where it was."""
-    it = table({step: 1000.0 - step for step in range(1, 1001)})
-    means = it.means("loss", 1, 1000, 1000, span=41)
-    assert means[20:980] == [pytest.approx(1000.0 - step, abs=0.51) for step in range(21, 981)]
-    assert means[999] == pytest.approx(10, abs=0.51)  # the mean of the last half of a span
-    assert table({5: 1.0}).means("loss", 1, 5, 5, span=9) == [None, None, None, None, 1.0]
 
 
 @pytest.mark.parametrize("window", [(1, 900, 40), (1, 100, 300), (250, 270, 6)])
@@ -74,7 +66,7 @@ def test_what_is_remembered_of_a_curve_is_right_as_it_grows(window: tuple[int, i
             values = {step: value for step, value in values.items() if step <= it.newest_step}
         fresh = table(values)
         assert it.extents("loss", *window) == fresh.extents("loss", *window)
-        assert it.means("loss", *window, span=9) == fresh.means("loss", *window, span=9)
+        assert it.totals("loss", *window) == fresh.totals("loss", *window)
 
 
 def test_gaps_and_breaks() -> None:
@@ -82,7 +74,7 @@ def test_gaps_and_breaks() -> None:
     assert it.extents("loss", 1, 5, 5) == [(1.0, 1.0), None, None, None, (2.0, 2.0)]
     assert it.breaks("loss", 1, 5, 5) == [2, 3]
     assert it.breaks("loss", 4, 5, 2) == [0] and it.breaks("loss", 5, 6, 2) == []
-    assert (it.extents("reward", 1, 5, 2), it.means("reward", 1, 5, 2), it.breaks("reward", 1, 5, 2)) == (
+    assert (it.extents("reward", 1, 5, 2), it.totals("reward", 1, 5, 2), it.breaks("reward", 1, 5, 2)) == (
         [None, None],
         [None, None],
         [],

@@ -1,5 +1,6 @@
 """What a widget has drawn, and states of a run to draw."""
 
+from rich.style import Style
 from textual.content import Content
 from textual.geometry import Region
 from textual.widget import Widget
@@ -7,6 +8,7 @@ from textual.widget import Widget
 from cockpit.protocol import events as ev
 from cockpit.runs.folder import RunDir
 from cockpit.runs.state import RunState
+from cockpit.ui.widgets.braille import BrailleCanvas
 from tests.ui.stage import recorded
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07[bold]not markup[/bold]\x00"
@@ -18,6 +20,11 @@ def text_of(widget: Widget) -> list[str]:
     content = Region(widget.gutter.left, widget.gutter.top, *widget.size)
     lines = widget.render_lines(content) if widget.size else []
     return ["".join(segment.text for segment in strip).rstrip() for strip in lines]
+
+
+def rows_of(canvas: BrailleCanvas) -> list[str]:
+    """What a canvas shows, row by row."""
+    return [strip.text for strip in canvas.strips([Style()] * 16)]
 
 
 def plain(title: object) -> str:

@@ -11,6 +11,7 @@ from textual.theme import Theme
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.themes import DARK, DARK_16, LIGHT, LIGHT_16, OWN
 from cockpit.ui.widgets.state_signs import STATE_SIGNS
+from tests.ui.colours import contrast
 from tests.ui.engines import FakeEngines, FakeProbe
 
 MEANINGS = ("primary", "secondary", "accent", "held-out", "changed", "success", "warning", "error", "foreground")
@@ -29,18 +30,6 @@ def test_no_two_meanings_share_a_colour_and_each_can_be_read(theme: Theme) -> No
         assert apart > 60, (one, other)
     for name, colour in found.items():
         assert contrast(colour, surface) >= 4.5, name
-
-
-def contrast(one: Color, other: Color) -> float:
-    """The ratio of WCAG 2.1."""
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def luminance(colour: Color) -> float:
-    shares = [channel / 255 for channel in colour.rgb]
-    linear = [share / 12.92 if share <= 0.03928 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @pytest.mark.parametrize("theme", [DARK_16, LIGHT_16], ids=lambda theme: theme.name)

@@ -1,4 +1,4 @@
-"""A value axis: where a value lies between bottom and top, and at which round values it is labelled."""
+"""Axes: where a value lies between bottom and top, at which round values that is labelled, and where a step lies."""
 
 from __future__ import annotations
 
@@ -81,6 +81,34 @@ class Axis:
     def row(self, value: float, rows: int) -> int:
         """The row of `value` in `rows` rows that count from the top; values outside stay at the rim."""
         return round((1 - min(1.0, max(0.0, self.share(value)))) * (rows - 1))
+
+
+@dataclass(frozen=True)
+class StepAxis:
+    """Steps `first` to `last`, which is later, in the middles of `dots` columns of dots: those of runs/table.py."""
+
+    first: int
+    last: int
+    dots: int
+
+    @property
+    def steps_per_dot(self) -> float:
+        """Steps from one column to the next."""
+        return (self.last - self.first) / max(1, self.dots - 1)
+
+    def dot(self, step: float) -> int:
+        """The column of a step."""
+        return math.floor((step - self.first) / self.steps_per_dot + 0.5)
+
+    def step(self, dot: float) -> int:
+        """The step in the middle of a column, or the nearest that is shown."""
+        return max(self.first, min(self.last, round(self.first + dot * self.steps_per_dot)))
+
+    def steps_beside(self, step: int) -> tuple[int, int]:
+        """The first and the last step that lie in the same column as `step`."""
+        dot, gaps = self.dot(step), 2 * max(1, self.dots - 1)
+        begin, end = (self.first - (-by * (self.last - self.first) // gaps) for by in (2 * dot - 1, 2 * dot + 1))
+        return min(step, max(self.first, begin)), max(step, min(self.last, end - 1))
 
 
 def _short(value: float) -> str:

@@ -128,12 +128,11 @@ class LossChart(StepChart):
         frame = self.frame(width, height, axis, _AXIS)
         extents = self.course.steps.extents(LOSS, frame.first, frame.last, frame.dots)
         frame.canvas.points(dot_rows(frame, extents), _RAW, frame.left * 2)
-        self._draw_smoothed(frame, extents)
+        smoothed = self.course.smoothed(frame.steps, shown)
+        self._draw_smoothed(frame, smoothed)
         self._draw_held_out(frame)
         self._mark_clipped(frame, extents, _CLIPPED)
-        newest = self.course.newest_smoothed(frame.first, frame.last)
-        if newest is not None:
-            self._label(frame, self.course.steps.newest_step, newest)
+        self._label(frame, smoothed)
         self.draw_cursor(frame, _READ)
         return frame.canvas
 
@@ -141,13 +140,10 @@ class LossChart(StepChart):
         window = self.window
         return self.course.shown(window.first, window.last, log=self._log_scale, clips=self._clips)
 
-    def _draw_smoothed(self, frame: Frame, extents: Sequence[Extent | None]) -> None:
+    def _draw_smoothed(self, frame: Frame, smoothed: Sequence[float | None]) -> None:
         """The smoothed curve, in pieces between the steps without a finite loss; each gap is marked where it begins."""
         canvas, left, steps = frame.canvas, frame.left * 2, self.course.steps
-        span = self.course.span(frame.first, frame.last)
-        means = steps.means(LOSS, frame.first, frame.last, frame.dots, span)
-        spans = dot_rows(frame, [(mean, mean) if mean is not None and extent else None
-                                 for mean, extent in zip(means, extents, strict=True)])  # fmt: skip
+        spans = dot_rows(frame, [None if mean is None else (mean, mean) for mean in smoothed])
         breaks = steps.breaks(LOSS, frame.first, frame.last, len(spans))
         begin, row = 0, frame.rows * 4 - 1
         for at, end in enumerate([*breaks, len(spans)]):
@@ -186,10 +182,14 @@ class LossChart(StepChart):
             if extent and extent[0] < frame.axis.low:
                 frame.canvas.write(at // 2, frame.rows - 1, glyphs().down, ink)
 
-    def _label(self, frame: Frame, step: int, loss: float) -> None:
+    def _label(self, frame: Frame, smoothed: Sequence[float | None]) -> None:
         """The newest smoothed value, where it hides nothing: behind the curve's end, else above or under it."""
+        newest = self.course.steps.newest_step
+        loss = smoothed[frame.steps.dot(newest)] if frame.first <= newest <= frame.last else None
+        if loss is None:
+            return
         text = metric(loss)
-        column, row = frame.dot_column(step) // 2, frame.dot_row(loss) // 4
+        column, row = frame.dot_column(newest) // 2, frame.dot_row(loss) // 4
         back = frame.canvas.width - len(text)
         places = [(column + 2, row), (column + 2, row - 1), (column + 2, row + 1)]
         places += [(min(column - len(text) // 2, back), row + by) for by in (-1, 1, -2, 2, -3, 3)]
@@ -233,6 +233,7 @@ class LossChart(StepChart):
 
     def _read(self, step: int) -> list[Content]:
         """What lies at the step that is read."""
-        among = self._frame.steps_beside(step) if self._frame else (step, step)
-        found = self.course.reading(step, among, (self.window.first, self.window.last))
-        return readout(found, self.size.width)
+        axis, shown, smoothed = self.steps_shown, self._shown(), None
+        if shown is not None and axis.first <= step <= axis.last:
+            smoothed = self.course.smoothed(axis, shown)[axis.dot(step)]
+        return readout(self.course.reading(step, axis.steps_beside(step), smoothed), self.size.width)

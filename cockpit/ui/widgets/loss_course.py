@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from cockpit.runs.steps import Steps
-from cockpit.runs.table import Extent, Table
+from cockpit.runs.table import Extent, Table, Total
+from cockpit.ui.widgets.axis import StepAxis
 from cockpit.ui.widgets.value_range import without_outliers
 
 LOSS, HELD_OUT, RATE = "loss", "eval_loss", "learning_rate"
@@ -34,6 +38,10 @@ class ShownLosses:
     high: float
     below: float | None
     above: float | None
+
+    def holds(self, loss: float) -> bool:
+        """Whether a loss is among them."""
+        return self.low <= loss <= self.high
 
 
 @dataclass(frozen=True)
@@ -63,12 +71,27 @@ class LossCourse:
         begin, end = self.steps.rows(first, last)
         return smoothing_span(end - begin)
 
-    def newest_smoothed(self, first: int, last: int) -> float | None:
-        """The smoothed loss of the newest step; None where it has none, or is not among these."""
-        newest = self.steps.newest_step
-        if not first <= newest <= last or not self._is_finite_at(newest):
-            return None
-        return self.steps.mean_around(LOSS, newest, self.span(first, last))
+    def smoothed(self, axis: StepAxis, shown: ShownLosses) -> list[float | None]:
+        """The smoothed loss in each column of dots; None where no loss is a finite number.
+
+        It is the mean of the steps on both sides, so that it does not lag. Outliers, which are not `shown`, are left
+        out, but for the newest steps, of which nobody knows yet whether they are any.
+        """
+        totals = self.steps.totals(LOSS, axis.first, axis.last, axis.dots)
+        newest = max((at for at, total in enumerate(totals) if total), default=0)
+        all_of = _Running(totals)
+        usual = _Running([total if total and shown.holds(total[0] / total[1]) else None for total in totals])
+        span = self.span(axis.first, axis.last)
+        reach = max(0, round(span / axis.steps_per_dot / 2 - 0.5))
+
+        def mean(at: int) -> float | None:
+            begin, end = max(0, at - reach), min(newest, at + reach) + 1
+            if at + reach > newest:
+                return all_of.mean(all_of.begin_of(span // 2, begin, end), end)
+            found = usual.mean(begin, end)
+            return all_of.mean(begin, end) if found is None else found
+
+        return [mean(at) if total else None for at, total in enumerate(totals)]
 
     def shown(self, first: int, last: int, *, log: bool, clips: bool) -> ShownLosses | None:
         """Which losses a chart of these steps shows: without outliers where it `clips`, and on a `log` scale only those
@@ -80,15 +103,15 @@ class LossCourse:
             return None
         lowest, highest = min(low for low, _ in found), max(high for _, high in found)
         if clips:
-            always = [self.newest_smoothed(first, last), self._newest_held_out(first, last)]
-            values = [*bounds, *(value for value in always if value is not None and (value > 0 or not log))]
+            newest = self._newest_held_out(first, last)
+            values = [*bounds, *([newest] if newest is not None and (newest > 0 or not log) else [])]
             low, high = min(values), max(values)
         else:
             low, high = (lowest if lowest > 0 or not log else bounds[0]), highest
         return ShownLosses(low, high, lowest if lowest < low else None, highest if highest > high else None)
 
-    def reading(self, step: int, among: tuple[int, int], shown: tuple[int, int]) -> Reading:
-        """What lies at `step`, where the steps `among` are drawn in one column, and all `shown`."""
+    def reading(self, step: int, among: tuple[int, int], smoothed: float | None) -> Reading:
+        """What lies at `step`, where the steps `among` are drawn in one column, at this smoothed loss."""
         steps, held_out = self.steps, self.held_out
         first, last = steps.rows(*among)
         before = held_out.step.row_from(step + 1) - 1
@@ -98,7 +121,7 @@ class LossCourse:
             step,
             steps.value_at(LOSS, step),
             steps.extent(LOSS, *among) if last - first > 1 else None,
-            steps.mean_around(LOSS, step, self.span(*shown)) if self._is_finite_at(step) else None,
+            smoothed,
             (measured, loss) if measured is not None and loss is not None else None,
             steps.value_at(RATE, step),
         )
@@ -111,10 +134,6 @@ class LossCourse:
             return 0, None
         since = column.broken_since()
         return column.broken_count(), self.steps.step[since] if since is not None else None
-
-    def _is_finite_at(self, step: int) -> bool:
-        loss = self.steps.value_at(LOSS, step)
-        return loss is not None and math.isfinite(loss)
 
     def _newest_held_out(self, first: int, last: int) -> float | None:
         newest = self.held_out.newest_step
@@ -131,3 +150,20 @@ class LossCourse:
         values = [*self.steps.sample(LOSS, first, last, SAMPLED), *self.held_out.sample(HELD_OUT, first, last)]
         self._bounds, self._bounds_of = without_outliers(values, log=log), (first, last, log, rows)
         return self._bounds
+
+
+class _Running:
+    """Sums over any columns of dots."""
+
+    def __init__(self, totals: Sequence[Total | None]) -> None:
+        self._sums = [0.0, *accumulate(total[0] if total else 0.0 for total in totals)]
+        self._counts = [0, *accumulate(total[1] if total else 0 for total in totals)]
+
+    def mean(self, begin: int, end: int) -> float | None:
+        """The mean in columns `begin` to `end`, the latter left out; None where nothing is there."""
+        count = self._counts[end] - self._counts[begin]
+        return (self._sums[end] - self._sums[begin]) / count if count else None
+
+    def begin_of(self, count: int, begin: int, end: int) -> int:
+        """`begin`, or where so many values up to `end` begin, if that is further left."""
+        return max(0, min(begin, bisect_right(self._counts, self._counts[end] - count) - 1))

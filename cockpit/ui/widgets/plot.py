@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor
 from typing import ClassVar
 
 from rich.style import Style
@@ -13,7 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from cockpit.runs.table import Extent
-from cockpit.ui.widgets.axis import Axis, round_step
+from cockpit.ui.widgets.axis import Axis, StepAxis, round_step
 from cockpit.ui.widgets.braille import BrailleCanvas
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.lines import changed_strips
@@ -22,9 +21,7 @@ from cockpit.ui.widgets.lines import changed_strips
 class Frame:
     """A canvas with a labelled value axis on its left and steps under it. `left` cells are the axis's."""
 
-    def __init__(
-        self, width: int, height: int, axis: Axis, first: int, last: int, ink: int, *, label_cells: int = 0
-    ) -> None:
+    def __init__(self, width: int, height: int, axis: Axis, first: int, last: int, ink: int, label_cells: int) -> None:
         """Draw the axes in `ink`: steps `first` to `last` from left to right. Labels of values have at least
         `label_cells` of room."""
         signs = glyphs()
@@ -33,6 +30,8 @@ class Frame:
         self.rows = max(1, height - 1)
         self.left = min(width, max([label_cells, *map(len, axis.labels)]) + 1)
         self.columns = max(0, width - self.left)
+        self.dots = max(1, self.columns * 2)
+        self.steps = StepAxis(self.first, self.last, self.dots)
         for row in range(self.rows):
             self.canvas.write(self.left - 1, row, signs.axis, ink)
         for value, label in zip(axis.ticks, axis.labels, strict=True):
@@ -40,29 +39,9 @@ class Frame:
             self.canvas.write(0, row, label.rjust(self.left - 1) + signs.tick, ink)
         self._label_steps(ink)
 
-    @property
-    def dots(self) -> int:
-        """Columns of dots for the values."""
-        return max(1, self.columns * 2)
-
-    @property
-    def steps_per_dot(self) -> float:
-        """Steps from one column of dots to the next."""
-        return (self.last - self.first) / max(1, self.dots - 1)
-
     def dot_column(self, step: float) -> int:
-        """The column of dots, counted on the canvas, in which `step` lies: the one of Table.extents."""
-        return self.left * 2 + floor((step - self.first) / self.steps_per_dot + 0.5)
-
-    def step_at(self, dot: float) -> int:
-        """The step in the middle of a column of dots, counted from the axis on."""
-        return max(self.first, min(self.last, round(self.first + dot * self.steps_per_dot)))
-
-    def steps_beside(self, step: int) -> tuple[int, int]:
-        """The first and the last step that is drawn in the same column of dots as `step`."""
-        column, gaps = self.dot_column(step) - self.left * 2, 2 * max(1, self.dots - 1)
-        begin, end = (self.first - (-by * (self.last - self.first) // gaps) for by in (2 * column - 1, 2 * column + 1))
-        return min(step, max(self.first, begin)), max(step, min(self.last, end - 1))
+        """The column of dots, counted on the canvas, in which `step` lies."""
+        return self.left * 2 + self.steps.dot(step)
 
     def dot_row(self, value: float) -> int:
         """The row of dots of a value."""

@@ -14,7 +14,7 @@ from cockpit.ui.widgets.step_chart import StepChart
 from cockpit.ui.widgets.step_window import StepWindow
 
 AXIS_INK, PLAN_INK = 1, 2
-LOOKS = 8
+LOOKS = 4
 """Rates that are looked at in each column of dots: the course of a schedule is smooth."""
 
 

@@ -8,7 +8,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Offset
 
-from cockpit.ui.widgets.axis import Axis
+from cockpit.ui.widgets.axis import Axis, StepAxis
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.plot import Frame, Plot
 from cockpit.ui.widgets.step_window import StepWindow
@@ -66,7 +66,7 @@ class StepChart(Plot):
         """An empty chart with these values at its left and the steps of the window under it."""
         window = self.window
         window.widen_labels(max((len(label) for label in axis.labels), default=0))
-        self._frame = Frame(width, height, axis, window.first, window.last, ink, label_cells=window.label_cells)
+        self._frame = Frame(width, height, axis, window.first, window.last, ink, window.label_cells)
         return self._frame
 
     def draw_cursor(self, frame: Frame, ink: int) -> None:
@@ -79,9 +79,14 @@ class StepChart(Plot):
             if frame.canvas.is_empty(column, row, 1):
                 frame.canvas.write(column, row, glyphs().read, ink)
 
+    @property
+    def steps_shown(self) -> StepAxis:
+        """Where the steps of the window lie, in the width that was drawn last."""
+        return StepAxis(self.window.first, self.window.last, self._frame.dots if self._frame else 2)
+
     def _step_under(self, at: Offset) -> int:
         assert self._frame is not None
-        return self._frame.step_at((at.x - self._frame.left) * 2 + 0.5)
+        return self.steps_shown.step((at.x - self._frame.left) * 2 + 0.5)
 
     # What is asked
 
@@ -115,8 +120,7 @@ class StepChart(Plot):
 
     def action_read(self, columns: int) -> None:
         """Move the cursor by columns of dots, by a step at least."""
-        if self._frame is not None:
-            self.window.move_cursor(columns * max(1, round(self._frame.steps_per_dot)))
+        self.window.move_cursor(columns * max(1, round(self.steps_shown.steps_per_dot)))
 
     def action_read_first(self) -> None:
         """Read the first step of the run."""

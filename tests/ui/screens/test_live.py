@@ -13,6 +13,7 @@ from cockpit.runs.labels import PHASES
 from cockpit.runs.link import ReplayLink, RunLink
 from cockpit.ui.runs.session import RunSession
 from cockpit.ui.screens import live
+from cockpit.ui.screens.help import keys_of
 from cockpit.ui.screens.live import LiveScreen, layout_for
 from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.log_pane import LogPane
@@ -20,10 +21,11 @@ from cockpit.ui.widgets.loss_chart import LossChart
 from cockpit.ui.widgets.outcome_card import OutcomeCard
 from cockpit.ui.widgets.phase_bar import PhaseBar
 from cockpit.ui.widgets.run_line import RunLine
+from cockpit.ui.widgets.run_schedule import RunSchedule
 from cockpit.ui.widgets.schedule_chart import ScheduleChart
 from cockpit.ui.widgets.vram_gauge import VramGauge
 from tests.recording import BEGAN, RECIPE, Ending, record
-from tests.ui.drawn import all_text, text_of
+from tests.ui.drawn import all_text, plain, text_of
 from tests.ui.engines import FakeLink, is_at
 from tests.ui.live_screen import card, keys, line, stage
 from tests.ui.stage import NOW, Stage, fed, recorded, session_of
@@ -225,6 +227,31 @@ async def test_log_scale_and_back(tmp_path: Path) -> None:
         assert chart.log_scale and "log scale" in str(chart.border_title)
         await pilot.press("l")
         assert not chart.log_scale
+
+
+async def test_charts_are_zoomed_panned_and_read_with_keys_and_mouse(tmp_path: Path) -> None:
+    run = record(tmp_path, until=126, ending="going")
+    async with stage(session_of(RunLink(run))).run_test(size=(120, 40)) as pilot:
+        loss, rate = pilot.app.screen.query_one(LossChart), pilot.app.screen.query_one(RunSchedule)
+        await until(pilot, lambda: "126/300" in line(pilot))
+        assert "plus" not in keys(pilot) and keys(pilot)["z"] == "zoom"
+        await pilot.press("z")
+        assert plain(loss.border_subtitle).startswith("step 126 · loss ")
+        assert plain(rate.border_subtitle).startswith("step 126 · planned 1.23e-4 · used 1.23e-4")
+        await pilot.press("left", "left", "plus")
+        step, shown = loss.window.cursor, (loss.window.first, loss.window.last)
+        assert step is not None and step < 126 and shown[1] - shown[0] == 150
+        assert plain(loss.border_title) == f"loss · steps {shown[0]} to {shown[1]} of 300"
+        await pilot.press("shift+right", "end")
+        assert loss.window.cursor == 126 and loss.window.first > shown[0]
+        await pilot.press("0", "y", "l")
+        assert plain(loss.border_title) == "loss · log scale · outliers shown"
+        await pilot.click(rate, offset=(9, 3))
+        assert rate.has_focus and loss.window.cursor == rate.window.cursor and 0 < (rate.window.cursor or 0) < 20
+        named = {key for shown, _, _ in keys_of(pilot.app.screen) for key in shown.split(", ")}
+        assert {"←", "→", "+", "-", "0", "shift+←", "y", "l", "z"} <= named, "F1 shows them"
+        await pilot.press("z")
+        assert pilot.app.focused is None and loss.window.cursor is None
 
 
 async def test_escape_goes_back_and_leaves_the_run_alone(tmp_path: Path) -> None:

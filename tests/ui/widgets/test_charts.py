@@ -1,27 +1,19 @@
 """The charts of a run, mounted alone."""
 
 import pytest
-from rich.style import Style
+from textual.color import Color
 
 from cockpit.protocol import events as ev
 from cockpit.runs.state import RunState
-from cockpit.ui.widgets.braille import BrailleCanvas
+from cockpit.ui.themes import THEMES
 from cockpit.ui.widgets.loss_chart import LossChart
 from cockpit.ui.widgets.run_schedule import RunSchedule
 from cockpit.ui.widgets.schedule_chart import schedule_title, short_rate
 from cockpit.ui.widgets.step_window import StepWindow
-from tests.ui.drawn import all_text, plain, steps_to, text_of
+from tests.ui.colours import contrast
+from tests.ui.drawn import all_text, plain, rows_of, steps_to, text_of
 from tests.ui.stage import Stage
 from tests.ui.waiting import until
-
-
-def text_on(canvas: BrailleCanvas) -> list[str]:
-    return [strip.text for strip in canvas.strips([Style()] * 9)]
-
-
-def labels(chart: LossChart) -> list[str]:
-    """What stands at the axis of values, from top to bottom."""
-    return [row.partition("┤")[0].strip() for row in text_on(chart.draw(80, 20)) if "┤" in row]
 
 
 async def test_loss_chart_shows_real_numbers_legend_and_last_value() -> None:
@@ -46,7 +38,7 @@ async def test_loss_chart_takes_in_only_what_is_new_and_starts_anew_after_a_resu
     def is_drawn_of_all(state: RunState) -> bool:
         anew = LossChart()
         anew.set_course(state.steps, state.held_out)
-        return text_on(chart.draw(80, 20)) == text_on(anew.draw(80, 20))
+        return rows_of(chart.draw(80, 20)) == rows_of(anew.draw(80, 20))
 
     async with Stage(widgets=[chart]).run_test(size=(80, 20)):
         state = steps_to(50)
@@ -54,7 +46,7 @@ async def test_loss_chart_takes_in_only_what_is_new_and_starts_anew_after_a_resu
         state.apply(ev.StepEnded(step=51, total_steps=100, epoch=1, step_time_s=1, at=51, metrics={"loss": 9.0}))
         chart.set_course(state.steps, state.held_out)
         assert is_drawn_of_all(state)
-        assert float(labels(chart)[0]) > 3
+        assert "↑ up to 9.000" in plain(chart.border_subtitle)
         for step in range(30, 60):  # a new attempt goes back, past where the old one was
             event = ev.StepEnded(
                 step=step, total_steps=100, epoch=1, step_time_s=1, at=100 + step, metrics={"loss": 1.0}
@@ -62,7 +54,7 @@ async def test_loss_chart_takes_in_only_what_is_new_and_starts_anew_after_a_resu
             state.apply(event)
         chart.set_course(state.steps, state.held_out)
         assert is_drawn_of_all(state)
-        assert float(labels(chart)[0]) <= 3
+        assert "↑" not in plain(chart.border_subtitle)
 
 
 async def test_loss_chart_switches_to_a_log_scale_and_copes_with_what_it_cannot_show() -> None:
@@ -177,6 +169,24 @@ async def test_the_planned_rate_and_on_top_what_was_used() -> None:
         chart.set_plan([], "Count the rows first.")
         await pilot.pause()
         assert "Count the rows first." in all_text(chart)
+
+
+async def test_all_that_is_drawn_can_be_told_from_the_ground_in_both_themes() -> None:
+    window = StepWindow()
+    charts = LossChart(window, classes="pane"), RunSchedule(window, classes="pane")
+    async with Stage(widgets=charts).run_test() as pilot:
+        for theme in THEMES:
+            pilot.app.theme = theme.name
+            await pilot.pause()
+            for chart in charts:
+                ground = chart.background_colors[1]
+                inks = {name: chart.get_component_rich_style(name).color for name in chart.INKS}
+                ratios = {name: contrast(Color.from_rich_color(ink), ground) for name, ink in inks.items() if ink}
+                assert len(ratios) == len(inks) and min(ratios.values()) >= 3, (theme.name, ratios)
+            inks = {
+                name: charts[0].get_component_rich_style(f"loss-chart--{name}").color for name in ("raw", "smoothed")
+            }
+            assert inks["raw"] != inks["smoothed"]
 
 
 def test_titles_of_the_schedule() -> None:
