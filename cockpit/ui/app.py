@@ -22,16 +22,18 @@ from textual.widget import MountError
 
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.asking import AskingApp
-from cockpit.ui.messages import EditRecipe, ExportRun, OpenRun, ResumeRun, StartRun, WarmFor
+from cockpit.ui.messages import EditRecipe, EditRun, ExportRun, OpenRun, RelaunchRun, ResumeRun, StartRun, WarmFor
 from cockpit.ui.preferences import remember_theme, remembered_theme
 from cockpit.ui.runs.engines import Engines, Probe
 from cockpit.ui.runs.new_runs import NewRuns
 from cockpit.ui.runs.past_runs import PastRuns
+from cockpit.ui.runs.retries import Retries
 from cockpit.ui.screens.recipes import RecipesScreen, mark_saved
 from cockpit.ui.themes import DARK, LIGHT, THEMES, meanings, themes_for
 from cockpit.ui.widgets.top_line import EngineStatus
 
 if TYPE_CHECKING:
+    from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.library import LibraryEntry
     from cockpit.runs.folder import RunDir
     from cockpit.ui.runs.session import RunSession
@@ -90,6 +92,7 @@ class CockpitApp(AskingApp):
         self.engines = engines
         self._new = NewRuns(self)
         self._past = PastRuns(self)
+        self._retries = Retries(self, self._past, self._new)
         self._probe = probe
         self.standby: Standby | None = None
         """The engine that warms up for the next run; None until the app has begun."""
@@ -234,11 +237,23 @@ class CockpitApp(AskingApp):
 
     # Screens
 
+    @on(RelaunchRun)
+    def _on_relaunch_run(self, message: RelaunchRun) -> None:
+        self._retries.relaunch(message.run, message.recipe_name, message.relaunch)
+
+    @on(EditRun)
+    def _on_edit_run(self, message: EditRun) -> None:
+        self._retries.edit(message.run, message.recipe_name, message.told)
+
     @on(EditRecipe)
     def _on_edit_recipe(self, message: EditRecipe) -> None:
+        self.edit_recipe(message.document)
+
+    def edit_recipe(self, document: RecipeDocument, field: str = "") -> None:
+        """Open the editor on a recipe, at this field where one is named."""
         from cockpit.ui.screens.editor import EditorScreen
 
-        self.push_screen(EditorScreen(message.document), lambda saved: mark_saved(self.screen_stack, saved))
+        self.push_screen(EditorScreen(document, field), lambda saved: mark_saved(self.screen_stack, saved))
 
     @on(WarmFor)
     def _on_warm_for(self, message: WarmFor) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from cockpit.protocol.events import Relaunch
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.recipe import Recipe
     from cockpit.runs.folder import RunDir
@@ -26,6 +27,22 @@ class EditRecipe(Message):
     def __init__(self, document: RecipeDocument) -> None:
         super().__init__()
         self.document = document
+
+
+class EditRun(Message):
+    """Open the editor on what this run was trained with, at the field that is named in what was `told` of it."""
+
+    def __init__(self, run: RunDir, recipe_name: str, told: str = "") -> None:
+        super().__init__()
+        self.run, self.recipe_name, self.told = run, recipe_name, told
+
+
+class RelaunchRun(Message):
+    """Launch this run again, which has run out of memory."""
+
+    def __init__(self, run: RunDir, recipe_name: str, relaunch: Relaunch) -> None:
+        super().__init__()
+        self.run, self.recipe_name, self.relaunch = run, recipe_name, relaunch
 
 
 class OpenRun(Message):

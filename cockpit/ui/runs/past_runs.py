@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from cockpit.text.plain_text import plain_line, plain_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from cockpit.launch.engines import EngineProcess, StartedEngine
@@ -87,6 +88,28 @@ class PastRuns:
                 self._go_on(_Going(run, document, point, time.monotonic() + LETS_GO_WITHIN_S, force), steps)
 
         self._host.ask_steps(point, go_on)
+
+    def resume_with(self, run: RunDir, settings: Sequence[str]) -> None:
+        """Let the run go on as far as it was planned, with settings as `--set` takes them."""
+        from cockpit.recipe.problem import RecipeError
+        from cockpit.recipe.resume_policy import refused_changes
+        from cockpit.runs.resumable import ResumePoint
+
+        document = self._document(run)
+        if document is None:
+            return
+        before = document.recipe()
+        try:
+            for setting in settings:
+                document.set_from_text(setting)
+            if refused := refused_changes(before, document.recipe(), "--set"):
+                raise RecipeError(refused)
+            point = ResumePoint.of(run, before)
+        except (RecipeError, ValueError) as error:
+            self._refuse(str(error))
+            return
+        going = _Going(run, document, point, time.monotonic() + LETS_GO_WITHIN_S, force=False)
+        self._go_on(going, point.total_steps or point.step)
 
     def export(self, run: RunDir) -> None:
         """Ask in which form, then begin; the run's log tells how it goes. While one is under way: ask whether to end

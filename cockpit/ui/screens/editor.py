@@ -77,9 +77,10 @@ class EditorScreen(Screen[Path | None]):
                 show=False),
     ]  # fmt: skip
 
-    def __init__(self, document: RecipeDocument) -> None:
-        """`document` is copied; it is not changed."""
+    def __init__(self, document: RecipeDocument, field: str = "") -> None:
+        """`document` is copied; it is not changed. `field` is the one that it opens at, if it is named."""
         super().__init__()
+        self._opens_at = field
         self.draft = Draft(document)
         self._planner = Planner()
         self._forecaster = Forecaster()
@@ -116,9 +117,13 @@ class EditorScreen(Screen[Path | None]):
 
     async def _open(self) -> None:
         changed = self.draft.changed()  # such as the data that the person has brought
-        first = next((field for path, field in self.draft.fields.items() if path in changed), None)
+        named = self.draft.fields.get(self.draft.field_at(self._opens_at) or "")
+        first = named or next((field for path, field in self.draft.fields.items() if path in changed), None)
         await self._show_group(first.group if first is not None else self.draft.groups[0])
-        self._focus_first()
+        if named is not None:
+            self.query_one(RecipeForm).focus_field(named.path)
+        else:
+            self._focus_first()
         self.is_opening = False
         self._show_plan()
         self._show_states()

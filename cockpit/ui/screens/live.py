@@ -21,6 +21,7 @@ from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun, ResumeRun
 from cockpit.ui.screens.questions import drop, end_engine, stop_run
 from cockpit.ui.screens.run_controls import CONTROL_BINDINGS, CONTROLS, RunControls
+from cockpit.ui.screens.run_retries import RETRY_BINDINGS, RunRetries
 from cockpit.ui.widgets.alarm_bar import AlarmBar
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
@@ -63,7 +64,7 @@ def layout_for(width: int, height: int) -> str:
     return "stacked" if height >= 44 else "tabbed"
 
 
-class LiveScreen(RunControls):
+class LiveScreen(RunControls, RunRetries):
     """One run. It polls while it is visible; leaving it does not touch the run."""
 
     AUTO_FOCUS = ""
@@ -78,6 +79,7 @@ class LiveScreen(RunControls):
         Binding("s", "drop", "stop without saving", id="live.drop", tooltip="End at once and save nothing"),
         Binding("s", "abort", "end the engine", id="live.abort", tooltip="End its process now, whatever it does"),
         *CONTROL_BINDINGS,
+        *RETRY_BINDINGS,
         Binding("r", "resume", "resume", id="live.resume", tooltip="Resume from the newest checkpoint"),
         Binding("c", "chat", "chat", id="live.chat", tooltip="Talk to the model"),
         Binding("x", "export", "export", id="live.export", tooltip="Save the adapter, a merged model or a GGUF"),
@@ -200,6 +202,7 @@ class LiveScreen(RunControls):
         )
         self.query_one(OutcomeCard).show(outcome)
         self.set_class(outcome is not None, "-has-card")
+        self.set_class(outcome is not None and len(outcome.ways) > 2, "-tall-card")
         self._show_keys()
         share = f" {percent(state.step / state.total_steps)}" if state.total_steps else ""
         title = f"{plain_line(session.link.run.id)}{share}"
@@ -293,6 +296,8 @@ class LiveScreen(RunControls):
         going = not session.is_over and not session.is_recording
         if action in ("stop", "stop_early", "drop", "abort"):
             return going and action == self._stop_action()
+        if action in ("retry", "relaunch"):
+            return self.can_retry(action, parameters)
         if action == "read_alarms":
             return bool(session.state.alarms) and not session.is_over
         if action in CONTROLS:

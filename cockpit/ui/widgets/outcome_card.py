@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textual.content import Content
+from textual.style import Style
 from textual.widgets import Static
 
 from cockpit.runs.folder import RunDir
@@ -15,6 +16,18 @@ from cockpit.text.numbers import count, duration, metric, size
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.glyphs import glyphs
 
+RELAUNCH_KEYS = ("a", "b", "d")
+"""None of them means anything while a run trains, so that no key which comes too late launches one."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """Something to do about it: the key that does it, which is also clicked, the screen's action, and what it does."""
+
+    key: str
+    action: str
+    text: str
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -23,6 +36,7 @@ class Outcome:
     kind: str
     title: str
     lines: tuple[tuple[str, str], ...]
+    ways: tuple[Way, ...] = ()
 
 
 class OutcomeCard(Static):
@@ -30,7 +44,8 @@ class OutcomeCard(Static):
 
     HELP = "How the run has ended. Paths and reasons can be marked with the mouse and copied with ctrl+c."
     DEFAULT_CSS = """
-    OutcomeCard { display: none; height: auto; padding: 0 1; border: round $success; border-title-color: $success; }
+    OutcomeCard { display: none; height: auto; padding: 0 1; border: round $success; border-title-color: $success;
+                  link-color: $footer-key-foreground; link-background: transparent; link-style: bold; }
     OutcomeCard.-good, OutcomeCard.-warning, OutcomeCard.-bad { display: block; }
     OutcomeCard.-warning { border: round $warning; border-title-color: $warning; }
     OutcomeCard.-bad { border: round $error; border-title-color: $error; }
@@ -53,6 +68,7 @@ class OutcomeCard(Static):
                 Content.assemble((f"{label}  " if label else "", "$foreground-muted"), text)
                 for label, text in outcome.lines
             ]
+            rows += [Content.assemble(Content.styled(way.key, _pressed(way)), f"  {way.text}") for way in outcome.ways]
             self.update(Content("\n").join(rows))
 
 
@@ -64,7 +80,8 @@ def outcome_of(
     `refusal` is the engine's sentence where it has not taken the run up.
     """
     signs = glyphs()
-    log = ("engine.log", plain_text(str(run.engine_log)))
+    log = Way("o", "engine_log", f"engine.log  {plain_text(str(run.engine_log))}")
+    retry = Way("e", "retry", "edit and retry")
     ended = state.ended
     if status == "completed" and ended is not None:
         return Outcome("good", f"{signs.done} {STATES[status]}", _gains(state, run))
@@ -76,25 +93,43 @@ def outcome_of(
         )
     if status in ("failed", "out_of_memory") and ended is not None:
         where = f" at step {count(ended.step + 1)}" if state.steps.step else ""
-        return Outcome("bad", f"{signs.failed} {STATES[status]}{where}", (*_said(state), log))
+        title = f"{signs.failed} {STATES[status]}{where}"
+        return Outcome("bad", title, _said(state), (*_relaunches(state), retry, log))
     if status == "failed" and refusal is not None:
-        return Outcome("bad", f"{signs.failed} not started", (("", plain_text(refusal)), log))
+        return Outcome("bad", f"{signs.failed} not started", (("", plain_text(refusal)),), (retry, log))
     if status == "lost":
         why = "The engine's process is gone and has not said why: it was killed, or the machine "
         why += "ran out of memory or was started anew."
-        return Outcome("bad", f"{signs.failed} {STATES[status]} after step {count(state.step)}", (("", why), log))
+        title = f"{signs.failed} {STATES[status]} after step {count(state.step)}"
+        return Outcome("bad", title, (("", why),), (retry, log))
     if status == "silent":
         host = plain_line(state.engine.host) if state.engine else "another machine"
         why = f"The engine runs on {host} and has not been heard of for 30 s. It may be busy, or the network slow."
-        return Outcome("warning", f"! {STATES[status]}", (("", why), log))
+        return Outcome("warning", f"! {STATES[status]}", (("", why),), (log,))
     if status == "starting" and is_slow_to_start:
-        return Outcome("warning", "! no engine yet", (("", "The engine has not said a word for 30 s."), log))
+        return Outcome("warning", "! no engine yet", (("", "The engine has not said a word for 30 s."),), (log,))
     return None
+
+
+def _pressed(way: Way) -> Style:
+    return Style.from_meta({"@click": f"screen.{way.action}"})
+
+
+def _relaunches(state: RunState) -> tuple[Way, ...]:
+    """The ways to launch a run again that has run out of memory, and from where each goes on."""
+    offered = state.ended.relaunches if state.ended else ()
+    newest = state.checkpoints[-1].step if state.checkpoints else 0
+    ways = []
+    for at, (key, relaunch) in enumerate(zip(RELAUNCH_KEYS, offered, strict=False)):
+        where = f"goes on after step {count(newest)}" if newest and relaunch.resumes else "begins anew"
+        ways.append(Way(key, f"relaunch({at})", f"relaunch: {plain_line(relaunch.why)}; it {where}"))
+    return tuple(ways)
 
 
 def _said(state: RunState) -> tuple[tuple[str, str], ...]:
     assert state.ended is not None
-    said = (("", plain_text(state.ended.reason)), ("try", plain_text(state.ended.advice)))
+    advice = "" if state.ended.relaunches else state.ended.advice  # what it says is ready to be pressed
+    said = (("", plain_text(state.ended.reason)), ("try", plain_text(advice)))
     return tuple((label, text) for label, text in said if text)
 
 

@@ -13,7 +13,7 @@ from cockpit.runs.labels import STATES
 from cockpit.runs.status import is_resumable
 from cockpit.text.numbers import metric
 from cockpit.text.plain_text import plain_line
-from cockpit.ui.messages import EditRecipe, ResumeRun
+from cockpit.ui.messages import EditRun, ResumeRun
 from cockpit.ui.widgets.marked_list import MarkedList, columns, room_beside
 from cockpit.ui.widgets.sparkline import sparkline
 from cockpit.ui.widgets.state_signs import STATE_SIGNS
@@ -67,23 +67,9 @@ class RunList(MarkedList):
 
     def action_edit(self) -> None:
         """Open the editor on what the marked run was trained with."""
-        from cockpit.recipe.problem import RecipeError
-        from cockpit.runs.origin import distrust, recipe_of_run
-
         row = self.marked
-        if row is None:
-            return
-        try:
-            document = recipe_of_run(row.run.path, f"{row.recipe_name or row.run.id}.yaml")
-            refusal = distrust(row.run.path)
-        except (RecipeError, OSError) as error:
-            why = str(error.problems[0]) if isinstance(error, RecipeError) else str(error)
-            self.notify(f"The run's recipe cannot be read: {why}", severity="error", markup=False)
-            return
-        if refusal:
-            self.notify(refusal, severity="warning", markup=False)
-        document.path = None  # the run's own file stays as it is
-        self.post_message(EditRecipe(document))
+        if row is not None:
+            self.post_message(EditRun(row.run, row.recipe_name))
 
     @property
     def marked(self) -> RunSummary | None:

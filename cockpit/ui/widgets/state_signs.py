@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from cockpit.protocol.events import WatchdogFired
 from cockpit.runs.status import State
+
+if TYPE_CHECKING:
+    from cockpit.protocol.events import WatchdogFired
 
 STATE_SIGNS: dict[State, tuple[str, str]] = {
     "starting": ("◌", "$primary"),

@@ -70,3 +70,26 @@ def test_wrap_cells() -> None:
     assert wrap_cells("漢字漢字", 5) == ["漢字", "漢字"]
     assert wrap_cells("a\n\nb", 5) == ["a", "", "b"]
     assert wrap_cells("", 5) == [""]
+
+
+async def test_log_pane_shows_levels_and_marks_what_is_sought_across_the_lines_breaks() -> None:
+    pane = LogPane()
+    long = f"{'word ' * 6}a needle and more"
+    async with Stage(widgets=[pane]).run_test(size=(44, 6)) as pilot:
+        await pilot.pause()
+        lines = [LogLine(0, "info", long), LogLine(0, "error", "no Needle"), LogLine(0, "warning", "  calm")]
+        pane.add([*lines, *[LogLine(0, "info", f"line {number}") for number in range(20)]])
+        pane.seek("A NEEDLE")
+        await until(pilot, lambda: str(pane.border_subtitle) == "1 of 1 lines with 'a needle'")
+        assert any("needle" in row for row in text_of(pane)) and not pane.follows
+        pane.seek("needle")
+        assert str(pane.border_subtitle) == "2 of 2 lines with 'needle'"
+        pane.step(1)
+        assert str(pane.border_subtitle) == "1 of 2 lines with 'needle'"
+        pane.seek("")
+        pane.show_from("warning")
+        await until(pilot, lambda: len(pane.shown_lines) == 2)
+        assert pane.shown_lines == ["no Needle", "  calm"] and text_of(pane)[1].endswith("!   calm")
+        pane.add([LogLine(0, "error", "newest"), LogLine(0, "info", "unseen")])
+        await until(pilot, lambda: text_of(pane)[2].endswith("newest"))
+        assert "unseen" not in pane.shown_lines

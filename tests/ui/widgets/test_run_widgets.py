@@ -333,7 +333,7 @@ def test_outcome_card_has_nothing_to_say_of_a_run_that_goes_its_way(tmp_path: Pa
     assert outcome_of("running", state_of(run), run) is None
     assert outcome_of("starting", RunState(), run) is None
     slow = outcome_of("starting", RunState(), run, is_slow_to_start=True)
-    assert slow is not None and slow.lines[-1][0] == "engine.log"
+    assert slow is not None and slow.ways[-1].text.startswith("engine.log")
 
 
 async def test_outcome_card_shows_reasons_literally(tmp_path: Path) -> None:
