@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadFileScheduling, LoadScopeScheduling
 
-FORKING = ("detached_engine", "export", "forms", "killed", "loading", "moved_base", "unsloth_loading", "unsloth_resume")
+FORKING = (
+    *("detached_engine", "export", "forms", "killed", "loading", "moved_base"),
+    *("train_command", "unsloth_loading", "unsloth_resume"),
+)
 """Files of tests/engine whose tests fork from one process that has imported the stack: all go to one worker."""
 
 # Each worker has a core. Threads of torch that wait for each other's cores took a fifth of the suite's CPU.

@@ -14,7 +14,9 @@ from cockpit.runs.folder import all_runs
 
 DETACHED = """
 import sys
-sys.executable = sys.argv.pop(1)
+from cockpit.launch import engines
+engine = sys.argv.pop(1)
+engines.python_command = lambda *_: [engine]
 from cockpit.__main__ import main
 main()
 """
@@ -55,7 +57,7 @@ def test_what_cannot_be_printed_is_told_in_one_sentence(way: str, status: int, w
 def test_a_detached_run_has_been_started_before_its_name_is_printed(
     way: str, status: int, why: str, tmp_path: Path
 ) -> None:
-    engine = tmp_path / "python"
+    engine = tmp_path / "engine"
     engine.write_text("#!/bin/sh\nexec sleep 600\n")
     engine.chmod(0o700)
     command = [sys.executable, "-c", DETACHED, str(engine), "train", "demo", "--set", "hardware.gpu=none", "--detach"]

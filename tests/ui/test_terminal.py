@@ -20,6 +20,7 @@ from cockpit.launch.engines import StartedEngine
 from cockpit.runs.link import RunLink
 from cockpit.runs.folder import RunDir
 from cockpit.paths import standby_folder
+from cockpit.ui import terminal
 from cockpit.ui.app import CockpitApp
 from tests.ui.engines import FakeProbe
 
@@ -41,6 +42,7 @@ class StuckApp(CockpitApp):
     def _poll(self):
         super()._poll()
         if os.path.exists(os.environ["PID_FILE"] + ".fifo"):
+            terminal.ENDS_WITHIN_S = 1.0
             open(os.environ["PID_FILE"] + ".hangs", "w").close()
             open(os.environ["PID_FILE"] + ".fifo").read()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -60,9 +61,34 @@ def slow(model: Any, loss: torch.Tensor) -> torch.Tensor:
     return loss
 
 
-def hanging(model: Any, loss: torch.Tensor) -> torch.Tensor:
-    time.sleep(3)
-    return loss
+def hanging(patch: pytest.MonkeyPatch) -> Spoil:
+    """A step that hangs until it was found to have stalled. No other step is, however long a busy machine takes."""
+    stalled, begun, told = rules.stalled, threading.Event(), threading.Event()
+
+    def found(*args: Any, **kwargs: Any) -> str:
+        finding = stalled(*args, **kwargs) if begun.is_set() else ""
+        if finding:
+            told.set()
+        return finding
+
+    def hang(model: Any, loss: torch.Tensor) -> torch.Tensor:
+        begun.set()
+        assert told.wait(60)
+        begun.clear()
+        return loss
+
+    patch.setattr(rules, "stalled", found)
+    return hang
+
+
+def time_steps(patch: pytest.MonkeyPatch, slow: range) -> None:
+    """The watchdogs are told that these steps take six times as long as all others."""
+    step_ended = watchdogs.Watchdogs.step_ended
+
+    def timed(told: Any, step: int, figures: Any, took_s: float, planned: float | None) -> None:
+        step_ended(told, step, figures, 0.12 if step in slow else 0.02, planned)
+
+    patch.setattr(watchdogs.Watchdogs, "step_ended", timed)
 
 
 def _scale_gradients(model: Any, factor: float) -> None:

@@ -20,6 +20,7 @@ def line_of(text: str, name: str) -> str:
 
 async def test_which_recipes_fit_beside_those_who_hold_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("cockpit.ui.runs.standby.PROBE_EVERY_S", 0.1)
     probe = FakeProbe(REPORT)
     async with flown((120, 40), probe=probe, recipe="llama-3-8b") as (app, pilot):
         await until(pilot, lambda: "✓" in line_of(shown(app), "qwen3-8b"))
@@ -29,7 +30,7 @@ async def test_which_recipes_fit_beside_those_who_hold_memory(monkeypatch: pytes
         probe.report = GpuReport(
             gpus=[full], driver="580.1", holders={"GPU-0": [Holder(pid=7, name="jupyter", mib=20 * 1024)]}
         )
-        await until(pilot, lambda: "✗" in line_of(shown(app), "qwen3-8b"), 20)
+        await until(pilot, lambda: "✗" in line_of(shown(app), "qwen3-8b"))
         await until(pilot, lambda: "held by jupyter 20 GiB" in shown(app))
 
 
