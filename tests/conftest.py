@@ -60,3 +60,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 def pytest_collection_finish() -> None:
     """What was imported until now stays, and is not searched for garbage again."""
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Nor at the end, where pytest looks five times for what the tests have left: a second each."""
+    gc.freeze()

@@ -54,16 +54,15 @@ def test_a_closed_terminal_and_a_killed_app_leave_the_run_whole(
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("way", ["SIGKILL", "closed terminal", "closed terminal, deaf to SIGHUP", "quit"])
+@pytest.mark.parametrize("way", ["SIGKILL", "closed terminal, deaf to SIGHUP"])
 def test_an_app_that_ends_before_start_leaves_no_engine(app: Callable[..., Terminal], way: str) -> None:
+    """The two that the app does least for; tests/ui/test_terminal.py has the others."""
     command = [sys.executable, "-c", DEAF_TO_SIGHUP, *APP] if "deaf" in way else APP
     terminal = app(command=command)
     terminal.wait_for("demo")
     wait_until(lambda: terminal.pump() and engines(), "a standby engine")
     if way == "SIGKILL":
         os.kill(terminal.pid, signal.SIGKILL)
-    elif way == "quit":
-        terminal.press("q")
     else:
         terminal.hang_up()
     wait_until(lambda: terminal.has_ended() or not terminal.pump(0.01), "the app's end", 30)

@@ -119,13 +119,6 @@ def test_keys_of_one_write_land_in_their_fields(pid_file: Path) -> None:
         terminal.wait_for(lambda text: all(change in text for change in changes))
 
 
-def test_an_app_that_is_killed_before_start_leaves_no_engine(pid_file: Path) -> None:
-    terminal, engine = open_app(pid_file)
-    with terminal:
-        terminal.kill()
-        wait_until(lambda: has_ended(engine))
-
-
 def test_quit_gives_the_terminal_back(pid_file: Path) -> None:
     terminal, engine = open_app(pid_file)
     with terminal:
