@@ -34,6 +34,8 @@ class DatasetForm:
     has_images: bool = False
     named: tuple[str, ...] = ()
     """The parts whose columns the recipe names itself."""
+    has_classes: bool = False
+    """Whether a column such as label is known not to say which answers are desired."""
 
 
 def split_files(path: Path, split: str) -> list[Path]:
@@ -104,7 +106,7 @@ def form_of_rows(
     Raises ValueError with a sentence: which columns there are, and what would do.
     """
     from cockpit.data.form_errors import turn_a_row, why_no_form
-    from cockpit.data.other_methods import refuse_other_methods
+    from cockpit.data.other_methods import has_classes, refuse_other_methods
     from cockpit.data.row_form import form_of, has_images
     from cockpit.data.row_layout import INDEX
     from cockpit.data.shown import listed_names, shown_name
@@ -123,7 +125,8 @@ def form_of_rows(
     if found is None:
         raise ValueError(why_no_form(name, sample, columns, dict(named), format))
     form, parts = found
-    return DatasetForm(form.name, parts, rows, has_images(parts, several), tuple(part for part, _ in named))
+    given, classes = tuple(part for part, _ in named), has_classes(columns, several)
+    return DatasetForm(form.name, parts, rows, has_images(parts, several), given, classes)
 
 
 @functools.lru_cache(maxsize=32)

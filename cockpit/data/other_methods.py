@@ -9,14 +9,12 @@ from typing import Any
 
 from cockpit.data.row_error import Row
 from cockpit.data.row_form import USUAL
-from cockpit.data.row_layout import has_value
+from cockpit.data.row_layout import LABELS, has_value
 from cockpit.data.shown import listed_names, shown_name
 from cockpit.data.turn_shapes import is_answer, is_any_turn, turns_in
 
 Found = tuple[str, ...]
 """The columns that tell the form; empty where the rows do not have it."""
-LABELS = ("label", "kto_tag", "desirable", "is_desirable")
-"""Columns that say whether an answer is desired."""
 BETTER_AND_WORSE = (
     ("chosen", "rejected"),
     ("accepted", "rejected"),
@@ -105,6 +103,12 @@ def _labelled(columns: list[str], rows: list[Row]) -> Found:
     has_answers = any(name.strip().lower() in (*USUAL["completion"], *USUAL["messages"]) for name in columns)
     labels = (name for name in columns if name.strip().lower() in LABELS)
     return next(((name,) for name in labels if has_answers and _most(rows, name, _is_mark)), ())
+
+
+def has_classes(columns: list[str], rows: list[Row]) -> bool:
+    """Whether a column that may say that an answer is desired holds something else, such as the numbers of classes."""
+    labels = (name for name in columns if name.strip().lower() in LABELS)
+    return any(_has_values(rows, name) and not _most(rows, name, _is_mark) for name in labels)
 
 
 def _is_mark(value: object) -> bool:

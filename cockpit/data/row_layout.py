@@ -11,7 +11,7 @@ from cockpit.data.row_form import form_named
 
 INDEX = re.compile(r"Unnamed: \d+|__index_level_\d+__")
 """Columns that pandas writes its index into."""
-LABELS = ("kto_tag", "label")
+LABELS = ("label", "kto_tag", "desirable", "is_desirable")
 """Columns that say whether an answer is desired."""
 MOST_LAYOUTS = 1000
 

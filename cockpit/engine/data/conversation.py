@@ -38,14 +38,16 @@ class Conversations:
         columns: Mapping[str, str],
         *,
         named: Iterable[str] = (),
+        has_classes: bool = False,
         instruction: str | None = None,
         roles: Mapping[str, str] | None = None,
     ) -> None:
         """`columns` has the column of each part, as `form_of` found it, and `named` are the parts whose column the
-        recipe names. `instruction` is the user's words for rows of image_text without a prompt, `roles` says whose
+        recipe names. `has_classes`: a 0 in a column such as label is a class, not a mark. `instruction` is the user's words for rows of image_text without a prompt, `roles` says whose
         turns those of other names are.
         """
         self.not_used = NotUsedCount()
+        self._has_classes = has_classes
         self._instruction = instruction
         self._layouts = RowLayouts(form, columns, named)
         self._unused: set[Unused] = set()
@@ -67,7 +69,7 @@ class Conversations:
         Raises ValueError with the end of a sentence that begins with the row's place.
         """
         layout = self._layouts.of(row)
-        if layout.label is not None and _is_no(row[layout.label]):
+        if layout.label is not None and _is_no(row[layout.label], self._has_classes):
             raise ValueError(f"its {layout.label} says that its answer is not desired")
         try:
             made = self._made(row, layout.columns)
@@ -249,8 +251,10 @@ def texts_of(turn: Message) -> Iterator[str]:
         yield from (part["text"] for part in content if part["type"] == "text")
 
 
-def _is_no(value: object) -> bool:
-    return value is False or (isinstance(value, str) and value.strip().lower() == "false")
+def _is_no(value: object, has_classes: bool) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() == "false"
+    return value is False or (value == 0 and not has_classes)
 
 
 def _words(row: Mapping[str, Any], column: str) -> str:

@@ -47,19 +47,21 @@ def with_reasoning(
 ) -> tuple[str, list[Answer], list[LeftOut]]:
     """The text, its answers, and what is left out of it now: each answer begins as where it is the last one, with its
     reasoning. Where the template never writes any, and yet speaks of <think> (`has_tags`: R1), it stands between these
-    marks, as its generation prompt opens it.
+    marks, as its generation prompt opens it. That of an answer without words stays left out.
     """
     text, still, moved = read.text, [], list(answers)
     for one in reversed(left_out):
         at = next((at for at, answer in enumerate(moved) if answer.turn == one.turn), None)
-        head = None
+        head = first = None
         if one.what == "reasoning" and at is not None:
             begin = answers[at].begin
-            first = next(anchor for anchor in read.anchors if anchor.place.turn == one.turn and anchor.at >= begin)
+            here = (anchor for anchor in read.anchors if anchor.place.turn == one.turn and anchor.at >= begin)
+            first = next(here, None)
+        if first is not None:
             head = _as_last(one.turn, first.number, alone)
             if head is None and has_tags:
                 head = _between_tags(messages[one.turn]) + text[begin : first.at].lstrip()
-        if head is None or at is None:
+        if head is None or first is None or at is None:
             still.append(one)
             continue
         text = text[:begin] + head + text[first.at :]

@@ -48,6 +48,7 @@ class RowReader:
                 rows.form.form,
                 rows.form.columns,
                 named=rows.form.named,
+                has_classes=rows.form.has_classes,
                 instruction=source.instruction,
                 roles=recipe.data.roles,
             )

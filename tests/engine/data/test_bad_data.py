@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cockpit.engine.data.prepare import prepare_data
+from cockpit.engine.data.row_reader import RowReader
 from cockpit.engine.errors import RunFailure
 from cockpit.machine.gpu import GpuReport
 from cockpit.preflight.checks import preflight
@@ -198,3 +199,14 @@ def test_a_run_that_fails_on_its_rows_leaves_no_adapter(tmp_path: Path, hosted: 
     assert "cockpit data" in ended.advice
     assert not run.run.adapter.exists()
     assert not run.run.checkpoints.exists() or not list(run.run.checkpoints.iterdir())
+
+
+def test_an_answer_that_a_later_row_marks_as_undesired_is_never_trained(tmp_path: Path) -> None:
+    """The form is told by the first 100 rows, in which nothing speaks of it. Numbers of classes are no marks."""
+    plain = {"prompt": "q", "completion": "a"}
+    for first, refused in (({}, 3), ({"label": 4}, 1)):
+        rows = [{**plain, **first}] * 100 + [{**plain, "label": mark} for mark in (1, 0, 0.0, False, True)]
+        text = tiny.recipe_text(tmp_path, tiny.write_rows(tmp_path / "rows.jsonl", rows), data__on_bad_row="skip")
+        reader = RowReader(RecipeDocument.parse(text, "test").recipe(), lambda sentence: None)
+        assert len(list(reader.read())) == len(rows) - refused
+        assert reader.refusals[0].endswith("its label says that its answer is not desired.")

@@ -66,3 +66,9 @@ def test_every_template_is_written_down_for_the_oracle() -> None:
     assert len(names) > 60
     for name in names:
         speech_of(name)
+
+
+def test_reasoning_of_an_answer_without_words_stays_left_out_and_is_named() -> None:
+    judge = Judge("trl/glm4moe", all_templates()["trl/glm4moe"], keep_reasoning=True)
+    for seed in (156, 511):
+        assert judge.judge(Maker(seed).conversation()).outcome == "exact"

@@ -312,3 +312,16 @@ def test_rows_of_a_run_with_a_high_loss_are_shown_wherever_they_stand(
         zip(places[:2], highest, strict=False)
     )
     assert (report.rows_seen, report.row_losses) == (3, losses)
+
+
+def test_what_the_template_leaves_out_is_counted_in_rows_and_turns(folder: Path, tmp_path: Path) -> None:
+    """ChatML has no place for reasoning nor for calls."""
+    thought = [
+        {**turn, "reasoning_content": "hm"} if turn["role"] == "assistant" else turn for turn in tiny.pair("q", "a")
+    ]
+    report = look(folder, tmp_path, [{"messages": thought * 2}, {"messages": thought}, row(1, 1)])
+    (found,) = report.not_used
+    assert (found.kind, found.name, found.rows, found.turns) == ("template", "reasoning of answers", 2, 3)
+    (figure,) = [one for one in figures_of(report) if one.name == "not used"]
+    words = "reasoning of answers, which the chat template leaves out, in 3 turns of 2 rows"
+    assert (figure.value, figure.note) == ("1", words)
