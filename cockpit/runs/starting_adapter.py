@@ -26,6 +26,8 @@ OF_THE_RUN = ("lora_dropout", "random_state")
 """Fields of `lora` that say nothing of an adapter that is there: a run that goes on has its own."""
 IN_CONFIG = ("r", "lora_alpha", "bias", "use_rslora", "use_dora", "target_modules", "modules_to_save")
 """Fields of `lora` that PEFT keeps with an adapter, under the same names."""
+CHANGES_BASE = ("loftq", "pissa", "olora", "corda", "lora_ga")
+"""Beginnings of an adapter that PEFT takes out of the base's weights: with the base as it is, it is another model."""
 NAME = "model.adapter"
 
 
@@ -90,8 +92,12 @@ class StartingAdapter:
             if wanted != has:
                 wrong = f"it is {shown_value(wanted)}, and the adapter of {NAME} has {shown_value(has)}"
                 yield Conflict(f"lora.{name}", wrong, "leave it out, or give the same")
-        if own.get("loftq_config") is not None:
-            yield Conflict(NAME, "it was started with LoftQ, which has rounded its base", "resume its run instead")
+        start = str(self.config.get("init_lora_weights") or "").lower()
+        if own.get("loftq_config") is not None or start.startswith(CHANGES_BASE):
+            how = start if start.startswith(CHANGES_BASE) else "loftq"
+            wrong = f"it was started with init_lora_weights {plain_line(how)}, which has changed the weights of its base"
+            right = "resume its run instead" if self.run is not None else "merge it there and tune the merged model"
+            yield Conflict(NAME, wrong, right)
         if recipe.model.add_tokens and recipe.model.add_tokens != self.added_tokens:
             wrong = "an adapter that is there gets no new tokens"
             right = f"give {shown_value(self.added_tokens)}, as it has" if self.added_tokens else "leave it empty"

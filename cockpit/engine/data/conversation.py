@@ -43,8 +43,8 @@ class Conversations:
         roles: Mapping[str, str] | None = None,
     ) -> None:
         """`columns` has the column of each part, as `form_of` found it, and `named` are the parts whose column the
-        recipe names. `has_classes`: a 0 in a column such as label is a class, not a mark. `instruction` is the user's words for rows of image_text without a prompt, `roles` says whose
-        turns those of other names are.
+        recipe names. `has_classes`: a 0 in a column such as label is a class, not a mark. `instruction` is the user's
+        words for rows of image_text without a prompt, `roles` says whose turns those of other names are.
         """
         self.not_used = NotUsedCount()
         self._has_classes = has_classes
