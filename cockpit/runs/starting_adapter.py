@@ -95,7 +95,7 @@ class StartingAdapter:
         start = str(self.config.get("init_lora_weights") or "").lower()
         if own.get("loftq_config") is not None or start.startswith(CHANGES_BASE):
             how = start if start.startswith(CHANGES_BASE) else "loftq"
-            wrong = f"it was started with init_lora_weights {plain_line(how)}, which has changed the weights of its base"
+            wrong = f"it was started with init_lora_weights {plain_line(how)}, which has changed its base's weights"
             right = "resume its run instead" if self.run is not None else "merge it there and tune the merged model"
             yield Conflict(NAME, wrong, right)
         if recipe.model.add_tokens and recipe.model.add_tokens != self.added_tokens:

@@ -122,7 +122,7 @@ def test_a_run_is_gone_on_with_as_its_own_recipe_says(tmp_path: Path) -> None:
         ({"peft_type": "IA3"}, "it is of PEFT's kind 'IA3', and only LoRA adapters can go on"),
         (
             {"init_lora_weights": "pissa_niter_4"},
-            "it was started with init_lora_weights pissa_niter_4, which has changed the weights of its base",
+            "it was started with init_lora_weights pissa_niter_4, which has changed its base's weights",
         ),
         ({"r": 4096}, "its r is one that no recipe can have (Input should be less than or equal to 1024)"),
     ],
@@ -136,7 +136,7 @@ def test_an_adapter_that_cannot_go_on_is_told(tmp_path: Path, changes: dict[str,
 def test_an_adapter_of_a_run_that_was_started_with_loftq_is_told(tmp_path: Path) -> None:
     make_run("rounded", lora__r=8, lora__lora_alpha=32, lora__loftq_config={"loftq_bits": 4})
     assert wrong(bare(model__adapter="rounded")) == [
-        "model.adapter: it was started with init_lora_weights loftq, which has changed the weights of its base; "
+        "model.adapter: it was started with init_lora_weights loftq, which has changed its base's weights; "
         "resume its run instead"
     ]
 
