@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cockpit.cli.chat_target import Answering, answering, find_target
 from cockpit.cli.ending import end
-from cockpit.cli.moved_base import MovedBase, settle_base
-from cockpit.cli.trust import TrustRemoteCode, settle_trust
+from cockpit.cli.moved_base import MovedBase
+from cockpit.cli.trust import TrustRemoteCode
 from cockpit.text.plain_text import PlainTextStream
 
 if TYPE_CHECKING:
-    from cockpit.launch.engines import StartedEngine
     from cockpit.protocol.commands import Chat
     from cockpit.runs.folder import RunDir
-    from cockpit.runs.link import RunLink
-    from cockpit.runs.state import RunState
 
 POLL_S = 0.03
-NO_BASE = "This is a whole model, without an adapter that could be switched off: there is no base to ask."
-NEEDS_NO_BASE = "This is a whole model, which needs no base: leave --model out."
 
 
 def chat(
@@ -50,7 +46,6 @@ def chat(
     """
     from cockpit.paths import expanded, kind_of
     from cockpit.recipe.problem import RecipeError
-    from cockpit.runs.folder import RunDir, find_run
 
     if not prompt.strip():
         end("The prompt is empty; ask something with -p.", 2)
@@ -67,74 +62,14 @@ def chat(
             end(f"--{name.replace('_', '-')} is above 0; {changes[name]} is not.", 2)
     if image is not None and kind_of(expanded(image)) != "file":
         end(f"There is no picture {image}; give the path of a file with --image.", 2)
-    folder = _folder(run)
-    started: StartedEngine | None
-    if folder is not None and kind_of(folder / "recipe.yaml") != "file":
-        link, started = _open_folder(folder, base, model)
-    else:
-        try:
-            found = find_run(run) if folder is None else RunDir(folder)
-        except LookupError as error:
-            end(str(error), 2)
-        if base and found.result == found.model:
-            end(NO_BASE, 2)
-        if model is not None and found.result == found.model:
-            end(NEEDS_NO_BASE, 2)
-        settle_trust(found, trust_remote_code)
-        link, started = _reach(found, settle_base(model, found))
+    found = find_target(run)
     try:
-        _ask(link, _command(link.run, _message(prompt, image), base, changes), started)
+        with answering(found, base=base, moved=model, trust=trust_remote_code) as engine:
+            _ask(engine, _command(engine.link.run, _message(prompt, image), base, changes))
     except (RecipeError, OSError) as error:
         end(f"The question could not be put: {getattr(error, 'strerror', None) or error}.", 1)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    finally:
-        if started is not None:
-            started.process.terminate()
-            if folder is not None and started.link.run.path != folder:
-                started.process.wait()
-                started.link.run.remove()
-
-
-def _folder(name: str) -> Path | None:
-    """The folder that was named in place of a run; None where it is no path."""
-    from cockpit.paths import expanded, kind_of, runs_folder
-
-    is_run = kind_of(runs_folder() / name) == "folder" or kind_of(Path(name)) != "folder"
-    if not name.startswith((".", "~")) and "/" not in name and is_run:
-        return None
-    try:
-        return expanded(name).resolve()
-    except (OSError, ValueError, RuntimeError) as error:  # a loop of links is a RuntimeError
-        end(f"This is no path: {error}.", 2)
-
-
-def _open_folder(folder: Path, base: bool, moved: str | None) -> tuple[RunLink, StartedEngine]:
-    """An engine that answers with what is saved in the folder, an adapter's base at `moved` where one is given."""
-    from cockpit.launch.engines import EngineKey, start_folder_engine
-    from cockpit.launch.saved_recipe import recipe_of
-    from cockpit.machine.gpu import GpuProbe
-    from cockpit.models.saved_folder import SavedFolder
-    from cockpit.paths import kind_of
-    from cockpit.recipe.document import resolved_yaml
-    from cockpit.runs.folder import RunDir
-
-    saved = SavedFolder(folder)
-    if moved is not None and kind_of(folder) == "folder":
-        if not saved.is_adapter:
-            end(NEEDS_NO_BASE, 2)
-        # An adapter that lies in the folder of its run is checked by that run's record.
-        saved = SavedFolder(folder, settle_base(moved, RunDir(folder.parent), folder))
-    if defect := saved.defect():
-        end(defect, 2)
-    if base and not saved.is_adapter:
-        end(NO_BASE, 2)
-    try:
-        recipe = recipe_of(saved)
-        started = start_folder_engine(folder, EngineKey.of(recipe, GpuProbe().wait()), resolved_yaml(recipe))
-    except (ValueError, OSError) as error:
-        end(str(error), 1)
-    return started.link, started
 
 
 def _message(prompt: str, image: Path | None) -> dict[str, str]:
@@ -157,34 +92,7 @@ def _command(run: RunDir, message: dict[str, str], base: bool, changes: dict[str
     return Chat(id=new_command_id(), messages=messages, adapter=not base, **sampling)
 
 
-def _reach(run: RunDir, base: str | None) -> tuple[RunLink, StartedEngine | None]:
-    """The run's own engine where it lives and has ended training, which has its base already, else a new one that loads
-    what the run has saved, on the base at `base` where one is given."""
-    from cockpit.launch.engines import EngineKey, start_chat_engine
-    from cockpit.machine.gpu import GpuProbe
-    from cockpit.recipe.problem import RecipeError
-    from cockpit.runs.link import RunLink
-    from cockpit.runs.moved_base import why_no_base, with_base
-    from cockpit.runs.origin import recipe_of_run
-    from cockpit.runs.summary import RunSummary
-
-    if run.liveness() == "alive":
-        if RunSummary.of(run).state == "running":
-            end(f"The run {run.id} is still training; chat with it when it has ended.", 1)
-        return RunLink(run), None
-    if run.result is None:
-        end(f"The run {run.id} has saved no adapter, so there is nothing to chat with.", 1)
-    try:
-        recipe = recipe_of_run(run.path).recipe()
-        if run.result == run.adapter and (gone := why_no_base(with_base(recipe, base))):
-            end(gone, 1)
-        started = start_chat_engine(run, EngineKey.of(recipe, GpuProbe().wait()), base)
-    except (RecipeError, ValueError, OSError) as error:
-        end(str(error), 1)
-    return started.link, started
-
-
-def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
+def _ask(engine: Answering, command: Chat) -> None:
     """Send the question once the model is there and print the reply as it comes."""
     from cockpit.protocol import events as ev
     from cockpit.runs.state import RunState
@@ -192,8 +100,8 @@ def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
     state, stream, thinking = RunState(), PlainTextStream(), _Thinking()
     sent = False
     while True:
-        gone = started.process.poll() is not None if started else link.liveness() in ("lost", "exited")
-        batch = link.poll()
+        gone = engine.is_gone()
+        batch = engine.link.poll()
         for event in batch:
             state.apply(event)
             match event:
@@ -211,10 +119,9 @@ def _ask(link: RunLink, command: Chat, started: StartedEngine | None) -> None:
                         end(event.reason, 1)
                     return
         if gone and not batch:
-            why = state.exited.reason if state.exited is not None else ""
-            end(why or f"The engine has gone without a reply; its log: {link.run.engine_log}", 1)
-        if not sent and not batch and _answers(state, started):
-            link.send(command)
+            end(engine.why_gone(state), 1)
+        if not sent and not batch and engine.is_ready(state):
+            engine.link.send(command)
             sent = True
         if not batch:
             time.sleep(POLL_S)
@@ -236,10 +143,3 @@ class _Thinking:
         if ends and self._is_open:
             self._is_open = False
             print(f"{self._dim}{self._stream.end()}{self._plain}\n", file=sys.stderr, flush=True)
-
-
-def _answers(state: RunState, started: StartedEngine | None) -> bool:
-    """Whether the model is there; the log of an earlier engine does not count for one that we have started."""
-    if started is None:
-        return state.can_chat
-    return state.can_chat and state.engine is not None and state.engine.pid == started.process.pid
