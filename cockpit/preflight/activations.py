@@ -92,6 +92,7 @@ def passing(shape: ModelShape, recipe: Recipe, quantization: str, batch: Batch, 
         layer = _plain_layer(shape, quantization, tokens, widest, held, adapter)
         layer += input_bytes if mode == "reentrant" else 0
         loss = _plain_loss(shape, tokens, stream) + 6 * _trained_head(shape, recipe)  # in 32 bits, then in 16
+        kept += _head_with_new_rows(shape, recipe, quantization)
         buffers = WORKSPACES
     else:
         layer = (8 * widest + 2 * shape.hidden) * tokens
@@ -138,6 +139,15 @@ def _trained_head(shape: ModelShape, recipe: Recipe) -> int:
     is_whole = recipe.finetuning_type == "full" or "lm_head" in recipe.lora.modules_to_save
     is_trained = is_whole or bool(recipe.model.add_tokens)
     return shape.vocabulary * shape.hidden if is_trained else 0
+
+
+def _head_with_new_rows(shape: ModelShape, recipe: Recipe, quantization: str) -> int:
+    """Bytes of the copy of the head that PEFT puts the trained rows of new tokens into, kept from the loss until its
+    backward pass. The embeddings' copy is gone once they have been looked up."""
+    if recipe.finetuning_type == "full" or not recipe.model.add_tokens:
+        return 0
+    wide = 4 if quantization != "none" or recipe.model.dtype == "float32" else 2
+    return wide * shape.vocabulary * shape.hidden
 
 
 def _never_freed(shape: ModelShape, block: Block, stream: int) -> int:

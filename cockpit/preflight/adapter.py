@@ -28,3 +28,11 @@ def of_adapter(recipe: Recipe) -> Iterator[Conflict]:
         yield Conflict(NAME, str(error), "give the folder of an adapter, or a run as RUN or RUN@STEP")
     else:
         yield from wrong
+
+
+def going_on(recipe: Recipe) -> Recipe:
+    """The recipe with what it takes over from its adapter; as it is where that cannot be told."""
+    try:
+        return with_starting_adapter(recipe)
+    except (ValueError, OSError):
+        return recipe

@@ -10,6 +10,7 @@ from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.models.folder import ModelFolder
 from cockpit.models.shape import ModelShape
 from cockpit.paths import home
+from cockpit.preflight.adapter import going_on
 from cockpit.preflight.experience import Correction, Experience
 from cockpit.preflight.memory import Device, Fit, Forecast, Lengths, fit, forecast
 from cockpit.protocol.events import GpuReading, Holder
@@ -75,11 +76,12 @@ def forecast_for(
     recipe: Recipe, model: ModelFolder | None, device: Device = ANY_GPU, *, lengths: Lengths | None = None,
     images: bool = False,
 ) -> Forecast | None:  # fmt: skip
-    """The forecast for a recipe whose model is `model`; None where its shape is not known."""
+    """The forecast for a recipe whose model is `model`; None where its shape is not known. An adapter that it goes on
+    with is as large as it is."""
     shape = None if model is None else ModelShape.of(model.config)
     if model is None or shape is None:
         return None
-    return forecast(shape, recipe, device, lengths=lengths, quantized=model.quantized, images=images)
+    return forecast(shape, going_on(recipe), device, lengths=lengths, quantized=model.quantized, images=images)
 
 
 def gpu_rooms(

@@ -96,6 +96,14 @@ def test_layers_trained_whole_weigh_as_much_as_they_have() -> None:
     assert tied.trainable - told(LLAMA_32_1B).trainable == 128_256 * 2048, "one matrix"
 
 
+def test_rows_of_new_tokens_need_a_copy_of_the_head_on_plain_transformers() -> None:
+    plain = ("backend=transformers", "training.gradient_checkpointing=none", "model.quantization=none")
+    with_token, without = told(LLAMA_32_1B, *plain, "model.add_tokens=[<call>]"), told(LLAMA_32_1B, *plain)
+    assert with_token.trainable == without.trainable
+    more = part(with_token, "activations") - part(without, "activations")
+    assert more == pytest.approx(2 * 128_256 * 2048, rel=0.2)
+
+
 def test_full_training_trains_every_weight() -> None:
     full = told(QWEN3_06B, "finetuning_type=full", "model.quantization=none")
     assert full.trainable == full.parameters == 596_049_920

@@ -12,6 +12,7 @@ from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from tests.models.shapes import LLAMA_3_8B
 from tests.preflight.memory_recipe import RECIPE
+from tests.runs.saved_adapter import make_adapter
 
 LLAMA = ModelFolder(Path(), LLAMA_3_8B)
 MIB = 1024.0
@@ -82,3 +83,14 @@ def test_paged_states_are_on_the_disk_too() -> None:
     paged = recipe("training.optim=paged_adamw_8bit", "lora.r=128")
     found = forecast_for(paged, LLAMA)
     assert found is not None and found.checkpoint == pytest.approx(found.result * (1 + 2.03125 / 4), abs=300)
+
+
+def test_an_adapter_that_goes_on_is_as_large_as_it_is(tmp_path: Path) -> None:
+    """The recipe says nothing of its rank."""
+    adapter = make_adapter(tmp_path / "adapter", r=128, target_modules=["q_proj"])
+    asked = recipe(f"model.adapter={adapter}")
+    found, fresh = forecast_for(asked, LLAMA), forecast_for(recipe("lora.r=128", "lora.target_modules=[q_proj]"), LLAMA)
+    assert found is not None and fresh is not None
+    assert found.trainable == fresh.trainable
+    gone = recipe(f"model.adapter={tmp_path / 'nowhere'}")
+    assert forecast_for(gone, LLAMA) == forecast_for(recipe(), LLAMA)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +18,7 @@ from cockpit.runs.folder import RunDir
 from cockpit.runs.starting_adapter import StartingAdapter, with_starting_adapter
 from cockpit.ui.widgets.schedule_preview import facts_of
 from tests.recipe.sample import SAMPLE
-
-CONFIG = {
-    "peft_type": "LORA",
-    "base_model_name_or_path": "maker/base",
-    "revision": None,
-    "r": 8,
-    "lora_alpha": 32,
-    "lora_dropout": 0.1,
-    "bias": "none",
-    "target_modules": ["v_proj", "q_proj"],
-    "modules_to_save": None,
-    "use_rslora": False,
-    "use_dora": False,
-}
-
-
-def make_adapter(folder: Path, **changes: Any) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "adapter_config.json").write_text(json.dumps(CONFIG | changes))
-    header = b"{}"
-    (folder / "adapter_model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    return folder
+from tests.runs.saved_adapter import make_adapter
 
 
 def make_run(name: str, **settings: Any) -> RunDir:
