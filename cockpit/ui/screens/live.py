@@ -34,6 +34,7 @@ from cockpit.ui.widgets.phase_bar import PhaseBar
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.run_schedule import RunSchedule
+from cockpit.ui.widgets.sample_panel import SamplePanel
 from cockpit.ui.widgets.step_chart import StepChart
 from cockpit.ui.widgets.step_window import StepWindow
 
@@ -53,7 +54,7 @@ KEYED_FOR_S = 0.15
 """How long a key has all the time: of a long log hardly anything is read until its frame is out."""
 QUIET_S = 2.0
 """Without a key before another screen may open by itself."""
-PANELS = ("now", "learning rate", "log", "run")
+PANELS = ("now", "learning rate", "log", "run", "samples")
 LAYOUTS = ("grid", "stacked", "tabbed")
 
 
@@ -96,6 +97,11 @@ class LiveScreen(RunControls, RunRetries):
         Binding("2", "panel(1)", "rate", id="live.panel2", tooltip="Show the learning-rate schedule", show=False),
         Binding("3", "panel(2)", "log", id="live.panel3", tooltip="Show the log", show=False),
         Binding("4", "panel(3)", "run", id="live.panel4", tooltip="Show what is trained, on what", show=False),
+        Binding("5", "panel(4)", "samples", id="live.panel5", tooltip="Show what the model answers", show=False),
+        Binding("comma", "scrub(-1)", "sample before", id="live.sample_before", key_display=",", show=False,
+                tooltip="The samples of an earlier step"),
+        Binding("full_stop", "scrub(1)", "next sample", id="live.next_sample", key_display=".", show=False,
+                tooltip="The samples of a later step"),
     ]  # fmt: skip
 
     def __init__(self, session: RunSession) -> None:
@@ -131,7 +137,9 @@ class LiveScreen(RunControls, RunRetries):
                 yield NowPanel(classes="pane")
                 yield RunPanel(classes="pane")
             yield RunSchedule(steps_shown, classes="pane")
-            yield LogPane(classes="pane")
+            with Container(id="words"):
+                yield SamplePanel(classes="pane")
+                yield LogPane(classes="pane")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -229,6 +237,9 @@ class LiveScreen(RunControls, RunRetries):
         self.query_one(RunPanel).show(self.session.recipe, self.session.state)
         state, is_past = self.session.state, self.session.is_over or self.session.status == "silent"
         self.query_one(MachineColumn).show(state.machine, state.peaks, is_over=is_past)
+        asks = bool(self.session.recipe.samples.prompts)
+        self.query_one(SamplePanel).show(state.samples, has_prompts=asks)
+        self.set_class(asks or bool(state.samples), "-samples")
         self._show_log()
 
     def _show_schedule(self) -> None:
@@ -315,6 +326,8 @@ class LiveScreen(RunControls, RunRetries):
             return session.recipe.output.row_losses and bool(session.state.step) and not session.is_recording
         if action == "panel":
             return self.has_class("-tabbed")
+        if action == "scrub":
+            return len(session.state.samples) > 1
         return True
 
     def _stop_action(self) -> str:
@@ -404,6 +417,10 @@ class LiveScreen(RunControls, RunRetries):
     def action_charts(self) -> None:
         """To the loss chart, whose keys are those of both; and back."""
         self.set_focus(None if isinstance(self.focused, StepChart) else self.query_one(LossChart))
+
+    def action_scrub(self, by: int) -> None:
+        """The samples of another step."""
+        self.query_one(SamplePanel).action_scrub(by)
 
     def action_recipes(self) -> None:
         """Away; the run goes on."""

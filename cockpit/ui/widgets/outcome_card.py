@@ -16,7 +16,7 @@ from cockpit.text.numbers import count, duration, metric, size
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.glyphs import glyphs
 
-RELAUNCH_KEYS = ("a", "b", "d")
+RELAUNCH_KEYS = ("h", "j", "k")
 """None of them means anything while a run trains, so that no key which comes too late launches one."""
 
 

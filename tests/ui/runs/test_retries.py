@@ -43,8 +43,8 @@ async def test_one_key_launches_a_run_again_that_ran_out_of_memory(checkpoints: 
     async with flown(open_run=ended_run("out_of_memory", *checkpoints), engines=engines) as (app, pilot):
         await until(pilot, lambda: is_at(app, "LiveScreen") and "relaunch" in shown(app))
         where = "it goes on after step 10" if checkpoints else "it begins anew"
-        assert f"a  relaunch: 8 rows at once, as many a step; {where}" in shown(app)
-        await pilot.press("a")
+        assert f"h  relaunch: 8 rows at once, as many a step; {where}" in shown(app)
+        await pilot.press("h")
         verb = "resume demo" if checkpoints else "train demo"
         await until(pilot, lambda: any(said.startswith(verb) for said in engines.said))
         text = engines.started[-1].recipe_text
@@ -55,7 +55,7 @@ async def test_one_key_launches_a_run_again_that_ran_out_of_memory(checkpoints: 
 async def test_a_failed_run_is_edited_at_the_field_that_its_end_names() -> None:
     async with flown(open_run=ended_run("failed")) as (app, pilot):
         await until(pilot, lambda: is_at(app, "LiveScreen") and "edit and retry" in shown(app))
-        await pilot.press("a", "e")
+        await pilot.press("h", "e")
         await until(pilot, lambda: is_at(app, "EditorScreen"))
         assert isinstance(app.screen, EditorScreen) and app.screen.draft.document.name == "demo"
         await until(pilot, lambda: app.screen.query_one(RecipeForm).focused_path == "data.on_bad_row")

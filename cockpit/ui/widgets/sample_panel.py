@@ -1,0 +1,160 @@
+"""SamplePanel: what the model answers to the recipe's prompts as it trains, step by step, with what has changed"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from itertools import groupby
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.style import Style
+from textual.widgets import Static
+
+from cockpit.text.numbers import count
+from cockpit.text.plain_text import plain_line, plain_text
+from cockpit.ui.widgets.glyphs import glyphs
+
+if TYPE_CHECKING:
+    from cockpit.protocol.events import SampleAnswered
+
+CHANGED = "bold underline $primary"
+"""Told apart without colours too."""
+MOST_COMPARED = 800
+"""Words of an answer; what comes after them is not compared: two long texts take time by the square."""
+
+
+class SamplePanel(VerticalScroll, can_focus=True):
+    """`show` takes all answers. It shows the newest, until one goes back to earlier ones."""
+
+    HELP = (
+        "The recipe's prompts, answered before training, every few steps and at checkpoints. Left and right go through "
+        "the steps; words that were not in the answer before are bold and underlined. End goes to the newest again."
+    )
+    DEFAULT_CSS = """
+    SamplePanel { scrollbar-size-vertical: 1; link-background: transparent; link-color: $primary; link-style: bold; }
+    SamplePanel > Static { height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "scrub(-1)", "earlier", id="samples.back", tooltip="The answers of an earlier step"),
+        Binding("right", "scrub(1)", "later", id="samples.on", tooltip="The answers of a later step"),
+        Binding("end", "newest", "newest", id="samples.newest", tooltip="The newest answers, and those to come",
+                show=False),
+    ]  # fmt: skip
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._rounds: list[list[SampleAnswered]] = []
+        """The answers of each step, ascending."""
+        self._newest: tuple[SampleAnswered | None, int] = (None, 0)
+        self._step: int | None = None
+        """The one that is shown; None for the newest."""
+        self._shown: object = None
+        self._why_empty = "No prompt has been answered yet."
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        yield Static(self._why_empty, markup=False)
+
+    def on_mount(self) -> None:
+        """Say what it will be."""
+        self.border_title = Content("samples")
+
+    def show(self, samples: Sequence[SampleAnswered], *, has_prompts: bool = True) -> None:
+        """Take the answers, ascending in step; `has_prompts`: whether the recipe asks for any."""
+        self._why_empty = "No prompt has been answered yet."
+        if not has_prompts:
+            self._why_empty = "The recipe has no samples.prompts that would be answered."
+        newest = (samples[-1] if samples else None, len(samples))
+        if newest[0] is not self._newest[0] or newest[1] != self._newest[1]:
+            self._newest = newest
+            self._rounds = [list(alike) for _, alike in groupby(samples, key=lambda one: one.step)]
+        self._draw()
+
+    def action_scrub(self, by: int) -> None:
+        """Go to the answers of an earlier or later step."""
+        if self._rounds:
+            at = min(max(0, self._at + by), len(self._rounds) - 1)
+            is_newest = at == len(self._rounds) - 1
+            self._step = None if is_newest else self._rounds[at][0].step
+            self._draw()
+            self.scroll_home(animate=False)
+
+    def action_newest(self) -> None:
+        """Follow the newest answers."""
+        self._step = None
+        self._draw()
+
+    @property
+    def _at(self) -> int:
+        """The index of the round that is shown; the one before, where a resume went back behind it."""
+        last = len(self._rounds) - 1
+        if self._step is None:
+            return last
+        known = [at for at, answers in enumerate(self._rounds) if answers[0].step <= (self._step or 0)]
+        return known[-1] if known else last
+
+    def _draw(self) -> None:
+        at = self._at
+        answers = self._rounds[at] if self._rounds else []
+        before = {one.index: one for one in self._rounds[at - 1]} if at > 0 else {}
+        shown = (self._why_empty, len(self._rounds), answers, before)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self.border_title, self.border_subtitle = self._title(), self._scrubber(at)
+        texts = [answer_text(one, before.get(one.index)) for one in answers]
+        self.query_one(Static).update(Content("\n").join(texts) if texts else Content(self._why_empty))
+
+    def _title(self) -> Content:
+        if not self._rounds:
+            return Content("samples")
+        step = self._rounds[self._at][0].step
+        return Content(f"samples {glyphs().dot} " + (f"step {count(step)}" if step else "before training"))
+
+    def _scrubber(self, at: int) -> Content:
+        """The way to other steps, by the mouse too."""
+        if len(self._rounds) < 2:
+            return Content("")
+        back, on = ("◂", "▸") if glyphs().braille else ("<", ">")
+        return Content.assemble(
+            (f" {back} ", Style.from_meta({"@click": "scrub(-1)"})),
+            f"{at + 1} of {len(self._rounds)}",
+            (f" {on} ", Style.from_meta({"@click": "scrub(1)"})),
+        )
+
+
+def answer_text(answer: SampleAnswered, before: SampleAnswered | None) -> Content:
+    """Prompt and answer, the words marked that were not in the answer `before`."""
+    asked = Content.styled(f"> {plain_line(answer.prompt)}\n", "$foreground-muted")
+    if answer.end == "failed":
+        return asked + Content.styled(f"{glyphs().failed} {plain_line(answer.reason) or 'no answer'}", "$error")
+    parts = [asked]
+    if answer.thinking:
+        parts.append(Content.styled(f"(reasoned for {len(answer.thinking.split()):,} words) ", "$foreground-muted"))
+    known = before is not None and before.end != "failed"
+    words, gone = compared(plain_text(answer.text), plain_text(before.text) if before is not None and known else None)
+    parts.append(words)
+    if answer.end == "max_new_tokens":
+        parts.append(Content(" …"))
+    if gone:
+        parts.append(Content.styled(f" ({gone:,} word{'s' * (gone > 1)} gone)", "$foreground-muted"))
+    return Content("").join(parts)
+
+
+def compared(text: str, before: str | None) -> tuple[Content, int]:
+    """The text with the words marked that are new, and how many are gone; nothing is new where there was none."""
+    if before is None or text == before:
+        return Content(text), 0
+    words, old = text.split(" "), before.split(" ")
+    matcher = SequenceMatcher(None, old[:MOST_COMPARED], words[:MOST_COMPARED], autojunk=False)
+    parts, gone = [], 0
+    for what, old_from, old_to, begin, end in matcher.get_opcodes():
+        gone += max(0, (old_to - old_from) - (end - begin)) if what in ("delete", "replace") else 0
+        if begin < end:
+            parts.append(Content.styled(" ".join(words[begin:end]), CHANGED if what != "equal" else ""))
+    parts += [Content(" ".join(words[MOST_COMPARED:]))] if len(words) > MOST_COMPARED else []
+    return Content(" ").join(parts), gone
