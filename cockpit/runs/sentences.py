@@ -29,6 +29,8 @@ def log_line(event: ev.AnyEvent) -> LogLine | None:
     What others wrote in it is not cleaned yet.
     """
     is_told = not isinstance(event, ev.PhaseStarted) or event.phase == "paused"
+    if isinstance(event, ev.SampleAnswered):
+        is_told = event.end == "failed"  # the others have a panel
     text = sentence(event) if is_told else ""
     if not text:
         return None

@@ -11,8 +11,8 @@ from typing import cast
 
 from cockpit.protocol import events as ev
 from cockpit.runs.columns import raw_values
+from cockpit.runs.machine_use import MachineUse
 from cockpit.runs.pace import Pace
-from cockpit.runs.peaks import MemoryPeaks
 from cockpit.runs.schedule_changes import changed_plan
 from cockpit.runs.steps import Steps
 from cockpit.runs.table import Table
@@ -85,7 +85,7 @@ class RunState:
     exited: ev.EngineExited | None = None
     machine: deque[ev.MachineRead] = field(default_factory=lambda: deque(maxlen=MACHINE_READINGS))
     """The last readings of the attempt, the newest last; those after its end are a chat's, and left out."""
-    peaks: MemoryPeaks = field(default_factory=MemoryPeaks)
+    machine_use: MachineUse = field(default_factory=MachineUse)
     """Of the present attempt."""
     replies: dict[str, Reply] = field(default_factory=dict)
     answers: dict[str, ev.CommandAnswered] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class RunState:
             case ev.MachineRead():
                 if self.ended is None or event.at <= self.ended.at:
                     self.machine.append(event)
-                    self.peaks.take(event)
+                    self.machine_use.take(event)
             case ev.EngineStarted():
                 if event.attempt > self.attempt:
                     self._begin_attempt(event.attempt)
@@ -188,7 +188,7 @@ class RunState:
         """
         self._elapsed_before_s = self.elapsed_s or 0.0
         self.attempt, self.run, self.ended, self.plan = attempt, None, None, None
-        self.phase_s, self.alarms, self.peaks = {}, {}, MemoryPeaks()
+        self.phase_s, self.alarms, self.machine_use = {}, {}, MachineUse()
         self.pace.attempt_begins(self.steps.pace(), self.steps.stretch())
         self.steps.begin_attempt()
 
@@ -263,6 +263,15 @@ class RunState:
             return None
         evaluation_s = self.evaluations[-1].duration_s if self.evaluations else None
         return self.pace.left_s(self.plan, self.step, self.steps.pace(), self.steps.stretch(), evaluation_s)
+
+    def samples_per_s(self) -> float | None:
+        """Rows a second over the same steps, by the share of the epoch that they were; None where nobody can know."""
+        times, rows = self.steps.pace(), self.data.train_rows if self.data else 0
+        epochs = self.steps.recent("epoch", len(times) + 1)
+        if not times or not rows or len(epochs) <= len(times) or sum(times) <= 0:
+            return None
+        first, last = epochs[0], epochs[-1]
+        return (last - first) * rows / sum(times) if first is not None and last is not None else None
 
     def tokens_per_s(self) -> float | None:
         """Tokens a second without padding, over the last PACE_STEPS steps, the first step left out."""

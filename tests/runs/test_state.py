@@ -208,9 +208,11 @@ def test_elapsed_time_ends_with_the_run() -> None:
     assert state_after(started, step(1, at=130), ev.RunEnded(outcome="completed", step=1, at=140)).elapsed_s == 40
 
 
-def test_peaks_are_those_of_the_attempt_and_readings_after_its_end_are_a_chats() -> None:
+def test_what_the_machine_gave_is_the_attempts_and_readings_after_its_end_are_a_chats() -> None:
     def reading(at: float, used: float, own: float | None = None) -> ev.MachineRead:
-        gpu = ev.GpuReading(index=0, uuid="G", name="H200", vram_used_mib=used, vram_this_run_mib=own)
+        gpu = ev.GpuReading(
+            index=0, uuid="G", name="H200", vram_used_mib=used, vram_this_run_mib=own, energy_j=3600 * at
+        )
         return ev.MachineRead(
             step=0, gpus=[gpu], cpu_percent=0, rss_mib=used / 2, ram_used_mib=0, ram_total_mib=1, at=at
         )
@@ -219,8 +221,18 @@ def test_peaks_are_those_of_the_attempt_and_readings_after_its_end_are_a_chats()
         reading(1, 50, 40), reading(2, 90, 70), reading(3, 60), ev.RunEnded(outcome="failed", step=0, at=4)
     )
     state.apply(reading(5, 99, 99))
-    assert (state.peaks.used_mib, state.peaks.own_mib, state.peaks.rss_mib) == ({"G": 90}, {"G": 70}, 45)
-    assert len(state.machine) == 3
+    use = state.machine_use
+    assert (use.used_mib, use.own_mib, use.rss_mib) == ({"G": 90}, {"G": 70}, 45)
+    assert len(state.machine) == 3 and use.energy_wh == 2
     state.apply(ev.EngineStarted(pid=1, host="h", backend="b", attempt=2, at=6))
     state.apply(reading(7, 20, 10))
-    assert state.peaks.used_mib == {"G": 20}
+    assert state.machine_use.used_mib == {"G": 20} and state.machine_use.energy_wh == 0
+
+
+def test_samples_a_second_are_told_by_the_share_of_the_epoch_once_the_rows_are_counted() -> None:
+    state = state_after(*(step(number, took_s=2.0) for number in range(1, 6)))
+    assert state.samples_per_s() is None
+    state.apply(
+        ev.DataPrepared(train_rows=80, eval_rows=0, skipped_rows=0, truncated_rows=0, tokens=1, trained_tokens=1)
+    )
+    assert state.samples_per_s() == pytest.approx(4.0)  # a tenth of 80 rows every 2 s

@@ -236,7 +236,7 @@ class LiveScreen(RunControls, RunRetries):
         self.query_one(NowPanel).show(self.session.state)
         self.query_one(RunPanel).show(self.session.recipe, self.session.state)
         state, is_past = self.session.state, self.session.is_over or self.session.status == "silent"
-        self.query_one(MachineColumn).show(state.machine, state.peaks, is_over=is_past)
+        self.query_one(MachineColumn).show(state.machine, state.machine_use, is_over=is_past)
         asks = bool(self.session.recipe.samples.prompts)
         self.query_one(SamplePanel).show(state.samples, has_prompts=asks)
         self.set_class(asks or bool(state.samples), "-samples")

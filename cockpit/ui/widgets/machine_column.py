@@ -14,7 +14,7 @@ from cockpit.ui.widgets.vram_gauge import VramGauge
 
 if TYPE_CHECKING:
     from cockpit.protocol.events import MachineRead
-    from cockpit.runs.peaks import MemoryPeaks
+    from cockpit.runs.machine_use import MachineUse
 
 SHOWN = 60
 """Readings that a gauge draws."""
@@ -29,7 +29,7 @@ class MachineColumn(VerticalScroll):
         """Until there is a reading nobody knows of a GPU."""
         yield EngineGauge(classes="pane")
 
-    def show(self, readings: Sequence[MachineRead], peaks: MemoryPeaks, *, is_over: bool = False) -> None:
+    def show(self, readings: Sequence[MachineRead], peaks: MachineUse, *, is_over: bool = False) -> None:
         """The newest reading, and the course of those before it; `is_over`: the run has ended with it."""
         if not readings:
             return

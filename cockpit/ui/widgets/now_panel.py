@@ -77,9 +77,12 @@ def rows_of(state: RunState) -> list[Row]:
         Row("grad norm", numbers.metric(steps.latest("grad_norm")), steps.recent("grad_norm", COURSE_STEPS)),
         Row("learning rate", numbers.learning_rate(steps.latest("learning_rate"))),
         Row("tokens/s", numbers.count(state.tokens_per_s()), note=_trained(state)),
+        Row("samples/s", _rate(state.samples_per_s())),
         Row("step time", _step_time(state), times[len(steps) <= COURSE_STEPS :]),
         Row("epoch", f"{epoch:.2f}" if epoch is not None else UNKNOWN, note=_epochs(state)),
     ]
+    if (energy := state.machine_use.energy_wh) is not None:
+        rows.append(Row("energy", f"{energy:,.1f} Wh", note="of its GPUs, in this attempt"))
     if state.checkpoints:
         newest = state.checkpoints[-1]
         rows.append(Row("checkpoint", f"step {newest.step:,}", note=numbers.size(newest.size_bytes)))
@@ -110,6 +113,12 @@ def _trained(state: RunState) -> str:
     if not seen or trained is None or not math.isfinite(trained / seen):
         return ""
     return f"{numbers.percent(trained / seen)} trained"
+
+
+def _rate(value: float | None) -> str:
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.1f}" if value < 100 else numbers.count(value)
 
 
 def _step_time(state: RunState) -> str:

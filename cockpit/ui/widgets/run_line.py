@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from cockpit.runs.labels import PHASES, STATES
-from cockpit.runs.peaks import fullest
+from cockpit.runs.machine_use import fullest
 from cockpit.runs.state import RunState
 from cockpit.runs.status import State, is_active
 from cockpit.text.numbers import NOT_A_NUMBER, UNKNOWN, count, duration, metric, percent
@@ -133,7 +133,7 @@ class RunLine(Lines):
         reading = self._state.machine[-1] if self._state.machine else None
         if reading is None or form >= 10:
             return Content("")
-        gpu, peaks = fullest(reading.gpus), self._state.peaks
+        gpu, peaks = fullest(reading.gpus), self._state.machine_use
         if gpu is not None:
             label, several = "VRAM", len(reading.gpus) > 1
             used, total, peak = gpu.vram_used_mib, gpu.vram_total_mib, peaks.used_mib.get(gpu.uuid)

@@ -131,7 +131,7 @@ async def test_run_panel_tells_what_is_trained(tmp_path: Path) -> None:
         for fact in (
             "embedded:demo",
             "rank 16 · alpha 16",
-            "197 K of 1.84 M weights",
+            "197 k of 1.84 M weights",
             "[red]rows.jsonl",
             "1,196 · 64 held out",
         ):

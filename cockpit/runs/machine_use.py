@@ -1,4 +1,4 @@
-"""MemoryPeaks: the most memory that an attempt has taken, as its readings tell it"""
+"""MachineUse: what an attempt has taken of its machine, as its readings tell it: peaks of memory, energy"""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ if TYPE_CHECKING:
     from cockpit.protocol.events import GpuReading, MachineRead
 
 
+JOULES_PER_WH = 3600.0
+
+
 @dataclass
-class MemoryPeaks:
-    """In MiB. Of GPUs by their UUID; what no reading has told is not there. Readings come about once a second: what was
-    held for less may be missed, but torch gives nothing back between steps."""
+class MachineUse:
+    """Memory in MiB. Of GPUs by their UUID; what no reading has told is not there. Readings come about once a second:
+    what was held for less may be missed, but torch gives nothing back between steps."""
 
     used_mib: dict[str, float] = field(default_factory=dict)
     """What all processes held together."""
@@ -21,6 +24,8 @@ class MemoryPeaks:
     """What the run held."""
     rss_mib: float = 0.0
     """RAM of the engine's process."""
+    _energy_j: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """What each GPU's counter stood at, at the first and the last reading."""
 
     def take(self, reading: MachineRead) -> None:
         """Another reading."""
@@ -30,6 +35,16 @@ class MemoryPeaks:
                 self.used_mib[gpu.uuid] = gpu.vram_used_mib
             if gpu.vram_this_run_mib is not None and gpu.vram_this_run_mib > self.own_mib.get(gpu.uuid, -1.0):
                 self.own_mib[gpu.uuid] = gpu.vram_this_run_mib
+            if gpu.energy_j is not None:
+                began, _ = self._energy_j.get(gpu.uuid, (gpu.energy_j, 0.0))
+                # A counter that goes back was begun anew, with the driver.
+                self._energy_j[gpu.uuid] = (min(began, gpu.energy_j), gpu.energy_j)
+
+    @property
+    def energy_wh(self) -> float | None:
+        """What its GPUs have taken, whoever else has used them meanwhile; None where no counter tells."""
+        used = [now - began for began, now in self._energy_j.values()]
+        return sum(used) / JOULES_PER_WH if used else None
 
 
 def fullest(gpus: Sequence[GpuReading]) -> GpuReading | None:
