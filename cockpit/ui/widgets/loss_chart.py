@@ -124,7 +124,7 @@ class LossChart(StepChart):
             _, since = self.course.not_finite()
             never = f"The loss is not a finite number since step {since}."
             return self.message(width, height, never if since else self._why_empty, _AXIS)
-        axis = Axis.around(shown.low, shown.high, max(3, (height - 1) // 3), log=self._log_scale)
+        axis = Axis.around(shown.low, shown.high, max(3, (height - 1) * 2 // 5), log=self._log_scale)
         frame = self.frame(width, height, axis, _AXIS)
         extents = self.course.steps.extents(LOSS, frame.first, frame.last, frame.dots)
         frame.canvas.points(dot_rows(frame, extents), _RAW, frame.left * 2)

@@ -62,9 +62,9 @@ class LossCourse:
 
     def __init__(self, steps: Steps, held_out: Table) -> None:
         self.steps, self.held_out = steps, held_out
-        self._bounds: Extent | None = None
-        self._bounds_of: tuple[int, int, bool, int] | None = None
-        """Steps, scale and rows that `_bounds` were worked out for."""
+        self._sample: list[float] = []
+        self._sample_of: tuple[int, int, int] = (0, 0, 0)
+        """The steps that are sampled, and how many rows there were."""
 
     def span(self, first: int, last: int) -> int:
         """How many steps the smoothed loss is the mean of where these are shown."""
@@ -98,7 +98,7 @@ class LossCourse:
         above 0. None where there is none."""
         tables = ((self.steps, LOSS), (self.held_out, HELD_OUT))
         found = [extent for table, name in tables if (extent := table.extent(name, first, last))]
-        bounds = self._bounds_for(first, last, log)
+        bounds = without_outliers(self._sampled(first, last), log=log)
         if not found or bounds is None:
             return None
         lowest, highest = min(low for low, _ in found), max(high for _, high in found)
@@ -140,16 +140,14 @@ class LossCourse:
         loss = self.held_out.value_at(HELD_OUT, newest) if first <= newest <= last else None
         return loss if loss is not None and math.isfinite(loss) else None
 
-    def _bounds_for(self, first: int, last: int, log: bool) -> Extent | None:
-        rows = len(self.steps) + len(self.held_out)
-        known = self._bounds_of
-        if known is not None and known[:3] == (first, last, log):
-            many = known[3]
-            if many > SAMPLED and many <= rows < many + many // SAMPLED_ANEW:
-                return self._bounds
-        values = [*self.steps.sample(LOSS, first, last, SAMPLED), *self.held_out.sample(HELD_OUT, first, last)]
-        self._bounds, self._bounds_of = without_outliers(values, log=log), (first, last, log, rows)
-        return self._bounds
+    def _sampled(self, first: int, last: int) -> list[float]:
+        """Losses of these steps, of both kinds: all of a short run, of a long one those of a while ago."""
+        rows, (known_first, known_last, known_rows) = len(self.steps) + len(self.held_out), self._sample_of
+        is_fresh = known_rows > SAMPLED and known_rows <= rows < known_rows + known_rows // SAMPLED_ANEW
+        if (known_first, known_last) != (first, last) or not is_fresh:
+            losses = self.steps.sample(LOSS, first, last, SAMPLED) + self.held_out.sample(HELD_OUT, first, last)
+            self._sample, self._sample_of = sorted(losses), (first, last, rows)
+        return self._sample
 
 
 class _Running:

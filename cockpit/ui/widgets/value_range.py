@@ -21,7 +21,9 @@ def without_outliers(values: Iterable[float], *, log: bool = False) -> tuple[flo
     Outliers are among the few lowest or highest, and far from all others. With `log` distances are factors, and values
     that are not above 0 are left out.
     """
-    ordered = sorted(value for value in values if value > 0 or not log)
+    ordered = sorted(values)
+    if log:
+        ordered = ordered[bisect_right(ordered, 0.0) :]
     if not ordered:
         return None
     few = min(2, len(ordered) // FEWEST)
