@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cockpit.engine.chat import replies
+from cockpit.engine.controls import Controls
+from cockpit.engine.data.encoding import BatchEncoder
 from cockpit.engine.engine import Engine
+from cockpit.engine.training.callback import EventCallback
 from cockpit.paths import runs_folder
 from cockpit.protocol.commands import Chat, Stop, StopReply, Train, Unload
 from cockpit.protocol.events import (
@@ -122,20 +129,50 @@ def test_stop_without_saving_drops_the_step(hosted: Hosted) -> None:
     assert not run.run.adapter.exists()
 
 
-def test_stop_before_training_ends_the_run_at_step_0(hosted: Hosted, tmp_path: Path) -> None:
-    data = tiny.write_rows(tmp_path / "many.jsonl", tiny.chat_rows(60_000))
-    run = hosted(data=data, data__eval_rows=0)
+@pytest.fixture
+def stop_asked(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once a stop was asked for: what waits for it cannot be over before the command is read."""
+    asked, ask_stop = threading.Event(), Controls.ask_stop
+
+    def ask_and_tell(controls: Controls, save: bool) -> bool:
+        is_more = ask_stop(controls, save)
+        asked.set()
+        return is_more
+
+    monkeypatch.setattr(Controls, "ask_stop", ask_and_tell)
+    return asked
+
+
+def test_stop_while_rows_are_prepared_ends_the_run_at_step_0(
+    hosted: Hosted, stop_asked: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = BatchEncoder.__call__
+
+    def wait_and_encode(*args: Any) -> Any:
+        assert stop_asked.wait(60)
+        return encode(*args)
+
+    monkeypatch.setattr(BatchEncoder, "__call__", wait_and_encode)
+    run = hosted()
     run.until_phase("preparing_data")
     run.link.send(Stop(id=new_command_id()))
     run.until_exited()
     (ended,) = run.all(RunEnded)
     assert (ended.outcome, ended.step) == ("stopped", 0)
-    assert run.all(TrainingPlanned) == []
+    assert run.all(DataPrepared) == []
 
 
-def test_stop_during_an_evaluation_leaves_it(hosted: Hosted, tmp_path: Path) -> None:
-    data = tiny.write_rows(tmp_path / "many.jsonl", tiny.chat_rows(12_000))
-    run = hosted(data=data, data__eval_rows=2400, training__max_steps=3)
+def test_stop_during_an_evaluation_leaves_it(
+    hosted: Hosted, stop_asked: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_prediction_step = EventCallback.on_prediction_step
+
+    def wait_and_go_on(*args: Any, **kwargs: Any) -> None:
+        assert stop_asked.wait(60)
+        on_prediction_step(*args, **kwargs)
+
+    monkeypatch.setattr(EventCallback, "on_prediction_step", wait_and_go_on)
+    run = hosted(training__max_steps=3)
     run.until_phase("evaluating")
     run.link.send(Stop(id=new_command_id()))
     run.until_exited()
@@ -223,7 +260,21 @@ def test_one_folder_has_one_engine(hosted: Hosted) -> None:
         Engine(run.run, "transformers")
 
 
-def test_a_reply_is_streamed_and_can_be_stopped(hosted: Hosted) -> None:
+def test_a_reply_is_streamed_and_can_be_stopped(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_ended, looks = Controls.is_reply_ended, itertools.count()
+    asked, end_reply = threading.Event(), Controls.end_reply
+
+    def end_and_tell(controls: Controls, chat_id: str) -> None:
+        end_reply(controls, chat_id)
+        asked.set()
+
+    def wait_after_some_tokens(controls: Controls, chat_id: str) -> bool:
+        assert next(looks) < 100 or asked.wait(60)
+        return is_ended(controls, chat_id)
+
+    monkeypatch.setattr(Controls, "end_reply", end_and_tell)
+    monkeypatch.setattr(Controls, "is_reply_ended", wait_after_some_tokens)
+    monkeypatch.setattr(replies, "GROWS_EVERY_S", 0.0)
     run = hosted(training__max_steps=1, model__max_seq_length=512)
     run.until_phase("ready")
     chat = Chat(

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from types import SimpleNamespace
@@ -100,15 +101,17 @@ class WarmStack:
         return pickle.loads(result.read_bytes())
 
     @contextmanager
-    def starts_engines(self) -> Iterator[None]:
-        """Within this, engines that are started are forks."""
+    def starts_engines(self, prepare: Callable[[], None] | None = None) -> Iterator[None]:
+        """Within this, engines that are started are forks, each of which does `prepare` first."""
         with pytest.MonkeyPatch.context() as patch:
-            stand_in = SimpleNamespace(Popen=self._engine, PIPE=subprocess.PIPE, DEVNULL=subprocess.DEVNULL)
+            popen = partial(self._engine, prepare)
+            stand_in = SimpleNamespace(Popen=popen, PIPE=subprocess.PIPE, DEVNULL=subprocess.DEVNULL)
             patch.setattr(links, "subprocess", stand_in)
             yield
 
     def _engine(
         self,
+        prepare: Callable[[], None] | None,
         command: list[str],
         *,
         stdin: int,
@@ -131,7 +134,7 @@ class WarmStack:
         if fifo is not None:
             os.mkfifo(fifo)
         log = Path(f"/proc/self/fd/{stdout.fileno()}").readlink()  # opened by number, it has no name
-        self._pipe.send(((_run_engine, (command[len(begin) :],)), dict(env), cwd, log, fifo))
+        self._pipe.send(((_run_engine, (command[len(begin) :], prepare)), dict(env), cwd, log, fifo))
         pid = self._pipe.recv()
         return ForkedProcess(self, pid, fifo.open("wb") if fifo is not None else None)
 
@@ -190,8 +193,10 @@ def _put(result: Path, function: Callable[..., Any], arguments: tuple[Any, ...])
     return 0
 
 
-def _run_engine(options: list[str]) -> int:
+def _run_engine(options: list[str], prepare: Callable[[], None] | None) -> int:
     from cockpit.engine.__main__ import main
 
+    if prepare is not None:
+        prepare()
     sys.argv = ["python -m cockpit.engine", *options]
     return main()

@@ -80,7 +80,7 @@ def test_liveness_of_a_process_on_this_boot() -> None:
     assert run.liveness() == "alive"
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     mine = EngineIdentity.of_this_process("unsloth")
-    run.write_identity(msgspec.structs.replace(mine, pid=child.pid))
+    run.write_identity(msgspec.structs.replace(mine, pid=child.pid, started=mine.started - 60))
     assert run.liveness() == "lost", "another process has the pid: the start time tells"
     child.kill()
     child.wait()

@@ -1,9 +1,8 @@
-"""The engine killed by SIGKILL at five moments, one of them inside a checkpoint: the run goes on and loses nothing."""
+"""The engine killed by SIGKILL at five moments, two of them inside a checkpoint: the run goes on and loses nothing."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,48 +17,36 @@ from cockpit.runs.summary import RunSummary
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun, cockpit_home, kill
 from tests.engine.follower import Follower
+from tests.engine.training.held import HOLD, wait_where_told
 from tests.engine.warm_stack import WarmStack
 
 PLAIN = EngineKey("transformers", "none")
 STEPS = 40
+MOMENTS = ("step 5", "checkpoint-12", "step 11", "evaluation 18", "checkpoint-26")
+"""Each comes after the checkpoint that the attempt before it has left."""
 
 
 @pytest.fixture(scope="module")
 def home_folder(folder: Path, plain_stack: WarmStack) -> Iterator[Path]:
-    with cockpit_home(folder / "killed"), plain_stack.starts_engines():
+    with cockpit_home(folder / "killed"), plain_stack.starts_engines(wait_where_told):
         yield folder
 
 
-def inside_a_checkpoint(run: RunDir) -> bool:
-    """Whether a part of a checkpoint stands aside at this moment."""
-    return any((run.checkpoints / ".partial").glob("checkpoint-*/*"))
-
-
-def kill_when(engine: StartedEngine, so: Callable[[], bool]) -> None:
-    """Look often, as a checkpoint of a tiny model is written within milliseconds."""
-    deadline = time.monotonic() + 120
-    while not so():
-        assert time.monotonic() < deadline and engine.process.poll() is None
-        time.sleep(0.001)
-    kill(engine)
-
-
 def kill_at(moment: str, run: RunDir, started: StartedEngine, attempt: int) -> None:
-    """Let the attempt begin to train, and kill its engine at this moment."""
+    """Kill the engine where it waits, at this moment of this attempt."""
     follower = Follower(RunLink(run), started.process)
     state = follower.state
-    follower.until(lambda: state.plan is not None and state.plan.attempt == attempt)
-    begun = state.step
 
     def has_come() -> bool:
-        if moment == "checkpoint":
-            return inside_a_checkpoint(run)
-        follower.poll()
-        if moment == "evaluation":
-            return state.phase is not None and state.phase.phase == "evaluating"
-        return state.step >= begun + (5 if moment == "step" else 1)
+        if state.plan is None or state.plan.attempt != attempt:
+            return False
+        if moment.startswith("checkpoint"):
+            return any((run.checkpoints / ".partial" / moment).glob("*"))
+        what, step = moment.split()
+        return state.step == int(step) and (what == "step" or follower.phases()[-1] == "evaluating")
 
-    kill_when(started, has_come)
+    follower.until(has_come)
+    kill(started)
 
 
 @pytest.mark.timeout(600)
@@ -79,21 +66,25 @@ def test_killed_five_times(home_folder: Path, model: Path, rows: Path) -> None:
     whole.close()
 
     started = start_engine(PLAIN, "killed")
-    run = started.train(recipe, "killed", [])
-    killed_inside = 0
-    for attempt, moment in enumerate(("step", "checkpoint", "next step", "evaluation", "checkpoint"), 1):
+    run = started.link.run
+    for attempt, moment in enumerate(MOMENTS, 1):
+        (run.path / HOLD).write_text(moment)
+        if attempt == 1:
+            started.train(recipe, "killed", [])
+        else:
+            started = start_resuming_engine(run, PLAIN)
+            started.resume(recipe, "killed", [])
         kill_at(moment, run, started, attempt)
-        killed_inside += inside_a_checkpoint(run)
         assert run.liveness() == "lost"
         assert RunSummary.of(run).state == "lost"
         assert [one.defect() for one in checkpoints(run.checkpoints)] == [""] * len(checkpoints(run.checkpoints))
-        started = start_resuming_engine(run, PLAIN)
-        started.resume(recipe, "killed", [])
+    (run.path / HOLD).unlink()
+    started = start_resuming_engine(run, PLAIN)
+    started.resume(recipe, "killed", [])
     last = Follower(RunLink(run), started.process)
     last.until(lambda: last.state.ended is not None and last.state.ended.attempt == 6)
     kill(started)
 
-    assert killed_inside >= 1
     assert [event.attempt for event in last.all(RunStarted)] == [1, 2, 3, 4, 5, 6]
     assert [event.attempt for event in last.all(TrainingResumed)] == [2, 3, 4, 5, 6]
     assert [(event.outcome, event.step) for event in last.all(RunEnded)] == [("completed", STEPS)]
