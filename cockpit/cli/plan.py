@@ -15,6 +15,7 @@ from cockpit.cli.recipe_args import asked_for, blamed
 if TYPE_CHECKING:
     from cockpit.models.folder import ModelFolder
     from cockpit.preflight.experience import Duration
+    from cockpit.preflight.fitting import Fitted
     from cockpit.preflight.memory import Forecast, Moment
     from cockpit.preflight.plan import Plan
     from cockpit.preflight.room import DiskRoom, GpuRoom
@@ -40,6 +41,8 @@ class Planned:
     found: Forecast | None
     gpus: list[GpuRoom]
     disk: DiskRoom | None
+    fitted: Fitted
+    """How it is trained on this machine: `recipe` is that, not what was written."""
     duration: Duration | None
     """None where no run of the same work was measured on that GPU."""
 
@@ -82,6 +85,7 @@ def planned_for(recipe: Recipe, name: str, file: str) -> Planned:
     from cockpit.machine.gpu import GpuProbe
     from cockpit.models.published import described
     from cockpit.preflight.experience import learned
+    from cockpit.preflight.outlook import fitted_here
     from cockpit.preflight.plan import Planner
     from cockpit.preflight.room import disk_room, forecast_for, gpu_rooms, trains_on
 
@@ -91,6 +95,8 @@ def planned_for(recipe: Recipe, name: str, file: str) -> Planned:
     report = probe.wait()
     plan = Planner().plan(recipe, report, file)
     experience = learned()
+    found_way = fitted_here(recipe, report)
+    recipe = found_way.recipe
     gpus = gpu_rooms(recipe, model, report, images=images, experience=experience)
     chosen = next((gpu for gpu in gpus if gpu.chosen), None)
     found = chosen.forecast if chosen is not None else forecast_for(recipe, model, images=images)
@@ -98,7 +104,7 @@ def planned_for(recipe: Recipe, name: str, file: str) -> Planned:
     place = trains_on(recipe, report)
     gpu = chosen.reading.name if chosen is not None else ""
     duration = None if place is None else experience.duration(recipe, plan.total_steps, gpu)
-    return Planned(name, recipe, model, plan, place, found, gpus, disk, duration)
+    return Planned(name, recipe, model, plan, place, found, gpus, disk, found_way, duration)
 
 
 def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
@@ -120,6 +126,8 @@ def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
         "epochs": planned.plan.epochs,
         "per_device_train_batch_size": training.per_device_train_batch_size,
         "gradient_accumulation_steps": training.gradient_accumulation_steps,
+        "gradient_checkpointing": training.gradient_checkpointing,
+        "fitted": planned.fitted.told or None,
         "tokens_per_step_at_most": planned.tokens,
         "on_cpu": planned.trains_on == "",
         "duration_s": planned.duration and round(planned.duration.seconds, 1),
@@ -201,6 +209,9 @@ def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
     batch = f"{training.per_device_train_batch_size} x {training.gradient_accumulation_steps}"
     most = f", {count(planned.tokens)} tokens at most" if planned.tokens else ""
     yield "steps", f"{count(planned.plan.total_steps)} of {batch} rows{most}{_epochs(planned.plan)}"
+    if planned.fitted.written.training.fit == "auto":
+        chosen = next((gpu for gpu in planned.gpus if gpu.chosen), None)
+        yield "fit", planned.fitted.said(chosen)
     yield from _memory_lines(planned)
     if planned.disk:
         disk = planned.disk

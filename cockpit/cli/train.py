@@ -14,6 +14,7 @@ from cockpit.cli.recipe_args import asked_for, blamed
 
 if TYPE_CHECKING:
     from cockpit.launch.engines import EngineKey, StartedEngine
+    from cockpit.preflight.fitting import Fitted
     from cockpit.recipe.document import RecipeDocument
 
 ENGINE_ENDS_S = 30.0
@@ -39,7 +40,7 @@ def train(
         refuse(
             ["--detach leaves the run to a process of its own, --in-process keeps it in this one; give one of the two."]
         )
-    document, key = _checked(recipe, data, model, settings or [])
+    document, key, found = _checked(recipe, data, model, settings or [])
 
     from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
@@ -52,8 +53,10 @@ def train(
     with interrupts_counted() as interrupts:
         try:
             started = _start(key, name, in_process)
-            resolved = resolved_yaml(with_starting_adapter(document.recipe()))
-            run = started.train(resolved, name, [Path(sys.argv[0]).name, *sys.argv[1:]])
+            resolved = resolved_yaml(with_starting_adapter(found.recipe))
+            written = document.resolved_yaml() if found.differs else None
+            command = [Path(sys.argv[0]).name, *sys.argv[1:]]
+            run = started.train(resolved, name, command, written=written, fitted=found.told)
         except OSError as error:
             end(why_unwritable(error), 1)
         if detach:
@@ -68,18 +71,20 @@ def train(
 
 def _checked(
     recipe: str, data: Path | None, model: str | None, settings: list[str]
-) -> tuple[RecipeDocument, EngineKey]:
-    """The recipe with all that was asked for on it, and its engine's key; status 2 where something is wrong."""
+) -> tuple[RecipeDocument, EngineKey, Fitted]:
+    """The recipe with all that was asked for on it, its engine's key, and how it is trained on this machine; status 2
+    where something is wrong."""
     from cockpit.launch.engines import EngineKey
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
+    from cockpit.preflight.outlook import fitted_here
 
     document, resolved = asked_for(recipe, data, model, settings)
     report = GpuProbe().wait()
     problems = preflight(resolved, report, document.file, document.line)
     if problems:
         refuse([str(blamed(problem, data, model, settings)) for problem in problems])
-    return document, EngineKey.of(resolved, report)
+    return document, EngineKey.of(resolved, report), fitted_here(resolved, report)
 
 
 def _start(key: EngineKey, name: str, in_process: bool) -> StartedEngine:

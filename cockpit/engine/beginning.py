@@ -90,6 +90,7 @@ class Beginning:
                     driver=self._machine.driver,
                     data_sha256=hashes,
                     base_sha256=base,
+                    fitted=order.fitted,
                 )
             )
             self._is_written = True

@@ -90,8 +90,12 @@ class StartedEngine:
     link: RunLink
     process: EngineProcess
 
-    def train(self, recipe_text: str, name: str, command: list[str]) -> RunDir:
+    def train(
+        self, recipe_text: str, name: str, command: list[str], *, written: str | None = None, fitted: str = ""
+    ) -> RunDir:
         """Give the engine its run: `recipe_text` is the resolved YAML, `name` becomes the run's id with the time added.
+        `written` is the recipe as it was before it was fitted to this machine, which is kept beside it, and `fitted`
+        says how it was.
 
         A standby's folder is moved to the run's by the engine; the link follows. Raises OSError where the folder
         cannot be written (a full disk, say), and ends the engine then.
@@ -99,11 +103,14 @@ class StartedEngine:
         here = run = self.link.run
         with self._ended_where_it_fails():
             here.recipe.write_text(recipe_text, encoding="utf-8")
+            if written is not None:
+                here.written_recipe.write_text(written, encoding="utf-8")
             mark_as_made_here(here.path)
             if here.path.parent == standby_folder():
                 run = RunDir(runs_folder() / new_run_id(name))
                 run.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            here.send(Train(id=new_command_id(), run_id=run.id, command=command, recipe_name=name))
+            train = Train(id=new_command_id(), run_id=run.id, command=command, recipe_name=name, fitted=fitted)
+            here.send(train)
         if run != here:
             self.link.move_to(run)
         return run

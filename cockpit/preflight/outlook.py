@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cockpit.preflight.experience import Duration, Experience, learned
@@ -11,6 +11,7 @@ from cockpit.preflight.room import DiskRoom, GpuRoom, disk_room, forecast_for, g
 if TYPE_CHECKING:
     from cockpit.machine.gpu import GpuReport
     from cockpit.models.folder import ModelFolder
+    from cockpit.preflight.fitting import Fitted
     from cockpit.preflight.memory import Fit, Forecast
     from cockpit.recipe.recipe import Recipe
 
@@ -25,6 +26,9 @@ class Outlook:
     duration: Duration | None
     disk: DiskRoom | None
     on_cpu: bool
+    fitted: Fitted | None = None
+    """How it is trained here in place of how it was written; None where training.fit is as_written. All else is told of
+    what is trained."""
 
     @property
     def fit(self) -> Fit | None:
@@ -45,6 +49,9 @@ class Forecaster:
 
     def outlook(self, recipe: Recipe, report: GpuReport | None, steps: int | None) -> Outlook:
         """Without a report the machine is not known."""
+        if recipe.training.fit == "auto":
+            way = self.fitted(recipe, report)
+            return replace(self.outlook(way.recipe, report, steps), fitted=way)
         from cockpit.data.inputs import trains_images
 
         model, images = self._model(recipe.model.name_or_path), trains_images(recipe)
@@ -59,13 +66,22 @@ class Forecaster:
         disk = None if found is None else disk_room(recipe, found, steps)
         return Outlook(room, found, duration, disk, on_cpu=place == "")
 
+    def fitted(self, recipe: Recipe, report: GpuReport | None) -> Fitted:
+        """The recipe as it would be trained here."""
+        from cockpit.preflight.fitting import fitted
+
+        return fitted(recipe, lambda way: self.outlook(way, report, None).room)
+
     def largest_batch(self, recipe: Recipe, report: GpuReport) -> tuple[int, int] | None:
         """Rows of the largest micro-batch that fits, and how many of them make a step of as many rows as now; None
         where no micro-batch fits or it is not known."""
+        from cockpit.preflight.fitting import with_training
+
         training = recipe.training
         rows = training.per_device_train_batch_size * training.gradient_accumulation_steps
         for micro in (size for size in range(rows, 0, -1) if rows % size == 0):
-            if self.outlook(with_batch(recipe, micro, rows // micro), report, None).fit == "fits":
+            sizes = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": rows // micro}
+            if self.outlook(with_training(recipe, fit="as_written", **sizes), report, None).fit == "fits":
                 return micro, rows // micro
         return None
 
@@ -77,7 +93,9 @@ class Forecaster:
         return self._models[name]
 
 
-def with_batch(recipe: Recipe, micro: int, steps: int) -> Recipe:
-    """The recipe with `steps` micro-batches of `micro` rows to a step."""
-    sizes = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": steps}
-    return recipe.model_copy(update={"training": recipe.training.model_copy(update=sizes)})
+def fitted_here(recipe: Recipe, report: GpuReport) -> Fitted:
+    """The recipe as it is trained on this machine. What runs here have taken is read where there is a choice."""
+    forecaster = Forecaster()
+    if recipe.training.fit == "auto":
+        forecaster.learn()
+    return forecaster.fitted(recipe, report)

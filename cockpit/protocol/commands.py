@@ -19,7 +19,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 class Train(Command, tag=True, frozen=True, kw_only=True):
     """Train the recipe.yaml of the run folder. A standby moves its folder to runs/`run_id` first.
 
-    With `resume`, resume from the newest checkpoint that loads, or from the one after step `from_step`.
+    With `resume`, resume from the newest checkpoint that loads, or from the one after step `from_step`. `fitted` says
+    how the recipe was fitted to the machine; empty where it was not.
     """
 
     run_id: str
@@ -27,6 +28,7 @@ class Train(Command, tag=True, frozen=True, kw_only=True):
     recipe_name: str = ""
     resume: bool = False
     from_step: int | None = None
+    fitted: str = ""
 
 
 class Stop(Command, tag=True, frozen=True, kw_only=True):

@@ -67,7 +67,8 @@ class PhaseProgressed(Event, tag=True, frozen=True, kw_only=True):
 
 class RunStarted(Event, tag=True, frozen=True, kw_only=True):
     """Training was asked for: what is trained, with what, on what. `base_sha256` is the fingerprint of the weights of a
-    base that is a folder of this disk (models/fingerprint.py), by file; empty for one of the Hub."""
+    base that is a folder of this disk (models/fingerprint.py), by file; empty for one of the Hub. `fitted`: how the
+    recipe was fitted to this machine, in words; empty where it is trained as written."""
 
     run_id: str
     recipe_name: str
@@ -77,6 +78,7 @@ class RunStarted(Event, tag=True, frozen=True, kw_only=True):
     driver: str
     data_sha256: dict[str, str]
     base_sha256: dict[str, str] = {}
+    fitted: str = ""
 
 
 class SourceRead(msgspec.Struct, frozen=True, kw_only=True):

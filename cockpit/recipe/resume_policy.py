@@ -15,6 +15,7 @@ CHANGEABLE = (
     "watchdogs",
     "output",
     "hardware",
+    "training.fit",
     "training.max_steps",
     "training.num_train_epochs",
     "training.learning_rate",

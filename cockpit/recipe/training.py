@@ -26,6 +26,10 @@ class Training(Section):
     gradient_accumulation_steps: int = Field(default=4, ge=1, le=4096)
     """Batches per optimizer step. Batch times accumulation is the effective batch: keep it when memory runs out."""
 
+    fit: Literal["as_written", "auto"] = "as_written"
+    """auto trains the same rows a step in the way that uses this GPU best: another micro-batch with as much less
+    accumulation, no checkpointing where memory allows, other padding. The loss is the same."""
+
     max_steps: int | None = Field(default=None, ge=1, le=MAX_STEPS, json_schema_extra=unit("steps"))
     """Stop after this many optimizer steps; empty to count epochs."""
 

@@ -113,7 +113,7 @@ _WORDS: dict[str, str | Callable[[Recipe], str]] = {
     "training.neftune_noise_alpha": OFF,
     "training.max_length": lambda recipe: number_text(recipe.model.max_seq_length),
     "training.pad_to_multiple_of": OFF,
-    "training.eval_steps": "at start and end",
+    "training.eval_steps": "at both ends",
     "training.per_device_eval_batch_size": lambda recipe: number_text(recipe.training.per_device_train_batch_size),
     "training.greater_is_better": _greater_is_better,
     "training.early_stopping_patience": "never",

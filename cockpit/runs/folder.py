@@ -73,6 +73,11 @@ class RunDir:
         return self.path / "recipe.yaml"
 
     @property
+    def written_recipe(self) -> Path:
+        """The recipe before it was fitted to the machine; not there where it is trained as written."""
+        return self.path / "recipe.written.yaml"
+
+    @property
     def events(self) -> Path:
         return self.path / "events.jsonl"
 

@@ -51,7 +51,8 @@ def sentence(event: ev.AnyEvent) -> str:
             return _of_phase(event)
         case ev.RunStarted():
             where = ", ".join(event.gpus) or "the CPU"
-            return f"Run {event.run_id} started on {where}"
+            fitted = f"; {event.fitted}" if event.fitted else ""
+            return f"Run {event.run_id} started on {where}{fitted}"
         case ev.DataPrepared():
             return _of_data(event)
         case ev.TrainingPlanned():

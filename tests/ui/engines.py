@@ -86,14 +86,16 @@ class FakeEngine:
         self.said = said
         self.process = FakeProcess()
         self.link = FakeLink(RunDir(runs_folder() / name))
-        self.recipe_text = ""
+        self.recipe_text = self.fitted = ""
         self.refuses: OSError | None = None
 
-    def train(self, recipe_text: str, name: str, command: list[str]) -> RunDir:
+    def train(
+        self, recipe_text: str, name: str, command: list[str], *, written: str | None = None, fitted: str = ""
+    ) -> RunDir:
         if self.refuses:
             raise self.refuses
         self.said.append(f"train {name} on {self.name}")
-        self.recipe_text = recipe_text
+        self.recipe_text, self.fitted = recipe_text, fitted
         return self.link.run
 
     def resume(self, recipe_text: str, name: str, command: list[str], from_step: int | None = None) -> RunDir:

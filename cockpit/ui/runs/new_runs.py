@@ -29,6 +29,7 @@ class NewRuns:
     def start(self, document: RecipeDocument) -> None:
         """Check the recipe, give it to the standby engine (or to a new one) and show the run; or say why not."""
         from cockpit.preflight.checks import preflight
+        from cockpit.preflight.outlook import fitted_here
         from cockpit.recipe.document import resolved_yaml
         from cockpit.recipe.problem import RecipeError
         from cockpit.runs.folder import why_unwritable
@@ -47,10 +48,12 @@ class NewRuns:
                 raise RecipeError(problems)
             key = standby.key_for(recipe)
             name = recipe.output.run_name or document.name
-            text = resolved_yaml(with_starting_adapter(recipe))
+            found = fitted_here(recipe, report)
+            text = resolved_yaml(with_starting_adapter(found.recipe))
+            written = resolved_yaml(recipe) if found.differs else None
             self._host.unload_ended()
             engine = standby.take(key, name)
-            engine.train(text, name, ["cockpit", *sys.argv[1:]])
+            engine.train(text, name, ["cockpit", *sys.argv[1:]], written=written, fitted=found.told)
         except RecipeError as error:
             self._host.refuse_start(document, [str(problem) for problem in error.problems])
             return
@@ -62,6 +65,6 @@ class NewRuns:
             return
         from cockpit.ui.runs.session import RunSession
 
-        session = RunSession(cast("Link", engine.link), recipe, document)
+        session = RunSession(cast("Link", engine.link), found.recipe, document)
         session.is_engine_ours = True
         self._host.show_live(session)

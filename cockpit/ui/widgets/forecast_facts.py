@@ -62,6 +62,8 @@ def forecast_facts(outlook: Outlook, width: int) -> list[tuple[str, Content]]:
     """Label and value of each line; `width` cells are there for a value."""
     found, room = outlook.found, outlook.room
     facts = [("VRAM", memory_text(outlook))]
+    if outlook.fitted is not None:
+        facts.insert(0, ("fit", Content(outlook.fitted.said())))
     if found is not None:
         free = room.free if room is not None and not outlook.on_cpu else None
         facts.append(("", forecast_bar(found, width, free)))

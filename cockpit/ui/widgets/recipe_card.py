@@ -51,6 +51,8 @@ def _here(outlook: Outlook | None) -> list[tuple[str, str]]:
     if outlook.on_cpu:
         return [] if takes is None else [("time", takes)]
     facts = [("VRAM", f"{memory_text(outlook).plain}; {takes or f'time {UNKNOWN}'}")]
+    if outlook.fitted is not None:
+        facts.append(("fit", outlook.fitted.said()))
     if outlook.room is not None and outlook.fit in ("tight", "does not fit") and outlook.room.holders:
         facts.append(("", f"held by {holders_text(outlook.room)}"))
     if outlook.room is not None and outlook.room.correction is not None:

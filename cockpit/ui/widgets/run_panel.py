@@ -83,6 +83,8 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
             f"{batch:,} row{'s' * (batch > 1)}" + (f", {accumulation:,} times a step" if accumulation > 1 else ""),
         )
     )
+    if state.run is not None and state.run.fitted:
+        facts.append(("fit", plain_line(state.run.fitted)))
     if state.run is not None:
         version = state.run.versions.get(recipe.backend, "")
         facts.append(("backend", plain_line(f"{recipe.backend} {version}".strip())))

@@ -87,7 +87,8 @@ def facts_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> list
     if plan.epochs is not None:
         steps += f"  in {_epochs(plan.epochs)}"
     batch = f"{training.per_device_train_batch_size} × {training.gradient_accumulation_steps}"
-    most = tokens_text(outlook, training.gradient_accumulation_steps)
+    here = outlook.fitted.recipe.training if outlook is not None and outlook.fitted is not None else training
+    most = tokens_text(outlook, here.gradient_accumulation_steps)
     facts = [
         ("steps", steps),
         (

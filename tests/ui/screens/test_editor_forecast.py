@@ -7,7 +7,7 @@ import pytest
 from cockpit.paths import shipped_recipes_folder
 from tests.ui.a_gpu import REPORT
 from tests.ui.editor_steps import editing, go_to
-from tests.ui.engines import FakeProbe, shown, write_recipe
+from tests.ui.engines import FakeEngines, FakeProbe, is_at, shown, write_recipe
 from tests.ui.waiting import type_text, until
 
 
@@ -39,3 +39,21 @@ async def test_many_passes_over_few_rows_deserve_a_remark(tmp_path: Path) -> Non
         assert "on the CPU" in shown(app)
         await pilot.press("f7")
         await until(pilot, lambda: "no GPU" in " ".join(shown(app).split()))
+
+
+async def test_fit_is_told_beside_the_form_and_is_what_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("cockpit.preflight.checks.preflight", lambda *_, **__: [])
+    engines = FakeEngines()
+    recipe = shipped_recipes_folder() / "llama-3-8b.yaml"
+    async with editing(recipe, (120, 48), engines=engines, probe=FakeProbe(REPORT)) as (app, pilot, screen):
+        await go_to(pilot, screen, "training.fit")
+        await pilot.press("a")
+        said = "here 8 × 1, rows padded to 256 (written 2 × 4)"
+        await until(pilot, lambda: "here 8 × 1, rows padded to" in shown(app) and "256 (written 2 × 4)" in shown(app))
+        await pilot.press("f5")
+        await until(pilot, lambda: is_at(app, "LiveScreen"))
+        (started,) = [engine for engine in engines.started if engine.recipe_text]
+        assert started.fitted == said
+        assert "per_device_train_batch_size: 8" in started.recipe_text
+        assert "fit: as_written" in started.recipe_text
