@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -73,6 +74,11 @@ class Ownership:
             raise gone
 
     def release(self) -> None:
-        """Let other engines in."""
+        """Let other engines in. Where the folder was moved or deleted while something was saved, that has made folders
+        anew in its old place, which are empty by now: they go too."""
+        if self.folder_gone() is not None:
+            for remains in (self.run.checkpoints, self.run.path):
+                with contextlib.suppress(OSError):  # it holds something: whoever moved the run has put that there
+                    remains.rmdir()
         os.close(self._lock)
         os.close(self._folder)

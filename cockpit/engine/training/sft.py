@@ -224,7 +224,7 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
 
 def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> None:
     """The adapter, or the whole model after full training, with tokenizer, processor and chat template, in the run's
-    folder: atomically. `step` is the one whose weights they are."""
+    folder: atomically. `step` is the one whose weights they are. Raises RunFailure where the folder was moved."""
     place = run.adapter if loaded.adapted else run.model
     journal.enter_phase("saving", f"the {place.name}")
 
@@ -235,6 +235,7 @@ def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> Non
             finish_saved(partial)
             add_to_card(partial, loaded.card_note)
             write_checksums(partial)
+            journal.check_folder()
 
     making_room(write, run.checkpoints, f"the {place.name}", {step}, lambda text: journal.log("warning", text))
     journal.emit(AdapterSaved(path=place.name, size_bytes=size_of(place), step=step))
