@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +14,7 @@ import numpy as np
 from cockpit.engine.data.conversation import Conversation
 from cockpit.engine.data.encoder import EncodedRow
 from cockpit.engine.data.long_rows import FittingEncoder
-from cockpit.engine.data.token_rows import TokenBatch
+from cockpit.engine.data.token_rows import Integers, TokenBatch
 from cockpit.recipe.recipe import Recipe
 
 BATCH_ROWS, BATCH_CHARACTERS = 256, 1 << 20
@@ -47,6 +50,10 @@ class BatchEncoder:
 
     def __call__(self, batch: list[PlacedRow]) -> EncodedBatch:
         """Raises RunFailure where rows of this kind cannot be encoded at all."""
+        with _without_collecting():
+            return self._encoded(batch)
+
+    def _encoded(self, batch: list[PlacedRow]) -> EncodedBatch:
         taken: list[list[EncodedRow]] = []
         refusals: list[tuple[str, str]] = []
         dropped: list[tuple[str, str]] = []
@@ -64,17 +71,34 @@ class BatchEncoder:
         return EncodedBatch(_flat(rows, numbers), truncated, split, refusals, dropped, said)
 
 
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """No search for garbage inside: a batch is 100,000 small objects that all go at its end, and looking through them
+    again and again takes a sixth of its time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _flat(rows: list[EncodedRow], numbers: list[int]) -> TokenBatch:
     lengths = np.asarray([len(row.input_ids) for row in rows], np.int32)
-    ids, labels = (np.fromiter(_chained(rows, name), np.int32, int(lengths.sum())) for name in ("input_ids", "labels"))
+    ids, labels = (_chained(getattr(row, name) for row in rows) for name in ("input_ids", "labels"))
     where = [row.where for row in rows]
     digests = np.asarray([row.digest for row in rows], np.uint64)
     signatures = [row.signature for row in rows]
     return TokenBatch(ids, labels, lengths, where, digests, np.asarray(numbers, np.int64), signatures)
 
 
-def _chained(rows: list[EncodedRow], name: str) -> Iterator[int]:
-    return (token for row in rows for token in getattr(row, name))
+def _chained(lists: Iterable[list[int]]) -> Integers:
+    """int32, end to end."""
+    flat = array("i")
+    for one in lists:
+        flat.fromlist(one)
+    return np.frombuffer(flat, np.int32)
 
 
 def characters(content: Conversation | str) -> int:

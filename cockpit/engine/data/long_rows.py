@@ -42,11 +42,9 @@ class FittingEncoder:
         for row in self._encoder.encode(numbered):
             where, content = batch[int(row.where)]
             digest = xxhash.xxh3_64_intdigest(row.text.encode(errors="replace"))
-            placed = replace(row, where=where, digest=digest)
-            if placed.refusal:
-                yield [placed]
-            else:
-                yield self._fitted(replace(placed, signature=self._signature(content)), content)
+            signature = b"" if row.refusal else self._signature(content)
+            placed = replace(row, where=where, digest=digest, signature=signature)
+            yield [placed] if placed.refusal else self._fitted(placed, content)
 
     def _fitted(self, row: EncodedRow, content: Conversation | str) -> list[EncodedRow]:
         tokens = len(row.input_ids)
@@ -115,7 +113,9 @@ class FittingEncoder:
 
     def _cut(self, row: EncodedRow) -> EncodedRow:
         """The row as far as it fits; refused where nothing of that is learnt."""
-        cut = replace(row, input_ids=row.input_ids[: self._length], labels=row.labels[: self._length])
+        cut = row
+        if len(row.input_ids) > self._length:
+            cut = replace(row, input_ids=row.input_ids[: self._length], labels=row.labels[: self._length])
         if row.refusal or not cut.is_untrained:
             return cut
         return replace(cut, refusal=f"no token of an answer stands within its first {self._length:,} tokens")

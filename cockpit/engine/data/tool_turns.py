@@ -165,4 +165,4 @@ def _fitted_id(given: str, form: CallForm) -> str:
 def _call_in_words(message: Message) -> Message:
     calls = [json.dumps(call["function"], ensure_ascii=False) for call in message["tool_calls"]]
     words = "\n".join(filter(None, ("".join(texts_of(message)).strip(), *calls)))
-    return {"role": "assistant", "content": words}
+    return {**{name: value for name, value in message.items() if name != "tool_calls"}, "content": words}

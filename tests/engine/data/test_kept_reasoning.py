@@ -111,3 +111,17 @@ def test_a_template_without_a_place_for_reasoning_is_told() -> None:
         assert trained == "four<|eot_id|>five<|eot_id|>"
         assert len(row.left_out) == 2
         assert heard == ["The chat template leaves out reasoning of answers; it has no place for it."]
+
+
+def test_reasoning_of_calls_that_are_written_in_words_is_told_too() -> None:
+    """By a template that knows neither calls nor reasoning."""
+    call = {"type": "function", "function": {"name": "add", "arguments": {"a": "2"}}}
+    turns = [
+        {"role": "user", "content": "what is 2 + 2"},
+        {**answer("", "I must add"), "tool_calls": [call]},
+        {"role": "tool", "content": "4"},
+        {"role": "assistant", "content": "four"},
+    ]
+    row, trained = encoded("unsloth/chatml", Conversation(turns), [])
+    assert trained == '{"name": "add", "arguments": {"a": "2"}}<|im_end|>four<|im_end|>'
+    assert [(one.turn, one.what) for one in row.left_out] == [(1, "reasoning")]
