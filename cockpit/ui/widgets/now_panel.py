@@ -18,6 +18,8 @@ from cockpit.ui.widgets.sparkline import sparkline, trend
 LABEL_CELLS = 14
 VALUE_CELLS = 10
 SPARK_CELLS = 8
+SPARED = ("samples/s", "energy", "  lowest", "epoch")
+"""What is left out first where there is no room for all."""
 COURSE_STEPS = 64
 """Steps that a sparkline looks back on."""
 
@@ -57,8 +59,16 @@ class NowPanel(Lines):
             self._rows = rows
             self.redraw()
 
+    def on_resize(self) -> None:
+        """There may be room for more now, or for less."""
+        self.redraw()
+
     def lines(self) -> list[Content]:
-        return [_line(row) for row in self._rows]
+        rows, height = list(self._rows), self.styles.height
+        if height is not None and not height.is_auto and self.content_size.height:
+            for label in SPARED:
+                rows = [row for row in rows if len(rows) <= self.content_size.height or row.label != label]
+        return [_line(row) for row in rows]
 
 
 def rows_of(state: RunState) -> list[Row]:

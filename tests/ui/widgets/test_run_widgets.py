@@ -94,6 +94,24 @@ async def test_now_panel_knows_nothing_then_all(tmp_path: Path) -> None:
         assert rows["adapter"] == ["saved", "793", "KiB"]
 
 
+async def test_now_panel_leaves_out_what_matters_least_where_there_is_little_room(tmp_path: Path) -> None:
+    panel, state = NowPanel(), state_of(record(tmp_path, until=130, gpus=1))
+    for at, joules in ((1, 0.0), (2, 7200.0)):
+        gpu = reading(energy_j=joules)
+        state.machine_use.take(
+            ev.MachineRead(step=0, gpus=[gpu], cpu_percent=0, rss_mib=1, ram_used_mib=1, ram_total_mib=1, at=at)
+        )
+    async with Stage(widgets=[panel]).run_test(size=(60, 12)) as pilot:
+        panel.show(state)
+        await pilot.pause()
+        told = {line[:14].strip(): line[14:].split() for line in text_of(panel)}
+        assert told["energy"][:2] == ["2.0", "Wh"] and float(told["samples/s"][0]) > 50
+        panel.styles.height = 8
+        await until(pilot, lambda: len(text_of(panel)) == 8)
+        assert {"loss", "held-out loss", "adapter"} <= {line[:14].strip() for line in text_of(panel)}
+        assert not any(line.startswith(("energy", "samples/s", "  lowest")) for line in text_of(panel))
+
+
 @pytest.mark.parametrize(("step", "words"), [(0, "at the start"), (26, "at step 26")])
 async def test_now_panel_says_when_the_only_held_out_loss_was_measured(step: int, words: str) -> None:
     panel, state = NowPanel(), steps_to(30, 2.0)
