@@ -184,12 +184,15 @@ class Measured(Event, frozen=True, kw_only=True):
 
 class StepEnded(Measured, tag=True, frozen=True, kw_only=True, gc=False):
     """One optimizer step. `metrics` by TRL's names (loss, learning_rate, grad_norm ...), plus tokens_seen (padding left
-    out) and trained_tokens (with loss), both counted since the start of the run. `step_time_s` is wall time."""
+    out) and trained_tokens (with loss), both counted since the start of the run. `step_time_s` is wall time: `data_s`
+    of it waiting for batches, `forward_backward_s` the model's on its device; these are None in older logs."""
 
     step: Count
     total_steps: Count
     epoch: Amount
     step_time_s: Seconds
+    data_s: Seconds | None = None
+    forward_backward_s: Seconds | None = None
 
 
 class Evaluated(Measured, tag=True, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import repeat
 from math import inf, isfinite, nan
@@ -32,6 +33,9 @@ class Steps(Table):
     def __init__(self) -> None:
         super().__init__()
         self.at, self.epoch, self.step_time_s, self.loss_smoothed = (Column(self._shelf) for _ in range(4))
+        self.split: deque[tuple[float | None, float | None, float]] = deque(maxlen=PACE_STEPS)
+        """Of the last PACE_STEPS steps of this attempt, its first one left out: waiting for data, forward and backward,
+        and the whole step, in seconds; None where it was not measured."""
         self.attempt_from = 0
         """Index of the first step of the present attempt."""
         self._spent_s = 0.0
@@ -69,6 +73,15 @@ class Steps(Table):
         first = max(self.attempt_from + 1, len(self) - PACE_STEPS)
         return self.step_time_s.raw(first, len(self)).tolist()
 
+    def shares(self) -> tuple[float, float, float] | None:
+        """Shares of the last steps' time: waiting for data, forward and backward, the rest; None where it was not
+        measured."""
+        known = [(data, model, whole) for data, model, whole in self.split if data is not None and model is not None]
+        data_s, model_s, whole_s = (sum(part) for part in zip(*known, strict=True)) if known else (0.0, 0.0, 0.0)
+        if whole_s <= 0:
+            return None
+        return data_s / whole_s, model_s / whole_s, max(0.0, 1 - (data_s + model_s) / whole_s)
+
     def stretch(self) -> Stretch:
         """From the end of this attempt's first step, which compiles, to that of its newest."""
         steps = len(self) - self.attempt_from
@@ -80,6 +93,7 @@ class Steps(Table):
     def begin_attempt(self) -> None:
         """What comes now is another attempt's."""
         self.attempt_from, self._spent_s = len(self), 0.0
+        self.split.clear()
 
     def go_on_after(self, step: int) -> None:
         """A new attempt begins after `step`; later ones are forgotten."""
@@ -94,6 +108,7 @@ class Steps(Table):
         for column in (self.at, self.epoch, self.step_time_s, self.loss_smoothed):
             column.cut(rows)
         self.attempt_from = min(self.attempt_from, rows)
+        self.split.clear()
         self._spent_s = self.step_time_s.total(self.attempt_from + 1, rows)[0]
         loss = self.metrics.get("loss")
         losses = loss.total(0, rows)[1] if loss is not None else 0
@@ -112,6 +127,8 @@ class Steps(Table):
         self.epoch.extend(epoch)
         self.step_time_s.extend(times)
         self._spent_s += sum(times[max(0, self.attempt_from + 1 - rows) :])
+        known = events[max(0, self.attempt_from + 1 - rows, len(events) - PACE_STEPS) :]
+        self.split.extend((event.data_s, event.forward_backward_s, event.step_time_s) for event in known)
         self._smooth(figures.get("loss") or [*repeat(inf, len(steps))])
 
     def _smooth(self, losses: Sequence[float]) -> None:

@@ -65,3 +65,19 @@ def test_evaluations_are_a_table_too() -> None:
     assert list(state.held_out.metrics["eval_loss"]) == [3.0, 2.0, 1.0, 0.5]
     state.apply(ev.TrainingResumed(step=20, path="c", attempt=2))
     assert state.held_out.step == [0, 10, 20]
+
+
+def test_shares_of_the_time_are_those_of_the_last_steps_without_the_first_one() -> None:
+    def took(number: int, data: float | None, model: float | None, whole: float) -> ev.StepEnded:
+        return ev.StepEnded(
+            step=number, total_steps=9, epoch=0, step_time_s=whole, data_s=data, forward_backward_s=model, metrics={}
+        )
+
+    steps = Steps()
+    steps.append(took(1, 90.0, 9.0, 99.0))
+    assert steps.shares() is None
+    steps.extend([took(2, 0.1, 0.6, 1.0), took(3, 0.3, 0.8, 1.0)])
+    assert steps.shares() == pytest.approx((0.2, 0.7, 0.1))
+    steps.begin_attempt()
+    steps.extend([took(4, 0.0, 1.0, 5.0), took(5, None, None, 1.0)])
+    assert steps.shares() is None

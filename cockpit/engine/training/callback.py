@@ -132,7 +132,7 @@ class EventCallback(TrainerCallback):
         phase: Phase = "training" if self._has_compiled else "compiling"
         if self._journal.phase != phase:
             self._journal.enter_phase(phase, "" if self._has_compiled else "the first step")
-            self._since = time.monotonic()
+            self._since = time.monotonic() - self.step_metrics.times.data_s  # the step's batches are there already
         if self.watchdogs is not None:
             self.watchdogs.step_begins()
 
@@ -160,6 +160,7 @@ class EventCallback(TrainerCallback):
         """A step is over."""
         figures = self.step_metrics.take()  # waits for the device, so that the time is the step's own
         now = time.monotonic()
+        data_s, forward_backward_s = self.step_metrics.times.take()
         if self._learning_rate is not None:
             figures["learning_rate"] = self._learning_rate
         metrics = {name: finite(value) for name, value in figures.items()}
@@ -170,6 +171,8 @@ class EventCallback(TrainerCallback):
                 total_steps=state.max_steps,
                 epoch=float(state.epoch or 0.0),
                 step_time_s=now - self._since,
+                data_s=data_s,
+                forward_backward_s=forward_backward_s,
                 metrics=metrics,
             )
         )

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from cockpit.engine.training.step_times import StepTimes
+
 
 class StepMetrics:
     """Takes in what the trainer measures. Sums stay on the device until a step is over."""
@@ -16,6 +18,7 @@ class StepMetrics:
         self.trained_tokens = trained_tokens
         self.gradient: torch.Tensor | float | None = None
         """The norm before clipping, of the step in hand."""
+        self.times = StepTimes()
         self._losses: list[torch.Tensor] = []
         self._counts: list[torch.Tensor] = []
 
@@ -37,12 +40,13 @@ class StepMetrics:
             figures["grad_norm"] = float(self.gradient)
         figures["tokens_seen"] = float(self.tokens_seen)
         figures["trained_tokens"] = float(self.trained_tokens)
-        self.drop()
+        self._losses, self._counts, self.gradient = [], [], None
         return figures
 
     def drop(self) -> None:
         """Forget a step that was not finished."""
         self._losses, self._counts, self.gradient = [], [], None
+        self.times.drop()
 
 
 def token_counts(inputs: dict[str, Any]) -> torch.Tensor:

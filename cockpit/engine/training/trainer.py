@@ -69,6 +69,11 @@ class RunTrainer(TrainerHooks):
 
     # What is measured
 
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """The batches of a step; how long they are waited for is taken down."""
+        with self.step_metrics.times.data():
+            return super().get_batch_samples(*args, **kwargs)
+
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """One micro-step; its loss and tokens are taken down."""
         counts = token_counts(inputs)  # before the step, which may empty `inputs`
@@ -76,7 +81,8 @@ class RunTrainer(TrainerHooks):
         if self.row_losses is not None:
             self.row_losses.take_batch(inputs)
         try:
-            loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
+            with self.step_metrics.times.model():
+                loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
         except Exception as error:
             if is_out_of_memory(error):
                 setattr(error, BATCH, shape)

@@ -18,7 +18,8 @@ from cockpit.ui.widgets.sparkline import sparkline, trend
 LABEL_CELLS = 14
 VALUE_CELLS = 10
 SPARK_CELLS = 8
-SPARED = ("samples/s", "energy", "  lowest", "epoch")
+SPLIT = "  data, model"
+SPARED = ("samples/s", SPLIT, "energy", "  lowest", "epoch")
 """What is left out first where there is no room for all."""
 COURSE_STEPS = 64
 """Steps that a sparkline looks back on."""
@@ -41,7 +42,8 @@ class NowPanel(Lines):
 
     HELP = (
         "The figures of the present step. The gradient norm is taken before clipping; "
-        "trained is the share of the tokens that the loss is taken on."
+        "trained is the share of the tokens that the loss is taken on. Of a step's time data is the wait for its rows, "
+        "model is forward and backward, the rest is the optimizer's."
     )
     DEFAULT_CSS = """
     NowPanel { height: auto; }
@@ -89,6 +91,7 @@ def rows_of(state: RunState) -> list[Row]:
         Row("tokens/s", numbers.count(state.tokens_per_s()), note=_trained(state)),
         Row("samples/s", _rate(state.samples_per_s())),
         Row("step time", _step_time(state), times[len(steps) <= COURSE_STEPS :]),
+        _split(state),
         Row("epoch", f"{epoch:.2f}" if epoch is not None else UNKNOWN, note=_epochs(state)),
     ]
     if (energy := state.machine_use.energy_wh) is not None:
@@ -135,6 +138,14 @@ def _step_time(state: RunState) -> str:
     steps = state.steps
     times = steps.pace() or steps.step_time_s.raw(len(steps) - 1, len(steps))
     return f"{sorted(times)[len(times) // 2]:,.2f} s" if times else UNKNOWN
+
+
+def _split(state: RunState) -> Row:
+    shares = state.steps.shares()
+    if shares is None:
+        return Row(SPLIT, UNKNOWN)
+    data, model, rest = (f"{100 * share:.0f}" for share in shares)
+    return Row(SPLIT, f"{data}, {model} %", note=f"rest {rest} %")
 
 
 def _epochs(state: RunState) -> str:
