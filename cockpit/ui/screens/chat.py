@@ -112,7 +112,7 @@ class ChatScreen(Screen[None]):
                     yield Choice(["tuned", "base"], who_now, id="who", help=help)
                 yield SamplingForm(chat.presets, talk.sampling, classes="pane")
                 yield ReplyFigures(classes="pane")
-                yield RunPanel(classes="pane")
+                yield RunPanel(classes="pane", can_focus=False)
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widget import Widget
+from textual.widgets import Static
 
 from cockpit.runs.state import RunState
 from cockpit.text.numbers import big_count, count
@@ -18,33 +20,31 @@ if TYPE_CHECKING:
 LABEL_CELLS = 14
 
 
-class RunPanel(Widget):
-    """`show` takes the recipe and the run's state."""
+class RunPanel(VerticalScroll, can_focus=True):
+    """`show` takes the recipe and the run's state. Scrolls where there is no room for all of it."""
 
     HELP = "What is trained, on what. The recipe as resolved stands in the run's folder."
     DEFAULT_CSS = """
-    RunPanel { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
+    RunPanel { height: auto; scrollbar-size-vertical: 1; }
+    RunPanel > Static { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, *, id: str | None = None, classes: str | None = None, can_focus: bool = True) -> None:
+        super().__init__(id=id, classes=classes, can_focus=can_focus)
         self._facts: list[tuple[str, str]] = []
         self.border_title = Content("run")
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        yield Static(markup=False)
 
     def show(self, recipe: Recipe, state: RunState) -> None:
         """Draw what is known."""
         facts = facts_of(recipe, state)
         if facts != self._facts:
-            layout = len(facts) != len(self._facts)
             self._facts = facts
-            self.refresh(layout=layout)
-
-    def get_content_height(self, container: object, viewport: object, width: int) -> int:
-        return len(self._facts)
-
-    def render(self) -> Content:
-        rows = [Content.assemble((f"{label:<{LABEL_CELLS}}", "$foreground-muted"), text) for label, text in self._facts]
-        return Content("\n").join(rows)
+            rows = [Content.assemble((f"{label:<{LABEL_CELLS}}", "$foreground-muted"), text) for label, text in facts]
+            self.query_one(Static).update(Content("\n").join(rows))
 
 
 def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from textual.widgets import Static
 
 from cockpit.protocol import events as ev
 from cockpit.recipe.document import RecipeDocument
@@ -145,7 +146,7 @@ async def test_run_panel_tells_what_is_trained(tmp_path: Path) -> None:
     async with Stage(widgets=[panel]).run_test(size=(46, 14)) as pilot:
         panel.show(document.recipe(), state_of(record(tmp_path, until=5, ending="going")))
         await pilot.pause()
-        text = all_text(panel)
+        text = all_text(panel.query_one(Static))
         for fact in (
             "embedded:demo",
             "rank 16 · alpha 16",
