@@ -209,7 +209,7 @@ def kind_of(recipe: Recipe) -> str:
 
 def work_of(recipe: Recipe) -> str:
     """The same for recipes whose steps do the same: all but how many there are, and what they are called."""
-    plain = recipe.model_dump(mode="json", exclude={"about", "chat", "output", "samples", "schema_"})
+    plain = recipe.model_dump(mode="json", exclude={"about", "chat", "output", "samples", "suite", "schema_"})
     for name in UNTIMED:
         plain["training"].pop(name, None)
     for named in (plain["model"], *plain["data"]["sources"]):

@@ -248,6 +248,10 @@ def resolved_yaml(recipe: Recipe) -> str:
     adapter = values["model"]["adapter"]
     if adapter is not None and (path := local_path(adapter)) is not None:
         values["model"]["adapter"] = str(path)
+    for prompt in (*values["suite"]["learned"], *values["suite"]["kept"]):
+        for asked in (prompt, *prompt["messages"]):
+            if asked["image"] is not None:
+                asked["image"] = str(expanded(asked["image"]).absolute())
     if folder := values["output"]["logging_dir"]:
         values["output"]["logging_dir"] = str(expanded(folder).absolute())
     return "\n".join(block_lines(values, 0)) + "\n"

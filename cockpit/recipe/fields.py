@@ -1,8 +1,8 @@
 """The recipe as a form: its fields in groups, what each takes, text in and out. Generated from the model.
 
 A field of a section that may be left out whole (lora.loftq_config) is empty until a value puts the section in.
-chat.presets are left to the YAML file; sources of data are added and taken away there, and replayed and validation rows
-whose form must be told are described there.
+chat.presets and suite are left to the YAML file; sources of data are added and taken away there, and replayed and
+validation rows whose form must be told are described there.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from cockpit.recipe.lora import Lora
 from cockpit.recipe.model import Hardware, Model
 from cockpit.recipe.output import Output
 from cockpit.recipe.section import Conflict, Field, Section
+from cockpit.recipe.suite import Suite
 from cockpit.recipe.training import Training
 from cockpit.recipe.watchdogs import Watchdogs
 
@@ -69,6 +70,9 @@ class Recipe(Section):
 
     samples: Samples = Samples()
     """Prompts answered while it trains."""
+
+    suite: Suite = Suite()
+    """Prompts with checks, for cockpit smoke after training."""
 
     chat: Chat = Chat()
     """The chat pane after training."""

@@ -12,6 +12,7 @@ CHANGEABLE = (
     "about",
     "chat",
     "samples",
+    "suite",
     "watchdogs",
     "output",
     "hardware",

@@ -28,7 +28,7 @@ def section_fields(section: type[Section]) -> dict[str, FieldInfo]:
 class FieldType:
     """What a field takes. Bounds are None where there are none; `item` is what a list holds, or a mapping of names."""
 
-    kind: Literal["int", "float", "bool", "text", "choice", "list", "mapping", "section"]
+    kind: Literal["int", "float", "bool", "text", "choice", "list", "mapping", "section", "any"]
     optional: bool = False
     choices: tuple[str | int, ...] = ()
     minimum: float | None = None
@@ -63,7 +63,7 @@ class FieldType:
             return number_text(self.minimum)
         if self.kind in ("int", "float"):
             return ("a whole number" if self.kind == "int" else "a number") + self._range()
-        return {"bool": "true or false", "text": "text"}[self.kind]
+        return {"bool": "true or false", "text": "text", "any": "any value"}[self.kind]
 
     def _range(self) -> str:
         low, high = number_text(self.minimum), number_text(self.maximum)
@@ -200,6 +200,8 @@ def field_type(annotation: Any, metadata: tuple[Any, ...]) -> FieldType:
         found = field_type(others[0] if others else Literal[tuple(choices)], metadata)
         optional = type(None) in args
         return replace(found, optional=optional, choices=tuple(choices) if others else found.choices)
+    if annotation is Any:
+        return FieldType("any")
     if origin is Literal:
         return FieldType("choice", choices=args)
     if origin is list:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,6 +19,7 @@ from cockpit.recipe.section import CONFLICT, Section
 from cockpit.recipe.yaml_source import scalar
 from cockpit.text.plain_text import plain_line
 
+Part = TypeVar("Part", bound=Section)
 MOST_FAULTS = 50
 """Of more errors only so many are told."""
 
@@ -35,27 +36,32 @@ class Fault:
 
 def validate(values: dict[str, Any]) -> tuple[Recipe | None, list[Fault]]:
     """The recipe, or all that is wrong: faults of single fields, and of combinations of those that are sound."""
+    return validate_part(Recipe, (), values)
+
+
+def validate_part(part: type[Part], at: FieldPath, values: dict[str, Any]) -> tuple[Part | None, list[Fault]]:
+    """The same for a section that stands alone, whose place in a recipe is `at`; paths begin there."""
     try:
-        return Recipe.model_validate(values), []
+        return part.model_validate(values), []
     except ValidationError as error:
-        faults = list(_faults(error))
+        faults = list(_faults(error, at))
     if all(fault.conflict for fault in faults):
         return None, faults
     single = [fault for fault in faults if not fault.conflict]
     if len(single) > MOST_FAULTS:
         return None, single
-    return None, single + _conflicts(values, [fault.path for fault in single])
+    return None, single + _conflicts(part, at, values, [fault.path for fault in single])
 
 
-def _conflicts(values: dict[str, Any], faulty: list[FieldPath]) -> list[Fault]:
+def _conflicts(part: type[Section], at: FieldPath, values: dict[str, Any], faulty: list[FieldPath]) -> list[Fault]:
     """Combinations that cannot work among the sound fields: the others are mended first, so that they can be seen."""
     mended = deepcopy(values)
     for path in sorted(faulty, key=len):
-        _mend(mended, path)
+        _mend(mended, path, at)
     try:
-        Recipe.model_validate(mended)
+        part.model_validate(mended)
     except ValidationError as error:
-        found = [fault for fault in _faults(error) if fault.conflict]
+        found = [fault for fault in _faults(error, at) if fault.conflict]
         return [fault for fault in found if not any(_is_about(fault, path) for path in faulty)]
     return []
 
@@ -66,9 +72,10 @@ def _is_about(conflict: Fault, path: FieldPath) -> bool:
     return conflict.path[: len(path)] == path or (bool(names) and names[-1] in conflict.wrong)
 
 
-def _mend(values: Any, path: FieldPath) -> None:
-    """Take what stands at `path` away; put the plainest sound value there if something has to stand there."""
-    for part in path[:-1]:
+def _mend(values: Any, path: FieldPath, at: FieldPath) -> None:
+    """Take what stands at `path` away, the values being those of `at`; put the plainest sound value there if something
+    has to stand there."""
+    for part in path[len(at) : -1]:
         try:
             values = values[part]
         except (KeyError, IndexError, TypeError):
@@ -101,10 +108,10 @@ def _own_places(section: type[Section]) -> Iterator[tuple[str, FieldPlace]]:
         yield key, place_of((key,), info)
 
 
-def _faults(error: ValidationError) -> Iterator[Fault]:
+def _faults(error: ValidationError, at: FieldPath) -> Iterator[Fault]:
     singles: dict[FieldPath, Any] = {}
     for one in error.errors(include_url=False):
-        path = _path(one["loc"])
+        path = _path(at, one["loc"])
         if one["type"] == CONFLICT:
             yield Fault(path, one["ctx"]["wrong"], one["ctx"]["right"], conflict=True)
         else:
@@ -113,14 +120,14 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
     around = {path[:depth] for path in singles for depth in range(len(path))}
     told = [path for path in singles if path not in around]
     for path in told[:MOST_FAULTS]:
-        yield _fault(path, singles[path]["type"], singles[path]["input"])
+        yield _fault(path, at, singles[path]["type"], singles[path]["input"])
     if len(told) > MOST_FAULTS:
-        yield Fault((), f"{len(told) - MOST_FAULTS:,} more errors", "mend these first")
+        yield Fault(at, f"{len(told) - MOST_FAULTS:,} more errors", "mend these first")
 
 
-def _path(location: tuple[str | int, ...]) -> FieldPath:
-    """Pydantic's location without the names of a union's members."""
-    path: FieldPath = ()
+def _path(at: FieldPath, location: tuple[str | int, ...]) -> FieldPath:
+    """Pydantic's location, behind `at`, without the names of a union's members."""
+    path = at
     for part in location:
         place = find_place(path)
         if place is not None and isinstance(part, str) and place.type.kind not in ("section", "mapping"):
@@ -129,9 +136,9 @@ def _path(location: tuple[str | int, ...]) -> FieldPath:
     return path
 
 
-def _fault(path: FieldPath, kind: str, value: object) -> Fault:
+def _fault(path: FieldPath, at: FieldPath, kind: str, value: object) -> Fault:
     if kind == "extra_forbidden":
-        return unknown_field(path)
+        return unknown_field(path, at)
     place = find_place(path)
     if place is None:
         return Fault(path, "is not read here", "remove it")
@@ -140,20 +147,23 @@ def _fault(path: FieldPath, kind: str, value: object) -> Fault:
     return Fault(path, *refusal(place.type, value))
 
 
-def unknown_field(path: FieldPath) -> Fault:
-    """What is wrong with a path that the model does not have, and which field may have been meant."""
+def unknown_field(path: FieldPath, at: FieldPath = ()) -> Fault:
+    """What is wrong with a path that the model does not have, and which field may have been meant: one of the section
+    at `at`, which stands alone."""
     depth = next(depth for depth in range(1, len(path) + 1) if find_place(path[:depth]) is None)
     around = find_place(path[: depth - 1])
     assert around is not None, "the recipe itself has a place"
     if around.type.section is None:
-        field = dotted(path[: depth - 1])
+        field = dotted(path[len(at) : depth - 1])
         kind = f"{field} is a list" if around.type.item is not None else f"{field} has no fields of its own"
         return Fault(path, kind, f"write {field}{'.0 for its first element' if around.type.item else ''}")
     known = list(section_fields(around.type.section))
-    where = dotted(path[: depth - 1]) or "a recipe"
+    where = dotted(path[len(at) : depth - 1]) or f"a {at[-1] if at else 'recipe'}"
     name = str(path[depth - 1])
     wrong = f"{where} has no such field"
-    if elsewhere := places_by_name().get(name):
+    start = dotted((*at, "")) if at else ""
+    elsewhere = [one.removeprefix(start) for one in places_by_name().get(name, ()) if one.startswith(start)]
+    if elsewhere:
         return Fault(path, wrong, f"it stands at {listed(elsewhere[:3])}")
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     if close:

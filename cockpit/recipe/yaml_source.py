@@ -44,11 +44,11 @@ class YamlSource:
         return None
 
 
-def read_text(path: Path, file: str) -> str:
+def read_text(path: Path, file: str, most_bytes: int = MAX_BYTES) -> str:
     """The file's text. Raises RecipeError where it cannot be read, is too large, or is not UTF-8."""
     try:
         with open_to_read(path) as stream:
-            content = stream.read(MAX_BYTES + 1)
+            content = stream.read(most_bytes + 1)
     except FileNotFoundError:
         raise _refused(file, None, "there is no such file", "'cockpit recipes' lists all recipes") from None
     except IsADirectoryError:
@@ -56,8 +56,8 @@ def read_text(path: Path, file: str) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _refused(file, None, f"it cannot be read ({reason})", "give a file that you may read") from None
-    if len(content) > MAX_BYTES:
-        raise _refused(file, None, f"it is larger than {MAX_BYTES // 1024} KiB", "give a recipe, not data or a model")
+    if len(content) > most_bytes:
+        raise _refused(file, None, f"it is larger than {most_bytes // 1024} KiB", "give a recipe, not data or a model")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -66,8 +66,9 @@ def read_text(path: Path, file: str) -> str:
         raise _refused(file, line, byte, "save the file as UTF-8 text") from None
 
 
-def parse(text: str, file: str) -> YamlSource:
-    """Read YAML. Raises RecipeError with every duplicate key, tag and anchor, or with the first error of its syntax."""
+def parse(text: str, file: str, form: str = "a recipe is made of sections, such as model: and lora:") -> YamlSource:
+    """Read YAML. Raises RecipeError with every duplicate key, tag and anchor, or with the first error of its syntax.
+    `form` says what the file is made of."""
     if found := _unprintable.search(text):
         line = text.count("\n", 0, found.start()) + 1
         wrong = f"the character U+{ord(found[0]):04X} may not stand in YAML"
@@ -82,7 +83,7 @@ def parse(text: str, file: str) -> YamlSource:
         raise _refused(file, None, "it is empty", "copy a recipe to start from: cockpit recipes show demo")
     if not isinstance(values, dict):
         kind = "a list" if isinstance(values, list) else "a single value"
-        raise _refused(file, 1, f"it holds {kind}", "a recipe is made of sections, such as model: and lora:")
+        raise _refused(file, 1, f"it holds {kind}", form)
     return YamlSource(text, file, root, values, reader.lines)
 
 

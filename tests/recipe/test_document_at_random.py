@@ -109,7 +109,8 @@ def _random_change(chance: random.Random) -> tuple[str, object]:
         choices = kind.item.choices if kind.item and kind.item.choices else TEXTS
         return field, [chance.choice(choices) for _ in range(chance.randint(0, 3))]
     if kind.kind == "mapping" and kind.item is not None:
-        return field, {chance.choice(TEXTS): chance.choice(kind.item.choices) for _ in range(chance.randint(0, 3))}
+        held = kind.item.choices or (*TEXTS, None, 1.5, ["a", None], {"b": {"c": True}})
+        return field, {chance.choice(TEXTS): chance.choice(held) for _ in range(chance.randint(0, 3))}
     if kind.kind == "section":
         return field, chance.choice([{}, {"loftq_bits": 8}])
     low, high = kind.minimum or 0, min(kind.maximum or 1, 1e6)
