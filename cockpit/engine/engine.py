@@ -20,7 +20,7 @@ from cockpit.engine.ownership import Ownership
 from cockpit.engine.stack import imported, packages
 from cockpit.engine.worker import Worker
 from cockpit.paths import runs_folder, standby_folder
-from cockpit.protocol.commands import AnyCommand, Chat, Stop, StopReply, Train, Unload, UnreadableCommand
+from cockpit.protocol.commands import AnswerPrompts, AnyCommand, Chat, Stop, StopReply, Train, Unload, UnreadableCommand
 from cockpit.protocol.event_log import newest_attempt
 from cockpit.protocol.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded, StopRequested
 from cockpit.runs.folder import RunDir
@@ -160,7 +160,7 @@ class Engine:
                 if running:
                     self._ask_stop(command.save, command.id)
                 self._answer(command, "" if running else "Nothing is being trained.")
-            case Chat():
+            case Chat() | AnswerPrompts():
                 if self._worker.ready_at is None or self._controls.leaving:
                     self._answer(command, "There is no trained model to answer yet.")
                 else:
@@ -262,9 +262,9 @@ class Engine:
             self._run.remove()
 
     def _refuse_the_rest(self) -> None:
-        """Answer what was asked for and will not be done: Chats in the queue, commands since the last tick."""
-        for chat in self._controls.unanswered():
-            self._answer(chat, "The model was unloaded before it could answer.")
+        """Answer what was asked for and will not be done: questions in the queue, commands since the last tick."""
+        for asked in self._controls.unanswered():
+            self._answer(asked, "The model was unloaded before it could answer.")
         self._take_commands()
 
     def _beat(self, now: float) -> None:

@@ -20,7 +20,7 @@ from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.stack import StackLog, import_stack
 from cockpit.launch.compile_cache import usual_place
-from cockpit.protocol.commands import Chat, Train
+from cockpit.protocol.commands import AnswerPrompts, Chat, Train
 from cockpit.protocol.events import Outcome, RunEnded
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
@@ -293,6 +293,7 @@ class Worker:
     def _chat(self, loaded: Loaded, recipe: Recipe) -> None:
         import torch
 
+        from cockpit.engine.chat.batches import PromptBatches
         from cockpit.engine.model.loading import for_inference
 
         gc.collect()  # the trainer with its optimizer hangs in cycles
@@ -312,6 +313,8 @@ class Worker:
             job = self.controls.work.get()
             if isinstance(job, Chat):
                 chatter.answer(job)
+            elif isinstance(job, AnswerPrompts):
+                PromptBatches(chatter, self.journal, self.controls).answer(job)
 
     def _try_to_end(self, ending: RunEnded) -> None:
         try:

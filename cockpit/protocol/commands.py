@@ -88,8 +88,20 @@ class Chat(Command, tag=True, frozen=True, kw_only=True):
     repetition_penalty: float | None = None
 
 
+class AnswerPrompts(Command, tag=True, frozen=True, kw_only=True):
+    """Answer the last message of each of `conversations`, whose messages are those of Chat, several at once where that
+    changes no reply. Each is told with an event of its own. Tokens that are drawn are the same each time."""
+
+    conversations: list[list[dict[str, str]]]
+    adapter: bool = True
+    enable_thinking: bool = False
+    do_sample: bool = False
+    max_new_tokens: int = 128
+    temperature: float = 0.7
+
+
 class StopReply(Command, tag=True, frozen=True, kw_only=True):
-    """End the reply to the Chat command `chat_id` where it stands."""
+    """End the reply to the Chat command, or the replies to the AnswerPrompts command, `chat_id` where they stand."""
 
     chat_id: str
 
@@ -100,7 +112,7 @@ class Unload(Command, tag=True, frozen=True, kw_only=True):
 
 Control = Pause | Unpause | SaveCheckpoint | Evaluate | Sample | ScaleLearningRate | AddSteps
 """What the training is asked for on its way; it is done between two steps."""
-AnyCommand = Train | Stop | Control | Chat | StopReply | Unload
+AnyCommand = Train | Stop | Control | Chat | AnswerPrompts | StopReply | Unload
 
 
 def shown_prompt(message: dict[str, str]) -> str:

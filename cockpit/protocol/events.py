@@ -388,6 +388,23 @@ class ReplyEnded(Event, tag=True, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class PromptAnswered(Event, tag=True, frozen=True, kw_only=True):
+    """The conversation at `index` of the AnswerPrompts command `command_id` was answered, together with others:
+    `together` in all, which took `duration_s`. `thinking` is what the model reasoned before; `reason` is a sentence
+    where it failed."""
+
+    command_id: str
+    index: Count
+    text: str
+    end: ReplyEnd
+    prompt_tokens: Count
+    new_tokens: Count
+    duration_s: Seconds
+    thinking: str = ""
+    together: Count = 1
+    reason: str = ""
+
+
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
     """A process that holds memory of a GPU. `name` is empty and `mib` None where driver or system hide them."""
 
@@ -454,6 +471,7 @@ AnyEvent = (
     | ReplyStarted
     | ReplyGrew
     | ReplyEnded
+    | PromptAnswered
     | MachineRead
 )
 

@@ -50,6 +50,9 @@ def test_every_event_type_survives_the_log(tmp_path: Path) -> None:
         ev.ReplyEnded(
             command_id="c", end="end_of_turn", prompt_tokens=1, new_tokens=2, duration_s=1, first_token_s=None
         ),
+        ev.PromptAnswered(
+            command_id="c", index=0, text="t", end="end_of_turn", prompt_tokens=1, new_tokens=2, duration_s=1
+        ),
         ev.MachineRead(
             step=1,
             gpus=[ev.GpuReading(index=0, uuid="GPU-1", name="H200")],

@@ -53,8 +53,8 @@ class Chatter:
 
     def __init__(self, loaded: Loaded, template: ChatTemplate | None, journal: Journal, controls: Controls) -> None:
         """Without a `template` the last message is the prompt as it stands."""
-        self._loaded = loaded
-        self._template = template
+        self.loaded = loaded
+        self.template = template
         self._journal = journal
         self._controls = controls
         self._marks = ThinkingMarks.of(template) if template is not None else USUAL_MARKS
@@ -86,19 +86,17 @@ class Chatter:
         """Draw a reply, `tell` what it grows by, and end it where it stands once it `is_halted`. `trains`: the weights
         are trained further afterwards. What goes wrong ends the reply."""
         begun = time.monotonic()
-        stream = ReplyStream(self._loaded.tokenizer, tell, self._marks, self._ends)
+        stream = self.stream(tell)
         end: ReplyEnd = "failed"
         reason, prompt_tokens = "", 0
         try:
-            if not (chat.adapter or self._loaded.adapted):
-                raise ValueError("Every weight of the model was trained, so there is no base here to compare with.")
-            inputs = chat_inputs(self._loaded, self._template, chat)
+            inputs = self.inputs(chat)
             prompt_tokens = inputs["input_ids"].shape[1]
-            room = self._loaded.context_tokens - prompt_tokens
+            room = self.loaded.context_tokens - prompt_tokens
             if room < 1:
                 reason = (
                     f"The prompt has {prompt_tokens:,} tokens, and the model is prepared for "
-                    f"{self._loaded.context_tokens:,} (model.max_seq_length); ask something shorter."
+                    f"{self.loaded.context_tokens:,} (model.max_seq_length); ask something shorter."
                 )
             else:
                 # What a model keeps of a pass in inference mode, as tables of positions, cannot be trained with.
@@ -106,7 +104,7 @@ class Chatter:
                 with mode():
                     end = self._generate(chat, inputs, min(room, chat.max_new_tokens), stream, is_halted)
         except Exception as error:
-            reason = _reason(error)
+            reason = why_failed(error)
         first = stream.first_token_at
         return Reply(
             end=end,
@@ -117,6 +115,16 @@ class Chatter:
             reason=reason,
         )
 
+    def inputs(self, chat: Chat) -> dict[str, torch.Tensor]:
+        """What the model is given. Raises ValueError with a sentence where it cannot be asked."""
+        if not (chat.adapter or self.loaded.adapted):
+            raise ValueError("Every weight of the model was trained, so there is no base here to compare with.")
+        return chat_inputs(self.loaded, self.template, chat)
+
+    def stream(self, tell: Tell) -> ReplyStream:
+        """What makes a reply's tokens into its reasoning and its answer."""
+        return ReplyStream(self.loaded.tokenizer, tell, self._marks, self._ends)
+
     def _generate(
         self,
         chat: Chat,
@@ -125,24 +133,37 @@ class Chatter:
         stream: ReplyStream,
         is_halted: Callable[[], bool],
     ) -> ReplyEnd:
-        model = self._loaded.model
-        settings = self._settings(chat, new_tokens)
-        halt = _Halt(is_halted)
+        settings = self.settings(chat, new_tokens)
+        _, halted = self.generate(chat, inputs, settings, is_halted, stream)
+        stream.end()
+        if halted:
+            return "stopped"
+        return "end_of_turn" if stream.last_token in settings.eos_token_id else "max_new_tokens"
+
+    def generate(
+        self,
+        chat: Chat,
+        inputs: dict[str, torch.Tensor],
+        settings: GenerationConfig,
+        is_halted: Callable[[], bool],
+        stream: ReplyStream | None = None,
+    ) -> tuple[torch.Tensor, bool]:
+        """Prompts [rows, tokens] and what is drawn after them, rows that end first filled up; whether it was halted.
+        A `stream` takes one row."""
+        model, halt = self.loaded.model, _Halt(is_halted)
         adapter = contextlib.nullcontext() if chat.adapter else model.disable_adapter()
         with adapter, _own_settings(model, settings):
-            model.generate(
+            drawn = model.generate(
                 **inputs,
                 generation_config=settings,
                 stopping_criteria=StoppingCriteriaList([halt]),
                 streamer=stream,
             )
-        stream.end()
-        if halt.halted:
-            return "stopped"
-        return "end_of_turn" if stream.last_token in settings.eos_token_id else "max_new_tokens"
+        return drawn, halt.halted
 
-    def _settings(self, chat: Chat, new_tokens: int) -> GenerationConfig:
-        own = self._loaded.model.generation_config
+    def settings(self, chat: Chat, new_tokens: int) -> GenerationConfig:
+        """How `chat` is answered, in `new_tokens` at most."""
+        own = self.loaded.model.generation_config
         # Greedy is the likeliest token, whatever penalties and suppressed tokens the model's own settings have.
         settings = (
             copy.deepcopy(own) if chat.do_sample else GenerationConfig(cache_implementation=own.cache_implementation)
@@ -158,14 +179,14 @@ class Chatter:
             settings.repetition_penalty = chat.repetition_penalty
         settings.bos_token_id = own.bos_token_id
         settings.eos_token_id = self.end_ids(own)
-        settings.pad_token_id = self._loaded.tokenizer.pad_token_id
+        settings.pad_token_id = self.loaded.tokenizer.pad_token_id
         settings.use_cache = True
         return settings
 
     def end_ids(self, settings: GenerationConfig) -> list[int]:
         """All tokens that end a turn: the model's own, the tokenizer's, and the template's where it is one token."""
-        mark = self._template.markers.reply_end if self._template else None
-        return turn_end_ids(settings.eos_token_id, self._loaded.tokenizer, mark)
+        mark = self.template.markers.reply_end if self.template else None
+        return turn_end_ids(settings.eos_token_id, self.loaded.tokenizer, mark)
 
 
 @contextlib.contextmanager
@@ -264,7 +285,8 @@ class _Halt(StoppingCriteria):
         return torch.full((input_ids.shape[0],), self.halted, dtype=torch.bool, device=input_ids.device)
 
 
-def _reason(error: Exception) -> str:
+def why_failed(error: Exception) -> str:
+    """A sentence."""
     if is_out_of_memory(error):
         return "Memory ran out while the model answered; ask something shorter or lower max_new_tokens."
     return plain_line(first_line(error))[:300]
