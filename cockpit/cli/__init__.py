@@ -16,6 +16,7 @@ from cockpit.cli.recipes import recipes_app
 from cockpit.cli.resume import resume
 from cockpit.cli.runs import runs
 from cockpit.cli.send import send
+from cockpit.cli.smoke import smoke
 from cockpit.cli.tensorboard import tensorboard
 from cockpit.cli.train import train
 
@@ -28,7 +29,7 @@ cockpit = typer.Typer(
     rich_markup_mode=None,
 )
 cockpit.add_typer(recipes_app, name="recipes")
-for command in (train, plan, data, resume, attach, send, runs, chat, export, tensorboard, cache):
+for command in (train, plan, data, resume, attach, send, runs, chat, smoke, export, tensorboard, cache):
     cockpit.command()(command)
 
 

@@ -41,6 +41,13 @@ def is_own(folder: Path) -> bool:
     return folder.stat().st_uid == os.geteuid()
 
 
+def is_made_here(folder: Path) -> bool:
+    """Whether the run in `folder` is one of our own, or was trusted since. Raises RecipeError."""
+    from cockpit.recipe.document import RecipeDocument
+
+    return _is_made_here(folder, RecipeDocument.load(folder / "recipe.yaml"))
+
+
 def _is_made_here(folder: Path, document: RecipeDocument) -> bool:
     """Whether the folder is ours, and `document`, its recipe, has the model that this user's cockpit wrote or that was
     trusted since. A model that was changed by hand is like one from elsewhere; all else may be changed."""

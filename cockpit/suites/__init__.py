@@ -1,0 +1,1 @@
+"""Smoke suites at work: checks of replies, base against tuned, the report."""
