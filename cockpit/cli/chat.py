@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from cockpit.runs.folder import RunDir
 
 POLL_S = 0.03
+LEFT = "The engine was ended before it had answered."
+LEAVES_WITHIN_S = 30.0
+"""How long an engine that answers no more takes to end."""
 
 
 def chat(
@@ -64,8 +67,10 @@ def chat(
         end(f"There is no picture {image}; give the path of a file with --image.", 2)
     found = find_target(run)
     try:
-        with answering(found, base=base, moved=model, trust=trust_remote_code) as engine:
-            _ask(engine, _command(engine.link.run, _message(prompt, image), base, changes))
+        is_answered = False
+        while not is_answered:
+            with answering(found, base=base, moved=model, trust=trust_remote_code) as engine:
+                is_answered = _ask(engine, _command(engine.link.run, _message(prompt, image), base, changes))
     except (RecipeError, OSError) as error:
         end(f"The question could not be put: {getattr(error, 'strerror', None) or error}.", 1)
     except KeyboardInterrupt:
@@ -92,13 +97,15 @@ def _command(run: RunDir, message: dict[str, str], base: bool, changes: dict[str
     return Chat(id=new_command_id(), messages=messages, adapter=not base, **sampling)
 
 
-def _ask(engine: Answering, command: Chat) -> None:
-    """Send the question once the model is there and print the reply as it comes."""
+def _ask(engine: Answering, command: Chat) -> bool:
+    """Send the question once the model is there and print the reply as it comes. False where an engine that somebody
+    else had started was ended by them before it answered: another one can be asked."""
     from cockpit.protocol import events as ev
     from cockpit.runs.state import RunState
 
     state, stream, thinking = RunState(), PlainTextStream(), _Thinking()
-    sent = False
+    sent = is_shown = False
+    refusal, refused_at = "", 0.0
     while True:
         gone = engine.is_gone()
         batch = engine.link.poll()
@@ -106,10 +113,15 @@ def _ask(engine: Answering, command: Chat) -> None:
             state.apply(event)
             match event:
                 case ev.CommandAnswered(command_id=command.id, accepted=False):
-                    end(event.text, 1)
+                    refusal, refused_at = event.text, time.monotonic()
+                    if engine.started is not None:
+                        end(refusal, 1)
                 case ev.ReplyGrew(command_id=command.id):
+                    is_shown = True
                     thinking.show(event.thinking, ends=bool(event.text))
                     print(stream.feed(event.text), end="", flush=True)
+                case ev.ReplyEnded(command_id=command.id, end="stopped") if not is_shown and engine.started is None:
+                    refusal, refused_at = LEFT, time.monotonic()
                 case ev.ReplyEnded(command_id=command.id):
                     thinking.show("", ends=True)
                     rest = stream.end()
@@ -117,9 +129,16 @@ def _ask(engine: Answering, command: Chat) -> None:
                         print(rest)
                     if event.end == "failed":
                         end(event.reason, 1)
-                    return
+                    if event.end == "stopped":
+                        end(LEFT, 1)
+                    return True
         if gone and not batch:
+            if engine.started is None and not is_shown:
+                time.sleep(POLL_S)  # its process may take a moment longer
+                return False
             end(engine.why_gone(state), 1)
+        if refusal and time.monotonic() > refused_at + LEAVES_WITHIN_S:
+            end(refusal, 1)
         if not sent and not batch and engine.is_ready(state):
             engine.link.send(command)
             sent = True
