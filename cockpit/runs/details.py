@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 from statistics import fmean
 
@@ -67,7 +67,7 @@ class RunDetails:
             reason=state.ended.reason if state.ended else "",
             advice=state.ended.advice if state.ended else "",
             took_s=_took_s(state, ends.events),
-            losses=_ends_of(steps),
+            losses=ends_of(steps),
             held_out=_held_out(state),
             data=state.data,
             checkpoint=saved[0].step if saved else None,
@@ -84,11 +84,18 @@ def _took_s(state: RunState, found: list[ev.AnyEvent]) -> float | None:
     return state.elapsed_s if len(began) == attempts else None
 
 
-def _ends_of(steps: Steps) -> Losses | None:
+def ends_of(steps: Steps) -> Losses | None:
+    """Where the loss began, and where it is now: NaN where its newest value is not a finite number. None where too
+    little is known."""
+    many, newest = min(ENDS, len(steps) // 2), steps.latest("loss")
     column = steps.column("loss")
-    losses = [loss for loss in column.raw(0, len(steps)) if isfinite(loss)] if column is not None else []
-    many = min(ENDS, len(losses) // 2)
-    return Losses(fmean(losses[:many]), fmean(losses[-many:]), many) if many else None
+    if column is None or newest is None:
+        return None
+    ends = (column.raw(0, many), column.raw(len(steps) - many, len(steps)))
+    first, last = ([loss for loss in end if isfinite(loss)] for end in ends)
+    if not first or not (last or isnan(newest)):
+        return None
+    return Losses(fmean(first), newest if isnan(newest) else fmean(last), many)
 
 
 def _held_out(state: RunState) -> tuple[float, float] | None:

@@ -1,25 +1,24 @@
-"""Steps: the optimizer steps of a run as columns, and what is derived from them: pace, smoothed loss."""
+"""Steps: the optimizer steps of a run as columns, and what is derived from them: pace, direction of the loss."""
 
 from __future__ import annotations
 
-from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
-from itertools import repeat
-from math import inf, isfinite, nan
+from math import inf, isfinite
 from operator import attrgetter, itemgetter
 
 from cockpit.protocol.events import StepEnded
 from cockpit.runs.columns import Column, raw_values
+from cockpit.runs.direction import direction
 from cockpit.runs.pace import Stretch
 from cockpit.runs.table import Table
 
 PACE_STEPS = 30
 """Steps that the estimates of pace look back on."""
-SMOOTHING = 0.9
-"""Weight of the past in the smoothed loss, an exponential moving average without its bias to the start."""
-SETTLED = 1 - 1e-15
-"""With so much of it losses, the average has no bias any more."""
+DIRECTION_SHARE = 16
+"""One in so many of all steps is what the direction of the loss looks at, twice: the newest, and those before."""
+DIRECTION_LEAST, DIRECTION_MOST = 10, 250
+"""Steps of each."""
 _facts = attrgetter("at", "epoch", "step_time_s", "metrics")
 
 
@@ -32,7 +31,7 @@ class Steps(Table):
 
     def __init__(self) -> None:
         super().__init__()
-        self.at, self.epoch, self.step_time_s, self.loss_smoothed = (Column(self._shelf) for _ in range(4))
+        self.at, self.epoch, self.step_time_s = (Column(self._shelf) for _ in range(3))
         self.split: deque[tuple[float | None, float | None, float]] = deque(maxlen=PACE_STEPS)
         """Of the last PACE_STEPS steps of this attempt, its first one left out: waiting for data, forward and backward,
         and the whole step, in seconds; None where it was not measured."""
@@ -40,8 +39,6 @@ class Steps(Table):
         """Index of the first step of the present attempt."""
         self._spent_s = 0.0
         """The times of the steps of the present attempt, the first left out."""
-        self._average = self._weight = 0.0
-        """The moving average of the loss, still biased to its start, 0; how much of it is losses, and not the start."""
 
     def append(self, event: StepEnded) -> None:
         """Add a step."""
@@ -61,9 +58,9 @@ class Steps(Table):
         self._add(numbers[begin:], events[begin:])
 
     def column(self, name: str) -> Column | None:
-        """The column of a metric, or of at, epoch, step_time_s or loss_smoothed; None where it was never measured."""
+        """The column of a metric, or of at, epoch or step_time_s; None where it was never measured."""
         match name:
-            case "at" | "epoch" | "step_time_s" | "loss_smoothed":
+            case "at" | "epoch" | "step_time_s":
                 found: Column = getattr(self, name)
                 return found
         return self.metrics.get(name)
@@ -81,6 +78,14 @@ class Steps(Table):
         if whole_s <= 0:
             return None
         return data_s / whole_s, model_s / whole_s, max(0.0, 1 - (data_s + model_s) / whole_s)
+
+    def loss_direction(self) -> int | None:
+        """Where the loss goes (runs/direction.py); None where its newest value is not a finite number."""
+        newest = self.latest("loss")
+        if newest is None or not isfinite(newest):
+            return None
+        many = 2 * min(DIRECTION_MOST, max(DIRECTION_LEAST, len(self) // DIRECTION_SHARE))
+        return direction([loss for loss in self.recent("loss", many) if loss is not None and isfinite(loss)])
 
     def stretch(self) -> Stretch:
         """From the end of this attempt's first step, which compiles, to that of its newest."""
@@ -105,15 +110,11 @@ class Steps(Table):
         if rows >= len(self):
             return
         super().cut(rows)
-        for column in (self.at, self.epoch, self.step_time_s, self.loss_smoothed):
+        for column in (self.at, self.epoch, self.step_time_s):
             column.cut(rows)
         self.attempt_from = min(self.attempt_from, rows)
         self.split.clear()
         self._spent_s = self.step_time_s.total(self.attempt_from + 1, rows)[0]
-        loss = self.metrics.get("loss")
-        losses = loss.total(0, rows)[1] if loss is not None else 0
-        self._weight = 1 - SMOOTHING**losses
-        self._average = (_newest_finite(self.loss_smoothed) or 0.0) * self._weight
 
     def _add(self, steps: Sequence[int], events: Sequence[StepEnded]) -> None:
         """Add steps that ascend, with their numbers."""
@@ -129,23 +130,6 @@ class Steps(Table):
         self._spent_s += sum(times[max(0, self.attempt_from + 1 - rows) :])
         known = events[max(0, self.attempt_from + 1 - rows, len(events) - PACE_STEPS) :]
         self.split.extend((event.data_s, event.forward_backward_s, event.step_time_s) for event in known)
-        self._smooth(figures.get("loss") or [*repeat(inf, len(steps))])
-
-    def _smooth(self, losses: Sequence[float]) -> None:
-        average, weight, new = self._average, self._weight, array("d")
-        if weight > SETTLED and isfinite(sum(losses)):
-            self.loss_smoothed.extend([average := SMOOTHING * average + (1 - SMOOTHING) * loss for loss in losses])
-            self._average = average
-            return
-        for loss in losses:
-            if isfinite(loss):
-                average = SMOOTHING * average + (1 - SMOOTHING) * loss
-                weight = SMOOTHING * weight + (1 - SMOOTHING)
-                new.append(average / weight)
-            else:
-                new.append(nan if loss != inf else average / weight if weight else inf)
-        self._average, self._weight = average, weight
-        self.loss_smoothed.extend(new)
 
 
 def _by_name(metrics: Sequence[Mapping[str, float | None]]) -> dict[str, Sequence[float]]:
@@ -159,11 +143,3 @@ def _by_name(metrics: Sequence[Mapping[str, float | None]]) -> dict[str, Sequenc
             pass  # not all of them have the same
     every = dict.fromkeys(name for figures in metrics for name in figures)
     return {name: [raw_values([figures[name]])[0] if name in figures else inf for figures in metrics] for name in every}
-
-
-def _newest_finite(column: Column) -> float | None:
-    for first in range(len(column), 0, -64):
-        finite = [value for value in column.raw(first - 64, first) if isfinite(value)]
-        if finite:
-            return finite[-1]
-    return None

@@ -55,19 +55,12 @@ def test_nothing_is_known_at_first() -> None:
     assert not state.can_chat
 
 
-def test_the_smoothed_loss_has_no_bias_to_its_start() -> None:
-    state = state_after(*(step(number, loss=3.0) for number in range(1, 6)))
-    assert list(state.steps.loss_smoothed) == pytest.approx([3.0] * 5)
-
-
 def test_a_resume_replaces_the_later_steps() -> None:
     state = state_after(
         *(step(n, loss=float(n)) for n in range(1, 7)), *(step(n, loss=10.0 + n, attempt=2) for n in (4, 5))
     )
     assert state.steps.step == [1, 2, 3, 4, 5]
     assert state.steps.metrics["loss"] == [1.0, 2.0, 3.0, 14.0, 15.0]
-    fresh = state_after(*(step(n, loss=float(n)) for n in (1, 2, 3)), *(step(n, loss=10.0 + n) for n in (4, 5)))
-    assert list(state.steps.loss_smoothed) == pytest.approx(list(fresh.steps.loss_smoothed))
     assert {len(column) for column in (state.steps.at, state.steps.epoch, state.steps.step_time_s)} == {5}
 
 
@@ -148,14 +141,10 @@ def test_a_loss_that_is_null_is_not_a_number_until_one_comes() -> None:
     metrics = dict.fromkeys(("loss", "tokens_seen"))
     state.apply(ev.StepEnded(step=4, total_steps=10, epoch=1, step_time_s=2.0, at=8.0, metrics=metrics))
     assert isnan(state.steps.latest("loss") or 0.0)
-    assert isnan(state.steps.loss_smoothed[-1] or 0.0)
     assert state.tokens_per_s() is None
     assert state.eta() == pytest.approx((6 * 2.0, 0.0)), "the pace is measured all the same"
     state.apply(step(5, loss=3.0, at=10.0, tokens=50.0))
     assert state.steps.latest("loss") == 3.0
-    assert state.steps.loss_smoothed[-1] == pytest.approx(3.0)
-    state.apply(step(3, loss=1.0, attempt=2))  # a resume goes back behind it
-    assert not any(isnan(loss or 0.0) for loss in state.steps.loss_smoothed)
 
 
 def test_replies_grow_by_their_command() -> None:

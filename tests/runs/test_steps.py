@@ -19,7 +19,7 @@ def step(number: int, noise: random.Random, **more: float | None) -> ev.StepEnde
 
 def columns(steps: Steps) -> dict[str, list[float | None]]:
     """All that is known, each by its name."""
-    own = ("at", "epoch", "step_time_s", "loss_smoothed")
+    own = ("at", "epoch", "step_time_s")
     found = {name: list(column) for name in (*own, *steps.metrics) if (column := steps.column(name)) is not None}
     return found | {"step": [float(number) for number in steps.step]}
 
@@ -45,16 +45,28 @@ def test_all_at_once_is_as_one_by_one(seed: int) -> None:
     assert at_once.steps.pace() == one_by_one.steps.pace()
 
 
-def test_the_smoothed_loss_is_the_same_after_a_cut() -> None:
-    noise = random.Random(1)
-    events = [step(number, noise, **({"loss": None} if number % 9 == 0 else {})) for number in range(1, 500)]
-    whole, again = Steps(), Steps()
-    whole.extend(events)
-    again.extend(events)
-    again.go_on_after(270)
-    again.extend(events[270:])
-    pairs = zip(whole.loss_smoothed.raw(0, 499), again.loss_smoothed.raw(0, 499), strict=True)
-    assert all(a == pytest.approx(b, nan_ok=True) for a, b in pairs)
+@pytest.mark.parametrize(
+    ("fall_a_step", "spread", "wanted"),
+    [(0.002, 0.05, -1), (-0.002, 0.05, 1), (0.0, 0.05, 0), (0.0, 0.0, 0), (0.0001, 0.2, 0), (0.1, 0.2, -1)],
+)
+def test_the_loss_has_a_direction_where_noise_does_not_explain_it(
+    fall_a_step: float, spread: float, wanted: int
+) -> None:
+    noise, steps = random.Random(7), Steps()
+    steps.extend(
+        [step(number, noise, loss=3 - fall_a_step * number + noise.gauss(0, spread)) for number in range(1, 1001)]
+    )
+    assert steps.loss_direction() == wanted
+    steps.append(step(1001, noise, loss=None))
+    assert steps.loss_direction() is None
+
+
+def test_a_few_losses_have_no_direction_yet() -> None:
+    steps, found = Steps(), []
+    for number in range(1, 8):
+        steps.append(step(number, random.Random(1), loss=4.0 - number / 10))
+        found.append(steps.loss_direction())
+    assert found == [None] * 5 + [-1, -1]
 
 
 def test_evaluations_are_a_table_too() -> None:

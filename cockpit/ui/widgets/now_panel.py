@@ -82,7 +82,7 @@ def rows_of(state: RunState) -> list[Row]:
             "loss",
             numbers.metric(steps.latest("loss")),
             steps.recent("loss", COURSE_STEPS),
-            trend(steps.recent("loss_smoothed", COURSE_STEPS)),
+            steps.loss_direction(),
             falling_is_good=True,
         ),
         *_held_out(state),

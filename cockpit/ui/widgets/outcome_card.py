@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.style import Style
 from textual.widgets import Static
 
+from cockpit.runs.details import ends_of
 from cockpit.runs.folder import RunDir
 from cockpit.runs.labels import STATES
 from cockpit.runs.state import RunState
@@ -137,9 +138,9 @@ def _gains(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
     arrow = "→" if glyphs().braille else "->"
     took = f"{count(state.step)} steps in {duration(state.elapsed_s)}"
     facts = [took]
-    loss = state.steps.loss_smoothed
-    if len(loss) > 1 and (newest := loss.newest_known()) is not None:
-        facts.append(f"smoothed loss {metric(loss.oldest_known())} {arrow} {metric(newest)}")
+    if losses := ends_of(state.steps):
+        of = f" (means of {losses.steps} steps)" if losses.steps > 1 else ""
+        facts.append(f"loss {metric(losses.first)} {arrow} {metric(losses.last)}{of}")
     first, kept = next(iter(state.evaluations), None), state.kept_evaluation
     if first is not None and kept is not None and len(state.evaluations) > 1:
         before, after = (one.figures.get("eval_loss") for one in (first, kept))

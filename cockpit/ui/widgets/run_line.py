@@ -13,7 +13,7 @@ from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.lines import Lines
 from cockpit.ui.widgets.memory_bar import gib
-from cockpit.ui.widgets.now_panel import COURSE_STEPS, arrow
+from cockpit.ui.widgets.now_panel import arrow
 from cockpit.ui.widgets.sparkline import trend
 from cockpit.ui.widgets.state_signs import STATE_SIGNS, alarm_level
 
@@ -28,8 +28,8 @@ class RunLine(Lines):
 
     ALLOW_SELECT = False
     HELP = (
-        "The run at a glance. The loss is that of the last step, and its arrow where the smoothed loss goes; memory is "
-        "that of the fullest GPU, with what others hold of it."
+        "The run at a glance. The loss is that of the last step, its arrow where the loss goes, where noise does not "
+        "explain it; memory is that of the fullest GPU, with what others hold of it."
     )
     DEFAULT_CSS = """
     RunLine { height: 1; padding: 0 1; }
@@ -116,7 +116,7 @@ class RunLine(Lines):
         if loss == UNKNOWN:
             return Content("")
         style = "bold $error" if loss == NOT_A_NUMBER else "bold"
-        direction = trend(steps.recent("loss_smoothed", COURSE_STEPS))
+        direction = steps.loss_direction()
         return Content.assemble(("loss ", "$foreground-muted"), (loss, style), " ", arrow(direction))
 
     def _held_out(self, form: int) -> Content:

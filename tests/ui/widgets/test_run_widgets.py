@@ -288,7 +288,7 @@ async def test_the_run_line_turns_while_a_watchdog_speaks() -> None:
 @pytest.mark.parametrize(
     ("ending", "kind", "words"),
     [
-        ("completed", "good", ["✓ completed", "20 steps in", "smoothed loss", "held-out loss", "adapter", "793 KiB"]),
+        ("completed", "good", ["✓ completed", "20 steps in", "loss 3.335", "held-out loss", "adapter", "793 KiB"]),
         ("stopped", "warning", ["stopped after step 20 of 300", "adapter"]),
         ("failed", "bad", ["✗ failed at step 21", "has no answer", "try", "engine.log"]),
         ("out_of_memory", "bad", ["✗ out of memory at step 21", "79.2 GiB", "max_seq_length", "engine.log"]),
