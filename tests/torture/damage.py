@@ -38,12 +38,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         run = trained(Path(scratch))
         newest = checkpoints(run.checkpoints)[0]
-        for path in sorted(newest.path.iterdir()):
+        for path in listed(newest.path):
             for how in (flip, zero_a_page, cut, swap):
                 for _ in range(options.trials):
                     with damaged(path, how, chance) as is_same:
                         table.add(f"checkpoint: {path.name}", how.__name__, is_same or passed_over(run, newest.step))
-        for path in sorted(run.adapter.iterdir()):
+        for path in listed(run.adapter):
             for how in (flip, zero_a_page, cut, swap):
                 for _ in range(options.trials):
                     with damaged(path, how, chance) as is_same:
@@ -59,6 +59,11 @@ def trained(home: Path) -> RunDir:
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     (folder,) = (home / "runs").iterdir()
     return RunDir(folder)
+
+
+def listed(folder: Path) -> list[Path]:
+    """The files that are to be damaged: all but the model card, which may be edited."""
+    return sorted(path for path in folder.iterdir() if path.name != "README.md")
 
 
 @contextmanager
