@@ -1,7 +1,7 @@
 """Every control of `cockpit send` at random moments of real runs: answered once, nothing hangs, no loss differs
 
-python -m tests.torture.controls [--trials N] [--seed N] trains a tiny model on the CPU, N times of each kind, in engines
-of their own, and sends each a dozen controls by the command itself, up to three at once.
+python -m tests.torture.controls [--trials N] [--seed N] trains a tiny model on the CPU, N times of each kind, in
+engines of their own, and sends each a dozen controls by the command itself, up to three at once.
 """
 
 from __future__ import annotations
