@@ -81,14 +81,13 @@ def facts_of(sample: Sample) -> list[str]:
     """What is said of a sample beside its text."""
     here = len(sample.tokens) + sample.image_tokens
     facts = [loss_words(sample.loss)] if sample.loss is not None else []
+    facts += [f"like {sample.before}"] if sample.before else []
     facts += [f"{count(here)} tokens", f"{count(sample.trained_tokens)} trained"]
     if sample.images:
         images = f"{sample.images} image{'s' * (sample.images > 1)}"
         facts.append(f"{images} of {count(sample.image_tokens)} tokens, not shown")
     if sample.is_truncated:
         facts.append(f"cut from {count(sample.whole_tokens)}")
-    if sample.before:
-        facts.append(f"stands before: {sample.before}")
     if sample.padding:
         facts.append(f"{count(sample.padding)} padding")
     if sample.held_out:

@@ -31,6 +31,8 @@ POLL_EVERY_S = 0.1
 POLICIES = ("keep", "drop", "drop_near")
 """Of data.duplicates, in the order of its key."""
 PANELS = ("sample", "figures", "lengths", "remarks")
+FOLLOWING = 12
+"""Rows that are shown one below the other, at most."""
 WIDE_FROM = 100
 """Cells from which on all panels show; below, one at a time."""
 
@@ -58,17 +60,17 @@ class DataScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n,right", "step(1)", "next", id="data.next", tooltip="Show the next row"),
         Binding("p,left", "step(-1)", "before", id="data.previous", tooltip="Show the row before"),
+        Binding("h", "jump('high')", "high loss", id="data.high",
+                tooltip="Show the next of the rows whose loss was furthest above the others in this run"),
         Binding("u", "jump('untrained')", "left out", id="data.untrained",
                 tooltip="Show the next row in which nothing would be trained"),
+        Binding("e", "jump('twice')", "equal", id="data.twice",
+                tooltip="Show the next row that equals, or nearly equals, one before"),
+        Binding("d", "duplicates", "duplicates", id="data.duplicates",
+                tooltip="Keep rows that stand twice, leave them out, or nearly equal ones too: changes the recipe"),
         Binding("l", "jump('longest')", "longest", id="data.longest", tooltip="Show the longest row"),
         Binding("t", "jump('truncated')", "truncated", id="data.truncated",
                 tooltip="Show the next row that is truncated"),
-        Binding("e", "jump('twice')", "equal", id="data.twice",
-                tooltip="Show the next row that equals, or nearly equals, one before"),
-        Binding("h", "jump('high')", "high loss", id="data.high",
-                tooltip="Show the next of the rows whose loss was furthest above the others in this run"),
-        Binding("d", "duplicates", "duplicates", id="data.duplicates",
-                tooltip="Keep rows that stand twice, leave them out, or nearly equal ones too: changes the recipe"),
         Binding("1", "panel(0)", "sample", id="data.panel1", tooltip="Show the row", show=False),
         Binding("2", "panel(1)", "figures", id="data.panel2", tooltip="Show the figures", show=False),
         Binding("3", "panel(2)", "lengths", id="data.panel3", tooltip="Show how long the rows are", show=False),
@@ -164,7 +166,8 @@ class DataScreen(Screen[None]):
     def _show_sample(self) -> None:
         report, view = self._look.report, self.query_one(SampleView)
         if report is not None and report.samples:
-            view.show_sample(report.samples[self._at], f"{self._at + 1} of {len(report.samples)}")
+            following = report.samples[self._at : self._at + FOLLOWING]
+            view.show_sample(following, self._at + 1, len(report.samples))
         elif report is not None:
             view.show_words("no row", Content("No row of the data can be shown; the remarks say why."))
 
@@ -178,7 +181,7 @@ class DataScreen(Screen[None]):
         if action == "jump":
             return bool(report is not None and _of_kind(report, str(parameters[0])))
         if action == "duplicates":
-            return report is not None and self._set_duplicates is not None
+            return report is not None and self._set_duplicates is not None and _has_duplicates(report)
         return not (action == "panel" and (report is None or not self.has_class("-tabbed")))
 
     def action_step(self, by: int) -> None:
@@ -233,6 +236,12 @@ class DataScreen(Screen[None]):
     def action_leave(self) -> None:
         """Back to where it was opened from."""
         self.dismiss()
+
+
+def _has_duplicates(report: DataReport) -> bool:
+    """Whether rows stand twice, or are looked for."""
+    found = report.duplicate_rows or report.near_duplicate_rows or report.shared_rows
+    return bool(found) or report.duplicates != "keep"
 
 
 def _of_kind(report: DataReport, kind: str) -> list[int]:

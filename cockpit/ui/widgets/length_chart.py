@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from textual.content import Content
+from textual.geometry import Size
 from textual.widget import Widget
 
 from cockpit.data.report import Bin, DataReport, length_histogram
 from cockpit.text import numbers
 from cockpit.ui.widgets.glyphs import glyphs
+
+MOST_BARS = 24
+"""Where its height follows from the bars."""
 
 
 class LengthChart(Widget):
@@ -28,6 +32,11 @@ class LengthChart(Widget):
         self._report = report
         self.border_subtitle = Content(f"{numbers.count(report.rows_taken)} rows")
         self.refresh()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many lines as bars, of the most that it may have."""
+        lengths = self._report.lengths if self._report is not None else []
+        return max(MOST_BARS // 4, len(length_histogram(lengths, MOST_BARS)))
 
     def render(self) -> Content:
         """The bars, from the shortest rows to the longest."""

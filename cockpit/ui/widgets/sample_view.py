@@ -1,9 +1,11 @@
-"""SampleView: one row as training sees it, each token trained, masked or padding"""
+"""SampleView: a row as training sees it, each token trained, masked or padding; the next ones where there is room"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -16,6 +18,8 @@ from cockpit.ui.widgets.glyphs import glyphs
 
 TRAINED, MASKED, MARK, PADDING = "bold underline $trained", "$foreground 55%", "on $panel", "$padding"
 """Bold and underlined or pale: told apart without colours too. A mark keeps its own ground in either."""
+LEAST_LINES = 6
+"""Of room below a row, for the next one to be shown too."""
 SHOWN_TOKENS = 20_000
 """A longer row is shown as far as this: it is laid out whole each time."""
 
@@ -32,22 +36,57 @@ class SampleView(VerticalScroll):
     SampleView > Static { height: auto; }
     """
 
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._samples: Sequence[Sample] = ()
+        self._place = 0
+
     def compose(self) -> ComposeResult:
         """One text."""
         yield Static(markup=False)
 
-    def show_sample(self, sample: Sample, place: str) -> None:
-        """Show a row from its beginning; `place` says which of how many it is."""
+    def show_sample(self, samples: Sequence[Sample], place: int, of: int) -> None:
+        """Show the first of `samples` from its beginning; it is number `place` of `of`. The others, which follow it,
+        come below as far as there is room."""
         sign = glyphs()
-        self.border_title = Content(f"{place} {sign.dot} {sample.where}")
-        self.border_subtitle = Content(f" {sign.dot} ".join(facts_of(sample)))
-        self.query_one(Static).update(content_of(sample))
+        self.border_title = Content(f"{place} of {of} {sign.dot} {samples[0].where}")
+        self.border_subtitle = Content(f" {sign.dot} ".join(facts_of(samples[0])))
+        self._samples, self._place = samples, place
+        self._fill()
         self.scroll_home(animate=False)
 
     def show_words(self, title: str, words: Content) -> None:
         """Show something else in its place, while or because there is no row."""
         self.border_title, self.border_subtitle = Content(title), Content("")
+        self._samples = ()
         self.query_one(Static).update(words)
+
+    def on_resize(self) -> None:
+        """There may be room for more rows, or for fewer."""
+        if self._samples:
+            self._fill()
+
+    def _fill(self) -> None:
+        first, *others = self._samples
+        parts = [content_of(first)]
+        left = self.size.height - _lines(parts[0], self.size.width)
+        for number, sample in enumerate(others, self._place + 1):
+            if left < LEAST_LINES:
+                break
+            parts += [_head_of(sample, number), content_of(sample)]
+            left -= _lines(parts[-1], self.size.width) + 2
+        self.query_one(Static).update(Content("\n").join(parts))
+
+
+def _head_of(sample: Sample, number: int) -> Content:
+    """A line above a row that follows another one."""
+    dot = f" {glyphs().dot} "
+    return Content.styled(f"\n{number}{dot}{sample.where}{dot}{dot.join(facts_of(sample))}", "$primary")
+
+
+def _lines(content: Content, width: int) -> int:
+    """About how many it takes."""
+    return sum(1 + cell_len(line) // max(1, width) for line in content.plain.split("\n"))
 
 
 def legend() -> Content:

@@ -215,7 +215,7 @@ async def test_keys_go_to_the_longest_the_truncated_and_the_row_that_stands_twic
         for key, where in (("l", longest.where), ("t", truncated.where), ("e", "reasoning.jsonl:9")):
             await pilot.press(key)
             await until(pilot, lambda where=where: f" · {where}" in shown(app))  # type: ignore[misc]
-        assert "stands before: reasoning.jsonl:1" in shown(app)
+        assert "like reasoning.jsonl:1" in shown(app)
 
 
 async def test_of_a_run_the_row_with_the_highest_loss_comes_first_and_a_key_goes_to_the_next() -> None:
