@@ -21,6 +21,8 @@ from cockpit.ui.widgets.step_window import StepWindow
 _AXIS, _READ, _RAW, _HELD_OUT, _SMOOTHED, _MARK, _LABEL, _CLIPPED, _BROKEN = range(1, 10)
 FEW_MARKS = 4
 """Columns for each held-out loss from which on each has a mark; with less they are a curve."""
+BORDER_CELLS = 2
+"""Cells of a line that the border keeps around what is written on it."""
 
 
 class LossChart(StepChart):
@@ -236,4 +238,4 @@ class LossChart(StepChart):
         axis, shown, smoothed = self.steps_shown, self._shown(), None
         if shown is not None and axis.first <= step <= axis.last:
             smoothed = self.course.smoothed(axis, shown)[axis.dot(step)]
-        return readout(self.course.reading(step, axis.steps_beside(step), smoothed), self.size.width)
+        return readout(self.course.reading(step, axis.steps_beside(step), smoothed), self.size.width - BORDER_CELLS)

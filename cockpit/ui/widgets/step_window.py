@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cockpit.ui.widgets.axis import round_step
+
 SHORTEST = 16
 """Steps that are shown at least, where so many are planned."""
 PRESENT_AT = 7 / 8
 """Where the newest step lies in a part of the run, as a share of its width, unless the run's start is shown."""
+ROUNDED = 40
+"""A part begins at a multiple of a round number of steps, of which so many, at least, are shown."""
 
 
 class StepWindow:
@@ -107,6 +111,8 @@ class StepWindow:
         else:
             begin = (self.first + self.last - wanted) // 2
         self._show(begin, wanted)
+        if anchor is not None and not self.first <= anchor <= self.last:
+            self._part = (anchor, anchor + wanted) if anchor < self.first else (anchor - wanted, anchor)
         self._tell()
 
     def pan(self, share: float) -> None:
@@ -141,7 +147,9 @@ class StepWindow:
         self._tell()
 
     def _show(self, first: int, span: int) -> None:
-        first = max(0, min(first, self.end - span))
+        """Show so many steps from about `first` on: from a round number, which is easier to read."""
+        unit = max(1, int(round_step(span, ROUNDED)))
+        first = max(0, min(round(first / unit) * unit, self.end - span))
         self._part = (first, first + span) if span < self.end else None
 
     def _fit(self) -> None:

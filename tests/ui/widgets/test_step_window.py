@@ -42,9 +42,15 @@ def test_zooming_keeps_the_step_that_is_read_where_it_is() -> None:
     it, _ = window(newest=600)
     it.put_cursor(350)
     it.zoom(0.5)
-    assert (it.first, it.last) == (175, 525)
-    it.zoom(0.5, around=175)
-    assert (it.first, it.last) == (175, 350)
+    assert (it.first, it.last) == (180, 530), "a round number that is near to 175"
+    it.zoom(0.5, around=530)
+    assert (it.first, it.last) == (355, 530)
+    for edge in (1, 699):
+        it.show_all()
+        it.put_cursor(edge)
+        for _ in range(4):
+            it.zoom(0.5)
+            assert it.first <= edge <= it.last
 
 
 def test_panning_ends_where_the_run_does() -> None:
@@ -52,7 +58,7 @@ def test_panning_ends_where_the_run_does() -> None:
     it.pan(0.25)
     assert it.is_whole
     it.zoom(0.25)
-    for share, shown in ((0.5, (88, 263)), (9, (525, 700)), (-0.25, (481, 656)), (-9, (0, 175))):
+    for share, shown in ((0.5, (90, 265)), (9, (525, 700)), (-0.25, (480, 655)), (-9, (0, 175))):
         it.pan(share)
         assert (it.first, it.last) == shown
     it.show_all()
@@ -62,10 +68,10 @@ def test_panning_ends_where_the_run_does() -> None:
 def test_a_part_with_the_newest_step_goes_on_with_the_run_in_leaps() -> None:
     it, told = window(newest=160)
     it.zoom(0.25)
-    assert (it.first, it.last) == (7, 182)
-    it.set_newest(182)
-    assert told == [(7, 182)]
-    it.set_newest(183)
+    assert (it.first, it.last) == (5, 180)
+    it.set_newest(180)
+    assert told == [(5, 180)]
+    it.set_newest(181)
     assert (it.first, it.last) == (30, 205)
     it.put_cursor(100)
     it.set_newest(300)
@@ -100,9 +106,9 @@ def test_a_step_is_read_while_a_chart_has_the_focus() -> None:
 def test_the_cursor_takes_the_window_with_it() -> None:
     it, _ = window(newest=600)
     it.zoom(0.25)
-    assert (it.first, it.last) == (447, 622)
+    assert (it.first, it.last) == (445, 620)
     it.put_cursor(440)
-    assert (it.first, it.last) == (419, 594)
+    assert (it.first, it.last) == (420, 595)
     it.put_cursor(690)
     assert (it.first, it.last) == (525, 700)
 
