@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
@@ -15,14 +14,15 @@ from textual.containers import Container
 
 from cockpit.runs.sentences import LogLine
 from cockpit.runs.status import is_resumable
-from cockpit.runs.stopping import stopping, why_still_running
 from cockpit.text.numbers import percent
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun, ResumeRun
-from cockpit.ui.screens.questions import drop, end_engine, stop_run
 from cockpit.ui.screens.run_controls import CONTROL_BINDINGS, CONTROLS, RunControls
 from cockpit.ui.screens.run_retries import RETRY_BINDINGS, RunRetries
+from cockpit.ui.screens.run_stops import STOP_BINDINGS, STOPS, RunStops
 from cockpit.ui.widgets.alarm_bar import AlarmBar
+from cockpit.ui.widgets.gauge import AT_THE_END, LAST_HEARD
+from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
 from cockpit.ui.widgets.loss_chart import LossChart
@@ -31,7 +31,7 @@ from cockpit.ui.widgets.now_panel import NowPanel
 from cockpit.ui.widgets.outcome_card import OutcomeCard, outcome_of
 from cockpit.ui.widgets.panel_tabs import PanelTabs
 from cockpit.ui.widgets.phase_bar import PhaseBar
-from cockpit.ui.widgets.run_line import RunLine
+from cockpit.ui.widgets.run_line import BAD, RunLine
 from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.run_schedule import RunSchedule
 from cockpit.ui.widgets.sample_panel import SamplePanel
@@ -65,7 +65,7 @@ def layout_for(width: int, height: int) -> str:
     return "stacked" if height >= 44 else "tabbed"
 
 
-class LiveScreen(RunControls, RunRetries):
+class LiveScreen(RunStops, RunControls, RunRetries):
     """One run. It polls while it is visible; leaving it does not touch the run."""
 
     AUTO_FOCUS = ""
@@ -75,10 +75,7 @@ class LiveScreen(RunControls, RunRetries):
         "'cockpit attach' or the list of runs brings you back. s ends the run, with what was trained saved."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "stop", "stop and save", id="live.stop", tooltip="End the run with what was trained saved"),
-        Binding("s", "stop_early", "stop", id="live.stop_early", tooltip="End the run; there is no step to save yet"),
-        Binding("s", "drop", "stop without saving", id="live.drop", tooltip="End at once and save nothing"),
-        Binding("s", "abort", "end the engine", id="live.abort", tooltip="End its process now, whatever it does"),
+        *STOP_BINDINGS,
         *CONTROL_BINDINGS,
         *RETRY_BINDINGS,
         Binding("r", "resume", "resume", id="live.resume", tooltip="Resume from the newest checkpoint"),
@@ -190,11 +187,14 @@ class LiveScreen(RunControls, RunRetries):
         self._tell_refusals()
         self._go_to_chat(is_current=top is self)
 
+    def show_now(self) -> None:
+        self._show()
+
     def _show(self) -> None:
         is_first, self._shown_at = self._shown_at < 0, time.monotonic()
         self._has_news, self._turns = False, self.session.turns
         session, state = self.session, self.session.state
-        self.query_one(RunLine).show(session.link.run.id, session.status, state, self._note())
+        self.query_one(RunLine).show(session.link.run.id, session.status, state, self.stop_note())
         alarms = {} if session.is_over else state.alarms
         self.query_one(AlarmBar).show(alarms)
         self.set_class(bool(alarms), "-alarmed")
@@ -213,8 +213,8 @@ class LiveScreen(RunControls, RunRetries):
         self.set_class(outcome is not None and len(outcome.ways) > 2, "-tall-card")
         self._show_keys()
         share = f" {percent(state.step / state.total_steps)}" if state.total_steps else ""
-        title = f"{plain_line(session.link.run.id)}{share}"
-        self._app.set_terminal_title(title)
+        sign = f"{glyphs().warn} " if alarms else f"{glyphs().failed} " if session.status in BAD else ""
+        self._app.set_terminal_title(f"{sign}{plain_line(session.link.run.id)}{share}")
         parts = (self._show_loss, self._show_schedule, self._show_panels)
         for part in parts:
             if is_first:
@@ -235,8 +235,9 @@ class LiveScreen(RunControls, RunRetries):
     def _show_panels(self) -> None:
         self.query_one(NowPanel).show(self.session.state)
         self.query_one(RunPanel).show(self.session.recipe, self.session.state)
-        state, is_past = self.session.state, self.session.is_over or self.session.status == "silent"
-        self.query_one(MachineColumn).show(state.machine, state.machine_use, is_over=is_past)
+        state, is_silent = self.session.state, self.session.status == "silent"
+        past = AT_THE_END if self.session.is_over else LAST_HEARD if is_silent else ""
+        self.query_one(MachineColumn).show(state.machine, state.machine_use, past=past)
         asks = bool(self.session.recipe.samples.prompts)
         self.query_one(SamplePanel).show(state.samples, has_prompts=asks)
         self.set_class(asks or bool(state.samples), "-samples")
@@ -274,15 +275,6 @@ class LiveScreen(RunControls, RunRetries):
             self._logged = new[0]
             self.query_one(LogPane).add(new[::-1])
 
-    def _note(self) -> str:
-        asked, state = self.session.stop_asked, self.session.state
-        if asked is None or self.session.is_over:
-            return ""
-        now = stopping(state)
-        if asked == "save":
-            return now.note
-        return f"dropping the {now.under_way}" if now.under_way else "stopping: nothing more is saved"
-
     def _tell_refusals(self) -> None:
         for at, answer in enumerate((self.session.refused_stop, self.session.refused_control)):
             if answer is not None and answer is not self._told[at]:
@@ -305,8 +297,8 @@ class LiveScreen(RunControls, RunRetries):
         """Only the keys that do something now."""
         session = self.session
         going = not session.is_over and not session.is_recording
-        if action in ("stop", "stop_early", "drop", "abort"):
-            return going and action == self._stop_action()
+        if action in STOPS:
+            return going and action == self.stop_action()
         if action in ("retry", "relaunch"):
             return self.can_retry(action, parameters)
         if action == "read_alarms":
@@ -329,52 +321,6 @@ class LiveScreen(RunControls, RunRetries):
         if action == "scrub":
             return len(session.state.samples) > 1
         return True
-
-    def _stop_action(self) -> str:
-        """What the key of a stop means: at first a stop, then what hurries it."""
-        asked, now = self.session.stop_asked, stopping(self.session.state)
-        if asked is None:
-            return "stop" if now.saves else "stop_early"
-        return "drop" if asked == "save" and now.under_way else "abort"
-
-    def action_stop(self) -> None:
-        """Ask lightly, then end the run with what was trained saved."""
-        self.app.push_screen(stop_run(stopping(self.session.state)), self._stop_when_confirmed(save=True))
-
-    def action_stop_early(self) -> None:
-        """The same where there is nothing to save."""
-        self.action_stop()
-
-    def action_drop(self) -> None:
-        """Ask, then end at once."""
-        self.app.push_screen(drop(stopping(self.session.state).under_way), self._stop_when_confirmed(save=False))
-
-    def action_abort(self) -> None:
-        """Ask, then end the process: an import, compiling, and a kernel that hangs, heed nothing else."""
-        self.app.push_screen(end_engine(why_still_running(self.session.state)), self._abort_confirmed)
-
-    def _abort_confirmed(self, answer: str | None) -> None:
-        if answer != "yes" or self.session.is_over:
-            return
-        try:
-            self.session.abort()
-        except (OSError, ValueError) as error:
-            self.notify(f"The engine could not be ended: {plain_text(str(error))}", severity="error", markup=False)
-        self._show()
-
-    def _stop_when_confirmed(self, *, save: bool) -> Callable[[str | None], None]:
-        """What the dialog's answer leads to. Others may ask for a stop, or resume, while it is open: what was confirmed
-        is what is asked for, of the attempt that it was asked about."""
-        return partial(self._confirmed, save, self.session.state.attempt)
-
-    def _confirmed(self, save: bool, attempt: int, answer: str | None) -> None:
-        if answer != "yes" or self.session.is_over or self.session.state.attempt != attempt:
-            return
-        try:
-            self.session.stop(save=save)
-        except OSError as error:
-            self.notify(f"The run could not be asked: {plain_text(str(error))}", severity="error", markup=False)
-        self._show()
 
     def action_resume(self) -> None:
         """Go on with the run where it has ended."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from cockpit.protocol.events import MachineRead
-from cockpit.ui.widgets.gauge import AT_THE_END, Gauge
+from cockpit.ui.widgets.gauge import Gauge
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.memory_bar import fitting, gib, memory_bar
 from cockpit.ui.widgets.sparkline import sparkline
@@ -22,19 +22,19 @@ class EngineGauge(Gauge[MachineRead]):
         super().__init__(id=id, classes=classes)
         self._cores: Sequence[float] = ()
         self._peak_mib: float | None = None
-        self._is_over = False
+        self._past = ""
         self.border_title = Content(f"engine {glyphs().dot} CPU")
 
-    def show(self, readings: Sequence[MachineRead], peak_mib: float | None = None, *, is_over: bool = False) -> None:
+    def show(self, readings: Sequence[MachineRead], peak_mib: float | None = None, *, past: str = "") -> None:
         """Draw the last of these readings, and the course of the processor's load. `peak_mib` is that of the engine's
-        memory; `is_over`: the run has ended, and nothing of this is present."""
-        if not readings or (readings[-1], is_over) == (self._reading, self._is_over):
+        memory; `past` says of when they are, where that is not the present."""
+        if not readings or (readings[-1], past) == (self._reading, self._past):
             return
         self._reading, self._peak_mib = readings[-1], peak_mib
         self._cores = [reading.cpu_percent / 100 for reading in readings]
-        if is_over != self._is_over:
-            self._is_over = is_over
-            self.border_title = Content(f"engine{AT_THE_END if is_over else ''} {glyphs().dot} CPU")
+        if past != self._past:
+            self._past = past
+            self.border_title = Content(f"engine{past} {glyphs().dot} CPU")
         self.redraw()
 
     def lines(self) -> list[Content]:
@@ -47,7 +47,7 @@ class EngineGauge(Gauge[MachineRead]):
         bar = memory_bar(max(4, width - 5 - len(figures)), reading.rss_mib, reading.ram_used_mib, reading.ram_total_mib)
         others = max(0.0, reading.ram_used_mib - reading.rss_mib)
         free = max(0.0, reading.ram_total_mib - reading.ram_used_mib)
-        peak = f" peak {gib(self._peak_mib)}" if self._is_over else ""
+        peak = f" peak {gib(self._peak_mib)}" if self._past else ""
         engine = f"engine {gib(reading.rss_mib)}{peak}"
         shares = fitting(width - 5, f"{engine} {dot} others {gib(others)}", f"free {gib(free)}")
         spark = sparkline(self._cores[-60:], max(0, min(20, width - 5 - len(cores))), low=0)

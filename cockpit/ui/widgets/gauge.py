@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 from cockpit.ui.widgets.lines import Lines
 
 LINES = 3
-AT_THE_END = " at the end"
-"""What a gauge's title says once its run has ended: nothing there is present any more."""
+AT_THE_END, LAST_HEARD = " at the end", " when last heard of"
+"""What a gauge's title says of a run that has ended, or whose engine is silent: nothing there is present any more."""
 Reading = TypeVar("Reading")
 
 

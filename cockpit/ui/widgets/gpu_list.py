@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from textual.content import Content
 
 from cockpit.protocol.events import GpuReading
-from cockpit.ui.widgets.gauge import AT_THE_END
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.lines import Lines
 from cockpit.ui.widgets.memory_bar import gib, memory_bar
@@ -34,14 +33,15 @@ class GpuList(Lines):
         super().__init__(id=id, classes=classes)
         self._gpus: Sequence[GpuReading] = ()
         self._peaks: Mapping[str, float] = {}
-        self._is_over = False
+        self._past = ""
         self._edges: tuple[object, ...] = ()
 
-    def show(self, gpus: Sequence[GpuReading], peaks: Mapping[str, float], *, is_over: bool = False) -> None:
-        """Draw them. `peaks` of the memory that was used, MiB by UUID; `is_over`: nothing of this is present."""
-        self._gpus, self._peaks, self._is_over = gpus, peaks, is_over
+    def show(self, gpus: Sequence[GpuReading], peaks: Mapping[str, float], *, past: str = "") -> None:
+        """Draw them. `peaks` of the memory that was used, MiB by UUID; `past` says of when they are, where that is not
+        the present."""
+        self._gpus, self._peaks, self._past = gpus, peaks, past
         names = ", ".join(dict.fromkeys(map(short_name, gpus)))
-        title = f"{len(gpus)} GPUs{AT_THE_END if is_over else ''} {glyphs().dot} {names}"
+        title = f"{len(gpus)} GPUs{past} {glyphs().dot} {names}"
         others = "; ".join(f"{gpu.index}: {told}" for gpu in gpus if (told := others_text(gpu)))
         below = slowed_text(gpus) if any(gpu.slowed_by for gpu in gpus) else Content(f"others {others}" * bool(others))
         if (title, below) != self._edges:
@@ -53,10 +53,10 @@ class GpuList(Lines):
         width = self.content_size.width
         index_cells = len(str(max((gpu.index for gpu in self._gpus), default=0)))
         bar = width - index_cells - len(_columns("", "", "", "", "")) - 2  # a blank before the bar, a cell for the sign
-        has_peak = not self._is_over and bar - PEAK_CELLS >= LEAST_BAR
+        has_peak = not self._past and bar - PEAK_CELLS >= LEAST_BAR
         bar = max(LEAST_BAR, bar - PEAK_CELLS * has_peak)
         peak_title = f" {'peak':>{PEAK_CELLS - 1}}" * has_peak
-        title = "peak/GiB" if self._is_over else "GiB"
+        title = "peak/GiB" if self._past else "GiB"
         head = f"{'':{index_cells}} {'VRAM':{bar}}" + _columns(title, peak_title, "%", "°C", "W")
         return [Content.styled(head, "$foreground-muted")] + [
             self._line(gpu, index_cells, bar, has_peak=has_peak) for gpu in self._gpus
@@ -65,7 +65,7 @@ class GpuList(Lines):
     def _line(self, gpu: GpuReading, index_cells: int, bar_cells: int, *, has_peak: bool) -> Content:
         peak, total = self._peaks.get(gpu.uuid), gpu.vram_total_mib
         bar = memory_bar(bar_cells, gpu.vram_this_run_mib, gpu.vram_used_mib, total, peak)
-        held = f"{gib(peak if self._is_over else gpu.vram_used_mib)}/{gib(total)}"
+        held = f"{gib(peak if self._past else gpu.vram_used_mib)}/{gib(total)}"
         peak_text = f" {gib(peak):>{PEAK_CELLS - 1}}" * has_peak
         load = (whole(gpu.utilization_percent), whole(gpu.temperature_c), whole(gpu.power_w))
         sign = (glyphs().warn, "$warning") if gpu.slowed_by else (" ", "")

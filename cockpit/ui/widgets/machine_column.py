@@ -29,8 +29,8 @@ class MachineColumn(VerticalScroll):
         """Until there is a reading nobody knows of a GPU."""
         yield EngineGauge(classes="pane")
 
-    def show(self, readings: Sequence[MachineRead], peaks: MachineUse, *, is_over: bool = False) -> None:
-        """The newest reading, and the course of those before it; `is_over`: the run has ended with it."""
+    def show(self, readings: Sequence[MachineRead], peaks: MachineUse, *, past: str = "") -> None:
+        """The newest reading, and the course of those before it; `past` says of when, if not of the present."""
         if not readings:
             return
         recent = list(readings)[-SHOWN:]
@@ -46,9 +46,9 @@ class MachineColumn(VerticalScroll):
         engine = self.query_one(EngineGauge)
         engine.display = not wanted
         if not wanted:
-            engine.show(recent, peaks.rss_mib, is_over=is_over)
+            engine.show(recent, peaks.rss_mib, past=past)
         for gpus in lists:
-            gpus.show(wanted, peaks.used_mib, is_over=is_over)
+            gpus.show(wanted, peaks.used_mib, past=past)
         for gauge, present in zip(gauges, wanted, strict=not has_list):
             course = [gpu for reading in recent for gpu in reading.gpus if gpu.uuid == present.uuid]
-            gauge.show(course, peaks.used_mib.get(present.uuid), is_over=is_over)
+            gauge.show(course, peaks.used_mib.get(present.uuid), past=past)

@@ -138,11 +138,13 @@ class RunLine(Lines):
             label, several = "VRAM", len(reading.gpus) > 1
             used, total, peak = gpu.vram_used_mib, gpu.vram_total_mib, peaks.used_mib.get(gpu.uuid)
             label = f"GPU {gpu.index}" if several else "VRAM"
-        elif reading.gpus:
-            return Content("")
+        elif reading.gpus:  # they share the system's memory, or do not tell
+            label, used, total, peak = "RAM", reading.ram_used_mib, reading.ram_total_mib, None
         else:
             label, used, total, peak = "RAM", reading.rss_mib, reading.ram_total_mib, peaks.rss_mib
-        if not is_active(self._status):
+        if peak is None:
+            text = f"{gib(used)}/{gib(total)} GiB"
+        elif not is_active(self._status):
             text = f"peak {gib(peak)}/{gib(total)} GiB"
         elif form < 3:
             text = f"{gib(used)} peak {gib(peak)} of {gib(total)} GiB"

@@ -9,7 +9,7 @@ from textual.content import Content
 from cockpit.protocol.events import GpuReading
 from cockpit.text.numbers import UNKNOWN
 from cockpit.text.plain_text import plain_line
-from cockpit.ui.widgets.gauge import AT_THE_END, Gauge
+from cockpit.ui.widgets.gauge import Gauge
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.memory_bar import fitting, gib, memory_bar
 from cockpit.ui.widgets.sparkline import sparkline
@@ -31,18 +31,17 @@ class VramGauge(Gauge[GpuReading]):
         super().__init__(id=id, classes=classes)
         self._use: Sequence[float | None] = ()
         self._peak: float | None = None
-        self._is_over = False
+        self._past = ""
         self._edges: tuple[object, ...] = ()
 
-    def show(self, readings: Sequence[GpuReading], peak: float | None = None, *, is_over: bool = False) -> None:
+    def show(self, readings: Sequence[GpuReading], peak: float | None = None, *, past: str = "") -> None:
         """Draw the last of these readings of one GPU, and the course of its load. `peak` of the memory that was used,
-        MiB; `is_over`: the run has ended, and nothing of this is present."""
-        if not readings or (readings[-1], is_over) == (self._reading, self._is_over):
+        MiB; `past` says of when they are, where that is not the present."""
+        if not readings or (readings[-1], past) == (self._reading, self._past):
             return
-        self._reading, self._peak, self._is_over = readings[-1], peak, is_over
+        self._reading, self._peak, self._past = readings[-1], peak, past
         self._use = [reading.utilization_percent for reading in readings]
-        when = AT_THE_END if is_over else ""
-        title = f"GPU {self._reading.index}{when} {glyphs().dot} {short_name(self._reading)}"
+        title = f"GPU {self._reading.index}{past} {glyphs().dot} {short_name(self._reading)}"
         slowed = slowed_text([self._reading])
         if (title, slowed) != self._edges:
             self._edges = (title, slowed)
@@ -56,7 +55,7 @@ class VramGauge(Gauge[GpuReading]):
         used, total, own = reading.vram_used_mib, reading.vram_total_mib, reading.vram_this_run_mib
         width = self.content_size.width
         figures = f" {gib(used)}/{gib(total)} GiB"
-        if self._is_over:
+        if self._past:
             figures = f" peak {gib(self._peak)}/{gib(total)} GiB"
         elif self._peak is not None and width >= ROOMY:
             figures = f" {gib(used)} peak {gib(self._peak)} of {gib(total)} GiB"
