@@ -8,8 +8,12 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cockpit.text.streams import hide_logins
+
+if TYPE_CHECKING:
+    from cockpit.runs.folder import RunDir
 
 
 def main() -> int:
@@ -55,10 +59,25 @@ def main() -> int:
     except OSError:
         traceback.print_exc()
         return 1
+    if engine.handed_on is not None:
+        begin_anew(*engine.handed_on, options)
     if engine.was_taken:
         print(TAKEN, file=sys.stderr)
         return 1
     return 0
+
+
+def begin_anew(run: RunDir, lock: int, options: argparse.Namespace) -> None:
+    """Become a new engine of the same run: nothing that this one holds of the GPU is left. Does not return."""
+    from cockpit.machine.child_environment import python_command
+
+    arguments = [str(run.path), "--backend", options.backend, "--lock", str(lock)]
+    if options.idle_s is not None:
+        arguments += ["--idle-s", str(options.idle_s)]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = python_command("cockpit.engine", *arguments)
+    os.execv(command[0], command)
 
 
 if __name__ == "__main__":

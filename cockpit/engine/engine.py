@@ -64,6 +64,8 @@ class Engine:
         self._ownership = Ownership(run, self._identity, lock)
         self.was_taken = False
         """Whether another engine has taken the run from this one."""
+        self.handed_on: tuple[RunDir, int] | None = None
+        """The run and its folder's lock, where the run goes on in a new engine of this process."""
         self._backend = backend
         self._chat_only = chat_only
         self._own_process = own_process
@@ -74,7 +76,14 @@ class Engine:
         self._found_log = known > 0
         self._machine = Machine()
         self._worker = Worker(
-            run, backend, self._journal, self._controls, self._machine, chat_only=chat_only, base=base
+            run,
+            backend,
+            self._journal,
+            self._controls,
+            self._machine,
+            chat_only=chat_only,
+            base=base,
+            may_fall_back=own_process,
         )
         self._terminated = threading.Event()
         self._reason = ""
@@ -235,6 +244,10 @@ class Engine:
 
     def _finish(self) -> None:
         worker = self._worker
+        if worker.falls_back:
+            self._journal.close()
+            self.handed_on = self._run, self._ownership.hand_on()
+            return
         self._controls.leave()
         if self._is_taken():
             self._journal.close()

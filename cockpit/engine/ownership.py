@@ -73,6 +73,12 @@ class Ownership:
         if gone := self.folder_gone():
             raise gone
 
+    def hand_on(self) -> int:
+        """The lock, for the engine that this process becomes next."""
+        os.set_inheritable(self._lock, True)
+        os.close(self._folder)
+        return self._lock
+
     def release(self) -> None:
         """Let other engines in. Where the folder was moved or deleted while something was saved, that has made folders
         anew in its old place, which are empty by now: they go too."""

@@ -28,6 +28,8 @@ NOISE = (
     "Both `max_new_tokens`",
     # The trainer names the folder as it was before the run was moved; the best that is there is looked for anew.
     "The best checkpoint ",
+    # What a resume may change is for resume_policy to say.
+    "Warning: The following arguments do not match the ones in the `trainer_state.json`",
     # Told whatever the model does; cockpit tries on the model itself whether neighbours see each other.
     "[RANK 0] Padding-free training is enabled, but",
     "[RANK 0] You are using packing, but",

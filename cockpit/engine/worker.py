@@ -16,12 +16,13 @@ import msgspec
 from cockpit.engine.beginning import Beginning, recipe_of
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import RunFailure, classify_error
+from cockpit.engine.fallback import fall_back
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.stack import StackLog, import_stack
 from cockpit.launch.compile_cache import usual_place
 from cockpit.protocol.commands import AnswerPrompts, Chat, Train
-from cockpit.protocol.events import Outcome, RunEnded
+from cockpit.protocol.events import Outcome, RunEnded, TrainingResumed
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
 from cockpit.runs.moved_base import with_base
@@ -48,9 +49,10 @@ class Worker:
         *,
         chat_only: bool,
         base: str | None = None,
+        may_fall_back: bool = False,
     ) -> None:
         """`run` may be another folder by the time that Train is taken up. `base`: where a chat finds the base, in place
-        of the recipe's model."""
+        of the recipe's model. `may_fall_back`: the process begins anew once it `falls_back`."""
         self.run = run
         self.begun = False
         """Whether a run was begun."""
@@ -59,6 +61,8 @@ class Worker:
         self.ready_at: float | None = None
         """Since when the model answers, in time.monotonic()."""
         self.step = 0
+        self.falls_back = False
+        """Whether the run has not ended, and goes on as it was written in a new engine of the same process."""
         self.failure = ""
         """Why the worker ended where nobody asked for that."""
         self._backend = backend
@@ -67,6 +71,7 @@ class Worker:
         self._machine = machine
         self._chat_only = chat_only
         self._base = base
+        self._may_fall_back = may_fall_back
         self._ending = threading.Lock()
         self._end: RunEnded | None = None
         self._order: Train | None = None
@@ -152,7 +157,10 @@ class Worker:
             self.journal.check_folder()
         except BaseException as error:
             traceback.print_exc()
-            self._try_to_end(self._ending_of(error))
+            ending = self._ending_of(error)
+            self.falls_back = self._falls_back(ending)
+            if not self.falls_back:
+                self._try_to_end(ending)
             return
         if trained.stopped:
             self.end_run(self._stopped(trained))
@@ -160,6 +168,17 @@ class Worker:
             self.end_run(RunEnded(outcome="completed", step=trained.step, reason=trained.why))
         if trained.step and not trained.dropped and not self.controls.leaving:
             self._chat(loaded, recipe)
+
+    def _falls_back(self, ending: RunEnded) -> bool:
+        """Whether the process is to go on with the run as it was written, which is made ready then."""
+        if ending.outcome != "out_of_memory" or not self._may_fall_back or self.controls.stop is not None:
+            return False
+        assert self._order is not None
+        try:
+            return fall_back(self.run, self._order, self.journal, ending)
+        except OSError:
+            traceback.print_exc()
+            return False
 
     def _ending_of(self, error: BaseException) -> RunEnded:
         """The end that an exception brings, with what is known of the memory where that ran out."""
@@ -185,6 +204,9 @@ class Worker:
         from cockpit.engine.training.resumption import resumption
 
         if self._order is None or not self._order.resume:
+            return None
+        if self._order.from_step == 0:
+            self.journal.emit(TrainingResumed(step=0, path=""))
             return None
         found = resumption(self.run, self._order.from_step, self._say)
         self._say(f"Resuming from {found.checkpoint.path.name}.")

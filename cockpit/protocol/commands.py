@@ -19,7 +19,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 class Train(Command, tag=True, frozen=True, kw_only=True):
     """Train the recipe.yaml of the run folder. A standby moves its folder to runs/`run_id` first.
 
-    With `resume`, resume from the newest checkpoint that loads, or from the one after step `from_step`. `fitted` says
+    With `resume`, resume from the newest checkpoint that loads, or from the one after step `from_step`; 0 begins anew.
+    `fitted` says
     how the recipe was fitted to the machine; empty where it was not.
     """
 

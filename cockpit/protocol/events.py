@@ -163,8 +163,8 @@ class ScheduleChanged(Event, tag=True, frozen=True, kw_only=True):
 
 
 class TrainingResumed(Event, tag=True, frozen=True, kw_only=True):
-    """Training goes on after `step`, from the checkpoint at `path`, relative to the run folder. What an earlier attempt
-    did after that step is replaced."""
+    """Training goes on after `step`, from the checkpoint at `path`, relative to the run folder, or anew where that is
+    empty. What an earlier attempt did after that step is replaced."""
 
     step: Count
     path: str

@@ -63,6 +63,8 @@ def sentence(event: ev.AnyEvent) -> str:
         case ev.ScheduleChanged():
             return _of_schedule(event)
         case ev.TrainingResumed():
+            if not event.path:
+                return f"Attempt {event.attempt} begins anew"
             return f"Attempt {event.attempt} resumes after step {count(event.step)}, from {event.path}"
         case ev.Evaluated() if (loss := event.figures.get("eval_loss")) is not None:
             when = f"after step {count(event.step)}" if event.step else "before training"

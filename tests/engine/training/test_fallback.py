@@ -1,0 +1,92 @@
+"""A fitted run that is out of memory goes on by itself as it was written: from its last checkpoint, or anew."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cockpit.engine.engine import Engine
+from cockpit.paths import runs_folder
+from cockpit.protocol.events import LogWritten, RunEnded, TrainingResumed
+from cockpit.recipe.document import RecipeDocument
+from cockpit.runs.folder import RunDir
+from cockpit.runs.link import RunLink
+from cockpit.runs.state import RunState
+from tests.engine import tiny
+from tests.engine.conftest import HostedRun
+from tests.engine.training import faults
+from tests.engine.training.resuming import figures as figures_of
+from tests.engine.training.resuming import whole
+from tests.engine.training.test_out_of_memory import too_much
+
+Hosted = Callable[..., HostedRun]
+WRITTEN: dict[str, Any] = {"training__max_steps": 12, "output__save_steps": 4, "data__eval_rows": 0}
+"""Two rows at once, twice a step."""
+FITTED = {**WRITTEN, "training__per_device_train_batch_size": 4, "training__gradient_accumulation_steps": 1}
+SAID = "here 4 × 1 (written 2 × 2)"
+
+
+def out_of_memory(
+    model: Path, rows: Path, step: int, *, is_fitted: bool = True
+) -> tuple[HostedRun, tuple[RunDir, int] | None]:
+    """A run whose step is too much, as the engine of a process of its own leaves it."""
+    run = RunDir.create(runs_folder() / "fitted")
+    if is_fitted:
+        run.written_recipe.write_text(tiny.recipe_text(model, rows, backend="transformers", **WRITTEN))
+    recipe = tiny.recipe_text(model, rows, backend="transformers", **FITTED)
+    with pytest.MonkeyPatch.context() as patch:
+        faults.spoil_steps(patch, {range(step, step + 1): too_much})
+        hosted = HostedRun(run, recipe, {"fitted": SAID}, own_process=True)
+        hosted.until(hosted.is_over)
+        hosted.close()
+    return hosted, hosted.engine.handed_on
+
+
+def gone_on_with(hosted: HostedRun, handed_on: tuple[RunDir, int]) -> None:
+    """By the engine that the process becomes."""
+    run, lock = handed_on
+    engine = Engine(run, "transformers", own_process=True, lock=lock)
+    thread = threading.Thread(target=engine.run)
+    thread.start()
+    hosted.link = RunLink(run)
+    hosted.events.clear()
+    hosted.state = RunState()
+    try:
+        while hosted.state.ended is None:
+            hosted.poll()
+            assert thread.is_alive() or hosted.state.ended is not None
+    finally:
+        engine.terminate()
+        thread.join(60)
+        hosted.link.close()
+
+
+@pytest.mark.parametrize(("step", "begins"), [(2, 0), (6, 4)], ids=["anew", "from a checkpoint"])
+def test_it_goes_on_as_it_was_written(hosted: Hosted, model: Path, rows: Path, step: int, begins: int) -> None:
+    run, handed_on = out_of_memory(model, rows, step)
+    assert handed_on is not None and run.all(RunEnded) == []
+    gone_on_with(run, handed_on)
+    assert [(event.outcome, event.step) for event in run.all(RunEnded)] == [("completed", 12)]
+    assert [event.step for event in run.all(TrainingResumed)] == [begins]
+    (warning,) = [event.text for event in run.all(LogWritten) if event.level == "warning"]
+    whence = f"after step {begins}" if begins else "from its beginning"
+    assert warning.startswith("Memory of the GPU ran out: the batch in hand had 4 rows of ")
+    assert warning.endswith(f" It was {SAID}; it goes on as written, {whence}.")
+    assert RecipeDocument.load(run.run.recipe).value("training.per_device_train_batch_size") == 2
+    assert not run.run.written_recipe.exists(), "it happens once"
+    before = RecipeDocument.load(run.run.path / "recipe.attempt-1.yaml")
+    assert before.value("training.per_device_train_batch_size") == 4
+    written = whole(hosted, WRITTEN)
+    assert list(run.state.steps.step) == list(range(1, 13))
+    losses = [[float(figures["loss"]) for _, figures in figures_of(one)] for one in (run, written)]
+    assert losses[0] == (losses[1] if not begins else pytest.approx(losses[1], rel=1e-4))
+
+
+def test_a_run_that_is_trained_as_written_ends(model: Path, rows: Path) -> None:
+    run, handed_on = out_of_memory(model, rows, 2, is_fitted=False)
+    assert handed_on is None
+    assert [event.outcome for event in run.all(RunEnded)] == ["out_of_memory"]

@@ -1,0 +1,74 @@
+"""A fitted run whose GPU is too small, in a real process: it becomes a new engine, which trains as written
+
+python -m tests.torture.falls_back; takes a minute. The first engine is made to run out of memory at step 6; the process
+that it becomes knows nothing of that. Prints how it ended, and how far its losses are off those of an undisturbed run.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from cockpit.paths import runs_folder
+from cockpit.protocol.commands import Train
+from cockpit.protocol.events import RunEnded
+from cockpit.runs.folder import RunDir
+from cockpit.runs.link import RunLink, new_command_id
+from tests.engine import tiny
+from tests.engine.follower import Follower
+from tests.engine.training.test_fallback import FITTED, SAID, WRITTEN
+
+SPOILED = """
+import pytest, sys
+from cockpit.engine.__main__ import main
+from tests.engine.training import faults
+from tests.engine.training.test_out_of_memory import too_much
+with pytest.MonkeyPatch.context() as patch:
+    if {spoils}:
+        faults.spoil_steps(patch, {{range(6, 7): too_much}})
+    main()
+"""
+
+
+def trained(name: str, recipe: str, written: str, *, spoils: bool) -> Follower:
+    """The run of one engine process, to its end."""
+    run = RunDir.create(runs_folder() / name)
+    run.recipe.write_text(recipe)
+    if written:
+        run.written_recipe.write_text(written)
+    command = [sys.executable, "-c", SPOILED.format(spoils=spoils), str(run.path), "--backend", "transformers"]
+    with (run.path / "engine.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    run.send(Train(id=new_command_id(), run_id=name, command=[], fitted=SAID if written else ""))
+    follower = Follower(RunLink(run), process)
+    follower.until(lambda: follower.state.ended is not None)
+    assert follower.state.engine is not None and follower.state.engine.pid == process.pid, "the same process"
+    process.terminate()
+    process.wait(60)
+    return follower
+
+
+def main() -> int:
+    """0 where the run that fell back has ended as the undisturbed one."""
+    with tempfile.TemporaryDirectory() as home, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COCKPIT_HOME", home)
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        model = tiny.make_model(Path(home) / "model")
+        rows = tiny.write_rows(Path(home) / "rows.jsonl", tiny.chat_rows(40))
+        as_written = tiny.recipe_text(model, rows, backend="transformers", **WRITTEN)
+        fitted = tiny.recipe_text(model, rows, backend="transformers", **FITTED)
+        undisturbed = trained("undisturbed", as_written, "", spoils=False)
+        fallen = trained("fallen", fitted, as_written, spoils=True)
+        ends = [(event.attempt, event.outcome, event.step) for event in fallen.all(RunEnded)]
+        losses = [list(one.state.steps.metrics["loss"]) for one in (undisturbed, fallen)]
+        off = max(abs(a - b) / abs(a) for a, b in zip(*losses, strict=True) if a is not None and b is not None)
+        print(f"attempts and ends: {ends}; steps {len(losses[1])}; losses are off by {off:.1e} at most")
+        return 0 if ends == [(2, "completed", 12)] and off < 1e-4 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
