@@ -44,6 +44,7 @@ torture:  ## damaged files, full disks, hostile folders and logs, as real proces
 	uv run python -m tests.torture.controls
 	uv run python -m tests.torture.fuzz
 	uv run python -m tests.torture.folders
+	uv run python -m tests.torture.falls_back
 	uv run python -m tests.torture.masks
 
 hooks:  ## run the cheap checks before each commit
