@@ -143,6 +143,8 @@ class Recipe(Section):
             yield Conflict("training.load_best_model_at_end", wrong, right)
         if self.training.packing and any(source.format == "image_text" for _, source in self.data.every_source()):
             yield Conflict("training.packing", "rows with images cannot be packed", "give false")
+        if self.output.row_losses and any(source.format == "image_text" for _, source in self.data.every_source()):
+            yield Conflict("output.row_losses", "the loss by row is not kept for rows with images", "give false")
         is_checkpointed = self.finetuning_type == "lora" or self.output.save_steps is not None
         if self.samples.prompts and self.samples.every_steps is None and not is_checkpointed:
             wrong = "they are never asked: both samples.every_steps and output.save_steps are empty"

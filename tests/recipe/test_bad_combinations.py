@@ -16,6 +16,14 @@ BAD = [
         ],
     ),
     Bad(
+        "the loss by row of images",
+        {
+            "backend: unsloth": "backend: transformers\noutput: {row_losses: true}",
+            "format: messages": "format: image_text",
+        },
+        ["15: output.row_losses: the loss by row is not kept for rows with images; give false"],
+    ),
+    Bad(
         "both warm-ups",
         {"warmup_steps: 5": "warmup_steps: 5\n  warmup_ratio: 0.1"},
         ["40: training.warmup_ratio: warmup_steps is set too; keep one of the two"],
