@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.recipe.schema import section_fields
+from cockpit.recipe.suite import Checks
+from cockpit.recipe.suite_file import load_suite
 from tests.docs.pages import PAGES, ROOT, code_block, headings
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -65,6 +68,15 @@ def test_each_measurement_names_a_command_that_is_there() -> None:
     modules = set(re.findall(r"python -m ([\w.]+)", BENCHMARKS))
     assert len(modules) >= 4
     assert [name for name in modules if not (ROOT / f"{name.replace('.', '/')}.py").is_file()] == []
+
+
+def test_the_example_of_a_suite_is_one_and_each_check_is_described(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "suites.md").read_text(encoding="utf-8")
+    example = tmp_path / "suite.yaml"
+    example.write_text(re.findall(r"^```yaml\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)[0], encoding="utf-8")
+    assert len(list(load_suite(example).prompts())) == 4
+    described = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`.+?) \|", text, flags=re.MULTILINE))))
+    assert described == set(section_fields(Checks))
 
 
 def test_every_module_says_what_it_is() -> None:
