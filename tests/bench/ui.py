@@ -94,7 +94,7 @@ def watching(steps: int) -> Iterator[Watched]:
 
 def newest(steps: int) -> str:
     """What the line at the top shows once a run of so many steps is read."""
-    return f"step {count(steps)}/"
+    return f"{count(steps)}/"
 
 
 def paint(pairs: int) -> None:

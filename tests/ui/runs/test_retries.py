@@ -13,10 +13,11 @@ from cockpit.runs.liveness import EngineIdentity
 from cockpit.ui.runs.retries import named_field
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.engine_log import EngineLogPane, EngineLogScreen
+from cockpit.ui.widgets.outcome_card import OutcomeCard
 from cockpit.ui.widgets.recipe_form import RecipeForm
 from tests.recording import RECIPE, Ending, record
 from tests.runs.complete_checkpoint import write_checkpoint
-from tests.ui.drawn import all_text
+from tests.ui.drawn import all_text, text_of
 from tests.ui.engines import FakeEngines, flown, is_at, shown
 from tests.ui.waiting import type_text, until
 
@@ -55,7 +56,9 @@ async def test_one_key_launches_a_run_again_that_ran_out_of_memory(checkpoints: 
 async def test_a_failed_run_is_edited_at_the_field_that_its_end_names() -> None:
     async with flown(open_run=ended_run("failed")) as (app, pilot):
         await until(pilot, lambda: is_at(app, "LiveScreen") and "edit and retry" in shown(app))
-        await pilot.press("h", "e")
+        await pilot.press("h")
+        row = next(at for at, line in enumerate(text_of(app.screen.query_one(OutcomeCard))) if line.startswith("e  "))
+        await pilot.click(OutcomeCard, offset=(2, row + 1))
         await until(pilot, lambda: is_at(app, "EditorScreen"))
         assert isinstance(app.screen, EditorScreen) and app.screen.draft.document.name == "demo"
         await until(pilot, lambda: app.screen.query_one(RecipeForm).focused_path == "data.on_bad_row")

@@ -196,9 +196,12 @@ async def test_what_a_watchdog_has_found_is_shown_read_whole_and_acted_upon(tmp_
             )
         ]  # fmt: skip
         bar = pilot.app.screen.query_one(AlarmBar)
-        await until(pilot, lambda: bar.display)
-        assert "▲ loss diverging  The loss is 14.1 after 5.6. Lower the rate." in bar.render().plain
-        await pilot.press("w")
+        told = "▲ loss diverging  The loss is 14.1 after 5.6. Lower the rate."
+        await until(pilot, lambda: bar.region.area and told in bar.render().plain)
+        await pilot.click(AlarmBar)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Dialog))
+        await pilot.press("escape", "w")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Dialog) and pilot.app.screen.query("#pause"))
         said = " ".join(str(static.content) for static in pilot.app.screen.query(Static))
         assert "rule  It is 1.3 times the lowest." in said and "try   Lower the rate." in said
         await pilot.click("#pause")
