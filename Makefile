@@ -41,6 +41,7 @@ torture:  ## damaged files, full disks, hostile folders and logs, as real proces
 	uv run python -m tests.torture.kills
 	uv run python -m tests.torture.states
 	uv run python -m tests.torture.twice
+	uv run python -m tests.torture.apps
 	uv run python -m tests.torture.controls
 	uv run python -m tests.torture.fuzz
 	uv run python -m tests.torture.folders

@@ -101,17 +101,24 @@ class ModelFolder:
         if self.quantized:
             return sum(path.stat().st_size for path in self.weights)
         wide = 4 if full_precision else 2
-        total = 0.0
+        # A scale in 8 bits for each 64 weights comes to nf4.
+        small = {"nf4": 0.516, "int8": 1.0}.get(quantization, wide)
         try:
-            for path in self.weights:
-                for name, shape in shapes_of(path).items():
-                    # A scale in 8 bits for each 64 weights comes to nf4.
-                    small = {"nf4": 0.516, "int8": 1.0}.get(quantization, wide)
-                    is_linear = len(shape) == 2 and not _kept_16_bit.search(name)
-                    total += prod(shape) * (small if is_linear else wide)
+            versions = [(path, path.stat()) for path in self.weights]
+            sizes = [_bytes_of(path, (one.st_size, one.st_mtime_ns), small, wide) for path, one in versions]
         except (EOFError, *NOT_READABLE):
             return None
-        return round(total)
+        return round(sum(sizes))
+
+
+@functools.lru_cache(maxsize=1024)
+def _bytes_of(path: Path, version: tuple[int, int], small: float, wide: float) -> float:
+    """Of a file's tensors, at so many bytes a weight. `version` changes whenever the file does."""
+    total = 0.0
+    for name, shape in shapes_of(path).items():
+        is_linear = len(shape) == 2 and not _kept_16_bit.search(name)
+        total += prod(shape) * (small if is_linear else wide)
+    return total
 
 
 LONGEST_JSON = 1 << 26

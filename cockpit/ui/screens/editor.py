@@ -266,7 +266,17 @@ class EditorScreen(Screen[Path | None]):
     def _plan_soon(self) -> None:
         if self._plan_timer is not None:
             self._plan_timer.stop()
-        self._plan_timer = self.set_timer(PLAN_AFTER_S, self._show_plan)
+        self._plan_timer = self.set_timer(
+            PLAN_AFTER_S, lambda: self.run_worker(self._look_and_plan(), group="plan", exclusive=True)
+        )
+
+    async def _look_and_plan(self) -> None:
+        """The files that were named, such as weights whose headers are read, are looked at by another thread. What it
+        finds is kept, so that planning on this one reads nothing."""
+        recipe, report = self.draft.recipe(), self._status.report if self._status else None
+        if recipe is not None:
+            await asyncio.to_thread(self._planner.plan, recipe, report, self.draft.document.name)
+        self._show_plan()
 
     def _show_plan(self) -> None:
         if not self.display:  # it is being removed

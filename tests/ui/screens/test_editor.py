@@ -2,10 +2,14 @@
 
 import json
 import re
+import threading
+from io import BufferedReader
 from pathlib import Path
 
+import pytest
 from textual.events import Key
 
+from cockpit.disk import open_to_read
 from cockpit.paths import user_recipes_folder
 from cockpit.recipe.document import RecipeDocument
 from cockpit.ui.messages import EditRecipe
@@ -14,6 +18,7 @@ from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.save_dialog import SaveDialog
 from cockpit.ui.widgets.field_row import FieldRow
 from cockpit.ui.widgets.recipe_form import MoreFields, RecipeForm
+from tests.runs.complete_checkpoint import write_safetensors
 from tests.ui.editor_steps import editing, go_to
 from tests.ui.engines import FakeEngines, flown, is_at, shown, write_data, write_recipe
 from tests.ui.waiting import type_text, until
@@ -71,6 +76,30 @@ async def test_a_file_that_is_not_there_is_an_error_at_its_field(tmp_path: Path)
         await until(pilot, lambda: app.screen is screen)
         row.control.value = str(write_data(tmp_path))
         await until(pilot, lambda: not row.error)
+
+
+async def test_weights_that_are_named_are_looked_at_by_another_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, readers = tmp_path / "model", list[threading.Thread]()
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
+    (folder / "tokenizer.json").write_text("{}")
+    weights = write_safetensors(folder / "model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1])
+
+    def read(path: Path) -> BufferedReader:
+        readers.append(threading.current_thread())
+        return open_to_read(path)
+
+    monkeypatch.setattr("cockpit.models.weights_file.open_to_read", read)
+    async with editing(write_recipe(tmp_path, "mine")) as (_, pilot, screen):
+        await go_to(pilot, screen, "model.name_or_path")
+        readers.clear()
+        row = next(row for row in screen.query(FieldRow) if row.field.path == "model.name_or_path")
+        row.control.value = str(folder)
+        await until(pilot, lambda: "model.safetensors" in row.error)
+    assert readers and threading.main_thread() not in readers
 
 
 async def test_an_error_that_is_not_in_the_form_is_told_with_its_line_and_file(tmp_path: Path) -> None:
