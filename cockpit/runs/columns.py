@@ -202,12 +202,13 @@ class Column(Sequence[float | None]):
     def is_broken(self, first: int, last: int) -> bool:
         """Whether a value of these rows was measured and is not a finite number."""
         edges, begin, end = self._parts(first, last)
-        return any(self._broken[begin:end]) or any(map(isnan, edges))
+        return self._broken.count(0, begin, end) < end - begin or any(map(isnan, edges))
 
     def broken_count(self) -> int:
         """How many values were measured and are not finite numbers."""
         edges, begin, end = self._parts(0, len(self))
-        return sum(self._broken[begin:end]) + sum(map(isnan, edges))
+        is_any = self._broken.count(0, begin, end) < end - begin
+        return (sum(self._broken[begin:end]) if is_any else 0) + sum(map(isnan, edges))
 
     def broken_since(self) -> int | None:
         """The first of those rows up to the newest whose values are not finite numbers; None where the newest is."""

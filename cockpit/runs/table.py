@@ -18,6 +18,8 @@ Total = tuple[float, int]
 Value = TypeVar("Value")
 MOST_REMEMBERED = 8
 """Curves."""
+PARTS = 64
+"""Stretches of a course whose extents are remembered."""
 
 
 class StepNumbers(Sequence[int]):
@@ -170,6 +172,11 @@ class Table:
         """The lowest and the highest finite value from step `first` to step `last`; None where there is none."""
         column = self.column(name)
         return column.extent(*self.rows(first, last)) if column is not None else None
+
+    def course_extent(self, name: str, first: int, last: int) -> Extent | None:
+        """As `extent`, for steps that are asked for again and again as the run grows: it looks at the new ones only."""
+        parts = [part for part in self.extents(name, first, last, PARTS) if part]
+        return (min(low for low, _ in parts), max(high for _, high in parts)) if parts else None
 
     def extents(self, name: str, first: int, last: int, count: int) -> list[Extent | None]:
         """The lowest and the highest finite value in each column of dots; None where there is none."""

@@ -66,6 +66,7 @@ def test_what_is_remembered_of_a_curve_is_right_as_it_grows(window: tuple[int, i
             values = {step: value for step, value in values.items() if step <= it.newest_step}
         fresh = table(values)
         assert it.extents("loss", *window) == fresh.extents("loss", *window)
+        assert it.course_extent("loss", *window[:2]) == fresh.extent("loss", *window[:2])
         assert it.totals("loss", *window) == fresh.totals("loss", *window)
 
 

@@ -97,7 +97,7 @@ class LossCourse:
         """Which losses a chart of these steps shows: without outliers where it `clips`, and on a `log` scale only those
         above 0. None where there is none."""
         tables = ((self.steps, LOSS), (self.held_out, HELD_OUT))
-        found = [extent for table, name in tables if (extent := table.extent(name, first, last))]
+        found = [extent for table, name in tables if (extent := table.course_extent(name, first, last))]
         bounds = without_outliers(self._sampled(first, last), log=log)
         if not found or bounds is None:
             return None

@@ -99,7 +99,7 @@ class RunSchedule(ScheduleChart):
         self._write_legend()
 
     def highest(self) -> float:
-        used = self._steps.extent(RATE, 0, self.window.end)
+        used = self._steps.course_extent(RATE, 0, self.window.end)
         return max(super().highest(), used[1] if used else 0.0)
 
     def draw_run(self, frame: Frame) -> None:
