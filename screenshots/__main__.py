@@ -68,6 +68,8 @@ PICTURES = [
 def make_run(folder: Path, picture: Picture) -> tuple[Path, float]:
     """The recording as far as the picture shows it, as a run in `folder`; and the time at which it is looked at."""
     from cockpit.protocol import events as ev
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.relief import reliefs
     from cockpit.runs.folder import RunDir
     from cockpit.runs.liveness import EngineIdentity
 
@@ -86,13 +88,13 @@ def make_run(folder: Path, picture: Picture) -> tuple[Path, float]:
                 kept.setdefault(name, []).append(line)
                 now = max(now, event.at)
     if picture.fails:
+        ways = reliefs(RecipeDocument.load(RECORDING / "recipe.yaml").recipe())
         ended = ev.RunEnded(
             outcome="out_of_memory",
             step=picture.until_step or 0,
             at=now,
-            reason="The machine has no memory left for the next step.",
-            advice="Shorten model.max_seq_length, or halve per_device_train_batch_size and double "
-            "gradient_accumulation_steps.",
+            reason="Memory of the machine ran out: the batch in hand had 16 rows of 82 tokens.",
+            relaunches=tuple(ev.Relaunch(**way._asdict()) for way in ways),
         )
         kept["events.jsonl"] += [ev.encode(ended), ev.encode(ev.EngineExited(reason="the run has ended", at=now))]
     run = RunDir.create(folder / run_id)
