@@ -175,10 +175,17 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
             said.append("Nothing would be trained: no token of these rows has a loss.")
         if self.untrained_rows:
             rows = f"{numbers.count(self.untrained_rows)} of {numbers.count(self.rows_seen)} rows"
-            said.append(f"{rows} have no trained token, and are left out.")
+            beyond = f"the answers of some begin beyond {numbers.count(self.max_length)} tokens"
+            more = f"; {beyond}: raise model.max_seq_length, or training.max_length where that is set"
+            said.append(f"{rows} have no trained token, and are left out{more * self._has_answers_beyond}.")
         if self.stops and self.left_out_rows:
             said.append("Training would end at the first row that cannot be used, as data.on_bad_row is fail.")
         return said
+
+    @property
+    def _has_answers_beyond(self) -> bool:
+        """Whether a row is left out because nothing is trained within its first tokens."""
+        return any(sample.refusal and sample.is_truncated for sample in self.samples)
 
     @property
     def trains(self) -> bool:

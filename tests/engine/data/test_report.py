@@ -87,7 +87,10 @@ def test_each_token_is_told_trained_or_masked_and_marks_stand_as_themselves(fold
 def test_rows_without_a_trained_token_raise_the_alarm_and_are_shown(folder: Path, tmp_path: Path) -> None:
     report = look(folder, tmp_path, [row(2, 3), row(140, 3), {"messages": []}])
     assert (report.left_out_rows, report.untrained_rows, report.rows_taken) == (2, 1, 1)
-    assert "1 of 3 rows have no trained token" in report.alarms()[0]
+    assert report.alarms() == [
+        "1 of 3 rows have no trained token, and are left out; the answers of some begin beyond 128 tokens: raise "
+        "model.max_seq_length, or training.max_length where that is set."
+    ]
     assert [(sample.where, bool(sample.refusal)) for sample in report.samples] == [
         ("rows.jsonl:1", False),
         ("rows.jsonl:2", True),
