@@ -20,13 +20,11 @@ from cockpit.engine.training.callback import EventCallback
 from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.engine.training.trainer import run_trainer
 from cockpit.engine.worker import Worker
-from cockpit.protocol.commands import Stop
 from cockpit.protocol.events import LogWritten, RunEnded
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.training import Training
 from cockpit.runs.checkpoint import checkpoints
 from cockpit.runs.folder import RunDir
-from cockpit.runs.link import new_command_id
 from cockpit.runs.resumable import ResumePoint
 from tests.engine.conftest import HostedRun
 from tests.engine.training.measured import REAL, best_after, measure
@@ -238,9 +236,8 @@ def test_last_weights_that_are_better_than_what_is_on_the_disk_are_the_result(
 def test_a_stopped_run_tells_which_weights_it_has_saved(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trainer goes back to the best checkpoint then too."""
     measure(monkeypatch, best_after(4))
-    run = hosted(**{**BEST, "training__max_steps": 400, "training__eval_steps": 4, "output__save_steps": 4})
-    run.until(lambda: run.state.step >= 9)
-    run.send(Stop(id=new_command_id()))
+    monkeypatch.setattr(Worker, "step_done", stopping_after(9))
+    run = hosted(**{**BEST, "training__max_steps": 20, "training__eval_steps": 4, "output__save_steps": 4})
     assert until_end(run, 1).outcome == "stopped"
     kept, adapter = run.run.checkpoints / "checkpoint-4" / "adapter_model.safetensors", run.state.adapter
     assert kept.read_bytes() == (run.run.adapter / "adapter_model.safetensors").read_bytes()

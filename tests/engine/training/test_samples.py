@@ -45,7 +45,7 @@ def test_a_sample_is_what_the_chat_answers_with_the_same_weights(hosted: Hosted)
 
 
 def test_samples_are_answered_when_they_are_asked_for(hosted: Hosted) -> None:
-    run = hosted(**{**SAMPLED, "training__max_steps": 200, "samples__every_steps": None, "output__save_steps": 200})
+    run = hosted(**{**SAMPLED, "training__max_steps": 10**5, "samples__every_steps": None, "output__save_steps": 10**5})
     run.until(lambda: run.state.step >= 1)
     assert run.send(Pause(id=new_command_id())).accepted
     run.until(lambda: run.state.is_paused)
@@ -62,7 +62,7 @@ def test_samples_are_answered_when_they_are_asked_for(hosted: Hosted) -> None:
 
 
 def test_a_run_without_prompts_says_so(hosted: Hosted) -> None:
-    run = hosted(training__max_steps=200)
+    run = hosted(training__max_steps=10**5)
     run.until(lambda: run.state.step >= 1)
     answer = run.send(Sample(id=new_command_id()))
     assert (answer.accepted, answer.text) == (False, "The recipe has no samples.prompts to answer.")
