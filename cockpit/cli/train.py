@@ -108,7 +108,7 @@ def end_engine(started: StartedEngine) -> None:
     if started.process.poll() is not None:
         return
     with contextlib.suppress(OSError):  # a full disk: it is ended below
-        started.link.send(Unload(id=new_command_id()))
+        started.link.send(Unload(id=new_command_id(), pid=started.process.pid))
     try:
         started.process.wait(ENGINE_ENDS_S)
     except subprocess.TimeoutExpired:

@@ -177,6 +177,8 @@ class Engine:
             case StopReply():
                 self._controls.end_reply(command.chat_id)
                 self._answer(command, "")
+            case Unload(pid=pid) if pid not in (None, self._identity.pid):
+                self._answer(command, "The engine that this was for has gone.", stale=True)
             case Unload():
                 running = self._worker.begun and not self._worker.ended
                 self._answer(command, "The run is still going; stop it first." if running else "")

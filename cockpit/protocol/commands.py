@@ -108,7 +108,10 @@ class StopReply(Command, tag=True, frozen=True, kw_only=True):
 
 
 class Unload(Command, tag=True, frozen=True, kw_only=True):
-    """Let the chat model go and end the engine."""
+    """Let the chat model go and end the engine. `pid`: the process of the engine that it is for, so that it hits no
+    other one that has taken the run up since; None for whichever there is."""
+
+    pid: int | None = None
 
 
 Control = Pause | Unpause | SaveCheckpoint | Evaluate | Sample | ScaleLearningRate | AddSteps

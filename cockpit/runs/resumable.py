@@ -121,7 +121,7 @@ def let_chat_go(run: RunDir) -> bool:
     has_just_begun = identity is not None and newest is not None and newest.at < identity.started
     if has_just_begun or is_active(RunSummary.of(run).state):  # it was started after the run was looked at
         raise ValueError(who_has(run.path))
-    run.send(Unload(id=new_command_id()))
+    run.send(Unload(id=new_command_id(), pid=identity.pid if identity is not None else None))
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from pathlib import Path
@@ -57,20 +58,22 @@ def test_a_chat_in_the_queue_is_answered_when_the_engine_leaves(run: RunDir) -> 
 def test_commands_for_an_engine_that_has_gone_do_not_hit_the_next(run: RunDir) -> None:
     run.send(Unload(id="stale"))
     engine = Engine(run, "transformers", chat_only=True)
+    run.send(Unload(id="another's", pid=os.getpid() + 1))
     run.send(ask("asked"))
     hosting = threading.Thread(target=engine.run)
     hosting.start()
     follower = Follower(RunLink(run))
     try:
         follower.until(lambda: not list(run.commands.iterdir()))
-        run.send(Unload(id="ours"))
+        run.send(Unload(id="ours", pid=os.getpid()))
         follower.until_exited()
     finally:
         engine.terminate()
         hosting.join(30)
     answers = {answer.command_id: answer for answer in follower.all(CommandAnswered)}
-    assert set(answers) == {"stale", "asked", "ours"}
-    assert [name for name, answer in answers.items() if answer.stale] == ["stale"]
+    assert set(answers) == {"stale", "another's", "asked", "ours"}
+    assert [name for name, answer in answers.items() if answer.stale] == ["stale", "another's"]
+    assert answers["another's"].text == "The engine that this was for has gone."
     assert answers["stale"].text == "The engine that this was for has gone, and has not done it."
 
 

@@ -168,12 +168,19 @@ class PastRuns:
         session = self._host.session
         if session is not None:
             session.is_exporting = self._under_way(session.link.run) is not None
+        from cockpit.runs.engine_lock import who_has
+        from cockpit.runs.status import is_active
+        from cockpit.runs.summary import RunSummary
+
         going = self._going
         report = self._host.engine_status.report
         if going is None or report is None:
             return
         if going.run.liveness() == "alive":
-            if time.monotonic() > going.until:
+            if is_active(RunSummary.of(going.run).state):
+                self._going = None
+                self._refuse(who_has(going.run.path))
+            elif time.monotonic() > going.until:
                 self._going = None
                 self._refuse("The engine that chats with this run does not let go of it.")
             return

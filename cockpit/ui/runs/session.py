@@ -210,7 +210,8 @@ class RunSession:
         """Let the model go of a run that is over; does nothing where no engine holds one. Raises OSError."""
         over = self.is_over or RunSummary.of(self.link.run).state in OUTCOMES
         if over and self.link.liveness() == "alive":
-            self.link.send(Unload(id=new_command_id()))
+            engine = self.link.run.identity()
+            self.link.send(Unload(id=new_command_id(), pid=engine.pid if engine is not None else None))
             self.is_engine_ours = False
 
     def _look_at_engine(self, *, idle: bool) -> bool:
