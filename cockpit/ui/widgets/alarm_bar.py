@@ -15,7 +15,7 @@ from cockpit.ui.widgets.state_signs import alarm_level
 READ = "w read"
 """The key that opens all of it, at the end of the last line."""
 MOST = 2
-"""Lines; where more is on, the newest are shown."""
+"""Lines; where more is on, the worst are shown, and of these the newest."""
 
 
 class AlarmBar(Lines):
@@ -41,14 +41,15 @@ class AlarmBar(Lines):
 
     def lines(self) -> list[Content]:
         hidden = len(self._alarms) - MOST
-        shown = [self._line(alarm) for alarm in self._alarms[-MOST:]]
+        by_weight = sorted(self._alarms, key=lambda alarm: _level(alarm) == "error")
+        shown = [self._line(alarm) for alarm in by_weight[-MOST:]]
         if shown:
             more = f"{hidden} more, " if hidden > 0 else ""
             shown[-1] = self._with_key(shown[-1], Content.styled(f"{more}{READ}", "bold $footer-key-foreground"))
         return shown
 
     def _line(self, alarm: WatchdogFired) -> Content:
-        colour = f"${alarm_level({alarm.watchdog: alarm})}"
+        colour = f"${_level(alarm)}"
         told = " ".join(filter(None, (alarm.finding, alarm.advice)))
         return Content.assemble(
             (f"{glyphs().warn} {alarm_name(alarm)}  ", f"bold {colour}"), (plain_line(told), "$foreground")
@@ -62,6 +63,10 @@ class AlarmBar(Lines):
     async def on_click(self) -> None:
         """Read them."""
         await self.run_action("screen.read_alarms")
+
+
+def _level(alarm: WatchdogFired) -> str:
+    return alarm_level({alarm.watchdog: alarm})
 
 
 def alarm_name(alarm: WatchdogFired) -> str:

@@ -10,6 +10,7 @@ from textual.widgets import Static
 from cockpit.protocol import events as ev
 from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.state import RunState
+from cockpit.ui.widgets.alarm_bar import AlarmBar
 from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.gpu_list import GpuList
 from cockpit.ui.widgets.now_panel import NowPanel, rows_of
@@ -283,6 +284,23 @@ async def test_the_run_line_turns_while_a_watchdog_speaks() -> None:
         line.show(HOSTILE, "lost", RunState())
         await pilot.pause()
         assert text_of(line)[0].strip() == f"{SHOWN}  ? lost" and line.has_class("-error")
+
+
+async def test_of_many_alarms_the_worst_are_shown() -> None:
+    bar = AlarmBar()
+    names = {"loss_nan": "warn", "overfitting": "pause", "stalled": "warn", HOSTILE: "warn"}
+    alarms = {
+        name: ev.WatchdogFired(watchdog=name, step=1, action=action, finding=f"Found {name}.")  # type: ignore[arg-type]
+        for name, action in names.items()
+    }
+    async with Stage(widgets=[bar]).run_test(size=(60, 4)) as pilot:
+        bar.show(alarms)
+        await until(pilot, lambda: "▲ loss nan  Found loss_nan." in text_of(bar))
+        assert text_of(bar)[1].startswith("▲ overfitting  Found") and text_of(bar)[1].endswith("2 more, w read")
+        bar.show({HOSTILE: alarms[HOSTILE]})
+        await until(pilot, lambda: text_of(bar)[0].startswith(f"▲ {SHOWN}"))
+        bar.show({})
+        assert not bar.display
 
 
 @pytest.mark.parametrize(
