@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+LARGEST, SMALLEST = 1e300, 1e-300
+"""An axis ends there: beyond, arithmetic is no longer that of numbers."""
+
 
 def round_step(span: float, count: int) -> float:
     """The smallest of 1, 2, 5 times a power of ten that divides `span` into at most `count` parts."""
@@ -33,8 +36,10 @@ class Axis:
         At most about `ticks` values are labelled. `label` writes them, by default with as many decimals as they need.
         """
         if log and low > 0:
+            low, high = (max(SMALLEST, min(value, LARGEST)) for value in (low, high))
             return cls._logarithmic(low, high, ticks, label)
-        if high - low <= abs(high) * 1e-9:
+        low, high = (max(-LARGEST, min(value, LARGEST)) for value in (low, high))
+        if high - low <= max(abs(high) * 1e-9, SMALLEST):
             middle, half = (low + high) / 2, max(abs(high) * 0.1, 1e-9)
             low, high = middle - half, middle + half
         step = round_step(high - low, ticks)
@@ -75,7 +80,8 @@ class Axis:
         if self.log:
             if value <= 0:
                 return 0.0
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            bottom = math.log(self.low)
+            return (math.log(value) - bottom) / (math.log(self.high) - bottom)
         return (value - self.low) / (self.high - self.low)
 
     def row(self, value: float, rows: int) -> int:

@@ -30,7 +30,7 @@ class Frame:
         self.rows = max(1, height - 1)
         self.left = min(width, max([label_cells, *map(len, axis.labels)]) + 1)
         self.columns = max(0, width - self.left)
-        self.dots = max(1, self.columns * 2)
+        self.dots = max(2, self.columns * 2)
         self.steps = StepAxis(self.first, self.last, self.dots)
         for row in range(self.rows):
             self.canvas.write(self.left - 1, row, signs.axis, ink)

@@ -28,13 +28,10 @@ def without_outliers(values: Iterable[float], *, log: bool = False) -> tuple[flo
         return None
     few = min(2, len(ordered) // FEWEST)
     few = max(few, math.ceil(OUTSIDE * len(ordered)) if few else 0)
-    low, high = ordered[few], ordered[-1 - few]
+    scale = math.log if log else float
+    low, high = scale(ordered[few]), scale(ordered[-1 - few])
     if low == high:
         return ordered[0], ordered[-1]
-    if log:
-        reach = (high / low) ** MARGIN
-        lowest, highest = low / reach, high * reach
-    else:
-        reach = (high - low) * MARGIN
-        lowest, highest = low - reach, high + reach
-    return ordered[bisect_left(ordered, lowest)], ordered[bisect_right(ordered, highest) - 1]
+    reach = (high - low) * MARGIN
+    begin = bisect_left(ordered, low - reach, key=scale)
+    return ordered[begin], ordered[bisect_right(ordered, high + reach, key=scale) - 1]

@@ -125,6 +125,30 @@ async def test_charts_draw_at_any_size(size: tuple[int, int]) -> None:
         assert (canvas.width, canvas.height) == size
 
 
+@pytest.mark.parametrize(
+    "losses", [[0.0], [1e308, 1.0], [-1e308, 1e308], [5e-324, 1.0], [1e-300, 1e300], [-1.0, 0.0, 2.0], [None, 3e-7]]
+)
+@pytest.mark.parametrize("log_scale", [False, True])
+async def test_charts_draw_whatever_was_measured(losses: list[float | None], log_scale: bool) -> None:
+    window = StepWindow()
+    loss, schedule = LossChart(window), RunSchedule(window)
+    schedule.set_plan([1e-4] * 90)
+    state = steps_to(0)
+    for number in range(1, 61):
+        state.apply(step(number, losses[number % len(losses)]))
+        if number % 20 == 0:
+            state.apply(ev.Evaluated(step=number, duration_s=1, metrics={"eval_loss": losses[-1]}))
+    loss.log_scale = log_scale
+    window.read(True)
+    for clips in (True, False):
+        loss.clips = clips
+        for size in ((70, 12), (5, 3)):
+            loss.set_course(state.steps, state.held_out)
+            schedule.set_used(state.steps)
+            assert all(len(rows_of(chart.draw(*size))) == size[1] for chart in (loss, schedule))
+            window.zoom(0.5)
+
+
 async def test_the_present_stands_at_one_column_in_both_charts() -> None:
     window = StepWindow()
     loss, schedule = LossChart(window), RunSchedule(window)
