@@ -65,7 +65,7 @@ class Machine:
         nvml = Nvml()
         pid, named = os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES")
         while True:
-            self._gpus = visible_gpus(nvml.read(pid), named)
+            self._gpus = visible_gpus(nvml.read(pid), named) or nvml.slices(named, pid)
             self.driver = nvml.driver
             self._read_at = time.monotonic()
             self._answered.set()

@@ -45,6 +45,13 @@ class Nvml:
         handles = [(index, self._keep("nvmlDeviceGetHandleByIndex", index, index)) for index in range(self._count())]
         return [self._read(index, handle, pid) for index, handle in handles if handle is not None]
 
+    def slices(self, named: str | None, pid: int | None = None) -> list[GpuReading]:
+        """The MIG slices that a CUDA_VISIBLE_DEVICES of `named` names, in its order; the driver tells less of a slice
+        than of a whole GPU."""
+        names = [name.strip() for name in (named or "").split(",") if name.strip().startswith("MIG-")]
+        handles = [(at, self._ask("nvmlDeviceGetHandleByUUID", name)) for at, name in enumerate(names)]
+        return [self._read(at, handle, pid, key=-2 - at) for at, handle in handles if handle is not None]
+
     def capabilities(self) -> dict[str, tuple[int, int]]:
         """Compute capability by UUID."""
         found = {}
@@ -124,7 +131,9 @@ class Nvml:
             self._kept[function, index] = self._ask(function, *arguments)
         return self._kept[function, index]
 
-    def _read(self, index: int, handle: Any, pid: int | None) -> GpuReading:
+    def _read(self, index: int, handle: Any, pid: int | None, key: int | None = None) -> GpuReading:
+        """`key`: under which that is kept what never changes; its index unless given."""
+        key = index if key is None else key
         memory = self._ask("nvmlDeviceGetMemoryInfo", handle)
         rates = self._ask("nvmlDeviceGetUtilizationRates", handle)
         milliwatts = self._ask("nvmlDeviceGetPowerUsage", handle)
@@ -133,8 +142,8 @@ class Nvml:
         sensor = getattr(self._library, "NVML_TEMPERATURE_GPU", 0)
         return GpuReading(
             index=index,
-            uuid=_text(self._keep("nvmlDeviceGetUUID", index, handle)) or str(index),
-            name=_text(self._keep("nvmlDeviceGetName", index, handle)) or "GPU",
+            uuid=_text(self._keep("nvmlDeviceGetUUID", key, handle)) or str(index),
+            name=_text(self._keep("nvmlDeviceGetName", key, handle)) or "GPU",
             vram_used_mib=_number(memory, lambda m: m.used / _MIB),
             vram_total_mib=_number(memory, lambda m: m.total / _MIB),
             vram_this_run_mib=next((one.mib for one in holders if one.pid == pid), None),

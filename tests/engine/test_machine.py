@@ -24,6 +24,9 @@ class FakeNvml:
     def read(self, pid: int | None = None) -> list[GpuReading]:
         return type(self).answer()
 
+    def slices(self, named: str | None, pid: int | None = None) -> list[GpuReading]:
+        return [TWO] if named == "MIG-2" else []
+
 
 @pytest.fixture(autouse=True)
 def fake_nvml(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +63,11 @@ def test_readings_that_are_old_are_not_shown(monkeypatch: pytest.MonkeyPatch) ->
     assert here.gpus(wait_s=10) == [ONE, TWO]
     monkeypatch.setattr(machine, "STALE_AFTER_S", -1.0)
     assert here.gpus() == []
+
+
+def test_a_slice_that_is_named_is_read_where_no_whole_gpu_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-2")
+    assert Machine().gpus(wait_s=10) == [TWO]
 
 
 def test_a_reading_that_is_empty_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,7 @@ NVML_MODULE = """
     nvmlSystemGetDriverVersion = answer("driver", "570.1")
     nvmlDeviceGetCount = answer("count", 2)
     nvmlDeviceGetHandleByIndex = answer("handle", lambda index: index)
+    nvmlDeviceGetHandleByUUID = answer("slice", {"MIG-1": 1}.__getitem__)
     nvmlDeviceGetUUID = answer("uuid", lambda index: f"GPU-{index}000")
     nvmlDeviceGetName = answer("name", b"NVIDIA H200")
     nvmlDeviceGetMemoryInfo = answer("memory", lambda i: Answer(used=(2 - i) << 30, total=8 << 30))
@@ -101,6 +102,13 @@ class TestNvml:
             slowed_by=("power cap", "heat"),
             others=(Holder(pid=8, name=nvml._name(8)),),
         )
+
+    def test_reads_the_slices_that_are_named(self) -> None:
+        nvml = Nvml()
+        nvml.read()
+        (known,) = nvml.slices("MIG-1, MIG-gone, GPU-0000", pid=7)
+        assert (known.index, known.vram_used_mib, known.vram_this_run_mib) == (0, 1024.0, 1024.0)
+        assert nvml.slices(None) == nvml.slices("0,1") == []
 
     def test_others_have_no_name_where_process_ids_may_be_those_of_another_system(self) -> None:
         assert Nvml().read(pid=9)[0].others == (Holder(pid=7, mib=1024.0), Holder(pid=8))
