@@ -47,6 +47,7 @@ torture:  ## damaged files, full disks, hostile folders and logs, as real proces
 	uv run python -m tests.torture.folders
 	uv run python -m tests.torture.falls_back
 	uv run python -m tests.torture.masks
+	uv run python -m tests.torture.batched_replies
 
 hooks:  ## run the cheap checks before each commit
 	uvx pre-commit install

@@ -11,16 +11,12 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from cockpit.engine.chat import batches
-from cockpit.engine.chat.batches import PromptBatches
-from cockpit.engine.chat.replies import Chatter, ReplyStream
 from cockpit.engine.controls import Controls
-from cockpit.engine.data.chat_template import ChatTemplate
-from cockpit.engine.journal import Journal
 from cockpit.engine.model.loading import Loaded
-from cockpit.protocol.commands import AnswerPrompts, Chat
+from cockpit.protocol.commands import Chat
 from cockpit.protocol.event_log import EventReader
-from cockpit.protocol.events import LogWritten, PromptAnswered
-from cockpit.runs.folder import RunDir
+from cockpit.protocol.events import LogWritten
+from tests.engine.chat.answering import Recorder, alone, new_run, talks, together
 
 TOKENS = 12
 PROMPTS = [
@@ -31,27 +27,6 @@ PROMPTS = [
     "blue cat " * 12,
     "yes no matey",
 ]
-
-
-class Recorder(Chatter):
-    """Keeps the tokens of each reply, by its prompt's."""
-
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
-        self.drawn: dict[tuple[int, ...], list[int]] = {}
-
-    def stream(self, tell: Any) -> ReplyStream:
-        """One that keeps what passes."""
-        stream, passed = super().stream(tell), []
-        put = stream.put
-
-        def keep(value: torch.Tensor) -> None:
-            passed.append(value.flatten().tolist())
-            self.drawn[tuple(passed[0])] = [token for ids in passed[1:] for token in ids]
-            put(value)
-
-        stream.put = keep  # type: ignore[method-assign]
-        return stream
 
 
 @pytest.fixture(scope="module")
@@ -65,56 +40,36 @@ def loaded(model: Path) -> Loaded:
     return Loaded(adapted.eval(), AutoTokenizer.from_pretrained(model), 120, "transformers")
 
 
-def recorder(loaded: Loaded, run: RunDir) -> Recorder:
-    return Recorder(loaded, ChatTemplate(loaded.tokenizer), Journal(run), Controls())
-
-
-def talks(prompts: list[str]) -> list[list[dict[str, str]]]:
-    return [[{"role": "user", "content": prompt}] for prompt in prompts]
-
-
-def alone(chatter: Recorder, talk: list[dict[str, str]], adapter: bool) -> Any:
-    """The reply by itself, and its words."""
-    words: list[str] = []
-    chat = Chat(id="1", messages=talk, adapter=adapter, do_sample=False, max_new_tokens=TOKENS)
-    reply = chatter.reply(chat, lambda text, thinking, tokens: words.append(text), lambda: False)
-    return reply, "".join(words)
-
-
 @pytest.mark.parametrize("adapter", [True, False], ids=["tuned", "base"])
 def test_each_reply_is_the_one_that_the_prompt_would_get_alone(
     loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapter: bool
 ) -> None:
     monkeypatch.setattr(batches, "MOST_ROWS", 4)
-    run = RunDir.create(tmp_path / "run")
-    single, several = recorder(loaded, run), recorder(loaded, run)
+    run = new_run(tmp_path)
+    single, several = Recorder(loaded, run), Recorder(loaded, run)
     asked = talks([*PROMPTS, "red blue " * 47, "dog " * 200])
     for talk in asked:
-        alone(single, talk, adapter)
+        alone(single, talk, TOKENS, adapter=adapter)
     drawn = [token for ids in single.drawn.values() for token in set(ids[1:])]
     rarest = min(drawn, key=drawn.count)
     monkeypatch.setattr(loaded.model.generation_config, "eos_token_id", [rarest])  # some replies end early then
     single.drawn.clear()
-    expected = [alone(single, talk, adapter) for talk in asked]
-    command = AnswerPrompts(id="c", conversations=asked, adapter=adapter, max_new_tokens=TOKENS)
-    PromptBatches(several, Journal(run), Controls()).answer(command)
-    told = {one.index: one for one in EventReader(run.chat).poll() if isinstance(one, PromptAnswered)}
+    expected = [alone(single, talk, TOKENS, adapter=adapter) for talk in asked]
+    told = together(several, run, asked, TOKENS, adapter=adapter)
     assert several.drawn == single.drawn and len(single.drawn) == len(asked) - 1
     assert len({tuple(ids) for ids in single.drawn.values()}) == len(asked) - 1
-    for index, (reply, words) in enumerate(expected):
-        answer = told[index]
+    for (reply, words), answer in zip(expected, told, strict=True):
         assert (answer.text, answer.end, answer.reason) == (words, reply.end, reply.reason)
         assert (answer.new_tokens, answer.prompt_tokens) == (reply.new_tokens, reply.prompt_tokens)
-    ends = {reply.end for reply, _ in expected}
-    assert ends == {"end_of_turn", "max_new_tokens", "failed"}
-    assert [told[index].together for index in range(len(asked))] == [4, 4, 2, 4, 2, 4, 1, 1]
+    assert {reply.end for reply, _ in expected} == {"end_of_turn", "max_new_tokens", "failed"}
+    assert [one.together for one in told] == [4, 4, 2, 4, 2, 4, 1, 1]
 
 
 def test_prompts_that_do_not_fit_together_are_halved(
     loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = RunDir.create(tmp_path / "run")
-    chatter = recorder(loaded, run)
+    run = new_run(tmp_path)
+    chatter = Recorder(loaded, run)
     generate = chatter.generate
 
     def scarce(chat: Chat, inputs: dict[str, torch.Tensor], *more: Any) -> Any:
@@ -123,18 +78,14 @@ def test_prompts_that_do_not_fit_together_are_halved(
         return generate(chat, inputs, *more)
 
     monkeypatch.setattr(chatter, "generate", scarce)
-    command = AnswerPrompts(id="c", conversations=talks(PROMPTS), max_new_tokens=4)
-    PromptBatches(chatter, Journal(run), Controls()).answer(command)
-    told = [one for one in EventReader(run.chat).poll() if isinstance(one, PromptAnswered)]
-    assert sorted(one.index for one in told) == list(range(6))
+    told = together(chatter, run, talks(PROMPTS), 4)
+    assert [one.index for one in told] == list(range(6))
     assert {one.together for one in told} == {1, 2} and not any(one.reason for one in told)
     assert not [one for one in EventReader(run.events).poll() if isinstance(one, LogWritten)]
 
 
 def test_a_stop_ends_all_replies_where_they_stand(loaded: Loaded, tmp_path: Path) -> None:
-    run, controls = RunDir.create(tmp_path / "run"), Controls()
+    run, controls = new_run(tmp_path), Controls()
     controls.end_reply("c")
-    command = AnswerPrompts(id="c", conversations=talks(PROMPTS[:3]), max_new_tokens=TOKENS)
-    PromptBatches(recorder(loaded, run), Journal(run), controls).answer(command)
-    told = [one for one in EventReader(run.chat).poll() if isinstance(one, PromptAnswered)]
+    told = together(Recorder(loaded, run), run, talks(PROMPTS[:3]), TOKENS, controls=controls)
     assert [(one.end, one.new_tokens) for one in told] == [("stopped", 1)] * 3
