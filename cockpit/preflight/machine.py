@@ -10,8 +10,11 @@ from cockpit.data.inputs import Inputs
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.machine.installed import torch_cuda
 from cockpit.models.folder import ModelFolder
+from cockpit.models.hub_cache import cached_snapshot
+from cockpit.paths import kind_of, located
 from cockpit.preflight.model import NAME
 from cockpit.protocol.events import GpuReading
+from cockpit.recipe.model import Model
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.section import Conflict
 from cockpit.text import numbers
@@ -83,6 +86,19 @@ def _of_types(recipe: Recipe, report: GpuReport, chosen: str) -> Iterator[Confli
     for field in ("dtype", "bnb_4bit_compute_dtype"):
         if getattr(recipe.model, field) == "bfloat16":
             yield Conflict(f"model.{field}", "the chosen GPU has no bfloat16", "give auto or float16")
+
+
+def read_ahead(model: Model) -> None:
+    """Read the headers of the weights that the checks look at, where the model is on this disk. They are kept while the
+    files do not change, so that a screen whose thread cannot wait may have another one do this first."""
+    try:
+        path = located(model.name_or_path) or cached_snapshot(model.name_or_path)
+    except (ValueError, OSError):
+        return  # told by the checks
+    if path is not None and kind_of(path) == "folder":
+        folder = ModelFolder.at(path)
+        folder.truncated_file()
+        folder.loaded_bytes(model.quantization, full_precision=model.dtype == "float32")
 
 
 def _of_memory(recipe: Recipe, gpu: GpuReading, folder: ModelFolder | None) -> Iterator[Conflict]:

@@ -44,6 +44,14 @@ class RecipeShelf:
         was, self._fits, self._judged = self._fits, fits, seen
         return was != fits
 
+    async def read_ahead(self) -> None:
+        """Have another thread read the headers of the weights that recipes name, before their cards are asked for."""
+        from cockpit.preflight.machine import read_ahead
+
+        for entry in list(self.entries.values()):
+            if entry.document is not None and not entry.problems:
+                await asyncio.to_thread(read_ahead, entry.document.recipe().model)
+
     def look(self) -> None:
         """See which recipes there are."""
         found = {str(entry.path): entry for entry in library()}

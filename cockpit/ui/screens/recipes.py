@@ -137,6 +137,7 @@ class RecipesScreen(Screen[None]):
         self.is_filled = True
         await asyncio.sleep(0)
         self._show_chosen()
+        self.run_worker(self._recipes.read_ahead(), group="ahead")
         await asyncio.sleep(0)
         self._read_runs()
         if self._asked_early is not None:

@@ -1,12 +1,15 @@
 """The start screen: what is listed, what the card says, where the keys lead."""
 
 import asyncio
+import threading
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.widgets import OptionList
 
+from cockpit.disk import open_to_read
 from cockpit.paths import runs_folder, user_recipes_folder
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.screens.editor import EditorScreen
@@ -14,6 +17,7 @@ from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.screens.recipes import RecipesScreen
 from cockpit.ui.widgets.recipe_list import RecipeList
 from tests.recording import record
+from tests.runs.complete_checkpoint import write_safetensors
 from tests.ui.engines import FakeEngines, FakeProbe, flown, is_at, shown, write_data, write_recipe
 from tests.ui.waiting import until
 
@@ -41,6 +45,28 @@ async def test_ones_own_recipes_stand_in_the_same_list_and_show_on_the_card() ->
         assert "A pirate in one minute" in text
         assert "r 48, alpha 16" in text
         assert "300, 15 of them warm-up" in text
+
+
+async def test_weights_are_looked_at_by_another_thread_before_their_card_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[threading.Thread] = []
+    weights = write_safetensors(tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text('{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}')
+    write_recipe(user_recipes_folder(), "first")
+    write_recipe(user_recipes_folder(), "second", **{"embedded:demo": str(tmp_path)})
+
+    def read(path: Path) -> BufferedReader:
+        if path == weights:
+            readers.append(threading.current_thread())
+        return open_to_read(path)
+
+    monkeypatch.setattr("cockpit.models.weights_file.open_to_read", read)
+    async with flown() as (app, pilot):
+        await until(pilot, lambda: len(readers) == 2)  # whether it is whole, and what it holds
+        await pilot.press("down")
+        await until(pilot, lambda: "second · yours" in shown(app))
+    assert threading.main_thread() not in readers
 
 
 async def test_a_named_recipe_is_marked_at_first() -> None:
