@@ -98,10 +98,13 @@ class LossCourse:
         above 0. None where there is none."""
         tables = ((self.steps, LOSS), (self.held_out, HELD_OUT))
         found = [extent for table, name in tables if (extent := table.course_extent(name, first, last))]
-        bounds = without_outliers(self._sampled(first, last), log=log)
-        if not found or bounds is None:
+        if not found:
             return None
         lowest, highest = min(low for low, _ in found), max(high for _, high in found)
+        sample = self._sampled(first, last)
+        bounds = without_outliers(sample if len(sample) < SAMPLED // 2 else [*sample, lowest, highest], log=log)
+        if bounds is None:
+            return None
         if clips:
             newest = self._newest_held_out(first, last)
             values = [*bounds, *([newest] if newest is not None and (newest > 0 or not log) else [])]

@@ -80,6 +80,14 @@ def test_outliers_do_not_set_the_range_and_are_told() -> None:
     assert part is not None and part.above is None
 
 
+def test_no_value_of_a_long_run_is_told_as_an_outlier_because_it_is_not_in_the_sample() -> None:
+    noise = random.Random(4)
+    losses = [2.0 + noise.gauss(0, 0.1) for _ in range(20_000)]
+    shown = course_of(run_of(losses)).shown(0, 20_000, log=False, clips=True)
+    assert shown is not None and (shown.low, shown.high) == (min(losses), max(losses))
+    assert (shown.below, shown.above) == (None, None)
+
+
 def test_the_newest_held_out_loss_is_always_shown() -> None:
     shown = course_of(run_of([2.0, 2.1] * 100, {50: 2.1, 200: 30.0})).shown(0, 200, log=False, clips=True)
     assert shown is not None and shown.high == 30.0
