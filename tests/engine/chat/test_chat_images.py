@@ -18,6 +18,7 @@ from cockpit.protocol.commands import Chat
 from cockpit.protocol.event_log import EventReader
 from cockpit.runs.folder import RunDir
 from tests.engine import tiny_vision
+from tests.engine.chat.answering import Recorder, alone, new_run, together
 
 WORDS = "write the latex"
 
@@ -84,3 +85,14 @@ def test_pictures_that_cannot_be_asked_about(vision: Loaded, tmp_path: Path) -> 
         ended = replies(loaded, about(picture), tmp_path / f"run-{number}")[-1]
         assert isinstance(ended, ev.ReplyEnded)
         assert (ended.end, ended.reason) == ("failed", why)
+
+
+def test_prompts_with_pictures_are_answered_alone(vision: Loaded, tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    picture = {"image": str(tiny_vision.draw(tmp_path / "a.png", 7))}
+    asked = [[{"role": "user", "content": WORDS, **more}] for more in ({}, picture, {})]
+    chatter = Recorder(vision, run)
+    answers = together(chatter, run, asked, 4)
+    assert [(one.index, one.together, one.reason) for one in answers] == [(0, 2, ""), (1, 1, ""), (2, 2, "")]
+    assert [one.text for one in answers] == [alone(chatter, talk, 4)[1] for talk in asked]
+    assert answers[1].prompt_tokens > answers[0].prompt_tokens
