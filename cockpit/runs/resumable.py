@@ -9,7 +9,7 @@ from cockpit.protocol.event_log import newest_event
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.checkpoint import checkpoints, newest_complete
 from cockpit.runs.engine_lock import who_has
-from cockpit.runs.folder import RunDir
+from cockpit.runs.folder import RunDir, modified
 from cockpit.runs.link import new_command_id
 from cockpit.runs.liveness import TAKE_UP_AFTER_S
 from cockpit.runs.status import is_active
@@ -118,7 +118,9 @@ def let_chat_go(run: RunDir) -> bool:
     if run.liveness() != "alive":
         return False
     identity, newest = run.identity(), newest_event(run.events)
-    has_just_begun = identity is not None and newest is not None and newest.at < identity.started
+    # Its file tells to the moment when it was named; the start of a process is known to a second alone.
+    named_at = modified(run.engine_json) or 0.0
+    has_just_begun = identity is not None and newest is not None and newest.at < max(identity.started, named_at)
     if has_just_begun or is_active(RunSummary.of(run).state):  # it was started after the run was looked at
         raise ValueError(who_has(run.path))
     run.send(Unload(id=new_command_id(), pid=identity.pid if identity is not None else None))

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import ANY
 
 import msgspec
 import pytest
@@ -79,16 +80,20 @@ def test_a_chat_is_asked_to_go_and_an_engine_that_is_there_to_train_is_not() -> 
     run = RunDir.create(runs_folder() / "demo-1")
     lock = take_lock(run.path)
     log = EventWriter(run.events)
-    log.append(RunEnded(outcome="completed", step=1))
     here = EngineIdentity.of_this_process("unsloth")
     run.write_identity(here)
+    os.utime(run.engine_json, (0, 0))
+    log.append(RunEnded(outcome="completed", step=1))
     assert let_chat_go(run)
-    assert [type(command) for command in run.take_commands()] == [Unload]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EngineIdentity, "is_running", lambda identity: True)
-        run.write_identity(msgspec.structs.replace(here, started=time.time() + 1))
-        with pytest.raises(ValueError, match="has an engine already: process"):
-            let_chat_go(run)
+    assert run.take_commands() == [Unload(id=ANY, pid=here.pid)]
+    # One that was named since has not said a word yet; the second of its start may be that of the word before.
+    for started, named_at in ((time.time() + 1, 0.0), (here.started, time.time() + 1)):
+        run.write_identity(msgspec.structs.replace(here, started=started))
+        os.utime(run.engine_json, (named_at, named_at))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(EngineIdentity, "is_running", lambda identity: True)
+            with pytest.raises(ValueError, match="has an engine already: process"):
+                let_chat_go(run)
     assert run.take_commands() == []
     log.close()
     os.close(lock)
