@@ -42,14 +42,15 @@ class EngineGauge(Gauge[MachineRead]):
         if reading is None:
             return [Content.styled("The engine has not been measured yet.", "$foreground-muted")]
         cores = f" {reading.cpu_percent / 100:.1f} cores busy"
-        dot, width = glyphs().dot, self.content_size.width
+        width = self.content_size.width
         figures = f" {gib(reading.ram_used_mib)}/{gib(reading.ram_total_mib)} GiB"
         bar = memory_bar(max(4, width - 5 - len(figures)), reading.rss_mib, reading.ram_used_mib, reading.ram_total_mib)
         others = max(0.0, reading.ram_used_mib - reading.rss_mib)
         free = max(0.0, reading.ram_total_mib - reading.ram_used_mib)
         peak = f" peak {gib(self._peak_mib)}" if self._past else ""
         engine = f"engine {gib(reading.rss_mib)}{peak}"
-        shares = fitting(width - 5, f"{engine} {dot} others {gib(others)}", f"free {gib(free)}")
+        held = fitting(width - 5, engine, f"others {gib(others)}")
+        shares = fitting(width - 5, held, f"free {gib(free)}")
         spark = sparkline(self._cores[-60:], max(0, min(20, width - 5 - len(cores))), low=0)
         return [
             Content.assemble("CPU  ", (spark, "$primary"), cores),

@@ -19,7 +19,7 @@ LABEL_CELLS = 14
 VALUE_CELLS = 10
 SPARK_CELLS = 8
 SPLIT = "  data, model"
-SPARED = ("samples/s", SPLIT, "energy", "  lowest", "epoch")
+SPARED = ("samples/s", SPLIT, "energy", "  lowest", "epoch", "learning rate", "grad norm", "checkpoint", "step time")
 """What is left out first where there is no room for all."""
 COURSE_STEPS = 64
 """Steps that a sparkline looks back on."""
@@ -60,6 +60,9 @@ class NowPanel(Lines):
         if rows != self._rows:
             self._rows = rows
             self.redraw()
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return len(self._rows)
 
     def on_resize(self) -> None:
         """There may be room for more now, or for less."""
