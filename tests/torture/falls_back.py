@@ -20,16 +20,15 @@ from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink, new_command_id
 from tests.engine import tiny
 from tests.engine.follower import Follower
-from tests.engine.training.test_fallback import FITTED, SAID, WRITTEN
+from tests.engine.training.fitted_recipe import FITTED, SAID, WRITTEN
 
 SPOILED = """
 import pytest, sys
 from cockpit.engine.__main__ import main
 from tests.engine.training import faults
-from tests.engine.training.test_out_of_memory import too_much
 with pytest.MonkeyPatch.context() as patch:
     if {spoils}:
-        faults.spoil_steps(patch, {{range(6, 7): too_much}})
+        faults.spoil_steps(patch, {{range(6, 7): faults.too_much}})
     main()
 """
 

@@ -151,3 +151,8 @@ def be_impatient(patch: pytest.MonkeyPatch) -> None:
     """Blocks and patience of seconds, where a real run has minutes."""
     patch.setattr(rules, "BLOCK_S", 0.1)
     patch.setattr(rules, "STALLS_AFTER_S", 1.0)
+
+
+def too_much(model: Any, loss: torch.Tensor) -> torch.Tensor:
+    """The GPU has no memory left."""
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB free.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,15 +18,11 @@ from cockpit.runs.state import RunState
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
 from tests.engine.training import faults
+from tests.engine.training.fitted_recipe import FITTED, SAID, WRITTEN
 from tests.engine.training.resuming import figures as figures_of
 from tests.engine.training.resuming import whole
-from tests.engine.training.test_out_of_memory import too_much
 
 Hosted = Callable[..., HostedRun]
-WRITTEN: dict[str, Any] = {"training__max_steps": 12, "output__save_steps": 4, "data__eval_rows": 0}
-"""Two rows at once, twice a step."""
-FITTED = {**WRITTEN, "training__per_device_train_batch_size": 4, "training__gradient_accumulation_steps": 1}
-SAID = "here 4 × 1 (written 2 × 2)"
 
 
 def out_of_memory(
@@ -39,7 +34,7 @@ def out_of_memory(
         run.written_recipe.write_text(tiny.recipe_text(model, rows, backend="transformers", **WRITTEN))
     recipe = tiny.recipe_text(model, rows, backend="transformers", **FITTED)
     with pytest.MonkeyPatch.context() as patch:
-        faults.spoil_steps(patch, {range(step, step + 1): too_much})
+        faults.spoil_steps(patch, {range(step, step + 1): faults.too_much})
         hosted = HostedRun(run, recipe, {"fitted": SAID}, own_process=True)
         hosted.until(hosted.is_over)
         hosted.close()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-import torch
 
 from cockpit.cli.follow import relaunch_command
 from cockpit.recipe.document import RecipeDocument
@@ -18,15 +16,11 @@ Hosted = Callable[..., HostedRun]
 SETTINGS = {"training__max_steps": 12, "output__save_steps": 4, "data__eval_rows": 0}
 
 
-def too_much(model: Any, loss: torch.Tensor) -> torch.Tensor:
-    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB free.")
-
-
 def test_a_run_out_of_memory_goes_on_with_half_the_batch(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = hosted(**SETTINGS)
     whole.until_ended()
     with monkeypatch.context() as patch:
-        faults.spoil_steps(patch, {range(6, 7): too_much})
+        faults.spoil_steps(patch, {range(6, 7): faults.too_much})
         run = hosted(**SETTINGS)
         run.until_exited()
     run.close()
