@@ -194,7 +194,8 @@ class LossChart(StepChart):
         column, row = frame.dot_column(newest) // 2, frame.dot_row(loss) // 4
         back = frame.canvas.width - len(text)
         places = [(column + 2, row), (column + 2, row - 1), (column + 2, row + 1)]
-        places += [(min(column - len(text) // 2, back), row + by) for by in (-1, 1, -2, 2, -3, 3)]
+        nearest = sorted(range(frame.rows), key=lambda other: abs(other - row))
+        places += [(min(column - len(text) // 2, back), other) for other in nearest]
         free = [place for place in places if place[1] < frame.rows and frame.canvas.is_empty(*place, len(text))]
         at, row = (free or [(back, 0)])[0]
         frame.canvas.write(at, row, text, _LABEL)

@@ -135,6 +135,20 @@ def test_no_spike_vanishes_however_long_the_run(clips: bool) -> None:
     assert [at for at, sign in enumerate(top) if at >= left and (sign == "↑" if clips else sign != " ")] == [column]
 
 
+@pytest.mark.parametrize(("every", "marks"), [(60, range(10, 11)), (2, range(5, 12))])
+def test_many_held_out_losses_are_a_curve_with_a_mark_at_the_newest(every: int, marks: range) -> None:
+    held_out = {step: 4.0 + step / 600 for step in range(every, 601, every)}
+    state, chart = run_of([2.0 + step % 2 for step in range(600)], held_out), LossChart()
+    chart.set_total(600)
+    chart.set_course(state.steps, state.held_out)
+    rows = rows_of(chart.draw(80, 20))
+    columns = [at for row in rows for at, sign in enumerate(row) if sign == "◆"]
+    assert len(columns) in marks and max(columns) == 79
+    left = rows[1].index("│") + 1
+    drawn = {at for row in rows[:9] for at, sign in enumerate(row) if at >= left and sign != " "}  # above all training
+    assert (len(drawn) == 80 - left) is (every == 2)
+
+
 def test_steps_lie_in_the_columns_that_a_table_has_them_in() -> None:
     state = run_of([float(step) for step in range(1, 1001)])
     for first, last, dots in ((0, 1000, 150), (0, 1400, 61), (300, 316, 150), (17, 950, 2)):
