@@ -185,7 +185,8 @@ class Measured(Event, frozen=True, kw_only=True):
 class StepEnded(Measured, tag=True, frozen=True, kw_only=True, gc=False):
     """One optimizer step. `metrics` by TRL's names (loss, learning_rate, grad_norm ...), plus tokens_seen (padding left
     out) and trained_tokens (with loss), both counted since the start of the run. `step_time_s` is wall time: `data_s`
-    of it waiting for batches, `forward_backward_s` the model's on its device; these are None in older logs."""
+    of it waiting for batches, `forward_backward_s` the model's on its device. `batch_tokens` are those of the step's
+    batches, padding among them. These three are None in older logs."""
 
     step: Count
     total_steps: Count
@@ -193,6 +194,7 @@ class StepEnded(Measured, tag=True, frozen=True, kw_only=True, gc=False):
     step_time_s: Seconds
     data_s: Seconds | None = None
     forward_backward_s: Seconds | None = None
+    batch_tokens: Count | None = None
 
 
 class Evaluated(Measured, tag=True, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite
 from operator import attrgetter, itemgetter
+from typing import NamedTuple
 
 from cockpit.protocol.events import StepEnded
 from cockpit.runs.columns import Column, raw_values
@@ -22,6 +23,16 @@ DIRECTION_LEAST, DIRECTION_MOST = 10, 250
 _facts = attrgetter("at", "epoch", "step_time_s", "metrics")
 
 
+class StepParts(NamedTuple):
+    """A step's seconds: waiting for data, forward and backward, in all; and its tokens with padding. None where it was
+    not measured."""
+
+    data_s: float | None
+    model_s: float | None
+    whole_s: float
+    tokens: int | None
+
+
 class Steps(Table):
     """The steps, ascending. Times in seconds, `at` in Unix time; tokens are counted from the start of the run.
 
@@ -32,9 +43,8 @@ class Steps(Table):
     def __init__(self) -> None:
         super().__init__()
         self.at, self.epoch, self.step_time_s = (Column(self._shelf) for _ in range(3))
-        self.split: deque[tuple[float | None, float | None, float]] = deque(maxlen=PACE_STEPS)
-        """Of the last PACE_STEPS steps of this attempt, its first one left out: waiting for data, forward and backward,
-        and the whole step, in seconds; None where it was not measured."""
+        self.parts: deque[StepParts] = deque(maxlen=PACE_STEPS)
+        """Of the last PACE_STEPS steps of this attempt, its first one left out."""
         self.attempt_from = 0
         """Index of the first step of the present attempt."""
         self._spent_s = 0.0
@@ -73,7 +83,7 @@ class Steps(Table):
     def shares(self) -> tuple[float, float, float] | None:
         """Shares of the last steps' time: waiting for data, forward and backward, the rest; None where it was not
         measured."""
-        known = [(data, model, whole) for data, model, whole in self.split if data is not None and model is not None]
+        known = [(data, model, whole) for data, model, whole, _ in self.parts if data is not None and model is not None]
         data_s, model_s, whole_s = (sum(part) for part in zip(*known, strict=True)) if known else (0.0, 0.0, 0.0)
         if whole_s <= 0:
             return None
@@ -87,6 +97,12 @@ class Steps(Table):
         many = 2 * min(DIRECTION_MOST, max(DIRECTION_LEAST, len(self) // DIRECTION_SHARE))
         return direction([loss for loss in self.recent("loss", many) if loss is not None and isfinite(loss)])
 
+    def batch_tokens_per_s(self) -> float | None:
+        """Tokens a second with padding, over the same steps; None where it was not measured."""
+        known = [(part.tokens, part.whole_s) for part in self.parts if part.tokens is not None]
+        tokens, whole_s = (sum(part) for part in zip(*known, strict=True)) if known else (0.0, 0.0)
+        return tokens / whole_s if whole_s > 0 else None
+
     def stretch(self) -> Stretch:
         """From the end of this attempt's first step, which compiles, to that of its newest."""
         steps = len(self) - self.attempt_from
@@ -98,7 +114,7 @@ class Steps(Table):
     def begin_attempt(self) -> None:
         """What comes now is another attempt's."""
         self.attempt_from, self._spent_s = len(self), 0.0
-        self.split.clear()
+        self.parts.clear()
 
     def go_on_after(self, step: int) -> None:
         """A new attempt begins after `step`; later ones are forgotten."""
@@ -113,7 +129,7 @@ class Steps(Table):
         for column in (self.at, self.epoch, self.step_time_s):
             column.cut(rows)
         self.attempt_from = min(self.attempt_from, rows)
-        self.split.clear()
+        self.parts.clear()
         self._spent_s = self.step_time_s.total(self.attempt_from + 1, rows)[0]
 
     def _add(self, steps: Sequence[int], events: Sequence[StepEnded]) -> None:
@@ -129,7 +145,9 @@ class Steps(Table):
         self.step_time_s.extend(times)
         self._spent_s += sum(times[max(0, self.attempt_from + 1 - rows) :])
         known = events[max(0, self.attempt_from + 1 - rows, len(events) - PACE_STEPS) :]
-        self.split.extend((event.data_s, event.forward_backward_s, event.step_time_s) for event in known)
+        self.parts.extend(
+            StepParts(event.data_s, event.forward_backward_s, event.step_time_s, event.batch_tokens) for event in known
+        )
 
 
 def _by_name(metrics: Sequence[Mapping[str, float | None]]) -> dict[str, Sequence[float]]:

@@ -82,14 +82,16 @@ def test_evaluations_are_a_table_too() -> None:
 def test_shares_of_the_time_are_those_of_the_last_steps_without_the_first_one() -> None:
     def took(number: int, data: float | None, model: float | None, whole: float) -> ev.StepEnded:
         return ev.StepEnded(
-            step=number, total_steps=9, epoch=0, step_time_s=whole, data_s=data, forward_backward_s=model, metrics={}
-        )
+            step=number, total_steps=9, epoch=0, step_time_s=whole, data_s=data, forward_backward_s=model, metrics={},
+            batch_tokens=64 if data is not None else None,
+        )  # fmt: skip
 
     steps = Steps()
     steps.append(took(1, 90.0, 9.0, 99.0))
     assert steps.shares() is None
     steps.extend([took(2, 0.1, 0.6, 1.0), took(3, 0.3, 0.8, 1.0)])
     assert steps.shares() == pytest.approx((0.2, 0.7, 0.1))
+    assert steps.batch_tokens_per_s() == 64
     steps.begin_attempt()
     steps.extend([took(4, 0.0, 1.0, 5.0), took(5, None, None, 1.0)])
-    assert steps.shares() is None
+    assert steps.shares() is None and steps.batch_tokens_per_s() is None

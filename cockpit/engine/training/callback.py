@@ -161,6 +161,7 @@ class EventCallback(TrainerCallback):
         figures = self.step_metrics.take()  # waits for the device, so that the time is the step's own
         now = time.monotonic()
         data_s, forward_backward_s = self.step_metrics.times.take()
+        batch_tokens, self.step_metrics.batch_tokens = self.step_metrics.batch_tokens, 0
         if self._learning_rate is not None:
             figures["learning_rate"] = self._learning_rate
         metrics = {name: finite(value) for name, value in figures.items()}
@@ -173,6 +174,7 @@ class EventCallback(TrainerCallback):
                 step_time_s=now - self._since,
                 data_s=data_s,
                 forward_backward_s=forward_backward_s,
+                batch_tokens=batch_tokens,
                 metrics=metrics,
             )
         )

@@ -19,6 +19,8 @@ class StepMetrics:
         self.gradient: torch.Tensor | float | None = None
         """The norm before clipping, of the step in hand."""
         self.times = StepTimes()
+        self.batch_tokens = 0
+        """Of the step in hand, padding among them."""
         self._losses: list[torch.Tensor] = []
         self._counts: list[torch.Tensor] = []
 
@@ -47,6 +49,7 @@ class StepMetrics:
         """Forget a step that was not finished."""
         self._losses, self._counts, self.gradient = [], [], None
         self.times.drop()
+        self.batch_tokens = 0
 
 
 def token_counts(inputs: dict[str, Any]) -> torch.Tensor:

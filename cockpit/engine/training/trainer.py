@@ -77,7 +77,7 @@ class RunTrainer(TrainerHooks):
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """One micro-step; its loss and tokens are taken down."""
         counts = token_counts(inputs)  # before the step, which may empty `inputs`
-        shape = tuple(inputs["input_ids"].shape)
+        shape = inputs["input_ids"].shape
         if self.row_losses is not None:
             self.row_losses.take_batch(inputs)
         try:
@@ -85,9 +85,10 @@ class RunTrainer(TrainerHooks):
                 loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
         except Exception as error:
             if is_out_of_memory(error):
-                setattr(error, BATCH, shape)
+                setattr(error, BATCH, tuple(shape))
             raise
         self.step_metrics.add(loss, counts)
+        self.step_metrics.batch_tokens += shape.numel()
         return loss
 
     def gradient_measured(self, norm: Any) -> None:

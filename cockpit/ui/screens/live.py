@@ -26,7 +26,7 @@ from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
 from cockpit.ui.widgets.loss_chart import LossChart
-from cockpit.ui.widgets.machine_column import MachineColumn
+from cockpit.ui.widgets.machine_column import MOST_GAUGES, MachineColumn
 from cockpit.ui.widgets.now_panel import NowPanel
 from cockpit.ui.widgets.outcome_card import OutcomeCard, outcome_of
 from cockpit.ui.widgets.panel_tabs import PanelTabs
@@ -236,6 +236,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         self.query_one(NowPanel).show(self.session.state)
         self.query_one(RunPanel).show(self.session.recipe, self.session.state)
         state, is_silent = self.session.state, self.session.status == "silent"
+        self.set_class(bool(state.machine) and len(state.machine[-1].gpus) > MOST_GAUGES, "-many-gpus")
         past = AT_THE_END if self.session.is_over else LAST_HEARD if is_silent else ""
         self.query_one(MachineColumn).show(state.machine, state.machine_use, past=past)
         asks = bool(self.session.recipe.samples.prompts)

@@ -18,8 +18,19 @@ from cockpit.ui.widgets.sparkline import sparkline, trend
 LABEL_CELLS = 14
 VALUE_CELLS = 10
 SPARK_CELLS = 8
-SPLIT = "  data, model"
-SPARED = ("samples/s", SPLIT, "energy", "  lowest", "epoch", "learning rate", "grad norm", "checkpoint", "step time")
+SPLIT, PADDED = "  data, model", "  with padding"
+SPARED = (
+    PADDED,
+    "samples/s",
+    SPLIT,
+    "energy",
+    "  lowest",
+    "epoch",
+    "learning rate",
+    "grad norm",
+    "checkpoint",
+    "step time",
+)
 """What is left out first where there is no room for all."""
 COURSE_STEPS = 64
 """Steps that a sparkline looks back on."""
@@ -43,7 +54,7 @@ class NowPanel(Lines):
     HELP = (
         "The figures of the present step. The gradient norm is taken before clipping; "
         "trained is the share of the tokens that the loss is taken on. Of a step's time data is the wait for its rows, "
-        "model is forward and backward, the rest is the optimizer's."
+        "model is forward and backward, the rest is the optimizer's. Energy is what the GPUs of this attempt have taken."
     )
     DEFAULT_CSS = """
     NowPanel { height: auto; }
@@ -69,10 +80,9 @@ class NowPanel(Lines):
         self.redraw()
 
     def lines(self) -> list[Content]:
-        rows, height = list(self._rows), self.styles.height
-        if height is not None and not height.is_auto and self.content_size.height:
-            for label in SPARED:
-                rows = [row for row in rows if len(rows) <= self.content_size.height or row.label != label]
+        rows, height = list(self._rows), self.content_size.height
+        for label in SPARED if height else ():
+            rows = [row for row in rows if len(rows) <= height or row.label != label]
         return [_line(row) for row in rows]
 
 
@@ -92,13 +102,14 @@ def rows_of(state: RunState) -> list[Row]:
         Row("grad norm", numbers.metric(steps.latest("grad_norm")), steps.recent("grad_norm", COURSE_STEPS)),
         Row("learning rate", numbers.learning_rate(steps.latest("learning_rate"))),
         Row("tokens/s", numbers.count(state.tokens_per_s()), note=_trained(state)),
+        Row(PADDED, numbers.count(steps.batch_tokens_per_s())),
         Row("samples/s", _rate(state.samples_per_s())),
         Row("step time", _step_time(state), times[len(steps) <= COURSE_STEPS :]),
         _split(state),
         Row("epoch", f"{epoch:.2f}" if epoch is not None else UNKNOWN, note=_epochs(state)),
     ]
     if (energy := state.machine_use.energy_wh) is not None:
-        rows.append(Row("energy", f"{energy:,.1f} Wh", note="of its GPUs, in this attempt"))
+        rows.append(Row("energy", f"{energy:,.1f} Wh", note="of its GPUs"))
     if state.checkpoints:
         newest = state.checkpoints[-1]
         rows.append(Row("checkpoint", f"step {newest.step:,}", note=numbers.size(newest.size_bytes)))

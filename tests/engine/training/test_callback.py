@@ -117,6 +117,7 @@ def test_a_step_carries_what_its_micro_steps_were(tmp_path: Path) -> None:
         {"loss": 2.0, "grad_norm": 2.5, "tokens_seen": 21, "trained_tokens": 10, "learning_rate": 0.2}
     )
     assert (first.step, first.total_steps, second.step) == (1, 3, 2)
+    assert (first.batch_tokens, second.batch_tokens) == (11, 16)
     assert [event.phase for event in scene.events(PhaseStarted)] == ["compiling", "training"]
     assert scene.told == [1, 2]
 
