@@ -54,7 +54,7 @@ class NowPanel(Lines):
     HELP = (
         "The figures of the present step. The gradient norm is taken before clipping; "
         "trained is the share of the tokens that the loss is taken on. Of a step's time data is the wait for its rows, "
-        "model is forward and backward, the rest is the optimizer's. Energy is what the GPUs of this attempt have taken."
+        "model forward and backward, the rest is the optimizer's. Energy is what the GPUs have taken in this attempt."
     )
     DEFAULT_CSS = """
     NowPanel { height: auto; }
