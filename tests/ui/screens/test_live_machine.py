@@ -8,6 +8,7 @@ from textual.widget import Widget
 from cockpit.runs.link import RunLink
 from cockpit.ui.widgets.gpu_list import GpuList
 from cockpit.ui.widgets.machine_column import MachineColumn
+from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.vram_gauge import VramGauge
 from tests.recording import record
 from tests.ui.drawn import all_text, plain, text_of
@@ -36,6 +37,8 @@ async def test_the_readings_of_every_gpu_are_seen_whole(tmp_path: Path, gpus: in
             assert not any("…" in line for line in drawn)
             watts = [line.split()[-1] for line in drawn[1:]] if gpus > 2 else [line.split()[-2] for line in drawn[2::3]]
             assert [figure.isdecimal() for figure in watts] == [True] * gpus, size
+            run_panel = pilot.app.screen.query_one(RunPanel)
+            assert size[0] == 80 or (run_panel.region.height >= 3 and run_panel.region.bottom <= size[1])
             others = [panel for panel in pilot.app.screen.query(".pane") if panel.region.area and panel not in panels]
             assert not any(panel.region.intersection(other.region) for panel in panels for other in others)
 
