@@ -56,6 +56,8 @@ class PastRuns:
         self._host = host
         self._going: _Going | None = None
         self._exports: list[_Export] = []
+        self._to_export: RunDir | None = None
+        """The run whose export waits for the GPU driver."""
 
     def session(self, link: Link) -> RunSession | None:
         """The session of a run; None where its recipe cannot be read, which is said then."""
@@ -123,7 +125,11 @@ class PastRuns:
             self._ask_to_end(under_way)
             return
         document, report = self._document(run), self._host.engine_status.report
-        if document is None or report is None:
+        if document is None:
+            return
+        if report is None:
+            self._to_export = run
+            self._host.notify("Waiting for the GPU driver to answer; what can be exported is asked then.", markup=False)
             return
         recipe = document.recipe()
         try:
@@ -165,6 +171,9 @@ class PastRuns:
         for export in [export for export in self._exports if export.process.poll() is not None]:
             self._exports.remove(export)
             self._tell_end(export)
+        if self._to_export is not None and self._host.engine_status.report is not None:
+            run, self._to_export = self._to_export, None
+            self.export(run)
         session = self._host.session
         if session is not None:
             session.is_exporting = self._under_way(session.link.run) is not None

@@ -28,7 +28,7 @@ from cockpit.ui.widgets.panel_tabs import PanelTabs
 from cockpit.ui.widgets.run_list import RunList
 from tests.recording import RECIPE, record
 from tests.runs.complete_checkpoint import write_checkpoint, write_safetensors
-from tests.ui.engines import FakeEngines, FakeProcess, flown, is_at, shown
+from tests.ui.engines import CPU, FakeEngines, FakeProbe, FakeProcess, flown, is_at, shown
 from tests.ui.stage import Stage
 from tests.ui.waiting import until
 
@@ -150,6 +150,16 @@ async def test_a_run_whose_engine_is_silent_for_minutes_is_resumed_where_the_per
         await pilot.press("enter")
         await until(pilot, lambda: any(said.startswith("resume demo") for said in engines.said))
         assert engines.forced == [True]
+
+
+async def test_an_export_waits_for_the_gpu_driver_to_answer() -> None:
+    run, probe = stopped_run(), FakeProbe(None)
+    async with flown(open_run=run, probe=probe) as (app, pilot):
+        await until(pilot, lambda: is_at(app, "LiveScreen") and "export" in shown(app))
+        await pilot.press("x")
+        await until(pilot, lambda: "Waiting for the GPU driver" in shown(app))
+        probe.report = CPU
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
 
 
 async def test_x_exports_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
