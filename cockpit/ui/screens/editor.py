@@ -132,7 +132,7 @@ class EditorScreen(Screen[Path | None]):
     async def _learn(self) -> None:
         """What runs here have taken comes into the forecast once it has been read."""
         await asyncio.to_thread(self._forecaster.learn)
-        self._show_plan()
+        await self._look_and_plan()
 
     def _show_status(self, status: EngineStatus) -> None:
         known, self._status = self._status, status

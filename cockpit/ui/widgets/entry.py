@@ -20,7 +20,7 @@ class Entry(Input):
         padding: 0 1;
         background: $panel;
         &:focus { border: none; background: $block-cursor-background; }
-        &.-moot { color: $foreground-disabled; }
+        &.-moot { color: $foreground-muted; text-style: dim; }
         &.-wrong { background: $error 25%; }
     }
     """

@@ -137,7 +137,8 @@ class RecipeForm(VerticalScroll, can_focus=False, inherit_bindings=False):
     def focus_end(self, direction: int) -> None:
         """Go to the first field of the group where `direction` is on, to the last where it is back."""
         shown = self._shown()
-        self.focus_field(shown[0 if direction > 0 else -1])
+        if shown:  # none is while the form is being removed
+            self.focus_field(shown[0 if direction > 0 else -1])
 
     def _shown(self) -> list[str]:
         return [field.path for field in self._groups[self.group] if self._rows[field.path].display]
