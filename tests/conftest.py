@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ if sys.dont_write_bytecode:
 
 # A third of the time of the app's tests was spent on garbage collection in what they have imported, torch with it.
 gc.set_threshold(200_000, 10, 10)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache folder for what outlives a test, such as the engines of a file; uv keeps its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        own = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        patch.setenv("UV_CACHE_DIR", os.environ.get("UV_CACHE_DIR") or str(own / "uv"))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)
