@@ -15,12 +15,10 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from cockpit.preflight.outlook import Forecaster
-from cockpit.preflight.plan import Planner
-from cockpit.preflight.room import trains_on
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.editing.draft import Draft
 from cockpit.ui.editing.field_offers import FieldOffers
+from cockpit.ui.editing.prospect import Prospect
 from cockpit.ui.messages import StartRun, WarmFor
 from cockpit.ui.widgets.change_list import ChangeList
 from cockpit.ui.widgets.field_help import FieldHelp
@@ -33,9 +31,9 @@ from cockpit.ui.widgets.top_line import TopLine
 
 if TYPE_CHECKING:
     from cockpit.data.look import DataLook
-    from cockpit.preflight.plan import Plan
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.fields import FormField
+    from cockpit.recipe.recipe import Recipe
     from cockpit.ui.widgets.top_line import EngineStatus
 
 PLAN_AFTER_S = 0.15
@@ -82,14 +80,10 @@ class EditorScreen(Screen[Path | None]):
         super().__init__()
         self._opens_at = field
         self.draft = Draft(document)
-        self._planner = Planner()
-        self._forecaster = Forecaster()
-        self._status: EngineStatus | None = None
+        self._prospect = Prospect(self.draft)
         self._plan_timer: Timer | None = None
         self._summary = ""
         self._saved_as: Path | None = None
-        self._obstacles: dict[str, str] = {}
-        """What the plan found in the way of a start here, a sentence for each field of the form that is to blame."""
         self._shows_all = False
         self.is_opening = True
         """Whether the first field has yet to be built and to get the focus; what is typed meanwhile waits for it."""
@@ -131,13 +125,13 @@ class EditorScreen(Screen[Path | None]):
 
     async def _learn(self) -> None:
         """What runs here have taken comes into the forecast once it has been read."""
-        await asyncio.to_thread(self._forecaster.learn)
+        await asyncio.to_thread(self._prospect.learn)
         await self._look_and_plan()
 
     def _show_status(self, status: EngineStatus) -> None:
-        known, self._status = self._status, status
         self.query_one(TopLine).set_status(status)
-        if known is None or known.report is not status.report:
+        if status.report is not self._prospect.report:
+            self._prospect.report = status.report
             self._plan_soon()
 
     @property
@@ -223,7 +217,7 @@ class EditorScreen(Screen[Path | None]):
 
     def _take_in(self, path: str, text: str) -> None:
         if text != self.draft.text(path):
-            self._obstacles.pop(path, None)
+            self._prospect.obstacles.pop(path, None)
         self.query_one(RecipeForm).refresh_texts(self.draft.type(path, text))
 
     def _take_all_in(self) -> None:
@@ -234,7 +228,7 @@ class EditorScreen(Screen[Path | None]):
 
     def _errors(self) -> dict[str, str]:
         """What is wrong with the recipe, and what stands in its way on this machine, in the form's order."""
-        errors = self._obstacles | self.draft.errors()
+        errors = self._prospect.obstacles | self.draft.errors()
         order = [path for path in self.draft.fields if path in errors]
         return {path: errors[path] for path in dict.fromkeys([*order, *errors])}
 
@@ -271,37 +265,22 @@ class EditorScreen(Screen[Path | None]):
         )
 
     async def _look_and_plan(self) -> None:
-        """The files that were named, such as weights whose headers are read, are looked at by another thread. What it
-        finds is kept, so that planning on this one reads nothing."""
-        recipe, report = self.draft.recipe(), self._status.report if self._status else None
-        if recipe is not None:
-            await asyncio.to_thread(self._planner.plan, recipe, report, self.draft.document.name)
+        """Until all that the recipe names by now was read by another thread; what is typed meanwhile may name more."""
+        read: Recipe | None = None
+        while (recipe := self.draft.recipe()) is not None and recipe != read:
+            await asyncio.to_thread(self._prospect.read, recipe)
+            read = recipe
         self._show_plan()
 
     def _show_plan(self) -> None:
         if not self.display:  # it is being removed
             return
-        recipe = self.draft.recipe()
-        report = self._status.report if self._status else None
-        plan = self._planner.plan(recipe, report, self.draft.document.name) if recipe is not None else None
-        if recipe is None or plan is None:
-            self.query_one(SchedulePreview).show(recipe, plan)
-        else:
-            outlook = self._forecaster.outlook(recipe, report, plan.total_steps)
-            self.query_one(SchedulePreview).show(recipe, plan, outlook)
+        recipe, plan, outlook = self._prospect.look()
+        self.query_one(SchedulePreview).show(recipe, plan, outlook)
+        if recipe is not None and plan is not None:
             self._summary = plain_line(summary_of(recipe, plan, outlook))
-            self._take_obstacles(plan)
+            self._show_states()
             self.post_message(WarmFor(recipe))
-
-    def _take_obstacles(self, plan: Plan) -> None:
-        found: dict[str, str] = {}
-        for problem in plan.problems:
-            path = self.draft.field_at(problem.field)
-            if path is not None:
-                sentence = "; ".join(filter(None, (problem.wrong, problem.right)))
-                found.setdefault(path, plain_line(sentence))
-        self._obstacles = found
-        self._show_states()
 
     async def action_reset(self) -> None:
         """The focused field as it was opened."""
@@ -321,15 +300,10 @@ class EditorScreen(Screen[Path | None]):
     def action_largest_batch(self) -> None:
         """As many rows to a micro-batch as fit, and as many of these as make the same step."""
         self._take_all_in()
-        recipe, report = self.draft.recipe(), self._status.report if self._status else None
-        if recipe is None or report is None or not trains_on(recipe, report):
-            why = "something is wrong with the recipe" if recipe is None else "no GPU is known here that it would take"
-            self.notify(f"The largest micro-batch cannot be told: {why}.", severity="warning", markup=False)
-            return
-        found = self._forecaster.largest_batch(recipe, report)
-        if found is None:
-            text = "No micro-batch fits, not even of one row, or the model's shape is not known."
-            self.notify(text, severity="warning", markup=False)
+        try:
+            found = self._prospect.largest_batch()
+        except ValueError as error:
+            self.notify(str(error), severity="warning", markup=False)
             return
         for path, number in zip(BATCH_FIELDS, found, strict=True):
             self.draft.type(path, str(number))
