@@ -235,8 +235,6 @@ class CockpitApp(AskingApp):
     def _on_export_run(self, message: ExportRun) -> None:
         self._past.export(message.run)
 
-    # Screens
-
     @on(RelaunchRun)
     def _on_relaunch_run(self, message: RelaunchRun) -> None:
         self._retries.relaunch(message.run, message.recipe_name, message.relaunch)
@@ -244,6 +242,8 @@ class CockpitApp(AskingApp):
     @on(EditRun)
     def _on_edit_run(self, message: EditRun) -> None:
         self._retries.edit(message.run, message.recipe_name, message.told)
+
+    # Screens
 
     @on(EditRecipe)
     def _on_edit_recipe(self, message: EditRecipe) -> None:
