@@ -67,6 +67,7 @@ PICTURES = [
 
 def make_run(folder: Path, picture: Picture) -> tuple[Path, float]:
     """The recording as far as the picture shows it, as a run in `folder`; and the time at which it is looked at."""
+    from cockpit.protocol import event_lines
     from cockpit.protocol import events as ev
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.relief import reliefs
@@ -75,15 +76,15 @@ def make_run(folder: Path, picture: Picture) -> tuple[Path, float]:
 
     kept: dict[str, list[bytes]] = {}
     now = 0.0
-    events = [ev.decode(line) for line in (RECORDING / "events.jsonl").read_bytes().splitlines()]
+    events = [event_lines.decode(line) for line in (RECORDING / "events.jsonl").read_bytes().splitlines()]
     run_id = next(event.run_id for event in events if isinstance(event, ev.RunStarted))
     steps = {event.step: event.at for event in events if isinstance(event, ev.StepEnded)}
-    last_reply = ev.decode((RECORDING / "chat.jsonl").read_bytes().splitlines()[-1])
+    last_reply = event_lines.decode((RECORDING / "chat.jsonl").read_bytes().splitlines()[-1])
     assert last_reply is not None
     ends_at = last_reply.at if picture.until_step is None else steps[picture.until_step]
     for name in ("events.jsonl", "gpu.jsonl", "chat.jsonl"):
         for line in (RECORDING / name).read_bytes().splitlines(keepends=True):
-            event = ev.decode(line)
+            event = event_lines.decode(line)
             if event is not None and event.at <= ends_at:
                 kept.setdefault(name, []).append(line)
                 now = max(now, event.at)
@@ -96,7 +97,10 @@ def make_run(folder: Path, picture: Picture) -> tuple[Path, float]:
             reason="Memory of the machine ran out: the batch in hand had 16 rows of 82 tokens.",
             relaunches=tuple(ev.Relaunch(**way._asdict()) for way in ways),
         )
-        kept["events.jsonl"] += [ev.encode(ended), ev.encode(ev.EngineExited(reason="the run has ended", at=now))]
+        kept["events.jsonl"] += [
+            event_lines.encode(ended),
+            event_lines.encode(ev.EngineExited(reason="the run has ended", at=now)),
+        ]
     run = RunDir.create(folder / run_id)
     shutil.copy(RECORDING / "recipe.yaml", run.recipe)
     run.adapter.mkdir()

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
@@ -90,7 +91,7 @@ class Recorder:
             seq = self._seqs.get(path, 0)
             self._seqs[path] = seq + 1
             stamped = msgspec.structs.replace(event, seq=seq, at=round(self.at, 3))
-            self._lines.setdefault(path, []).append(ev.encode(stamped))
+            self._lines.setdefault(path, []).append(event_lines.encode(stamped))
 
     def write(self) -> None:
         """Append to the logs what has been said since the last time."""

@@ -8,6 +8,7 @@ import time
 from typing import Protocol, TextIO
 
 from cockpit.cli.terminal import is_drawable
+from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.runs.labels import PHASES
 from cockpit.runs.sentences import sentence
@@ -46,7 +47,7 @@ class JsonReport:
 
     def tell(self, event: ev.AnyEvent, state: RunState) -> None:
         """Print the event."""
-        line = ev.encode(event).decode().rstrip("\n")
+        line = event_lines.encode(event).decode().rstrip("\n")
         if plain_text(line) != line:
             line = "".join(char if plain_text(char) == char else _escaped(char) for char in line)
         self._out.write(line + "\n")

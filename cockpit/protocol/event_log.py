@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from cockpit.disk import open_regular, open_to_read
-from cockpit.protocol import events
+from cockpit.protocol import event_lines
 from cockpit.protocol.events import AnyEvent, ReplyGrew, ReplyStarted
 from cockpit.protocol.values import LONGEST_LINE
 from cockpit.text.plain_text import without_logins
@@ -46,9 +46,9 @@ class EventWriter:
         """
         self._end_truncated_line()
         stamped = msgspec.structs.replace(event, seq=self._seq, at=time.time(), attempt=self._attempt)
-        line = events.encode(stamped)
+        line = event_lines.encode(stamped)
         if len(line) > LONGEST_LINE:
-            line = events.encode(_shortened(stamped))
+            line = event_lines.encode(_shortened(stamped))
         if b"://" in line and not isinstance(event, ReplyStarted | ReplyGrew):  # what was said is kept as it was said
             line = without_logins(line.decode()).encode()
         while line:
@@ -103,7 +103,7 @@ def newest_event(path: Path) -> AnyEvent | None:
             lines = log.read(READ_BYTES).split(b"\n")
     except OSError:
         return None
-    last = events.decode_lines(lines[-2]) if len(lines) > 1 and not lines[-1] else []
+    last = event_lines.decode_lines(lines[-2]) if len(lines) > 1 and not lines[-1] else []
     return last[0] if last else None
 
 
@@ -150,7 +150,7 @@ class EventReader:
             read = self._read()
             left -= len(read)
             self.is_behind = len(read) == READ_BYTES
-            found = events.decode_lines(self._completed_by(read))
+            found = event_lines.decode_lines(self._completed_by(read))
         return found
 
     def _read(self) -> bytes:

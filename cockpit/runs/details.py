@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from cockpit.disk import open_to_read
+from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.runs.checkpoint import checkpoints
 from cockpit.runs.folder import RunDir
@@ -119,7 +120,7 @@ def _samples(path: Path) -> list[list[ev.AnyEvent]]:
         with open_to_read(path) as log:
             size = os.fstat(log.fileno()).st_size
             if size <= WHOLE_BYTES:
-                return [ev.decode_lines(log.read(), [])]
+                return [event_lines.decode_lines(log.read(), [])]
             between = [END_BYTES + round((size - 2 * END_BYTES) * place / SAMPLES) for place in range(SAMPLES)]
             places = [(0, END_BYTES), *((begin, SAMPLE_BYTES) for begin in between), (size - END_BYTES, END_BYTES)]
             found = []
@@ -127,7 +128,7 @@ def _samples(path: Path) -> list[list[ev.AnyEvent]]:
                 log.seek(begin)
                 lines = log.read(length)
                 first = lines.find(b"\n") + 1 if begin else 0
-                found.append(ev.decode_lines(lines[first : lines.rfind(b"\n") + 1], []))
+                found.append(event_lines.decode_lines(lines[first : lines.rfind(b"\n") + 1], []))
             return found
     except OSError:
         return []

@@ -8,6 +8,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from cockpit.disk import open_to_read
+from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.protocol.values import LONGEST_LINE
 
@@ -58,7 +59,7 @@ class LogEnds:
         content = log.read(size - self._end)
         whole = content[: content.rfind(b"\n") + 1]
         self._end += len(whole)
-        self.events = _worth_keeping(self.events + ev.decode_lines(whole, self.damage))
+        self.events = _worth_keeping(self.events + event_lines.decode_lines(whole, self.damage))
 
     def _read_ends(self, log: BufferedReader, size: int) -> None:
         self.damage = []
@@ -75,7 +76,7 @@ class LogEnds:
             head, tail = head[: head.rfind(b"\n") + 1], tail[tail.find(b"\n") + 1 :]
         if tail_bytes > TAIL_BYTES:
             tail = b"\n".join(line for line in tail.split(b"\n") if not line.startswith(_SAYS_LITTLE))
-        self.events = _worth_keeping(ev.decode_lines(head + tail, self.damage))
+        self.events = _worth_keeping(event_lines.decode_lines(head + tail, self.damage))
 
 
 def _worth_keeping(events: list[ev.AnyEvent]) -> list[ev.AnyEvent]:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.protocol.event_log import EventWriter
 from cockpit.runs.folder import RunDir
@@ -76,18 +77,18 @@ def write_run(folder: Path, steps: int, *, total_steps: int | None = None, is_ov
     began = time.time() - steps * STEP_S
     with run.events.open("wb") as log, run.gpu.open("wb") as readings:
         for event in _beginning(course.total_steps, began, run.id):
-            log.write(ev.encode(event))
+            log.write(event_lines.encode(event))
         for step in range(1, steps + 1):
             at = began + step * STEP_S
-            log.write(ev.encode(course.step(step, at)))
+            log.write(event_lines.encode(course.step(step, at)))
             if step % round(1 / STEP_S) == 0:
-                readings.write(ev.encode(course.reading(step, at)))
+                readings.write(event_lines.encode(course.reading(step, at)))
             if step % max(1, steps // 20) == 0:
                 metrics = {"eval_loss": 0.8 + 2.2 * math.exp(-8 * step / course.total_steps)}
-                log.write(ev.encode(ev.Evaluated(at=at, step=step, duration_s=2.0, metrics=metrics)))
+                log.write(event_lines.encode(ev.Evaluated(at=at, step=step, duration_s=2.0, metrics=metrics)))
         if is_over:
-            log.write(ev.encode(ev.RunEnded(at=time.time(), outcome="completed", step=steps)))
-            log.write(ev.encode(ev.EngineExited(at=time.time(), reason="the run has ended")))
+            log.write(event_lines.encode(ev.RunEnded(at=time.time(), outcome="completed", step=steps)))
+            log.write(event_lines.encode(ev.EngineExited(at=time.time(), reason="the run has ended")))
     if not is_over:
         run.write_identity(EngineIdentity.of_this_process("unsloth"))
     return run

@@ -14,6 +14,7 @@ from cockpit.cli.report import JsonReport, LineReport, LiveReport
 from cockpit.cli.train import end_engine
 from cockpit.launch.engines import EngineKey, StartedEngine
 from cockpit.paths import runs_folder
+from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.protocol.commands import AnyCommand, Stop
 from cockpit.runs.folder import RunDir
@@ -192,7 +193,7 @@ def test_json_is_the_log_itself() -> None:
     out = io.StringIO()
     events: list[ev.AnyEvent] = [STARTED, step(1), COMPLETED]
     assert follow(FakeLink([events]), JsonReport(out)) == 0
-    assert [ev.decode(line.encode()) for line in out.getvalue().splitlines()] == events
+    assert [event_lines.decode(line.encode()) for line in out.getvalue().splitlines()] == events
 
 
 def test_the_live_line_never_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +221,7 @@ def test_json_escapes_what_a_terminal_would_act_on() -> None:
     follow(FakeLink([[STARTED, hostile, COMPLETED]]), JsonReport(out))
     line = out.getvalue().splitlines()[1]
     assert not any(char in line for char in "\x9b\u202e\x7f\x1b")
-    assert ev.decode(line.encode()) == hostile
+    assert event_lines.decode(line.encode()) == hostile
 
 
 def test_what_gives_no_sign_of_life_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
+from cockpit.protocol.event_lines import decode as decode_event
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import AdapterSaved, EngineExited, RunEnded, StepEnded
-from cockpit.protocol.events import decode as decode_event
 from cockpit.runs.folder import all_runs
 from tests.engine.warm_stack import WarmStack
 

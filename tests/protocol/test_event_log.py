@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.protocol.event_log import READ_BYTES, EventReader, EventWriter, newest_attempt
 
@@ -71,7 +72,7 @@ def test_every_event_type_survives_the_log(tmp_path: Path) -> None:
 
 
 def test_a_truncated_last_line_waits_for_its_rest(tmp_path: Path) -> None:
-    line = ev.encode(logged("whole"))
+    line = event_lines.encode(logged("whole"))
     path = tmp_path / "log"
     path.write_bytes(line + line[:20])
     reader = EventReader(path)
@@ -84,7 +85,7 @@ def test_a_truncated_last_line_waits_for_its_rest(tmp_path: Path) -> None:
 
 def test_a_truncated_line_of_a_dead_writer_spoils_nothing_after_it(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    path.write_bytes(ev.encode(logged("before")) + b'{"type":"LogWr')
+    path.write_bytes(event_lines.encode(logged("before")) + b'{"type":"LogWr')
     EventWriter(path, attempt=2).append(logged("after"))
     events = EventReader(path).poll()
     assert texts(events) == ["before", "after"]
@@ -114,7 +115,7 @@ def test_a_log_may_come_late_and_its_folder_may_move(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_utf8_spoil_one_line_only(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    path.write_bytes(b'{"type":"LogWritten","level":"info","text":"\xe9"}\n' + ev.encode(logged("after")))
+    path.write_bytes(b'{"type":"LogWritten","level":"info","text":"\xe9"}\n' + event_lines.encode(logged("after")))
     assert texts(EventReader(path).poll()) == ["after"]
 
 
@@ -178,7 +179,7 @@ def short_lines(monkeypatch: pytest.MonkeyPatch) -> int:
 
 def test_a_line_without_end_is_passed_over_and_takes_no_memory(tmp_path: Path, short_lines: int) -> None:
     path = tmp_path / "log"
-    line = ev.encode(logged("kept"))
+    line = event_lines.encode(logged("kept"))
     with path.open("wb") as log:
         log.write(line)
         log.seek(64 * short_lines, os.SEEK_CUR)  # a hole
@@ -219,7 +220,7 @@ def test_a_poll_within_a_long_line_is_not_the_end(tmp_path: Path) -> None:
         for text in ("before", long, "after"):
             writer.append(logged(text))
     with path.open("ab") as log:
-        log.write(b'{"type":"FromTheFuture","text":"' + b"y" * 400_000 + b'"}\n' + ev.encode(logged("last")))
+        log.write(b'{"type":"FromTheFuture","text":"' + b"y" * 400_000 + b'"}\n' + event_lines.encode(logged("last")))
     reader, found = EventReader(path), []
     while batch := reader.poll():
         found += texts(batch)

@@ -8,7 +8,7 @@ import pytest
 
 from cockpit.cli.runs import runs
 from cockpit.paths import runs_folder
-from cockpit.protocol import events as ev
+from cockpit.protocol import event_lines
 from cockpit.runs.folder import RunDir, find_run
 from cockpit.runs.link import RunLink
 from cockpit.runs.sentences import sentence
@@ -88,12 +88,12 @@ def test_no_field_of_any_event_harms_a_reader(tmp_path: Path) -> None:
     lines = [line for log in (run.events, run.gpu, run.chat) for line in log.read_bytes().splitlines()]
     by_type = {json.loads(line)["type"]: json.loads(line) for line in lines}
     assert len(by_type) > 12
-    base = [event for event in map(ev.decode, lines) if event is not None]
+    base = [event for event in map(event_lines.decode, lines) if event is not None]
     taken = refused = 0
     for fields in by_type.values():
         for name in fields:
             for value in ODD:
-                found = ev.decode_lines(json.dumps(fields | {name: value}).encode())
+                found = event_lines.decode_lines(json.dumps(fields | {name: value}).encode())
                 taken, refused = taken + len(found), refused + (not found)
                 state = RunState()
                 for event in (*base[-6:], *found, *base[:3]):

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.runs.details import SAMPLE_BYTES, SAMPLES, RunDetails
 from cockpit.runs.folder import RunDir
@@ -14,7 +15,7 @@ from tests.recording import record
 
 
 def losses(run: RunDir) -> list[float]:
-    events = [ev.decode(line) for line in run.events.read_bytes().splitlines()]
+    events = [event_lines.decode(line) for line in run.events.read_bytes().splitlines()]
     return [event.metrics["loss"] or math.nan for event in events if isinstance(event, ev.StepEnded)]
 
 
@@ -70,7 +71,7 @@ def test_a_long_log_is_sampled_and_both_its_ends_are_true(tmp_path: Path) -> Non
 def test_the_time_of_an_attempt_whose_beginning_was_not_read_is_not_made_up(tmp_path: Path) -> None:
     run = record(tmp_path, steps=20_000)
     lines = run.events.read_bytes().splitlines(keepends=True)
-    later = [ev.decode(line) for line in lines[len(lines) // 2 :]]
-    again = [ev.encode(msgspec.structs.replace(event, attempt=2)) for event in later if event is not None]
+    later = [event_lines.decode(line) for line in lines[len(lines) // 2 :]]
+    again = [event_lines.encode(msgspec.structs.replace(event, attempt=2)) for event in later if event is not None]
     run.events.write_bytes(b"".join(lines[: len(lines) // 2] + again))
     assert RunDetails.of(run).took_s is None

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
 from cockpit.paths import runs_folder
+from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.protocol.commands import AnyCommand, Stop, Train, UnreadableCommand, encode
 from cockpit.protocol.event_log import EventWriter
@@ -141,7 +142,7 @@ def test_a_summary_tells_what_the_state_of_the_run_tells() -> None:
     log_of(run, 9)
     go_on(run, 9, 7)
     state = RunState()
-    for event in ev.decode_lines(run.events.read_bytes()):
+    for event in event_lines.decode_lines(run.events.read_bytes()):
         state.apply(event)
     summary = RunSummary.of(run)
     assert (summary.step, summary.total_steps) == (state.step, state.total_steps) == (7, 9)

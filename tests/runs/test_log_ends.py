@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.paths import runs_folder
+from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.runs import log_ends
 from cockpit.runs.folder import RunDir
@@ -35,7 +36,7 @@ def run() -> RunDir:
 
 
 def encoded(*events: ev.AnyEvent) -> bytes:
-    return b"".join(map(ev.encode, events))
+    return b"".join(map(event_lines.encode, events))
 
 
 def write(run: RunDir, *events: ev.AnyEvent) -> None:
@@ -46,7 +47,7 @@ def write(run: RunDir, *events: ev.AnyEvent) -> None:
 @pytest.fixture
 def bytes_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How many bytes of lines were decoded since the last call."""
-    counted, decode = [0], ev.decode_lines
+    counted, decode = [0], event_lines.decode_lines
 
     def counting(lines: bytes, damage: list[str] | None = None) -> list[ev.AnyEvent]:
         counted[0] += len(lines)
@@ -56,7 +57,7 @@ def bytes_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         count, counted[0] = counted[0], 0
         return count
 
-    monkeypatch.setattr(ev, "decode_lines", counting)
+    monkeypatch.setattr(event_lines, "decode_lines", counting)
     return taken
 
 
@@ -75,7 +76,7 @@ def test_a_log_that_grows_is_summed_up_as_if_read_at_once(run: RunDir, at_once: 
 
 
 def test_a_truncated_line_is_read_once_it_is_complete(run: RunDir) -> None:
-    ends, line = LogEnds(), ev.encode(step(2))
+    ends, line = LogEnds(), event_lines.encode(step(2))
     write(run, STARTED, step(1))
     ends.read(run.events)
     for part in (line[:10], line[10:]):
@@ -94,7 +95,7 @@ def test_only_what_is_new_is_read(run: RunDir, bytes_read: Callable[[], int]) ->
     assert bytes_read() == 0
     write(run, step(3000))
     assert summaries.of(run).step == 3000
-    assert bytes_read() == len(ev.encode(step(3000)))
+    assert bytes_read() == len(event_lines.encode(step(3000)))
 
 
 def test_a_long_stretch_without_a_step_is_read_once_and_its_progress_not_at_all(
@@ -107,7 +108,7 @@ def test_a_long_stretch_without_a_step_is_read_once_and_its_progress_not_at_all(
     assert bytes_read() < run.events.stat().st_size / 2
     write(run, progressed(9001))
     assert summaries.of(run).step == 1999
-    assert bytes_read() == len(ev.encode(progressed(9001)))
+    assert bytes_read() == len(event_lines.encode(progressed(9001)))
 
 
 def test_another_file_in_its_place_is_read_anew(run: RunDir, tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_another_file_in_its_place_is_read_anew(run: RunDir, tmp_path: Path) -> 
     os.replace(tmp_path / "other", run.events)  # noqa: PTH105
     ends.read(run.events)
     assert [event.step for event in ends.events if isinstance(event, ev.StepEnded)][-1] == 89
-    run.events.write_bytes(ev.encode(STARTED))
+    run.events.write_bytes(event_lines.encode(STARTED))
     ends.read(run.events)
     assert ends.events == [STARTED]
     run.events.unlink()

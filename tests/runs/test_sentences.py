@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from cockpit.cli.report import LineReport
+from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.runs.labels import OUTCOMES, PHASES, STATES
 from cockpit.runs.sentences import log_line, sentence
@@ -25,7 +26,7 @@ def test_what_is_active_has_not_ended() -> None:
 
 
 def test_log_pane_and_commands_say_the_same(tmp_path: Path) -> None:
-    events = ev.decode_lines(record(tmp_path, ending="failed", steps=8, until=5).events.read_bytes())
+    events = event_lines.decode_lines(record(tmp_path, ending="failed", steps=8, until=5).events.read_bytes())
     shown = 0
     for event in events:
         line = log_line(event)
