@@ -95,11 +95,23 @@ def passing(shape: ModelShape, recipe: Recipe, quantization: str, batch: Batch, 
         kept += _head_with_new_rows(shape, recipe, quantization)
         buffers = WORKSPACES
     else:
-        layer = (8 * widest + 2 * shape.hidden) * tokens
+        layer = (_feed_forward_passing(shape, recipe, quantization, adapter) * widest + 2 * shape.hidden) * tokens
         loss = _chunked_loss(shape, recipe, tokens, free - kept) + 2 * _trained_head(shape, recipe)
         # A buffer that every layer is dequantised into, and the one that is made for each product of a backward pass.
         buffers = WORKSPACES + (2 if quantization == "nf4" else 4 if quantization == "int8" else 0) * 2 * held.largest
     return Passing(kept, max(again + layer, seeing), loss, buffers)
+
+
+def _feed_forward_passing(shape: ModelShape, recipe: Recipe, quantization: str, adapter: _Adapted) -> int:
+    """Bytes of a token, for each of the feed-forward part's inner values, that come and go in an Unsloth layer's
+    backward pass, beside the outputs of gate and up. Compiled: the gradient that comes in, and three more that are made
+    of it and the two outputs. Unsloth's own kernel puts those three where the first three are.
+
+    Unsloth compiles no layer of its own that is given the rows' lengths, as those are that are joined."""
+    is_joined = recipe.training.packing or recipe.training.padding_free
+    if not (_is_fused(shape, recipe, quantization) and adapter.whole and (is_joined or not recipe.hardware.compile)):
+        return 8
+    return 4 if recipe.lora.lora_dropout else 2  # what was dropped out is a copy
 
 
 def evaluating(shape: ModelShape, recipe: Recipe, quantization: str, batch: Batch, held: Held, free: int) -> Passing:
@@ -162,8 +174,7 @@ def _saved(shape: ModelShape, block: Block, recipe: Recipe, quantization: str, b
     if recipe.backend == "transformers":
         return _plain_saved(shape, block, quantization, batch, adapter)
     normed = 2 * (queries + keys) if block.norms_queries else 0
-    is_fused = shape.family in FUSED_FAMILIES and quantization != "int8" and recipe.finetuning_type == "lora"
-    if not is_fused or recipe.lora.use_dora:
+    if not _is_fused(shape, recipe, quantization):
         width = 6 * inner + 2 * (block.norms + 1) * hidden + 6 * queries + 4 * keys + normed
     else:
         feed_forward = 4 * inner if adapter.whole else (4 + 2 * (1 + adapter.down)) * inner
@@ -172,6 +183,12 @@ def _saved(shape: ModelShape, block: Block, recipe: Recipe, quantization: str, b
     masks = 1 if recipe.lora.lora_dropout and recipe.finetuning_type == "lora" else 0
     width += masks * (adapter.inputs * hidden + adapter.down * inner)
     return width * batch.tokens
+
+
+def _is_fused(shape: ModelShape, recipe: Recipe, quantization: str) -> bool:
+    """Whether Unsloth's kernels do the layers' projections, adapters with them."""
+    is_adapted = recipe.finetuning_type == "lora" and not recipe.lora.use_dora
+    return is_adapted and shape.family in FUSED_FAMILIES and quantization != "int8"
 
 
 def _plain_saved(shape: ModelShape, block: Block, quantization: str, batch: Batch, adapter: _Adapted) -> int:

@@ -24,7 +24,7 @@ PARTS: tuple[Part, ...] = (
 Phase = Literal["load", "step", "evaluation", "save"]
 Fit = Literal["fits", "tight", "does not fit"]
 
-FORMULA = 2
+FORMULA = 3
 """Counts changes of the arithmetic: what was learned of an older one says nothing of this one."""
 HOLES, HOLES_IN_KEPT = 0.12, 0.01
 """Memory between blocks that nothing fits into: as a share of what comes and goes within a layer, and of what all

@@ -222,10 +222,28 @@ def test_the_24_runs_of_the_table_in_docs_memory() -> None:
         name: forecast_of(case(name), device).peak.total / MIB / peak - 1 for name, peak in measured["peak_mib"].items()
     }
     assert len(offs) == 24
-    assert sum(abs(off) <= 0.05 for off in offs.values()) >= 22
-    assert [name for name, off in offs.items() if abs(off) > 0.1] == [
-        "unsloth_llama-3.2-1b_nf4_4x2048_r16_unsloth_packing-true"
-    ]
+    assert sum(abs(off) <= 0.05 for off in offs.values()) >= 23
+    assert max(abs(off) for off in offs.values()) <= 0.06
+
+
+def test_layers_that_unsloth_does_not_compile_make_three_gradients_in_place() -> None:
+    def layer(*settings: str) -> int:
+        return part(
+            told(
+                MISTRAL_7B,
+                "training.gradient_checkpointing=unsloth",
+                "training.per_device_train_batch_size=8",
+                *settings,
+            ),
+            "activations",
+        )
+
+    packing, three = "training.packing=true", 3 * 2 * 14336 * 8 * 2048
+    assert layer() - layer(packing) == three
+    assert layer() - layer("hardware.compile=false") == three
+    assert layer(packing, "lora.lora_dropout=0.1") > layer(packing) + 2 * 14336 * 8 * 2048
+    of_attention = "lora.target_modules=[q_proj, k_proj, v_proj, o_proj]"
+    assert layer(of_attention) == layer(of_attention, packing), "the feed-forward part is not Unsloth's kernel there"
 
 
 def test_a_head_that_is_trained_has_its_gradient_beside_the_loss() -> None:
