@@ -175,7 +175,7 @@ def cockpit(model: Path, backend: str, steps: int, folder: Path, *, warm: bool) 
     with watched_vram(result), caches(folder / f"cockpit-{backend}"):
         if warm:
             engine = start_standby(key)
-            _wait_for_standby(engine)
+            wait_for_standby(engine)
             began = time.time()
         else:
             began = time.time()
@@ -187,11 +187,13 @@ def cockpit(model: Path, backend: str, steps: int, folder: Path, *, warm: bool) 
     return result
 
 
-def _wait_for_standby(engine: StartedEngine) -> None:
+def wait_for_standby(engine: StartedEngine) -> float:
+    """The Unix time at which it had imported the stack."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        if any(isinstance(event, PhaseStarted) and event.phase == "standby" for event in engine.link.poll()):
-            return
+        for event in engine.link.poll():
+            if isinstance(event, PhaseStarted) and event.phase == "standby":
+                return event.at
         assert engine.process.poll() is None, "the standby has ended"
         time.sleep(0.05)
     raise TimeoutError("the standby did not get warm")
