@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,9 +68,16 @@ def split_files(path: Path, split: str) -> list[Path]:
     return found[split]
 
 
-def rows_of(path: Path, split: str = "train", on_bad_row: Callable[[RowError], None] | None = None) -> Iterator[Read]:
-    """Every row of the split and where it stands, as `read_rows` has it; raises what that and `split_files` raise."""
-    return itertools.chain.from_iterable(read_rows(file, on_bad_row) for file in split_files(path, split))
+def rows_of(
+    path: Path,
+    split: str = "train",
+    on_bad_row: Callable[[RowError], None] | None = None,
+    names: Mapping[Path, str] | None = None,
+) -> Iterator[Read]:
+    """Every row of the split and where it stands, as `read_rows` has it, by these `names` of its files where they are
+    given; raises what that and `split_files` raise."""
+    files = split_files(path, split)
+    return itertools.chain.from_iterable(read_rows(file, on_bad_row, (names or {}).get(file)) for file in files)
 
 
 def recognise(path: Path, columns: Columns, format: RowFormat, split: str = "train") -> DatasetForm:

@@ -17,15 +17,18 @@ SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
 READABLE = (*SUFFIXES, ".arrow")
 
 
-def read_rows(path: Path, on_bad_row: Callable[[RowError], None] | None = None) -> Iterator[Read]:
-    """Every row and where it stands: `file.jsonl:12` (a line), `file.json row 3` (an element, counted from 1).
+def read_rows(
+    path: Path, on_bad_row: Callable[[RowError], None] | None = None, name: str | None = None
+) -> Iterator[Read]:
+    """Every row and where it stands: `file.jsonl:12` (a line), `file.json row 3` (an element, counted from 1); the file
+    is called `name` there, where that is given.
 
     JSON and JSON Lines (whatever values the file holds, one after the other, to its end), CSV, TSV, Parquet, Arrow
     streams, and plain text (each line that is not blank is a row {"text": ...}). A row that cannot be read goes to
     `on_bad_row` and is left out; without it RowError is raised. Raises ValueError with a sentence for a file that
     cannot be read on (truncated, of another kind), OSError where it cannot be opened.
     """
-    name, suffix = plain_line(path.name), path.suffix.lower()
+    name, suffix = name or plain_line(path.name), path.suffix.lower()
     if path.is_dir():
         raise ValueError(f"{name} is a folder; give a file: {', '.join(SUFFIXES)}")
     if suffix not in READABLE:

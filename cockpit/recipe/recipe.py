@@ -115,9 +115,6 @@ class Recipe(Section):
 
     def _backend_conflicts(self) -> Iterator[Conflict]:
         if self.backend == "unsloth":
-            if self.output.row_losses:
-                wrong = "backend unsloth takes the loss of a whole batch at once, and gives none by row"
-                yield Conflict("output.row_losses", wrong, "give transformers as backend, or false")
             return
         if self.training.gradient_checkpointing == "unsloth":
             wrong = "unsloth checkpointing is Unsloth's own, and backend is transformers"

@@ -20,7 +20,8 @@ IMAGE_MARKS = ["<start_of_image>", "<end_of_image>", "<image_soft_token>"]
 
 
 def make_family(name: str, folder: Path) -> Path:
-    """llama, gemma3-text, gemma3 (which sees), gpt-oss (experts) or misnamed (text alone, named as if it saw)."""
+    """llama, gemma3-text, gemma3 (which sees), gpt-oss (experts), misnamed (text alone, named as if it saw), or gemma2,
+    granite and cohere (which scale what their head gives, and have a head that makes that tell)."""
     import torch
     import transformers as tf
 
@@ -40,8 +41,19 @@ def make_family(name: str, folder: Path) -> Path:
             model = tf.GptOssForCausalLM(
                 tf.GptOssConfig(**SMALL, **ids, num_local_experts=4, num_experts_per_tok=2, sliding_window=64)
             )
+        case "gemma2":
+            model = tf.Gemma2ForCausalLM(
+                tf.Gemma2Config(**SMALL, **ids, sliding_window=64, final_logit_softcapping=1.0)
+            )
+        case "granite":
+            model = tf.GraniteForCausalLM(tf.GraniteConfig(**SMALL, **ids, logits_scaling=4.0))
+        case "cohere":
+            model = tf.CohereForCausalLM(tf.CohereConfig(**SMALL, **ids, logit_scale=0.25))
         case _:
             raise ValueError(name)
+    if name in ("gemma2", "granite", "cohere"):
+        with torch.no_grad():
+            model.get_output_embeddings().weight.mul_(20)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     if name == "gemma3":

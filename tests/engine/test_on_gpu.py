@@ -1,10 +1,19 @@
-"""The demo on an NVIDIA GPU: what a standby holds, what the gauges read, and that it trains and answers there."""
+"""On an NVIDIA GPU: what a standby holds, what the gauges read, that the demo trains and answers there, and a few steps
+with what else a recipe may ask for."""
 
 import os
 import subprocess
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from cockpit.data.row_losses import StepRows
+from cockpit.engine.stack import import_stack
 from cockpit.launch.engines import EngineKey, start_standby
 from cockpit.machine.gpu import GpuProbe, GpuReport
 from cockpit.machine.nvml import Nvml
@@ -12,7 +21,10 @@ from cockpit.protocol.commands import Unload
 from cockpit.protocol.events import MachineRead, StepEnded
 from cockpit.recipe.library import find_recipe
 from cockpit.runs.link import new_command_id
+from tests.engine import tiny
+from tests.engine.families import make_family
 from tests.engine.follower import Follower
+from tests.engine.training.forked_runs import ended
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(500)]
 
@@ -70,6 +82,71 @@ def test_the_demo_trains_and_answers(report: GpuReport, quantization: str) -> No
         if started.process.poll() is None:
             started.process.kill()
         print(started.link.run.engine_log.read_text()[-3000:])
+
+
+STEPS = {"output__row_losses": True, "output__save_steps": 2, "training__max_steps": 4, "data__eval_rows": 4}
+WAYS: dict[str, dict[str, Any]] = {
+    "rows padded": {},
+    "rows joined": {"training__padding_free": True, "training__per_device_train_batch_size": 4},
+    "rows packed": {"training__packing": True, "training__max_steps": 2, "output__save_steps": 1},
+    "in 4 bits": {"model__quantization": "nf4", "training__gradient_checkpointing": "non_reentrant"},
+    "new tokens": {"model__add_tokens": ["<call>", "<done>"]},
+    "noise": {"training__neftune_noise_alpha": 5.0},
+    "going on": {"model__adapter": "rows-padded"},
+}
+FAMILIES = ("qwen3", "gemma2", "gemma3-text", "granite", "cohere")
+
+
+@pytest.mark.parametrize("what", ["ways", "families"])
+@pytest.mark.parametrize("backend", ["unsloth", "transformers"])
+def test_a_few_steps(report: GpuReport, backend: str, what: str, tmp_path: Path) -> None:
+    """In one process: a Llama in each way, the last one going on with the adapter of the first; or families that scale
+    what their head gives. The rows' losses, weighted by their tokens, are the loss of the step."""
+    turns = [tiny.pair(f"what {'red ' * (n % 7)}{n}", f"arr {'blue ' * (n % 5)}{n}") for n in range(80)]
+    data = tiny.write_rows(tmp_path / "rows.jsonl", [{"messages": turn} for turn in turns])
+    asked = {name: ("llama", changes) for name, changes in WAYS.items()}
+    if what == "families":
+        asked = {family: (family, {}) for family in FAMILIES}
+    recipes = {}
+    for name, (family, changes) in asked.items():
+        folder = tmp_path / family
+        if not folder.exists():
+            tiny.make_model(folder) if family == "qwen3" else make_family(family, folder)
+        on_gpu = {"model__dtype": "auto", "hardware__gpu": "auto", "training__gradient_checkpointing": "none"}
+        recipes[name] = tiny.recipe_text(folder, data, backend=backend, **on_gpu | STEPS | changes)
+    environment = {"CUDA_VISIBLE_DEVICES": report.gpus[0].uuid, "COCKPIT_HOME": str(tmp_path / "home")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            told = pool.submit(with_stack, backend, recipes).result()
+    for name, run in told.items():
+        print(backend, name, run["outcome"], run["reason"], run["seconds"], run["metrics"].get("loss"))
+    for name, run in told.items():
+        assert run["outcome"] == "completed", (name, run["reason"])
+        lines = (run["run"] / "row_losses.jsonl").read_bytes().splitlines()
+        kept = [msgspec.json.decode(line, type=StepRows) for line in lines]
+        assert len(kept) == len(run["metrics"]["loss"]) > 0, name
+        for one, loss in zip(kept, run["metrics"]["loss"], strict=True):
+            assert all(row.where.startswith("rows.jsonl:") for row in one.rows), name
+            tokens = sum(row.tokens for row in one.rows)
+            mean = sum((row.loss or 0.0) * row.tokens for row in one.rows) / tokens
+            assert mean == pytest.approx(loss, rel=0.01), name
+    if what == "ways":
+        assert told["going on"]["evaluations"][0] == pytest.approx(told["rows padded"]["evaluations"][-1], rel=0.02)
+        assert told["new tokens"]["evaluations"][-1] < told["new tokens"]["evaluations"][0]
+
+
+def with_stack(backend: str, recipes: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """A run of each recipe, one after the other, in a process that has imported the stack."""
+    import_stack(backend)
+    found = {}
+    for name, recipe in recipes.items():
+        began = time.monotonic()
+        found[name] = ended(name.replace(" ", "-"), recipe, backend=backend)
+        found[name]["evaluations"] = [loss for _, loss in found[name]["evaluations"]]
+        found[name]["seconds"] = round(time.monotonic() - began, 1)
+    return found
 
 
 def process_mib(uuid: str, pid: int) -> float:

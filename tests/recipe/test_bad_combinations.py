@@ -8,14 +8,6 @@ from tests.recipe.sample import Bad, checked
 
 BAD = [
     Bad(
-        "the loss by row from Unsloth",
-        {"method: sft": "method: sft\noutput: {row_losses: true}"},
-        [
-            "5: output.row_losses: backend unsloth takes the loss of a whole batch at once, and gives none by row; "
-            "give transformers as backend, or false",
-        ],
-    ),
-    Bad(
         "the loss by row of images",
         {
             "backend: unsloth": "backend: transformers\noutput: {row_losses: true}",

@@ -15,7 +15,7 @@ from cockpit.data.report import NotUsed
 from cockpit.data.report_text import not_used_by_source
 from cockpit.data.row_error import Row
 from cockpit.engine.data.conversation import Conversation, Conversations
-from cockpit.engine.data.row_source import RowSource, open_source
+from cockpit.engine.data.row_source import LocalRows, RowSource, open_sources
 from cockpit.engine.errors import RunFailure
 from cockpit.protocol.events import SourceRead
 from cockpit.recipe.data import Source
@@ -42,7 +42,7 @@ class RowReader:
         """Looks at the sources. Raises RunFailure where one cannot be read or has no known form."""
         self._data = recipe.data
         self._say = say
-        self._sources = [open_source(source, say) for source in recipe.data.sources]
+        self._sources = open_sources(recipe.data.sources, say)
         self._conversations = [
             Conversations(
                 rows.form.form,
@@ -86,6 +86,11 @@ class RowReader:
         """The files on this disk that hold the rows of each source; None where one is in none."""
         files = [rows.files for rows in self._sources]
         return files if all(files) else None
+
+    @property
+    def file_names(self) -> list[list[str]]:
+        """What the rows of each source call the files that they stand in."""
+        return [list(rows.file_names.values()) if isinstance(rows, LocalRows) else [] for rows in self._sources]
 
     @property
     def details(self) -> list[DatasetForm]:

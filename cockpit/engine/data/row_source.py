@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from cockpit.data.arrow_rows import null_removers
+from cockpit.data.file_names import names_of
 from cockpit.data.files import SAMPLE_ROWS, DatasetForm, form_of_rows, named_columns, recognise, rows_of, split_files
 from cockpit.data.inputs import source_path
 from cockpit.data.row_error import Read, RowError
@@ -31,12 +32,14 @@ class LocalRows:
 
     def __init__(self, source: Source, path: Path) -> None:
         """Looks at the first rows. Raises ValueError or OSError where it cannot be read or has no known form."""
-        self._path, self._split = path, source.split
+        self.path, self._split = path, source.split
         self.form: DatasetForm = recognise(path, source.columns, source.format, source.split)
         self.name = plain_line(path.name)
         self.files = split_files(path, source.split)
         self.folder = self.files[0].parent
         """What paths of images are relative to."""
+        self.file_names: dict[Path, str] = {}
+        """What the files are called, where that is not by their base names."""
 
     def count(self) -> int:
         """How many rows can be read."""
@@ -46,7 +49,7 @@ class LocalRows:
 
     def rows(self, on_bad_row: Callable[[RowError], None]) -> Iterator[Read]:
         """Every row that can be read and where it stands. Raises ValueError or OSError where it cannot be read on."""
-        return rows_of(self._path, self._split, on_bad_row)
+        return rows_of(self.path, self._split, on_bad_row, self.file_names)
 
 
 class HubRows:
@@ -83,6 +86,23 @@ class HubRows:
 
 
 RowSource = LocalRows | HubRows
+
+
+def open_sources(sources: Sequence[Source], say: Say) -> list[RowSource]:
+    """Each source, looked at, with names for sources and files that tell them apart. Raises RunFailure."""
+    opened = [open_source(source, say) for source in sources]
+    here = [rows for rows in opened if isinstance(rows, LocalRows)]
+    of_sources = names_of(rows.path for rows in here)
+    of_files = names_of(path for rows in here for path in rows.files)
+    for rows in here:
+        rows.name = of_sources[rows.path]
+        rows.file_names = {path: of_files[path] for path in rows.files}
+    calls = [rows.name for rows in opened]
+    for source, rows in zip(sources, opened, strict=True):
+        if isinstance(rows, HubRows) and calls.count(rows.name) > 1:
+            part = plain_line(" ".join(filter(None, (source.subset, source.file, source.split))))
+            rows.name = f"{rows.name} ({part})"
+    return opened
 
 
 def is_on_hub(source: Source) -> bool:

@@ -97,6 +97,8 @@ def train(
     )
     between = BetweenSteps(trainer, callback, journal, controls, resumed, sampler)
     kept = checkpoint_plan(recipe)[1]
+    if row_losses is not None:
+        row_losses.listen(trainer.model, gives_no_logits=loaded.backend == "unsloth")
     trainer.attach(run, callback, between, recipe.training, kept=kept, owes_evaluation=owed, row_losses=row_losses)
     patience = _add_patience(trainer, recipe, resumed)
     _add_tensorboard(trainer, recipe, run)

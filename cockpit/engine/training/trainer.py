@@ -62,7 +62,6 @@ class RunTrainer(TrainerHooks):
         self.kept, self.owes_evaluation = kept, owes_evaluation
         if row_losses is not None:
             self.row_losses = row_losses
-            self.model.register_forward_hook(row_losses.take_output)
             self.add_callback(row_losses)
         self.add_callback(between)  # before the events: what it knows of the plan is told with it
         self.add_callback(events)

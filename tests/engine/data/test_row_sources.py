@@ -160,6 +160,39 @@ def test_a_dataset_of_the_hub(hub: Any) -> None:
     assert said == ["Fetching owner/rows from the Hub, where it is not in the cache here."]
 
 
+def places(data: PreparedData) -> set[str | None]:
+    """Where the rows that are trained on stand."""
+    assert data.names is not None
+    names = data.names()
+    return {names.where(np.array(row["input_ids"]), np.array(row["labels"])) for row in data.train}
+
+
+def test_files_of_one_base_name_are_told_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("one/de/rows.jsonl", "two/de/rows.jsonl", "other.jsonl")]
+    for at, path in enumerate(paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tiny.write_rows(path, [*pairs(2, start=at * 100), {"question": "x", "answer": ""}])
+    said: list[str] = []
+    data = prepare([{"name_or_path": str(path)} for path in paths], said, data__on_bad_row="skip")
+    assert places(data) == {f"{name}:{line}" for name in ("one/de/rows.jsonl", "two/de/rows.jsonl", "other.jsonl")
+                            for line in (1, 2)}  # fmt: skip
+    assert "Row left out: two/de/rows.jsonl:3: answer is empty." in said
+    alone = prepare([{"name_or_path": str(paths[0])}], said, data__on_bad_row="skip")
+    assert places(alone) == {"rows.jsonl:1", "rows.jsonl:2"}, "kept rows of the other names are not taken for these"
+
+
+def test_parts_of_one_dataset_of_the_hub_are_told_apart(hub: Any) -> None:
+    hub(datasets.Dataset.from_list(pairs(2)))
+    both = [{"name_or_path": "owner/rows", "subset": "de"}, {"name_or_path": "owner/rows", "subset": "fr", "ratio": 1}]
+    text = tiny.recipe_text(Path("m"), Path("n"), data__sources=both)
+    sources = RecipeDocument.parse(text, "t").recipe().data.sources
+    opened = row_source.open_sources(sources, lambda text: None)
+    assert [where for rows in opened for where, _ in rows.rows(lambda error: None)] == [
+        *("owner/rows (de train) row 1", "owner/rows (de train) row 2"),
+        *("owner/rows (fr train) row 1", "owner/rows (fr train) row 2"),
+    ]
+
+
 def test_bad_rows_of_a_dataset_of_the_hub_have_a_place(hub: Any) -> None:
     hub(datasets.Dataset.from_list([*pairs(3), {"question": "x", "answer": ""}]))
     said: list[str] = []

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
+import torch
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from cockpit.data.row_losses import RowLoss, StepRows
+from cockpit.engine.data.row_names import RowNames
 from cockpit.engine.errors import RunFailure
-from cockpit.engine.training import row_losses
+from cockpit.engine.training.row_losses import RowLossWriter
 from cockpit.protocol.events import LogWritten, StepEnded
 from cockpit.runs.checkpoint import checkpoints
 from tests.engine import tiny
@@ -107,11 +111,54 @@ def test_a_run_that_is_not_asked_for_it_keeps_none(hosted: Hosted) -> None:
     assert not run.run.row_losses.exists()
 
 
-def test_a_model_that_tells_of_no_token_is_refused_in_a_sentence() -> None:
-    import torch
+class Model(torch.nn.Module):
+    """Gives what it is told to."""
 
-    labels = torch.zeros(1, 4, dtype=torch.long)
+    def __init__(self, output: dict[str, Any]) -> None:
+        super().__init__()
+        self.output = SimpleNamespace(**output)
+
+    def forward(self, **batch: torch.Tensor) -> SimpleNamespace:
+        return self.output
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> Callable[[dict[str, Any]], list[RowLoss]]:
+    """A step of two tokens with loss, by a model that gives this output; what was kept of it."""
+    names = SimpleNamespace(where=lambda ids, labels: "a row")
+    writer = RowLossWriter(tmp_path / "row_losses.jsonl", cast(RowNames, names), lambda text: None)
+    batch = {"input_ids": torch.tensor([[1, 2, 3, 4]]), "labels": torch.tensor([[-100, -100, 3, 4]])}
+
+    def taken(output: dict[str, Any]) -> list[RowLoss]:
+        model = Model(output)
+        writer.listen(model, gives_no_logits=False)
+        writer.take_batch(batch)
+        model(**batch)
+        state = TrainerState(global_step=1)
+        writer.on_step_end(TrainingArguments(output_dir=str(tmp_path), use_cpu=True), state, TrainerControl())
+        return msgspec.json.decode((tmp_path / "row_losses.jsonl").read_bytes(), type=StepRows).rows
+
+    return taken
+
+
+Step = Callable[[dict[str, Any]], list[RowLoss]]
+
+
+def test_log_probabilities_are_taken_as_they_are(step: Step) -> None:
+    told = {"log_probs": torch.tensor([[-9.0, -2.0, -4.0]]), "loss": torch.tensor(3.0)}
+    assert step(told) == [RowLoss("a row", 3.0, 2)]
+
+
+def test_a_model_that_tells_of_no_token_is_refused_in_a_sentence(step: Step) -> None:
     with pytest.raises(RunFailure, match=r"does not give the loss of single tokens"):
-        row_losses.token_losses(object(), labels)
-    told = type("Output", (), {"log_probs": torch.full((1, 3), -2.0), "logits": None})()
-    assert row_losses.token_losses(told, labels).tolist() == [[2.0, 2.0, 2.0]]
+        step({"loss": torch.tensor(3.0), "logits": None})
+
+
+def test_logits_give_the_loss(step: Step) -> None:
+    logits = torch.zeros(1, 4, 8)
+    assert step({"loss": torch.tensor(8.0).log(), "logits": logits})[0].loss == pytest.approx(2.0794415)
+
+
+def test_a_loss_that_is_not_the_mean_over_its_tokens_is_refused(step: Step) -> None:
+    with pytest.raises(RunFailure, match=r"loss is not the mean over its tokens"):
+        step({"loss": torch.tensor(3.0), "logits": torch.zeros(1, 4, 8)})

@@ -8,12 +8,8 @@ from typing import Any
 
 import pytest
 
-from cockpit.engine.worker import Worker
-from cockpit.paths import runs_folder
-from cockpit.runs.folder import RunDir
 from tests.engine import tiny
-from tests.engine.conftest import HostedRun
-from tests.engine.training.resuming import stopping_after
+from tests.engine.training.forked_runs import Ended, ended
 from tests.engine.warm_stack import WarmStack
 
 COMMON: dict[str, Any] = {
@@ -26,9 +22,6 @@ CASES: dict[str, dict[str, Any]] = {
     "random": {"training__gradient_checkpointing": "unsloth"},
     "grouped": {"training__group_by_length": True, "training__dataloader_num_workers": 2},
 }
-
-
-Ended = dict[str, Any]
 
 
 def undisturbed_and_stopped(recipes: dict[str, str], stop: int) -> dict[str, list[Ended]]:
@@ -46,21 +39,6 @@ def gone_on_with(recipe: str) -> list[Ended]:
     asked = json.loads(recipe)
     asked["model"]["adapter"] = "first"
     return [first, ended("second", json.dumps(asked))]
-
-
-def ended(name: str, recipe: str, *, attempt: int = 1, stop: int = 0) -> Ended:
-    """How this attempt of the run ends."""
-    resumed = attempt > 1
-    run = RunDir(runs_folder() / name) if resumed else RunDir.create(runs_folder() / name)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Worker, "step_done", stopping_after(stop))
-        hosted = HostedRun(run, recipe, {"resume": resumed}, "unsloth")
-        hosted.until(lambda: hosted.state.ended is not None and hosted.state.ended.attempt == attempt)
-        hosted.close()
-    state = hosted.state
-    assert state.ended is not None
-    evaluations = [(one.step, one.figures["eval_loss"]) for one in state.evaluations]
-    return {"outcome": state.ended.outcome, "metrics": state.steps.metrics, "evaluations": evaluations}
 
 
 def test_an_adapter_is_gone_on_with(tmp_path: Path, model: Path, rows: Path, unsloth_stack: WarmStack) -> None:
