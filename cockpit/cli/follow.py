@@ -16,12 +16,14 @@ from cockpit.protocol.commands import Stop
 from cockpit.protocol.event_log import newest_attempt
 from cockpit.protocol.events import AnyEvent, Relaunch, RunEnded
 from cockpit.runs.checkpoint import newest_complete
+from cockpit.runs.details import RunDetails
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import Link, new_command_id
 from cockpit.runs.liveness import TAKE_UP_AFTER_S
 from cockpit.runs.state import RunState
 from cockpit.runs.stopping import stopping
 from cockpit.runs.summary import RunSummary
+from cockpit.settings import Settings
 from cockpit.text.numbers import duration
 from cockpit.text.output import is_output_lost
 
@@ -134,6 +136,8 @@ def follow(
 def tell_ways_on(run: RunDir, report: Report, status: int) -> None:
     """What can be done with a run that has ended with this exit status: ask its result, or go on with it."""
     name = shlex.quote(run.id)
+    if spent := cost_of(run):
+        report.say(spent)
     if run.result is not None:
         report.say(f"The {run.result.name} is in {run.result}; ask it with: cockpit chat {name} -p QUESTION")
     has_checkpoint = newest_complete(run.checkpoints)[0] is not None
@@ -141,6 +145,21 @@ def tell_ways_on(run: RunDir, report: Report, status: int) -> None:
         report.say(f"Resume from its newest checkpoint with: cockpit resume {name}")
     for one in RunSummary.of(run).relaunches if status else ():
         report.say(f"With less memory ({one.why}): {relaunch_command(run, one, has_checkpoint=has_checkpoint)}")
+
+
+def cost_of(run: RunDir) -> str:
+    """What the run has cost, in a sentence; empty where no price is set or it is not known."""
+    try:
+        price = Settings.read().gpu_hour
+    except ValueError as error:
+        return str(error)
+    if price is None:
+        return ""
+    details = RunDetails.of(run)
+    if details.took_s is None or not details.gpus:
+        return ""
+    gpus = "one GPU" if details.gpus == 1 else f"{details.gpus} GPUs"
+    return f"It held {gpus} for {duration(details.took_s)}: {price.of(details.gpus * details.took_s)}, at {price}."
 
 
 def relaunch_command(run: RunDir, relaunch: Relaunch, *, has_checkpoint: bool) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cockpit.cli.ending import refuse
 from cockpit.cli.recipe_args import asked_for, blamed
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cockpit.protocol.events import Holder
     from cockpit.recipe.problem import Problem
     from cockpit.recipe.recipe import Recipe
+    from cockpit.settings import Price
 
 SIGNS = {"fits": "✓ fits", "tight": "▲ tight", "does not fit": "✗ does not fit", None: "– not known"}
 PHASES = {"load": "loading", "step": "training", "evaluation": "evaluating", "save": "saving"}
@@ -45,6 +47,15 @@ class Planned:
     """How it is trained on this machine: `recipe` is that, not what was written."""
     duration: Duration | None
     """None where no run of the same work was measured on that GPU."""
+    price: Price | None
+    """Of a GPU-hour, where the user has set one."""
+
+    @property
+    def cost(self) -> str | None:
+        """Of the run, where its time is known and a price is set; None on the CPU too."""
+        if self.price is None or self.duration is None or not self.trains_on:
+            return None
+        return self.price.of(self.duration.seconds)
 
     @property
     def tokens(self) -> int | None:
@@ -67,8 +78,14 @@ def plan(
 
     Exit status: 0 it can start, as far as is known; 1 something stands in its way; 2 the recipe or a setting is wrong.
     """
+    from cockpit.settings import Settings
+
     document, resolved = asked_for(recipe, data, model, settings or [])
-    planned = planned_for(resolved, document.name, document.file)
+    try:
+        price = Settings.read().gpu_hour
+    except ValueError as error:
+        refuse([str(error)])
+    planned = planned_for(resolved, document.name, document.file, price)
     problems = [blamed(problem, data, model, settings or []) for problem in planned.plan.problems]
     if as_json:
         print(json.dumps(_plain(planned, problems), indent=2))
@@ -79,7 +96,7 @@ def plan(
         raise typer.Exit(1)
 
 
-def planned_for(recipe: Recipe, name: str, file: str) -> Planned:
+def planned_for(recipe: Recipe, name: str, file: str, price: Price | None = None) -> Planned:
     """Look at the machine, and forecast."""
     from cockpit.data.inputs import trains_images
     from cockpit.machine.gpu import GpuProbe
@@ -104,7 +121,7 @@ def planned_for(recipe: Recipe, name: str, file: str) -> Planned:
     place = trains_on(recipe, report)
     gpu = chosen.reading.name if chosen is not None else ""
     duration = None if place is None else experience.duration(recipe, plan.total_steps, gpu)
-    return Planned(name, recipe, model, plan, place, found, gpus, disk, found_way, duration)
+    return Planned(name, recipe, model, plan, place, found, gpus, disk, found_way, duration, price)
 
 
 def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
@@ -131,6 +148,7 @@ def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
         "tokens_per_step_at_most": planned.tokens,
         "on_cpu": planned.trains_on == "",
         "duration_s": planned.duration and round(planned.duration.seconds, 1),
+        "cost": planned.cost,
         "memory": found and _memory(found),
         "gpus": [_gpu(gpu) for gpu in planned.gpus],
         "disk": disk
@@ -220,6 +238,8 @@ def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
         sign = "✗ " if disk.free is not None and (disk.needed or disk.result) > disk.free else ""
         yield "disk", f"{sign}{needed}; merged in 16 bits {size(disk.merged)} more; {size(disk.free)} free"
     yield "time", _time_text(planned.duration)
+    if planned.cost is not None:
+        yield "cost", f"about {planned.cost}, at {planned.price}"
 
 
 def _time_text(known: Duration | None) -> str:

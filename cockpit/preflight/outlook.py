@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cockpit.preflight.experience import Duration, Experience, learned
 from cockpit.preflight.room import DiskRoom, GpuRoom, disk_room, forecast_for, gpu_rooms, trains_on
+from cockpit.settings import Settings
 
 if TYPE_CHECKING:
     from cockpit.machine.gpu import GpuReport
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from cockpit.preflight.fitting import Fitted
     from cockpit.preflight.memory import Fit, Forecast
     from cockpit.recipe.recipe import Recipe
+    from cockpit.settings import Price
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ class Outlook:
     """How it is trained here in place of how it was written; None where training.fit is as_written. All else is told of
     what is trained."""
 
+    price: Price | None = None
+    """Of a GPU-hour, where the user has set one."""
+
+    @property
+    def cost(self) -> str | None:
+        """Of the run; None where no price is set or its time is not known, and on the CPU."""
+        if self.price is None or self.duration is None or self.room is None:
+            return None
+        return self.price.of(self.duration.seconds)
+
     @property
     def fit(self) -> Fit | None:
         """Whether it fits; None where that is not known, and on the CPU."""
@@ -42,10 +55,13 @@ class Forecaster:
     def __init__(self) -> None:
         self._models: dict[str, ModelFolder | None] = {}
         self._experience = Experience()
+        self._price: Price | None = None
 
     def learn(self) -> None:
         """Take in what runs here have taken. It reads files: not for the thread that draws."""
         self._experience = learned()
+        with suppress(ValueError):  # the app tells of it
+            self._price = Settings.read().gpu_hour
 
     def outlook(self, recipe: Recipe, report: GpuReport | None, steps: int | None) -> Outlook:
         """Without a report the machine is not known."""
@@ -64,7 +80,7 @@ class Forecaster:
         gpu = room.reading.name if room is not None else ""
         duration = None if place is None else self._experience.duration(recipe, steps, gpu)
         disk = None if found is None else disk_room(recipe, found, steps)
-        return Outlook(room, found, duration, disk, on_cpu=place == "")
+        return Outlook(room, found, duration, disk, on_cpu=place == "", price=self._price)
 
     def fitted(self, recipe: Recipe, report: GpuReport | None) -> Fitted:
         """The recipe as it would be trained here."""

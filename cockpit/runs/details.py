@@ -46,6 +46,8 @@ class RunDetails:
     reason: str
     advice: str
     took_s: float | None
+    gpus: int
+    """How many the newest attempt has; 0 on the CPU."""
     losses: Losses | None
     held_out: tuple[float, float] | None
     data: ev.DataPrepared | None
@@ -68,6 +70,7 @@ class RunDetails:
             reason=state.ended.reason if state.ended else "",
             advice=state.ended.advice if state.ended else "",
             took_s=_took_s(state, ends.events),
+            gpus=len(state.run.gpus) if state.run else 0,
             losses=ends_of(steps),
             held_out=_held_out(state),
             data=state.data,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.library import LibraryEntry
     from cockpit.runs.folder import RunDir
+    from cockpit.settings import Price
     from cockpit.ui.runs.session import RunSession
     from cockpit.ui.runs.standby import Standby
 
@@ -97,6 +98,8 @@ class CockpitApp(AskingApp):
         self.standby: Standby | None = None
         """The engine that warms up for the next run; None until the app has begun."""
         self._polls = 0
+        self.price: Price | None = None
+        """Of a GPU-hour, where the user has set one."""
 
     async def run_async(self, *, headless: bool = False, **options: Any) -> None:
         """Run in the colours that the terminal has; a picture has all of them."""
@@ -131,6 +134,7 @@ class CockpitApp(AskingApp):
     async def _begin(self) -> None:
         from cockpit.ui.preload import import_for_editing, import_for_watching
 
+        self._read_settings()
         if self._open_first is not None:
             await import_for_watching()
             if not self._exit:
@@ -157,6 +161,14 @@ class CockpitApp(AskingApp):
         for screen in self.screen_stack:
             if isinstance(screen, RecipesScreen):
                 screen.begin()
+
+    def _read_settings(self) -> None:
+        from cockpit.settings import Settings
+
+        try:
+            self.price = Settings.read().gpu_hour
+        except ValueError as error:
+            self.notify(str(error), severity="error", markup=False)
 
     def _poll(self) -> None:
         self._polls += 1

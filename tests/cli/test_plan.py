@@ -9,7 +9,10 @@ from typer.testing import CliRunner, Result
 from cockpit.cli import cockpit
 from cockpit.machine import gpu
 from cockpit.machine.gpu import GpuReport
+from cockpit.preflight.experience import Entry, Experience, work_of
 from cockpit.protocol.events import GpuReading, Holder
+from cockpit.recipe.library import find_recipe
+from cockpit.settings import settings_file
 
 MIB = 1024.0
 FULL = GpuReading(index=0, uuid="GPU-0", name="NVIDIA A100", vram_used_mib=36.0 * MIB, vram_total_mib=40.0 * MIB)
@@ -107,3 +110,21 @@ def test_how_it_is_fitted_to_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     assert document["fitted"] == "here 4 × 2, not checkpointed, rows padded to 256 (written 2 × 4)"
     assert document["gradient_checkpointing"] == "none"
     assert json.loads(run("llama-3-8b", "--json").stdout)["fitted"] is None
+
+
+def test_time_and_cost_where_the_same_work_was_measured_and_a_price_is_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machine(monkeypatch, IDLE)
+    document = find_recipe("llama-3-8b")
+    entry = Entry(run="one", gpu="NVIDIA A100", work=work_of(document.recipe()), step_s=60.0, other_s=0.0)
+    monkeypatch.setattr("cockpit.preflight.experience.learned", lambda: Experience([entry]))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert run("llama-3-8b").stdout.splitlines()[-1].startswith("time     about 1 h 00 m, as 1 run of")
+    settings_file().parent.mkdir()
+    settings_file().write_text("gpu_hour: 2.49 EUR")
+    assert run("llama-3-8b").stdout.splitlines()[-1] == "cost     about 2.49 EUR, at 2.49 EUR a GPU-hour"
+    assert json.loads(run("llama-3-8b", "--json").stdout)["cost"] == "2.49 EUR"
+    settings_file().write_text("gpu_hour: 2.49")
+    refused = run("llama-3-8b")
+    assert refused.exit_code == 2 and "which is no price with its currency" in refused.stderr

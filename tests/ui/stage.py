@@ -14,6 +14,7 @@ from cockpit.protocol import events as ev
 from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import Link, RunLink
+from cockpit.settings import Price
 from cockpit.ui.runs.session import RunSession
 from cockpit.ui.themes import DARK, THEMES, meanings
 from cockpit.ui.typed_ahead import TypedAhead
@@ -38,6 +39,7 @@ class Stage(TypedAhead):
         self.theme = DARK.name
         self.asked: list[str] = []
         self.said: list[str] = []
+        self.price: Price | None = None
         self._make, self._widgets = make, widgets
 
     def compose(self) -> ComposeResult:

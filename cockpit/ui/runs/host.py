@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
     from cockpit.runs.resumable import ResumePoint
+    from cockpit.settings import Price
     from cockpit.ui.runs.engines import Engines
     from cockpit.ui.runs.session import RunSession
     from cockpit.ui.runs.standby import Standby
@@ -26,6 +27,8 @@ class Host(Protocol):
     engines: Engines | None
     session: RunSession | None
     standby: Standby | None
+    price: Price | None
+    """Of a GPU-hour, where the user has set one."""
 
     @property
     def engine_status(self) -> EngineStatus: ...

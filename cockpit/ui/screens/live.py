@@ -194,7 +194,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         is_first, self._shown_at = self._shown_at < 0, time.monotonic()
         self._has_news, self._turns = False, self.session.turns
         session, state = self.session, self.session.state
-        self.query_one(RunLine).show(session.link.run.id, session.status, state, self.stop_note())
+        self.query_one(RunLine).show(session.link.run.id, session.status, state, self.stop_note(), self._app.price)
         alarms = {} if session.is_over else state.alarms
         self.query_one(AlarmBar).show(alarms)
         self.set_class(bool(alarms), "-alarmed")
@@ -207,6 +207,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
             session.link.run,
             is_slow_to_start=session.is_slow_to_start,
             refusal=refused.text if refused else None,
+            price=self._app.price,
         )
         self.query_one(OutcomeCard).show(outcome)
         self.set_class(outcome is not None, "-has-card")
@@ -233,7 +234,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         loss.set_course(state.steps, state.held_out)
 
     def _show_panels(self) -> None:
-        self.query_one(NowPanel).show(self.session.state)
+        self.query_one(NowPanel).show(self.session.state, self._app.price)
         self.query_one(RunPanel).show(self.session.recipe, self.session.state)
         state, is_silent = self.session.state, self.session.status == "silent"
         self.set_class(bool(state.machine) and len(state.machine[-1].gpus) > MOST_GAUGES, "-many-gpus")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -14,6 +14,7 @@ from cockpit.ui.widgets.card import Card, CardText
 
 if TYPE_CHECKING:
     from cockpit.runs.summary import RunSummary
+    from cockpit.ui.runs.host import Host
     from cockpit.ui.runs.run_shelf import RunShelf
     from cockpit.ui.widgets.loss_chart import LossChart
 
@@ -78,7 +79,7 @@ class RunSide(Container):
         self._shown = run.run.id
         details, recipe = self._shelf.known_details(run.run) or (None, None)
         card.border_title = Content(plain_line(run.run.id))
-        card.show(card_of_run(run, details, recipe), is_same=is_same)
+        card.show(card_of_run(run, details, recipe, cast("Host", self.app).price), is_same=is_same)
         chart.set_class(details is not None and len(details.steps) > 1, "-known")
         if details is not None:
             chart.set_total(run.total_steps)

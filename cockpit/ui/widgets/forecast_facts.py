@@ -78,7 +78,8 @@ def forecast_facts(outlook: Outlook, width: int) -> list[tuple[str, Content]]:
         trained = f"{big_count(found.trainable)} of {big_count(found.parameters)}, {_share(share)}"
         facts.append(("trains", Content(trained)))
     told = outlook.duration
-    facts.append(("time", Content(UNKNOWN if told is None else f"about {duration(told.seconds)} here")))
+    spent = f", {outlook.cost}" if outlook.cost is not None else ""
+    facts.append(("time", Content(UNKNOWN if told is None else f"about {duration(told.seconds)} here{spent}")))
     disk = outlook.disk
     if disk is not None:
         needed = disk.needed or disk.result

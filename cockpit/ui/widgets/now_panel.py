@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
+from cockpit.runs.cost import cost, cost_in_all
 from cockpit.runs.state import RunState
+from cockpit.settings import Price
 from cockpit.text import numbers
 from cockpit.text.numbers import NOT_A_NUMBER, UNKNOWN
 from cockpit.ui.widgets.glyphs import glyphs
@@ -24,6 +26,7 @@ SPARED = (
     "samples/s",
     SPLIT,
     "energy",
+    "cost",
     "  lowest",
     "epoch",
     "learning rate",
@@ -54,7 +57,8 @@ class NowPanel(Lines):
     HELP = (
         "The figures of the present step. The gradient norm is taken before clipping; "
         "trained is the share of the tokens that the loss is taken on. Of a step's time data is the wait for its rows, "
-        "model forward and backward, the rest is the optimizer's. Energy is what the GPUs have taken in this attempt."
+        "model forward and backward, the rest is the optimizer's. Energy is what the GPUs have taken in this attempt; "
+        "cost is the time of all attempts at the price that settings.yaml has for a GPU-hour."
     )
     DEFAULT_CSS = """
     NowPanel { height: auto; }
@@ -65,9 +69,9 @@ class NowPanel(Lines):
         self._rows: list[Row] = rows_of(RunState())
         self.border_title = Content("now")
 
-    def show(self, state: RunState) -> None:
-        """Draw the present of the run."""
-        rows = rows_of(state)
+    def show(self, state: RunState, price: Price | None = None) -> None:
+        """Draw the present of the run; its cost where a price is set."""
+        rows = rows_of(state, price)
         if rows != self._rows:
             self._rows = rows
             self.redraw()
@@ -86,7 +90,7 @@ class NowPanel(Lines):
         return [_line(row) for row in rows]
 
 
-def rows_of(state: RunState) -> list[Row]:
+def rows_of(state: RunState, price: Price | None = None) -> list[Row]:
     """The figures that are known of a run, those that are not as –; rows that say nothing of this run are left out."""
     steps = state.steps
     times, epoch = steps.recent("step_time_s", COURSE_STEPS), steps.latest("epoch")
@@ -110,6 +114,9 @@ def rows_of(state: RunState) -> list[Row]:
     ]
     if (energy := state.machine_use.energy_wh) is not None:
         rows.append(Row("energy", f"{energy:,.1f} Wh", note="of its GPUs"))
+    if (spent := cost(state, price)) is not None:
+        in_all = cost_in_all(state, price)
+        rows.append(Row("cost", spent, note=f"of about {in_all}" if in_all else ""))
     if state.checkpoints:
         newest = state.checkpoints[-1]
         rows.append(Row("checkpoint", f"step {newest.step:,}", note=numbers.size(newest.size_bytes)))

@@ -8,11 +8,13 @@ from textual.content import Content
 from textual.style import Style
 from textual.widgets import Static
 
+from cockpit.runs.cost import cost
 from cockpit.runs.details import ends_of
 from cockpit.runs.folder import RunDir
 from cockpit.runs.labels import STATES
 from cockpit.runs.state import RunState
 from cockpit.runs.status import State
+from cockpit.settings import Price
 from cockpit.text.numbers import count, duration, metric, size
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.glyphs import glyphs
@@ -74,7 +76,13 @@ class OutcomeCard(Static):
 
 
 def outcome_of(
-    status: State, state: RunState, run: RunDir, *, is_slow_to_start: bool = False, refusal: str | None = None
+    status: State,
+    state: RunState,
+    run: RunDir,
+    *,
+    is_slow_to_start: bool = False,
+    refusal: str | None = None,
+    price: Price | None = None,
 ) -> Outcome | None:
     """What there is to say of a run that has ended or whose engine is not heard of; None while it goes its way.
 
@@ -85,7 +93,7 @@ def outcome_of(
     retry = Way("e", "retry", "edit and retry")
     ended = state.ended
     if status == "completed" and ended is not None:
-        return Outcome("good", f"{signs.done} {STATES[status]}", _gains(state, run))
+        return Outcome("good", f"{signs.done} {STATES[status]}", _gains(state, run, price))
     if status == "stopped" and ended is not None:
         planned = f" of {count(state.total_steps)}" if state.total_steps else ""
         saved = _saved(state, run) or (("", "Nothing was saved."),)
@@ -134,10 +142,11 @@ def _said(state: RunState) -> tuple[tuple[str, str], ...]:
     return tuple((label, text) for label, text in said if text)
 
 
-def _gains(state: RunState, run: RunDir) -> tuple[tuple[str, str], ...]:
+def _gains(state: RunState, run: RunDir, price: Price | None) -> tuple[tuple[str, str], ...]:
     arrow = "→" if glyphs().braille else "->"
     took = f"{count(state.step)} steps in {duration(state.elapsed_s)}"
-    facts = [took]
+    spent = cost(state, price)
+    facts = [f"{took}, {spent}" if spent is not None else took]
     if losses := ends_of(state.steps):
         of = f" (means of {losses.steps} steps)" if losses.steps > 1 else ""
         facts.append(f"loss {metric(losses.first)} {arrow} {metric(losses.last)}{of}")

@@ -47,7 +47,8 @@ def _here(outlook: Outlook | None) -> list[tuple[str, str]]:
     if outlook is None:
         return []
     told = outlook.duration
-    takes = None if told is None else f"about {duration(told.seconds)} here"
+    spent = f", {outlook.cost}" if outlook.cost is not None else ""
+    takes = None if told is None else f"about {duration(told.seconds)} here{spent}"
     if outlook.on_cpu:
         return [] if takes is None else [("time", takes)]
     facts = [("VRAM", f"{memory_text(outlook).plain}; {takes or f'time {UNKNOWN}'}")]

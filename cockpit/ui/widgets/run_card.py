@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
     from cockpit.runs.details import RunDetails
     from cockpit.runs.summary import RunSummary
+    from cockpit.settings import Price
 
 
-def card_of_run(summary: RunSummary, details: RunDetails | None, recipe: Recipe | None) -> CardText:
+def card_of_run(
+    summary: RunSummary, details: RunDetails | None, recipe: Recipe | None, price: Price | None = None
+) -> CardText:
     """What is known of the run so far; the card of a long log comes in two parts, the second with `details`."""
     sign, colour = STATE_SIGNS[summary.state]
     facts = []
@@ -26,7 +29,7 @@ def card_of_run(summary: RunSummary, details: RunDetails | None, recipe: Recipe 
         facts.append(("because", plain_text(details.reason)))
     if details is not None and details.advice:
         facts.append(("try", plain_text(details.advice)))
-    facts += [*_losses(summary, details), ("steps", _steps(summary)), ("time", _times(summary, details))]
+    facts += [*_losses(summary, details), ("steps", _steps(summary)), ("time", _times(summary, details, price))]
     facts.append(("saved", _saved(details)))
     if recipe is not None:
         facts += [("model", model_text(recipe)), ("data", _data(recipe, details))]
@@ -62,8 +65,10 @@ def _steps(summary: RunSummary) -> str:
     return planned if summary.attempts == 1 else f"{planned}, {summary.attempts} attempts"
 
 
-def _times(summary: RunSummary, details: RunDetails | None) -> str:
+def _times(summary: RunSummary, details: RunDetails | None, price: Price | None) -> str:
     took = duration(details.took_s if details is not None else None)
+    if details is not None and details.took_s is not None and details.gpus and price is not None:
+        took = f"{took}, {price.of(details.gpus * details.took_s)}"
     return f"{took}, begun {time.strftime('%Y-%m-%d %H:%M', time.localtime(summary.started_at))}"
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from cockpit.runs.cost import cost
 from cockpit.runs.labels import PHASES, STATES
 from cockpit.runs.machine_use import fullest
 from cockpit.runs.state import RunState
 from cockpit.runs.status import State, is_active
+from cockpit.settings import Price
 from cockpit.text.numbers import NOT_A_NUMBER, UNKNOWN, count, duration, metric, percent
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
@@ -42,11 +44,12 @@ class RunLine(Lines):
         self._run_id, self._state = "", RunState()
         self._status: State = "starting"
         self._note = ""
+        self._price: Price | None = None
         self._level = ""
 
-    def show(self, run_id: str, status: State, state: RunState, note: str = "") -> None:
+    def show(self, run_id: str, status: State, state: RunState, note: str = "", price: Price | None = None) -> None:
         """Draw the run. `note` stands in place of the phase, such as: finishing the step."""
-        self._run_id, self._status, self._state, self._note = run_id, status, state, note
+        self._run_id, self._status, self._state, self._note, self._price = run_id, status, state, note, price
         level = "error" if status in BAD else "warning" if status == "silent" else ""
         if status == "running":
             level = alarm_level(state.alarms)
@@ -76,6 +79,7 @@ class RunLine(Lines):
             self._loss(form),
             self._held_out(form),
             self._memory(form),
+            self._cost(form),
             self._time(form),
         ]
 
@@ -151,6 +155,10 @@ class RunLine(Lines):
         else:
             text = f"{gib(used)}/{gib(total)}{' GiB' if form < 8 else ''}"
         return Content.assemble((f"{label} ", "$foreground-muted"), text)
+
+    def _cost(self, form: int) -> Content:
+        spent = cost(self._state, self._price)
+        return Content(spent) if spent is not None and form < 4 else Content("")
 
     def _time(self, form: int) -> Content:
         state = self._state

@@ -6,13 +6,15 @@ import pytest
 from textual.widget import Widget
 
 from cockpit.runs.link import RunLink
+from cockpit.settings import Price
 from cockpit.ui.widgets.gpu_list import GpuList
 from cockpit.ui.widgets.machine_column import MachineColumn
+from cockpit.ui.widgets.now_panel import NowPanel
 from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.vram_gauge import VramGauge
 from tests.recording import record
 from tests.ui.drawn import all_text, plain, text_of
-from tests.ui.live_screen import line, stage
+from tests.ui.live_screen import card, line, stage
 from tests.ui.stage import fed, session_of
 from tests.ui.waiting import until
 
@@ -55,3 +57,24 @@ async def test_readings_of_a_run_that_has_ended_are_not_shown_as_if_present(
         column = pilot.app.screen.query_one(MachineColumn)
         await until(pilot, lambda: plain(gauges(column)[0].border_title).startswith(title))
         assert "peak" in all_text(gauges(column)[0]) and "peak" in line(pilot)
+
+
+async def test_a_run_costs_what_its_gpus_cost_where_a_price_is_set(tmp_path: Path) -> None:
+    session = session_of(fed(record(tmp_path, until=150, gpus=2, ending="going")))
+    shown = stage(session)
+    async with shown.run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: "training" in line(pilot))
+        assert "EUR" not in all_text(pilot.app.screen.query_one(NowPanel))
+        shown.price = Price(360, "EUR")
+        await until(pilot, lambda: "EUR  of about" in all_text(pilot.app.screen.query_one(NowPanel)))
+        elapsed_s = session.state.elapsed_s
+        assert elapsed_s is not None
+        await until(pilot, lambda: f"{2 * elapsed_s / 10:.2f} EUR" in line(pilot))
+
+
+async def test_a_run_that_has_ended_says_what_it_has_cost(tmp_path: Path) -> None:
+    session = session_of(RunLink(record(tmp_path, until=5, steps=5, gpus=1)))
+    shown = stage(session)
+    shown.price = Price(360, "EUR")
+    async with shown.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: " EUR" in card(pilot))
