@@ -1,8 +1,8 @@
 """cockpit's engine process with a meter of torch's memory in it, and with as little memory as a smaller GPU has.
 
 usage: python -m tests.bench.metered_engine FOLDER ...     as python -m cockpit.engine takes it
-The run's folder gets torch_memory.json, written anew at each phase. TORCH_LIMIT_GIB in the environment: torch may take
-so much and no more, as if the GPU were no larger.
+The run's folder gets torch_memory.json, written anew at each phase. A file torch_limit in it holds the bytes that torch
+may take, as if the GPU were no larger.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from tests.bench.memory_run import used_cuda
 
 FILE = "torch_memory.json"
-LIMIT = "TORCH_LIMIT_GIB"
+LIMIT = "torch_limit"
 
 
 def metered(command: Callable[..., list[str]]) -> Callable[..., list[str]]:
@@ -41,9 +41,8 @@ def watch() -> None:
     enter = Journal.enter_phase
 
     def entered(self: Journal, phase: Any, detail: str = "") -> None:
-        limit = os.environ.get(LIMIT)
-        if phase == "loading_model" and limit:
-            limit_torch(float(limit))
+        if phase == "loading_model" and Path(LIMIT).exists():
+            limit_torch(int(Path(LIMIT).read_text()))
         if (cuda := used_cuda()) is not None:
             peaks = {"reserved": cuda.max_memory_reserved(), "allocated": cuda.max_memory_allocated()}
             Path(FILE).write_text(json.dumps(peaks))  # the working folder is the run's, wherever it is moved
@@ -52,12 +51,14 @@ def watch() -> None:
     Journal.enter_phase = entered  # type: ignore[method-assign]
 
 
-def limit_torch(gib: float) -> None:
-    """Have torch find a GPU of so much memory: what it may take, and what it is told of what is free."""
+def limit_torch(limit: int) -> None:
+    """Have torch find a GPU of so many bytes: what it may take, and what it is told of what is free."""
     import torch
 
+    if not torch.cuda.is_available():
+        return
     total = torch.cuda.get_device_properties(0).total_memory
-    allowed = min(total, int(gib * 2**30))
+    allowed = min(total, limit)
     torch.cuda.set_per_process_memory_fraction(allowed / total)
 
     def mem_get_info(device: Any = None) -> tuple[int, int]:
