@@ -98,10 +98,10 @@ def open_sources(sources: Sequence[Source], say: Say) -> list[RowSource]:
         rows.name = of_sources[rows.path]
         rows.file_names = {path: of_files[path] for path in rows.files}
     calls = [rows.name for rows in opened]
-    for source, rows in zip(sources, opened, strict=True):
-        if isinstance(rows, HubRows) and calls.count(rows.name) > 1:
+    for source, one in zip(sources, opened, strict=True):
+        if isinstance(one, HubRows) and calls.count(one.name) > 1:
             part = plain_line(" ".join(filter(None, (source.subset, source.file, source.split))))
-            rows.name = f"{rows.name} ({part})"
+            one.name = f"{one.name} ({part})"
     return opened
 
 

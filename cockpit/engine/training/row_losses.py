@@ -28,8 +28,8 @@ NEAR = 0.02
 
 @dataclass(frozen=True)
 class _Taken:
-    """A batch, the losses of its tokens, the model's own loss of it (None where experts add to that or it gives none), and
-    by how many tokens that is divided."""
+    """A batch, the losses of its tokens, the model's own loss of it (None where there is none, or experts add to it),
+    and by how many tokens that is divided."""
 
     batch: dict[str, torch.Tensor]
     losses: torch.Tensor
@@ -137,7 +137,7 @@ def _is_true(taken: _Taken) -> bool:
 
 
 def _has_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """[sequences, tokens - 1]: of which tokens but the first a loss is taken; the first one of a joined row has none."""
+    """[sequences, tokens - 1]: of which tokens but the first a loss is taken; the first of a joined row has none."""
     found = batch["labels"][:, 1:] != IGNORED
     positions = batch.get("position_ids")
     return found if positions is None else found & (positions[:, 1:] != 0)

@@ -14,7 +14,7 @@ LOGITS_AT_ONCE = 1 << 26
 
 
 class HeadInput:
-    """Keeps the losses of a batch's tokens where a model gives none of their logits: Unsloth's takes the loss in pieces.
+    """Keeps the losses of a batch's tokens where a model gives no logits: Unsloth's takes the loss in pieces.
 
     They are taken from the hidden states that the decoder hands to the head, as these go by, so nothing is computed a
     second time but the head.
@@ -27,14 +27,13 @@ class HeadInput:
         self._config = model.config.get_text_config()
         self._losses: torch.Tensor | None = None
         if self._head is not None:
-            model.get_decoder().register_forward_hook(self._pass)
+            model.get_decoder().register_forward_hook(torch.compiler.disable(self._pass))
 
     def take(self) -> torch.Tensor | None:
         """The losses of the last batch, once."""
         losses, self._losses = self._losses, None
         return losses
 
-    @torch.compiler.disable
     def _pass(self, decoder: Any, arguments: Any, output: Any) -> None:
         labels, self._losses = self._wanted(), None
         if labels is None:
@@ -55,8 +54,8 @@ class HeadInput:
 
 
 def from_output(output: Any, labels: torch.Tensor) -> torch.Tensor | None:
-    """[sequences, tokens - 1] float32: of each token but the first, 0 where there is no label. None where the output has
-    neither TRL's log_probs nor logits."""
+    """[sequences, tokens - 1] float32: of each token but the first, 0 where there is no label. None where the output
+    has neither TRL's log_probs nor logits."""
     log_probs, logits = (getattr(output, name, None) for name in ("log_probs", "logits"))
     if isinstance(log_probs, torch.Tensor) and log_probs.shape == labels[:, 1:].shape:
         has_label = (labels[:, 1:] != IGNORED).to(log_probs.device)
@@ -79,13 +78,13 @@ def scaled(logits: torch.Tensor, config: Any) -> torch.Tensor:
     return logits
 
 
-@torch.no_grad()
 def _losses_by(logits: Callable[[torch.Tensor], torch.Tensor], labels: torch.Tensor, words: int) -> torch.Tensor:
-    """From the `logits` of places of the flattened batch, over so many `words`; only where the next token is trained."""
+    """From the `logits` of places of the flattened batch, over so many `words`; 0 where no next token is trained."""
     following = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED).flatten()
     found = torch.zeros(following.shape, dtype=torch.float32, device=labels.device)
     for places in torch.nonzero(following != IGNORED).flatten().split(max(1, LOGITS_AT_ONCE // words)):
-        scores = logits(places).float()
-        of = following[places].to(scores.device)
-        found[places] = torch.nn.functional.cross_entropy(scores, of, reduction="none").to(found.device)
+        with torch.no_grad():
+            scores = logits(places).float()
+            of = following[places].to(scores.device)
+            found[places] = torch.nn.functional.cross_entropy(scores, of, reduction="none").to(found.device)
     return found.view(labels.shape)[:, :-1]

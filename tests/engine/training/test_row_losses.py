@@ -111,7 +111,7 @@ def test_a_run_that_is_not_asked_for_it_keeps_none(hosted: Hosted) -> None:
     assert not run.run.row_losses.exists()
 
 
-class Model(torch.nn.Module):
+class Model(torch.nn.Module):  # type: ignore[misc]
     """Gives what it is told to."""
 
     def __init__(self, output: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The loss by row with Unsloth, which gives no logits: its own loss, and that of the other backend, without a second pass."""
+"""The loss by row with Unsloth, which gives no logits: as its own and the other backend's, without a second pass."""
 
 from __future__ import annotations
 
