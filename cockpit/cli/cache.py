@@ -26,7 +26,7 @@ def cache(
     Exit status: 0 all is shown or removed, 1 some is in use and stays, 2 the folder cannot be read.
     """
     from cockpit.data.rows_cache import RowsCache, limit_bytes
-    from cockpit.launch.compile_cache import rows_cache_folder
+    from cockpit.machine.compile_cache import rows_cache_folder
 
     try:
         kept = RowsCache(rows_cache_folder(), limit_bytes())

@@ -14,6 +14,7 @@ from cockpit.cli.ending import refuse
 from cockpit.cli.recipe_args import asked_for, blamed
 
 if TYPE_CHECKING:
+    from cockpit.data.row_lengths import RowLengths
     from cockpit.models.folder import ModelFolder
     from cockpit.preflight.experience import Duration
     from cockpit.preflight.fitting import Fitted
@@ -49,6 +50,8 @@ class Planned:
     """None where no run of the same work was measured on that GPU."""
     price: Price | None
     """Of a GPU-hour, where the user has set one."""
+    rows: RowLengths | None
+    """How long the rows are; None where they were not tokenized here."""
 
     @property
     def cost(self) -> str | None:
@@ -102,7 +105,7 @@ def planned_for(recipe: Recipe, name: str, file: str, price: Price | None = None
     from cockpit.machine.gpu import GpuProbe
     from cockpit.models.published import described
     from cockpit.preflight.experience import learned
-    from cockpit.preflight.outlook import fitted_here
+    from cockpit.preflight.outlook import fitted_here, known_rows, lengths_of
     from cockpit.preflight.plan import Planner
     from cockpit.preflight.room import disk_room, forecast_for, gpu_rooms, trains_on
 
@@ -114,14 +117,16 @@ def planned_for(recipe: Recipe, name: str, file: str, price: Price | None = None
     experience = learned()
     found_way = fitted_here(recipe, report)
     recipe = found_way.recipe
-    gpus = gpu_rooms(recipe, model, report, images=images, experience=experience)
+    rows = known_rows().of(recipe)
+    lengths = lengths_of(rows)
+    gpus = gpu_rooms(recipe, model, report, lengths=lengths, images=images, experience=experience)
     chosen = next((gpu for gpu in gpus if gpu.chosen), None)
-    found = chosen.forecast if chosen is not None else forecast_for(recipe, model, images=images)
+    found = chosen.forecast if chosen is not None else forecast_for(recipe, model, lengths=lengths, images=images)
     disk = None if found is None else disk_room(recipe, found, plan.total_steps)
     place = trains_on(recipe, report)
     gpu = chosen.reading.name if chosen is not None else ""
-    duration = None if place is None else experience.duration(recipe, plan.total_steps, gpu)
-    return Planned(name, recipe, model, plan, place, found, gpus, disk, found_way, duration, price)
+    duration = None if place is None else experience.duration(recipe, plan.total_steps, gpu, lengths=lengths)
+    return Planned(name, recipe, model, plan, place, found, gpus, disk, found_way, duration, price, rows)
 
 
 def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
@@ -139,6 +144,8 @@ def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
         "trainable_parameters": found and found.trainable,
         "rows": planned.plan.train_rows,
         "held_out_rows": planned.plan.held_out,
+        "row_tokens": planned.rows
+        and {"longest": planned.rows.longest, "mean": round(planned.rows.mean, 1), "rows": planned.rows.rows},
         "steps": planned.plan.total_steps,
         "epochs": planned.plan.epochs,
         "per_device_train_batch_size": training.per_device_train_batch_size,
@@ -226,6 +233,7 @@ def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
         )
     batch = f"{training.per_device_train_batch_size} x {training.gradient_accumulation_steps}"
     most = f", {count(planned.tokens)} tokens at most" if planned.tokens else ""
+    yield "rows", _rows_text(planned.rows, recipe)
     yield "steps", f"{count(planned.plan.total_steps)} of {batch} rows{most}{_epochs(planned.plan)}"
     if planned.fitted.written.training.fit == "auto":
         chosen = next((gpu for gpu in planned.gpus if gpu.chosen), None)
@@ -242,12 +250,22 @@ def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
         yield "cost", f"about {planned.cost}, at {planned.price}"
 
 
+def _rows_text(known: RowLengths | None, recipe: Recipe) -> str:
+    from cockpit.text.numbers import count
+
+    limit = min(recipe.training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
+    if known is None:
+        return f"taken to have {count(limit)} tokens each, as they have not been tokenized here yet"
+    longest = f"{count(known.longest)} at most"
+    return f"{count(known.mean)} tokens on average, {longest}, as the {count(known.rows)} rows were tokenized here"
+
+
 def _time_text(known: Duration | None) -> str:
     from cockpit.text.numbers import UNKNOWN, duration
 
     if known is None:
         return f"{UNKNOWN} no run of the same work has been measured here"
-    return f"about {duration(known.seconds)}, as {known.runs} run{'s' * (known.runs != 1)} of the same work took here"
+    return f"about {duration(known.seconds)}, {known.said()}"
 
 
 def _epochs(plan: Plan) -> str:

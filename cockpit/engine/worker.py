@@ -20,7 +20,7 @@ from cockpit.engine.fallback import fall_back
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.stack import StackLog, import_stack
-from cockpit.launch.compile_cache import usual_place
+from cockpit.machine.compile_cache import usual_place
 from cockpit.protocol.commands import AnswerPrompts, Chat, Train
 from cockpit.protocol.events import Outcome, RunEnded, TrainingResumed
 from cockpit.recipe.recipe import Recipe

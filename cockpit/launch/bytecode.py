@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cockpit.disk import unwritable
-from cockpit.launch.compile_cache import compile_cache
+from cockpit.machine.compile_cache import compile_cache
 
 
 def bytecode_environment() -> dict[str, str]:

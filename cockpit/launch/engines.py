@@ -13,8 +13,8 @@ from typing import IO, Protocol
 
 from cockpit.disk import open_to_append, write_atomically
 from cockpit.launch.bytecode import bytecode_environment
-from cockpit.launch.compile_cache import compile_cache
 from cockpit.machine.child_environment import child_environment, python_command
+from cockpit.machine.compile_cache import compile_cache
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.paths import runs_folder, standby_folder
 from cockpit.protocol.commands import Train

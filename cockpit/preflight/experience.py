@@ -20,7 +20,7 @@ from cockpit.models.folder import ModelFolder
 from cockpit.models.published import described
 from cockpit.models.shape import ModelShape
 from cockpit.paths import home, local_path
-from cockpit.preflight.memory import FORMULA, Device, Forecast, forecast
+from cockpit.preflight.memory import FORMULA, Device, Forecast, Lengths, forecast
 from cockpit.protocol.values import UNREADABLE
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.problem import RecipeError
@@ -37,6 +37,8 @@ FULL_ROWS = 0.9
 """Rows that on average have so much of the longest length fill the sequence, as the forecast takes them to do."""
 PLAUSIBLE = (0.2, 3.0)
 """Measured by forecast; what lies outside was another process, or is damage."""
+SCALED = (0.25, 4.0)
+"""A step's time is told by its tokens from a run whose steps have a quarter to four times as many."""
 ROOMY = Device(80 << 30, 80 << 30)
 UNTIMED = (
     "max_steps", "num_train_epochs", "learning_rate", "warmup_steps", "warmup_ratio", "lr_scheduler_type",
@@ -62,6 +64,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     formula: int = 0
     step_s: float | None = None
     other_s: float | None = None
+    pace: str = ""
+    """All that the time of a step hangs on but the rows."""
+    step_tokens: float | None = None
+    """Of a usual step, padding left out."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +86,19 @@ class Correction:
 
 @dataclass(frozen=True)
 class Duration:
-    """Seconds that a run will take as runs of the same work took them here."""
+    """Seconds that a run will take as runs of the same work took them here; `by_tokens`: as runs on other rows did,
+    by the tokens of a step."""
 
     seconds: float
     runs: int
+    by_tokens: bool = False
+
+    def said(self) -> str:
+        """In words, from what it is known."""
+        runs = f"{self.runs} run{'s' * (self.runs != 1)}"
+        if self.by_tokens:
+            return f"by the tokens of a step, from {runs} of the same model and batch on other rows"
+        return f"as {runs} of the same work took here"
 
 
 class Experience:
@@ -112,6 +127,14 @@ class Experience:
             return None
         return Correction(_mean(alike) ** (len(alike) / (len(alike) + 1)), len(alike), same_model=False)
 
+    def has_measured(self, recipe: Recipe, gpu: str) -> bool:
+        """Whether the memory of the same work, rows and all, was measured on such a GPU."""
+        work = work_of(recipe)
+        return any(
+            one.work == work and one.gpu == gpu and one.ratio is not None and one.formula == FORMULA
+            for one in self.entries
+        )
+
     def corrected(
         self, found: Forecast, recipe: Recipe, model: ModelFolder, gpu: str, *, lengths_known: bool = False
     ) -> tuple[Forecast, Correction | None]:
@@ -120,14 +143,30 @@ class Experience:
         known = None if shape is None else self.correction(recipe, shape, gpu, lengths_known=lengths_known)
         return (found, None) if known is None else (found.scaled(known.factor), known)
 
-    def duration(self, recipe: Recipe, steps: int | None, gpu: str) -> Duration | None:
-        """None where no run of the same work was measured here, or the steps are not known."""
+    def duration(
+        self, recipe: Recipe, steps: int | None, gpu: str, *, lengths: Lengths | None = None
+    ) -> Duration | None:
+        """As runs of the same work took here; where the rows' `lengths` are known, as runs on other rows did, by the
+        tokens of a step. None where neither was measured here, or the steps are not known."""
+        if steps is None:
+            return None
         work = work_of(recipe)
-        alike = [one for one in self.entries if one.work == work and one.gpu == gpu and one.step_s is not None]
-        if steps is None or not alike:
+        timed = [one for one in self.entries if one.gpu == gpu and one.step_s is not None]
+        alike = [one for one in timed if one.work == work]
+        if alike:
+            newest = alike[-1]
+            return Duration(steps * (newest.step_s or 0.0) + (newest.other_s or 0.0), len(alike))
+        pace, tokens = pace_of(recipe), 0.0 if lengths is None else step_tokens(recipe, lengths.mean)
+        alike = [
+            one
+            for one in timed
+            if one.pace == pace and one.step_tokens and SCALED[0] <= tokens / one.step_tokens <= SCALED[1]
+        ]
+        if not alike:
             return None
         newest = alike[-1]
-        return Duration(steps * (newest.step_s or 0.0) + (newest.other_s or 0.0), len(alike))
+        step_s = (newest.step_s or 0.0) * tokens / (newest.step_tokens or tokens)
+        return Duration(steps * step_s + (newest.other_s or 0.0), len(alike), by_tokens=True)
 
 
 def learned(folder: Path | None = None) -> Experience:
@@ -196,6 +235,8 @@ def entry_of(run: str, recipe: Recipe, measured: MeasuredRun) -> Entry:
         formula=FORMULA,
         step_s=measured.step_s,
         other_s=measured.other_s,
+        pace=pace_of(recipe),
+        step_tokens=step_tokens(recipe, measured.mean_tokens) or None,
     )
 
 
@@ -207,13 +248,36 @@ def kind_of(recipe: Recipe) -> str:
     return " ".join(parts)
 
 
+def step_tokens(recipe: Recipe, mean: float) -> float:
+    """Tokens of a usual step, where a row has `mean` of them."""
+    training = recipe.training
+    limit = min(training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
+    each = limit if training.packing else min(mean, limit)
+    return each * training.per_device_train_batch_size * training.gradient_accumulation_steps
+
+
+def pace_of(recipe: Recipe) -> str:
+    """The same for recipes whose steps differ in their rows alone."""
+    plain = _plain_work(recipe)
+    del plain["data"], plain["model"]["max_seq_length"], plain["training"]["max_length"]
+    return _digest(plain)
+
+
 def work_of(recipe: Recipe) -> str:
     """The same for recipes whose steps do the same: all but how many there are, and what they are called."""
+    return _digest(_plain_work(recipe))
+
+
+def _plain_work(recipe: Recipe) -> dict[str, Any]:
     plain = recipe.model_dump(mode="json", exclude={"about", "chat", "output", "samples", "suite", "schema_"})
     for name in UNTIMED:
         plain["training"].pop(name, None)
     for named in (plain["model"], *plain["data"]["sources"]):
         named["name_or_path"] = str(local_path(named["name_or_path"]) or named["name_or_path"])
+    return plain
+
+
+def _digest(plain: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

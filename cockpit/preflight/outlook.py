@@ -6,7 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cockpit.data.row_lengths import KnownRows, RowLengths
+from cockpit.data.rows_cache import RowsCache
+from cockpit.machine.compile_cache import rows_cache_folder
 from cockpit.preflight.experience import Duration, Experience, learned
+from cockpit.preflight.memory import Lengths
 from cockpit.preflight.room import DiskRoom, GpuRoom, disk_room, forecast_for, gpu_rooms, trains_on
 from cockpit.settings import Settings
 
@@ -36,6 +40,9 @@ class Outlook:
     price: Price | None = None
     """Of a GPU-hour, where the user has set one."""
 
+    rows: RowLengths | None = None
+    """How long the rows are that the forecast is for; None where they are taken to be as long as they may be."""
+
     @property
     def cost(self) -> str | None:
         """Of the run; None where no price is set or its time is not known, and on the CPU."""
@@ -55,11 +62,14 @@ class Forecaster:
     def __init__(self) -> None:
         self._models: dict[str, ModelFolder | None] = {}
         self._experience = Experience()
+        self._rows = KnownRows()
         self._price: Price | None = None
 
     def learn(self) -> None:
-        """Take in what runs here have taken. It reads files: not for the thread that draws."""
+        """Take in what runs here have taken, and how long tokenized rows are. It reads files: not for the thread that
+        draws."""
         self._experience = learned()
+        self._rows = known_rows()
         with suppress(ValueError):  # the app tells of it
             self._price = Settings.read().gpu_hour
 
@@ -68,25 +78,30 @@ class Forecaster:
         if recipe.training.fit == "auto":
             way = self.fitted(recipe, report)
             return replace(self.outlook(way.recipe, report, steps), fitted=way)
+        return self._outlook(recipe, report, steps, self._rows.of(recipe))
+
+    def _outlook(self, recipe: Recipe, report: GpuReport | None, steps: int | None, rows: RowLengths | None) -> Outlook:
         from cockpit.data.inputs import trains_images
 
         model, images = self._model(recipe.model.name_or_path), trains_images(recipe)
+        lengths = lengths_of(rows)
         room = None
         place = None if report is None else trains_on(recipe, report)
         if report is not None and place:
-            rooms = gpu_rooms(recipe, model, report, images=images, experience=self._experience)
+            rooms = gpu_rooms(recipe, model, report, lengths=lengths, images=images, experience=self._experience)
             room = next((one for one in rooms if one.chosen), None)
-        found = room.forecast if room is not None else forecast_for(recipe, model, images=images)
+        found = room.forecast if room is not None else forecast_for(recipe, model, lengths=lengths, images=images)
         gpu = room.reading.name if room is not None else ""
-        duration = None if place is None else self._experience.duration(recipe, steps, gpu)
+        duration = None if place is None else self._experience.duration(recipe, steps, gpu, lengths=lengths)
         disk = None if found is None else disk_room(recipe, found, steps)
-        return Outlook(room, found, duration, disk, on_cpu=place == "", price=self._price)
+        return Outlook(room, found, duration, disk, on_cpu=place == "", price=self._price, rows=rows)
 
     def fitted(self, recipe: Recipe, report: GpuReport | None) -> Fitted:
-        """The recipe as it would be trained here."""
+        """The recipe as it would be trained here, rows taken to be as long as they may be: the same at the first start
+        and at the next, when they are known."""
         from cockpit.preflight.fitting import fitted
 
-        return fitted(recipe, lambda way: self.outlook(way, report, None).room)
+        return fitted(recipe, lambda way: self._outlook(way, report, None, None).room)
 
     def largest_batch(self, recipe: Recipe, report: GpuReport) -> tuple[int, int] | None:
         """Rows of the largest micro-batch that fits, and how many of them make a step of as many rows as now; None
@@ -107,6 +122,16 @@ class Forecaster:
         if name not in self._models:
             self._models[name] = described(name)
         return self._models[name]
+
+
+def known_rows() -> KnownRows:
+    """What is known of rows that were tokenized here."""
+    return KnownRows.read(RowsCache(rows_cache_folder(), 0))
+
+
+def lengths_of(rows: RowLengths | None) -> Lengths | None:
+    """As the forecast of memory takes them."""
+    return None if rows is None else Lengths(rows.longest, rows.mean, rows.alike)
 
 
 def fitted_here(recipe: Recipe, report: GpuReport) -> Fitted:

@@ -88,17 +88,19 @@ def gpu_rooms(
     recipe: Recipe, model: ModelFolder | None, report: GpuReport, *, lengths: Lengths | None = None,
     images: bool = False, experience: Experience | None = None,
 ) -> list[GpuRoom]:  # fmt: skip
-    """Every GPU that the run could take, in the driver's order; forecasts as `experience` has corrected them."""
+    """Every GPU that the run could take, in the driver's order; forecasts as `experience` has corrected them. Where the
+    same work was measured, that counts for more than the rows' `lengths`."""
     chosen = trains_on(recipe, report)
     rooms = []
     for reading in report.visible():
         total, used = _bytes(reading.vram_total_mib), _bytes(reading.vram_used_mib)
         device = ANY_GPU if total is None or used is None else Device(total, total - used)
-        found = forecast_for(recipe, model, device, lengths=lengths, images=images)
+        was_measured = experience is not None and experience.has_measured(recipe, reading.name)
+        told = None if was_measured else lengths
+        found = forecast_for(recipe, model, device, lengths=told, images=images)
         known = None
         if found is not None and model is not None and experience is not None:
-            known_lengths = lengths is not None
-            found, known = experience.corrected(found, recipe, model, reading.name, lengths_known=known_lengths)
+            found, known = experience.corrected(found, recipe, model, reading.name, lengths_known=told is not None)
         holders = tuple(report.holders.get(reading.uuid, ()))
         rooms.append(GpuRoom(reading, holders, found, reading.uuid == chosen, known))
     return rooms

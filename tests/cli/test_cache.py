@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from cockpit.cli import cockpit
 from cockpit.data.fingerprints import fingerprint_of
 from cockpit.data.rows_cache import HeldEntry, RowsCache
-from cockpit.launch.compile_cache import rows_cache_folder
+from cockpit.machine.compile_cache import rows_cache_folder
 
 ABOUT = {"data": ["rows\x1b[31m.jsonl"], "model": "owner/name", "template": "model", "length": 2048,
          "rows": 12_345, "tokens": 3_000_000, "made": 0.0}  # fmt: skip

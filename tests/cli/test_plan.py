@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cockpit.cli import cockpit
+from cockpit.data.row_lengths import KnownRows, RowLengths, what_is_asked
 from cockpit.machine import gpu
 from cockpit.machine.gpu import GpuReport
 from cockpit.preflight.experience import Entry, Experience, work_of
@@ -46,8 +47,9 @@ def test_a_recipe_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = result.stdout.splitlines()
     assert lines[1] == "model    unsloth/llama-3-8b-bnb-4bit, 8.03 B weights as nf4, not on this disk yet"
     assert lines[2] == "trains   an adapter of rank 16: 13.6 M weights, 0.2 %"
-    assert lines[3] == "steps    60 of 2 x 4 rows, 8,192 tokens at most"
-    assert lines[4] == "memory   7.2 GiB at most, while training; the largest part: weights"
+    assert lines[3] == "rows     taken to have 1,024 tokens each, as they have not been tokenized here yet"
+    assert lines[4] == "steps    60 of 2 x 4 rows, 8,192 tokens at most"
+    assert lines[5] == "memory   7.2 GiB at most, while training; the largest part: weights"
     assert any(line.startswith("         weights       5.3 GiB  ▇▇▇▇") for line in lines)
     assert "GPU 0    ✓ fits: NVIDIA A100, 40 GiB of 40 GiB free" in lines
 
@@ -103,9 +105,9 @@ def test_how_it_is_fitted_to_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, IDLE)
     asked = ("llama-3-8b", "--set", "training.fit=auto", "--set", "training.max_length=1024")
     lines = run(*asked).stdout.splitlines()
-    assert lines[3] == "steps    60 of 4 x 2 rows, 8,192 tokens at most"
-    assert lines[4].startswith("fit      here 4 × 2, not checkpointed, rows padded to 256, ")
-    assert lines[4].endswith(" GiB of 40 GiB (written 2 × 4)")
+    assert lines[4] == "steps    60 of 4 x 2 rows, 8,192 tokens at most"
+    assert lines[5].startswith("fit      here 4 × 2, not checkpointed, rows padded to 256, ")
+    assert lines[5].endswith(" GiB of 40 GiB (written 2 × 4)")
     document = json.loads(run(*asked, "--json").stdout)
     assert document["fitted"] == "here 4 × 2, not checkpointed, rows padded to 256 (written 2 × 4)"
     assert document["gradient_checkpointing"] == "none"
@@ -128,3 +130,18 @@ def test_time_and_cost_where_the_same_work_was_measured_and_a_price_is_set(
     settings_file().write_text("gpu_hour: 2.49")
     refused = run("llama-3-8b")
     assert refused.exit_code == 2 and "which is no price with its currency" in refused.stderr
+
+
+def test_rows_that_were_tokenized_here_are_forecast_as_long_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, IDLE)
+    recipe = find_recipe("llama-3-8b").recipe()
+    asked = what_is_asked(recipe)
+    assert asked is not None
+    before = json.loads(run("llama-3-8b", "--json").stdout)
+    monkeypatch.setattr(KnownRows, "read", lambda _cache: KnownRows({asked: RowLengths(50, 400, 20, 10_000)}))
+    said = "rows     200 tokens on average, 400 at most, as the 50 rows were tokenized here"
+    assert said in run("llama-3-8b").stdout.splitlines()
+    after = json.loads(run("llama-3-8b", "--json").stdout)
+    assert (before["row_tokens"], after["row_tokens"]) == (None, {"longest": 400, "mean": 200.0, "rows": 50})
+    assert after["tokens_per_step_at_most"] == 2 * 4 * 400 < before["tokens_per_step_at_most"]
+    assert after["memory"]["peak"] < before["memory"]["peak"]

@@ -8,8 +8,8 @@ import pytest
 
 from cockpit.launch import bytecode
 from cockpit.launch.bytecode import bytecode_environment
-from cockpit.launch.compile_cache import compile_cache
 from cockpit.launch.engines import EngineKey, engine_environment
+from cockpit.machine.compile_cache import compile_cache
 
 
 @pytest.fixture

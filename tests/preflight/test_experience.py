@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from cockpit.machine.gpu import GpuReport
 from cockpit.models.folder import ModelFolder
 from cockpit.models.shape import ModelShape
 from cockpit.preflight import experience
 from cockpit.preflight.experience import Entry, Experience, entry_of, kind_of, learned
-from cockpit.preflight.memory import FORMULA, Device
-from cockpit.preflight.room import forecast_for
+from cockpit.preflight.memory import FORMULA, Device, Lengths
+from cockpit.preflight.room import forecast_for, gpu_rooms
+from cockpit.protocol.events import GpuReading
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.measured import MeasuredRun
@@ -135,6 +137,34 @@ def test_the_time_of_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert known.duration(recipe("training.per_device_train_batch_size=4"), 100, H200) is None
     assert known.duration(recipe(), None, H200) is None
     assert known.duration(recipe(), 100, "A100") is None
+
+
+def test_the_time_on_other_rows_by_the_tokens_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = taught(monkeypatch, recipe(), measured(None, step_s=2.0, tokens=400))
+    other = recipe("data.sources.0.format=messages", "training.max_length=1024")
+    assert known.duration(other, 100, H200) is None, "who knows how long they are"
+    told = known.duration(other, 100, H200, lengths=Lengths(900, 300))
+    assert told is not None and told.seconds == pytest.approx(100 * 2.0 * 300 / 400 + 30.0)
+    assert told.said() == "by the tokens of a step, from 1 run of the same model and batch on other rows"
+    assert known.duration(other, 100, H200, lengths=Lengths(900, 50)) is None, "too far from what was measured"
+    assert known.duration(recipe("lora.r=64"), 100, H200, lengths=Lengths(900, 300)) is None
+    same = known.duration(recipe(), 100, H200, lengths=Lengths(900, 300))
+    assert same is not None and same.seconds == 230.0 and not same.by_tokens
+
+
+def test_what_was_measured_of_the_same_work_counts_for_more_than_the_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = forecast_for(recipe(), LLAMA)
+    assert found is not None
+    known = taught(monkeypatch, recipe(), measured(0.7 * found.peak.total / MIB, tokens=300))
+    report = GpuReport(gpus=[GpuReading(index=0, uuid="0", name=H200, vram_used_mib=0.0, vram_total_mib=143_000.0)])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    rooms = [
+        gpu_rooms(one, LLAMA, report, lengths=Lengths(400, 300), experience=known)[0]
+        for one in (recipe(), recipe("lora.r=32"))
+    ]
+    assert rooms[0].forecast is not None and rooms[0].forecast.peak.total == pytest.approx(0.7 * found.peak.total)
+    assert rooms[1].forecast is not None and rooms[1].correction is None
+    assert rooms[1].forecast.tokens == 2 * 400
 
 
 def test_runs_that_have_ended_are_looked_at_once_and_kept(own_home: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from cockpit.data.fingerprints import fingerprint_of, fingerprint_of_bytes
+from cockpit.data.row_lengths import what_is_asked
 from cockpit.data.rows_cache import Draft, HeldEntry, RowsCache, limit_bytes
 from cockpit.engine.data.packing import write_packed
 from cockpit.engine.data.row_key import code_fingerprint, row_key, versions_of
@@ -19,7 +20,7 @@ from cockpit.engine.data.row_reader import RowReader
 from cockpit.engine.data.spilling_file import SpillingFile
 from cockpit.engine.data.token_rows import FIGURES_FILE, ROWS_FILE, Integers, RowWriter, TokenRows, dataset_of
 from cockpit.engine.errors import RunFailure
-from cockpit.launch.compile_cache import rows_cache_folder
+from cockpit.machine.compile_cache import rows_cache_folder
 from cockpit.protocol.events import SourceRead
 from cockpit.recipe.recipe import Recipe
 from cockpit.text import numbers
@@ -105,6 +106,8 @@ class KeptRows:
         self._before = before
         self._length = length
         self._draft: Draft | None = None
+        self._asked = what_is_asked(recipe)
+        """Before the rows are read: files that change meanwhile are others."""
 
     def find(self, said: Sentences, on_progress: Callable[[], None]) -> Tokenized | None:
         """The rows of an earlier start; what was said then is said again."""
@@ -170,6 +173,9 @@ class KeptRows:
             "length": self._length,
             "rows": len(made.rows),
             "tokens": int(made.rows.lengths.sum()),
+            "longest": int(made.rows.lengths.max()),
+            "shortest": int(made.rows.lengths.min()),
+            "asked": self._asked,
             "sha256": made.rows.sha256,
             "refused": made.refused,
             "truncated": made.truncated,

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cockpit.data.fingerprints import fingerprint_of, fingerprint_of_bytes
+from cockpit.data.row_lengths import AFTERWARDS
 from cockpit.engine.data.row_reader import RowReader
 from cockpit.recipe.recipe import Recipe
 
 LIBRARIES = ("tokenizers", "transformers", "jinja2", "datasets", "pyarrow")
 """Whose version is part of the key."""
-AFTERWARDS = {"eval_rows", "eval_share", "duplicates"}
-"""Fields of data that say what becomes of tokenized rows, not how they are made."""
 CODE = ("cockpit/data", "cockpit/engine/data")
 """Folders whose own code makes the rows: another version of it makes others."""
 

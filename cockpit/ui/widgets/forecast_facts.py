@@ -73,6 +73,9 @@ def forecast_facts(outlook: Outlook, width: int) -> list[tuple[str, Content]]:
             facts.append(("", Content.styled(f"corrected {room.correction.said()}", "$foreground-muted")))
         if outlook.fit in ("tight", "does not fit") and room.holders:
             facts.append(("", Content.styled(f"held by {holders_text(room)}", "$warning")))
+    if outlook.rows is not None:
+        known = f"rows of {count(outlook.rows.mean)} tokens, {count(outlook.rows.longest)} at most, as tokenized here"
+        facts.append(("", Content.styled(known, "$foreground-muted")))
     if found is not None:
         share = found.trainable / found.parameters
         trained = f"{big_count(found.trainable)} of {big_count(found.parameters)}, {_share(share)}"

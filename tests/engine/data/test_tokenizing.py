@@ -13,10 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
+from cockpit.data.row_lengths import KnownRows
+from cockpit.data.rows_cache import RowsCache
 from cockpit.engine.data import encoding_pool, spilling_file, tokenizing
 from cockpit.engine.data.prepare import PreparedData, prepare_data
 from cockpit.engine.errors import RunFailure, Stopped
-from cockpit.launch.compile_cache import rows_cache_folder
+from cockpit.machine.compile_cache import rows_cache_folder
 from cockpit.recipe.document import RecipeDocument
 from tests.engine import tiny
 
@@ -89,6 +91,20 @@ def test_other_processes_make_the_same_rows_and_name_the_same_bad_ones(
     assert "rows.jsonl:14: no token of an answer" in said[0][4], "both kinds, a batch after the other"
     assert here.counts.skipped_rows == len([n for n in range(700) if n % 97 == 5 or not n % 13])
     assert here.counts.truncated_rows == len([n for n in range(700) if not n % 7 and n % 97 != 5 and n % 13])
+
+
+def test_the_lengths_of_kept_rows_are_known_without_reading_them(tmp_path: Path) -> None:
+    rows = mixed_rows(tmp_path / "rows.jsonl")
+    text = tiny.recipe_text(Path("model"), rows, backend="transformers")
+    recipe = RecipeDocument.parse(text, "test").recipe()
+    cache = RowsCache(rows_cache_folder(), 0)
+    assert KnownRows.read(cache).of(recipe) is None
+    data = prepared(rows)
+    sizes = [len(row["input_ids"]) for part in (data.train, data.held_out or []) for row in part]
+    known = KnownRows.read(cache).of(recipe)
+    assert known is not None
+    assert (known.rows, known.longest, known.shortest) == (len(sizes), max(sizes), min(sizes))
+    assert known.tokens == sum(sizes)
 
 
 def test_a_stop_ends_the_processes_at_once(

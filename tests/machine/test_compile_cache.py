@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.launch import compile_cache as module
-from cockpit.launch.compile_cache import compile_cache, usual_place
 from cockpit.launch.engines import EngineKey
+from cockpit.machine import compile_cache as module
+from cockpit.machine.compile_cache import compile_cache, usual_place
 from cockpit.machine.gpu import NONE
 from cockpit.paths import home
 
