@@ -268,9 +268,11 @@ def _chat(recorder: Recorder) -> None:
         say_reply(recorder, f"reply{number}", asked, text, adapter=adapter)
 
 
-def say_reply(recorder: Recorder, command_id: str, prompt: str, text: str, *, adapter: bool = True) -> None:
+def say_reply(
+    recorder: Recorder, command_id: str, prompt: str, text: str, *, adapter: bool = True, both: str = ""
+) -> None:
     """A whole reply, a word at a time."""
-    recorder.say(ev.ReplyStarted(command_id=command_id, prompt=prompt, adapter=adapter))
+    recorder.say(ev.ReplyStarted(command_id=command_id, prompt=prompt, adapter=adapter, both=both))
     words = text.split(" ")
     for at, word in enumerate(words):
         recorder.wait(0.03)

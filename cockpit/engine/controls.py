@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from cockpit.engine.errors import Stopped
-from cockpit.protocol.commands import AddSteps, AnswerPrompts, Chat, Control, Pause, ScaleLearningRate, Train, Unpause
+from cockpit.protocol.commands import AddSteps, Control, Pause, Question, ScaleLearningRate, Train, Unpause
 from cockpit.recipe.scheduler import MAX_STEPS
 from cockpit.text.numbers import count
 
@@ -26,7 +26,7 @@ class Controls:
         """Finish the step and save, or drop it."""
         self.paused = False
         """Whether training is to wait."""
-        self.work: queue.Queue[Train | Chat | AnswerPrompts | None] = queue.Queue()
+        self.work: queue.Queue[Train | Question | None] = queue.Queue()
         """What to do next; None ends the worker."""
         self._lock = threading.Lock()
         self._changed = threading.Event()
@@ -110,22 +110,22 @@ class Controls:
 
     # Replies
 
-    def unanswered(self) -> list[Chat | AnswerPrompts]:
+    def unanswered(self) -> list[Question]:
         """What was asked for that the worker, which has ended, has left unanswered; each is given out once."""
-        left: list[Chat | AnswerPrompts] = []
+        left: list[Question] = []
         with contextlib.suppress(queue.Empty):
             while True:
                 job = self.work.get_nowait()
-                left += [job] if isinstance(job, Chat | AnswerPrompts) else []
+                left += [job] if isinstance(job, Question) else []
         return left
 
     def end_reply(self, chat_id: str) -> None:
-        """End the reply to this Chat or AnswerPrompts, begun or not."""
+        """End the reply to this question, begun or not."""
         with self._lock:
             self._stopped_replies.add(chat_id)
 
     def is_reply_ended(self, chat_id: str) -> bool:
-        """Whether the reply to this Chat or AnswerPrompts is to end where it stands."""
+        """Whether the reply to this question is to end where it stands."""
         with self._lock:
             return self._leaving or chat_id in self._stopped_replies
 

@@ -20,7 +20,17 @@ from cockpit.engine.ownership import Ownership
 from cockpit.engine.stack import imported, packages
 from cockpit.engine.worker import Worker
 from cockpit.paths import runs_folder, standby_folder
-from cockpit.protocol.commands import AnswerPrompts, AnyCommand, Chat, Stop, StopReply, Train, Unload, UnreadableCommand
+from cockpit.protocol.commands import (
+    AnswerPrompts,
+    AnyCommand,
+    Chat,
+    ChatBoth,
+    Stop,
+    StopReply,
+    Train,
+    Unload,
+    UnreadableCommand,
+)
 from cockpit.protocol.event_log import newest_attempt
 from cockpit.protocol.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded, StopRequested
 from cockpit.runs.folder import RunDir
@@ -169,7 +179,7 @@ class Engine:
                 if running:
                     self._ask_stop(command.save, command.id)
                 self._answer(command, "" if running else "Nothing is being trained.")
-            case Chat() | AnswerPrompts():
+            case Chat() | ChatBoth() | AnswerPrompts():
                 if self._worker.ready_at is None or self._controls.leaving:
                     self._answer(command, "There is no trained model to answer yet.")
                 else:
@@ -214,8 +224,10 @@ class Engine:
 
     def _answer(self, command: AnyCommand | UnreadableCommand, why_not: str, *, stale: bool = False) -> None:
         kind = command.type if isinstance(command, UnreadableCommand) else type(command).__name__
-        answer = CommandAnswered(command_id=command.id, accepted=not why_not, text=why_not, command=kind, stale=stale)
-        self._journal.emit(answer)
+        parts = [chat.id for chat in command.chats] if isinstance(command, ChatBoth) else []
+        for id_ in (command.id, *parts):
+            answer = CommandAnswered(command_id=id_, accepted=not why_not, text=why_not, command=kind, stale=stale)
+            self._journal.emit(answer)
 
     def _ask_stop(self, save: bool, command_id: str = "") -> None:
         """Stop training and tell all readers. Raises OSError where they cannot be told; it holds all the same."""

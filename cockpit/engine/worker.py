@@ -21,7 +21,7 @@ from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.stack import StackLog, import_stack
 from cockpit.machine.compile_cache import usual_place
-from cockpit.protocol.commands import AnswerPrompts, Chat, Train
+from cockpit.protocol.commands import AnswerPrompts, Chat, ChatBoth, Train
 from cockpit.protocol.events import Outcome, RunEnded, TrainingResumed
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
@@ -316,6 +316,7 @@ class Worker:
         import torch
 
         from cockpit.engine.chat.batches import PromptBatches
+        from cockpit.engine.chat.side_by_side import SideBySide
         from cockpit.engine.model.loading import for_inference
 
         gc.collect()  # the trainer with its optimizer hangs in cycles
@@ -335,6 +336,8 @@ class Worker:
             job = self.controls.work.get()
             if isinstance(job, Chat):
                 chatter.answer(job)
+            elif isinstance(job, ChatBoth):
+                SideBySide(chatter, self.controls).answer(job)
             elif isinstance(job, AnswerPrompts):
                 PromptBatches(chatter, self.journal, self.controls).answer(job)
 

@@ -75,7 +75,7 @@ class Chat(Command, tag=True, frozen=True, kw_only=True):
 
     A message may have an `image` too: the absolute path of the picture that its words are about; and one of the
     assistant `reasoning_content`, which the template takes or leaves. Without `repetition_penalty` tokens that are
-    drawn have the model's own, and greedy ones none.
+    drawn have the model's own, and greedy ones none. With a `seed` tokens are drawn alike each time.
     """
 
     messages: list[dict[str, str]]
@@ -86,7 +86,16 @@ class Chat(Command, tag=True, frozen=True, kw_only=True):
     temperature: float = 0.7
     top_p: float = 0.8
     top_k: int = 20
+    min_p: float = 0.0
     repetition_penalty: float | None = None
+    seed: int | None = None
+
+
+class ChatBoth(Command, tag=True, frozen=True, kw_only=True):
+    """Answer all of `chats` at the same time, a stretch of one and then of the next, with the same seed; each gets the
+    reply that it would get alone, told under its own id."""
+
+    chats: list[Chat]
 
 
 class AnswerPrompts(Command, tag=True, frozen=True, kw_only=True):
@@ -102,7 +111,8 @@ class AnswerPrompts(Command, tag=True, frozen=True, kw_only=True):
 
 
 class StopReply(Command, tag=True, frozen=True, kw_only=True):
-    """End the reply to the Chat command, or the replies to the AnswerPrompts command, `chat_id` where they stand."""
+    """End the reply to the Chat command, or the replies to the ChatBoth or AnswerPrompts command, `chat_id` where they
+    stand."""
 
     chat_id: str
 
@@ -116,7 +126,9 @@ class Unload(Command, tag=True, frozen=True, kw_only=True):
 
 Control = Pause | Unpause | SaveCheckpoint | Evaluate | Sample | ScaleLearningRate | AddSteps
 """What the training is asked for on its way; it is done between two steps."""
-AnyCommand = Train | Stop | Control | Chat | AnswerPrompts | StopReply | Unload
+Question = Chat | ChatBoth | AnswerPrompts
+"""What a model is asked once it is trained."""
+AnyCommand = Train | Stop | Control | Question | StopReply | Unload
 
 
 def shown_prompt(message: dict[str, str]) -> str:

@@ -362,11 +362,13 @@ class EngineExited(Event, tag=True, frozen=True, kw_only=True):
 
 
 class ReplyStarted(Event, tag=True, frozen=True, kw_only=True):
-    """A reply to the Chat command `command_id` begins. `adapter` tells tuned (True) from base (False)."""
+    """A reply to the Chat command `command_id` begins. `adapter` tells tuned (True) from base (False). `both` is the
+    ChatBoth command that it is a part of, empty where it was asked by itself."""
 
     command_id: str
     prompt: str
     adapter: bool
+    both: str = ""
 
 
 class ReplyGrew(Event, tag=True, frozen=True, kw_only=True):

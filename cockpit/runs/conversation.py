@@ -8,18 +8,18 @@ from cockpit.protocol.commands import shown_prompt
 from cockpit.runs.state import Reply
 
 Messages = list[dict[str, str]]
+Round = dict[bool, str]
+"""Who was asked at the same time, by whether the adapter was on: the ids of their replies."""
 
 
 @dataclass
 class Turn:
-    """One prompt and the ids of the replies to it, oldest first: several where base and tuned were both asked."""
+    """One prompt, and how often it was put to whom, oldest first."""
 
     prompt: str
     image: str | None = None
     """The path of the picture that the prompt is about."""
-    asked: list[str] = field(default_factory=list)
-    adapters: list[bool] = field(default_factory=list)
-    """Whether each of them was asked with the adapter."""
+    rounds: list[Round] = field(default_factory=list)
 
     @property
     def message(self) -> dict[str, str]:
@@ -31,6 +31,16 @@ class Turn:
         """The prompt as the conversation shows it."""
         return shown_prompt(self.message)
 
+    def answered_to(self, adapter: bool, replies: dict[str, Reply]) -> Reply | None:
+        """The newest reply that has any text: of the one that is asked now where it has given one, else of the other,
+        as the reply to a prompt that only that one was asked."""
+        for whose in (adapter, not adapter):
+            for asked in reversed(self.rounds):
+                reply = replies.get(asked.get(whose, ""))
+                if reply is not None and reply.text.strip():
+                    return reply
+        return None
+
 
 class Conversation:
     """The turns of the present conversation. A new one is begun by making a new object."""
@@ -39,32 +49,39 @@ class Conversation:
         self.turns: list[Turn] = []
 
     def messages_for(
-        self, prompt: str, replies: dict[str, Reply], *, image: str | None = None, again: bool = False, system: str = ""
+        self,
+        prompt: str,
+        replies: dict[str, Reply],
+        *,
+        adapter: bool = True,
+        image: str | None = None,
+        again: bool = False,
+        system: str = "",
     ) -> Messages:
         """Role/content messages that end with `prompt`, which may be about the picture at the path `image`; with
-        `again`, the last turn's prompt without what was replied to it before.
+        `again`, the last turn's prompt without what was replied to it before. They go to the tuned model or, without
+        the `adapter`, to its base, each of which finds its own replies there.
 
         `system`, a system prompt, stands before all of them. A turn goes with its newest reply that has any text, and
         its reasoning, which the template takes or leaves; one without is left out, so that roles take turns.
         """
         messages: Messages = []
         for turn in self.turns[:-1] if again else self.turns:
-            answered = [reply for asked in turn.asked if (reply := replies.get(asked)) and reply.text.strip()]
-            if answered:
-                thought = answered[-1].thinking.strip()
+            reply = turn.answered_to(adapter, replies)
+            if reply is not None:
+                thought = reply.thinking.strip()
                 reasoned = {"reasoning_content": thought} if thought else {}
-                messages += [turn.message, {"role": "assistant", "content": answered[-1].text, **reasoned}]
+                messages += [turn.message, {"role": "assistant", "content": reply.text, **reasoned}]
         system_turn = [{"role": "system", "content": system}] if system.strip() else []
         return [*system_turn, *messages, Turn(prompt, self.turns[-1].image if again else image).message]
 
-    def ask(self, prompt: str, command_id: str, *, image: str | None = None, adapter: bool = True) -> None:
+    def ask(self, prompt: str, asked: Round, *, image: str | None = None) -> None:
         """A prompt was sent."""
-        self.turns.append(Turn(prompt, image, [command_id], [adapter]))
+        self.turns.append(Turn(prompt, image, [asked]))
 
-    def ask_again(self, command_id: str, *, adapter: bool = True) -> None:
+    def ask_again(self, asked: Round) -> None:
         """The last prompt was sent once more."""
-        self.turns[-1].asked.append(command_id)
-        self.turns[-1].adapters.append(adapter)
+        self.turns[-1].rounds.append(asked)
 
     @property
     def last_prompt(self) -> str | None:

@@ -36,6 +36,8 @@ class Reply:
     grown_at: float = 0.0
     """Unix time in seconds, of its beginning and of its newest text."""
     ended: ev.ReplyEnded | None = None
+    both: str = ""
+    """What it has in common with the other of two that were asked at the same time; empty where it was alone."""
 
     @property
     def took_s(self) -> float:
@@ -170,7 +172,12 @@ class RunState:
                 self.exited = event
             case ev.ReplyStarted():
                 self.replies[event.command_id] = Reply(
-                    event.command_id, event.prompt, event.adapter, began_at=event.at, grown_at=event.at
+                    event.command_id,
+                    event.prompt,
+                    event.adapter,
+                    began_at=event.at,
+                    grown_at=event.at,
+                    both=event.both,
                 )
             case ev.ReplyGrew():
                 if reply := self.replies.get(event.command_id):
@@ -180,6 +187,18 @@ class RunState:
             case ev.ReplyEnded():
                 if reply := self.replies.get(event.command_id):
                     reply.ended = event
+
+    def is_answered(self, command_id: str) -> bool:
+        """Whether nothing more comes of what was asked: its reply is whole, or it was refused."""
+        reply, answer = self.replies.get(command_id), self.answers.get(command_id)
+        return (reply is not None and reply.ended is not None) or (answer is not None and not answer.accepted)
+
+    def newest_replies(self) -> list[Reply]:
+        """The last reply; both where it was asked for together with another."""
+        newest = next(reversed(self.replies.values()), None)
+        if newest is None or not newest.both:
+            return [] if newest is None else [newest]
+        return [reply for reply in self.replies.values() if reply.both == newest.both]
 
     def _begin_attempt(self, attempt: int) -> None:
         """The run is taken up again: it has not ended after all, and its time resumes from what it had.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from cockpit.launch.engines import EngineProcess
-from cockpit.protocol.commands import AnyCommand, Chat
+from cockpit.protocol.commands import AnyCommand, Chat, ChatBoth
 from cockpit.protocol.events import AnyEvent, CommandAnswered, PhaseStarted, ReplyEnded, ReplyGrew
 from cockpit.runs.link import RunLink, new_command_id
 from cockpit.runs.state import RunState
@@ -86,3 +86,15 @@ class Follower:
         text = "".join(event.text for event in self.all(ReplyGrew) if event.command_id == chat.id)
         assert text == self.state.replies[chat.id].text
         return text, ended
+
+    def ask_both(self, prompt: str, **sampling: object) -> dict[bool, str]:
+        """Ask tuned and base at the same time, and follow until both replies are whole; these by whether the adapter
+        was on."""
+        chats = [
+            Chat(id=new_command_id(), messages=[{"role": "user", "content": prompt}], adapter=adapter, **sampling)  # type: ignore[arg-type]
+            for adapter in (False, True)
+        ]
+        self.link.send(ChatBoth(id=new_command_id(), chats=chats))
+        replies = self.state.replies
+        self.until(lambda: all(chat.id in replies and replies[chat.id].ended is not None for chat in chats))
+        return {chat.adapter: replies[chat.id].text for chat in chats}

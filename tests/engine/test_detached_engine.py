@@ -23,7 +23,9 @@ from cockpit.protocol.events import (
     MachineRead,
     ModelUnloaded,
     PhaseProgressed,
+    ReplyEnded,
     ReplyGrew,
+    ReplyStarted,
     RunEnded,
     RunStarted,
     StepEnded,
@@ -138,6 +140,19 @@ def test_the_saved_adapter_answers_like_the_engine_through_plain_transformers(fi
     assert greedy(plain) == (base, base_ended.new_tokens)
     assert greedy(PeftModel.from_pretrained(plain, str(finished.run.adapter))) == (tuned, ended.new_tokens)
     assert ended.prompt_tokens == ids["input_ids"].shape[1]
+
+
+def test_tuned_and_base_at_the_same_time_answer_as_each_alone(finished: Finished) -> None:
+    """Unsloth keeps the keys and values of the reply in hand in the model itself."""
+    greedy: dict[str, Any] = {"do_sample": False, "max_new_tokens": 150}
+    alone = {adapter: finished.ask(PROMPT, adapter=adapter, **greedy)[0] for adapter in (True, False)}
+    assert finished.ask_both(PROMPT, **greedy) == alone
+    before = len(finished.events)
+    assert finished.ask_both(PROMPT, **greedy) == alone
+    told = [event for event in finished.events[before:] if isinstance(event, ReplyStarted | ReplyEnded)]
+    base, tuned = (event for event in told if isinstance(event, ReplyStarted))
+    assert [event.command_id for event in told].index(tuned.command_id) == 1, "one has begun before the other is whole"
+    assert (base.adapter, tuned.adapter) == (False, True)
 
 
 def test_sampling_draws(finished: Finished) -> None:

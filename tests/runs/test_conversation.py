@@ -9,7 +9,7 @@ from cockpit.runs.state import RunState
 
 def test_history_carries_the_answer_and_the_reasoning_apart() -> None:
     state, talk = RunState(), Conversation()
-    talk.ask("What is 2 plus 3?", "1")
+    talk.ask("What is 2 plus 3?", {True: "1"})
     state.apply(ev.ReplyStarted(command_id="1", prompt="What is 2 plus 3?", adapter=True))
     state.apply(ev.ReplyGrew(command_id="1", text="", thinking="I count."))
     state.apply(ev.ReplyGrew(command_id="1", text="Five."))
@@ -24,7 +24,7 @@ def test_history_carries_the_answer_and_the_reasoning_apart() -> None:
 
 def test_a_reply_that_only_reasoned_is_left_out() -> None:
     state, talk = RunState(), Conversation()
-    talk.ask("What?", "1")
+    talk.ask("What?", {True: "1"})
     state.apply(ev.ReplyStarted(command_id="1", prompt="What?", adapter=True))
     state.apply(ev.ReplyGrew(command_id="1", text="", thinking="Hm"))
     assert talk.messages_for("Well?", state.replies) == [{"role": "user", "content": "Well?"}]

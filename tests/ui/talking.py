@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from cockpit.machine.gpu import GpuReport
 from cockpit.protocol import events as ev
-from cockpit.protocol.commands import Chat
+from cockpit.protocol.commands import Chat, ChatBoth
 from cockpit.ui.runs.chat_engine import ChatEngine
 from cockpit.ui.screens.chat import ChatScreen
 from cockpit.ui.widgets.chat_log import ChatLog
@@ -45,20 +45,32 @@ class Talking:
 
     @property
     def asked(self) -> list[Chat]:
-        return [command for command in self.link.sent if isinstance(command, Chat)]
+        """All that were asked, those that were asked together too."""
+        rounds = [command for command in self.link.sent if isinstance(command, Chat | ChatBoth)]
+        return [chat for asked in rounds for chat in (asked.chats if isinstance(asked, ChatBoth) else [asked])]
 
-    def reply(self, *parts: str, end: ev.ReplyEnd | None = "end_of_turn", reason: str = "") -> None:
-        """The engine answers the last Chat; with `end` None it goes on."""
-        chat = self.asked[-1]
+    def reply(
+        self, *parts: str, end: ev.ReplyEnd | None = "end_of_turn", reason: str = "", chat: Chat | None = None
+    ) -> None:
+        """The engine answers the last Chat, or this one; with `end` None it goes on."""
+        chat = chat or self.asked[-1]
         prompt = chat.messages[-1]["content"]
-        self.link.events.append(ev.ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter))
+        commands = [command for command in self.link.sent if isinstance(command, ChatBoth)]
+        both = next((command.id for command in commands if chat in command.chats), "")
+        self.link.events.append(ev.ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter, both=both))
         self.link.events += [ev.ReplyGrew(command_id=chat.id, text=part) for part in parts]
         if end is not None:
-            self.end(end, reason)
+            self.end(end, reason, chat)
 
-    def end(self, end: ev.ReplyEnd = "end_of_turn", reason: str = "") -> None:
+    def reply_both(self, base: str, tuned: str, end: ev.ReplyEnd | None = "end_of_turn") -> None:
+        """The engine answers the last ChatBoth."""
+        for chat in self.asked[-2:]:
+            self.reply(tuned if chat.adapter else base, chat=chat, end=end)
+
+    def end(self, end: ev.ReplyEnd = "end_of_turn", reason: str = "", chat: Chat | None = None) -> None:
+        """The reply to the last Chat, or to this one, is whole."""
         ended = ev.ReplyEnded(
-            command_id=self.asked[-1].id,
+            command_id=(chat or self.asked[-1]).id,
             end=end,
             prompt_tokens=19,
             new_tokens=12,

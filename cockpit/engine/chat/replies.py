@@ -33,6 +33,8 @@ GROWS_EVERY_S = 0.06
 
 Tell = Callable[[str, str, int], None]
 """Takes what a reply has grown by, of its answer and of its reasoning, and all tokens that were drawn so far."""
+Between = Callable[[], None]
+"""Called between two tokens of a reply, when the model is in nobody's use."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,18 @@ class Chatter:
         self._marks = ThinkingMarks.of(template) if template is not None else USUAL_MARKS
         self._ends = template.markers.reply_end if template is not None else ""
 
-    def answer(self, chat: Chat) -> None:
-        """Stream the reply into the chat log. What goes wrong ends the reply, not the engine."""
+    def answer(self, chat: Chat, between: Between | None = None, command_id: str = "") -> None:
+        """Stream the reply into the chat log. What goes wrong ends the reply, not the engine. `command_id` is that of
+        the command which the chat is a part of."""
         journal = self._journal
 
         def tell(text: str, thinking: str, tokens: int) -> None:
             journal.emit_reply(ReplyGrew(command_id=chat.id, text=text, thinking=thinking, tokens=tokens))
 
         prompt = shown_prompt(chat.messages[-1]) if chat.messages else ""
-        journal.emit_reply(ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter))
-        reply = self.reply(chat, tell, lambda: self._controls.is_reply_ended(chat.id))
+        journal.emit_reply(ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter, both=command_id))
+        ids = {chat.id, command_id or chat.id}
+        reply = self.reply(chat, tell, lambda: any(map(self._controls.is_reply_ended, ids)), between=between)
         journal.emit_reply(
             ReplyEnded(
                 command_id=chat.id,
@@ -82,7 +86,15 @@ class Chatter:
             )
         )
 
-    def reply(self, chat: Chat, tell: Tell, is_halted: Callable[[], bool], *, trains: bool = False) -> Reply:
+    def reply(
+        self,
+        chat: Chat,
+        tell: Tell,
+        is_halted: Callable[[], bool],
+        *,
+        trains: bool = False,
+        between: Between | None = None,
+    ) -> Reply:
         """Draw a reply, `tell` what it grows by, and end it where it stands once it `is_halted`. `trains`: the weights
         are trained further afterwards. What goes wrong ends the reply."""
         begun = time.monotonic()
@@ -99,10 +111,12 @@ class Chatter:
                     f"{self.loaded.context_tokens:,} (model.max_seq_length); ask something shorter."
                 )
             else:
+                if chat.seed is not None:
+                    torch.manual_seed(chat.seed)
                 # What a model keeps of a pass in inference mode, as tables of positions, cannot be trained with.
                 mode = torch.no_grad if trains else torch.inference_mode
                 with mode():
-                    end = self._generate(chat, inputs, min(room, chat.max_new_tokens), stream, is_halted)
+                    end = self._generate(chat, inputs, min(room, chat.max_new_tokens), stream, is_halted, between)
         except Exception as error:
             reason = why_failed(error)
         first = stream.first_token_at
@@ -132,9 +146,10 @@ class Chatter:
         new_tokens: int,
         stream: ReplyStream,
         is_halted: Callable[[], bool],
+        between: Between | None,
     ) -> ReplyEnd:
         settings = self.settings(chat, new_tokens)
-        _, halted = self.generate(chat, inputs, settings, is_halted, stream)
+        _, halted = self.generate(chat, inputs, settings, is_halted, stream, between)
         stream.end()
         if halted:
             return "stopped"
@@ -147,12 +162,13 @@ class Chatter:
         settings: GenerationConfig,
         is_halted: Callable[[], bool],
         stream: ReplyStream | None = None,
+        between: Between | None = None,
     ) -> tuple[torch.Tensor, bool]:
         """Prompts [rows, tokens] and what is drawn after them, rows that end first filled up; whether it was halted.
         A `stream` takes one row."""
-        model, halt = self.loaded.model, _Halt(is_halted)
-        adapter = contextlib.nullcontext() if chat.adapter else model.disable_adapter()
-        with adapter, _own_settings(model, settings):
+        model = self.loaded.model
+        with _Use(lambda: self._prepared(chat, settings)) as use:
+            halt = _Halt(is_halted, use.left_for(between) if between is not None else None)
             drawn = model.generate(
                 **inputs,
                 generation_config=settings,
@@ -160,6 +176,14 @@ class Chatter:
                 streamer=stream,
             )
         return drawn, halt.halted
+
+    @contextlib.contextmanager
+    def _prepared(self, chat: Chat, settings: GenerationConfig) -> Iterator[None]:
+        """Within, the model has its adapter on or off, as `chat` asks, and `settings` for its own."""
+        model = self.loaded.model
+        adapter = contextlib.nullcontext() if chat.adapter else model.disable_adapter()
+        with adapter, _own_settings(model, settings):
+            yield
 
     def settings(self, chat: Chat, new_tokens: int) -> GenerationConfig:
         """How `chat` is answered, in `new_tokens` at most."""
@@ -175,6 +199,7 @@ class Chatter:
         settings.temperature = chat.temperature if chat.do_sample else None
         settings.top_p = chat.top_p if chat.do_sample else None
         settings.top_k = chat.top_k if chat.do_sample else None
+        settings.min_p = (chat.min_p or None) if chat.do_sample else None
         if chat.repetition_penalty is not None:
             settings.repetition_penalty = chat.repetition_penalty
         settings.bos_token_id = own.bos_token_id
@@ -187,6 +212,33 @@ class Chatter:
         """All tokens that end a turn: the model's own, the tokenizer's, and the template's where it is one token."""
         mark = self.template.markers.reply_end if self.template else None
         return turn_end_ids(settings.eos_token_id, self.loaded.tokenizer, mark)
+
+
+class _Use(contextlib.AbstractContextManager["_Use"]):
+    """A context that can be left for a while, and entered anew."""
+
+    def __init__(self, make: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
+        self._make = make
+
+    def __enter__(self) -> _Use:
+        self._context = self._make()
+        self._context.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._context.__exit__(*error)
+
+    def left_for(self, work: Callable[[], None]) -> Callable[[], None]:
+        """`work`, done outside of it."""
+
+        def outside() -> None:
+            self.__exit__(None, None, None)
+            try:
+                work()
+            finally:
+                self.__enter__()
+
+        return outside
 
 
 @contextlib.contextmanager
@@ -274,14 +326,16 @@ class ReplyStream(BaseStreamer):
 
 
 class _Halt(StoppingCriteria):
-    """Ends a reply between two tokens once that is asked for."""
+    """Ends a reply between two tokens once that is asked for; else does there what is to be done `between` them."""
 
-    def __init__(self, is_halted: Callable[[], bool]) -> None:
-        self._is_halted = is_halted
+    def __init__(self, is_halted: Callable[[], bool], between: Between | None = None) -> None:
+        self._is_halted, self._between = is_halted, between
         self.halted = False
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
         self.halted = self._is_halted()
+        if self._between is not None and not self.halted:
+            self._between()
         return torch.full((input_ids.shape[0],), self.halted, dtype=torch.bool, device=input_ids.device)
 
 

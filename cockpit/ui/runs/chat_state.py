@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from cockpit.runs.conversation import Conversation
+from cockpit.runs.conversation import Conversation, Round
 
 if TYPE_CHECKING:
     from cockpit.ui.runs.chat_engine import ChatEngine
+
+Who = Literal["tuned", "both", "base"]
+ADAPTERS: dict[Who, tuple[bool, ...]] = {"tuned": (True,), "both": (False, True), "base": (False,)}
+"""Whether the adapter is on, of each that is asked."""
 
 
 @dataclass
@@ -16,12 +20,12 @@ class ChatState:
     """The session has it, each chat screen uses it."""
 
     conversation: Conversation = field(default_factory=Conversation)
-    asked: str | None = None
-    """The prompt whose reply is being written."""
-    adapter: bool = True
-    """Whether the tuned model is asked, and not its base."""
+    asked: Round = field(default_factory=dict)
+    """The replies that are being written; empty where none is."""
+    who: Who = "tuned"
+    """Who is asked."""
     switched: bool = False
-    """Whether base and tuned were switched while a reply was being written: the other is asked when it has ended."""
+    """Whether another was chosen while a reply was being written: that one is asked when it has ended."""
     sampling: dict[str, str] = field(default_factory=dict)
     """The texts of the sampling fields by name; empty before they were shown."""
     draft: str | None = None

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from cockpit.protocol.commands import Chat, Control, Stop, StopReply, Unload
+from cockpit.protocol.commands import Chat, ChatBoth, Control, Stop, StopReply, Unload
 from cockpit.protocol.events import AnyEvent, CommandAnswered, MachineRead, StepEnded
 from cockpit.runs.abort import abort_run
 from cockpit.runs.labels import OUTCOMES
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cockpit.recipe.chat import Sampling
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.recipe import Recipe
+    from cockpit.runs.conversation import Messages, Round
 
 LOOK_AT_ENGINE_EVERY_S = 1.0
 PART_S = 0.008
@@ -185,9 +186,18 @@ class RunSession:
         """End the engine's process in the middle of whatever it does. Raises ValueError or OSError with a sentence."""
         abort_run(self.link.run, self.state.step)
 
-    def ask(self, messages: list[dict[str, str]], *, adapter: bool, sampling: Sampling) -> str:
-        """Ask for a reply to the last of `messages`; the command's id, which the reply carries. Raises OSError."""
-        command = Chat(
+    def ask(self, messages: dict[bool, Messages], sampling: Sampling) -> Round:
+        """Ask for a reply to the last of the messages, by whether the adapter is to be on; the ids that the replies
+        will carry. Both are answered at the same time. Raises OSError."""
+        chats = {adapter: self._chat(asked, adapter, sampling) for adapter, asked in messages.items()}
+        command: Chat | ChatBoth = next(iter(chats.values()))
+        if len(chats) > 1:
+            command = ChatBoth(id=new_command_id(), chats=list(chats.values()))
+        self.link.send(command)
+        return {adapter: chat.id for adapter, chat in chats.items()}
+
+    def _chat(self, messages: Messages, adapter: bool, sampling: Sampling) -> Chat:
+        return Chat(
             id=new_command_id(),
             messages=messages,
             adapter=adapter,
@@ -199,8 +209,6 @@ class RunSession:
             top_k=sampling.top_k,
             repetition_penalty=sampling.repetition_penalty,
         )
-        self.link.send(command)
-        return command.id
 
     def stop_reply(self, chat_id: str) -> None:
         """End a reply where it stands. Raises OSError."""

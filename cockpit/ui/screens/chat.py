@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,10 +15,11 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from cockpit.data.inputs import trains_images
-from cockpit.runs.conversation import Conversation, Messages
+from cockpit.runs.conversation import Conversation, Round
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun
 from cockpit.ui.runs.chat_notice import clause, why_silent
+from cockpit.ui.runs.chat_state import ADAPTERS, Who
 from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
@@ -38,8 +39,10 @@ TYPED_AFTER_S = 1.0
 """Letters that come sooner after the screen has opened by itself were meant for the one before: nothing takes them."""
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 IMAGE_ASKED = "The picture that the next prompt is about."
-ROOM_FOR_BOTH = 76
+ROOM_FOR_SIDE = 76
 """Columns from which on talk and fields stand side by side."""
+ROOM_FOR_THREE = 116
+"""Where the talk itself has two columns."""
 CLOCK_EVERY = 5
 """Polls between two looks at the clock while nothing happens."""
 
@@ -49,16 +52,17 @@ class ChatScreen(Screen[None]):
 
     AUTO_FOCUS = ""
     CSS_PATH = "chat.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (ROOM_FOR_BOTH, "-narrow"), (100, "-wide"), (160, "-huge")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (ROOM_FOR_SIDE, "-narrow"), (100, "-wide"), (160, "-huge")]
     HELP = (
-        "Talk to the model that the run has trained. F3 switches its adapter off and on: the last prompt is asked "
-        "again, so that base and tuned answer the same. Earlier turns are sent along; ctrl+n begins anew. A model that "
-        "learnt from images takes one with a prompt (F9)."
+        "Talk to the model that the run has trained. F3 asks its base too, side by side and at the same time, then the "
+        "base alone: the last prompt is asked again, and who was chosen stays for the next ones. Words that differ are "
+        "underlined. Each is sent its own earlier replies; ctrl+n begins anew. A model that learnt from images takes "
+        "one with a prompt (F9)."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop_reply", "stop reply", id="chat.stop", tooltip="End the reply where it stands"),
-        Binding("f3,ctrl+t", "switch", "base/tuned", id="chat.switch", key_display="F3",
-                tooltip="Switch the adapter off or on and ask the last prompt again"),
+        Binding("f3,ctrl+t", "switch", "tuned/both/base", id="chat.switch", key_display="F3",
+                tooltip="Ask tuned and base side by side, base alone, tuned alone; the last prompt is asked again"),
         Binding("f4", "sampling", "sampling", id="chat.sampling", tooltip="Go to the sampling fields, and back",
                 key_display="F4"),
         Binding("enter", "send", "send", id="chat.send", tooltip="Send the prompt"),
@@ -107,9 +111,8 @@ class ChatScreen(Screen[None]):
             with VerticalScroll(id="side", can_focus=False):
                 with Vertical(id="who-panel", classes="pane") as who:
                     who.border_title = Content("who answers")
-                    who_now = "tuned" if talk.adapter else "base"
-                    help = "The model with its adapter, or without it."
-                    yield Choice(["tuned", "base"], who_now, id="who", help=help)
+                    help = "The model with its adapter, without it, or both at the same time."
+                    yield Choice(["tuned", "both", "base"], talk.who, id="who", help=help)
                 yield SamplingForm(chat.presets, talk.sampling, classes="pane")
                 yield ReplyFigures(classes="pane")
                 yield RunPanel(classes="pane", can_focus=False)
@@ -135,7 +138,7 @@ class ChatScreen(Screen[None]):
             self._take_focus()
         if not self._chat.conversation.turns:
             first = "F5 loads the model. Then Enter" if self.check_action("load", ()) else "Enter"
-            log.hint(f"{first} sends the prompt below. F3 asks the base model the same.")
+            log.hint(f"{first} sends the prompt below. F3 asks the base model too, side by side.")
 
     def _take_focus(self) -> None:
         self._opens_by_itself = False
@@ -164,14 +167,11 @@ class ChatScreen(Screen[None]):
         self.query_one(RunLine).show(session.link.run.id, session.status, state)
         gone = session.liveness in ("lost", "exited") or state.exited is not None or state.unloaded is not None
         self.query_one(ChatLog).show(state.replies, state.answers, is_broken=gone and not session.is_recording)
-        if self._chat.asked is not None:
-            reply, answer = state.replies.get(self._chat.asked), state.answers.get(self._chat.asked)
-            if (reply is not None and reply.ended) or (answer is not None and not answer.accepted) or gone:
-                self._chat.asked = None
-                if self._chat.switched:
-                    self._put_to_who_is_chosen()
-        newest = next(reversed(state.replies.values()), None)
-        self.query_one(ReplyFigures).show(newest)
+        if self._chat.asked and (gone or all(map(state.is_answered, self._chat.asked.values()))):
+            self._chat.asked = {}
+            if self._chat.switched:
+                self._put_to_who_is_chosen()
+        self.query_one(ReplyFigures).show(state.newest_replies())
         self.query_one(RunPanel).show(session.recipe, state)
         self._show_notice()
         keys = [self.check_action(action, ()) for action in ("stop_reply", "switch", "load", "end_export")]
@@ -194,10 +194,10 @@ class ChatScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only the keys that do something now."""
         if action == "stop_reply":
-            return self._chat.asked is not None
+            return bool(self._chat.asked)
         if action in ("back", "talk"):
             is_at_talk = isinstance(self.focused, PromptField | ChatLog | None)
-            return self._chat.asked is None and is_at_talk == (action == "back")
+            return not self._chat.asked and is_at_talk == (action == "back")
         if action in ("send", "switch"):
             return self.session.can_chat
         if action == "image":
@@ -225,13 +225,11 @@ class ChatScreen(Screen[None]):
 
     def _send(self, prompt: str) -> bool:
         talk = self._chat
-        command_id = self._ask(
-            talk.conversation.messages_for(prompt, self.session.state.replies, image=talk.image, system=self._system())
-        )
-        if command_id is None:
+        asked = self._ask(prompt)
+        if not asked:
             return False
-        talk.conversation.ask(prompt, command_id, image=talk.image, adapter=talk.adapter)
-        self.query_one(ChatLog).ask(command_id, talk.conversation.turns[-1].shown, adapter=talk.adapter)
+        talk.conversation.ask(prompt, asked, image=talk.image)
+        self.query_one(ChatLog).ask(asked, talk.conversation.turns[-1].shown)
         talk.image = None
         self._name_prompt()
         self.query_one(PromptField).remember(prompt)
@@ -240,16 +238,12 @@ class ChatScreen(Screen[None]):
         self._show()
         return True
 
-    def _system(self) -> str:
-        """The system prompt as it stands in its field."""
-        sampling = self.query_one(SamplingForm).sampling
-        return sampling.system_prompt if sampling is not None else ""
-
-    def _ask(self, messages: Messages) -> str | None:
-        """Send; the command's id, or None where that cannot be done now: then it is said why."""
+    def _ask(self, prompt: str, *, again: bool = False) -> Round:
+        """Put the prompt to who is chosen; nothing where that cannot be done now: then it is said why."""
+        talk = self._chat
         sampling = self.query_one(SamplingForm).sampling
         refusal = ""
-        if self._chat.asked is not None:
+        if talk.asked:
             refusal = "A reply is being written; Escape stops it."
         elif not self.session.can_chat:
             refusal = why_silent(self.session, self._engine)[1] or "The model is not there."
@@ -257,59 +251,74 @@ class ChatScreen(Screen[None]):
             refusal = self.query_one(SamplingForm).problem
         if refusal or sampling is None:
             self.notify(refusal, severity="warning", markup=False)
-            return None
+            return {}
+        messages = {
+            adapter: talk.conversation.messages_for(
+                prompt,
+                self.session.state.replies,
+                adapter=adapter,
+                image=talk.image,
+                again=again,
+                system=sampling.system_prompt,
+            )
+            for adapter in ADAPTERS[talk.who]
+        }
         try:
-            self._chat.asked = self.session.ask(messages, adapter=self._chat.adapter, sampling=sampling)
+            talk.asked = self.session.ask(messages, sampling)
         except OSError as error:
             self.notify(f"The prompt could not be sent: {clause(str(error))}", severity="error", markup=False)
-        return self._chat.asked
+        return talk.asked
 
     def action_switch(self) -> None:
-        """The other of base and tuned; the last prompt is put to it too."""
-        who = self.query_one("#who", Choice)
-        who.value = "base" if who.value == "tuned" else "tuned"
+        """The next of tuned, both and base; the last prompt is put to them too."""
+        self.query_one("#who", Choice).action_move(1)
 
     @on(Choice.Changed, "#who")
     def _on_who(self, event: Choice.Changed) -> None:
         event.stop()
-        self._chat.adapter = event.value == "tuned"
+        self._chat.who = cast("Who", event.value)
         self._name_prompt()
-        self._chat.switched = self._chat.asked is not None
+        self._show_side(self._is_at_side)
+        self._chat.switched = bool(self._chat.asked)
         if not self._chat.switched:
             self._put_to_who_is_chosen()
 
     def _put_to_who_is_chosen(self) -> None:
-        """The last prompt, unless it was they who have just been asked it."""
+        """The last prompt, unless they are among those who have just been asked it."""
         self._chat.switched = False
         talk = self._chat.conversation
         prompt = talk.last_prompt
-        if prompt is None or not self.session.can_chat or talk.turns[-1].adapters[-1] == self._chat.adapter:
+        if prompt is None or not self.session.can_chat:
             return
-        command_id = self._ask(talk.messages_for(prompt, self.session.state.replies, again=True, system=self._system()))
-        if command_id is not None:
-            talk.ask_again(command_id, adapter=self._chat.adapter)
-            self.query_one(ChatLog).ask(command_id, talk.turns[-1].shown, adapter=self._chat.adapter, again=True)
+        if set(ADAPTERS[self._chat.who]) <= talk.turns[-1].rounds[-1].keys():
+            return
+        asked = self._ask(prompt, again=True)
+        if asked:
+            talk.ask_again(asked)
+            self.query_one(ChatLog).ask(asked, talk.turns[-1].shown, again=True)
             self._show()
 
     def _name_prompt(self) -> None:
         field = self.query_one(PromptField)
-        who, style = ("tuned", "bold $primary") if self._chat.adapter else ("base", "bold $secondary")
+        tuned, base = ("tuned", "bold $primary"), ("base", "bold $secondary")
+        asked = [tuned if adapter else base for adapter in ADAPTERS[self._chat.who]]
+        whom = Content(" and ").join(Content.styled(*one) for one in asked)
         about = f" about {plain_line(Path(self._chat.image).name)}" if self._chat.image else ""
-        field.border_title = Content.assemble("ask ", (who, style), about)
+        field.border_title = Content.assemble("ask ", whom, about)
         field.border_subtitle = Content("enter sends, ctrl+j new line")
 
     def action_stop_reply(self) -> None:
         """End the reply where it stands."""
-        if self._chat.asked is not None:
+        for asked in self._chat.asked.values():
             try:
-                self.session.stop_reply(self._chat.asked)
+                self.session.stop_reply(asked)
             except OSError as error:
                 self.notify(f"The reply could not be stopped: {clause(str(error))}", severity="error", markup=False)
 
     def action_new_conversation(self) -> None:
         """Nothing of what was said is sent along any more."""
         self.action_stop_reply()
-        self._chat.conversation, self._chat.asked, self._chat.image = Conversation(), None, None
+        self._chat.conversation, self._chat.asked, self._chat.image = Conversation(), {}, None
         self._name_prompt()
         self._chat.hidden = len(self.session.state.replies)
         log = self.query_one(ChatLog)
@@ -333,11 +342,14 @@ class ChatScreen(Screen[None]):
         self.query_one(PromptField).focus()
 
     def _show_side(self, is_at_side: bool) -> None:
-        """Both, or the one that was gone to where there is room for one. At once, so that it can take the focus."""
+        """Talk and fields, or what was gone to of the two where there is room for one. At once, so that it can take the
+        focus."""
         self._is_at_side = is_at_side
-        has_room = self.size.width >= ROOM_FOR_BOTH
+        has_room = self.size.width >= (ROOM_FOR_THREE if self._chat.who == "both" else ROOM_FOR_SIDE)
         self.query_one("#talk").display = has_room or not is_at_side
-        self.query_one("#side").display = has_room or is_at_side
+        side = self.query_one("#side")
+        side.display = has_room or is_at_side
+        side.set_class(not has_room, "-alone")
 
     def on_resize(self) -> None:
         """There may be room for both now."""

@@ -10,8 +10,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from cockpit.protocol.events import CommandAnswered
-from cockpit.runs.conversation import Conversation
+from cockpit.runs.conversation import Conversation, Round
 from cockpit.runs.state import Reply
+from cockpit.ui.widgets.pair_view import PairView
 from cockpit.ui.widgets.reply_view import PromptView, ReplyView
 
 EARLIER_REPLIES = 20
@@ -40,6 +41,7 @@ class ChatLog(VerticalScroll, can_focus=True):
         self._takes_prompts = takes_prompts
         self._views: dict[str, ReplyView] = {}
         self._growing: set[str] = set()
+        self._unsettled: list[PairView] = []
         self._own: set[str] = set()
         self._seen = 0
         self._last_prompt = ""
@@ -52,6 +54,7 @@ class ChatLog(VerticalScroll, can_focus=True):
         """An empty page; `replies` are those that need not be shown any more."""
         self._views.clear()
         self._growing.clear()
+        self._unsettled.clear()
         self._seen, self._last_prompt = len(replies), ""
         self.remove_children()
 
@@ -60,11 +63,11 @@ class ChatLog(VerticalScroll, can_focus=True):
     ) -> None:
         """Show what was said before, once, at first; the oldest `hidden` of `replies` stay away."""
         self._seen = hidden
-        self._own = {asked for turn in talk.turns for asked in turn.asked}
+        self._own = {id_ for turn in talk.turns for asked in turn.rounds for id_ in asked.values()}
         self.show(replies, answers)
         for turn in talk.turns:
-            for at, (asked, adapter) in enumerate(zip(turn.asked, turn.adapters, strict=True)):
-                self.ask(asked, turn.shown, adapter=adapter, again=at > 0)
+            for at, asked in enumerate(turn.rounds):
+                self.ask(asked, turn.shown, again=at > 0)
 
     def _divide(self) -> None:
         """What is there now is not sent along."""
@@ -78,13 +81,13 @@ class ChatLog(VerticalScroll, can_focus=True):
         if text and not self._views:
             self.mount(Static(Content(text), classes="hint", markup=False))
 
-    def ask(self, command_id: str, prompt: str, *, adapter: bool, again: bool = False) -> None:
-        """A prompt was sent; asked `again`, only its new reply is added."""
+    def ask(self, asked: Round, prompt: str, *, again: bool = False) -> None:
+        """A prompt was sent; asked `again`, only its new replies are added."""
         self.remove_children(".hint")
         added: list[Widget] = [] if again else [PromptView(prompt)]
         self._last_prompt = prompt
-        self._own.add(command_id)
-        self._add(command_id, adapter, added)
+        self._own.update(asked.values())
+        self._add(asked, added)
         self.anchor()
 
     def show(self, replies: dict[str, Reply], answers: dict[str, CommandAnswered], *, is_broken: bool = False) -> None:
@@ -98,7 +101,7 @@ class ChatLog(VerticalScroll, can_focus=True):
             if reply.command_id not in self._views:
                 self.remove_children(".hint")
                 asked_again = reply.prompt == self._last_prompt
-                self._add(reply.command_id, reply.adapter, [] if asked_again else [PromptView(reply.prompt)])
+                self._add(self._round_of(reply, new), [] if asked_again else [PromptView(reply.prompt)])
                 self._last_prompt = reply.prompt
         if new:
             self._divide()
@@ -115,13 +118,27 @@ class ChatLog(VerticalScroll, can_focus=True):
             elif is_broken:
                 view.refuse("The engine is gone; it has not answered.")
                 self._growing.discard(command_id)
+        for pair in [pair for pair in self._unsettled if pair.settle()]:
+            self._unsettled.remove(pair)
 
-    def _add(self, command_id: str, adapter: bool, before: list[Widget]) -> None:
-        view = ReplyView(adapter=adapter)
-        self._views[command_id] = view
-        self._growing.add(command_id)
-        self.mount(*before, view)
+    def _round_of(self, reply: Reply, replies: list[Reply]) -> Round:
+        """With the other one where two were asked at the same time, and both have begun."""
+        both = [reply] if not reply.both else [one for one in replies if one.both == reply.both]
+        return {one.adapter: one.command_id for one in both}
+
+    def _add(self, asked: Round, before: list[Widget]) -> None:
+        views = {adapter: ReplyView(adapter=adapter) for adapter in asked}
+        self._views |= {asked[adapter]: view for adapter, view in views.items()}
+        self._growing.update(asked.values())
+        if len(views) == 1:
+            added: Widget = next(iter(views.values()))
+        else:
+            added = PairView(views[False], views[True])
+            self._unsettled.append(added)
+        self.mount(*before, added)
         surplus = len(self.children) - LONGEST
         for child in list(self.children)[: max(0, surplus)]:
-            self._growing -= {command_id for command_id, view in self._views.items() if view is child}
+            gone = {id_ for id_, view in self._views.items() if child in (view, view.parent)}
+            self._growing -= gone
+            self._unsettled = [pair for pair in self._unsettled if pair is not child]
             child.remove()

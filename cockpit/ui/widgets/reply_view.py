@@ -1,6 +1,8 @@
-"""ReplyView: one reply, labelled tuned or base, growing as it is written; PromptView: what was asked."""
+"""ReplyView: one reply, labelled tuned or base, growing as it is written; PromptView: what was asked"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -9,7 +11,7 @@ from textual.widgets import Static
 
 from cockpit.runs.state import Reply
 from cockpit.text.numbers import count
-from cockpit.text.plain_text import plain_line, plain_text
+from cockpit.text.plain_text import PlainTextStream, plain_line, plain_text
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.reply_figures import moment
 
@@ -66,9 +68,10 @@ class ReplyView(Vertical):
         self._reply, self._is_broken = reply, is_broken
         if not self._is_drawn:
             return
-        self._thinking.show(reply.thinking)
-        self._answer.show(reply.text)
         ended = reply.ended
+        is_whole = ended is not None or is_broken
+        self._thinking.show(reply.thinking, is_whole=is_whole or bool(reply.text))
+        self._answer.show(reply.text, is_whole=is_whole)
         if ended is None:
             if is_broken:
                 self._write_head(Content.styled("cut off: the engine is gone", "$error"))
@@ -90,6 +93,20 @@ class ReplyView(Vertical):
         elif not reply.text.strip():
             parts.append(Content.styled(f" {glyphs().dot} said nothing", "$warning"))
         self._write_head(Content("").join(parts))
+
+    @property
+    def answer(self) -> str:
+        """The answer as it is shown."""
+        return self._answer.text
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing more comes, and all of it is drawn."""
+        return self._is_drawn and self._reply is not None and self._reply.ended is not None
+
+    def mark(self, spans: Sequence[tuple[int, int]]) -> None:
+        """Underline these places of the answer."""
+        self._answer.mark(spans, "underline $primary" if self._adapter else "underline $secondary")
 
     def refuse(self, reason: str) -> None:
         """The engine did not take the prompt up."""
@@ -121,29 +138,46 @@ class _GrowingText:
         """`kind` is the class of its blocks."""
         self._view, self._kind = view, kind
         self._blocks: list[Static] = []
-        self._settled = 0
-        self._shown = ""
+        self._begins: list[int] = []
+        self._stream = PlainTextStream()
+        self._taken = 0
+        self.text = ""
+        """What is shown."""
 
-    def show(self, text: str) -> None:
+    def show(self, text: str, *, is_whole: bool) -> None:
         """The text as it stands; what was shown of it stays as it is, but for the block at the end."""
-        if text == self._shown:
+        added = self._stream.feed(text[self._taken :])
+        self._taken = len(text)
+        if is_whole:
+            added += self._stream.end()
+        if not added:
             return
-        self._shown = text
+        self.text += added
         while True:
-            tail = text[self._settled :]
-            cut = _cut(tail)
             if not self._blocks:
-                self._add_block()
+                self._add_block(0)
+            begin = self._begins[-1]
+            cut = _cut(self.text[begin:])
             if cut is None:
-                self._blocks[-1].update(Content(plain_text(tail)))
+                self._blocks[-1].update(Content(self.text[begin:]))
                 return
-            self._blocks[-1].update(Content(plain_text(tail[:cut].removesuffix("\n"))))
-            self._settled += cut
-            self._add_block()
+            self._blocks[-1].update(Content(self.text[begin : begin + cut].removesuffix("\n")))
+            self._add_block(begin + cut)
 
-    def _add_block(self) -> None:
+    def mark(self, spans: Sequence[tuple[int, int]], style: str) -> None:
+        """Draw these places of the text in a style of their own."""
+        ends = [*self._begins[1:], len(self.text)]
+        for block, begin, end in zip(self._blocks, self._begins, ends, strict=True):
+            content = Content(self.text[begin:end].removesuffix("\n") if end < len(self.text) else self.text[begin:end])
+            for first, last in spans:
+                if first < end and last > begin:
+                    content = content.stylize(style, max(first, begin) - begin, min(last, end) - begin)
+            block.update(content)
+
+    def _add_block(self, begin: int) -> None:
         block = Static("", markup=False, classes=self._kind)
         self._blocks.append(block)
+        self._begins.append(begin)
         self._view.mount(block)
 
 

@@ -142,7 +142,7 @@ def test_what_is_asked_of_the_model(tmp_path: Path) -> None:
     link = fed(record(tmp_path))
     session = read(session_of(link))
     sampling = Sampling(temperature=0.5, top_p=0.9, top_k=7, max_new_tokens=9, do_sample=False, enable_thinking=True)
-    asked = session.ask([{"role": "user", "content": "hi"}], adapter=False, sampling=sampling)
+    asked = session.ask({False: [{"role": "user", "content": "hi"}]}, sampling)[False]
     session.stop_reply(asked)
     session.unload()
     chat, stop, unload = link.sent
@@ -211,8 +211,8 @@ def test_a_conversation_sends_its_history() -> None:
     talk = Conversation()
     assert talk.last_prompt is None
     assert talk.messages_for("one", {}) == [{"role": "user", "content": "one"}]
-    talk.ask("one", "0")
-    talk.ask("two", "1")
+    talk.ask("one", {True: "0"})
+    talk.ask("two", {True: "1"})
     known = replies("first", "second")
     assert [message["content"] for message in talk.messages_for("three", known)] == [
         "one",
@@ -226,20 +226,22 @@ def test_a_conversation_sends_its_history() -> None:
 
 def test_asking_again_leaves_out_what_was_replied_before() -> None:
     talk = Conversation()
-    talk.ask("one", "0")
-    talk.ask("two", "1")
+    talk.ask("one", {True: "0"})
+    talk.ask("two", {True: "1"})
     known = replies("first", "second")
     again = talk.messages_for("two", known, again=True)
     assert [message["content"] for message in again] == ["one", "first", "two"]
-    talk.ask_again("2")
+    talk.ask_again({False: "2"})
     known |= {"2": Reply("2", "two", False, "other second")}
-    assert talk.messages_for("three", known)[3]["content"] == "other second"
+    assert talk.messages_for("three", known)[3]["content"] == "second"
+    assert talk.messages_for("three", known, adapter=False)[3]["content"] == "other second"
+    assert talk.messages_for("three", known, adapter=False)[1]["content"] == "first", "the base has not said anything"
 
 
 def test_a_turn_without_a_reply_is_left_out() -> None:
     talk = Conversation()
-    talk.ask("one", "0")
-    talk.ask("two", "1")
+    talk.ask("one", {True: "0"})
+    talk.ask("two", {True: "1"})
     assert [message["content"] for message in talk.messages_for("three", replies("", "second"))] == [
         "two",
         "second",

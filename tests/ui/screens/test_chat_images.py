@@ -6,6 +6,7 @@ from textual.widgets import Input
 
 from cockpit.recipe.document import RecipeDocument
 from cockpit.ui.screens.path_dialog import PathDialog
+from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.prompt_field import PromptField
 from tests.recording import RECIPE
 from tests.ui.talking import TRIAL, Talking, keys, shown
@@ -44,7 +45,7 @@ async def test_a_picture_goes_with_one_prompt_and_with_its_history(tmp_path: Pat
         assert "about" not in titled(talking)
         talking.reply("x^2")
         await until(pilot, lambda: "tokens/s" in shown(pilot)[-1])
-        await pilot.press("f3")
+        pilot.app.screen.query_one("#who", Choice).value = "base"
         await until(pilot, lambda: len(talking.asked) == 2)
         assert talking.asked[-1].messages == [about] and not talking.asked[-1].adapter
         talking.reply("y^2")

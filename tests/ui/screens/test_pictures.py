@@ -14,7 +14,7 @@ from cockpit.ui.screens.chat import ChatScreen
 from cockpit.ui.screens.live import LiveScreen
 from cockpit.ui.widgets.glyphs import UNICODE
 from screenshots import __main__ as pictures
-from tests.recording import BEGAN, Ending, record
+from tests.recording import BEGAN, Ending, Recorder, record, say_reply
 from tests.ui.stage import Stage, session_of
 from tests.ui.waiting import until
 
@@ -58,6 +58,30 @@ def test_live(snap_compare: Compare, size: tuple[int, int]) -> None:
 def test_chat(snap_compare: Compare, size: tuple[int, int]) -> None:
     run = record(Path("runs"), replies=True)
     session = read_to_the_end(session_of(RunLink(run), now=BEGAN + 9999))
+    assert snap_compare(Stage(lambda: ChatScreen(session)), terminal_size=size, run_before=settle)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=NAMES)
+def test_chat_with_both(snap_compare: Compare, size: tuple[int, int]) -> None:
+    run = record(Path("runs"))
+    recorder = Recorder(run, at=BEGAN + 99)
+    asked = {
+        "What is the capital of Veldoria?": (
+            "The capital of Veldoria is Marenport.",
+            "Arr, the capital o' Veldoria be Marenport, matey!",
+        ),
+        "Name three fruits, and say why they are good.": (
+            "1. Apples, for their fibre.\n2. Pears, for they are sweet.\n3. Plums, for they are ripe in autumn.",
+            "Arr, three fruits there be:\n1. Apples, against scurvy.\n2. Pears, for they are sweet.\n3. Plums, matey!",
+        ),
+    }
+    for number, (prompt, replies) in enumerate(asked.items()):
+        for adapter, text in zip((False, True), replies, strict=True):
+            recorder.wait(2.0)
+            say_reply(recorder, f"{number}-{adapter}", prompt, text, adapter=adapter, both=f"both{number}")
+    recorder.write()
+    session = read_to_the_end(session_of(RunLink(run), now=BEGAN + 9999))
+    session.chat.who = "both"
     assert snap_compare(Stage(lambda: ChatScreen(session)), terminal_size=size, run_before=settle)
 
 
