@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
-from statistics import fmean, pvariance
 
 FEWEST = 3
 """Values in each half."""
@@ -21,9 +20,10 @@ def direction(values: Sequence[float]) -> int | None:
     if half < FEWEST:
         return None
     before, after = values[-2 * half : -half], values[-half:]
-    usual = fmean(before)
-    change = fmean(after) - usual
-    noise = sqrt((pvariance(before, usual) + pvariance(after)) / half)
+    usual, now = sum(before) / half, sum(after) / half
+    change = now - usual
+    spread = sum((value - usual) ** 2 for value in before) + sum((value - now) ** 2 for value in after)
+    noise = sqrt(spread / half / half)
     if abs(change) <= max(NOISE * noise, STILL * abs(usual)):
         return 0
     return 1 if change > 0 else -1

@@ -64,6 +64,18 @@ class StepNumbers(Sequence[int]):
         end = self._rows[stretch + 1] if stretch + 1 < len(self._rows) else self._count
         return min(self._rows[stretch] + step - self._steps[stretch], end)
 
+    def rows_from(self, steps: Sequence[int]) -> list[int]:
+        """As `row_from`, of many."""
+        if len(self._steps) != 1:
+            return [self.row_from(step) for step in steps]
+        base, end = self._steps[0], self._count  # no step is missing, as in nearly all runs
+        return [min(max(0, step - base), end) for step in steps]
+
+    @property
+    def newest_stretch(self) -> tuple[int, int]:
+        """How many stretches there are, and the step that the newest of them begins with."""
+        return len(self._steps), self._steps[-1] if self._steps else 0
+
     def extend(self, steps: Sequence[int]) -> None:
         """Add steps, each higher than the one before it."""
         if steps[-1] - steps[0] == len(steps) - 1:
@@ -122,6 +134,7 @@ class Table:
         self.step = StepNumbers()
         self.metrics: dict[str, Column] = {}
         self._extents, self._totals = Remembered[Extent](), Remembered[Total]()
+        self._known_edges: dict[tuple[object, ...], list[int]] = {}
 
     def __len__(self) -> int:
         return len(self.step)
@@ -145,6 +158,7 @@ class Table:
         self.step.cut(rows)
         self._extents.forget()
         self._totals.forget()
+        self._known_edges.clear()
         for column in self.metrics.values():
             column.cut(rows)
 
@@ -235,7 +249,12 @@ class Table:
         return [value for value in values if isfinite(value)]
 
     def _edges(self, first: int, last: int, count: int) -> list[int]:
-        """The first row of each column of dots, and the end of the last one."""
-        rows, gaps = self.step.row_from, 2 * max(1, count - 1)
-        inner = [rows(first - (-(2 * at - 1) * (last - first) // gaps)) for at in range(1, count)]
-        return [rows(first), *inner, rows(last + 1)]
+        """The first row of each column of dots, and the end of the last one. A chart asks for them several times."""
+        asked = (first, last, count, len(self), self.step.newest_stretch)
+        if asked not in self._known_edges:
+            gaps, width = 2 * max(1, count - 1), last - first
+            inner = [first - (-(2 * at - 1) * width // gaps) for at in range(1, count)]
+            while len(self._known_edges) >= MOST_REMEMBERED:
+                del self._known_edges[next(iter(self._known_edges))]
+            self._known_edges[asked] = self.step.rows_from([first, *inner, last + 1])
+        return self._known_edges[asked]

@@ -48,10 +48,14 @@ SHOWN_FOR_S = 0.25
 """How long figures stand at least: a run of a hundred steps a second is not to be read faster."""
 CLOCK_EVERY_S = 0.5
 """Between two looks at the clock while nothing happens, and while a long log is read."""
+NEWS_STAND_S = 1.05
+"""The same after news: of a run of one step a second the next news moves the clock."""
 BREATH_S = 0.001
 """Between two parts of a long log, for all else that the app has to do."""
 KEYED_FOR_S = 0.15
 """How long a key has all the time: of a long log hardly anything is read until its frame is out."""
+FIGURES_WAIT_S = 1.0
+"""How long figures stand at most while keys are pressed."""
 QUIET_S = 2.0
 """Without a key before another screen may open by itself."""
 PANELS = ("now", "learning rate", "log", "run", "samples")
@@ -105,7 +109,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         super().__init__()
         self.session = session
         self._shown_at = float("-inf")
-        self._has_news = False
+        self._has_news = self._showed_news = False
         self._turns = 0
         """Those of the session that are shown."""
         self._is_reading = False
@@ -179,10 +183,12 @@ class LiveScreen(RunStops, RunControls, RunRetries):
             if self.session.is_behind and top is self:
                 self._is_reading = True
                 self.run_worker(self._read_on(), group="read")
-        shown_for = time.monotonic() - self._shown_at
+        shown_for, keyed_for = time.monotonic() - self._shown_at, time.monotonic() - self._keyed_at
+        waits = keyed_for < KEYED_FOR_S and shown_for < FIGURES_WAIT_S and top is self  # the key's frame goes first
         has_turned = self.session.turns != self._turns and not self._is_reading
         is_fresh = self._has_news and not self._is_reading
-        if has_turned or shown_for >= (SHOWN_FOR_S if is_fresh else CLOCK_EVERY_S):
+        stands_s = SHOWN_FOR_S if is_fresh else NEWS_STAND_S if self._showed_news else CLOCK_EVERY_S
+        if has_turned or (shown_for >= stands_s and not waits):
             self._show()
         self._tell_refusals()
         self._go_to_chat(is_current=top is self)
@@ -192,6 +198,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
 
     def _show(self) -> None:
         is_first, self._shown_at = self._shown_at < 0, time.monotonic()
+        self._showed_news = self._has_news and not self._is_reading
         self._has_news, self._turns = False, self.session.turns
         session, state = self.session, self.session.state
         self.query_one(RunLine).show(session.link.run.id, session.status, state, self.stop_note(), self._app.price)

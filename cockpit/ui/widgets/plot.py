@@ -82,6 +82,8 @@ class Plot(Widget):
         """Whether it will be drawn anew."""
         self._seen: list[Strip | None] = []
         """What the terminal shows."""
+        self._inks: list[Style] = []
+        """Found anew once styles have changed."""
         self._title = self._subtitle = Content("")
 
     def show_border(self, *, title: Content | None = None, subtitle: Content | None = None) -> None:
@@ -110,6 +112,7 @@ class Plot(Widget):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._drawn_size = None
+        self._inks.clear()
 
     def draw(self, width: int, height: int) -> BrailleCanvas:
         """The whole picture. Both sizes are at least 1."""
@@ -140,4 +143,6 @@ class Plot(Widget):
         return canvas
 
     def _ink_styles(self) -> list[Style]:
-        return [self.rich_style, *(self.get_component_rich_style(name) for name in self.INKS)]
+        if not self._inks:
+            self._inks = [self.rich_style, *(self.get_component_rich_style(name) for name in self.INKS)]
+        return self._inks

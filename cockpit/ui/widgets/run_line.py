@@ -45,6 +45,8 @@ class RunLine(Lines):
         self._status: State = "starting"
         self._note = ""
         self._price: Price | None = None
+        self._direction: int | None = None
+        """Of the loss; the same in each form of the line."""
         self._level = ""
 
     def show(self, run_id: str, status: State, state: RunState, note: str = "", price: Price | None = None) -> None:
@@ -60,6 +62,7 @@ class RunLine(Lines):
         self.redraw()
 
     def lines(self) -> list[Content]:
+        self._direction = self._state.steps.loss_direction()
         width = self.content_size.width
         for form in range(FORMS):
             *facts, last = self._facts(form)
@@ -120,8 +123,7 @@ class RunLine(Lines):
         if loss == UNKNOWN:
             return Content("")
         style = "bold $error" if loss == NOT_A_NUMBER else "bold"
-        direction = steps.loss_direction()
-        return Content.assemble(("loss ", "$foreground-muted"), (loss, style), " ", arrow(direction))
+        return Content.assemble(("loss ", "$foreground-muted"), (loss, style), " ", arrow(self._direction))
 
     def _held_out(self, form: int) -> Content:
         known = [one.figures.get("eval_loss") for one in self._state.evaluations]

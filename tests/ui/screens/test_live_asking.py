@@ -164,8 +164,7 @@ async def test_a_run_is_asked_by_keys(tmp_path: Path) -> None:
         pause = link.sent[0]
         link.events.append(ev.CommandAnswered(command_id=pause.id, accepted=True, command="Pause", at=NOW))
         link.events.append(ev.PhaseStarted(phase="paused", detail="after step 126", at=NOW))
-        await until(pilot, lambda: keys(pilot).get("p") == "go on")
-        assert "paused" in line(pilot)
+        await until(pilot, lambda: keys(pilot).get("p") == "go on" and "paused" in line(pilot))
         await pilot.press("p")
         await until(pilot, lambda: len(link.sent) == 4)
         assert isinstance(link.sent[3], cmd.Unpause)
