@@ -3,9 +3,9 @@
 usage: python -m tests.bench.attached [NAME] [--window N] [--pairs P] [--backend B] [--rows R] [--length L]
        [--folder DIR] [--out FILE]
 NAME is one of tests.bench.random_models (qwen3-0.6b); its weights are zero. The app is the real one, `cockpit attach`,
-on a pseudo-terminal of 120x40 whose every byte is read. A window begins once the app shows the run's newest step, or has
-gone, and a few steps more. The last line is RESULT, with the ratio of the medians and of each pair; status 1 where that
-of the medians is above 1.005.
+on a pseudo-terminal of 120x40 whose every byte is read. A window begins a few steps after the app shows the newest
+step, or has gone. The last line is RESULT, with the ratio of the medians and of each pair; status 1 where that of the
+medians is above 1.005.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Run:
             elif isinstance(event, RunEnded):
                 raise RuntimeError(f"the run has ended: {event.outcome} {event.reason}")
         if not self.ended_at and time.monotonic() - self._began > PATIENCE_S:
-            raise RuntimeError(f"no step after {PATIENCE_S:.0f} s; see {self.engine.run.engine_log}")
+            raise RuntimeError(f"no step after {PATIENCE_S:.0f} s; see {self.engine.link.run.engine_log}")
 
     def steps_more(self, steps: int, app: Terminal | None) -> None:
         """Wait for so many more steps; the app's terminal is read meanwhile."""

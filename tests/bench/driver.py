@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,14 @@ ASKED = (
 )  # fmt: skip
 
 
-def answer(ask: Callable[[], Any]) -> Any:
-    """What the driver says, in plain words; its error where it has none."""
+def _slice(nvml: Any, handle: Any, at: int) -> Any:
+    return nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, at))
+
+
+def answer(ask: Callable[..., Any] | None, *arguments: Any) -> Any:
+    """What the driver says, in plain words; its error where it has none, and where this pynvml does not ask that."""
     try:
-        told = ask()
+        told = ask(*arguments) if ask is not None else "not asked for by this pynvml"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     if isinstance(told, list):
@@ -57,14 +62,10 @@ def raw(nvml: Any) -> list[dict[str, Any]]:
     found = []
     for index in range(nvml.nvmlDeviceGetCount()):
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
-        told = {name: answer(lambda name=name, handle=handle: getattr(nvml, name)(handle)) for name in ASKED}
-        slices = answer(lambda handle=handle: nvml.nvmlDeviceGetMaxMigDeviceCount(handle))
+        told = {name: answer(getattr(nvml, name, None), handle) for name in ASKED}
+        slices = told["nvmlDeviceGetMaxMigDeviceCount"]
         for at in range(slices if isinstance(slices, int) else 0):
-            told[f"MIG {at}"] = answer(
-                lambda at=at, handle=handle: nvml.nvmlDeviceGetUUID(
-                    nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, at)
-                )
-            )
+            told[f"MIG {at}"] = answer(partial(_slice, nvml), handle, at)
         found.append(told)
     return found
 
