@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cockpit.settings import Price
 
 SIGNS = {"fits": "✓ fits", "tight": "▲ tight", "does not fit": "✗ does not fit", None: "– not known"}
-PHASES = {"load": "loading", "step": "training", "evaluation": "evaluating", "save": "saving"}
+PHASES = {"load": "loading", "step": "training", "evaluation": "evaluating", "answers": "answering", "save": "saving"}
 BAR_CELLS = 30
 
 

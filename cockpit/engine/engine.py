@@ -43,7 +43,7 @@ IDLE_S = 600.0
 """A model that nobody has looked at for so long is unloaded."""
 NO_TRAIN_S = 120.0
 """An engine in a run folder that is not told to train within so long ends: who started it has gone."""
-UNINTERRUPTED = ("compiling", "training", "evaluating", "sampling", "saving", "paused", "ready")
+UNINTERRUPTED = ("compiling", "training", "evaluating", "sampling", "answering", "saving", "paused", "ready")
 """Phases in which the worker looks at a Stop itself, or will soon."""
 
 

@@ -33,6 +33,7 @@ def fall_back(run: RunDir, order: Train, journal: Journal, ending: RunEnded) -> 
             recipe_name=order.recipe_name,
             resume=True,
             from_step=step,
+            folder=order.folder,
         )
     )
     return True

@@ -28,8 +28,10 @@ from cockpit.runs.folder import RunDir
 from cockpit.runs.moved_base import with_base
 
 if TYPE_CHECKING:
+    from cockpit.engine.chat.exam import Exam
     from cockpit.engine.chat.replies import Chatter
     from cockpit.engine.chat.samples import Sampler
+    from cockpit.engine.data.prepare import PreparedData
     from cockpit.engine.model.loading import Loaded
     from cockpit.engine.training.resumption import Resumption
     from cockpit.engine.training.sft import Trained
@@ -144,6 +146,7 @@ class Worker:
                     f"This engine is warm for {self._backend}, and the recipe's backend is {recipe.backend}."
                 )
             self.controls.stop_if_asked()
+            self._check_own_code(recipe)
             self._tell_devices()
             self._download_data(recipe)
             self._download(recipe)
@@ -168,6 +171,13 @@ class Worker:
             self.end_run(RunEnded(outcome="completed", step=trained.step, reason=trained.why))
         if trained.step and not trained.dropped and not self.controls.leaving:
             self._chat(loaded, recipe)
+
+    def _check_own_code(self, recipe: Recipe) -> None:
+        """Before anything is loaded. Raises RunFailure."""
+        from cockpit.engine.chat.exam import check_own_code
+
+        if recipe.evaluation.answers:
+            check_own_code(recipe, self.run, self._order.folder if self._order is not None else "")
 
     def _falls_back(self, ending: RunEnded) -> bool:
         """Whether the process is to go on with the run as it was written, which is made ready then."""
@@ -253,6 +263,7 @@ class Worker:
             self.step_done,
             resumed,
             self._sampler(recipe, loaded),
+            self._exam(recipe, loaded, data),
             self.watchdogs,
         )
 
@@ -262,6 +273,15 @@ class Worker:
         if not recipe.samples.prompts:
             return None
         return Sampler(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
+
+    def _exam(self, recipe: Recipe, loaded: Loaded, data: PreparedData) -> Exam | None:
+        from cockpit.engine.chat.exam import Exam
+
+        if not recipe.evaluation.answers:
+            return None
+        exam = Exam(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
+        exam.begin(data.held_out)
+        return exam
 
     def _chatter(self, loaded: Loaded, recipe: Recipe) -> Chatter:
         from cockpit.engine.chat.replies import Chatter

@@ -109,7 +109,14 @@ class StartedEngine:
             if here.path.parent == standby_folder():
                 run = RunDir(runs_folder() / new_run_id(name))
                 run.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            train = Train(id=new_command_id(), run_id=run.id, command=command, recipe_name=name, fitted=fitted)
+            train = Train(
+                id=new_command_id(),
+                run_id=run.id,
+                command=command,
+                recipe_name=name,
+                fitted=fitted,
+                folder=_working_folder(),
+            )
             here.send(train)
         if run != here:
             self.link.move_to(run)
@@ -123,7 +130,13 @@ class StartedEngine:
         """
         run = self.link.run
         train = Train(
-            id=new_command_id(), run_id=run.id, command=command, recipe_name=name, resume=True, from_step=from_step
+            id=new_command_id(),
+            run_id=run.id,
+            command=command,
+            recipe_name=name,
+            resume=True,
+            from_step=from_step,
+            folder=_working_folder(),
         )
         with self._ended_where_it_fails():
             before = run.recipe.read_text(encoding="utf-8")
@@ -214,6 +227,14 @@ def start_resuming_engine(run: RunDir, key: EngineKey, *, force: bool = False) -
     if found == "alive" or (found == "silent" and not force):
         raise ValueError(f"The run {plain_line(run.id)} has an engine still; it must end before the run can go on.")
     return _start(key, run, subprocess.DEVNULL, force=found == "silent")
+
+
+def _working_folder() -> str:
+    """Empty where it has gone."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
 
 
 def _remove_lost_standbys() -> None:

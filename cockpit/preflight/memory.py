@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from cockpit.models.shape import ModelShape
 from cockpit.preflight.activations import FUSED_FAMILIES, Batch, Passing, evaluating, passing
+from cockpit.preflight.answers import answers
 from cockpit.preflight.weights import Held, held
 from cockpit.recipe.recipe import Recipe
 
@@ -21,7 +22,7 @@ Part = Literal[
 PARTS: tuple[Part, ...] = (
     "weights", "adapter", "gradients", "optimizer", "activations", "logits", "buffers", "allocator", "context",
 )  # fmt: skip
-Phase = Literal["load", "step", "evaluation", "save"]
+Phase = Literal["load", "step", "evaluation", "answers", "save"]
 Fit = Literal["fits", "tight", "does not fit"]
 
 FORMULA = 3
@@ -143,6 +144,10 @@ def forecast(
         rows = recipe.training.per_device_eval_batch_size or recipe.training.per_device_train_batch_size
         tested = evaluating(shape, recipe, quantization, batch_of(recipe, rows, lengths, images=images), holding, free)
         moments.append(_moment("evaluation", holding, tested, context, gradients=0))
+    if recipe.evaluation.answers:
+        longest = batch_of(recipe, 1, lengths).length
+        given = answers(shape, recipe, quantization, longest, holding, free)
+        moments.append(_moment("answers", holding, given, context, gradients=0))
     moments.append(_moment("save", holding, Passing(0, 0, 0, 0), context, gradients=0))
     return Forecast(
         tuple(moments), batch.tokens, holding.trainable, shape.parameters, holding.result, holding.checkpoint

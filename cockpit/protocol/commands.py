@@ -20,8 +20,8 @@ class Train(Command, tag=True, frozen=True, kw_only=True):
     """Train the recipe.yaml of the run folder. A standby moves its folder to runs/`run_id` first.
 
     With `resume`, resume from the newest checkpoint that loads, or from the one after step `from_step`; 0 begins anew.
-    `fitted` says
-    how the recipe was fitted to the machine; empty where it was not.
+    `fitted` says how the recipe was fitted to the machine; empty where it was not. `folder` is the one that was worked
+    in, where functions of the user's own are looked for.
     """
 
     run_id: str
@@ -30,6 +30,7 @@ class Train(Command, tag=True, frozen=True, kw_only=True):
     resume: bool = False
     from_step: int | None = None
     fitted: str = ""
+    folder: str = ""
 
 
 class Stop(Command, tag=True, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ Phase = Literal[
     "training",
     "evaluating",
     "sampling",  # the recipe's prompts are answered
+    "answering",  # held-out rows and the suite are answered, and the answers measured
     "saving",
     "paused",  # as was asked for; it goes on with the phase before
     "ready",  # training has ended; the model answers in the chat pane
@@ -149,6 +150,10 @@ class TrainingPlanned(Event, tag=True, frozen=True, kw_only=True):
     """Steps between two times that the prompts are answered, beside each checkpoint."""
     samples: Count = 0
     """How many prompts are answered each time."""
+    answer_steps: Count | None = None
+    """Steps between two times that answers are measured, beside start and end; None for these alone."""
+    answers: Count = 0
+    """How many of them each time; 0 where none are."""
 
 
 class ScheduleChanged(Event, tag=True, frozen=True, kw_only=True):
@@ -218,6 +223,34 @@ class SampleAnswered(Event, tag=True, frozen=True, kw_only=True):
     duration_s: Seconds
     thinking: str = ""
     reason: str = ""
+
+
+class AnswerJudged(Event, tag=True, frozen=True, kw_only=True):
+    """An answer given with the weights after `step` (0: before any training): to the last turn of one of the first
+    held-out rows, or to a prompt of the suite, whose `half` that is. `index` counts within the half, `title` says which
+    one it is. `wanted` is the row's own answer; empty for a prompt. `passed` is whether all checks of a prompt hold; of
+    a row, whether the answer is the wanted one. `why` is a sentence where it failed."""
+
+    step: Count
+    half: Literal["rows", "learned", "kept"]
+    index: Count
+    title: str
+    text: str
+    end: ReplyEnd
+    new_tokens: Count
+    passed: bool
+    wanted: str = ""
+    why: str = ""
+
+
+class AnswersMeasured(Measured, tag=True, frozen=True, kw_only=True):
+    """All answers were given with the weights after `step` and judged: eval_exact_match and eval_token_f1 of held-out
+    rows, eval_learned and eval_kept of the suite, and what else the recipe asks for; means from 0 to 1."""
+
+    step: Count
+    duration_s: Seconds
+    answers: Count
+    new_tokens: Count
 
 
 class CheckpointSaved(Event, tag=True, frozen=True, kw_only=True):
@@ -460,6 +493,8 @@ AnyEvent = (
     | StepEnded
     | Evaluated
     | SampleAnswered
+    | AnswerJudged
+    | AnswersMeasured
     | CheckpointSaved
     | AdapterSaved
     | ExportStarted

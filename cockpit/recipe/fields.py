@@ -34,6 +34,7 @@ GROUPS = {
     "data": "Data",
     "training": "Training",
     "samples": "Samples",
+    "evaluation": "Samples",
     "watchdogs": "Watchdogs",
     "output": "Output",
 }
@@ -53,7 +54,8 @@ COMMON = {
                  "training.optim", "training.packing",
                  "training.gradient_checkpointing", "training.eval_steps", "training.early_stopping_patience",
                  "training.seed"),
-    "Samples": ("samples.prompts", "samples.every_steps", "samples.max_new_tokens"),
+    "Samples": ("samples.prompts", "samples.every_steps", "samples.max_new_tokens", "evaluation.rows",
+                "evaluation.suite", "evaluation.every_steps"),
     "Output": ("output.run_name", "output.save_steps", "output.save_total_limit", "output.report_to"),
 }  # fmt: skip
 """What most people look at or change, by group; a group that is not named here is shown whole."""

@@ -106,6 +106,12 @@ RULES = (
         "samples.prompts is empty",
         _of("samples", "every_steps", "max_new_tokens", "do_sample", "temperature", "enable_thinking", "system_prompt"),
     ),
+    Rule(
+        lambda recipe: not recipe.evaluation.rows,
+        "evaluation.rows is 0",
+        _of("evaluation", "metrics", "regex", "function", "max_new_tokens"),
+    ),
+    Rule(lambda recipe: not recipe.evaluation.answers, "nothing is answered", ("evaluation.every_steps",)),
     Rule(lambda recipe: not recipe.samples.do_sample, "samples.do_sample is off", ("samples.temperature",)),
     Rule(lambda recipe: recipe.hardware.gpu == "none", "hardware.gpu is none", ("watchdogs.vram_nearly_full",)),
     Rule(lambda recipe: not recipe.output.report_to, "output.report_to is empty", ("output.logging_steps",)),

@@ -7,6 +7,7 @@ from typing import Literal
 
 from cockpit.recipe.chat import Chat, Samples
 from cockpit.recipe.data import Data
+from cockpit.recipe.evaluation import ANSWER_METRICS, Evaluation
 from cockpit.recipe.lora import Lora
 from cockpit.recipe.model import Hardware, Model
 from cockpit.recipe.output import Output
@@ -71,8 +72,11 @@ class Recipe(Section):
     samples: Samples = Samples()
     """Prompts answered while it trains."""
 
+    evaluation: Evaluation = Evaluation()
+    """Answers measured while it trains."""
+
     suite: Suite = Suite()
-    """Prompts with checks, for cockpit smoke after training."""
+    """Prompts with checks, for cockpit smoke after training, and for evaluation.suite while it trains."""
 
     chat: Chat = Chat()
     """The chat pane after training."""
@@ -88,6 +92,7 @@ class Recipe(Section):
         yield from self._backend_conflicts()
         yield from self._schedule_conflicts()
         yield from self._token_conflicts()
+        yield from self._answer_conflicts()
 
     def _method_conflicts(self) -> Iterator[Conflict]:
         quantization = self.model.quantization
@@ -105,6 +110,25 @@ class Recipe(Section):
         if self.output.merged == "merged_4bit" and quantization != "nf4":
             wrong = f"merged_4bit is for an nf4 base, and model.quantization is {quantization}"
             yield Conflict("output.merged", wrong, "give merged_16bit, or nf4 as model.quantization")
+
+    def _answer_conflicts(self) -> Iterator[Conflict]:
+        answers, training = self.evaluation, self.training
+        if answers.suite and not any(self.suite.prompts()):
+            yield Conflict("evaluation.suite", "the recipe has no suite", "give it prompts in suite, or give false")
+        if answers.rows and not self.data.holds_out:
+            wrong = "no rows are held out to answer, as data.eval_rows is 0"
+            yield Conflict("evaluation.rows", wrong, "give data.eval_rows, eval_share or validation too, or give 0")
+        if answers.rows and any(source.format == "image_text" for _, source in self.data.every_source()):
+            yield Conflict("evaluation.rows", "rows with images are not answered", "give 0")
+        metric = training.metric_for_best_model
+        if training.compares() and metric in ANSWER_METRICS:
+            if metric not in answers.names():
+                wrong = f"evaluation does not measure {metric}"
+                right = f"it measures {', '.join(answers.names()) or 'nothing'}; give one of these, or eval_loss"
+                yield Conflict("training.metric_for_best_model", wrong, right)
+            elif answers.every_steps not in (None, training.eval_steps):
+                wrong = f"{metric} is compared at each evaluation, every {training.eval_steps} steps"
+                yield Conflict("evaluation.every_steps", wrong, "leave it empty, or give training.eval_steps as much")
 
     def _token_conflicts(self) -> Iterator[Conflict]:
         targets = self.lora.target_modules if isinstance(self.lora.target_modules, list) else []

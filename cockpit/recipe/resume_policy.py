@@ -12,6 +12,7 @@ CHANGEABLE = (
     "about",
     "chat",
     "samples",
+    "evaluation",
     "suite",
     "watchdogs",
     "output",

@@ -13,6 +13,20 @@ PICTURES = place(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _function = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
+def is_function(name: str) -> bool:
+    """Whether it is written as my.module:function."""
+    return _function.fullmatch(name) is not None
+
+
+def wrong_regex(pattern: str) -> str:
+    """Why it is no regular expression, in a few words; empty where it is one."""
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        return str(error)
+    return ""
+
+
 class Turn(Section):
     """One turn of a conversation."""
 
@@ -70,11 +84,9 @@ class Checks(Section):
         if all(value in (None, False, []) for value in values):
             yield Conflict("contains", "nothing is checked", "give a check, such as contains: [Paris]")
         for index, pattern in enumerate(self.regex):
-            try:
-                re.compile(pattern)
-            except (re.error, OverflowError, RecursionError) as error:
-                yield Conflict(f"regex.{index}", f"it is no regular expression ({error})", "mend it")
-        if self.function is not None and not _function.fullmatch(self.function):
+            if why := wrong_regex(pattern):
+                yield Conflict(f"regex.{index}", f"it is no regular expression ({why})", "mend it")
+        if self.function is not None and not is_function(self.function):
             wrong = f"'{self.function}' names no function"
             yield Conflict("function", wrong, "write it as my.module:function")
 

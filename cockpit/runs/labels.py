@@ -27,6 +27,7 @@ PHASES: dict[Phase, PhaseLabel] = {
     "training": PhaseLabel("training", "train", "training"),
     "evaluating": PhaseLabel("evaluating", "eval", "measuring the held-out rows"),
     "sampling": PhaseLabel("sampling", "sample", "answering the recipe's prompts"),
+    "answering": PhaseLabel("answering", "answer", "answering held-out rows and the suite"),
     "saving": PhaseLabel("saving", "save", "saving"),
     "paused": PhaseLabel("paused", "pause", "paused"),
     "ready": PhaseLabel("chat", "chat", "ready to chat"),

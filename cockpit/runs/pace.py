@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from cockpit.protocol.events import PhaseStarted, TrainingPlanned
 
-APART = ("evaluating", "sampling", "saving", "paused")
+APART = ("evaluating", "sampling", "answering", "saving", "paused")
 """Phases between two steps."""
 LOOK_BACK = 5
 """How many times of each phase the estimates look back on."""
@@ -101,6 +101,8 @@ def to_come(plan: TrainingPlanned, step: int, *, evaluates: bool) -> dict[str, i
     found = {"saving": saves + 1}
     if evaluates:
         found["evaluating"] = _multiples(step, total, plan.eval_steps) + (not _is_due(total, plan.eval_steps))
+    if plan.answers:
+        found["answering"] = _multiples(step, total, plan.answer_steps) + (not _is_due(total, plan.answer_steps))
     if plan.samples:
         both = math.lcm(plan.sample_steps or 0, plan.save_steps or 0)
         alike = _multiples(step, total, both) + (saves_at_last and _is_due(total, plan.sample_steps))

@@ -71,6 +71,8 @@ def sentence(event: ev.AnyEvent) -> str:
             return f"Held-out loss {metric(loss)} {when}, measured in {duration(event.duration_s)}"
         case ev.SampleAnswered():
             return _of_sample(event)
+        case ev.AnswersMeasured():
+            return _of_answers(event)
         case ev.CheckpointSaved():
             return f"Checkpoint of step {count(event.step)} saved, {size(event.size_bytes)}"
         case ev.AdapterSaved():
@@ -101,6 +103,12 @@ def _of_sample(event: ev.SampleAnswered) -> str:
     if event.end == "failed":
         return f"{asked} – {event.reason or 'no answer'}"
     return f"{asked} → {_shortened(event.text) or 'nothing'}{'' if event.end == 'end_of_turn' else ' …'}"
+
+
+def _of_answers(event: ev.AnswersMeasured) -> str:
+    when = f"after step {count(event.step)}" if event.step else "before training"
+    measured = ", ".join(f"{name.removeprefix('eval_')} {percent(value)}" for name, value in event.figures.items())
+    return f"{count(event.answers)} answers {when}: {measured}, in {duration(event.duration_s)}"
 
 
 def _shortened(text: str) -> str:

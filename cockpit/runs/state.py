@@ -73,6 +73,10 @@ class RunState:
     """What the evaluations have measured, by step: a chart's points."""
     samples: list[ev.SampleAnswered] = field(default_factory=list)
     """Ascending in step, then in the prompt's index; those that a resume went back behind are replaced."""
+    answers_given: list[ev.AnswerJudged] = field(default_factory=list)
+    """As the samples: ascending in step, those that a resume went back behind are replaced."""
+    answers_measured: Table = field(default_factory=Table)
+    """What the answers have come to, by step: a chart's points."""
     checkpoints: list[ev.CheckpointSaved] = field(default_factory=list)
     adapter: ev.AdapterSaved | None = None
     pause_requested: bool = False
@@ -146,10 +150,15 @@ class RunState:
                 while self.evaluations and self.evaluations[-1].step >= event.step:
                     self.evaluations.pop()
                 self.evaluations.append(event)
-                self.held_out.cut(self.held_out.step.row_from(event.step))
-                self.held_out.add([event.step], {name: raw_values([value]) for name, value in event.metrics.items()})
+                _put(self.held_out, event)
             case ev.SampleAnswered():
                 self._add_sample(event)
+            case ev.AnswerJudged():
+                while self.answers_given and _order(self.answers_given[-1]) >= _order(event):
+                    self.answers_given.pop()
+                self.answers_given.append(event)
+            case ev.AnswersMeasured():
+                _put(self.answers_measured, event)
             case ev.CheckpointSaved():
                 self.checkpoints.append(event)
             case ev.AdapterSaved():
@@ -222,6 +231,8 @@ class RunState:
         self.steps.go_on_after(event.step)
         self.evaluations = [known for known in self.evaluations if known.step <= event.step]
         self.held_out.cut(self.held_out.step.row_from(event.step + 1))
+        self.answers_measured.cut(self.answers_measured.step.row_from(event.step + 1))
+        self.answers_given = [known for known in self.answers_given if known.step <= event.step]
         self.checkpoints = [known for known in self.checkpoints if known.step <= event.step]
         self.samples = [known for known in self.samples if known.step <= event.step]
 
@@ -302,3 +313,13 @@ class RunState:
         if first is None or last is None or not isfinite(last - first) or sum(times) <= 0:
             return None
         return (last - first) / sum(times)
+
+
+def _put(table: Table, event: ev.Evaluated | ev.AnswersMeasured) -> None:
+    """What was measured again at a step replaces what was."""
+    table.cut(table.step.row_from(event.step))
+    table.add([event.step], {name: raw_values([value]) for name, value in event.metrics.items()})
+
+
+def _order(event: ev.AnswerJudged) -> tuple[int, int, int]:
+    return event.step, ("rows", "learned", "kept").index(event.half), event.index

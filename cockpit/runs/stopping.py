@@ -37,6 +37,8 @@ def stopping(state: RunState) -> Stopping:
         return Stopping(f"Training waits after its step: {SAVED}", "stopping: saving", True)
     if phase == "sampling" and has_stepped:
         return Stopping(f"The sample is left where it is, {SAVED}", "stopping: leaving the sample", True)
+    if phase == "answering" and has_stepped:
+        return Stopping(f"The answers are left where they are, {SAVED}", "stopping: leaving the answers", True)
     if phase == "evaluating" and has_stepped:
         sentence = f"The evaluation is left where it is, {SAVED}"
         return Stopping(sentence, "stopping: leaving the evaluation", True, "evaluation")

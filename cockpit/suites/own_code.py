@@ -18,7 +18,7 @@ MOST_SAID = 120
 """Characters of what a judge or an exception says, in a sentence."""
 
 
-def find_function(name: str) -> Callable[[str], Any]:
+def find_function(name: str) -> Callable[..., Any]:
     """The function module:function, looked for in the working folder too. Raises ValueError with a sentence."""
     module, _, attribute = name.partition(":")
     here = str(Path.cwd())
@@ -46,6 +46,25 @@ def call_function(name: str, reply: str) -> str:
     except (Exception, SystemExit) as error:
         return f"The function {name} failed ({_said(error)})."
     return "" if is_right else f"The function {name} says that the reply is wrong."
+
+
+def score_of(name: str, answer: str, wanted: str, warn: Callable[[str], None]) -> float:
+    """What the function makes of the answer, from 0 to 1; 0 where it fails, which `warn` is told in a sentence."""
+    try:
+        function = find_function(name)
+    except ValueError as error:
+        warn(str(error))
+        return 0.0
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            score = float(function(answer, wanted))
+    except (Exception, SystemExit) as error:
+        warn(f"The function {name} failed ({_said(error)}).")
+        return 0.0
+    if not 0 <= score <= 1:
+        warn(f"The function {name} gave {score:g}, which is not from 0 to 1.")
+        return 0.0
+    return score
 
 
 def ask_judge(command: list[str], reply: str) -> str:

@@ -17,6 +17,7 @@ from cockpit.paths import runs_folder
 from cockpit.protocol.commands import Train
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink, new_command_id
+from cockpit.runs.origin import mark_as_made_here
 from tests.engine import tiny
 from tests.engine.follower import Follower
 from tests.engine.warm_stack import WarmStack
@@ -66,11 +67,16 @@ class HostedRun(Follower):
         recipe: str,
         order: dict[str, Any] | None = None,
         backend: str = "transformers",
+        *,
+        made_here: bool = False,
         **options: Any,
     ) -> None:
-        """`order` holds more words of Train, `options` are the Engine's."""
+        """`order` holds more words of Train, `options` are the Engine's. `made_here`: code that the recipe names may be
+        run."""
         self.run = run
         self.run.recipe.write_text(recipe, encoding="utf-8")
+        if made_here:
+            mark_as_made_here(run.path)
         self.engine = Engine(self.run, backend, **options)
         self._thread = threading.Thread(target=self.engine.run, name="hosting")
         self._thread.start()
@@ -102,12 +108,14 @@ def hosted(model: Path, rows: Path) -> Iterator[Callable[..., HostedRun]]:
         idle_s: float = 600,
         resumed: RunDir | None = None,
         from_step: int | None = None,
+        made_here: bool = False,
+        folder: str = "",
         **changes: Any,
     ) -> HostedRun:
         recipe = text or tiny.recipe_text(model, data, backend="transformers", **changes)
         run = resumed or RunDir.create(runs_folder() / f"hosted-{len(started)}")
-        order = {"resume": resumed is not None, "from_step": from_step}
-        started.append(HostedRun(run, recipe, order, idle_s=idle_s))
+        order = {"resume": resumed is not None, "from_step": from_step, "folder": folder}
+        started.append(HostedRun(run, recipe, order, made_here=made_here, idle_s=idle_s))
         return started[-1]
 
     yield start

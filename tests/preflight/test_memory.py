@@ -170,6 +170,25 @@ def test_an_evaluation_is_forecast_where_there_is_one() -> None:
     assert tested.peak.phase == "evaluation", "64 rows at once, without gradients, take more than 2 with them"
 
 
+def test_answers_are_forecast_with_their_cache_as_far_as_it_fits() -> None:
+    """Rows of 2048 tokens and 128 new ones: keys and values of 32 layers with 1024 numbers each, a layer's twice; and
+    what the widest layer makes of all prompts at once."""
+    asked = told(LLAMA_3_8B, "data.eval_rows=100", "evaluation.rows=64")
+    assert [moment.phase for moment in asked.moments] == ["load", "step", "evaluation", "answers", "save"]
+    rows = 65_536 // (2048 + 128)
+    cache = 2 * rows * (2048 + 128) * 2 * 1024 * 33
+    layer = 2 * (3 * 14336 + 4 * 4096 + 2 * 4096) * rows * 2048
+    assert part(asked, "activations", "answers") == cache + layer
+    short = told(LLAMA_3_8B, "data.eval_rows=100", "evaluation.rows=64", lengths=Lengths(100, 50))
+    assert 4 * part(short, "activations", "answers") < part(asked, "activations", "answers")
+    document = RecipeDocument.parse(RECIPE, "recipe.yaml")
+    for setting in ("data.eval_rows=100", "evaluation.rows=64"):
+        document.set_from_text(setting)
+    small = forecast(LLAMA_3_8B, document.recipe(), Device(16 * GIB, 15 * GIB))
+    assert small is not None
+    assert 0 < part(small, "activations", "answers") <= (cache + layer) / 2, "a batch that runs out is halved"
+
+
 def test_a_model_without_a_shape_has_no_forecast() -> None:
     recipe = RecipeDocument.parse(RECIPE, "recipe.yaml").recipe()
     assert forecast({"model_type": "mamba"}, recipe, H200) is None

@@ -37,6 +37,10 @@ def test_every_event_type_survives_the_log(tmp_path: Path) -> None:
         ev.StepEnded(step=1, total_steps=2, epoch=0.5, step_time_s=0.1, metrics={"loss": 1.5}),
         ev.Evaluated(step=0, duration_s=1, metrics={"eval_loss": 2.5, "eval_x": None}),
         ev.SampleAnswered(step=1, index=0, prompt="p", text="t", end="end_of_turn", new_tokens=2, duration_s=0.5),
+        ev.AnswerJudged(
+            step=1, half="kept", index=0, title="p", text="t", end="end_of_turn", new_tokens=2, passed=True
+        ),
+        ev.AnswersMeasured(step=1, duration_s=0.5, answers=3, new_tokens=6, metrics={"eval_kept": 1.0}),
         ev.CheckpointSaved(step=1, path="checkpoints/1", size_bytes=3),
         ev.AdapterSaved(path="adapter", size_bytes=3),
         logged("x"),

@@ -254,6 +254,29 @@ BAD = [
         ["37: samples.every_steps: there are no samples.prompts to answer; give prompts, or leave it empty"],
     ),
     Bad(
+        "answers of nothing",
+        {"training:\n": "evaluation:\n  every_steps: 5\ntraining:\n"},
+        ["37: evaluation.every_steps: there is nothing to answer; give rows or suite: true, or leave it empty"],
+    ),
+    Bad(
+        "answers that nothing measures",
+        {"training:\n": "evaluation:\n  rows: 8\n  metrics: []\ntraining:\n"},
+        ["38: evaluation.metrics: nothing is measured of the rows' answers; give one, such as exact_match"],
+    ),
+    Bad(
+        "answers to a suite that is not there, judged by no regex and no function",
+        {"training:\n": "evaluation:\n  suite: true\n  regex: '['\n  function: mine\ntraining:\n"},
+        [
+            "38: evaluation.regex: it is no regular expression (unterminated character set at position 0); mend it",
+            "39: evaluation.function: 'mine' names no function; write it as my.module:function",
+        ],
+    ),
+    Bad(
+        "a suite without prompts",
+        {"training:\n": "evaluation: {suite: true}\ntraining:\n"},
+        ["36: evaluation.suite: the recipe has no suite; give it prompts in suite, or give false"],
+    ),
+    Bad(
         "presets of one name",
         {"training:\n": "chat:\n  presets:\n    - name: chat\n    - name: chat\ntraining:\n"},
         ["39: chat.presets.1.name: preset 0 is called chat too; give each preset a name of its own"],

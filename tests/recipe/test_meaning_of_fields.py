@@ -72,6 +72,8 @@ def test_the_fields_of_each_rule_are_in_the_form() -> None:
         ({"data__eval_rows": 0, "data__eval_share": 0.1}, "data.eval_rows", "watchdogs.overfitting"),
         ({"training__packing": True}, "training.group_by_length", ""),
         ({"samples__prompts": ["Hi"]}, "samples.temperature", "samples.max_new_tokens"),
+        ({"evaluation__rows": 4}, "", "evaluation.function"),
+        ({}, "evaluation.every_steps", "evaluation.rows"),
         ({"training__lr_scheduler_type": "constant", "training__warmup_steps": 0}, "training.warmup_steps", ""),
     ],
 )

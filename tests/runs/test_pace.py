@@ -184,7 +184,8 @@ def test_of_an_older_log_what_came_between_steps_is_taken_as_a_mean() -> None:
 @pytest.mark.parametrize("saves", [None, 4, 10, 200])
 @pytest.mark.parametrize("samples", [None, 6, 10])
 def test_what_is_to_come_is_counted_step_by_step(total: int, saves: int | None, samples: int | None) -> None:
-    plan = planned(total_steps=total, save_steps=saves, sample_steps=samples, eval_steps=9)
+    fields: dict[str, Any] = {"total_steps": total, "save_steps": saves, "sample_steps": samples, "eval_steps": 9}
+    plan, with_answers = planned(**fields), planned(**fields, answers=12, answer_steps=5)
 
     def is_due(step: int, every: int | None) -> bool:
         return every is not None and step % every == 0
@@ -196,4 +197,6 @@ def test_what_is_to_come_is_counted_step_by_step(total: int, saves: int | None, 
         measured = [step for step in steps if is_due(step, 9) or step == total]
         counted = to_come(plan, done, evaluates=True)
         assert counted == {"saving": len(saved) + 1, "evaluating": len(measured), "sampling": len(sampled)}
+        answered = [step for step in steps if is_due(step, 5) or step == total]
+        assert to_come(with_answers, done, evaluates=True) == {**counted, "answering": len(answered)}
     assert to_come(plan, total, evaluates=True) == {}

@@ -225,3 +225,27 @@ def test_samples_a_second_are_told_by_the_share_of_the_epoch_once_the_rows_are_c
         ev.DataPrepared(train_rows=80, eval_rows=0, skipped_rows=0, truncated_rows=0, tokens=1, trained_tokens=1)
     )
     assert state.samples_per_s() == pytest.approx(4.0)  # a tenth of 80 rows every 2 s
+
+
+def test_answers_after_the_step_that_a_resume_begins_with_are_replaced() -> None:
+    state = RunState()
+
+    def answered(step: int, kept: float) -> None:
+        for half in ("learned", "kept"):
+            state.apply(
+                ev.AnswerJudged(
+                    step=step, half=half, index=0, title="p", text=f"{half} {kept}", end="end_of_turn", new_tokens=1,
+                    passed=True,
+                )
+            )  # fmt: skip
+        state.apply(ev.AnswersMeasured(step=step, duration_s=1, answers=2, new_tokens=2, metrics={"eval_kept": kept}))
+
+    for step, kept in ((0, 1.0), (5, 0.5), (10, 0.25)):
+        answered(step, kept)
+    state.apply(ev.TrainingResumed(step=5, path="checkpoints/checkpoint-5"))
+    assert state.answers_measured.step[:] == [0, 5]
+    answered(5, 0.75)
+    assert state.answers_measured.column("eval_kept") == [1.0, 0.75]
+    assert [(one.step, one.text) for one in state.answers_given] == [
+        *((0, "learned 1.0"), (0, "kept 1.0"), (5, "learned 0.75"), (5, "kept 0.75")),
+    ]

@@ -15,11 +15,7 @@ from cockpit.engine.errors import is_out_of_memory
 from cockpit.engine.journal import Journal
 from cockpit.protocol.commands import AnswerPrompts, Chat
 from cockpit.protocol.events import PromptAnswered, ReplyEnd
-
-MOST_ROWS = 32
-"""Prompts that are answered at once."""
-MOST_TOKENS = 65_536
-"""Their tokens and those of their replies, padding among them."""
+from cockpit.suites.together import rows_together
 
 
 @dataclass(frozen=True)
@@ -42,10 +38,30 @@ class _Drawn:
 class PromptBatches:
     """Answers AnswerPrompts with a loaded model."""
 
-    def __init__(self, chatter: Chatter, journal: Journal, controls: Controls) -> None:
+    def __init__(
+        self,
+        chatter: Chatter,
+        journal: Journal,
+        controls: Controls,
+        tell: Callable[[PromptAnswered], None] | None = None,
+        *,
+        trains: bool = False,
+    ) -> None:
+        """`tell` takes each answer, in place of the chat log. `trains`: the weights are trained further afterwards, and
+        a stop of the run ends the answers."""
         self._chatter = chatter
         self._journal = journal
         self._controls = controls
+        self._tell_reader = tell or journal.emit_reply
+        self._trains = trains
+
+    def answer_tokens(self, prompts: list[list[int]], new_tokens: int) -> None:
+        """Answer prompts that are rendered already, greedily; each leaves room for the whole reply."""
+        chat = Chat(id="", messages=[], do_sample=False, max_new_tokens=new_tokens, temperature=1.0, top_p=1.0, top_k=0)
+        for batch in batches([_Asked(index, chat, ids) for index, ids in enumerate(prompts)], new_tokens):
+            if self._halt(chat)():
+                break
+            self._answer_together(batch)
 
     def answer(self, asked: AnswerPrompts) -> None:
         """Answer all prompts, and tell of each. What goes wrong ends a reply, not the engine."""
@@ -70,6 +86,8 @@ class PromptBatches:
             else:
                 together.append(_Asked(index, chat, ids))
         for batch in batches(together, asked.max_new_tokens):
+            if self._trains and self._controls.stop is not None:
+                break
             self._answer_together(batch)
 
     def _ids(self, chat: Chat) -> list[int] | None:
@@ -89,16 +107,20 @@ class PromptBatches:
         def take(text: str, thinking: str, tokens: int) -> None:
             said.append((text, thinking))
 
-        self._tell(index, chat, self._chatter.reply(chat, take, self._halt(chat)), said)
+        self._tell(index, chat, self._chatter.reply(chat, take, self._halt(chat), trains=self._trains), said)
 
     def _answer_together(self, batch: list[_Asked]) -> None:
-        if len(batch) == 1:
+        if len(batch) == 1 and batch[0].chat.messages:
             self._answer_alone(batch[0].index, batch[0].chat)
             return
         begun = time.monotonic()
         try:
             drawn = self._draw(batch)
         except Exception as error:
+            if len(batch) == 1:
+                (one,), took_s = batch, time.monotonic() - begun
+                self._tell(one.index, one.chat, Reply("failed", len(one.ids), 0, took_s, None, why_failed(error)), [])
+                return
             if not is_out_of_memory(error):
                 self._journal.log("warning", f"Prompts are answered one by one: {why_failed(error)}")
             half = (len(batch) + 1) // 2 if is_out_of_memory(error) else 1
@@ -126,7 +148,8 @@ class PromptBatches:
             "input_ids": torch.tensor(padded, device=device),
             "attention_mask": torch.tensor(seen, device=device),
         }
-        with torch.inference_mode():
+        # What a model keeps of a pass in inference mode, as tables of positions, cannot be trained with.
+        with torch.no_grad() if self._trains else torch.inference_mode():
             rows, halted = chatter.generate(chat, inputs, settings, self._halt(chat))
         ends = set(settings.eos_token_id)
         return [_until_end(row, ends, "stopped" if halted else "max_new_tokens") for row in rows[:, longest:].tolist()]
@@ -141,7 +164,7 @@ class PromptBatches:
         self._tell(one.index, one.chat, reply, said, together)
 
     def _tell(self, index: int, chat: Chat, reply: Reply, said: list[tuple[str, str]], together: int = 1) -> None:
-        self._journal.emit_reply(
+        self._tell_reader(
             PromptAnswered(
                 command_id=chat.id,
                 index=index,
@@ -157,14 +180,16 @@ class PromptBatches:
         )
 
     def _halt(self, chat: Chat) -> Callable[[], bool]:
+        if self._trains:
+            return lambda: self._controls.stop is not None
         return lambda: self._controls.is_reply_ended(chat.id)
 
 
 def batches(asked: list[_Asked], new_tokens: int) -> Iterator[list[_Asked]]:
-    """Prompts of like lengths together, within MOST_ROWS and MOST_TOKENS."""
+    """Prompts of like lengths together, as many as `rows_together` allows."""
     batch: list[_Asked] = []
     for one in sorted(asked, key=lambda one: len(one.ids)):
-        if batch and (len(batch) == MOST_ROWS or (len(batch) + 1) * (len(one.ids) + new_tokens) > MOST_TOKENS):
+        if len(batch) + 1 > rows_together(len(asked), len(one.ids) + new_tokens):
             yield batch
             batch = []
         batch.append(one)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 
+from cockpit.engine.chat.answering import answering
 from cockpit.engine.chat.replies import Chatter
 from cockpit.engine.controls import Controls
 from cockpit.engine.journal import Journal
-from cockpit.engine.model.base_model import unsloth_checkpointing, unsloth_class
 from cockpit.engine.model.loading import Loaded
 from cockpit.protocol.commands import Chat
 from cockpit.protocol.events import SampleAnswered
@@ -30,7 +26,7 @@ class Sampler:
     def answer(self, step: int) -> None:
         """Answer all prompts with the weights after `step`; a stop leaves the rest. What goes wrong is told with the
         answer. The caller sees to random numbers."""
-        with self._answering():
+        with answering(self._loaded, self._recipe):
             torch.manual_seed(self._recipe.training.seed)
             for index, prompt in enumerate(self._recipe.samples.prompts):
                 if self._controls.stop is not None:
@@ -70,27 +66,3 @@ class Sampler:
                 reason=reply.reason,
             )
         )
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Within, the model answers; afterwards it trains as before, and the memory of the answers is free."""
-        model, tokenizer = self._loaded.model, self._loaded.tokenizer
-        by_unsloth = unsloth_class(self._loaded.processor is not None, False) if self._is_unsloths else None
-        was_training, side = model.training, tokenizer.padding_side
-        try:
-            model.eval()
-            if by_unsloth is not None:
-                by_unsloth.for_inference(model)
-            yield
-        finally:
-            if by_unsloth is not None:
-                by_unsloth.for_training(model, use_gradient_checkpointing=unsloth_checkpointing(self._recipe))
-            model.train(was_training)
-            tokenizer.padding_side = side
-            if torch.cuda.is_available():
-                gc.collect()
-                torch.cuda.empty_cache()
-
-    @property
-    def _is_unsloths(self) -> bool:
-        return self._loaded.backend == "unsloth"

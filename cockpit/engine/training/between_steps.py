@@ -43,6 +43,19 @@ class Sampler(Protocol):
         ...
 
 
+class Exam(Protocol):
+    """Answers held-out rows and prompts, and measures the answers."""
+
+    every_steps: int | None
+
+    @property
+    def answers(self) -> int: ...
+
+    def measure(self, step: int) -> dict[str, float] | None:
+        """With the weights after `step`; None where a stop came first. Leaves the training as it was."""
+        ...
+
+
 class BetweenSteps(TrainerCallback):
     """Called by the trainer after each step, once that was logged, measured and saved, and before the first."""
 
@@ -54,12 +67,17 @@ class BetweenSteps(TrainerCallback):
         controls: Controls,
         resumed: Resumption | None = None,
         sampler: Sampler | None = None,
+        exam: Exam | None = None,
     ) -> None:
         """`events` is told of the schedule, and asked what was saved and measured."""
         self._trainer, self._events, self._journal, self._controls = trainer, events, journal, controls
         self._resumed = resumed
         self._sampler = sampler
         self._sampled_at: int | None = resumed.step if resumed else None
+        self._exam = exam
+        self._measured: tuple[int, dict[str, float]] | None = None
+        """The step whose answers were measured last, in this attempt."""
+        self._is_over = False
         self._has_begun = False
         self._is_evaluating_as_asked = False
         self._schedule: Schedule | None = None
@@ -77,6 +95,8 @@ class BetweenSteps(TrainerCallback):
             "changes": changes,
             "sample_steps": self._sampler.every_steps if self._sampler else None,
             "samples": self._sampler.prompts if self._sampler else 0,
+            "answer_steps": self._exam.every_steps if self._exam else None,
+            "answers": self._exam.answers if self._exam else 0,
         }
         if changes:
             words = ", then ".join(told(one, recipe_steps) for one in changes)
@@ -96,6 +116,7 @@ class BetweenSteps(TrainerCallback):
         if not self._has_begun:
             self._has_begun = True
             self._sample_if_due()
+            self._measure_answers_if_due()
             self._do_what_was_asked(is_over=False)
             self._controls.stop_if_asked()
 
@@ -121,6 +142,7 @@ class BetweenSteps(TrainerCallback):
             self._events.schedule_changed()
         if controls.stop is None:
             self._sample_if_due()
+            self._measure_answers_if_due()
         was_over = self._events.step >= trainer.state.max_steps
         if trainer.control.should_training_stop and not was_over:
             return  # a stop that was asked for, or patience has run out
@@ -133,6 +155,7 @@ class BetweenSteps(TrainerCallback):
     def end(self) -> None:
         """No step is left: whatever is asked for from now on comes too late, and what was left undone is named."""
         self._events.rest()
+        self._is_over = True
         left = self._controls.end_training(TOO_LATE)
         if left:
             words = ", ".join(NAMES[type(one)] for one in left)
@@ -259,6 +282,42 @@ class BetweenSteps(TrainerCallback):
         self._journal.enter_phase("sampling", f"{self._sampler.prompts} prompts")
         with undisturbed():
             self._sampler.answer(self._events.step)
+
+    # Answers
+
+    def measured_answers(self) -> dict[str, float]:
+        """What the answers of the present weights come to, for an evaluation that begins; empty where none are due with
+        it. Raises Stopped."""
+        if self._exam is None:
+            return {}
+        if self._is_due() or self._is_over or self._is_evaluating_as_asked:
+            self._measure_answers()
+            self._controls.stop_if_asked()
+        step, metrics = self._measured or (None, {})
+        return metrics if step == self._events.step else {}
+
+    def _measure_answers_if_due(self) -> None:
+        step = self._events.step
+        was_told = self._resumed is not None and self._resumed.step == step and self._resumed.has_answers
+        if self._exam is not None and self._is_due() and not was_told:
+            self._measure_answers()
+
+    def _is_due(self) -> bool:
+        """Whether answers are measured after this step."""
+        assert self._exam is not None
+        step, every = self._events.step, self._exam.every_steps
+        return not step or bool(every and step % every == 0) or step >= self._trainer.state.max_steps
+
+    def _measure_answers(self) -> None:
+        assert self._exam is not None
+        step = self._events.step
+        if self._measured is not None and self._measured[0] == step:
+            return
+        self._events.rest()
+        with undisturbed():
+            metrics = self._exam.measure(step)
+        if metrics is not None:
+            self._measured = step, metrics
 
 
 @contextmanager

@@ -11,14 +11,21 @@ from transformers.trainer_pt_utils import safe_globals
 from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.training.changing_data import ChangingData
 from cockpit.protocol.event_log import EventReader
-from cockpit.protocol.events import DataPrepared, RunStarted, ScheduleChanged, StepEnded, TrainingPlanned
+from cockpit.protocol.events import (
+    AnswersMeasured,
+    DataPrepared,
+    RunStarted,
+    ScheduleChanged,
+    StepEnded,
+    TrainingPlanned,
+)
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs import checkpoint as checkpoints
 from cockpit.runs.checkpoint import STATE, Checkpoint
 from cockpit.runs.folder import RunDir
 from cockpit.runs.schedule_changes import changed_plan
 
-Told = RunStarted | DataPrepared | TrainingPlanned | ScheduleChanged | StepEnded
+Told = RunStarted | DataPrepared | TrainingPlanned | ScheduleChanged | StepEnded | AnswersMeasured
 """What a resume has to know of the attempts before."""
 Say = Callable[[str], None]
 
@@ -34,6 +41,8 @@ class Resumption:
     """What the attempt that saved the checkpoint has trained on; None where it has not told."""
     plan: TrainingPlanned | None = None
     """The newest plan, with all that the run was asked for on its way; None where no attempt has told of one."""
+    has_answers: bool = False
+    """Whether answers were measured after the checkpoint's step."""
 
     @property
     def step(self) -> int:
@@ -72,7 +81,8 @@ def resumption(run: RunDir, from_step: int | None, say: Say) -> Resumption:
     metrics = steps[-1].metrics if steps else {}
     seen, trained = (int(metrics.get(name) or 0) for name in ("tokens_seen", "trained_tokens"))
     data = ChangingData.of(events, steps[-1].attempt) if steps else None
-    return Resumption(found, seen, trained, data, _plan(events))
+    has_answers = any(isinstance(event, AnswersMeasured) and event.step == found.step for event in events)
+    return Resumption(found, seen, trained, data, _plan(events), has_answers)
 
 
 def _plan(events: list[Told]) -> TrainingPlanned | None:

@@ -22,7 +22,7 @@ from cockpit.engine.model.loading import Loaded
 from cockpit.engine.model.saved_files import add_to_card, finish_saved
 from cockpit.engine.training.batching import batching, make_trainer
 from cockpit.engine.training.best_weights import BestWeights
-from cockpit.engine.training.between_steps import BetweenSteps, Sampler
+from cockpit.engine.training.between_steps import BetweenSteps, Exam, Sampler
 from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
 from cockpit.engine.training.learning_rate import schedule_arguments
 from cockpit.engine.training.overrides import overrides
@@ -66,10 +66,12 @@ def train(
     on_step: Callable[[int], None],
     resumed: Resumption | None = None,
     sampler: Sampler | None = None,
+    exam: Exam | None = None,
     watchdogs: Watchdogs | None = None,
 ) -> Trained:
     """Train the adapter and tell the journal, and the `watchdogs`, of each step; between two of them do what `controls`
-    ask for, and let the `sampler` answer the recipe's prompts. Raises whatever the stack raises.
+    ask for, let the `sampler` answer the recipe's prompts, and the `exam` measure answers. Raises whatever the stack
+    raises.
 
     A run that is `resumed` goes on with the checkpoint's weights, optimizer, schedule, random numbers and rows.
     """
@@ -95,7 +97,7 @@ def train(
         keeps_last=recipe.finetuning_type == "lora",
         watchdogs=watchdogs,
     )
-    between = BetweenSteps(trainer, callback, journal, controls, resumed, sampler)
+    between = BetweenSteps(trainer, callback, journal, controls, resumed, sampler, exam)
     kept = checkpoint_plan(recipe)[1]
     if row_losses is not None:
         row_losses.listen(trainer.model, gives_no_logits=loaded.backend == "unsloth")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -40,6 +42,7 @@ class RunTrainer(TrainerHooks):
     kept: int | None
     owes_evaluation: bool
     row_losses: RowLossWriter | None = None
+    _answers: Mapping[str, float] = MappingProxyType({})
 
     def attach(
         self,
@@ -97,6 +100,7 @@ class RunTrainer(TrainerHooks):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Measure the held-out rows. No callback is told that this begins."""
+        self._answers = self.between.measured_answers()
         self.events.evaluation_begins()
         # Its data loader draws a seed: the training must go on with the same random numbers with it and without it.
         devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
@@ -107,6 +111,12 @@ class RunTrainer(TrainerHooks):
             recall_best(self.args, self.state)
             if follows_evaluations(self.lr_scheduler):
                 self.lr_scheduler.step(measured[self.args.metric_for_best_model])
+        return measured
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """What was measured of answers counts like the loss: for the best checkpoint, patience and schedules."""
+        measured = super().evaluation_loop(*args, **kwargs)
+        measured.metrics.update(self._answers)
         return measured
 
     def step_over(self) -> None:

@@ -25,7 +25,7 @@ ORDER: tuple[Phase, ...] = (
     "saving",
     "ready",
 )
-BETWEEN: tuple[Phase, ...] = ("evaluating", "sampling", "paused")
+BETWEEN: tuple[Phase, ...] = ("evaluating", "sampling", "answering", "paused")
 """What interrupts the training and has no place of its own."""
 LONGEST_BAR = 48
 

@@ -10,7 +10,6 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from cockpit.engine.chat import batches
 from cockpit.engine.controls import Controls
 from cockpit.engine.model.loading import Loaded
 from cockpit.protocol.commands import Chat
@@ -44,7 +43,7 @@ def loaded(model: Path) -> Loaded:
 def test_each_reply_is_the_one_that_the_prompt_would_get_alone(
     loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapter: bool
 ) -> None:
-    monkeypatch.setattr(batches, "MOST_ROWS", 4)
+    monkeypatch.setattr("cockpit.suites.together.MOST_ROWS", 4)
     run = new_run(tmp_path)
     single, several = Recorder(loaded, run), Recorder(loaded, run)
     asked = talks([*PROMPTS, "red blue " * 47, "dog " * 200])

@@ -8,6 +8,7 @@ import pytest
 
 from cockpit.engine.worker import Worker
 from cockpit.paths import runs_folder
+from cockpit.protocol.events import AnswersMeasured
 from cockpit.runs.folder import RunDir
 from tests.engine.conftest import HostedRun
 from tests.engine.training.resuming import stopping_after
@@ -32,5 +33,6 @@ def ended(name: str, recipe: str, *, attempt: int = 1, stop: int = 0, backend: s
         "reason": state.ended.reason,
         "metrics": state.steps.metrics,
         "evaluations": evaluations,
+        "answers": [(one.step, one.figures) for one in hosted.all(AnswersMeasured)],
         "run": run.path,
     }

@@ -50,6 +50,28 @@ def test_an_adapter_is_gone_on_with(tmp_path: Path, model: Path, rows: Path, uns
     assert second["evaluations"][-1][1] < second["evaluations"][0][1]
 
 
+def one_after_the_other(recipes: dict[str, str]) -> dict[str, Ended]:
+    return {name: ended(name, recipe) for name, recipe in recipes.items()}
+
+
+def test_answers_on_the_way_leave_no_trace(tmp_path: Path, model: Path, rows: Path, unsloth_stack: WarmStack) -> None:
+    """Unsloth's own switches between training and answering are put back."""
+    fields: dict[str, Any] = {"training__max_steps": 12, "training__eval_steps": 6, "lora__lora_dropout": 0.2}
+    fields |= {"training__gradient_checkpointing": "unsloth"}
+    asked: dict[str, Any] = {"evaluation__rows": 4, "evaluation__every_steps": 4, "evaluation__max_new_tokens": 24}
+    recipes = {
+        "without": tiny.recipe_text(model, rows, **fields),
+        "with": tiny.recipe_text(model, rows, **fields, **asked),
+    }
+    told = unsloth_stack.call(one_after_the_other, recipes, COCKPIT_HOME=str(tmp_path / "home"))
+    assert [one["outcome"] for one in told.values()] == ["completed", "completed"]
+    assert told["with"]["metrics"] == told["without"]["metrics"]
+    assert told["with"]["evaluations"] == told["without"]["evaluations"]
+    assert [step for step, _ in told["with"]["answers"]] == [0, 4, 8, 12]
+    (_, before), *_, (_, after) = told["with"]["answers"]
+    assert 0 <= before["eval_token_f1"] < after["eval_token_f1"] <= 1
+
+
 @pytest.mark.timeout(300)
 def test_losses_are_those_of_an_undisturbed_run(tmp_path: Path, model: Path, unsloth_stack: WarmStack) -> None:
     """Nine steps are an epoch; the stop comes where an evaluation is due."""
