@@ -94,3 +94,8 @@ def runs_folder() -> Path:
 def standby_folder() -> Path:
     """Where engines wait that have no run yet."""
     return home() / "standby"
+
+
+def probes_folder() -> Path:
+    """Where engines train that only measure; nothing stays there."""
+    return home() / "probes"

@@ -19,6 +19,7 @@ from cockpit.cli.send import send
 from cockpit.cli.smoke import smoke
 from cockpit.cli.tensorboard import tensorboard
 from cockpit.cli.train import train
+from cockpit.cli.tune import tune
 
 cockpit = typer.Typer(
     name="cockpit",
@@ -29,7 +30,7 @@ cockpit = typer.Typer(
     rich_markup_mode=None,
 )
 cockpit.add_typer(recipes_app, name="recipes")
-for command in (train, plan, data, resume, attach, send, runs, chat, smoke, export, tensorboard, cache):
+for command in (train, plan, tune, data, resume, attach, send, runs, chat, smoke, export, tensorboard, cache):
     cockpit.command()(command)
 
 

@@ -19,7 +19,7 @@ from cockpit.engine.machine import Machine
 from cockpit.engine.ownership import Ownership
 from cockpit.engine.stack import imported, packages
 from cockpit.engine.worker import Worker
-from cockpit.paths import runs_folder, standby_folder
+from cockpit.paths import probes_folder, runs_folder, standby_folder
 from cockpit.protocol.commands import (
     AnswerPrompts,
     AnyCommand,
@@ -98,7 +98,8 @@ class Engine:
         self._terminated = threading.Event()
         self._reason = ""
         self._unwanted = False
-        self._stdin_matters = own_process and run.path.parent == standby_folder() and _stdin_is_pipe()
+        waits = run.path.parent in (standby_folder(), probes_folder())
+        self._stdin_matters = own_process and waits and _stdin_is_pipe()
         self._started = time.monotonic()
         self._made_at = time.time()
         self._beat_at = self._read_at = 0.0
@@ -334,7 +335,7 @@ class Engine:
         return (
             not self._worker.begun
             and not self._chat_only
-            and self._run.path.parent != standby_folder()
+            and self._run.path.parent not in (standby_folder(), probes_folder())
             and now - self._started > NO_TRAIN_S
         )
 

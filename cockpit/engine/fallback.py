@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from cockpit.disk import write_atomically
 from cockpit.engine.journal import Journal
+from cockpit.preflight.memory import CONTEXT
+from cockpit.preflight.tuned import remember_too_much
 from cockpit.protocol.commands import Train
 from cockpit.protocol.events import RunEnded
+from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.checkpoint import newest_complete
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import new_command_id
 
 
-def fall_back(run: RunDir, order: Train, journal: Journal, ending: RunEnded) -> bool:
+def fall_back(run: RunDir, order: Train, journal: Journal, ending: RunEnded, gpu: str) -> bool:
     """Make ready to go on as written after an `ending` without memory: the recipe as it was, and the order to resume,
-    from the newest checkpoint or from the beginning. False where the run was trained as written already.
+    from the newest checkpoint or from the beginning. False where the run was trained as written already. The next fit
+    on a `gpu` of that name does not try the same again.
 
     Raises OSError where the folder cannot be written.
     """
     if not run.written_recipe.exists():
         return False
+    _learn(run, ending, gpu)
     newest, _ = newest_complete(run.checkpoints)
     step = newest.step if newest is not None else 0
     write_atomically(run.path / f"recipe.attempt-{journal.attempt}.yaml", run.recipe.read_text(encoding="utf-8"))
@@ -37,3 +42,12 @@ def fall_back(run: RunDir, order: Train, journal: Journal, ending: RunEnded) -> 
         )
     )
     return True
+
+
+def _learn(run: RunDir, ending: RunEnded, gpu: str) -> None:
+    memory = ending.memory
+    if not gpu or memory is None or not memory.total_bytes:
+        return
+    recipe = RecipeDocument.load(run.recipe).recipe()
+    available = memory.total_bytes - memory.others_bytes + CONTEXT["compiled"]  # this process's counts as others'
+    remember_too_much(recipe, gpu, available)

@@ -185,7 +185,8 @@ class Worker:
             return False
         assert self._order is not None
         try:
-            return fall_back(self.run, self._order, self.journal, ending)
+            gpus = self._machine.gpus()
+            return fall_back(self.run, self._order, self.journal, ending, gpus[0].name if gpus else "")
         except OSError:
             traceback.print_exc()
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from cockpit.launch.bytecode import bytecode_environment
 from cockpit.machine.child_environment import child_environment, python_command
 from cockpit.machine.compile_cache import compile_cache
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
-from cockpit.paths import runs_folder, standby_folder
+from cockpit.paths import probes_folder, runs_folder, standby_folder
 from cockpit.protocol.commands import Train
 from cockpit.protocol.event_log import newest_attempt
 from cockpit.recipe.recipe import Recipe
@@ -163,6 +164,16 @@ class StartedEngine:
         self.process.wait()
         tell_aborted(self.link.run, step)
 
+    def discard(self) -> None:
+        """End the engine at once, and all that it has started, and remove its folder."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # it leads a session of its own
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        self.link.close()
+        self.link.run.remove()
+
     def dismiss(self) -> None:
         """End a standby that has not been given a run: its stdin ends."""
         if self.process.stdin is not None:
@@ -171,8 +182,15 @@ class StartedEngine:
 
 def start_standby(key: EngineKey) -> StartedEngine:
     """Start an engine that imports the stack and waits. It ends when this process does, unless it was given a run."""
-    _remove_lost_standbys()
+    _remove_lost(standby_folder())
     return _start(key, RunDir.create(standby_folder() / uuid.uuid4().hex[:12]), subprocess.PIPE)
+
+
+def start_probe(key: EngineKey) -> StartedEngine:
+    """Start an engine whose run is only to be measured, in a folder that is to be removed. As a standby it ends when
+    this process does, unless it was given a run."""
+    _remove_lost(probes_folder())
+    return _start(key, RunDir.create(probes_folder() / uuid.uuid4().hex[:12]), subprocess.PIPE)
 
 
 def start_engine(key: EngineKey, name: str) -> StartedEngine:
@@ -237,10 +255,10 @@ def _working_folder() -> str:
         return ""
 
 
-def _remove_lost_standbys() -> None:
-    """Folders of standbys that were killed, or could not import, are nobody's."""
+def _remove_lost(folder: Path) -> None:
+    """Folders of engines that were killed, or could not import, are nobody's."""
     try:
-        for path in standby_folder().iterdir():
+        for path in folder.iterdir():
             if RunDir(path).liveness() == "lost":
                 RunDir(path).remove()
     except OSError:

@@ -45,6 +45,11 @@ UNTIMED = (
     "lr_scheduler_kwargs", "seed",
 )  # fmt: skip
 """Fields of the training that change no step's time and memory."""
+FITTED = (
+    "per_device_train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing", "padding_free",
+    "pad_to_multiple_of", "dataloader_num_workers", "fit",
+)  # fmt: skip
+"""Fields of the training that leave the rows of a step and its mathematics as they are."""
 STACK = ("torch", "transformers", "trl", "peft", "unsloth", "bitsandbytes")
 
 
@@ -142,6 +147,12 @@ class Experience:
         shape = ModelShape.of(model.config)
         known = None if shape is None else self.correction(recipe, shape, gpu, lengths_known=lengths_known)
         return (found, None) if known is None else (found.scaled(known.factor), known)
+
+    def step_s(self, recipe: Recipe, gpu: str) -> float | None:
+        """Of the newest run of the same work; None where there was none here."""
+        work = work_of(recipe)
+        alike = [one.step_s for one in self.entries if one.work == work and one.gpu == gpu and one.step_s]
+        return alike[-1] if alike else None
 
     def duration(
         self, recipe: Recipe, steps: int | None, gpu: str, *, lengths: Lengths | None = None
@@ -266,6 +277,15 @@ def pace_of(recipe: Recipe) -> str:
 def work_of(recipe: Recipe) -> str:
     """The same for recipes whose steps do the same: all but how many there are, and what they are called."""
     return _digest(_plain_work(recipe))
+
+
+def task_of(recipe: Recipe) -> str:
+    """The same for recipes that train the same rows a step, whichever way they do it."""
+    plain, training = _plain_work(recipe), recipe.training
+    for name in FITTED:
+        del plain["training"][name]
+    plain["rows"] = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    return _digest(plain)
 
 
 def _plain_work(recipe: Recipe) -> dict[str, Any]:

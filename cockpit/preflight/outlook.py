@@ -12,6 +12,7 @@ from cockpit.machine.compile_cache import rows_cache_folder
 from cockpit.preflight.experience import Duration, Experience, learned
 from cockpit.preflight.memory import Lengths
 from cockpit.preflight.room import DiskRoom, GpuRoom, disk_room, forecast_for, gpu_rooms, trains_on
+from cockpit.preflight.tuned import Lessons, lessons
 from cockpit.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Forecaster:
         self._models: dict[str, ModelFolder | None] = {}
         self._experience = Experience()
         self._rows = KnownRows()
+        self._lessons = Lessons()
         self._price: Price | None = None
 
     def learn(self) -> None:
@@ -70,6 +72,7 @@ class Forecaster:
         draws."""
         self._experience = learned()
         self._rows = known_rows()
+        self._lessons = lessons()
         with suppress(ValueError):  # the app tells of it
             self._price = Settings.read().gpu_hour
 
@@ -101,7 +104,21 @@ class Forecaster:
         and at the next, when they are known."""
         from cockpit.preflight.fitting import fitted
 
-        return fitted(recipe, lambda way: self._outlook(way, report, None, None).room)
+        place = None if report is None else trains_on(recipe, report)
+        room = None if report is None else self.room(recipe, report)
+        gpu = "" if room is None else room.reading.name
+        return fitted(
+            recipe,
+            lambda way: None if report is None else self.room(way, report),
+            self._lessons,
+            on_cpu=place == "",
+            step_s=lambda way: self._experience.step_s(way, gpu),
+        )
+
+    def room(self, recipe: Recipe, report: GpuReport) -> GpuRoom | None:
+        """The GPU that it would take, and the forecast for it, rows taken to be as long as they may be; None on the
+        CPU."""
+        return self._outlook(recipe, report, None, None).room
 
     def largest_batch(self, recipe: Recipe, report: GpuReport) -> tuple[int, int] | None:
         """Rows of the largest micro-batch that fits, and how many of them make a step of as many rows as now; None

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from cockpit.engine.engine import Engine
+from cockpit.engine.fallback import fall_back
+from cockpit.engine.journal import Journal
 from cockpit.paths import runs_folder
-from cockpit.protocol.events import LogWritten, RunEnded, TrainingResumed
+from cockpit.preflight.tuned import lessons
+from cockpit.protocol.commands import Train
+from cockpit.protocol.events import LogWritten, OutOfMemory, RunEnded, TrainingResumed
 from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
@@ -85,3 +89,18 @@ def test_a_run_that_is_trained_as_written_ends(model: Path, rows: Path) -> None:
     run, handed_on = out_of_memory(model, rows, 2, is_fitted=False)
     assert handed_on is None
     assert [event.outcome for event in run.all(RunEnded)] == ["out_of_memory"]
+
+
+def test_the_next_fit_on_such_a_gpu_knows_what_was_too_much(model: Path, rows: Path) -> None:
+    run = RunDir.create(runs_folder() / "fitted")
+    run.written_recipe.write_text(tiny.recipe_text(model, rows, backend="transformers", **WRITTEN))
+    run.recipe.write_text(tiny.recipe_text(model, rows, backend="transformers", **FITTED))
+    fitted, written = (RecipeDocument.load(path).recipe() for path in (run.recipe, run.written_recipe))
+    memory = OutOfMemory(phase="training", total_bytes=16 << 30, others_bytes=2 << 30)
+    ending = RunEnded(outcome="out_of_memory", step=2, reason="Memory of the GPU ran out.", memory=memory)
+    assert fall_back(run, Train(id="1", run_id=run.id, command=[], fitted=SAID), Journal(run, 1), ending, "a card")
+    known = lessons()
+    assert known.is_too_much(fitted, "a card", 14 << 30)
+    assert not known.is_too_much(fitted, "a card", 16 << 30), "there is more now"
+    assert not known.is_too_much(written, "a card", 14 << 30)
+    assert not known.is_too_much(fitted, "another card", 14 << 30)

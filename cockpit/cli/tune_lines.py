@@ -1,0 +1,88 @@
+"""What cockpit tune prints: a line a probe, and on a terminal one below them that is drawn over"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TextIO
+
+from cockpit.cli.terminal import is_drawable
+from cockpit.runs.labels import PHASES
+from cockpit.text.numbers import count, duration, metric, size
+from cockpit.text.plain_text import plain_text
+from cockpit.tuning.told import ProbeEnded, ProbeStarted, ProbeWent, Told, TuneEnded, TuneStarted
+
+MIB = 1 << 20
+OUTCOMES = {
+    "behind": "behind, ended early",
+    "out_of_memory": "out of memory",
+    "failed": "failed",
+    "late": "not done in time",
+    "ruled_out": "not tried",
+}
+
+
+class TuneLines:
+    """Called with all that is told."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._is_live = is_drawable()
+        self._name = ""
+
+    def __call__(self, told: Told) -> None:
+        """Print the line, if it has one."""
+        if isinstance(told, ProbeStarted):
+            self._name = told.name
+            self._draw(f"{told.number:>3}  {told.name}")
+        elif isinstance(told, ProbeWent):
+            pace = f", {count(told.tokens_s)} tokens/s" if told.tokens_s else ""
+            step = f"step {told.steps}{pace}" if told.steps else _doing(told.phase)
+            self._draw(f"{told.number:>3}  {self._name}: {step}")
+        else:
+            self._draw("")
+            for line in lines_of(told):
+                print(plain_text(line).rstrip(), file=self._out, flush=True)
+
+    def _draw(self, text: str) -> None:
+        if self._is_live:
+            width = shutil.get_terminal_size().columns - 1
+            self._out.write("\r\x1b[K" + plain_text(text)[:width])
+            self._out.flush()
+
+
+def lines_of(told: TuneStarted | ProbeEnded | TuneEnded) -> list[str]:
+    """In words and figures."""
+    if isinstance(told, TuneStarted):
+        total = f", {size(told.total_mib * MIB)}" if told.total_mib else ""
+        where = f"{told.gpu}{total}" if told.gpu else "the CPU"
+        return [f"{told.recipe} on {where}, for {duration(told.budget_s)}"]
+    if isinstance(told, TuneEnded):
+        if not told.number:
+            return []
+        times = f", {told.times:.2f} times as fast as written" if told.times is not None and told.settings else ""
+        stopped = "; stopped" if told.stopped else ""
+        return [f"fastest: {told.number}  {told.name}{times} (took {duration(told.took_s)}{stopped})"]
+    return [line_of(told)]
+
+
+def line_of(probe: ProbeEnded) -> str:
+    """`  2  8 × 1, not checkpointed, rows padded to 256    6,310 tokens/s  4.53x  37 GiB  loss 2.01 -0.1 %`."""
+    parts = [f"{probe.number:>3}  {probe.name:<56}"]
+    if probe.tokens_s is not None:
+        parts.append(f"{count(probe.tokens_s):>8} tokens/s")
+        parts.append(f"{probe.times:>5.2f}x" if probe.times is not None else "")
+    if probe.peak_mib is not None:
+        parts.append(f"{size(probe.peak_mib * MIB):>8}")
+    if probe.loss is not None:
+        off = "" if probe.loss_off is None else f" {100 * probe.loss_off:+.1f} %"
+        parts.append(f"loss {metric(probe.loss)}{off}")
+    if probe.marks:
+        parts.append(f"(changes more: {probe.marks})")
+    if probe.outcome != "measured":
+        parts.append(f"{OUTCOMES.get(probe.outcome, probe.outcome)}{': ' if probe.reason else ''}{probe.reason}")
+    return "  ".join(filter(None, parts))
+
+
+def _doing(phase: str) -> str:
+    label = PHASES.get(phase)  # type: ignore[call-overload]
+    return phase if label is None else str(label.doing)

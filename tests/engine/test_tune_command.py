@@ -1,0 +1,55 @@
+"""cockpit tune with real engines and a tiny model: what it measures, keeps, writes and leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cockpit.cli import cockpit
+from cockpit.paths import probes_folder, user_recipes_folder
+from cockpit.preflight.tuned import lessons
+from cockpit.recipe.document import RecipeDocument
+from cockpit.runs.folder import all_runs
+from cockpit.tuning.told import ProbeEnded, TuneEnded, decode
+from tests.engine import tiny
+from tests.engine.warm_stack import WarmStack
+
+SETTINGS = {"training__per_device_train_batch_size": 1, "training__gradient_accumulation_steps": 4,
+            "data__eval_rows": 4, "training__eval_steps": 2, "output__save_steps": 2,
+            "hardware__gpu": "none"}  # fmt: skip
+
+
+@pytest.fixture
+def recipe(model: Path, rows: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(tiny.recipe_text(model, rows, backend="transformers", **SETTINGS))
+    return path
+
+
+def test_it_measures_the_same_rows_each_way_and_keeps_the_fastest(recipe: Path, plain_stack: WarmStack) -> None:
+    with plain_stack.starts_engines():
+        done = CliRunner().invoke(cockpit, ["tune", str(recipe), "--json", "--budget", "30s", "--write"])
+    assert done.exit_code == 0, done.output
+    told = [decode(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    probes = [one for one in told if isinstance(one, ProbeEnded)]
+    assert probes[0].name == "as written, 1 × 4" and probes[0].outcome == "measured"
+    assert len(probes) > 1
+    assert all(abs(one.loss_off or 0.0) < 1e-3 for one in probes if not one.marks)
+    assert all((one.tokens_s or 0) > 0 for one in probes if one.outcome in ("measured", "behind"))
+    ended = told[-1]
+    assert isinstance(ended, TuneEnded)
+    (answer,) = lessons().answers
+    assert answer.gpu == ""
+    written = RecipeDocument.load(recipe)
+    assert {name: written.value(name) for name in ended.settings} == ended.settings
+    assert all(name.partition(".")[2] in done.stderr for name in ended.settings), "the difference is shown"
+    assert list(probes_folder().iterdir()) == [] and all_runs() == []
+    assert not user_recipes_folder().exists()
+
+
+@pytest.mark.parametrize("budget", ["", "soon", "0m", "5 parsecs"])
+def test_a_budget_that_is_no_time_is_refused(recipe: Path, budget: str) -> None:
+    done = CliRunner().invoke(cockpit, ["tune", str(recipe), "--budget", budget])
+    assert done.exit_code == 2 and "give one such as 90s, 5m or 1h" in done.output
