@@ -168,6 +168,7 @@ def batch_of(recipe: Recipe, rows: int, lengths: Lengths | None, *, images: bool
         if lengths is not None and not lengths.alike:
             # Rows of very different lengths: two in three are shorter than the mean, and few batches are twice as long.
             joined = min(joined, round(max(longest, lengths.mean * (rows + 2 * rows**0.5))))
+        joined = -(-joined // (training.pad_to_multiple_of or 1)) * (training.pad_to_multiple_of or 1)
         return Batch(1, joined, masked=recipe.backend == "transformers" and rows > 1)
     if multiple := training.pad_to_multiple_of:
         longest = -(-longest // multiple) * multiple

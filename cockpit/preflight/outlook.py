@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cockpit.data.row_lengths import KnownRows, RowLengths
 from cockpit.data.rows_cache import RowsCache
 from cockpit.machine.compile_cache import rows_cache_folder
+from cockpit.models.shape import ModelShape
 from cockpit.preflight.experience import Duration, Experience, learned
 from cockpit.preflight.memory import Lengths
 from cockpit.preflight.room import DiskRoom, GpuRoom, disk_room, forecast_for, gpu_rooms, trains_on
@@ -112,8 +113,15 @@ class Forecaster:
             lambda way: None if report is None else self.room(way, report),
             self._lessons,
             on_cpu=place == "",
+            family=self.family(recipe),
             step_s=lambda way: self._experience.step_s(way, gpu),
         )
+
+    def family(self, recipe: Recipe) -> str:
+        """Of the model; empty where its shape is not known."""
+        model = self._model(recipe.model.name_or_path)
+        shape = None if model is None else ModelShape.of(model.config)
+        return "" if shape is None else shape.family
 
     def room(self, recipe: Recipe, report: GpuReport) -> GpuRoom | None:
         """The GPU that it would take, and the forecast for it, rows taken to be as long as they may be; None on the

@@ -77,7 +77,8 @@ class Training(Section):
     """Put rows of like length into one batch: less padding where lengths differ much."""
 
     pad_to_multiple_of: int | None = Field(default=None, ge=1, le=1_048_576, json_schema_extra=unit("tokens"))
-    """Pad batches to a multiple of this length. As much as max_length makes all batches alike, which compiles once."""
+    """Pad batches to a multiple of this length. As much as max_length makes all batches alike, which compiles once.
+    With padding_free it is the joined length that is padded."""
 
     gradient_checkpointing: Literal["none", "unsloth", "reentrant", "non_reentrant"] = "unsloth"
     """Compute activations again to save memory. unsloth takes about 30 % less than plain checkpointing, which Unsloth

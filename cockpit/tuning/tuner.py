@@ -54,7 +54,9 @@ class Tuner:
         stopped, quickest_s = False, 0.0
         prober = Prober(ahead=usable_cores() >= AHEAD_CORES and is_roomy, used_mib=used)
         try:
-            for number, way in enumerate(tried(self._recipe, self._room_of, lessons(), self._fastest), start=1):
+            family = self._forecaster.family(self._recipe)
+            found = tried(self._recipe, self._room_of, lessons(), self._fastest, family)
+            for number, way in enumerate(found, start=1):
                 until = began + self._budget_s
                 at = time.monotonic()
                 if number > 1 and until - at < quickest_s / 2:  # it would hardly end

@@ -16,7 +16,7 @@ from cockpit.recipe.recipe import Recipe
 
 SHAPES = 4
 """Ways to split a step's rows that are tried beside what fit would choose."""
-MULTIPLES = (64, 128, 256, 512)
+MULTIPLES, JOINED_MULTIPLES = (64, 128, 256, 512), (256, 512, 1024)
 WORKERS = 2
 FIELDS = (
     *(f"training.{name}" for name in (
@@ -55,9 +55,14 @@ def value_of(recipe: Recipe, field: str) -> Any:
 
 
 def tried(
-    recipe: Recipe, room_of: Callable[[Recipe], GpuRoom | None], known: Lessons, best: Callable[[], Recipe]
+    recipe: Recipe,
+    room_of: Callable[[Recipe], GpuRoom | None],
+    known: Lessons,
+    best: Callable[[], Recipe],
+    family: str = "",
 ) -> Iterator[Way]:
-    """As written first. `best` gives the fastest so far that changes nothing else: what follows varies that one."""
+    """As written first. `best` gives the fastest so far that changes nothing else: what follows varies that one.
+    `family` is the model's."""
     seen: set[str] = set()
 
     def fresh(found: Iterator[Way]) -> Iterator[Way]:
@@ -68,13 +73,13 @@ def tried(
                 yield way
 
     yield from fresh(iter([Way(f"as written, {batches(recipe.training)}", recipe)]))
-    yield from fresh(_shapes(recipe, room_of, known))
+    yield from fresh(_shapes(recipe, room_of, known, family))
     for vary in (_paddings, _workers):
         yield from fresh(Way(_name(recipe, one), one) for one in vary(best()))
     yield from fresh(_marked(best(), on_gpu=room_of(recipe) is not None))
 
 
-def _shapes(recipe: Recipe, room_of: Callable[[Recipe], GpuRoom | None], known: Lessons) -> Iterator[Way]:
+def _shapes(recipe: Recipe, room_of: Callable[[Recipe], GpuRoom | None], known: Lessons, family: str) -> Iterator[Way]:
     """What fit would choose, and what comes next by its arithmetic; from the largest micro-batch down where there is
     none. On the CPU nothing is compiled and memory is no matter."""
     room = room_of(recipe)
@@ -82,9 +87,9 @@ def _shapes(recipe: Recipe, room_of: Callable[[Recipe], GpuRoom | None], known: 
         unpadded = (with_training(one, pad_to_multiple_of=None, padding_free=False) for one in ways(recipe))
         found = [one for one in unpadded if one.training.gradient_checkpointing == "none"]
     elif room.forecast is None:
-        found = list(ways(recipe))
+        found = list(ways(recipe, family))
     else:
-        found = [way for way, _ in sorted(fitting_ways(recipe, room_of, known), key=lambda pair: pair[1])]
+        found = [way for way, _ in sorted(fitting_ways(recipe, room_of, known, family), key=lambda pair: pair[1])]
     for one in found[: 1 + SHAPES]:
         yield Way(_name(recipe, one), one)
 
@@ -95,7 +100,8 @@ def _paddings(recipe: Recipe) -> Iterator[Recipe]:
     longest = recipe.training.max_length or recipe.model.max_seq_length
     for multiple in dict.fromkeys((*(one for one in MULTIPLES if one < longest), longest, None)):
         yield with_training(recipe, padding_free=False, pad_to_multiple_of=multiple)
-    yield with_training(recipe, padding_free=True, pad_to_multiple_of=None)
+    for multiple in (*JOINED_MULTIPLES, None):
+        yield with_training(recipe, padding_free=True, pad_to_multiple_of=multiple)
 
 
 def _workers(recipe: Recipe) -> Iterator[Recipe]:

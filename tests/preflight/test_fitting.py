@@ -61,9 +61,9 @@ def test_what_is_chosen_fits_and_trains_the_same_rows_a_step(gib: int) -> None:
 
 def test_more_memory_buys_larger_batches_and_then_kept_activations() -> None:
     chosen = [fitted(gib).recipe.training for gib in CARDS]
-    assert [one.gradient_checkpointing == "none" for one in chosen] == [False] * 4 + [True] * 3
+    assert [one.gradient_checkpointing == "none" for one in chosen] == [False] * 3 + [True] * 4
     micro = [one.per_device_train_batch_size for one in chosen]
-    assert micro == [2, 4, 8, 8, 2, 8, 8], (
+    assert micro == [2, 8, 8, 2, 4, 8, 8], (
         "what is computed once in smaller batches is quicker than again in a large one"
     )
     short = fitted(40, "training.max_length=256").recipe.training
@@ -77,9 +77,9 @@ def test_what_others_hold_is_left_to_them() -> None:
 def test_what_was_chosen_is_said_with_what_was_written() -> None:
     found = fitted(139, "training.per_device_train_batch_size=2", "training.gradient_accumulation_steps=4",
                    "model.max_seq_length=1024", "training.gradient_checkpointing=unsloth")  # fmt: skip
-    assert found.said() == "here 8 × 1, not checkpointed, rows padded to 256 (written 2 × 4)"
+    assert found.said() == "here 8 × 1, not checkpointed, rows joined, padded to 512 (written 2 × 4)"
     room = Forecaster().outlook(found.recipe, card(139), None).room
-    assert found.said(room).startswith("here 8 × 1, not checkpointed, rows padded to 256, ")
+    assert found.said(room).startswith("here 8 × 1, not checkpointed, rows joined, padded to 512, ")
     assert " of 139 GiB (written 2 × 4)" in found.said(room)
     outlook = Forecaster().outlook(found.written, card(139), None)
     assert (outlook.fitted, outlook.found) == (found, room and room.forecast), "all else is told of what is trained"

@@ -83,7 +83,7 @@ def test_the_fastest_way_that_changes_nothing_else_is_chosen_and_kept(monkeypatc
 def test_what_is_behind_is_ended_early(monkeypatch: pytest.MonkeyPatch) -> None:
     found = ends(tuned(monkeypatch, pace))
     assert found["as written, 2 × 4"].outcome == "measured"
-    assert found["4 × 2, not checkpointed, rows padded to 256"].outcome == "behind"
+    assert found["4 × 2, not checkpointed, rows joined, padded to 512"].outcome == "behind"
 
 
 def test_losses_that_differ_are_told_and_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_an_interrupt_keeps_what_is_known(monkeypatch: pytest.MonkeyPatch) -> No
 
     ended = tuned(monkeypatch, interrupted)[-1]
     assert isinstance(ended, TuneEnded) and ended.stopped
-    assert ended.name == "8 × 1, not checkpointed, rows padded to 256"
+    assert ended.name == "8 × 1, not checkpointed, rows joined, padded to 512"
     assert fitted_here(recipe("training.fit=auto"), card(139)).times == pytest.approx(5.2)
 
 

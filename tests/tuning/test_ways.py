@@ -15,20 +15,23 @@ NO_GPU = GpuReport()
 
 def ways(report: GpuReport, one: Recipe, best: Recipe | None = None) -> list[Way]:
     forecaster = Forecaster()
-    return list(tried(one, lambda way: forecaster.room(way, report), Lessons(), lambda: best or one))
+    return list(
+        tried(one, lambda way: forecaster.room(way, report), Lessons(), lambda: best or one, forecaster.family(one))
+    )
 
 
 def test_as_written_comes_first_and_then_what_fit_would_choose() -> None:
     one = recipe()
     written, fit, *_ = ways(card(139), one)
     assert (written.name, written.recipe, written.settings(one)) == ("as written, 2 × 4", one, {})
-    assert fit.name == "8 × 1, not checkpointed, rows padded to 256"
+    assert fit.name == "8 × 1, not checkpointed, rows joined, padded to 512"
     assert fit.recipe == fitted_here(recipe("training.fit=auto"), card(139)).recipe
     assert fit.settings(one) == {
         "training.per_device_train_batch_size": 8,
         "training.gradient_accumulation_steps": 1,
         "training.gradient_checkpointing": "none",
-        "training.pad_to_multiple_of": 256,
+        "training.padding_free": True,
+        "training.pad_to_multiple_of": 512,
     }
 
 
@@ -60,8 +63,9 @@ def test_paddings_and_workers_vary_the_fastest_so_far() -> None:
     assert [way.name.removeprefix("8 × 1, not checkpointed, ") for way in later] == [
         *(f"rows padded to {multiple}" for multiple in ("64", "128", "512", "2,048")),
         "8 × 1, not checkpointed",
+        *(f"rows joined, padded to {multiple}" for multiple in ("256", "1,024")),
         "rows joined",
-        "rows padded to 256, 2 dataloader workers",
+        "rows joined, padded to 512, 2 dataloader workers",
     ]
 
 

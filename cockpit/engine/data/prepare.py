@@ -74,9 +74,9 @@ def max_tokens(recipe: Recipe) -> int:
 
 def pad_to(recipe: Recipe) -> int | None:
     """A multiple of how many tokens batches are padded to; None for as long as the longest row. No row is longer than
-    max_tokens, and so no batch is padded beyond them."""
+    max_tokens, and so no batch is padded beyond them, but for one whose rows are joined."""
     multiple = recipe.training.pad_to_multiple_of
-    return None if multiple is None else min(multiple, max_tokens(recipe))
+    return multiple if multiple is None or recipe.training.padding_free else min(multiple, max_tokens(recipe))
 
 
 def _texts(

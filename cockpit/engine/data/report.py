@@ -199,8 +199,11 @@ class _Batches:
         units = self.sequences or len(lengths)
         at_once = min(units, rows * training.gradient_accumulation_steps)
         self.tokens_per_step = sum(lengths) / units * at_once if lengths else None
+        multiple = pad_to(recipe) or 1
+        if self.kind == "joined" and lengths and multiple > 1:
+            filled = _filled_up(lengths, rows, multiple, np.random.default_rng(training.seed))
+            self.padding_share = filled / (filled + ORDERS * sum(lengths))
         if self.kind == "padded" and lengths:
-            multiple = pad_to(recipe) or 1
             by_length = training.group_by_length and not images
             rng = np.random.default_rng(training.seed)
             step = rows * training.gradient_accumulation_steps
@@ -209,6 +212,16 @@ class _Batches:
             self.padding = fillings[0]
             filled = sum(map(sum, fillings))
             self.padding_share = filled / (filled + ORDERS * sum(lengths))
+
+
+def _filled_up(lengths: Sequence[int], batch: int, multiple: int, rng: Any) -> int:
+    """Tokens behind the joined rows of each batch, in ORDERS orders."""
+    filled = 0
+    for _ in range(ORDERS):
+        order = rng.permutation(len(lengths)).tolist()
+        for at in range(0, len(order), batch):
+            filled += -sum(lengths[row] for row in order[at : at + batch]) % multiple
+    return filled
 
 
 def _order(lengths: Sequence[int], step: int, mixed: Any, by_length: bool) -> list[int]:

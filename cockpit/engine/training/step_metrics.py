@@ -55,6 +55,18 @@ class StepMetrics:
 def token_counts(inputs: dict[str, Any]) -> torch.Tensor:
     """[tokens without padding, tokens with loss] of one batch, on its device."""
     ids, labels, mask = inputs["input_ids"], inputs["labels"], inputs.get("attention_mask")
-    seen = mask.sum() if isinstance(mask, torch.Tensor) and mask.dim() == 2 else torch.tensor(ids.numel())
+    if isinstance(mask, torch.Tensor) and mask.dim() == 2:
+        seen = mask.sum()
+    else:
+        seen = _joined_tokens(ids, inputs.get("position_ids"))
     trained = (labels[..., 1:] != -100).sum()
     return torch.stack([seen.to(trained.device), trained])
+
+
+def _joined_tokens(ids: torch.Tensor, positions: torch.Tensor | None) -> torch.Tensor:
+    """Of rows that were joined: what follows the last one, to a multiple of a length, has the position 0 throughout."""
+    if not isinstance(positions, torch.Tensor) or positions.shape != ids.shape:
+        return torch.tensor(ids.numel())
+    places = torch.arange(1, ids.shape[-1] + 1, device=positions.device)
+    ends = torch.where(positions > 0, places, 0).amax(-1)
+    return torch.where(ends > 0, ends, ids.shape[-1]).sum()

@@ -103,6 +103,12 @@ PADDED = {
     "labels": torch.tensor([[1, -100, 3, 4], [-100, 2, -100, -100]]),
 }
 FLAT = {"input_ids": torch.tensor([[1, 2, 3]]), "labels": torch.tensor([[-100, 2, -100]])}
+JOINED = {
+    "input_ids": torch.tensor([[1, 2, 3, 4, 5, 0, 0, 0]]),
+    "position_ids": torch.tensor([[0, 1, 2, 0, 1, 0, 0, 0]]),
+    "labels": torch.tensor([[-100, 2, 3, -100, 5, -100, -100, -100]]),
+}
+"""Two rows, and padding behind them."""
 
 
 def test_a_step_carries_what_its_micro_steps_were(tmp_path: Path) -> None:
@@ -120,6 +126,13 @@ def test_a_step_carries_what_its_micro_steps_were(tmp_path: Path) -> None:
     assert (first.batch_tokens, second.batch_tokens) == (11, 16)
     assert [event.phase for event in scene.events(PhaseStarted)] == ["compiling", "training"]
     assert scene.told == [1, 2]
+
+
+def test_padding_behind_joined_rows_is_no_token_that_was_seen(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, [0.5])
+    scene.step([JOINED], rate=0.1)
+    (step,) = scene.events(StepEnded)
+    assert (step.metrics["tokens_seen"], step.metrics["trained_tokens"], step.batch_tokens) == (5, 3, 8)
 
 
 def test_a_figure_that_is_not_there_is_left_out(tmp_path: Path) -> None:

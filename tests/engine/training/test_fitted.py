@@ -11,7 +11,7 @@ from cockpit.models.published import described
 from cockpit.preflight.fitting import fitted
 from cockpit.preflight.memory import Device
 from cockpit.preflight.room import GpuRoom, forecast_for
-from cockpit.protocol.events import GpuReading
+from cockpit.protocol.events import GpuReading, StepEnded
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.recipe import Recipe
 from tests.engine.conftest import HostedRun
@@ -27,6 +27,7 @@ WRITTEN: dict[str, Any] = {
     "training__weight_decay": 0.1,
     "hardware__compile": True,
 }
+MULTIPLE = 64
 CHOSEN = (
     "per_device_train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing", "padding_free",
     "pad_to_multiple_of",
@@ -61,3 +62,18 @@ def test_the_losses_are_those_of_the_recipe_as_written(hosted: Hosted, changes: 
         assert list(chosen.state.steps.metrics[name]) == pytest.approx(theirs, rel=1e-5), name
     held_out = [[one.figures["eval_loss"] for one in run.state.evaluations] for run in (written, chosen)]
     assert held_out[1] == pytest.approx(held_out[0], rel=1e-5)
+
+
+def test_joined_rows_are_padded_behind_the_last_one_with_the_same_losses(hosted: Hosted) -> None:
+    written = whole(hosted, WRITTEN)
+    sizes = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "padding_free": True}
+    now = {f"training__{name}": value for name, value in (sizes | {"pad_to_multiple_of": MULTIPLE}).items()}
+    joined = whole(hosted, {**WRITTEN, **now})
+    for name in ("tokens_seen", "trained_tokens"):
+        assert list(joined.state.steps.metrics[name]) == list(written.state.steps.metrics[name]), "padding is no token"
+    for name in ("loss", "grad_norm"):
+        theirs = [float(value or 0) for value in written.state.steps.metrics[name]]
+        assert list(joined.state.steps.metrics[name]) == pytest.approx(theirs, rel=1e-5), name
+    steps = joined.all(StepEnded)
+    assert all((event.batch_tokens or 1) % MULTIPLE == 0 for event in steps), "few lengths, each of which compiles once"
+    assert steps[0].batch_tokens is not None and steps[0].batch_tokens > steps[0].figures["tokens_seen"]
