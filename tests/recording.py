@@ -113,17 +113,18 @@ def record(
     reason: str = "",
     replies: bool = False,
     not_finite_since: int | None = None,
+    answers: bool = False,
 ) -> RunDir:
     """A run folder under `folder`: `steps` planned, ended after step `until` (by default all), or while still `before`
     training in that phase. `reason` is the engine's sentence for a failed run. `replies` adds a chat after it. From
-    step `not_finite_since` on losses and gradients are no finite numbers."""
+    step `not_finite_since` on losses and gradients are no finite numbers. `answers` are measured every 20 steps."""
     run = RunDir.create(folder / run_id)
     run.recipe.write_text(RECIPE.replace("max_steps: 300", f"max_steps: {steps}"), encoding="utf-8")
     run.engine_log.write_text("", encoding="utf-8")
     recorder = Recorder(run)
     until = steps if until is None else until
     if _prepare(recorder, steps, gpus, before):
-        _train(recorder, steps, until, gpus, not_finite_since or until + 1)
+        _train(recorder, steps, until, gpus, not_finite_since or until + 1, answers=answers)
         _end(recorder, ending, until, reason)
         if ending in ("completed", "stopped") and replies:
             _chat(recorder)
@@ -192,8 +193,12 @@ def _say_progress(recorder: Recorder, phase: ev.Phase, share: float) -> None:
         recorder.say(ev.PhaseProgressed(phase=phase, done=round(1260 * share), total=1260, unit="rows"))
 
 
-def _train(recorder: Recorder, steps: int, until: int, gpus: int, not_finite_since: int) -> None:
+def _train(
+    recorder: Recorder, steps: int, until: int, gpus: int, not_finite_since: int, *, answers: bool = False
+) -> None:
     warmup, peak, tokens, trained = 15, 2e-4, 0, 0
+    if answers:
+        _answer(recorder, 0)
     _evaluate(recorder, 0, steps)
     for step in range(1, until + 1):
         took = 1.3 if step == 1 else 0.21 + abs(recorder.noise.gauss(0, 0.02))
@@ -220,6 +225,8 @@ def _train(recorder: Recorder, steps: int, until: int, gpus: int, not_finite_sin
         _read_machine(recorder, step, gpus)
         if step % 60 == 0:
             _evaluate(recorder, step, steps, is_finite=step < not_finite_since)
+        if answers and step % 20 == 0:
+            _answer(recorder, step)
 
 
 def _loss(step: int, steps: int) -> float:
@@ -231,6 +238,17 @@ def _evaluate(recorder: Recorder, step: int, steps: int, *, is_finite: bool = Tr
     recorder.wait(0.4)
     metrics = {"eval_loss": _loss(step, steps) * 1.05 if is_finite else None}
     recorder.say(ev.Evaluated(step=step, duration_s=0.4, metrics=metrics))
+    recorder.say(ev.PhaseStarted(phase="training" if step else "compiling"))
+
+
+def _answer(recorder: Recorder, step: int) -> None:
+    """What is learned rises, what is kept falls from step 60 on."""
+    recorder.say(ev.PhaseStarted(phase="answering", detail="28 answers"))
+    recorder.wait(0.6)
+    learned, kept = min(1.0, step / 80), 1.0 - max(0, step - 60) / 120
+    metrics: dict[str, float | None] = {"eval_token_f1": 0.1 + 0.7 * min(1.0, step / 100)}
+    metrics |= {"eval_learned": learned, "eval_kept": kept, "eval_suite": (learned + kept) / 2}
+    recorder.say(ev.AnswersMeasured(step=step, duration_s=0.6, answers=28, new_tokens=412, metrics=metrics))
     recorder.say(ev.PhaseStarted(phase="training" if step else "compiling"))
 
 

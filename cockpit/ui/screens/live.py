@@ -21,6 +21,7 @@ from cockpit.ui.screens.run_controls import CONTROL_BINDINGS, CONTROLS, RunContr
 from cockpit.ui.screens.run_retries import RETRY_BINDINGS, RunRetries
 from cockpit.ui.screens.run_stops import STOP_BINDINGS, STOPS, RunStops
 from cockpit.ui.widgets.alarm_bar import AlarmBar
+from cockpit.ui.widgets.answer_chart import AnswerChart
 from cockpit.ui.widgets.gauge import AT_THE_END, LAST_HEARD
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.key_bar import KeyBar
@@ -58,7 +59,7 @@ FIGURES_WAIT_S = 1.0
 """How long figures stand at most while keys are pressed."""
 QUIET_S = 2.0
 """Without a key before another screen may open by itself."""
-PANELS = ("now", "learning rate", "log", "run", "samples")
+PANELS = ("now", "learning rate", "log", "run", "samples", "answers")
 LAYOUTS = ("grid", "stacked", "tabbed")
 
 
@@ -99,6 +100,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         Binding("3", "panel(2)", "log", id="live.panel3", tooltip="Show the log", show=False),
         Binding("4", "panel(3)", "run", id="live.panel4", tooltip="Show what is trained, on what", show=False),
         Binding("5", "panel(4)", "samples", id="live.panel5", tooltip="Show what the model answers", show=False),
+        Binding("6", "panel(5)", "answers", id="live.panel6", tooltip="Show how many answers are right", show=False),
         Binding("comma", "scrub(-1)", "sample before", id="live.sample_before", key_display=",", show=False,
                 tooltip="The samples of an earlier step"),
         Binding("full_stop", "scrub(1)", "next sample", id="live.next_sample", key_display=".", show=False,
@@ -131,7 +133,9 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         yield PhaseBar()
         yield OutcomeCard()
         with Container(id="panels"):
-            yield LossChart(steps_shown, classes="pane")
+            with Container(id="curves"):
+                yield LossChart(steps_shown, classes="pane")
+                yield AnswerChart(steps_shown, classes="pane")
             yield PanelTabs(PANELS)
             with Container(id="side"):
                 yield MachineColumn(id="machine", can_focus=False)
@@ -223,7 +227,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         share = f" {percent(state.step / state.total_steps)}" if state.total_steps else ""
         sign = f"{glyphs().warn} " if alarms else f"{glyphs().failed} " if session.status in BAD else ""
         self._app.set_terminal_title(f"{sign}{plain_line(session.link.run.id)}{share}")
-        parts = (self._show_loss, self._show_schedule, self._show_panels)
+        parts = (self._show_loss, self._show_answers, self._show_schedule, self._show_panels)
         for part in parts:
             if is_first:
                 part()
@@ -239,6 +243,12 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         loss = self.query_one(LossChart)
         loss.set_why_empty("No step was taken." if session.is_over else "The first step has not ended yet.")
         loss.set_course(state.steps, state.held_out)
+
+    def _show_answers(self) -> None:
+        asked, measured = self.session.recipe.evaluation, self.session.state.answers_measured
+        why = "No answer was measured yet." if asked.answers else "The recipe's evaluation asks for no answers."
+        self.query_one(AnswerChart).show(measured, why)
+        self.set_class(asked.answers or len(measured) > 0, "-answers")
 
     def _show_panels(self) -> None:
         self.query_one(NowPanel).show(self.session.state, self._app.price)

@@ -55,6 +55,20 @@ def test_live(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=NAMES)
+def test_live_with_answers(snap_compare: Compare, size: tuple[int, int]) -> None:
+    run = record(Path("runs"), until=126, ending="going", gpus=1, answers=True)
+    session = read_to_the_end(session_of(RunLink(run), now=BEGAN + 66))
+
+    async def settle_on_answers(pilot: Pilot[None]) -> None:
+        await settle(pilot)
+        if size == (80, 24):
+            await pilot.press("6")
+            await settle(pilot)
+
+    assert snap_compare(Stage(lambda: LiveScreen(session)), terminal_size=size, run_before=settle_on_answers)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=NAMES)
 def test_chat(snap_compare: Compare, size: tuple[int, int]) -> None:
     run = record(Path("runs"), replies=True)
     session = read_to_the_end(session_of(RunLink(run), now=BEGAN + 9999))
