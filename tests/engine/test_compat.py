@@ -59,3 +59,21 @@ def test_unsloth_still_looks_for(name: str) -> None:
 def test_the_names_of_templates_are_those_of_the_installed_unsloth() -> None:
     named = tuple(named_templates())
     assert named == template_names(), "write them anew: python -m cockpit.engine.compat.unsloth_templates"
+
+
+def test_heads_that_share_keys_are_attended_to_as_torch_does() -> None:
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+
+    from cockpit.engine.compat.varlen import with_heads_repeated
+
+    def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **settings: float) -> torch.Tensor:
+        """To [tokens, heads, size], without groups of heads, as torch 2.11 has it."""
+        query, key, value = (one.transpose(0, 1) for one in (query, key, value))
+        return scaled_dot_product_attention(query, key, value, is_causal=True, **settings).transpose(0, 1)
+
+    query, key, value = torch.randn(5, 6, 8), torch.randn(5, 2, 8), torch.randn(5, 2, 8)
+    turned = (one.transpose(0, 1)[None] for one in (query, key, value))
+    expected = scaled_dot_product_attention(*turned, is_causal=True, scale=0.3, enable_gqa=True)[0].transpose(0, 1)
+    given = with_heads_repeated(attend, query, key, value, enable_gqa=True, scale=0.3)
+    torch.testing.assert_close(given, expected)

@@ -32,6 +32,7 @@ LEANT_ON = {
 """`module:name` of what must be there in the installed versions, and what it is there for."""
 READ_BY_UNSLOTH = {
     "_unsloth_truncated_to": "rows that are cut already are joined and not read again",
+    "_TORCH_VARLEN_ATTN": "joined rows are attended to by one kernel a layer with torch 2.11 too",
     "UNSLOTH_EXPERIMENTAL_HYBRID_PACKING": "linear attention is not probed for a minute where nothing is joined",
 }
 """What unsloth looks for on a dataset or in the environment, and what it is there for."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from cockpit.engine.compat.private_names import attest_length, skip_probe_of_joining
+from cockpit.engine.compat.varlen import lend_varlen_attention
 from cockpit.engine.data.prepare import PreparedData, max_tokens, pad_to
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.model.loading import Loaded
@@ -65,7 +66,9 @@ def make_trainer(recipe: Recipe, loaded: Loaded, data: PreparedData, settings: d
     if loaded.backend == "unsloth":
         for dataset in filter(None, (data.train, data.held_out)):
             attest_length(dataset, max_tokens(recipe))
-        if not settings["padding_free"]:
+        if settings["padding_free"]:
+            lend_varlen_attention()
+        else:
             skip_probe_of_joining()
     else:
         _refuse_seeing_neighbours(loaded, settings)
