@@ -1,164 +1,181 @@
-"""cockpit chat: one question to a trained run, from a script or a shell; nothing but the reply on stdout."""
+"""cockpit chat: questions to a trained run or a model, one from a script, or many on a terminal"""
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cockpit.cli.chat_target import Answering, answering, find_target
+from cockpit.cli.chat_target import answering
 from cockpit.cli.ending import end
 from cockpit.cli.moved_base import MovedBase
+from cockpit.cli.target import TARGET_HELP, Target, find_target
 from cockpit.cli.trust import TrustRemoteCode
-from cockpit.text.plain_text import PlainTextStream
 
 if TYPE_CHECKING:
-    from cockpit.protocol.commands import Chat
-    from cockpit.runs.folder import RunDir
+    from cockpit.cli.asking import Asker
+    from cockpit.cli.questions import Questions
+    from cockpit.cli.reply_printer import JsonPrinter, ReplyPrinter
 
-POLL_S = 0.03
-LEFT = "The engine was ended before it had answered."
-LEAVES_WITHIN_S = 30.0
-"""How long an engine that answers no more takes to end."""
+Who = Literal["tuned", "both", "base"]
 
 
 def chat(
-    run: Annotated[
-        str, typer.Argument(help="A run's id, a unique beginning of one, last, or a folder with an adapter or a model.")
-    ],
-    prompt: Annotated[str, typer.Option("--prompt", "-p", help="What to ask.")],
-    base: Annotated[bool, typer.Option(help="Ask the base model: the adapter is switched off.")] = False,
-    greedy: Annotated[bool, typer.Option(help="Always take the likeliest token.")] = False,
+    target: Annotated[str, typer.Argument(help=TARGET_HELP)],
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", "-p", help="What to ask; - reads it from stdin. Without it, a chat line by line."),
+    ] = None,
+    base: Annotated[bool, typer.Option("--base", help="Ask the base model: the adapter is switched off.")] = False,
+    both: Annotated[bool, typer.Option("--both", help="Ask base and tuned at the same time.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a question.")] = False,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Always take the likeliest token.")] = False,
     system: Annotated[str | None, typer.Option(help="The system's words before the question.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Above 0, at most 5.", max=5)] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest reply.", min=1, max=131_072)] = None,
+    thinking: Annotated[
+        bool | None, typer.Option("--thinking/--no-thinking", help="Let the model reason before it answers.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="A preset of the recipe; the first one without it.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Above 0, at most 5.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest tokens that make this share.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw from so many likeliest tokens; 0 for all.")] = None,
+    min_p: Annotated[
+        float | None, typer.Option(help="Leave out what is less likely than this share of the best.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed draws the same reply.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest reply.")] = None,
     repetition_penalty: Annotated[
-        float | None, typer.Option(help="Above 1: what was said already is less likely.", max=5)
+        float | None, typer.Option(help="Above 1: what was said already is less likely.")
     ] = None,
     image: Annotated[Path | None, typer.Option(help="A picture to ask about, of a vision model.")] = None,
     model: MovedBase = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
-    """Ask a trained run, or a saved adapter or model, one question. The answer goes to stdout, all else, what it
-    reasons before among it, to stderr.
+    """Ask a trained run, a checkpoint, a saved adapter or a model. The replies go to stdout, all else, what is reasoned
+    before them among it, to stderr.
 
-    What is not given is as the recipe's first preset has it.
+    With -p one question is asked; without it what stdin has, where that is a file or a pipe, and on a terminal one
+    after the other, with what was said before (/help lists what else can be done there).
+    What is not given is as the recipe's preset has it.
+
+    Exit status: 0 answered, 1 not, 2 an option is wrong, 130 interrupted.
     """
+    from cockpit.cli.questions import Questions
     from cockpit.paths import expanded, kind_of
     from cockpit.recipe.problem import RecipeError
 
-    if not prompt.strip():
-        end("The prompt is empty; ask something with -p.", 2)
-    given = {
+    if base and both:
+        end("--base and --both: give one of the two.", 2)
+    if image is not None and kind_of(expanded(image)) != "file":
+        end(f"There is no picture {image}; give the path of a file with --image.", 2)
+    given: dict[str, Any] = {
         "do_sample": False if greedy else True if temperature is not None else None,
+        "enable_thinking": thinking,
         "system_prompt": system,
         "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "min_p": min_p,
+        "seed": seed,
         "max_new_tokens": max_tokens,
         "repetition_penalty": repetition_penalty,
     }
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    for name in ("temperature", "repetition_penalty"):
-        if changes.get(name, 1) <= 0:
-            end(f"--{name.replace('_', '-')} is above 0; {changes[name]} is not.", 2)
-    if image is not None and kind_of(expanded(image)) != "file":
-        end(f"There is no picture {image}; give the path of a file with --image.", 2)
-    found = find_target(run)
+    changes = {name: value for name, value in given.items() if value is not None}
+    _check(changes)
+    asked = _question(prompt)
+    found = find_target(target)
+    questions = Questions("base" if base else "both" if both else "tuned", preset, changes, image)
     try:
-        is_answered = False
-        while not is_answered:
-            with answering(found, base=base, moved=model, trust=trust_remote_code) as engine:
-                is_answered = _ask(engine, _command(engine.link.run, _message(prompt, image), base, changes))
+        if asked is None:
+            _talk(found, questions, as_json=as_json, moved=model, trust=trust_remote_code)
+        else:
+            _ask_once(found, questions, asked, as_json=as_json, moved=model, trust=trust_remote_code)
     except (RecipeError, OSError) as error:
         end(f"The question could not be put: {getattr(error, 'strerror', None) or error}.", 1)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
 
-def _message(prompt: str, image: Path | None) -> dict[str, str]:
-    from cockpit.paths import expanded
+def _check(changes: dict[str, Any]) -> None:
+    """Refuse what no preset could have, each option by its name."""
+    from cockpit.recipe.chat import Sampling
+    from cockpit.recipe.schema import find_place
+    from cockpit.recipe.validation import refusal
 
-    about = {"image": str(expanded(image).absolute())} if image is not None else {}
-    return {"role": "user", "content": prompt, **about}
-
-
-def _command(run: RunDir, message: dict[str, str], base: bool, changes: dict[str, Any]) -> Chat:
-    """The question, sampled as the recipe's first preset says, with `changes` to it."""
-    from cockpit.protocol.commands import Chat
-    from cockpit.recipe.document import RecipeDocument
-    from cockpit.runs.link import new_command_id
-
-    preset = RecipeDocument.load(run.recipe).recipe().chat.presets[0]
-    sampling = preset.model_dump(exclude={"name"}) | changes
-    system = sampling.pop("system_prompt")
-    messages = [{"role": "system", "content": system}, message] if system.strip() else [message]
-    return Chat(id=new_command_id(), messages=messages, adapter=not base, **sampling)
+    options = {"max_new_tokens": "max-tokens"}
+    for name, value in changes.items():
+        try:
+            Sampling.model_validate({name: value})
+        except ValueError:
+            place = find_place(("chat", "presets", 0, name))
+            assert place is not None
+            _, right = refusal(place.type, value)
+            end(f"--{options.get(name, name.replace('_', '-'))}: {value} cannot be; {right}.", 2)
 
 
-def _ask(engine: Answering, command: Chat) -> bool:
-    """Send the question once the model is there and print the reply as it comes. False where an engine that somebody
-    else had started was ended by them before it answered: another one can be asked."""
-    from cockpit.protocol import events as ev
-    from cockpit.runs.state import RunState
+def _question(given: str | None) -> str | None:
+    """What is asked, from the option or from stdin; None for a chat on a terminal."""
+    if given is None and sys.stdin is not None and sys.stdin.isatty():
+        return None
+    if given is None or given == "-":
+        try:
+            given = sys.stdin.read() if sys.stdin is not None else ""
+        except UnicodeDecodeError:
+            end("What stdin has is no UTF-8 text.", 2)
+    if not given.strip():
+        end("The prompt is empty; ask something with -p, or on stdin.", 2)
+    return given.strip()
 
-    state, stream, thinking = RunState(), PlainTextStream(), _Thinking()
-    sent = is_shown = False
-    refusal, refused_at = "", 0.0
+
+def printer(
+    questions: Questions, prompt: str, target: str, as_json: bool, *, named: bool
+) -> ReplyPrinter | JsonPrinter:
+    """Where the replies to this question go."""
+    from cockpit.cli.reply_printer import JsonPrinter, ReplyPrinter
+
+    if as_json:
+        return JsonPrinter(questions.adapters, target, prompt)
+    return ReplyPrinter(questions.adapters, named=named)
+
+
+def _ask_once(
+    found: Target, questions: Questions, prompt: str, *, as_json: bool, moved: str | None, trust: bool
+) -> None:
+    from cockpit.cli.asking import Asker, EngineLeft, Unanswered
+
     while True:
-        gone = engine.is_gone()
-        batch = engine.link.poll()
-        for event in batch:
-            state.apply(event)
-            match event:
-                case ev.CommandAnswered(command_id=command.id, accepted=False):
-                    refusal, refused_at = event.text, time.monotonic()
-                    if engine.started is not None:
-                        end(refusal, 1)
-                case ev.ReplyGrew(command_id=command.id):
-                    is_shown = True
-                    thinking.show(event.thinking, ends=bool(event.text))
-                    print(stream.feed(event.text), end="", flush=True)
-                case ev.ReplyEnded(command_id=command.id, end="stopped") if not is_shown and engine.started is None:
-                    refusal, refused_at = LEFT, time.monotonic()
-                case ev.ReplyEnded(command_id=command.id):
-                    thinking.show("", ends=True)
-                    rest = stream.end()
-                    if event.new_tokens or event.end != "failed":
-                        print(rest)
-                    if event.end == "failed":
-                        end(event.reason, 1)
-                    if event.end == "stopped":
-                        end(LEFT, 1)
-                    return True
-        if gone and not batch:
-            if engine.started is None and not is_shown:
-                time.sleep(POLL_S)  # its process may take a moment longer
-                return False
-            end(engine.why_gone(state), 1)
-        if refusal and time.monotonic() > refused_at + LEAVES_WITHIN_S:
-            end(refusal, 1)
-        if not sent and not batch and engine.is_ready(state):
-            engine.link.send(command)
-            sent = True
-        if not batch:
-            time.sleep(POLL_S)
+        show = printer(questions, prompt, found.name, as_json, named=False)
+        with answering(found, base=questions.who != "tuned", moved=moved, trust=trust) as engine:
+            questions.take_recipe(engine.link.run)
+            try:
+                Asker(engine).ask(questions.chats(prompt), show)
+                break
+            except EngineLeft:
+                continue
+            except Unanswered as why:
+                end(str(why), 1)
+    if show.is_failed:
+        raise typer.Exit(1)
 
 
-class _Thinking:
-    """What the model reasons before it answers, on stderr: dim where that is a terminal."""
+def _talk(found: Target, questions: Questions, *, as_json: bool, moved: str | None, trust: bool) -> None:
+    from cockpit.cli.asking import Asker, EngineLeft, Unanswered
+    from cockpit.cli.line_chat import LineChat
 
-    def __init__(self) -> None:
-        self._stream = PlainTextStream()
-        self._is_open = False
-        self._dim, self._plain = ("\x1b[2m", "\x1b[22m") if sys.stderr.isatty() else ("", "")
-
-    def show(self, text: str, *, ends: bool) -> None:
-        """More of it; `ends`: the answer begins."""
-        if text:
-            self._is_open = True
-            print(f"{self._dim}{self._stream.feed(text)}{self._plain}", end="", file=sys.stderr, flush=True)
-        if ends and self._is_open:
-            self._is_open = False
-            print(f"{self._dim}{self._stream.end()}{self._plain}\n", file=sys.stderr, flush=True)
+    talk = LineChat(
+        questions,
+        has_base=found.has_base,
+        show=lambda prompt: printer(questions, prompt, found.name, as_json, named=False),
+    )
+    while True:
+        with answering(found, base=questions.who != "tuned", moved=moved, trust=trust) as engine:
+            questions.take_recipe(engine.link.run)
+            asker: Asker = Asker(engine)
+            try:
+                talk.run(asker, found.name)
+                return
+            except EngineLeft:
+                continue
+            except Unanswered as why:
+                end(str(why), 1)

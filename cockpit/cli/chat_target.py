@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from cockpit.cli.ending import end
 from cockpit.cli.moved_base import settle_base
+from cockpit.cli.target import Target
 from cockpit.cli.trust import settle_trust
 
 if TYPE_CHECKING:
     from cockpit.launch.engines import StartedEngine
+    from cockpit.recipe.recipe import Recipe
     from cockpit.runs.folder import RunDir
     from cockpit.runs.link import RunLink
     from cockpit.runs.state import RunState
@@ -47,79 +49,101 @@ class Answering:
         return why or f"The engine has gone without a reply; its log: {self.link.run.engine_log}"
 
 
-def find_target(name: str) -> RunDir | Path:
-    """The run that was named, or the folder of an adapter or a model. Ends the command where there is no such run."""
-    from cockpit.paths import kind_of
-    from cockpit.runs.folder import RunDir, find_run
-
-    folder = _folder(name)
-    if folder is not None:
-        return RunDir(folder) if kind_of(folder / "recipe.yaml") == "file" else folder
-    try:
-        return find_run(name)
-    except LookupError as error:
-        end(str(error), 2)
-
-
 @contextmanager
-def answering(found: RunDir | Path, *, base: bool, moved: str | None, trust: bool) -> Iterator[Answering]:
+def answering(found: Target, *, base: bool, moved: str | None, trust: bool) -> Iterator[Answering]:
     """An engine for what was found; one that was started here ends with the block. `base`: the base is asked too;
     `moved`: where it is now. Ends the command where there can be none."""
+    if base and not found.has_base:
+        end(NO_BASE, 2)
+    if moved is not None and not found.has_base:
+        end(NEEDS_NO_BASE, 2)
     started: StartedEngine | None
-    if isinstance(found, Path):
-        link, started = _open_folder(found, base, moved)
+    if found.run is not None:
+        settle_trust(found.run, trust)
+    if found.saved is None:
+        assert found.run is not None
+        link, started = _reach(found.run, settle_base(moved, found.run))
+    elif found.run is not None:
+        link, started = _open_checkpoint(found.run, found.saved, settle_base(moved, found.run, found.saved))
+    elif found.is_gguf:
+        link, started = _open_gguf(found.saved)
     else:
-        if base and found.result == found.model:
-            end(NO_BASE, 2)
-        if moved is not None and found.result == found.model:
-            end(NEEDS_NO_BASE, 2)
-        settle_trust(found, trust)
-        link, started = _reach(found, settle_base(moved, found))
+        link, started = _open_folder(found.saved, moved)
     try:
         yield Answering(link, started)
     finally:
         if started is not None:
             started.process.terminate()
-            if isinstance(found, Path):
+            if found.saved is not None:
                 started.process.wait()
                 started.link.run.remove()
 
 
-def _folder(name: str) -> Path | None:
-    """The folder that was named in place of a run; None where it is no path."""
-    from cockpit.paths import expanded, kind_of, runs_folder
+def _open_gguf(file: Path) -> tuple[RunLink, StartedEngine]:
+    """An engine that answers with a GGUF file."""
+    from importlib.util import find_spec
 
-    is_run = kind_of(runs_folder() / name) == "folder" or kind_of(Path(name)) != "folder"
-    if not name.startswith((".", "~")) and "/" not in name and is_run:
-        return None
-    try:
-        return expanded(name).resolve()
-    except (OSError, ValueError, RuntimeError) as error:  # a loop of links is a RuntimeError
-        end(f"This is no path: {error}.", 2)
-
-
-def _open_folder(folder: Path, base: bool, moved: str | None) -> tuple[RunLink, StartedEngine]:
-    """An engine that answers with what is saved in the folder, an adapter's base at `moved` where one is given."""
-    from cockpit.launch.engines import EngineKey, start_folder_engine
-    from cockpit.launch.saved_recipe import recipe_of
+    from cockpit.launch.engines import start_gguf_engine
+    from cockpit.launch.saved_recipe import recipe_of_gguf
     from cockpit.machine.gpu import GpuProbe
+    from cockpit.recipe.document import resolved_yaml
+
+    if find_spec("llama_cpp") is None:
+        end("A GGUF file is asked through llama-cpp-python, which is not installed: pip install llama-cpp-python", 1)
+    try:
+        gpu = GpuProbe().wait().choose("auto")
+        started = start_gguf_engine(file, gpu, resolved_yaml(recipe_of_gguf(file)))
+    except (ValueError, OSError) as error:
+        end(str(error), 1)
+    return started.link, started
+
+
+def _open_checkpoint(run: RunDir, saved: Path, base: str | None) -> tuple[RunLink, StartedEngine]:
+    """An engine that answers with a checkpoint, loaded as the run was."""
+    import sys
+
+    from cockpit.recipe.problem import RecipeError
+    from cockpit.runs.moved_base import why_no_base, why_other_base, with_base
+    from cockpit.runs.origin import recipe_of_run
+
+    try:
+        recipe = with_base(recipe_of_run(run.path).recipe(), base)
+    except RecipeError as error:
+        end("\n".join(map(str, error.problems)), 2)
+    if (saved / "adapter_config.json").is_file():
+        if gone := why_no_base(recipe):
+            end(gone, 1)
+        if base is None and (other := why_other_base(run, recipe)):
+            print(other, file=sys.stderr)
+    return _start(saved, recipe)
+
+
+def _open_folder(folder: Path, moved: str | None) -> tuple[RunLink, StartedEngine]:
+    """An engine that answers with what is saved in the folder, an adapter's base at `moved` where one is given."""
+    from cockpit.launch.saved_recipe import recipe_of
     from cockpit.models.saved_folder import SavedFolder
     from cockpit.paths import kind_of
-    from cockpit.recipe.document import resolved_yaml
     from cockpit.runs.folder import RunDir
 
     saved = SavedFolder(folder)
     if moved is not None and kind_of(folder) == "folder":
-        if not saved.is_adapter:
-            end(NEEDS_NO_BASE, 2)
         # An adapter that lies in the folder of its run is checked by that run's record.
         saved = SavedFolder(folder, settle_base(moved, RunDir(folder.parent), folder))
     if defect := saved.defect():
         end(defect, 2)
-    if base and not saved.is_adapter:
-        end(NO_BASE, 2)
     try:
         recipe = recipe_of(saved)
+    except ValueError as error:
+        end(str(error), 1)
+    return _start(folder, recipe)
+
+
+def _start(folder: Path, recipe: Recipe) -> tuple[RunLink, StartedEngine]:
+    from cockpit.launch.engines import EngineKey, start_folder_engine
+    from cockpit.machine.gpu import GpuProbe
+    from cockpit.recipe.document import resolved_yaml
+
+    try:
         started = start_folder_engine(folder, EngineKey.of(recipe, GpuProbe().wait()), resolved_yaml(recipe))
     except (ValueError, OSError) as error:
         end(str(error), 1)
@@ -139,7 +163,7 @@ def _reach(run: RunDir, base: str | None) -> tuple[RunLink, StartedEngine | None
 
     if run.liveness() == "alive":
         if RunSummary.of(run).state == "running":
-            end(f"The run {run.id} is still training; chat with it when it has ended.", 1)
+            end(f"The run {run.id} is still training; chat with it when it has ended, or with {run.id}@STEP.", 1)
         return RunLink(run), None
     if run.result is None:
         end(f"The run {run.id} has saved no adapter, so there is nothing to chat with.", 1)

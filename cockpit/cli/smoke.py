@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cockpit.cli.chat_target import Answering, answering, find_target
+from cockpit.cli.chat_target import Answering, answering
 from cockpit.cli.ending import end, refuse
 from cockpit.cli.moved_base import MovedBase
+from cockpit.cli.target import TARGET_HELP, Target, find_target
 from cockpit.cli.trust import TrustRemoteCode
 
 if TYPE_CHECKING:
     from cockpit.recipe.suite import Suite
-    from cockpit.runs.folder import RunDir
     from cockpit.suites.answer import Answer
     from cockpit.suites.report import Report
 
@@ -24,9 +24,7 @@ POLL_S = 0.03
 
 
 def smoke(
-    target: Annotated[
-        str, typer.Argument(help="A run's id, a unique beginning of one, last, or a folder with an adapter or a model.")
-    ],
+    target: Annotated[str, typer.Argument(help=TARGET_HELP)],
     suite: Annotated[
         str | None, typer.Argument(help="A YAML file with a suite, or a recipe that has one; else the run's own.")
     ] = None,
@@ -73,7 +71,7 @@ def smoke(
         raise typer.Exit(1)
 
 
-def _suite(found: RunDir | Path, named: str | None, trust: bool) -> tuple[str, Suite]:
+def _suite(found: Target, named: str | None, trust: bool) -> tuple[str, Suite]:
     """The suite that is meant, and what it is called. Ends the command where there is none. Raises RecipeError."""
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.suite_file import find_suite
@@ -82,18 +80,23 @@ def _suite(found: RunDir | Path, named: str | None, trust: bool) -> tuple[str, S
 
     if named is not None:
         return named, find_suite(named)
-    if isinstance(found, Path):
-        end("A folder has no suite of its own: name one, such as cockpit smoke FOLDER suite.yaml.", 2)
-    suite = RecipeDocument.load(found.recipe).recipe().suite
-    if not (suite.learned or suite.kept):
-        end(f"The recipe of {found.id} has no suite: name one, such as cockpit smoke {found.id} suite.yaml.", 2)
-    if (code := own_code(suite)) and not trust and not is_made_here(found.path):
+    run = found.run
+    if run is None:
+        kind = "GGUF file" if found.is_gguf else "folder"
         end(
-            f"The run {found.id} was made elsewhere, and its suite runs code (suite.{code}): read it in "
-            f"{found.recipe}, then allow it with --trust-remote-code.",
+            f"A {kind} has no suite of its own: name one, such as cockpit smoke {kind.split()[-1].upper()} suite.yaml.",
             2,
         )
-    return f"suite of {found.id}", suite
+    suite = RecipeDocument.load(run.recipe).recipe().suite
+    if not (suite.learned or suite.kept):
+        end(f"The recipe of {run.id} has no suite: name one, such as cockpit smoke {run.id} suite.yaml.", 2)
+    if (code := own_code(suite)) and not trust and not is_made_here(run.path):
+        end(
+            f"The run {run.id} was made elsewhere, and its suite runs code (suite.{code}): read it in "
+            f"{run.recipe}, then allow it with --trust-remote-code.",
+            2,
+        )
+    return f"suite of {run.id}", suite
 
 
 def _judged(suite: Suite, replies: dict[bool, list[Answer]], duration_s: float, target: str, name: str) -> Report:

@@ -20,7 +20,7 @@ def main() -> int:
     """Run the engine of one folder. The exit status says only whether it could begin."""
     parser = argparse.ArgumentParser(prog="python -m cockpit.engine")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--backend", choices=("unsloth", "transformers"), default="unsloth")
+    parser.add_argument("--backend", choices=("unsloth", "transformers", "llama.cpp"), default="unsloth")
     parser.add_argument("--chat", action="store_true", help="load what the run has saved, and answer")
     parser.add_argument("--model", help="where the base is that a chat needs, in place of the recipe's model")
     parser.add_argument("--idle-s", type=float, default=None, help="unload after so many seconds without a reader")

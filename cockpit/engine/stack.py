@@ -16,6 +16,8 @@ from cockpit.engine.journal import Journal
 from cockpit.machine.nvml import Nvml
 from cockpit.text.plain_text import plain_line
 
+LLAMA_CPP = "llama.cpp"
+"""What answers with a GGUF file, in place of a backend that trains."""
 PACKAGES = ("torch", "transformers", "peft", "datasets", "trl")
 VERSIONS = ("unsloth", "unsloth_zoo", "torch", "transformers", "trl", "peft", "datasets", "bitsandbytes")
 COMPILED = "TORCHINDUCTOR_CACHE_DIR"
@@ -41,6 +43,8 @@ LINES = 50
 
 def packages(backend: str) -> tuple[str, ...]:
     """What is imported, as `imported` counts it."""
+    if backend == LLAMA_CPP:
+        return ()
     return (*PACKAGES, "unsloth") if backend == "unsloth" else PACKAGES
 
 
@@ -49,6 +53,8 @@ def import_stack(backend: str) -> None:
 
     Raises RunFailure where the GPU that was chosen cannot be used by torch.
     """
+    if backend == LLAMA_CPP:
+        return  # it is imported with the file that it loads
     # What is imported stays, and is kept from the garbage collection. That would walk through all of it ten times while
     # it grows, a ninth of the import's time, and more than ten times while Unsloth loads a model: 8 of 14 s with
     # Gemma-3-4B on an H200.

@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,16 +21,18 @@ from cockpit.engine.errors import RunFailure, classify_error
 from cockpit.engine.fallback import fall_back
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
-from cockpit.engine.stack import StackLog, import_stack
+from cockpit.engine.stack import LLAMA_CPP, StackLog, import_stack
 from cockpit.machine.compile_cache import usual_place
-from cockpit.protocol.commands import AnswerPrompts, Chat, ChatBoth, Train
+from cockpit.protocol.commands import Question, Train
 from cockpit.protocol.events import Outcome, RunEnded, TrainingResumed
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
-from cockpit.runs.moved_base import with_base
+from cockpit.runs.moved_base import why_other_base, with_base
 
 if TYPE_CHECKING:
+    from cockpit.engine.chat.answers import Answers
     from cockpit.engine.chat.exam import Exam
+    from cockpit.engine.chat.gguf_replies import GgufAnswers
     from cockpit.engine.chat.replies import Chatter
     from cockpit.engine.chat.samples import Sampler
     from cockpit.engine.data.prepare import PreparedData
@@ -121,6 +125,9 @@ class Worker:
             self.journal.enter_phase("importing", self._backend)
             import_stack(self._backend)
             StackLog(self.journal).listen()
+            if self._backend == LLAMA_CPP:
+                self._chat_with_gguf()
+                return
             if self._chat_only:
                 self._chat_with_past_run()
                 return
@@ -331,13 +338,22 @@ class Worker:
         recipe = with_base(recipe_of(self.run), self._base)
         self._download(recipe)
         self.journal.enter_phase("loading_model", recipe.model.name_or_path)
-        self._chat(load_for_chat(recipe, self.run.result or self.run.adapter, self._say), recipe)
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(why_other_base, self.run, recipe)
+            loaded = load_for_chat(recipe, self.run.result or self.run.adapter, self._say)
+            self._chat(loaded, recipe, [why] if (why := other.result()) else [])
 
-    def _chat(self, loaded: Loaded, recipe: Recipe) -> None:
+    def _chat_with_gguf(self) -> None:
+        from cockpit.engine.chat.gguf_replies import GgufAnswers
+        from cockpit.engine.model.gguf_model import GgufModel
+
+        self.journal.enter_phase("loading_model", self.run.gguf.readlink().name)
+        self._answer_all(GgufAnswers(GgufModel(self.run.gguf), self.journal, self.controls))
+
+    def _chat(self, loaded: Loaded, recipe: Recipe, notes: Sequence[str] = ()) -> None:
         import torch
 
-        from cockpit.engine.chat.batches import PromptBatches
-        from cockpit.engine.chat.side_by_side import SideBySide
+        from cockpit.engine.chat.answers import Answers
         from cockpit.engine.model.loading import for_inference
 
         gc.collect()  # the trainer with its optimizer hangs in cycles
@@ -350,17 +366,16 @@ class Worker:
             )
         if recipe.lora.loftq_config is not None and loaded.adapted:
             self._say("LoftQ has rounded the base itself: without the adapter it answers not quite as before.")
-        chatter = self._chatter(loaded, recipe)
+        self._answer_all(Answers(self._chatter(loaded, recipe), self.journal, self.controls), notes)
+
+    def _answer_all(self, answers: Answers | GgufAnswers, notes: Sequence[str] = ()) -> None:
+        """Answer what is asked until the engine ends. `notes` are sentences on what is odd about the model."""
         self.ready_at = time.monotonic()
-        self.journal.enter_phase("ready")
+        self.journal.enter_phase("ready", " ".join([*notes, *answers.notes]))
         while not self.controls.leaving:
             job = self.controls.work.get()
-            if isinstance(job, Chat):
-                chatter.answer(job)
-            elif isinstance(job, ChatBoth):
-                SideBySide(chatter, self.controls).answer(job)
-            elif isinstance(job, AnswerPrompts):
-                PromptBatches(chatter, self.journal, self.controls).answer(job)
+            if isinstance(job, Question):
+                answers.answer(job)
 
     def _try_to_end(self, ending: RunEnded) -> None:
         try:

@@ -235,6 +235,15 @@ def start_folder_engine(folder: Path, key: EngineKey, recipe_text: str) -> Start
     return _start(key, run, subprocess.DEVNULL, "--chat")
 
 
+def start_gguf_engine(file: Path, gpu: str, recipe_text: str) -> StartedEngine:
+    """Start an engine that answers with a GGUF file, in a run folder that is to be removed, on `gpu` of EngineKey."""
+    run = RunDir.create(standby_folder() / f"chat-{uuid.uuid4().hex[:12]}")
+    run.recipe.write_text(recipe_text, encoding="utf-8")
+    mark_as_made_here(run.path)
+    run.gguf.symlink_to(file.absolute())
+    return _start(EngineKey("llama.cpp", gpu), run, subprocess.DEVNULL, "--chat")
+
+
 def start_resuming_engine(run: RunDir, key: EngineKey, *, force: bool = False) -> StartedEngine:
     """Start an engine for a run that has ended, to go on with it. Its events go on in the run's own logs.
 

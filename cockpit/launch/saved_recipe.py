@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cockpit.models.folder import ModelFolder
 from cockpit.models.hub_cache import cached_snapshot
 from cockpit.models.saved_folder import SavedFolder
@@ -35,6 +37,20 @@ def recipe_of(saved: SavedFolder) -> Recipe:
             quantization="nf4" if by_unsloth else "none",
         ),
         data=Data(sources=[Source(name_or_path="embedded:pirate")]),  # a recipe needs some; a chat never reads them
+        training=Training(gradient_checkpointing="none"),
+    )
+
+
+def recipe_of_gguf(file: Path) -> Recipe:
+    """The recipe of a GGUF file: how its replies are drawn; all else is in the file itself."""
+    return Recipe(
+        schema=1,
+        method="sft",
+        about=About(title="A GGUF file", description="To chat with.", needs="CPU", duration="–"),
+        backend="transformers",
+        finetuning_type="full",
+        model=Model(name_or_path=str(file)),
+        data=Data(sources=[Source(name_or_path="embedded:pirate")]),
         training=Training(gradient_checkpointing="none"),
     )
 

@@ -32,8 +32,14 @@ class Sampling(Section):
     top_k: int = Field(default=20, ge=0, le=1000)
     """Draw only from this many likeliest tokens; 0 for all."""
 
+    min_p: float = Field(default=0, ge=0, le=1)
+    """Leave out tokens less likely than this share of the likeliest one's probability; 0 for none."""
+
     repetition_penalty: float | None = Field(default=None, gt=0, le=5)
     """Above 1 makes what was said already less likely; empty for the model's own, and none when greedy."""
+
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    """The same seed draws the same reply; empty for another one each time."""
 
     system_prompt: str = ""
     """Stands before the conversation as the system's words; empty for none, or the template's own."""

@@ -133,6 +133,11 @@ class RunDir:
         return self.path / "model"
 
     @property
+    def gguf(self) -> Path:
+        """A GGUF file that is only asked; a run that trains has none."""
+        return self.path / "model.gguf"
+
+    @property
     def result(self) -> Path | None:
         """What the run has saved: its adapter, or its whole model; None where it has saved nothing."""
         if (self.adapter / "adapter_config.json").is_file():

@@ -68,6 +68,21 @@ def moved_base(named: str, run: RunDir, saved: Path | None) -> tuple[str, str]:
     return str(folder), "" if recorded else unchecked
 
 
+def why_other_base(run: RunDir, recipe: Recipe) -> str:
+    """That the base in its folder is not the one that the run was trained on any more, in a sentence; empty where it
+    is, and where that cannot be told."""
+    try:
+        recorded, folder = recorded_base(run), base_folder(recipe)
+        if run.result != run.adapter or not recorded or folder is None or kind_of(folder) != "folder":
+            return ""
+        differs = difference(recorded, folder)
+    except OSError:
+        return ""
+    if not differs:
+        return ""
+    return f"The base in {plain_line(str(folder))} is not the one that was trained on: {differs}."
+
+
 def with_base(recipe: Recipe, name: str | None) -> Recipe:
     """The recipe with its base at `name`, of whatever revision is there; as it is without a name."""
     if not name:

@@ -55,15 +55,25 @@ def test_without_options_the_first_preset_says_how(ask: Ask) -> None:
 
 
 def test_each_option_reaches_the_command(ask: Ask) -> None:
-    options = ("--temperature", "0.3", "--max-tokens", "7", "--repetition-penalty", "1.2", "--base")
-    command = ask("--system", "You are a pirate.", *options)
+    options = ("--temperature", "0.3", "--max-tokens", "7", "--repetition-penalty", "1.2", "--base", "--thinking")
+    command = ask("--system", "You are a pirate.", *options, "--top-k", "3", "--min-p", "0.1", "--seed", "5")
     assert command.messages == [
         {"role": "system", "content": "You are a pirate."},
         {"role": "user", "content": "Who are you?"},
     ]
     assert (command.temperature, command.max_new_tokens, command.repetition_penalty) == (0.3, 7, 1.2)
-    assert command.adapter is False
+    assert command.adapter is False and command.enable_thinking
+    assert (command.top_k, command.min_p, command.seed) == (3, 0.1, 5)
     assert command.do_sample is True  # a temperature is for tokens that are drawn
+
+
+def test_a_preset_is_named(ask: Ask) -> None:
+    assert ask("--preset", "lively").temperature == 0.9
+    result = CliRunner().invoke(cockpit, ["chat", "last", "-p", "Hi", "--preset", "calm"])
+    assert (result.exit_code, result.stderr.strip()) == (
+        2,
+        "--preset: there is no preset calm; the recipe has greedy, lively.",
+    )
 
 
 def test_greedy_is_told(ask: Ask) -> None:
@@ -73,4 +83,5 @@ def test_greedy_is_told(ask: Ask) -> None:
 @pytest.mark.parametrize("option", ["--temperature", "--repetition-penalty"])
 def test_what_is_not_above_0_is_refused(option: str) -> None:
     result = CliRunner().invoke(cockpit, ["chat", "last", "-p", "Hi", option, "0"])
-    assert (result.exit_code, result.stderr.strip()) == (2, f"{option} is above 0; 0.0 is not.")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"{option}: 0.0 cannot be; give a number above 0 and up to 5")

@@ -14,12 +14,13 @@ from typer.testing import CliRunner, Result
 from cockpit.cli import cockpit
 from cockpit.models.fingerprint import fingerprint
 from cockpit.models.folder import read_json
+from cockpit.paths import standby_folder
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import RunStarted
 from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
-from cockpit.runs.moved_base import recorded_base
+from cockpit.runs.moved_base import recorded_base, why_other_base, with_base
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun, cockpit_home
 from tests.engine.export.exporting import export
@@ -74,6 +75,29 @@ def test_chat_answers_by_run_and_by_folder_and_leaves_the_recipe_alone(moved: Mo
     assert by_run.stdout == by_folder.stdout != "\n"
     assert "cannot be checked" not in by_run.stderr + by_folder.stderr
     assert moved.run.recipe.read_bytes() == before
+
+
+def test_a_checkpoint_is_asked_by_its_step(moved: Moved, plain_stack: WarmStack) -> None:
+    place = ("--model", str(moved.base))
+    by_run = command(plain_stack, "chat", "moved", *ASK, *place)
+    by_step = command(plain_stack, "chat", "moved@2", *ASK, *place)
+    assert (by_step.exit_code, by_step.stdout) == (0, by_run.stdout), by_step.stderr
+    assert command(plain_stack, "chat", "moved@2", *ASK).stderr.startswith("The base model is not there: ")
+    assert not list(standby_folder().iterdir()), "what was made for the question is removed"
+
+
+def test_another_model_in_the_bases_place_is_told(moved: Moved) -> None:
+    recipe = with_base(RecipeDocument.load(moved.run.recipe).recipe(), str(moved.base))
+    assert why_other_base(moved.run, recipe) == ""
+    (weights,) = moved.base.glob("*.safetensors")
+    before = weights.read_bytes()
+    try:
+        weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+        assert why_other_base(moved.run, recipe) == (
+            f"The base in {moved.base} is not the one that was trained on: {weights.name} holds other weights."
+        )
+    finally:
+        weights.write_bytes(before)
 
 
 def test_export_merges_and_an_adapter_names_the_new_place(moved: Moved, tmp_path: Path) -> None:

@@ -176,8 +176,7 @@ def _draw(run: RunDir, state: RunState, recipe: Any) -> None:
     for status in ("running", "lost", "silent", "completed", "stopped", "failed"):
         phase_figures(state, 1.8e9, status)
         outcome_of(status, state, run)
-    for reply in state.replies.values():
-        reply_figures.rows_of(reply)
+    reply_figures.rows_of(list(state.replies.values())), state.newest_replies()
     for log_scale in (False, True):
         chart = LossChart()
         chart.log_scale = log_scale

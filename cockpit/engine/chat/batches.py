@@ -139,7 +139,7 @@ class PromptBatches:
         chatter, chat = self._chatter, batch[0].chat
         settings = chatter.settings(chat, chat.max_new_tokens)
         if settings.pad_token_id is None:
-            settings.pad_token_id = settings.eos_token_id[0]
+            settings.pad_token_id = settings.eos_token_id[0] if settings.eos_token_id else 0
         longest = max(len(one.ids) for one in batch)
         padded = [[settings.pad_token_id] * (longest - len(one.ids)) + one.ids for one in batch]
         seen = [[0] * (longest - len(one.ids)) + [1] * len(one.ids) for one in batch]
@@ -151,7 +151,7 @@ class PromptBatches:
         # What a model keeps of a pass in inference mode, as tables of positions, cannot be trained with.
         with torch.no_grad() if self._trains else torch.inference_mode():
             rows, halted = chatter.generate(chat, inputs, settings, self._halt(chat))
-        ends = set(settings.eos_token_id)
+        ends = set(settings.eos_token_id or ())
         return [_until_end(row, ends, "stopped" if halted else "max_new_tokens") for row in rows[:, longest:].tolist()]
 
     def _tell_row(self, one: _Asked, drawn: _Drawn, duration_s: float, together: int) -> None:

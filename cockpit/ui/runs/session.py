@@ -207,6 +207,8 @@ class RunSession:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            seed=sampling.seed,
             repetition_penalty=sampling.repetition_penalty,
         )
 

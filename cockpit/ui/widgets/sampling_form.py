@@ -25,12 +25,14 @@ FIELDS = (
     "temperature",
     "top_p",
     "top_k",
+    "min_p",
+    "seed",
     "repetition_penalty",
     "max_new_tokens",
     "enable_thinking",
     "system_prompt",
 )
-DRAWN_ONLY = ("temperature", "top_p", "top_k")
+DRAWN_ONLY = ("temperature", "top_p", "top_k", "min_p", "seed")
 """Fields that greedy replies take no notice of."""
 
 
@@ -145,7 +147,7 @@ class SamplingForm(Vertical):
 
     def action_field(self, step: int) -> None:
         """To the next field or the one before, at once, as the next key may be waiting already; the ends are ends."""
-        rows = list(self.query(SamplingRow))
+        rows = [row for row in self.query(SamplingRow) if row.display]
         at = next((index for index, row in enumerate(rows) if row.has_focus_within), 0)
         self.screen.set_focus(rows[min(max(0, at + step), len(rows) - 1)].control)
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from cockpit.engine.chat.batches import PromptBatches
-from cockpit.engine.chat.replies import Chatter, Reply, ReplyStream
+from cockpit.engine.chat.replies import Chatter, Reply
+from cockpit.engine.chat.reply_stream import ReplyStream
 from cockpit.engine.controls import Controls
 from cockpit.engine.data.chat_template import ChatTemplate
 from cockpit.engine.journal import Journal

@@ -12,7 +12,8 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from cockpit.engine.chat import side_by_side
-from cockpit.engine.chat.replies import Chatter, ReplyStream
+from cockpit.engine.chat.replies import Chatter
+from cockpit.engine.chat.reply_stream import ReplyStream
 from cockpit.engine.chat.side_by_side import SideBySide
 from cockpit.engine.controls import Controls
 from cockpit.engine.data.chat_template import ChatTemplate

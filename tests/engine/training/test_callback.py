@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import TrainerControl, TrainerState
 
-from cockpit.engine.chat.replies import ReplyStream
+from cockpit.engine.chat.reply_stream import ReplyStream
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import RunFailure, Stopped, classify_error
 from cockpit.engine.journal import Journal

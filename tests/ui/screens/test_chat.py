@@ -228,10 +228,19 @@ async def test_f4_goes_to_the_sampling_fields_and_back(tmp_path: Path) -> None:
             return pilot.app.focused.id if pilot.app.focused else None
 
         seen = []
-        for key in ("f4", "up", "down", "down", "up", *8 * ["down"]):
+        for key in ("f4", "up", "down", "down", "up", *10 * ["down"]):
             await pilot.press(key)
             seen.append(place())
-        fields = ["temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens", "enable_thinking"]
+        fields = [
+            "temperature",
+            "top_p",
+            "top_k",
+            "min_p",
+            "seed",
+            "repetition_penalty",
+            "max_new_tokens",
+            "enable_thinking",
+        ]
         fields += 2 * ["system_prompt"]
         assert seen == ["preset", "preset", "do_sample", "temperature", "do_sample", *fields]
         assert "sampling" in keys(pilot)
