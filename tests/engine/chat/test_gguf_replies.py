@@ -48,7 +48,8 @@ class Bytes:
 
 
 def answered(folder: Path, model: Bytes, asked: Any, controls: Controls | None = None) -> list[ev.AnyEvent]:
-    run = RunDir.create(folder)
+    folder.mkdir(exist_ok=True)
+    run = RunDir.create(folder / "run")
     GgufAnswers(cast("GgufModel", model), Journal(run), controls or Controls()).answer(asked)
     return EventReader(run.chat).poll()
 
@@ -94,7 +95,7 @@ def test_what_cannot_be_asked(tmp_path: Path, asked: Chat, why: str) -> None:
 
 def test_many_prompts_and_both(tmp_path: Path) -> None:
     talks = [[{"role": "user", "content": text}] for text in ("a", "b")]
-    told = answered(tmp_path / "many", Bytes(b"Yes"), AnswerPrompts(id="a", conversations=talks))
+    told = answered(tmp_path, Bytes(b"Yes"), AnswerPrompts(id="a", conversations=talks))
     assert [(one.index, one.text) for one in told if isinstance(one, ev.PromptAnswered)] == [(0, "Yes"), (1, "Yes")]
     both = ChatBoth(id="b", chats=[chat(adapter=False), chat()])
     ends = [one.end for one in answered(tmp_path / "both", Bytes(b"Yes"), both) if isinstance(one, ev.ReplyEnded)]
