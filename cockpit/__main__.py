@@ -31,6 +31,9 @@ def main() -> None:
 
         sys.exit(open_app())
     output = open_streams()
+    if sys.argv[1] == "status" and (asked := _quick_status(sys.argv[2:])) is not None:
+        sys.stdout.flush()
+        sys.exit(output.status(asked))
     for argument in sys.argv[1:]:
         if not argument.isascii() and argument.encode(errors="replace").decode() != argument:
             shown = argument.encode(errors="replace").decode()
@@ -44,6 +47,15 @@ def main() -> None:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     sys.stdout.flush()
     sys.exit(output.status(status))
+
+
+def _quick_status(arguments: list[str]) -> int | None:
+    """`cockpit status`, asked again and again, is answered before the command line is imported; None where it has
+    something else to say, such as its help."""
+    from cockpit.runs.status_line import asked_for, tell
+
+    asked = asked_for(arguments)
+    return None if asked is None else tell(asked[0], tmux=asked[1], as_json=asked[2])
 
 
 def _refuse(sentence: str) -> int:

@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
 PREFIX = "embedded:"
 _demo = Path(__file__).resolve().parent / "demo"
 _places = {"embedded:demo": _demo / "model", "embedded:pirate": _demo / "pirate.jsonl"}
@@ -77,13 +75,19 @@ def shipped_recipes_folder() -> Path:
 
 def user_recipes_folder() -> Path:
     """The user's own: cockpit/recipes in the XDG config folder. It may not exist yet."""
+    import platformdirs
+
     return platformdirs.user_config_path("cockpit") / "recipes"
 
 
 def home() -> Path:
     """`$COCKPIT_HOME`, or cockpit's folder in the XDG data folder."""
     named = os.environ.get("COCKPIT_HOME")
-    return expanded(named) if named else platformdirs.user_data_path("cockpit")
+    if named:
+        return expanded(named)
+    import platformdirs  # takes longer than all else here
+
+    return platformdirs.user_data_path("cockpit")
 
 
 def runs_folder() -> Path:

@@ -11,12 +11,14 @@ from cockpit.cli.cache import cache
 from cockpit.cli.chat import chat
 from cockpit.cli.data import data
 from cockpit.cli.export import export
+from cockpit.cli.logs import events, logs
 from cockpit.cli.plan import plan
 from cockpit.cli.recipes import recipes_app
 from cockpit.cli.resume import resume
 from cockpit.cli.runs import runs
 from cockpit.cli.send import send
 from cockpit.cli.smoke import smoke
+from cockpit.cli.status import status
 from cockpit.cli.tensorboard import tensorboard
 from cockpit.cli.train import train
 from cockpit.cli.tune import tune
@@ -30,7 +32,25 @@ cockpit = typer.Typer(
     rich_markup_mode=None,
 )
 cockpit.add_typer(recipes_app, name="recipes")
-for command in (train, plan, tune, data, resume, attach, send, runs, chat, smoke, export, tensorboard, cache):
+COMMANDS = (
+    train,
+    plan,
+    tune,
+    data,
+    resume,
+    attach,
+    status,
+    logs,
+    events,
+    send,
+    runs,
+    chat,
+    smoke,
+    export,
+    tensorboard,
+    cache,
+)
+for command in COMMANDS:
     cockpit.command()(command)
 
 

@@ -7,18 +7,13 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from cockpit.disk import open_regular, read_regular
 from cockpit.protocol.values import UNREADABLE, Moment, Pid
+from cockpit.runs.lock_state import LOCK
 from cockpit.text.plain_text import plain_line
-
-LOCK = "engine.lock"
-
-Held = Literal["held", "free", "unknown"]
-"""free: no process on this kernel has the lock. unknown: there is no such file, or its disk knows no locks."""
 
 TRIES, TRY_EVERY_S = 20, 0.01
 """A reader that asks whether the lock is held has it for a moment itself."""
@@ -69,23 +64,6 @@ def name_holder(lock: int, pid: int) -> None:
     content = msgspec.json.encode(Holder(host=os.uname().nodename, pid=pid, since=time.time()))
     os.ftruncate(lock, 0)
     os.pwrite(lock, content, 0)
-
-
-def lock_state(folder: Path) -> Held:
-    """Whether a process that this kernel knows of holds the folder's lock."""
-    try:
-        lock = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return "unknown"
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return "held"
-    except OSError:
-        return "unknown"
-    finally:
-        os.close(lock)
-    return "free"
 
 
 def _remove_old(lock: int, path: Path) -> None:

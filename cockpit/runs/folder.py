@@ -21,8 +21,8 @@ from cockpit.protocol.commands import AnyCommand, UnreadableCommand
 from cockpit.protocol.event_log import newest_event
 from cockpit.protocol.events import EngineExited
 from cockpit.protocol.values import LONGEST_LINE, UNREADABLE
-from cockpit.runs.engine_lock import LOCK, lock_state
 from cockpit.runs.liveness import EngineIdentity, Liveness, Signs
+from cockpit.runs.lock_state import LOCK, lock_state
 from cockpit.text.plain_text import plain_line, plain_text
 
 _sent = re.compile(r"([0-9]{20})-.+\.json")

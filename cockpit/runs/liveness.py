@@ -6,13 +6,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from cockpit.protocol.values import Moment, Pid
-from cockpit.runs.engine_lock import Held
+from cockpit.runs.lock_state import Held, boot_id, pid_namespace
 
 Liveness = Literal["starting", "alive", "silent", "lost", "exited"]
 """starting: no engine has said who it is yet. silent: an engine whose process cannot be looked at has given no sign
@@ -131,22 +130,6 @@ class Signs:
         if lock == "held":
             return "silent"
         return "lost" if has_rebooted or (lock == "free" and identity.boot_id == boot_id()) else "silent"
-
-
-def boot_id() -> str:
-    """What tells this boot of this machine from all others."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return os.uname().nodename
-
-
-def pid_namespace() -> str:
-    """What tells this container's pids from another's."""
-    try:
-        return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""
 
 
 def boot_time() -> float:

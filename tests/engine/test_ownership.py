@@ -25,10 +25,11 @@ from cockpit.paths import runs_folder
 from cockpit.protocol.commands import Stop, Train
 from cockpit.protocol.event_log import newest_event
 from cockpit.protocol.events import EngineExited, LogWritten, RunEnded
-from cockpit.runs.engine_lock import RunTaken, lock_state, take_lock
+from cockpit.runs.engine_lock import RunTaken, take_lock
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
 from cockpit.runs.liveness import EngineIdentity
+from cockpit.runs.lock_state import lock_state
 from tests.engine.follower import Follower
 from tests.runs.complete_checkpoint import write_safetensors
 

@@ -16,10 +16,11 @@ from cockpit.protocol.commands import Unload
 from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import RunEnded
 from cockpit.recipe.document import RecipeDocument
-from cockpit.runs.engine_lock import LOCK, RunTaken, lock_state, take_lock
+from cockpit.runs.engine_lock import RunTaken, take_lock
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
 from cockpit.runs.liveness import EngineIdentity
+from cockpit.runs.lock_state import LOCK, lock_state
 from cockpit.runs.resumable import ResumePoint, SilentEngine, let_chat_go
 from tests.recording import RECIPE
 from tests.torture.states import CASES, IDENTITIES, OLD_S, Identity, built, wrong

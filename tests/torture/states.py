@@ -29,10 +29,11 @@ from cockpit.paths import runs_folder
 from cockpit.protocol import events as ev
 from cockpit.protocol.event_log import EventWriter
 from cockpit.recipe.document import RecipeDocument
-from cockpit.runs.engine_lock import LOCK, take_lock
+from cockpit.runs.engine_lock import take_lock
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import RunLink
 from cockpit.runs.liveness import EngineIdentity, Liveness, boot_time
+from cockpit.runs.lock_state import LOCK
 from cockpit.runs.resumable import ResumePoint, SilentEngine
 from cockpit.runs.status import State, is_active, is_resumable
 from cockpit.runs.summary import RunSummary
