@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import re
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +15,16 @@ def torch_cuda() -> str | None:
     """The CUDA version that the installed torch is built for, empty for a build without; None where nobody can tell."""
     data = _data_module("torch", "version.py")
     return None if data is None or not hasattr(data, "cuda") else data.cuda or ""
+
+
+@functools.cache
+def torch_release() -> tuple[int, int]:
+    """Of the installed torch, such as (2, 11); zeros where there is none."""
+    try:
+        found = re.match(r"(\d+)\.(\d+)", version("torch"))
+    except PackageNotFoundError:
+        found = None
+    return (0, 0) if found is None else (int(found[1]), int(found[2]))
 
 
 @functools.cache

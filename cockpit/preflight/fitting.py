@@ -23,8 +23,6 @@ PADDED_TO = 256
 JOINED_TO, JOINED = 512, 0.75
 """Joined rows are padded to a multiple of so many tokens, and take about so much of the time of padded ones: 0.72 on
 one H200 with Llama-3 8B in nf4 and rows of many lengths."""
-JOINED_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
-"""Families whose joined rows Unsloth's own layers keep apart by kernels for rows of many lengths."""
 LAUNCHES = 3_800 * 8e9
 """Tokens times weights of a micro-batch below which it takes no less time: that of starting its kernels. On one H200
 with an 8B base in nf4: 0.38 s for 2,400 tokens where the matrices alone would take 0.24 s."""
@@ -78,15 +76,15 @@ def fitted(
     known: Lessons | None = None,
     *,
     on_cpu: bool = False,
-    family: str = "",
+    joins: bool = False,
     step_s: Callable[[Recipe], float | None] = lambda _: None,
 ) -> Fitted:
     """What cockpit tune has found fastest here, if it fits now; else the fastest of the ways to train the same rows a
     step that fit into the GPU with room to spare, which is arithmetic on kernels, matrices and passes.
 
     `room_of` gives the GPU that a recipe would take here, with the forecast for it; None for the CPU (`on_cpu`) and
-    where no GPU is known. `family` is the model's. `step_s`: what a step of finished runs of the same work has taken
-    there.
+    where no GPU is known. `joins`: whether joined rows are fast there (Forecaster.joins). `step_s`: what a step of
+    finished runs of the same work has taken there.
     """
     if recipe.training.fit == "as_written":
         return Fitted(recipe, recipe, "training.fit says so")
@@ -99,7 +97,7 @@ def fitted(
     if room.forecast is None or room.free is None:
         return Fitted(recipe, plain, "what it takes of the GPU is not known")
     best, best_cost = plain, cost(plain, room.forecast)
-    for way, at in fitting_ways(plain, room_of, known, family):
+    for way, at in fitting_ways(plain, room_of, known, joins=joins):
         if at < best_cost or (at == best_cost and best is plain):
             best, best_cost = way, at
     was, now = step_s(plain), step_s(best)
@@ -129,10 +127,10 @@ def _answered(
 
 
 def fitting_ways(
-    recipe: Recipe, room_of: Callable[[Recipe], GpuRoom | None], known: Lessons | None = None, family: str = ""
+    recipe: Recipe, room_of: Callable[[Recipe], GpuRoom | None], known: Lessons | None = None, *, joins: bool = False
 ) -> Iterator[tuple[Recipe, float]]:
     """The ways that fit into the GPU, each with the time of a step, in no unit; none that has been too much for it."""
-    for way in ways(recipe, family):
+    for way in ways(recipe, joins=joins):
         found = room_of(way)
         if found is None or found.forecast is None or found.free is None or found.fit != "fits":
             continue
@@ -160,7 +158,7 @@ def changes_of(was: Training, now: Training) -> list[str]:
     return parts
 
 
-def ways(recipe: Recipe, family: str = "") -> Iterator[Recipe]:
+def ways(recipe: Recipe, *, joins: bool = False) -> Iterator[Recipe]:
     """All that keep the rows of a step and their order, from the largest micro-batch down."""
     training = recipe.training
     again = training.gradient_checkpointing
@@ -170,11 +168,11 @@ def ways(recipe: Recipe, family: str = "") -> Iterator[Recipe]:
     for micro in (number for number in range(rows, 0, -1) if rows % number == 0):
         for checkpointing in ("none", again):
             sizes = {"per_device_train_batch_size": micro, "gradient_accumulation_steps": rows // micro}
-            for lengths in compiled_lengths(recipe, family):
+            for lengths in compiled_lengths(recipe, joins=joins):
                 yield with_training(recipe, gradient_checkpointing=checkpointing, **sizes, **lengths)
 
 
-def compiled_lengths(recipe: Recipe, family: str = "") -> Iterator[dict[str, object]]:
+def compiled_lengths(recipe: Recipe, *, joins: bool = False) -> Iterator[dict[str, object]]:
     """Ways to have few lengths, each of which compiles once. Packed rows have one length already, those with images are
     padded by their processor, and without the compiler nothing compiles."""
     from cockpit.data.inputs import trains_images
@@ -183,7 +181,7 @@ def compiled_lengths(recipe: Recipe, family: str = "") -> Iterator[dict[str, obj
     if training.packing or not recipe.hardware.compile or trains_images(recipe):
         yield {}
         return
-    if recipe.backend == "unsloth" and family in JOINED_FAMILIES:
+    if joins:
         yield {"padding_free": True, "pad_to_multiple_of": JOINED_TO}
     longest = training.max_length or recipe.model.max_seq_length
     yield {"padding_free": False, "pad_to_multiple_of": min(PADDED_TO, longest)}

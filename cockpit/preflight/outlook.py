@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING
 from cockpit.data.row_lengths import KnownRows, RowLengths
 from cockpit.data.rows_cache import RowsCache
 from cockpit.machine.compile_cache import rows_cache_folder
+from cockpit.machine.installed import torch_release
 from cockpit.models.shape import ModelShape
 from cockpit.preflight.experience import Duration, Experience, learned
 from cockpit.preflight.memory import Lengths
 from cockpit.preflight.room import DiskRoom, GpuRoom, disk_room, forecast_for, gpu_rooms, trains_on
 from cockpit.preflight.tuned import Lessons, lessons
 from cockpit.settings import Settings
+
+JOINED_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+"""Families whose joined rows Unsloth's own layers keep apart."""
+VARLEN_SINCE, VARLEN_TORCH = (8, 0), (2, 11)
+"""The compute capability and the torch that attention over joined rows needs (engine/compat/varlen.py)."""
 
 if TYPE_CHECKING:
     from cockpit.machine.gpu import GpuReport
@@ -113,15 +119,19 @@ class Forecaster:
             lambda way: None if report is None else self.room(way, report),
             self._lessons,
             on_cpu=place == "",
-            family=self.family(recipe),
+            joins=report is not None and self.joins(recipe, report),
             step_s=lambda way: self._experience.step_s(way, gpu),
         )
 
-    def family(self, recipe: Recipe) -> str:
-        """Of the model; empty where its shape is not known."""
+    def joins(self, recipe: Recipe, report: GpuReport) -> bool:
+        """Whether joined rows are fast: Unsloth's own layers keep them apart, by one kernel a layer that torch has for
+        GPUs from Ampere on."""
         model = self._model(recipe.model.name_or_path)
         shape = None if model is None else ModelShape.of(model.config)
-        return "" if shape is None else shape.family
+        place = trains_on(recipe, report)
+        if recipe.backend != "unsloth" or shape is None or shape.family not in JOINED_FAMILIES or not place:
+            return False
+        return report.capabilities.get(place, (0, 0)) >= VARLEN_SINCE and torch_release() >= VARLEN_TORCH
 
     def room(self, recipe: Recipe, report: GpuReport) -> GpuRoom | None:
         """The GPU that it would take, and the forecast for it, rows taken to be as long as they may be; None on the

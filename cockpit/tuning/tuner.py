@@ -54,8 +54,8 @@ class Tuner:
         stopped, quickest_s = False, 0.0
         prober = Prober(ahead=usable_cores() >= AHEAD_CORES and is_roomy, used_mib=used)
         try:
-            family = self._forecaster.family(self._recipe)
-            found = tried(self._recipe, self._room_of, lessons(), self._fastest, family)
+            joins = self._forecaster.joins(self._recipe, self._report)
+            found = tried(self._recipe, self._room_of, lessons(), self._fastest, joins=joins)
             for number, way in enumerate(found, start=1):
                 until = began + self._budget_s
                 at = time.monotonic()

@@ -59,10 +59,11 @@ def tried(
     room_of: Callable[[Recipe], GpuRoom | None],
     known: Lessons,
     best: Callable[[], Recipe],
-    family: str = "",
+    *,
+    joins: bool = False,
 ) -> Iterator[Way]:
     """As written first. `best` gives the fastest so far that changes nothing else: what follows varies that one.
-    `family` is the model's."""
+    `joins`: whether joined rows are fast there."""
     seen: set[str] = set()
 
     def fresh(found: Iterator[Way]) -> Iterator[Way]:
@@ -73,13 +74,15 @@ def tried(
                 yield way
 
     yield from fresh(iter([Way(f"as written, {batches(recipe.training)}", recipe)]))
-    yield from fresh(_shapes(recipe, room_of, known, family))
+    yield from fresh(_shapes(recipe, room_of, known, joins=joins))
     for vary in (_paddings, _workers):
         yield from fresh(Way(_name(recipe, one), one) for one in vary(best()))
     yield from fresh(_marked(best(), on_gpu=room_of(recipe) is not None))
 
 
-def _shapes(recipe: Recipe, room_of: Callable[[Recipe], GpuRoom | None], known: Lessons, family: str) -> Iterator[Way]:
+def _shapes(
+    recipe: Recipe, room_of: Callable[[Recipe], GpuRoom | None], known: Lessons, *, joins: bool
+) -> Iterator[Way]:
     """What fit would choose, and what comes next by its arithmetic; from the largest micro-batch down where there is
     none. On the CPU nothing is compiled and memory is no matter."""
     room = room_of(recipe)
@@ -87,9 +90,9 @@ def _shapes(recipe: Recipe, room_of: Callable[[Recipe], GpuRoom | None], known: 
         unpadded = (with_training(one, pad_to_multiple_of=None, padding_free=False) for one in ways(recipe))
         found = [one for one in unpadded if one.training.gradient_checkpointing == "none"]
     elif room.forecast is None:
-        found = list(ways(recipe, family))
+        found = list(ways(recipe, joins=joins))
     else:
-        found = [way for way, _ in sorted(fitting_ways(recipe, room_of, known, family), key=lambda pair: pair[1])]
+        found = [way for way, _ in sorted(fitting_ways(recipe, room_of, known, joins=joins), key=lambda pair: pair[1])]
     for one in found[: 1 + SHAPES]:
         yield Way(_name(recipe, one), one)
 

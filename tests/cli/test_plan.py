@@ -106,10 +106,10 @@ def test_how_it_is_fitted_to_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ("llama-3-8b", "--set", "training.fit=auto", "--set", "training.max_length=1024")
     lines = run(*asked).stdout.splitlines()
     assert lines[4] == "steps    60 of 4 x 2 rows, 8,192 tokens at most"
-    assert lines[5].startswith("fit      here 4 × 2, not checkpointed, rows joined, padded to 512, ")
+    assert lines[5].startswith("fit      here 4 × 2, not checkpointed, rows padded to 256, ")
     assert lines[5].endswith(" GiB of 40 GiB (written 2 × 4)")
     document = json.loads(run(*asked, "--json").stdout)
-    assert document["fitted"] == "here 4 × 2, not checkpointed, rows joined, padded to 512 (written 2 × 4)"
+    assert document["fitted"] == "here 4 × 2, not checkpointed, rows padded to 256 (written 2 × 4)"
     assert document["gradient_checkpointing"] == "none"
     assert json.loads(run("llama-3-8b", "--json").stdout)["fitted"] is None
 

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cockpit.machine.gpu import GpuReport
 from cockpit.models.folder import ModelFolder
+from cockpit.preflight import outlook
 from cockpit.preflight.fitting import Fitted
 from cockpit.preflight.outlook import Forecaster, fitted_here
 from cockpit.protocol.events import GpuReading
@@ -36,7 +38,7 @@ def recipe(*settings: str) -> Recipe:
 def card(gib: float, used_gib: float = 0.4) -> GpuReport:
     used, total = used_gib * 1024, gib * 1024
     reading = GpuReading(index=0, uuid="GPU-0", name="a card", vram_used_mib=used, vram_total_mib=total)
-    return GpuReport(gpus=[reading], driver="570.1")
+    return GpuReport(gpus=[reading], driver="570.1", capabilities={"GPU-0": (9, 0)})
 
 
 def fitted(gib: float, *settings: str, used_gib: float = 0.4) -> Fitted:
@@ -55,8 +57,7 @@ def test_what_is_chosen_fits_and_trains_the_same_rows_a_step(gib: int) -> None:
     same = found.recipe.model_dump(exclude={"training": set(KEPT)})
     assert same == found.written.model_dump(exclude={"training": set(KEPT)})
     if found.differs:
-        outlook = Forecaster().outlook(found.recipe, card(gib), None)
-        assert outlook.fit == "fits"
+        assert Forecaster().outlook(found.recipe, card(gib), None).fit == "fits"
 
 
 def test_more_memory_buys_larger_batches_and_then_kept_activations() -> None:
@@ -81,8 +82,8 @@ def test_what_was_chosen_is_said_with_what_was_written() -> None:
     room = Forecaster().outlook(found.recipe, card(139), None).room
     assert found.said(room).startswith("here 8 × 1, not checkpointed, rows joined, padded to 512, ")
     assert " of 139 GiB (written 2 × 4)" in found.said(room)
-    outlook = Forecaster().outlook(found.written, card(139), None)
-    assert (outlook.fitted, outlook.found) == (found, room and room.forecast), "all else is told of what is trained"
+    told = Forecaster().outlook(found.written, card(139), None)
+    assert (told.fitted, told.found) == (found, room and room.forecast), "all else is told of what is trained"
 
 
 def test_packed_rows_and_runs_without_the_compiler_keep_their_lengths() -> None:
@@ -104,3 +105,27 @@ def test_what_is_left_as_written_says_why(settings: list[str], report: GpuReport
     found = fitted_here(recipe(*settings), report)
     assert found.said().startswith(why)
     assert (found.differs, found.told) == (False, "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "capability", "torch", "joins"),
+    [
+        ([], (9, 0), (2, 11), True),
+        ([], (8, 0), (2, 12), True),
+        ([], (7, 5), (2, 11), False),
+        ([], (9, 0), (2, 10), False),
+        (["backend=transformers", "training.gradient_checkpointing=none"], (9, 0), (2, 11), False),
+    ],
+    ids=["Hopper", "Ampere", "Turing", "an older torch", "another backend"],
+)
+def test_rows_are_joined_where_one_kernel_attends_to_them(
+    settings: list[str],
+    capability: tuple[int, int],
+    torch: tuple[int, int],
+    joins: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outlook, "torch_release", lambda: torch)
+    report = msgspec.structs.replace(card(139), capabilities={"GPU-0": capability})
+    found = fitted_here(recipe(*settings), report).recipe.training
+    assert (found.padding_free, found.pad_to_multiple_of) == ((True, 512) if joins else (False, 256))

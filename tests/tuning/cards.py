@@ -14,7 +14,7 @@ CARD = "a card"
 def card(gib: float, used_gib: float = 0.4) -> GpuReport:
     used, total = used_gib * 1024, gib * 1024
     reading = GpuReading(index=0, uuid="GPU-0", name=CARD, vram_used_mib=used, vram_total_mib=total)
-    return GpuReport(gpus=[reading], driver="570.1")
+    return GpuReport(gpus=[reading], driver="570.1", capabilities={"GPU-0": (9, 0)})
 
 
 def recipe(*settings: str) -> Recipe:

@@ -15,9 +15,8 @@ NO_GPU = GpuReport()
 
 def ways(report: GpuReport, one: Recipe, best: Recipe | None = None) -> list[Way]:
     forecaster = Forecaster()
-    return list(
-        tried(one, lambda way: forecaster.room(way, report), Lessons(), lambda: best or one, forecaster.family(one))
-    )
+    joins = forecaster.joins(one, report)
+    return list(tried(one, lambda way: forecaster.room(way, report), Lessons(), lambda: best or one, joins=joins))
 
 
 def test_as_written_comes_first_and_then_what_fit_would_choose() -> None:

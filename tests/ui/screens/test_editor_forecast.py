@@ -49,8 +49,8 @@ async def test_fit_is_told_beside_the_form_and_is_what_starts(monkeypatch: pytes
     async with editing(recipe, (120, 48), engines=engines, probe=FakeProbe(REPORT)) as (app, pilot, screen):
         await go_to(pilot, screen, "training.fit")
         await pilot.press("a")
-        said = "here 8 × 1, rows joined, padded to 512 (written 2 × 4)"
-        await until(pilot, lambda: "here 8 × 1, rows joined" in shown(app) and "(written 2 × 4)" in shown(app))
+        said = "here 8 × 1, rows padded to 256 (written 2 × 4)"
+        await until(pilot, lambda: "here 8 × 1, rows padded" in shown(app) and "(written 2 × 4)" in shown(app))
         await pilot.press("f5")
         await until(pilot, lambda: is_at(app, "LiveScreen"))
         (started,) = [engine for engine in engines.started if engine.recipe_text]
