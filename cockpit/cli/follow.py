@@ -16,6 +16,7 @@ from cockpit.protocol.commands import Stop
 from cockpit.protocol.event_log import newest_attempt
 from cockpit.protocol.events import AnyEvent, Relaunch, RunEnded
 from cockpit.runs.checkpoint import newest_complete
+from cockpit.runs.crash import Crash
 from cockpit.runs.details import RunDetails
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import Link, new_command_id
@@ -103,6 +104,8 @@ def follow(
             report.say(
                 f"The engine has gone without ending the run, at step {state.step}; its log: {link.run.engine_log}"
             )
+            for label, text in Crash.of(link.run, state).lines():
+                report.say(f"{label}: {text}" if label else text)
             return 1
         if interrupts and interrupts.count - heard > asked:
             asked += 1

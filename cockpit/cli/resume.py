@@ -57,8 +57,9 @@ def resume(
     settle_trust(found, trust_remote_code)
     document, key, point = _checked(found, settings or [], from_step, settle_base(model, found), force=force)
 
-    from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
+    from cockpit.cli.follow import interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
+    from cockpit.cli.taking_up import follow_through
     from cockpit.cli.train import end_engine
     from cockpit.launch.engines import start_resuming_engine
     from cockpit.protocol.event_log import newest_attempt
@@ -80,7 +81,7 @@ def resume(
             print(plain_line(found.id))
             print(f"Watch it with: cockpit attach {shlex.quote(plain_line(found.id))}", file=sys.stderr)
             return
-        status = follow(started.link, report, started, interrupts, attempt=attempt)
+        status, started = follow_through(started, report, interrupts, attempt)
         tell_ways_on(found, report, status)
         end_engine(started)
     raise typer.Exit(status)

@@ -42,8 +42,9 @@ def train(
         )
     document, key, found = _checked(recipe, data, model, settings or [])
 
-    from cockpit.cli.follow import follow, interrupts_counted, tell_ways_on
+    from cockpit.cli.follow import interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
+    from cockpit.cli.taking_up import follow_through
     from cockpit.recipe.document import resolved_yaml
     from cockpit.runs.folder import why_unwritable
     from cockpit.runs.starting_adapter import with_starting_adapter
@@ -63,7 +64,7 @@ def train(
             print(run.id)
             print(f"Watch it with: cockpit attach {shlex.quote(run.id)}", file=sys.stderr)
             return
-        status = follow(started.link, report, started, interrupts)
+        status, started = follow_through(started, report, interrupts)
         tell_ways_on(run, report, status)
         end_engine(started)
     raise typer.Exit(status)

@@ -51,6 +51,7 @@ class Machine:
             rss_mib=self._process.memory_info().rss / 2**20,
             ram_used_mib=(memory.total - memory.available) / 2**20,
             ram_total_mib=memory.total / 2**20,
+            disk_free_mib=_disk_free_mib(),
         )
 
     def _cpu(self) -> float:
@@ -72,3 +73,12 @@ class Machine:
             if nvml.absent:
                 return
             time.sleep(EVERY_S)
+
+
+def _disk_free_mib() -> float | None:
+    """Of the working folder's disk: an engine works in its run's folder, wherever that is moved to."""
+    try:
+        disk = os.statvfs(".")
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize / 2**20

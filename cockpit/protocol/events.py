@@ -471,7 +471,7 @@ class GpuReading(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
 
 
 class MachineRead(Event, tag=True, frozen=True, kw_only=True, gc=False):
-    """Readings of the GPUs that the run uses, and of the engine's own process."""
+    """Readings of the GPUs that the run uses, of the engine's own process, and of the machine."""
 
     step: Count
     gpus: list[GpuReading]
@@ -479,6 +479,8 @@ class MachineRead(Event, tag=True, frozen=True, kw_only=True, gc=False):
     rss_mib: Amount
     ram_used_mib: Amount
     ram_total_mib: Amount
+    disk_free_mib: Amount | None = None
+    """Of the disk that the run's folder lies on, for its owner. None in older logs."""
 
 
 AnyEvent = (

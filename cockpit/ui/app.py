@@ -180,6 +180,8 @@ class CockpitApp(AskingApp):
             # A run that is over is not looked at: its lease would keep the model loaded for as long as the app is open.
             assert self.session is not None
             self.session.poll()
+        if self._polls % LOOK_EVERY == 0 and self.session is not None:
+            self._past.take_up_lost(self.session)
         if self.session is not None and self.session.is_engine_ours and self.session.refused_start is not None:
             self.standby.end_refusing()
         self.engine_status = self.standby.tick(may_start=self._wants_standby(), is_shown=self._is_at_recipes())

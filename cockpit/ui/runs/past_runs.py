@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cockpit.ui.runs.host import Host
     from cockpit.ui.runs.session import RunSession
 
+MOST_TRIES = 3
 LETS_GO_WITHIN_S = 30.0
 """How long an engine that only chats is waited for before the run goes on."""
 
@@ -55,6 +56,8 @@ class PastRuns:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._going: _Going | None = None
+        self._taken_up: dict[str, tuple[int, int, int]] = {}
+        """Of runs that went on by themselves: the attempt that was lost, its checkpoint, how often from there."""
         self._exports: list[_Export] = []
         self._to_export: RunDir | None = None
         """The run whose export waits for the GPU driver."""
@@ -90,6 +93,22 @@ class PastRuns:
                 self._go_on(_Going(run, document, point, time.monotonic() + LETS_GO_WITHIN_S, force), steps)
 
         self._host.ask_steps(point, go_on)
+
+    def take_up_lost(self, session: RunSession) -> None:
+        """Let a run go on that was lost before the app's eyes, where its recipe says so: once for each attempt, and no
+        more often than MOST_TRIES without a checkpoint further."""
+        if session.status != "lost" or session.recipe.output.on_lost != "resume" or not session.was_alive:
+            return
+        state, run = session.state, session.link.run
+        newest = state.checkpoints[-1].step if state.checkpoints else 0
+        attempt, step, tries = self._taken_up.get(run.id, (0, -1, 0))
+        if attempt == state.attempt or not newest:
+            return
+        tries = tries + 1 if step == newest else 1
+        self._taken_up[run.id] = (state.attempt, newest, tries)
+        if tries <= MOST_TRIES:
+            self._host.notify(f"{plain_line(run.id)} was lost and goes on by itself (output.on_lost).", markup=False)
+            self.resume_with(run, ())
 
     def resume_with(self, run: RunDir, settings: Sequence[str]) -> None:
         """Let the run go on as far as it was planned, with settings as `--set` takes them."""

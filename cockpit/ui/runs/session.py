@@ -71,6 +71,8 @@ class RunSession:
         self._clock = clock or (self._recorded_time if isinstance(link, ReplayLink) else time.time)
         self._newest_at, self._newest_seen = 0.0, time.monotonic()
         self._liveness: Liveness = "starting"
+        self.was_alive = False
+        """Whether its engine lived while it was looked at."""
         self._look_at_engine_every_s = look_at_engine_every_s
         self._looked_at = float("-inf")
         self._opened_at = self._clock()
@@ -237,6 +239,7 @@ class RunSession:
             return False
         self._looked_at = moment
         changed = found != self._liveness
+        self.was_alive = self.was_alive or found == "alive"
         self._liveness = found
         self.turns += changed
         return changed

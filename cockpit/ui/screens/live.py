@@ -12,9 +12,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
+from cockpit.runs.liveness import SILENT_AFTER_S
 from cockpit.runs.sentences import LogLine
 from cockpit.runs.status import is_resumable
-from cockpit.text.numbers import percent
+from cockpit.text.numbers import duration, percent
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun, ResumeRun
 from cockpit.ui.screens.run_controls import CONTROL_BINDINGS, CONTROLS, RunControls
@@ -29,7 +30,7 @@ from cockpit.ui.widgets.log_pane import LogPane
 from cockpit.ui.widgets.loss_chart import LossChart
 from cockpit.ui.widgets.machine_column import MOST_GAUGES, MachineColumn
 from cockpit.ui.widgets.now_panel import NowPanel
-from cockpit.ui.widgets.outcome_card import OutcomeCard, outcome_of
+from cockpit.ui.widgets.outcome_card import OutcomeCard, outcome_of, usual_step_s
 from cockpit.ui.widgets.panel_tabs import PanelTabs
 from cockpit.ui.widgets.phase_bar import PhaseBar
 from cockpit.ui.widgets.run_line import BAD, RunLine
@@ -41,6 +42,7 @@ from cockpit.ui.widgets.step_window import StepWindow
 
 if TYPE_CHECKING:
     from cockpit.protocol.events import CommandAnswered
+    from cockpit.runs.crash import Crash
     from cockpit.ui.runs.host import Host
     from cockpit.ui.runs.session import RunSession
 
@@ -60,6 +62,8 @@ FIGURES_WAIT_S = 1.0
 QUIET_S = 2.0
 """Without a key before another screen may open by itself."""
 PANELS = ("now", "learning rate", "log", "run", "samples", "answers")
+LOW = 30
+"""Rows of a screen on which a card is short."""
 LAYOUTS = ("grid", "stacked", "tabbed")
 
 
@@ -118,6 +122,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         """Whether a long log is read."""
         self._logged: LogLine | None = None
         self._went_to_chat = False
+        self._crash: tuple[tuple[object, ...], Crash] | None = None
         self._keyed_at = 0.0
         self._told: list[CommandAnswered | None] = [None, None]
         self._keys_shown: list[bool | None] = []
@@ -205,7 +210,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         self._showed_news = self._has_news and not self._is_reading
         self._has_news, self._turns = False, self.session.turns
         session, state = self.session, self.session.state
-        self.query_one(RunLine).show(session.link.run.id, session.status, state, self.stop_note(), self._app.price)
+        self.query_one(RunLine).show(session.link.run.id, session.status, state, self._note(), self._app.price)
         alarms = {} if session.is_over else state.alarms
         self.query_one(AlarmBar).show(alarms)
         self.set_class(bool(alarms), "-alarmed")
@@ -219,6 +224,9 @@ class LiveScreen(RunStops, RunControls, RunRetries):
             is_slow_to_start=session.is_slow_to_start,
             refusal=refused.text if refused else None,
             price=self._app.price,
+            crash=self._crash_of(),
+            is_low=self.app.size.height < LOW,
+            silence_s=session.link.run.silence_s() if session.status == "silent" else None,
         )
         self.query_one(OutcomeCard).show(outcome)
         self.set_class(outcome is not None, "-has-card")
@@ -233,6 +241,29 @@ class LiveScreen(RunStops, RunControls, RunRetries):
                 part()
             else:  # keys typed meanwhile do not wait for all of them
                 self.call_later(self._show_part, part)
+
+    def _note(self) -> str:
+        """What stands in place of the phase: what a stop waits for, or that the engine gives no sign of life."""
+        session = self.session
+        if session.status == "running" and not session.is_recording:
+            silence_s = session.link.run.silence_s()
+            if SILENT_AFTER_S < silence_s < float("inf"):
+                usual_s = usual_step_s(session.state)
+                usual = f" (usual step {duration(usual_s)})" if usual_s is not None else ""
+                return f"silent for {duration(silence_s)}{usual}"
+        return self.stop_note()
+
+    def _crash_of(self) -> Crash | None:
+        """What is known of a bad end: looked at once."""
+        session, state = self.session, self.session.state
+        if session.status not in ("lost", "failed", "out_of_memory") or session.refused_start is not None:
+            return None
+        asked = (session.status, state.attempt, state.step, len(state.checkpoints))
+        if self._crash is None or self._crash[0] != asked:
+            from cockpit.runs.crash import Crash
+
+            self._crash = (asked, Crash.of(session.link.run, state))
+        return self._crash[1]
 
     def _show_part(self, part: Callable[[], None]) -> None:
         if self.display:  # it may be removed meanwhile
@@ -330,7 +361,10 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         if action == "end_export":
             return session.is_exporting
         if action == "resume":
-            return is_resumable(session.status) and bool(session.state.checkpoints) and not session.is_recording
+            has_checkpoint = bool(session.state.checkpoints) or (
+                self._crash is not None and self._crash[1].checkpoint is not None
+            )
+            return is_resumable(session.status) and has_checkpoint and not session.is_recording
         if action == "chat":
             return session.state.ended is not None and (session.state.adapter is not None or session.can_chat)
         if action == "data":

@@ -9,6 +9,7 @@ from textual.style import Style
 from textual.widgets import Static
 
 from cockpit.runs.cost import cost
+from cockpit.runs.crash import Crash
 from cockpit.runs.details import ends_of
 from cockpit.runs.folder import RunDir
 from cockpit.runs.labels import STATES
@@ -19,6 +20,8 @@ from cockpit.text.numbers import count, duration, metric, size
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.glyphs import glyphs
 
+LOG_LINES, LOW_LOG_LINES = 3, 1
+"""Of engine.log, of a run that is lost; the fewer on a low screen."""
 RELAUNCH_KEYS = ("h", "j", "k")
 """None of them means anything while a run trains, so that no key which comes too late launches one."""
 
@@ -83,10 +86,14 @@ def outcome_of(
     is_slow_to_start: bool = False,
     refusal: str | None = None,
     price: Price | None = None,
+    crash: Crash | None = None,
+    silence_s: float | None = None,
+    is_low: bool = False,
 ) -> Outcome | None:
     """What there is to say of a run that has ended or whose engine is not heard of; None while it goes its way.
 
-    `refusal` is the engine's sentence where it has not taken the run up.
+    `refusal` is the engine's sentence where it has not taken the run up; `crash` what is known of a bad end; `is_low`:
+    there is little room.
     """
     signs = glyphs()
     log = Way("o", "engine_log", f"engine.log  {plain_text(str(run.engine_log))}")
@@ -103,21 +110,36 @@ def outcome_of(
     if status in ("failed", "out_of_memory") and ended is not None:
         where = f" at step {count(ended.step + 1)}" if state.steps.step else ""
         title = f"{signs.failed} {STATES[status]}{where}"
-        return Outcome("bad", title, _said(state), (*_relaunches(state), retry, log))
+        left = tuple(crash.lines(LOW_LOG_LINES if is_low else LOG_LINES)) if crash is not None else ()
+        return Outcome("bad", title, (*_said(state), *left), (*_resume(crash), *_relaunches(state), retry, log))
     if status == "failed" and refusal is not None:
         return Outcome("bad", f"{signs.failed} not started", (("", plain_text(refusal)),), (retry, log))
     if status == "lost":
-        why = "The engine's process is gone and has not said why: it was killed, or the machine "
-        why += "ran out of memory or was started anew."
-        title = f"{signs.failed} {STATES[status]} after step {count(state.step)}"
-        return Outcome("bad", title, (("", why),), (retry, log))
+        planned = f" of {count(state.total_steps)}" if state.total_steps else ""
+        title = f"{signs.failed} {STATES[status]} after step {count(state.step)}{planned}"
+        lines = tuple(crash.lines(LOW_LOG_LINES if is_low else LOG_LINES)) if crash is not None else ()
+        return Outcome("bad", title, lines, (*_resume(crash), retry, log))
     if status == "silent":
         host = plain_line(state.engine.host) if state.engine else "another machine"
-        why = f"The engine runs on {host} and has not been heard of for 30 s. It may be busy, or the network slow."
+        silence = duration(silence_s) if silence_s is not None else "30 s or more"
+        usual = f" (usual step {duration(usual_s)})" if (usual_s := usual_step_s(state)) is not None else ""
+        why = f"Silent for {silence}{usual}. The engine runs on {host}; it may be busy, or the network slow."
         return Outcome("warning", f"! {STATES[status]}", (("", why),), (log,))
     if status == "starting" and is_slow_to_start:
         return Outcome("warning", "! no engine yet", (("", "The engine has not said a word for 30 s."),), (log,))
     return None
+
+
+def usual_step_s(state: RunState) -> float | None:
+    """Seconds of a usual step; None before there are any."""
+    times = sorted(state.steps.pace())
+    return times[len(times) // 2] if times else None
+
+
+def _resume(crash: Crash | None) -> tuple[Way, ...]:
+    if crash is None or crash.checkpoint is None:
+        return ()
+    return (Way("r", "resume", f"resume after step {count(crash.checkpoint)}"),)
 
 
 def _pressed(way: Way) -> Style:

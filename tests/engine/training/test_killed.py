@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cockpit.cli.report import LineReport
+from cockpit.cli.taking_up import follow_through
 from cockpit.launch.engines import EngineKey, StartedEngine, start_engine, start_resuming_engine
 from cockpit.paths import runs_folder
 from cockpit.protocol.events import RunEnded, RunStarted, StepEnded, TrainingResumed
@@ -94,3 +98,32 @@ def test_killed_five_times(home_folder: Path, model: Path, rows: Path) -> None:
     assert len(last.all(StepEnded)) > STEPS
     assert [one.step for one in checkpoints(run.checkpoints)] == [40, 38, 36]
     assert not (run.checkpoints / ".partial").exists()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("moment", "resumed"), [("step 5", "goes on after step 4"), ("step 1", "from its beginning")])
+def test_a_run_that_is_lost_goes_on_by_itself_where_its_recipe_says_so(
+    home_folder: Path, model: Path, rows: Path, moment: str, resumed: str
+) -> None:
+    recipe = tiny.recipe_text(
+        model, rows, backend="transformers", training__max_steps=8, output__save_steps=2, output__on_lost="resume"
+    )
+    started = start_engine(PLAIN, "lost")
+    run, told = started.link.run, io.StringIO()
+    (run.path / HOLD).write_text(moment)
+    started.train(recipe, "lost", [])
+
+    def end_it() -> None:
+        kill_at(moment, run, started, attempt=1)
+        (run.path / HOLD).unlink()
+
+    killer = threading.Thread(target=end_it)
+    killer.start()
+    status, last = follow_through(started, LineReport(told))
+    killer.join()
+    kill(last)
+    assert status == 0, told.getvalue()
+    assert last is not started
+    assert f"output.on_lost is resume: it {'goes on ' if moment == 'step 1' else ''}{resumed}" in told.getvalue()
+    assert "The engine has gone without ending the run" in told.getvalue()
+    assert RunSummary.of(run).state == "completed"

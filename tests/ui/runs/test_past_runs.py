@@ -70,6 +70,24 @@ async def test_r_on_the_live_screen_goes_on_with_the_run() -> None:
         assert "max_steps: 300" in engines.started[-1].recipe_text
 
 
+@pytest.mark.parametrize("on_lost", ["resume", "wait"])
+async def test_a_run_that_is_lost_before_the_app_s_eyes_goes_on_where_its_recipe_says_so(on_lost: str) -> None:
+    run, engines = record(runs_folder(), run_id="demo-1120-2349", ending="going", until=126), FakeEngines()
+    run.recipe.write_text(RECIPE + f"output:\n  on_lost: {on_lost}\n")
+    write_checkpoint(run.checkpoints, 120)
+    log = EventWriter(run.events)
+    log.append(CheckpointSaved(step=120, path="checkpoints/checkpoint-120", size_bytes=10))
+    log.close()
+    async with flown(open_run=run, engines=engines) as (app, pilot):
+        await until(pilot, lambda: app.session is not None and app.session.was_alive)
+        run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), pid=2**22 + 1))
+        await until(pilot, lambda: "resume after step 120" in shown(app) or bool(engines.said))
+        if on_lost == "resume":
+            await until(pilot, lambda: any(said.startswith("resume demo") for said in engines.said))
+        else:
+            assert not any(said.startswith("resume") for said in engines.said)
+
+
 async def test_more_steps_can_be_asked_for_and_fewer_cannot() -> None:
     run, engines = stopped_run(10), FakeEngines()
     async with flown(open_run=run, engines=engines) as (app, pilot):

@@ -100,7 +100,7 @@ async def test_the_planned_schedule_stands_before_the_first_step(tmp_path: Path)
         ("failed", "failed", "has no answer"),
         ("out_of_memory", "out of memory", "halve the batch"),
         ("lost", "lost", "engine.log"),
-        ("silent", "silent", "not been heard of"),
+        ("silent", "silent", "Silent for"),
         ("going", "training", ""),
     ],
 )

@@ -1,0 +1,94 @@
+"""A run whose engine was lost is taken up again by the command that follows it, where its recipe says so"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cockpit.runs.checkpoint import newest_complete
+from cockpit.runs.summary import RunSummary
+from cockpit.text.numbers import count
+
+if TYPE_CHECKING:
+    from cockpit.cli.follow import Interrupts
+    from cockpit.cli.report import Report
+    from cockpit.launch.engines import StartedEngine
+    from cockpit.runs.folder import RunDir
+
+MOST_TRIES = 3
+"""From the same checkpoint; what kills an engine again and again kills the next one too."""
+
+
+def follow_through(
+    started: StartedEngine, report: Report, interrupts: Interrupts | None = None, attempt: int = 1
+) -> tuple[int, StartedEngine]:
+    """As `follow`; a run that is lost is taken up where output.on_lost says so, and followed on. The exit status, and
+    the engine that was last."""
+    from cockpit.cli.follow import follow
+    from cockpit.protocol.event_log import newest_attempt
+
+    tried_at, tries = -1, 0
+    while True:
+        status = follow(started.link, report, started, interrupts, attempt=attempt)
+        run = started.link.run
+        if status != 1 or (interrupts is not None and interrupts.count) or not wants_up(run):
+            return status, started
+        newest, _ = newest_complete(run.checkpoints)
+        step = newest.step if newest is not None else 0
+        tried_at, tries = step, tries + 1 if step == tried_at else 1
+        if tries > MOST_TRIES:
+            report.say(f"It was lost {MOST_TRIES + 1} times with no checkpoint further, and is not taken up again.")
+            return status, started
+        attempt = newest_attempt(run.events) + 1
+        try:
+            started = take_up(run)
+        except (OSError, ValueError) as error:
+            report.say(f"It cannot be taken up again: {error}")
+            return status, started
+        where = f"after step {count(step)}" if step else "from its beginning"
+        report.say(f"output.on_lost is resume: it goes on {where}, as attempt {attempt}.")
+
+
+def wants_up(run: RunDir) -> bool:
+    """Whether the run is lost, and its recipe says that it is to go on by itself."""
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import RecipeError
+
+    if RunSummary.of(run).state != "lost":
+        return False
+    try:
+        return RecipeDocument.load(run.recipe).recipe().output.on_lost == "resume"
+    except (RecipeError, OSError):
+        return False
+
+
+def take_up(run: RunDir) -> StartedEngine:
+    """Start an engine that goes on with a run that has ended, or is lost, as far as it was planned: from its newest
+    checkpoint that loads, or from its beginning where it has none. Raises ValueError with a sentence, or OSError."""
+    from cockpit.launch.engines import EngineKey, start_resuming_engine
+    from cockpit.machine.gpu import GpuProbe
+    from cockpit.preflight.checks import preflight
+    from cockpit.recipe.problem import RecipeError
+    from cockpit.runs.origin import recipe_of_run
+    from cockpit.runs.resumable import ResumePoint
+
+    report = GpuProbe().wait()
+    try:
+        document = recipe_of_run(run.path)
+        recipe = document.recipe()
+        if problems := preflight(recipe, report, document.file, document.line, resumes=True):
+            raise RecipeError(problems)
+    except RecipeError as error:
+        raise ValueError(str(error)) from None
+    from_step = None
+    if newest_complete(run.checkpoints)[0] is None:
+        from_step, name = 0, RunSummary.of(run).recipe_name or run.id
+    else:
+        point = ResumePoint.of(run, recipe)
+        name = point.recipe_name
+        if point.is_complete:
+            raise ValueError("it is complete.")
+    started = start_resuming_engine(run, EngineKey.of(recipe, report))
+    started.resume(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]], from_step)
+    return started
