@@ -20,6 +20,7 @@ from cockpit.cli.send import send
 from cockpit.cli.smoke import smoke
 from cockpit.cli.status import status
 from cockpit.cli.tensorboard import tensorboard
+from cockpit.cli.timelapse import timelapse
 from cockpit.cli.train import train
 from cockpit.cli.tune import tune
 
@@ -48,6 +49,7 @@ COMMANDS = (
     smoke,
     export,
     tensorboard,
+    timelapse,
     cache,
 )
 for command in COMMANDS:
