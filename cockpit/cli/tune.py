@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import difflib
 import re
+import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cockpit.cli.ending import end, refuse
-from cockpit.cli.recipe_args import asked_for, blamed
+from cockpit.cli.recipe_args import STDIN, asked_for, blamed
 
 if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
-    from cockpit.tuning.told import TuneEnded
+    from cockpit.tuning.told import Told, TuneEnded
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 INTERRUPTED = 130
@@ -51,23 +56,44 @@ def tune(
     from cockpit.tuning.tuner import Tuner
 
     budget_s = _seconds(budget)
-    document, resolved = asked_for(recipe, data, model, settings or [])
+    document, resolved = asked_for(recipe, data, model, settings or [], piped=True)
     report = GpuProbe().wait()
     problems = preflight(resolved, report, document.file, document.line)
     if problems:
         refuse([str(blamed(problem, data, model, settings or [])) for problem in problems])
-    if as_json:
-        ended = Tuner(resolved, document.name, report, budget_s, lambda told: print(encode(told), flush=True)).run()
-    else:
+    if write and recipe == STDIN:
+        refuse(["--write: a recipe on stdin has no file to be written to; give a recipe's name or file."])
+    tell: Callable[[Told], None] = lambda told: print(encode(told), flush=True)
+    if not as_json:
         from cockpit.cli.tune_lines import TuneLines
 
-        ended = Tuner(resolved, document.name, report, budget_s, TuneLines(sys.stdout)).run()
-    if ended.settings:
+        tell = TuneLines(sys.stdout)
+    with _ended_as_by_an_interrupt():
+        ended = Tuner(resolved, document.name, report, budget_s, tell).run()
+    if ended.settings and recipe != STDIN:
         _offer(recipe, ended, write=write, quiet=as_json)
     if ended.stopped:
         raise typer.Exit(INTERRUPTED)
     if not ended.number:
         end(f"No way to train {plain_line(document.name)} could be measured here.", 1)
+
+
+@contextmanager
+def _ended_as_by_an_interrupt() -> Iterator[None]:
+    """An end that is asked for otherwise than by Ctrl-C leaves no engine behind either."""
+
+    def interrupt(_signum: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _seconds(text: str) -> float:

@@ -74,7 +74,7 @@ def line_of(probe: ProbeEnded) -> str:
     if probe.peak_mib is not None:
         parts.append(f"{size(probe.peak_mib * MIB):>8}")
     if probe.loss is not None:
-        off = "" if probe.loss_off is None else f" {100 * probe.loss_off:+.1f} %"
+        off = "" if probe.loss_off is None else f" {100 * probe.loss_off:+z.1f} %"
         parts.append(f"loss {metric(probe.loss)}{off}")
     if probe.marks:
         parts.append(f"(changes more: {probe.marks})")

@@ -104,8 +104,8 @@ class Tuner:
             self._written = found
         self._end(number, way, found)
         fastest = 0.0 if self._best is None else self._best[2].tokens_s or 0.0
-        is_whole = found.outcome == "measured" and (found.tokens_s or 0.0) > fastest
-        if is_whole and not way.marks and abs(self._loss_off(found) or 0.0) <= SAME_LOSS:
+        is_faster = (found.tokens_s or 0.0) > fastest
+        if is_faster and is_eligible(found.outcome, way.marks, self._loss_off(found)):
             self._best = number, way, found
         return True
 
@@ -173,3 +173,8 @@ class Tuner:
             written_tokens_s=None if self._written is None else self._written.tokens_s,
             peak_mib=found.peak_mib,
         )
+
+
+def is_eligible(outcome: str, marks: str, loss_off: float | None) -> bool:
+    """Whether a way that was probed so may be chosen."""
+    return outcome == "measured" and not marks and abs(loss_off or 0.0) <= SAME_LOSS
