@@ -92,6 +92,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "in 4 bits": {"model__quantization": "nf4", "training__gradient_checkpointing": "non_reentrant"},
     "new tokens": {"model__add_tokens": ["<call>", "<done>"]},
     "noise": {"training__neftune_noise_alpha": 5.0},
+    "answers": {"evaluation__rows": 4, "evaluation__every_steps": 2, "evaluation__max_new_tokens": 16},
     "going on": {"model__adapter": "rows-padded"},
 }
 FAMILIES = ("qwen3", "gemma2", "gemma3-text", "granite", "cohere")
@@ -134,6 +135,8 @@ def test_a_few_steps(report: GpuReport, backend: str, what: str, tmp_path: Path)
             assert mean == pytest.approx(loss, rel=0.01), name
     if what == "ways":
         assert told["going on"]["evaluations"][0] == pytest.approx(told["rows padded"]["evaluations"][-1], rel=0.02)
+        assert told["answers"]["metrics"]["loss"] == told["rows padded"]["metrics"]["loss"]
+        assert [step for step, _ in told["answers"]["answers"]] == [0, 2, 4]
         assert told["new tokens"]["evaluations"][-1] < told["new tokens"]["evaluations"][0]
 
 

@@ -18,6 +18,7 @@ from cockpit.protocol.events import (
     ScheduleChanged,
     StepEnded,
     TrainingPlanned,
+    TrainingResumed,
 )
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs import checkpoint as checkpoints
@@ -25,7 +26,7 @@ from cockpit.runs.checkpoint import STATE, Checkpoint
 from cockpit.runs.folder import RunDir
 from cockpit.runs.schedule_changes import changed_plan
 
-Told = RunStarted | DataPrepared | TrainingPlanned | ScheduleChanged | StepEnded | AnswersMeasured
+Told = RunStarted | DataPrepared | TrainingPlanned | ScheduleChanged | StepEnded | AnswersMeasured | TrainingResumed
 """What a resume has to know of the attempts before."""
 Say = Callable[[str], None]
 
@@ -81,8 +82,18 @@ def resumption(run: RunDir, from_step: int | None, say: Say) -> Resumption:
     metrics = steps[-1].metrics if steps else {}
     seen, trained = (int(metrics.get(name) or 0) for name in ("tokens_seen", "trained_tokens"))
     data = ChangingData.of(events, steps[-1].attempt) if steps else None
-    has_answers = any(isinstance(event, AnswersMeasured) and event.step == found.step for event in events)
-    return Resumption(found, seen, trained, data, _plan(events), has_answers)
+    return Resumption(found, seen, trained, data, _plan(events), found.step in _answered(events))
+
+
+def _answered(events: list[Told]) -> set[int]:
+    """The steps after which answers were measured, as they count in the end."""
+    steps: set[int] = set()
+    for event in events:
+        if isinstance(event, AnswersMeasured):
+            steps.add(event.step)
+        elif isinstance(event, TrainingResumed):
+            steps = {step for step in steps if step <= event.step}
+    return steps
 
 
 def _plan(events: list[Told]) -> TrainingPlanned | None:

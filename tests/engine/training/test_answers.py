@@ -129,6 +129,15 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(started: Callable[..., Hos
         assert table.column(name) == wanted.column(name)
 
 
+def test_a_suite_is_answered_without_held_out_rows(started: Callable[..., HostedRun]) -> None:
+    asked = {"suite": True, "every_steps": 5}
+    run = completed(started({**MEASURED, "data__eval_rows": 0, "evaluation": asked}))
+    assert list(by_step(run)) == [0, 5, 8]
+    assert run.all(Evaluated) == []
+    seldom = completed(started({**MEASURED, "data__eval_rows": 0, "evaluation": {"suite": True}}))
+    assert list(by_step(seldom)) == [0, 8]
+
+
 def test_what_cannot_be_answered_is_named(started: Callable[..., HostedRun]) -> None:
     run = started({**BARE, "data__eval_rows": 3, "evaluation": {"rows": 8, "max_new_tokens": 24}})
     completed(run)
