@@ -372,6 +372,7 @@ class Worker:
         """Answer what is asked until the engine ends. `notes` are sentences on what is odd about the model."""
         self.ready_at = time.monotonic()
         self.journal.enter_phase("ready", " ".join([*notes, *answers.notes]))
+        answers.warm_up(self.controls.work.empty)
         while not self.controls.leaving:
             job = self.controls.work.get()
             if isinstance(job, Question):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cockpit.engine.chat.batches import PromptBatches
 from cockpit.engine.chat.replies import Chatter
 from cockpit.engine.chat.side_by_side import SideBySide
@@ -27,6 +29,12 @@ class Answers:
         if not self._chatter.end_ids(self._chatter.loaded.model.generation_config):
             notes.append("No token of this model ends a turn: each reply goes on up to max_new_tokens.")
         return notes
+
+    def warm_up(self, is_idle: Callable[[], bool]) -> None:
+        """Have ready what the first replies would wait for, unless somebody asks already."""
+        for adapter in (True, False):
+            if is_idle():
+                self._chatter.warm_up(adapter=adapter)
 
     def answer(self, asked: Question) -> None:
         """What goes wrong ends a reply, not the engine."""

@@ -30,6 +30,9 @@ class GgufAnswers:
             return []
         return ["The file has no chat template: a prompt is given to the model as it stands, without roles."]
 
+    def warm_up(self, is_idle: Callable[[], bool]) -> None:
+        """Nothing waits for anything here."""
+
     def answer(self, asked: Question) -> None:
         """Answer, and tell of it. What goes wrong ends a reply, not the engine."""
         match asked:

@@ -13,6 +13,7 @@ import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from cockpit.engine.chat.inputs import chat_inputs
+from cockpit.engine.chat.quick import QuickDrawing
 from cockpit.engine.chat.reply_stream import ReplyStream, Tell
 from cockpit.engine.chat.thinking import USUAL_MARKS, ThinkingMarks
 from cockpit.engine.controls import Controls
@@ -24,6 +25,8 @@ from cockpit.engine.model.loading import Loaded
 from cockpit.protocol.commands import Chat, shown_prompt
 from cockpit.protocol.events import ReplyEnd, ReplyEnded, ReplyGrew, ReplyStarted
 from cockpit.text.plain_text import plain_line
+
+WARM_UP_TOKENS = 8
 
 Between = Callable[[], None]
 """Called between two tokens of a reply, when the model is in nobody's use."""
@@ -53,6 +56,14 @@ class Chatter:
         self._controls = controls
         self._marks = ThinkingMarks.of(template) if template is not None else USUAL_MARKS
         self._ends = template.markers.reply_end if template is not None else ""
+        self.quick = QuickDrawing(loaded, journal)
+
+    def warm_up(self, *, adapter: bool) -> None:
+        """Answer a word that nobody asked, so that what the first reply would wait for is there. On a GPU only."""
+        if torch.cuda.is_available() and (adapter or self.loaded.adapted):
+            messages = [{"role": "user", "content": "Hello"}]
+            chat = Chat(id="", messages=messages, adapter=adapter, do_sample=False, max_new_tokens=WARM_UP_TOKENS)
+            self.reply(chat, lambda text, thinking, tokens: None, lambda: False)
 
     def answer(self, chat: Chat, between: Between | None = None, command_id: str = "") -> None:
         """Stream the reply into the chat log. What goes wrong ends the reply, not the engine. `command_id` is that of
@@ -158,10 +169,10 @@ class Chatter:
     ) -> tuple[torch.Tensor, bool]:
         """Prompts [rows, tokens] and what is drawn after them, rows that end first filled up; whether it was halted.
         A `stream` takes one row."""
-        model = self.loaded.model
-        with _Use(lambda: self._prepared(chat, settings)) as use:
+        rows, shared = inputs["input_ids"].shape[0], between is not None
+        with _Use(lambda: self._prepared(chat, settings, rows, shared)) as use:
             halt = _Halt(is_halted, use.left_for(between) if between is not None else None)
-            drawn = model.generate(
+            drawn = self.quick.draw(
                 **inputs,
                 generation_config=settings,
                 stopping_criteria=StoppingCriteriaList([halt]),
@@ -170,11 +181,11 @@ class Chatter:
         return drawn, halt.halted
 
     @contextlib.contextmanager
-    def _prepared(self, chat: Chat, settings: GenerationConfig) -> Iterator[None]:
-        """Within, the model has its adapter on or off, as `chat` asks, and `settings` for its own."""
+    def _prepared(self, chat: Chat, settings: GenerationConfig, rows: int, shared: bool) -> Iterator[None]:
+        """Within, the model has its adapter on or off, as `chat` asks, and `settings` for its own, and is quick."""
         model = self.loaded.model
         adapter = contextlib.nullcontext() if chat.adapter else model.disable_adapter()
-        with adapter, _own_settings(model, settings):
+        with adapter, _own_settings(model, settings), self.quick.on(chat, rows=rows, shared=shared):
             yield
 
     def settings(self, chat: Chat, new_tokens: int) -> GenerationConfig:

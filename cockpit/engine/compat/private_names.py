@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ LEANT_ON = {
     "transformers.trainer_pt_utils:LengthGroupedSampler": "rows are grouped by length",
     "transformers:AutoModelForImageTextToText._model_mapping": "a model is loaded by the class that it has",
     "transformers:Gemma3Processor._get_num_multimodal_tokens": "the tokens of images are counted before training",
+    "transformers.masking_utils:is_tracing": "a pass is recorded as a CUDA graph with the masks that it has otherwise",
     "torch._dynamo:config.cache_size_limit": "hardware.dynamo_cache_size_limit is followed",
     "torch._dynamo:config.accumulated_cache_size_limit": "hardware.dynamo_accumulated_cache_size_limit is followed",
     "torch._dynamo:reset": "what was compiled to warm up is forgotten",
@@ -32,8 +34,10 @@ LEANT_ON = {
 """`module:name` of what must be there in the installed versions, and what it is there for."""
 READ_BY_UNSLOTH = {
     "_unsloth_truncated_to": "rows that are cut already are joined and not read again",
+    "unsloth_base_fast_generate": "a reply is drawn without a cache that must be compiled for",
     "_TORCH_VARLEN_ATTN": "joined rows are attended to by one kernel a layer with torch 2.11 too",
     "UNSLOTH_EXPERIMENTAL_HYBRID_PACKING": "linear attention is not probed for a minute where nothing is joined",
+    "UNSLOTH_DECODE_CUDA_GRAPHS": "replies of Llama and Qwen3 are drawn by replayed CUDA graphs",
 }
 """What unsloth looks for on a dataset or in the environment, and what it is there for."""
 
@@ -166,6 +170,49 @@ def skip_probe_of_joining() -> None:
     """Keep Unsloth from trying, for a minute, whether rows of a model with linear attention may be joined. It reads
     this when it makes a trainer; which recipe that is for is not known when the engine starts."""
     os.environ.setdefault("UNSLOTH_EXPERIMENTAL_HYBRID_PACKING", "0")
+
+
+@contextmanager
+def unsloths_decode_graphs() -> Iterator[None]:
+    """Inside, Unsloth replays CUDA graphs for the families that it does so for: it reads this at each token. A reply
+    during training has none, since their memory is not given back."""
+    name = "UNSLOTH_DECODE_CUDA_GRAPHS"
+    before = os.environ.get(name)
+    os.environ.setdefault(name, "1")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+
+
+@contextmanager
+def masks_while_recorded() -> Iterator[None]:
+    """Inside, transformers chooses masks while a CUDA graph is recorded as it does otherwise: it makes one for every
+    pass then, as it may not look at what is padding; nothing is, here."""
+    from transformers import masking_utils
+
+    before = masking_utils.is_tracing
+    masking_utils.is_tracing = lambda *_: False
+    try:
+        yield
+    finally:
+        masking_utils.is_tracing = before
+
+
+def without_flex_attention(model: Any) -> None:
+    """Let a model answer by scaled_dot_product_attention where it knows that: flex attention, which Unsloth chooses for
+    large heads, is compiled anew for the lengths that replies have."""
+    if getattr(model.config.get_text_config(), "_attn_implementation", "") == "flex_attention":
+        with suppress(ValueError):
+            model.set_attn_implementation("sdpa")
+
+
+def generate_with_growing_cache(model: Any) -> Callable[..., Any] | None:
+    """transformers' own `generate`, for a model for which Unsloth's would lay out the cache of the longest reply and
+    compile; None where it does not."""
+    unsloths = getattr(model.__dict__.get("generate"), "__name__", "")
+    return functools.partial(type(model).generate, model) if unsloths == "unsloth_base_fast_generate" else None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from cockpit.data.inputs import trains_images
-from cockpit.engine.compat.private_names import limit_recompiling
+from cockpit.engine.compat.private_names import limit_recompiling, without_flex_attention
 from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.hub.models import folder_of
 from cockpit.engine.model import adapter as lora
@@ -118,6 +118,7 @@ def for_inference(loaded: Loaded) -> None:
     bring_back(loaded.model, loaded.device)
     if loaded.backend == "unsloth":
         unsloth_class(loaded.processor is not None, False).for_inference(loaded.model)
+        without_flex_attention(loaded.model.get_base_model() if loaded.adapted else loaded.model)
         return
     loaded.model.eval()
     loaded.model.gradient_checkpointing_disable()
