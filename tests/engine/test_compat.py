@@ -67,13 +67,14 @@ def test_heads_that_share_keys_are_attended_to_as_torch_does() -> None:
 
     from cockpit.engine.compat.varlen import with_heads_repeated
 
-    def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **settings: float) -> torch.Tensor:
+    def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> torch.Tensor:
         """To [tokens, heads, size], without groups of heads, as torch 2.11 has it."""
         query, key, value = (one.transpose(0, 1) for one in (query, key, value))
-        return scaled_dot_product_attention(query, key, value, is_causal=True, **settings).transpose(0, 1)
+        return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale).transpose(0, 1)
 
     query, key, value = torch.randn(5, 6, 8), torch.randn(5, 2, 8), torch.randn(5, 2, 8)
-    turned = (one.transpose(0, 1)[None] for one in (query, key, value))
-    expected = scaled_dot_product_attention(*turned, is_causal=True, scale=0.3, enable_gqa=True)[0].transpose(0, 1)
+    turned = [one.transpose(0, 1)[None] for one in (query, key, value)]
+    rows = scaled_dot_product_attention(turned[0], turned[1], turned[2], is_causal=True, scale=0.3, enable_gqa=True)
+    expected = rows[0].transpose(0, 1)
     given = with_heads_repeated(attend, query, key, value, enable_gqa=True, scale=0.3)
     torch.testing.assert_close(given, expected)
