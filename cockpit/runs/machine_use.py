@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cockpit.protocol.events import GpuReading, MachineRead
+    from cockpit.protocol.events import GpuReading, MachineRead, OutOfMemory
 
 
 JOULES_PER_WH = 3600.0
@@ -39,6 +39,15 @@ class MachineUse:
                 began, _ = self._energy_j.get(gpu.uuid, (gpu.energy_j, 0.0))
                 # A counter that goes back was begun anew, with the driver.
                 self._energy_j[gpu.uuid] = (min(began, gpu.energy_j), gpu.energy_j)
+
+    def ran_out(self, uuid: str, memory: OutOfMemory) -> None:
+        """What the GPU held when memory ran out, which was given back before a reading could see it."""
+        for peaks, held in (
+            (self.own_mib, memory.peak_bytes),
+            (self.used_mib, memory.peak_bytes + memory.others_bytes),
+        ):
+            if held:
+                peaks[uuid] = max(peaks.get(uuid, 0.0), held / 2**20)
 
     @property
     def energy_wh(self) -> float | None:

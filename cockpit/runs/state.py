@@ -175,6 +175,8 @@ class RunState:
                 self.stop_requested = event
             case ev.RunEnded():
                 self.ended, self.stop_requested, self.pause_requested = event, None, False
+                if event.memory is not None and self.machine and len(self.machine[-1].gpus) == 1:
+                    self.machine_use.ran_out(self.machine[-1].gpus[0].uuid, event.memory)
             case ev.ModelUnloaded():
                 self.unloaded = event
             case ev.EngineExited():

@@ -218,6 +218,16 @@ def test_what_the_machine_gave_is_the_attempts_and_readings_after_its_end_are_a_
     assert state.machine_use.used_mib == {"G": 20} and state.machine_use.energy_wh == 0
 
 
+def test_where_memory_ran_out_the_peak_is_what_was_held_then() -> None:
+    gpu = ev.GpuReading(index=0, uuid="G", name="H200", vram_used_mib=40, vram_this_run_mib=30)
+    read = ev.MachineRead(step=0, gpus=[gpu], cpu_percent=0, rss_mib=1, ram_used_mib=0, ram_total_mib=1, at=1)
+    memory = ev.OutOfMemory(phase="compiling", peak_bytes=100 << 20, others_bytes=10 << 20, total_bytes=120 << 20)
+    use = state_after(read, ev.RunEnded(outcome="failed", step=0, memory=memory, at=2)).machine_use
+    assert (use.used_mib, use.own_mib) == ({"G": 110}, {"G": 100})
+    unknown = state_after(read, ev.RunEnded(outcome="failed", step=0, memory=ev.OutOfMemory(phase="x"), at=2))
+    assert (unknown.machine_use.used_mib, unknown.machine_use.own_mib) == ({"G": 40}, {"G": 30})
+
+
 def test_samples_a_second_are_told_by_the_share_of_the_epoch_once_the_rows_are_counted() -> None:
     state = state_after(*(step(number, took_s=2.0) for number in range(1, 6)))
     assert state.samples_per_s() is None
