@@ -135,7 +135,8 @@ def test_a_few_steps(report: GpuReport, backend: str, what: str, tmp_path: Path)
             assert mean == pytest.approx(loss, rel=0.01), name
     if what == "ways":
         assert told["going on"]["evaluations"][0] == pytest.approx(told["rows padded"]["evaluations"][-1], rel=0.02)
-        assert told["answers"]["metrics"]["loss"] == told["rows padded"]["metrics"]["loss"]
+        alone = list(told["rows padded"]["metrics"]["loss"])
+        assert list(told["answers"]["metrics"]["loss"]) == pytest.approx(alone, rel=1e-3), "but for the GPU's own noise"
         assert [step for step, _ in told["answers"]["answers"]] == [0, 2, 4]
         assert told["new tokens"]["evaluations"][-1] < told["new tokens"]["evaluations"][0]
 
