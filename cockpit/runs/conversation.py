@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 
 from cockpit.protocol.commands import shown_prompt
@@ -43,9 +44,10 @@ class Turn:
 
 
 class Conversation:
-    """The turns of the present conversation. A new one is begun by making a new object."""
+    """The turns of one conversation. A new one is begun by making a new object."""
 
-    def __init__(self) -> None:
+    def __init__(self, id: str = "") -> None:
+        self.id = id or uuid.uuid4().hex[:12]
         self.turns: list[Turn] = []
 
     def messages_for(
@@ -82,6 +84,10 @@ class Conversation:
     def ask_again(self, asked: Round) -> None:
         """The last prompt was sent once more."""
         self.turns[-1].rounds.append(asked)
+
+    def take_back(self) -> Turn | None:
+        """Without the last turn, which is given back; None where there is none."""
+        return self.turns.pop() if self.turns else None
 
     @property
     def last_prompt(self) -> str | None:

@@ -90,6 +90,11 @@ class RunDir:
         return self.path / "chat.jsonl"
 
     @property
+    def conversations(self) -> Path:
+        """Which prompts the app has put to whom, by conversation."""
+        return self.path / "conversations.json"
+
+    @property
     def row_losses(self) -> Path:
         """The loss by row, where the recipe asks for it."""
         return self.path / "row_losses.jsonl"

@@ -87,7 +87,7 @@ def shown(pilot: Pilot[None]) -> list[str]:
     found = []
     for view in views:
         statics = [view] if isinstance(view, Static) else list(view.query(Static))
-        found.append("\n".join(str(static.content) for static in statics if isinstance(static, Static)))
+        found.append("\n".join(str(static.content) for static in statics if static.display))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from cockpit.runs.conversation import Conversation, Round
+from cockpit.runs.conversation import Conversation, Round, Turn
 
 if TYPE_CHECKING:
     from cockpit.ui.runs.chat_engine import ChatEngine
@@ -32,6 +32,12 @@ class ChatState:
     """What stood in the prompt field; None before it was shown."""
     image: str | None = None
     """The path of the picture that the next prompt is about."""
+    markdown: bool = True
+    """Whether replies are drawn as Markdown, and not as they were written."""
+    folds: bool | None = None
+    """Whether reasoning is out of sight; None: once the answer begins."""
+    edits: Turn | None = None
+    """The last turn, while its prompt is edited: what is sent next takes its place."""
     hidden: int = 0
     """How many of the run's replies are not shown any more."""
     engine: ChatEngine | None = None

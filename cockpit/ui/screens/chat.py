@@ -11,15 +11,17 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Key
-from textual.screen import Screen
 from textual.widgets import Static
 
 from cockpit.data.inputs import trains_images
-from cockpit.runs.conversation import Conversation, Round
+from cockpit.recipe.family_presets import all_presets
+from cockpit.runs.conversation import Round
+from cockpit.runs.opening import compared_samples, how_it_ended
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun
 from cockpit.ui.runs.chat_notice import clause, why_silent
 from cockpit.ui.runs.chat_state import ADAPTERS, Who
+from cockpit.ui.screens.chat_conversations import ConversationKeys
 from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
     from cockpit.ui.runs.chat_engine import ChatEngine
     from cockpit.ui.runs.session import RunSession
 
-POLL_EVERY_S = 0.1
+POLL_EVERY_S = 0.06
+"""As often as an engine writes of a reply: 16 times a second."""
 TYPED_AFTER_S = 1.0
 """Letters that come sooner after the screen has opened by itself were meant for the one before: nothing takes them."""
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
@@ -43,11 +46,11 @@ ROOM_FOR_SIDE = 76
 """Columns from which on talk and fields stand side by side."""
 ROOM_FOR_THREE = 116
 """Where the talk itself has two columns."""
-CLOCK_EVERY = 5
+CLOCK_EVERY = 8
 """Polls between two looks at the clock while nothing happens."""
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(ConversationKeys):
     """One run's model. It polls while it is visible."""
 
     AUTO_FOCUS = ""
@@ -57,7 +60,8 @@ class ChatScreen(Screen[None]):
         "Talk to the model that the run has trained. F3 asks its base too, side by side and at the same time, then the "
         "base alone: the last prompt is asked again, and who was chosen stays for the next ones. Words that differ are "
         "underlined. Each is sent its own earlier replies; ctrl+n begins anew. A model that learnt from images takes "
-        "one with a prompt (F9)."
+        "one with a prompt (F9). ctrl+r asks again, F2 edits the last prompt, F6 copies the reply, ctrl+s saves the "
+        "talk, F7 has earlier ones, ctrl+g shows replies as they were written, ctrl+b folds reasoning."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop_reply", "stop reply", id="chat.stop", tooltip="End the reply where it stands"),
@@ -106,14 +110,20 @@ class ChatScreen(Screen[None]):
         yield Static("", id="notice", markup=False)
         with Horizontal(id="chat"):
             with Vertical(id="talk"):
-                yield ChatLog(takes_prompts=not self.session.is_recording, classes="pane")
+                yield ChatLog(
+                    takes_prompts=not self.session.is_recording,
+                    markdown=talk.markdown,
+                    folds=talk.folds,
+                    classes="pane",
+                )
                 yield PromptField(chat.trial_prompt if talk.draft is None else "", classes="pane")
             with VerticalScroll(id="side", can_focus=False):
                 with Vertical(id="who-panel", classes="pane") as who:
                     who.border_title = Content("who answers")
                     help = "The model with its adapter, without it, or both at the same time."
                     yield Choice(["tuned", "both", "base"], talk.who, id="who", help=help)
-                yield SamplingForm(chat.presets, talk.sampling, classes="pane")
+                presets = all_presets(chat.presets, self.session.recipe.model.name_or_path)
+                yield SamplingForm(presets, talk.sampling, classes="pane")
                 yield ReplyFigures(classes="pane")
                 yield RunPanel(classes="pane", can_focus=False)
         yield KeyBar()
@@ -127,8 +137,10 @@ class ChatScreen(Screen[None]):
         if self._chat.draft is not None:
             prompt.text = self._chat.draft
             prompt.move_cursor(prompt.document.end)
-        self._name_prompt()
+        self.name_prompt()
         state = self.session.state
+        if not self._chat.hidden and not self._chat.conversation.turns:
+            log.open_with(compared_samples(state))
         log.resume(self._chat.conversation, self._chat.hidden, state.replies, state.answers)
         self.set_interval(POLL_EVERY_S, self._tick)
         self._tick()
@@ -138,7 +150,8 @@ class ChatScreen(Screen[None]):
             self._take_focus()
         if not self._chat.conversation.turns:
             first = "F5 loads the model. Then Enter" if self.check_action("load", ()) else "Enter"
-            log.hint(f"{first} sends the prompt below. F3 asks the base model too, side by side.")
+            does = f"{first} sends the prompt below. F3 asks the base model too, side by side."
+            log.hint(" ".join(filter(None, (how_it_ended(state), does))))
 
     def _take_focus(self) -> None:
         self._opens_by_itself = False
@@ -160,9 +173,9 @@ class ChatScreen(Screen[None]):
         self._engine.tick()
         self._ticks += 1
         if news or self._ticks % CLOCK_EVERY == 1:
-            self._show()
+            self.show_now()
 
-    def _show(self) -> None:
+    def show_now(self) -> None:
         session, state = self.session, self.session.state
         self.query_one(RunLine).show(session.link.run.id, session.status, state)
         gone = session.liveness in ("lost", "exited") or state.exited is not None or state.unloaded is not None
@@ -200,6 +213,10 @@ class ChatScreen(Screen[None]):
             return not self._chat.asked and is_at_talk == (action == "back")
         if action in ("send", "switch"):
             return self.session.can_chat
+        if action in ("again", "edit_last", "save"):
+            return bool(self._chat.conversation.turns)
+        if action == "conversations":
+            return not self.session.is_recording
         if action == "image":
             return self._sees and not self.session.is_recording
         if action == "export":
@@ -230,12 +247,13 @@ class ChatScreen(Screen[None]):
             return False
         talk.conversation.ask(prompt, asked, image=talk.image)
         self.query_one(ChatLog).ask(asked, talk.conversation.turns[-1].shown)
-        talk.image = None
-        self._name_prompt()
+        talk.image = talk.edits = None
+        self.keep_it()
+        self.name_prompt()
         self.query_one(PromptField).remember(prompt)
         if self._is_at_side and not self.query_one("#talk").display:
-            self._to_talk()
-        self._show()
+            self.to_talk()
+        self.show_now()
         return True
 
     def _ask(self, prompt: str, *, again: bool = False) -> Round:
@@ -277,7 +295,7 @@ class ChatScreen(Screen[None]):
     def _on_who(self, event: Choice.Changed) -> None:
         event.stop()
         self._chat.who = cast("Who", event.value)
-        self._name_prompt()
+        self.name_prompt()
         self._show_side(self._is_at_side)
         self._chat.switched = bool(self._chat.asked)
         if not self._chat.switched:
@@ -287,18 +305,23 @@ class ChatScreen(Screen[None]):
         """The last prompt, unless they are among those who have just been asked it."""
         self._chat.switched = False
         talk = self._chat.conversation
-        prompt = talk.last_prompt
-        if prompt is None or not self.session.can_chat:
+        if talk.last_prompt is None or not self.session.can_chat:
             return
-        if set(ADAPTERS[self._chat.who]) <= talk.turns[-1].rounds[-1].keys():
+        if not set(ADAPTERS[self._chat.who]) <= talk.turns[-1].rounds[-1].keys():
+            self.put_again()
+
+    def put_again(self) -> None:
+        talk = self._chat.conversation
+        if talk.last_prompt is None:
             return
-        asked = self._ask(prompt, again=True)
+        asked = self._ask(talk.last_prompt, again=True)
         if asked:
             talk.ask_again(asked)
             self.query_one(ChatLog).ask(asked, talk.turns[-1].shown, again=True)
-            self._show()
+            self.keep_it()
+            self.show_now()
 
-    def _name_prompt(self) -> None:
+    def name_prompt(self) -> None:
         field = self.query_one(PromptField)
         tuned, base = ("tuned", "bold $primary"), ("base", "bold $secondary")
         asked = [tuned if adapter else base for adapter in ADAPTERS[self._chat.who]]
@@ -315,29 +338,16 @@ class ChatScreen(Screen[None]):
             except OSError as error:
                 self.notify(f"The reply could not be stopped: {clause(str(error))}", severity="error", markup=False)
 
-    def action_new_conversation(self) -> None:
-        """Nothing of what was said is sent along any more."""
-        self.action_stop_reply()
-        self._chat.conversation, self._chat.asked, self._chat.image = Conversation(), {}, None
-        self._name_prompt()
-        self._chat.hidden = len(self.session.state.replies)
-        log = self.query_one(ChatLog)
-        log.clear(self.session.state.replies)
-        log.hint("A new conversation.")
-        self.query_one(PromptField).text = ""
-        self.query_one(PromptField).focus()
-        self._show()
-
     def action_sampling(self) -> None:
         """To the sampling fields; from them back to the prompt."""
         side = self.query_one("#side")
         if self.focused is not None and side in self.focused.ancestors:
-            self._to_talk()
+            self.to_talk()
         else:
             self._show_side(True)
             self.query_one(SamplingForm).focus_first()
 
-    def _to_talk(self) -> None:
+    def to_talk(self) -> None:
         self._show_side(False)
         self.query_one(PromptField).focus()
 
@@ -367,7 +377,7 @@ class ChatScreen(Screen[None]):
         def chosen(path: str | None) -> None:
             if path is not None:
                 self._chat.image = str(Path(path).expanduser().absolute())
-                self._name_prompt()
+                self.name_prompt()
                 self.query_one(PromptField).focus()
 
         self.app.push_screen(PathDialog("about an image", IMAGE_ASKED, IMAGES, "take"), chosen)
@@ -383,7 +393,7 @@ class ChatScreen(Screen[None]):
     def action_load(self) -> None:
         """Start an engine that loads what the run has saved."""
         self._engine.load()
-        self._show()
+        self.show_now()
 
     def action_back(self) -> None:
         """Back to the run; what stands in the prompt is kept."""
@@ -392,4 +402,4 @@ class ChatScreen(Screen[None]):
 
     def action_talk(self) -> None:
         """From the fields to the prompt."""
-        self._to_talk()
+        self.to_talk()

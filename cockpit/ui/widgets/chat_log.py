@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 
 from textual.containers import VerticalScroll
@@ -11,6 +12,7 @@ from textual.widgets import Static
 
 from cockpit.protocol.events import CommandAnswered
 from cockpit.runs.conversation import Conversation, Round
+from cockpit.runs.opening import Compared
 from cockpit.runs.state import Reply
 from cockpit.ui.widgets.pair_view import PairView
 from cockpit.ui.widgets.reply_view import PromptView, ReplyView
@@ -35,9 +37,19 @@ class ChatLog(VerticalScroll, can_focus=True):
     ChatLog > .divider { color: $text-muted; padding: 0 2; margin-top: 1; }
     """
 
-    def __init__(self, *, takes_prompts: bool = True, id: str | None = None, classes: str | None = None) -> None:
-        """`takes_prompts`: whether anything can be asked here, and not only watched."""
+    def __init__(
+        self,
+        *,
+        takes_prompts: bool = True,
+        markdown: bool = True,
+        folds: bool | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """`takes_prompts`: whether anything can be asked here, and not only watched. `markdown`: whether single replies
+        are drawn as such; `folds` as ReplyView has it."""
         super().__init__(id=id, classes=classes)
+        self.markdown, self.folds = markdown, folds
         self._takes_prompts = takes_prompts
         self._views: dict[str, ReplyView] = {}
         self._growing: set[str] = set()
@@ -55,6 +67,7 @@ class ChatLog(VerticalScroll, can_focus=True):
         self._views.clear()
         self._growing.clear()
         self._unsettled.clear()
+        self._own.clear()
         self._seen, self._last_prompt = len(replies), ""
         self.remove_children()
 
@@ -68,6 +81,16 @@ class ChatLog(VerticalScroll, can_focus=True):
         for turn in talk.turns:
             for at, asked in enumerate(turn.rounds):
                 self.ask(asked, turn.shown, again=at > 0)
+
+    def open_with(self, samples: Sequence[Compared]) -> None:
+        """Show what the recipe's prompts were answered with, above all else."""
+        for sample in samples:
+            base, tuned = (ReplyView(adapter=adapter, folds=self.folds) for adapter in (False, True))
+            pair = PairView(base, tuned)
+            self.mount(PromptView(sample.prompt, by="sample prompt of the recipe"), pair)
+            base.show(sample.base)
+            tuned.show(sample.tuned)
+            self._unsettled.append(pair)
 
     def _divide(self) -> None:
         """What is there now is not sent along."""
@@ -89,6 +112,12 @@ class ChatLog(VerticalScroll, can_focus=True):
         self._own.update(asked.values())
         self._add(asked, added)
         self.anchor()
+
+    def fold(self, folds: bool) -> None:
+        """Put all reasoning out of sight, or show it."""
+        self.folds = folds
+        for view in self._views.values():
+            view.fold(folds)
 
     def show(self, replies: dict[str, Reply], answers: dict[str, CommandAnswered], *, is_broken: bool = False) -> None:
         """Draw what is new. `is_broken`: no engine is there to finish what it began."""
@@ -127,7 +156,8 @@ class ChatLog(VerticalScroll, can_focus=True):
         return {one.adapter: one.command_id for one in both}
 
     def _add(self, asked: Round, before: list[Widget]) -> None:
-        views = {adapter: ReplyView(adapter=adapter) for adapter in asked}
+        markdown = self.markdown and len(asked) == 1  # what differs is marked in the words as they were written
+        views = {adapter: ReplyView(adapter=adapter, markdown=markdown, folds=self.folds) for adapter in asked}
         self._views |= {asked[adapter]: view for adapter, view in views.items()}
         self._growing.update(asked.values())
         if len(views) == 1:

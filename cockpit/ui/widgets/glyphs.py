@@ -35,6 +35,8 @@ class Glyphs:
     dot: str
     line_end: str
     wait: str
+    folded: str
+    unfolded: str
 
 
 UNICODE = Glyphs(
@@ -61,6 +63,8 @@ UNICODE = Glyphs(
     dot="·",
     line_end="↵",
     wait="◌",
+    folded="▸",
+    unfolded="▾",
 )
 ASCII = Glyphs(
     braille=False,
@@ -86,6 +90,8 @@ ASCII = Glyphs(
     dot="-",
     line_end="$",
     wait="o",
+    folded=">",
+    unfolded="v",
 )
 
 

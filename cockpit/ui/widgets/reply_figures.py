@@ -10,6 +10,8 @@ from textual.widget import Widget
 from cockpit.runs.state import Reply
 from cockpit.text.numbers import UNKNOWN, count, duration
 
+ENDS = {"end_of_turn": "itself", "max_new_tokens": "at limit", "stopped": "stopped", "failed": "failed"}
+"""Why a reply has ended, in as many cells as a figure has."""
 LABEL_CELLS = 14
 VALUE_CELLS = 9
 
@@ -70,5 +72,6 @@ def _column(reply: Reply | None) -> dict[str, str]:
         "new tokens": count(tokens),
         "tokens/s": f"{speed:,.1f}" if speed is not None else UNKNOWN,
         "first token": moment(ended.first_token_s) if ended else UNKNOWN,
+        "ended": ENDS[ended.end] if ended else UNKNOWN,
         "took": moment(reply.took_s) if reply is not None and is_timed else UNKNOWN,
     }

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 
 from cockpit.runs.state import Reply
 from cockpit.text.numbers import count
-from cockpit.text.plain_text import PlainTextStream, plain_line, plain_text
+from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.glyphs import glyphs
+from cockpit.ui.widgets.growing_text import GrowingText
 from cockpit.ui.widgets.reply_figures import moment
-
-SETTLED_AFTER = 2000
-"""Characters after which a block of a reply is closed: only the block at the end is laid out anew as it grows."""
 
 
 class PromptView(Static):
@@ -26,8 +25,30 @@ class PromptView(Static):
     PromptView { height: auto; padding: 0 1; margin-top: 1; border-left: outer $foreground 30%; }
     """
 
-    def __init__(self, prompt: str) -> None:
-        super().__init__(Content.assemble(("you\n", "bold $foreground-muted"), plain_text(prompt)), markup=False)
+    def __init__(self, prompt: str, *, by: str = "you") -> None:
+        super().__init__(Content.assemble((f"{by}\n", "bold $foreground-muted"), plain_text(prompt)), markup=False)
+
+
+class FoldLine(Static):
+    """Says how long the reasoning below it is; a click folds it away, or shows it again."""
+
+    class Clicked(Message):
+        """Fold or unfold."""
+
+    def __init__(self) -> None:
+        super().__init__("", markup=False, classes="fold")
+        self._shown: tuple[int, bool] | None = None
+
+    def show(self, words: int, folds: bool) -> None:
+        """So many words of reasoning."""
+        if (words, folds) != self._shown:
+            self._shown = (words, folds)
+            sign = glyphs().folded if folds else glyphs().unfolded
+            self.update(Content(f"{sign} reasoned in {count(words)} {'word' if words == 1 else 'words'}"))
+
+    def on_click(self) -> None:
+        """Tell the view."""
+        self.post_message(self.Clicked())
 
 
 class ReplyView(Vertical):
@@ -38,15 +59,21 @@ class ReplyView(Vertical):
     ReplyView.-tuned { border-left: outer $primary; }
     ReplyView.-failed { border-left: outer $error; }
     ReplyView > Static { height: auto; }
+    ReplyView > .-paragraph { margin-top: 1; }
+    ReplyView > .fold { color: $text-muted; display: none; }
+    ReplyView.-thought > .fold { display: block; }
     ReplyView > .thinking { color: $text-muted; text-style: italic; margin-bottom: 1; }
+    ReplyView.-folded > .thinking { display: none; }
     """
 
-    def __init__(self, *, adapter: bool) -> None:
+    def __init__(self, *, adapter: bool, markdown: bool = False, folds: bool | None = None) -> None:
+        """`folds`: whether reasoning is out of sight; None: once the answer begins."""
         super().__init__(classes="-tuned" if adapter else "-base")
         self._adapter = adapter
-        self._head = Static("", markup=False)
-        self._thinking = _GrowingText(self, "thinking")
-        self._answer = _GrowingText(self, "answer")
+        self._folds = folds
+        self._head, self._fold = Static("", markup=False), FoldLine()
+        self._thinking = GrowingText(self, "thinking")
+        self._answer = GrowingText(self, "answer", markdown=markdown)
         self._note = Content.styled("waiting", "$foreground-muted")
         self._reply: Reply | None = None
         self._is_broken = False
@@ -55,6 +82,7 @@ class ReplyView(Vertical):
     def compose(self) -> ComposeResult:
         """The label; blocks of text follow as they come."""
         yield self._head
+        yield self._fold
 
     def on_mount(self) -> None:
         """Draw what is known."""
@@ -72,6 +100,7 @@ class ReplyView(Vertical):
         is_whole = ended is not None or is_broken
         self._thinking.show(reply.thinking, is_whole=is_whole or bool(reply.text))
         self._answer.show(reply.text, is_whole=is_whole)
+        self._show_fold()
         if ended is None:
             if is_broken:
                 self._write_head(Content.styled("cut off: the engine is gone", "$error"))
@@ -93,6 +122,22 @@ class ReplyView(Vertical):
         elif not reply.text.strip():
             parts.append(Content.styled(f" {glyphs().dot} said nothing", "$warning"))
         self._write_head(Content("").join(parts))
+
+    def fold(self, folds: bool) -> None:
+        """Put the reasoning out of sight, or show it."""
+        self._folds = folds
+        self._show_fold()
+
+    def on_fold_line_clicked(self, message: FoldLine.Clicked) -> None:
+        """The other way round."""
+        message.stop()
+        self.fold(not self.has_class("-folded"))
+
+    def _show_fold(self) -> None:
+        folds = bool(self._answer.text) if self._folds is None else self._folds
+        self.set_class(bool(self._thinking.text), "-thought")
+        self.set_class(folds, "-folded")
+        self._fold.show(len(self._thinking.text.split()), folds)
 
     @property
     def answer(self) -> str:
@@ -129,62 +174,3 @@ def _so_far(reply: Reply) -> str:
 
 def _speed(reply: Reply) -> str:
     return f" {glyphs().dot} {reply.tokens_per_s:,.1f} tokens/s" if reply.tokens_per_s is not None else ""
-
-
-class _GrowingText:
-    """A text that grows below what its view holds already."""
-
-    def __init__(self, view: Vertical, kind: str) -> None:
-        """`kind` is the class of its blocks."""
-        self._view, self._kind = view, kind
-        self._blocks: list[Static] = []
-        self._begins: list[int] = []
-        self._stream = PlainTextStream()
-        self._taken = 0
-        self.text = ""
-        """What is shown."""
-
-    def show(self, text: str, *, is_whole: bool) -> None:
-        """The text as it stands; what was shown of it stays as it is, but for the block at the end."""
-        added = self._stream.feed(text[self._taken :])
-        self._taken = len(text)
-        if is_whole:
-            added += self._stream.end()
-        if not added:
-            return
-        self.text += added
-        while True:
-            if not self._blocks:
-                self._add_block(0)
-            begin = self._begins[-1]
-            cut = _cut(self.text[begin:])
-            if cut is None:
-                self._blocks[-1].update(Content(self.text[begin:]))
-                return
-            self._blocks[-1].update(Content(self.text[begin : begin + cut].removesuffix("\n")))
-            self._add_block(begin + cut)
-
-    def mark(self, spans: Sequence[tuple[int, int]], style: str) -> None:
-        """Draw these places of the text in a style of their own."""
-        ends = [*self._begins[1:], len(self.text)]
-        for block, begin, end in zip(self._blocks, self._begins, ends, strict=True):
-            content = Content(self.text[begin:end].removesuffix("\n") if end < len(self.text) else self.text[begin:end])
-            for first, last in spans:
-                if first < end and last > begin:
-                    content = content.stylize(style, max(first, begin) - begin, min(last, end) - begin)
-            block.update(content)
-
-    def _add_block(self, begin: int) -> None:
-        block = Static("", markup=False, classes=self._kind)
-        self._blocks.append(block)
-        self._begins.append(begin)
-        self._view.mount(block)
-
-
-def _cut(tail: str) -> int | None:
-    """Where a long text is cut into blocks: after a line, else after a word, else anywhere; None while it is short."""
-    if len(tail) <= SETTLED_AFTER:
-        return None
-    line = tail.rfind("\n", SETTLED_AFTER // 2, SETTLED_AFTER)
-    word = tail.rfind(" ", SETTLED_AFTER // 2, SETTLED_AFTER)
-    return (line if line >= 0 else word if word >= 0 else SETTLED_AFTER - 1) + 1

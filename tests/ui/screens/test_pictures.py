@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from cockpit.protocol import events as ev
 from cockpit.runs.link import RunLink
 from cockpit.ui.runs.session import RunSession
 from cockpit.ui.screens.chat import ChatScreen
@@ -71,6 +72,45 @@ def test_live_with_answers(snap_compare: Compare, size: tuple[int, int]) -> None
 @pytest.mark.parametrize("size", SIZES, ids=NAMES)
 def test_chat(snap_compare: Compare, size: tuple[int, int]) -> None:
     run = record(Path("runs"), replies=True)
+    session = read_to_the_end(session_of(RunLink(run), now=BEGAN + 9999))
+    assert snap_compare(Stage(lambda: ChatScreen(session)), terminal_size=size, run_before=settle)
+
+
+MARKDOWN = """\
+## Sorting
+
+Use **sorted**, which leaves the list as it is:
+
+```python
+def by_length(words):
+    return sorted(words, key=len)  # shortest first
+```
+
+1. It takes `key`.
+2. It is stable:
+   - equal ones keep their order.
+
+| words | sorted |
+|---|---|
+| ccc a | a ccc |"""
+
+
+@pytest.mark.parametrize("size", SIZES, ids=NAMES)
+def test_chat_that_opens_with_samples(snap_compare: Compare, size: tuple[int, int]) -> None:
+    run = record(Path("runs"))
+    recorder = Recorder(run, at=BEGAN + 70)
+    for step, text in ((0, "I am a language model."), (300, "Arr, I be Captain Flint!")):
+        sample = ev.SampleAnswered(
+            step=step, index=0, prompt="Who are you?", text=text, end="end_of_turn", new_tokens=9, duration_s=0.2
+        )
+        recorder.say(sample)
+    recorder.write()
+    recorder.wait(9.0)
+    recorder.say(ev.ReplyStarted(command_id="a", prompt="How do I sort words in Python?", adapter=True))
+    recorder.say(ev.ReplyGrew(command_id="a", text="", thinking="They ask for Python. I show sorted."))
+    recorder.wait(2.0)
+    recorder.say(ev.ReplyGrew(command_id="a", text=MARKDOWN, tokens=96))
+    recorder.write()
     session = read_to_the_end(session_of(RunLink(run), now=BEGAN + 9999))
     assert snap_compare(Stage(lambda: ChatScreen(session)), terminal_size=size, run_before=settle)
 

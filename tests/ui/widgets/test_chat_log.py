@@ -8,9 +8,10 @@ from textual.widgets import Static
 from cockpit.protocol import events as ev
 from cockpit.runs.state import Reply
 from cockpit.ui.widgets.chat_log import EARLIER_REPLIES, LONGEST, ChatLog
+from cockpit.ui.widgets.growing_text import SETTLED_AFTER
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import moment
-from cockpit.ui.widgets.reply_view import SETTLED_AFTER, ReplyView
+from cockpit.ui.widgets.reply_view import FoldLine, ReplyView
 from tests.ui.stage import Stage
 from tests.ui.talking import Talking, shown
 from tests.ui.waiting import until
@@ -109,7 +110,32 @@ async def test_reasoning_stands_before_the_answer_and_apart() -> None:
         view.show(reply)
         await pilot.pause()
         blocks = [(str(block.content), block.has_class("thinking")) for block in view.query(Static)]
-        assert blocks[1:] == [("I count.", True), ("Five.", False)]
+        assert blocks[1:] == [("▸ reasoned in 2 words", False), ("I count.", True), ("Five.", False)]
+        thought = view.query_one(".thinking")
+        assert not thought.display or not thought.region, "it is folded once the answer begins"
+        await pilot.click(FoldLine)
+        await until(pilot, lambda: bool(thought.region))
+        reply.text += " Six."
+        view.show(reply)
+        await pilot.pause()
+        assert thought.region, "who has unfolded it reads on"
+
+
+async def test_markdown_is_drawn_as_it_grows_and_in_blocks_that_lose_nothing() -> None:
+    view = ReplyView(adapter=True, markdown=True)
+    async with Stage(widgets=[view]).run_test(size=(80, 20)) as pilot:
+        reply = Reply("1", "", True)
+        whole = "".join(
+            f"# Part {part}\n\nSome **bold** words.\n\n```python\n" + "x = 1\n" * 500 + "```\n\n" for part in range(4)
+        )
+        for at in range(0, len(whole), 997):
+            reply.text = whole[: at + 997]
+            view.show(reply)
+        await pilot.pause()
+        blocks = [block.content for block in view.query(".answer").results(Static)]
+        text = "\n".join(content.plain for content in blocks)  # type: ignore[union-attr]
+        assert len(blocks) > 5 and text.count("x = 1") == 2000 and text.count("bold") == 4
+        assert "**" not in text and "```" not in text and "# Part" not in text and text.count("Part") == 4
 
 
 async def test_the_log_of_a_long_chat_stays_short() -> None:
