@@ -40,7 +40,7 @@ EXIT_STATUS = {"completed": 0, "stopped": 130, "failed": 1, "out_of_memory": 1}
 
 
 class Interrupts:
-    """Counts Ctrl-C (and SIGTERM, which is as good as the first)."""
+    """Counts Ctrl-C (and SIGTERM and SIGUSR1, which are as good as the first)."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -56,7 +56,7 @@ def interrupts_counted() -> Iterator[Interrupts]:
     if threading.current_thread() is not threading.main_thread():
         yield counter
         return
-    before = {number: signal.signal(number, counter) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, counter) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     try:
         yield counter
     finally:

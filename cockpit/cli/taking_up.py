@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from cockpit.cli.follow import Interrupts
     from cockpit.cli.report import Report
     from cockpit.launch.engines import StartedEngine
+    from cockpit.recipe.recipe import Recipe
     from cockpit.runs.folder import RunDir
 
 MOST_TRIES = 3
@@ -23,8 +25,9 @@ MOST_TRIES = 3
 def follow_through(
     started: StartedEngine, report: Report, interrupts: Interrupts | None = None, attempt: int = 1
 ) -> tuple[int, StartedEngine]:
-    """As `follow`; a run that is lost is taken up where output.on_lost says so, and followed on. The exit status, and
-    the engine that was last."""
+    """As `follow`; a run that is lost is taken up where lifecycle.on_lost says so, and followed on.
+
+    The exit status, and the engine that was last."""
     from cockpit.cli.follow import follow
     from cockpit.protocol.event_log import newest_attempt
 
@@ -47,7 +50,7 @@ def follow_through(
             report.say(f"It cannot be taken up again: {error}")
             return status, started
         where = f"after step {count(step)}" if step else "from its beginning"
-        report.say(f"output.on_lost is resume: it goes on {where}, as attempt {attempt}.")
+        report.say(f"lifecycle.on_lost is resume: it goes on {where}, as attempt {attempt}.")
 
 
 def wants_up(run: RunDir) -> bool:
@@ -58,7 +61,7 @@ def wants_up(run: RunDir) -> bool:
     if RunSummary.of(run).state != "lost":
         return False
     try:
-        return RecipeDocument.load(run.recipe).recipe().output.on_lost == "resume"
+        return RecipeDocument.load(run.recipe).recipe().lifecycle.on_lost == "resume"
     except (RecipeError, OSError):
         return False
 
@@ -92,3 +95,32 @@ def take_up(run: RunDir) -> StartedEngine:
     started = start_resuming_engine(run, EngineKey.of(recipe, report))
     started.resume(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]], from_step)
     return started
+
+
+def newest_of(written: Recipe, fitted: Recipe, name: str) -> RunDir | None:
+    """The newest run called `name` that trains this very recipe, as written or as it is fitted to the machine. What is
+    told, shown or kept beside the training may differ."""
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.problem import RecipeError
+    from cockpit.runs.folder import all_runs, id_stem
+    from cockpit.runs.starting_adapter import with_starting_adapter
+
+    wanted = [_training_of(with_starting_adapter(one)) for one in (written, fitted)]
+    for run in all_runs():
+        if not re.fullmatch(rf"{re.escape(id_stem(name))}-\d{{4}}-\d{{4}}(-\d+)?", run.id):
+            continue
+        path = run.written_recipe if run.written_recipe.exists() else run.recipe
+        try:
+            if _training_of(RecipeDocument.load(path).recipe()) in wanted:
+                return run
+        except (RecipeError, OSError):
+            continue
+    return None
+
+
+def _training_of(recipe: Recipe) -> dict[str, object]:
+    """All that says what is trained, and how, with local paths absolute."""
+    from cockpit.recipe.document import RecipeDocument, resolved_yaml
+
+    resolved = RecipeDocument.parse(resolved_yaml(recipe), "recipe").recipe()
+    return resolved.model_dump(exclude={"about", "chat", "samples", "suite", "watchdogs", "lifecycle", "output"})

@@ -30,9 +30,16 @@ def train(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
     detach: Annotated[bool, typer.Option(help="Print the run's id and leave it running.")] = False,
+    resume_or_start: Annotated[
+        bool,
+        typer.Option("--resume-or-start", help="Go on with the newest run of this recipe if it has not completed."),
+    ] = False,
     in_process: Annotated[bool, typer.Option(help="Train on a thread of this process, for debuggers.")] = False,
 ) -> None:
     """Train a recipe. Ctrl-C finishes the step and saves; a second one drops the step.
+
+    With --resume-or-start a job script may be submitted again and again: the newest run of the very same recipe goes on
+    from its checkpoint, and where that has completed nothing is done.
 
     Exit status: 0 completed, 1 failed, 2 the recipe or a setting is wrong, 130 stopped.
     """
@@ -41,6 +48,9 @@ def train(
             ["--detach leaves the run to a process of its own, --in-process keeps it in this one; give one of the two."]
         )
     document, key, found = _checked(recipe, data, model, settings or [])
+    name = document.recipe().output.run_name or document.name
+    if resume_or_start:
+        _take_up_if_begun(found, name, as_json=as_json, detach=detach)
 
     from cockpit.cli.follow import interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
@@ -50,7 +60,6 @@ def train(
     from cockpit.runs.starting_adapter import with_starting_adapter
 
     report = report_for(as_json)
-    name = document.recipe().output.run_name or document.name
     with interrupts_counted() as interrupts:
         try:
             started = _start(key, name, in_process)
@@ -68,6 +77,31 @@ def train(
         tell_ways_on(run, report, status)
         end_engine(started)
     raise typer.Exit(status)
+
+
+def _take_up_if_begun(found: Fitted, name: str, *, as_json: bool, detach: bool) -> None:
+    """Go on with the newest run of the recipe, which ends the command; where there is none that can go on, return."""
+    from cockpit.cli.resume import resume
+    from cockpit.cli.taking_up import newest_of
+    from cockpit.runs.checkpoint import newest_complete
+    from cockpit.runs.status import is_active
+    from cockpit.runs.summary import RunSummary
+    from cockpit.text.plain_text import plain_line
+
+    run = newest_of(found.written, found.recipe, name)
+    if run is None:
+        return
+    state, shown = RunSummary.of(run).state, plain_line(run.id)
+    if state == "completed":
+        print(f"The run {shown} of this recipe has completed; there is nothing to do.", file=sys.stderr)
+        raise typer.Exit(0)
+    if is_active(state):
+        end(f"The run {shown} of this recipe is still going; watch it with: cockpit attach {shlex.quote(shown)}", 1)
+    if newest_complete(run.checkpoints)[0] is None:
+        print(f"The run {shown} of this recipe has left no checkpoint; a new one begins.", file=sys.stderr)
+        return
+    print(f"Going on with the run {shown} of this recipe.", file=sys.stderr)
+    resume(run.id, as_json=as_json, detach=detach)
 
 
 def _checked(

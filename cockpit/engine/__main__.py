@@ -53,7 +53,8 @@ def main() -> int:
     except OSError as error:
         print(f"The engine cannot begin in {options.folder}: {error}", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, lambda signum, frame: engine.terminate())
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, lambda signum, frame: engine.terminate(signal.Signals(signum).name))
     try:
         engine.run()
     except OSError:

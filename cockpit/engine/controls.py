@@ -6,6 +6,7 @@ import contextlib
 import math
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -24,6 +25,9 @@ class Controls:
     def __init__(self) -> None:
         self.stop: Literal["save", "drop"] | None = None
         """Finish the step and save, or drop it."""
+        self.why = ""
+        """Why the engine is to end, in a sentence; empty where a reader has asked for the stop."""
+        self._hurry_until: float | None = None
         self.paused = False
         """Whether training is to wait."""
         self.work: queue.Queue[Train | Question | None] = queue.Queue()
@@ -47,6 +51,14 @@ class Controls:
             self.stop = "save" if save else "drop"
         self._changed.set()
         return self.stop != before
+
+    def hurry(self, until: float) -> None:
+        """All is to be saved by then, in time.monotonic(); the earliest of several counts."""
+        self._hurry_until = until if self._hurry_until is None else min(until, self._hurry_until)
+
+    def has_time_for(self, seconds: float) -> bool:
+        """Whether so many seconds are left."""
+        return self._hurry_until is None or time.monotonic() + seconds <= self._hurry_until
 
     def stop_if_asked(self) -> None:
         """Raises Stopped where a Stop was asked for."""

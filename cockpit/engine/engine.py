@@ -6,16 +6,20 @@ import contextlib
 import os
 import select
 import stat
+import subprocess
 import threading
 import time
 import traceback
+from typing import Literal
 
 import psutil
 
+from cockpit.engine import on_end
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import first_line
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
+from cockpit.engine.notices import Notices
 from cockpit.engine.ownership import Ownership
 from cockpit.engine.stack import imported, packages
 from cockpit.engine.worker import Worker
@@ -35,6 +39,7 @@ from cockpit.protocol.event_log import newest_attempt
 from cockpit.protocol.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded, StopRequested
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
+from cockpit.runs.origin import is_made_here
 
 TICK_S = 0.1
 HEARTBEAT_S = 1.0
@@ -96,6 +101,11 @@ class Engine:
             may_fall_back=own_process,
         )
         self._terminated = threading.Event()
+        self._signal = "SIGTERM"
+        self._notices: Notices | None = None
+        """Of the run that was begun, once its recipe is known."""
+        self._on_end: subprocess.Popen[bytes] | None = None
+        self._has_told_end = False
         self._reason = ""
         self._unwanted = False
         waits = run.path.parent in (standby_folder(), probes_folder())
@@ -105,8 +115,10 @@ class Engine:
         self._beat_at = self._read_at = 0.0
         self._imported = 0
 
-    def terminate(self) -> None:
-        """End as SIGTERM asks: finish the step, save, and go. May be called from a signal handler or any thread."""
+    def terminate(self, signal: str = "SIGTERM") -> None:
+        """End as SIGTERM asks: finish the step, save, and go, within the recipe's grace. May be called from a signal
+        handler or any thread."""
+        self._signal = signal
         self._terminated.set()
 
     def run(self) -> None:
@@ -144,8 +156,12 @@ class Engine:
         now = time.monotonic()
         self._beat(now)
         self._show_import()
+        self._heed_notices()
         if self._terminated.is_set():
-            self._leave("The engine was told to end (SIGTERM).")
+            self._hurry()
+            self._leave(f"The engine was told to end ({self._signal}).")
+        if self._worker.ended:
+            self._run_on_end()
         if self._stdin_matters and not self._worker.begun and _stdin_has_ended():
             self._unwanted = True
             self._leave("Who started this standby has gone.")
@@ -154,6 +170,51 @@ class Engine:
             self._leave("Nobody has told this engine to train.")
         if self._worker.ready_at is not None and self._idle(now) > self._idle_s:
             self._leave("Nobody has looked at the run for a while.")
+
+    def _heed_notices(self) -> None:
+        """Stop in time where the machine will vanish."""
+        recipe, worker = self._worker.beginning.known_recipe, self._worker
+        if not worker.begun or worker.ended or recipe is None or self._reason:
+            return
+        if self._notices is None:
+            may_run = is_made_here(self._run.path)
+            self._notices = Notices(recipe.lifecycle, self._run.path, may_run=may_run, environment=os.environ)
+        notices = self._notices
+        notices.paces.look(worker.step, self._journal.phase, time.monotonic())
+        why = notices.due()
+        if notices.problem:
+            self._journal.log("warning", notices.problem)
+            notices.problem = ""
+        if why:
+            assert notices.ends_at is not None
+            self._controls.hurry(time.monotonic() + notices.ends_at - time.time())
+            self._leave(why)
+
+    def _hurry(self) -> None:
+        """What is left after a signal is the recipe's grace."""
+        recipe = self._worker.beginning.known_recipe
+        if recipe is not None and not self._reason:
+            self._controls.hurry(time.monotonic() + recipe.lifecycle.grace_s)
+
+    def _run_on_end(self) -> None:
+        """Once the run has ended, what its recipe names for that; what became of it is told."""
+        recipe, ended = self._worker.beginning.known_recipe, self._worker.ending
+        if not self._has_told_end and ended is not None and recipe is not None:
+            self._has_told_end = True
+            command = recipe.lifecycle.on_end
+            if command is None:
+                return
+            if not is_made_here(self._run.path):
+                self._journal.log("warning", "lifecycle.on_end is not run, as this run was not made here.")
+                return
+            try:
+                self._on_end = on_end.start(command, self._run, ended)
+            except OSError as error:
+                self._journal.log("error", f"lifecycle.on_end cannot be run: {error.strerror or error}.")
+        elif self._on_end is not None and (status := self._on_end.poll()) is not None:
+            self._on_end = None
+            level: Literal["info", "error"] = "info" if status == 0 else "error"
+            self._journal.log(level, f"lifecycle.on_end has ended with status {status}.")
 
     def _take_commands(self) -> None:
         """Do or refuse what was asked for since the last time. No command ends the run by being one that cannot be
@@ -240,6 +301,7 @@ class Engine:
         if self._reason:
             return
         self._reason = reason
+        self._controls.why = reason
         if self._worker.begun and not self._worker.ended:
             try:
                 self._ask_stop(save=True)
@@ -264,6 +326,8 @@ class Engine:
             self.handed_on = self._run, self._ownership.hand_on()
             return
         self._controls.leave()
+        if self._notices is not None:
+            self._notices.close()
         if self._is_taken():
             self._journal.close()
             self._ownership.release()
@@ -274,9 +338,14 @@ class Engine:
             traceback.print_exc()
         try:
             if self._controls.stop is not None:
-                worker.end_run(RunEnded(outcome="stopped", step=worker.step))
+                worker.end_run(RunEnded(outcome="stopped", step=worker.step, reason=self._controls.why))
             else:
                 worker.end_run(RunEnded(outcome="failed", step=worker.step, reason="The engine ended unexpectedly."))
+            self._run_on_end()
+            if self._on_end is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._on_end.wait(on_end.WAITS_S)
+                self._run_on_end()
             reason = self._reason or worker.failure or "There is nothing left to do."
             if worker.ready_at is not None:
                 self._journal.emit(ModelUnloaded(reason=reason))

@@ -106,6 +106,11 @@ class Worker:
         with self._ending:
             self._end = self._end or ending
 
+    @property
+    def ending(self) -> RunEnded | None:
+        """How the run has ended; None before that was told."""
+        return self._end if self.ended else None
+
     def end_run(self, ending: RunEnded) -> None:
         """Tell how the run ended, once; the first call says how, and none counts where no run was begun.
 
@@ -201,6 +206,8 @@ class Worker:
     def _ending_of(self, error: BaseException) -> RunEnded:
         """The end that an exception brings, with what is known of the memory where that ran out."""
         ending = classify_error(error, self.beginning.known_recipe, self.step)
+        if ending.outcome == "stopped" and not ending.reason:
+            return msgspec.structs.replace(ending, reason=self.controls.why)
         if ending.outcome != "out_of_memory":
             return ending
         from cockpit.engine.training.memory import out_of_memory, told
@@ -214,7 +221,7 @@ class Worker:
         """The end of a run that was stopped by a reader, or by a watchdog, which tells why."""
         cause = self.watchdogs.stopped_by if self.watchdogs is not None else None
         if cause is None:
-            return RunEnded(outcome="stopped", step=trained.step)
+            return RunEnded(outcome="stopped", step=trained.step, reason=self.controls.why)
         outcome: Outcome = "failed" if trained.dropped else "stopped"
         return RunEnded(outcome=outcome, step=trained.step, reason=cause.finding, advice=cause.advice)
 

@@ -36,6 +36,7 @@ GROUPS = {
     "samples": "Samples",
     "evaluation": "Samples",
     "watchdogs": "Watchdogs",
+    "lifecycle": "Output",
     "output": "Output",
 }
 """Group of each part of a recipe; parts that are not named here are left to the YAML file."""

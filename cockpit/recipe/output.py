@@ -30,9 +30,6 @@ class Output(Section):
     """Keep only the newest so many checkpoints, and the best where one is sought; empty for all, or for 3 where
     save_steps is empty too."""
 
-    on_lost: Literal["wait", "resume"] = "wait"
-    """A run whose engine was killed waits for a person, or resumes by itself while a command or the app follows it."""
-
     merged: Literal["none", "merged_16bit", "merged_4bit"] = "none"
     """Save base and adapter as one model too. merged_4bit rounds: small changes can be lost."""
 

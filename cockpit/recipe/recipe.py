@@ -8,6 +8,7 @@ from typing import Literal
 from cockpit.recipe.chat import Chat, Samples
 from cockpit.recipe.data import Data
 from cockpit.recipe.evaluation import ANSWER_METRICS, Evaluation
+from cockpit.recipe.lifecycle import Lifecycle
 from cockpit.recipe.lora import Lora
 from cockpit.recipe.model import Hardware, Model
 from cockpit.recipe.output import Output
@@ -83,6 +84,9 @@ class Recipe(Section):
 
     watchdogs: Watchdogs = Watchdogs()
     """What is done when training shows a sign of going wrong."""
+
+    lifecycle: Lifecycle = Lifecycle()
+    """A machine that may vanish, and what is done when the run has ended."""
 
     output: Output = Output()
     """What the run leaves behind and whom it reports to."""

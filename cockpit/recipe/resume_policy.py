@@ -15,6 +15,7 @@ CHANGEABLE = (
     "evaluation",
     "suite",
     "watchdogs",
+    "lifecycle",
     "output",
     "hardware",
     "training.fit",

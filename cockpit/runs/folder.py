@@ -38,10 +38,14 @@ def why_unwritable(error: OSError) -> str:
     return f"Runs cannot be written to {place} ({why}); set COCKPIT_HOME to a folder with room that you may write to."
 
 
+def id_stem(name: str) -> str:
+    """`name` made fit for a folder: with what the ids of its runs begin."""
+    return re.sub(r"[^a-z0-9.]+", "-", plain_text(name).lower()).strip("-.")[:60] or "run"
+
+
 def new_run_id(name: str, now: float | None = None) -> str:
     """`name` made fit for a folder, and the local time: demo-1121-0149; a number follows where that is taken."""
-    stem = re.sub(r"[^a-z0-9.]+", "-", plain_text(name).lower()).strip("-.")[:60] or "run"
-    base = f"{stem}-{time.strftime('%m%d-%H%M', time.localtime(now))}"
+    base = f"{id_stem(name)}-{time.strftime('%m%d-%H%M', time.localtime(now))}"
     run_id, count = base, 1
     while (runs_folder() / run_id).exists():
         count += 1

@@ -35,6 +35,11 @@ class NothingLeft(Exception):
     """The checkpoint that a run resumes from is that of its last step: its weights are the result."""
 
 
+FIRST_SAVING_S = 5.0
+"""Taken for a checkpoint before one has been written."""
+SAVING_MARGINS = 1.5
+
+
 class EventCallback(TrainerCallback):
     """Tells the journal what the trainer does, and the trainer what readers have asked for."""
 
@@ -75,6 +80,8 @@ class EventCallback(TrainerCallback):
         """The step after which the held-out rows were last measured."""
         self.dropped = False
         """Whether a step was dropped because that was asked for."""
+        self._usual_s, self._saving_s, self._saving_since = 0.0, FIRST_SAVING_S, self._since
+        """How long a step takes, lately, and a checkpoint; since when one is written."""
         self.plan: dict[str, Any] = {}
         """Fields of TrainingPlanned that others know: set before training begins."""
         self.planned_rate: Callable[[int], float | None] = lambda step: None
@@ -144,6 +151,13 @@ class EventCallback(TrainerCallback):
             self.step_metrics.drop()
             self.dropped = True
             control.should_training_stop = True
+        elif self.controls.stop == "save" and self._has_compiled:
+            took_s = time.monotonic() - self._since
+            left_s = max(0.0, self._usual_s - took_s) + SAVING_MARGINS * self._saving_s
+            if not self.controls.has_time_for(left_s):
+                self.step_metrics.drop()
+                self._journal.log("warning", "The step in hand is left, as there is no time to finish it and to save.")
+                raise Stopped
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -179,6 +193,7 @@ class EventCallback(TrainerCallback):
             )
         )
         took_s, self._since = now - self._since, now
+        self._usual_s = took_s if not self._has_compiled else max(took_s, 0.8 * self._usual_s)
         self._tell_not_finite(metrics)
         if self.watchdogs is not None:
             self.watchdogs.step_ended(self.step, figures, took_s, self.planned_rate(self.step))
@@ -258,6 +273,7 @@ class EventCallback(TrainerCallback):
         """A checkpoint is about to be written."""
         self.rest()
         self.check_folder()
+        self._saving_since = time.monotonic()
         self._journal.enter_phase("saving", f"checkpoint {self.step}")
 
     def rest(self) -> None:
@@ -280,6 +296,7 @@ class EventCallback(TrainerCallback):
     def checkpoint_saved(self, path: str, size_bytes: int) -> None:
         """A checkpoint stands whole at `path`, relative to the run folder."""
         self.saved_at = self.step
+        self._saving_s = time.monotonic() - self._saving_since
         if self.watchdogs is not None:
             self.watchdogs.checkpoint_saved(size_bytes)
         self._journal.emit(CheckpointSaved(step=self.step, path=path, size_bytes=size_bytes))

@@ -97,7 +97,7 @@ class PastRuns:
     def take_up_lost(self, session: RunSession) -> None:
         """Let a run go on that was lost before the app's eyes, where its recipe says so: once for each attempt, and no
         more often than MOST_TRIES without a checkpoint further."""
-        if session.status != "lost" or session.recipe.output.on_lost != "resume" or not session.was_alive:
+        if session.status != "lost" or session.recipe.lifecycle.on_lost != "resume" or not session.was_alive:
             return
         state, run = session.state, session.link.run
         newest = state.checkpoints[-1].step if state.checkpoints else 0
@@ -107,7 +107,7 @@ class PastRuns:
         tries = tries + 1 if step == newest else 1
         self._taken_up[run.id] = (state.attempt, newest, tries)
         if tries <= MOST_TRIES:
-            self._host.notify(f"{plain_line(run.id)} was lost and goes on by itself (output.on_lost).", markup=False)
+            self._host.notify(f"{plain_line(run.id)} was lost and goes on by itself (lifecycle.on_lost).", markup=False)
             self.resume_with(run, ())
 
     def resume_with(self, run: RunDir, settings: Sequence[str]) -> None:

@@ -106,7 +106,7 @@ def test_a_run_that_is_lost_goes_on_by_itself_where_its_recipe_says_so(
     home_folder: Path, model: Path, rows: Path, moment: str, resumed: str
 ) -> None:
     recipe = tiny.recipe_text(
-        model, rows, backend="transformers", training__max_steps=8, output__save_steps=2, output__on_lost="resume"
+        model, rows, backend="transformers", training__max_steps=8, output__save_steps=2, lifecycle__on_lost="resume"
     )
     started = start_engine(PLAIN, "lost")
     run, told = started.link.run, io.StringIO()
@@ -124,6 +124,6 @@ def test_a_run_that_is_lost_goes_on_by_itself_where_its_recipe_says_so(
     kill(last)
     assert status == 0, told.getvalue()
     assert last is not started
-    assert f"output.on_lost is resume: it {'goes on ' if moment == 'step 1' else ''}{resumed}" in told.getvalue()
+    assert f"lifecycle.on_lost is resume: it {'goes on ' if moment == 'step 1' else ''}{resumed}" in told.getvalue()
     assert "The engine has gone without ending the run" in told.getvalue()
     assert RunSummary.of(run).state == "completed"

@@ -73,7 +73,7 @@ async def test_r_on_the_live_screen_goes_on_with_the_run() -> None:
 @pytest.mark.parametrize("on_lost", ["resume", "wait"])
 async def test_a_run_that_is_lost_before_the_app_s_eyes_goes_on_where_its_recipe_says_so(on_lost: str) -> None:
     run, engines = record(runs_folder(), run_id="demo-1120-2349", ending="going", until=126), FakeEngines()
-    run.recipe.write_text(RECIPE + f"output:\n  on_lost: {on_lost}\n")
+    run.recipe.write_text(RECIPE + f"lifecycle:\n  on_lost: {on_lost}\n")
     write_checkpoint(run.checkpoints, 120)
     log = EventWriter(run.events)
     log.append(CheckpointSaved(step=120, path="checkpoints/checkpoint-120", size_bytes=10))
