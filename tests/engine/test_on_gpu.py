@@ -88,6 +88,11 @@ STEPS = {"output__row_losses": True, "output__save_steps": 2, "training__max_ste
 WAYS: dict[str, dict[str, Any]] = {
     "rows padded": {},
     "rows joined": {"training__padding_free": True, "training__per_device_train_batch_size": 4},
+    "rows joined and padded": {
+        "training__padding_free": True,
+        "training__per_device_train_batch_size": 4,
+        "training__pad_to_multiple_of": 64,
+    },
     "rows packed": {"training__packing": True, "training__max_steps": 2, "output__save_steps": 1},
     "in 4 bits": {"model__quantization": "nf4", "training__gradient_checkpointing": "non_reentrant"},
     "new tokens": {"model__add_tokens": ["<call>", "<done>"]},

@@ -66,8 +66,13 @@ def by_hand(model: Path, data: Path) -> dict[str, tuple[float, int]]:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"training__padding_free": True}, {"training__packing": True, "training__max_steps": 2}],
-    ids=["padded", "joined", "packed"],
+    [
+        {},
+        {"training__padding_free": True},
+        {"training__padding_free": True, "training__pad_to_multiple_of": 64},
+        {"training__packing": True, "training__max_steps": 2},
+    ],
+    ids=["padded", "joined", "joined and padded", "packed"],
 )
 def test_each_row_has_the_loss_that_it_has_alone(
     hosted: Hosted, model: Path, data: Path, changes: dict[str, Any]
