@@ -11,6 +11,7 @@ from cockpit.data.row_lengths import KnownRows, RowLengths, what_is_asked
 from cockpit.machine import gpu
 from cockpit.machine.gpu import GpuReport
 from cockpit.preflight.experience import Entry, Experience, work_of
+from cockpit.preflight.outlook import fitted_here
 from cockpit.protocol.events import GpuReading, Holder
 from cockpit.recipe.library import find_recipe
 from cockpit.settings import settings_file
@@ -21,6 +22,9 @@ HOLDER = Holder(pid=4321, name="python", mib=36.0 * MIB)
 BUSY = GpuReport(gpus=[FULL], driver="999.1", holders={"GPU-0": [HOLDER]})
 FREE = GpuReading(index=0, uuid="GPU-0", name="NVIDIA A100", vram_used_mib=500.0, vram_total_mib=40.0 * MIB)
 IDLE = GpuReport(gpus=[FREE], driver="999.1")
+
+
+AS_WRITTEN = ("--set", "training.fit=as_written")
 
 
 def run(*arguments: str) -> Result:
@@ -42,7 +46,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, report: GpuReport) -> None:
 
 def test_a_recipe_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, IDLE)
-    result = run("llama-3-8b", "--set", "training.max_length=1024")
+    result = run("llama-3-8b", "--set", "training.max_length=1024", *AS_WRITTEN)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[1] == "model    unsloth/llama-3-8b-bnb-4bit, 8.03 B weights as nf4, not on this disk yet"
@@ -103,7 +107,7 @@ def test_what_stands_in_the_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_how_it_is_fitted_to_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, IDLE)
-    asked = ("llama-3-8b", "--set", "training.fit=auto", "--set", "training.max_length=1024")
+    asked = ("llama-3-8b", "--set", "training.max_length=1024")
     lines = run(*asked).stdout.splitlines()
     assert lines[4] == "steps    60 of 4 x 2 rows, 8,192 tokens at most"
     assert lines[5].startswith("fit      here 4 × 2, not checkpointed, rows padded to 256, ")
@@ -111,15 +115,15 @@ def test_how_it_is_fitted_to_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     document = json.loads(run(*asked, "--json").stdout)
     assert document["fitted"] == "here 4 × 2, not checkpointed, rows padded to 256 (written 2 × 4)"
     assert document["gradient_checkpointing"] == "none"
-    assert json.loads(run("llama-3-8b", "--json").stdout)["fitted"] is None
+    assert json.loads(run(*asked, *AS_WRITTEN, "--json").stdout)["fitted"] is None
 
 
 def test_time_and_cost_where_the_same_work_was_measured_and_a_price_is_set(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     machine(monkeypatch, IDLE)
-    document = find_recipe("llama-3-8b")
-    entry = Entry(run="one", gpu="NVIDIA A100", work=work_of(document.recipe()), step_s=60.0, other_s=0.0)
+    found = fitted_here(find_recipe("llama-3-8b").recipe(), IDLE).recipe
+    entry = Entry(run="one", gpu="NVIDIA A100", work=work_of(found), step_s=60.0, other_s=0.0)
     monkeypatch.setattr("cockpit.preflight.experience.learned", lambda: Experience([entry]))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert run("llama-3-8b").stdout.splitlines()[-1].startswith("time     about 1 h 00 m, as 1 run of")
@@ -137,11 +141,11 @@ def test_rows_that_were_tokenized_here_are_forecast_as_long_as_they_are(monkeypa
     recipe = find_recipe("llama-3-8b").recipe()
     asked = what_is_asked(recipe)
     assert asked is not None
-    before = json.loads(run("llama-3-8b", "--json").stdout)
+    before = json.loads(run("llama-3-8b", *AS_WRITTEN, "--json").stdout)
     monkeypatch.setattr(KnownRows, "read", lambda _cache: KnownRows({asked: RowLengths(50, 400, 20, 10_000)}))
     said = "rows     200 tokens on average, 400 at most, as the 50 rows were tokenized here"
     assert said in run("llama-3-8b").stdout.splitlines()
-    after = json.loads(run("llama-3-8b", "--json").stdout)
+    after = json.loads(run("llama-3-8b", *AS_WRITTEN, "--json").stdout)
     assert (before["row_tokens"], after["row_tokens"]) == (None, {"longest": 400, "mean": 200.0, "rows": 50})
     assert after["tokens_per_step_at_most"] == 2 * 4 * 400 < before["tokens_per_step_at_most"]
     assert after["memory"]["peak"] < before["memory"]["peak"]

@@ -31,6 +31,12 @@ def test_shipped_recipe_is_sound_and_names_its_schema(path: Path) -> None:
     assert document.to_yaml() == text
 
 
+def test_shipped_recipes_use_the_gpu_that_they_find() -> None:
+    """The demo is for a CPU."""
+    fits = {path.stem: RecipeDocument.load(path).recipe().training.fit for path in SHIPPED}
+    assert {name for name, fit in fits.items() if fit != "auto"} == {"demo"}
+
+
 def test_shipped_schema_is_that_of_the_model() -> None:
     assert (shipped_recipes_folder() / "recipe.schema.json").read_text() == json_schema()
 

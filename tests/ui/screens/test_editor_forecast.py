@@ -12,10 +12,12 @@ from tests.ui.waiting import type_text, until
 
 
 async def test_the_forecast_reacts_to_each_field_and_a_key_makes_the_batch_fit(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    recipe = shipped_recipes_folder() / "llama-3-8b.yaml"
+    recipe = tmp_path / "as-written.yaml"
+    shipped = (shipped_recipes_folder() / "llama-3-8b.yaml").read_text()
+    recipe.write_text(shipped.replace("fit: auto", "fit: as_written"))
     async with editing(recipe, (120, 48), probe=FakeProbe(REPORT)) as (app, pilot, screen):
         await until(pilot, lambda: "✓ 7.8 GiB of 22 GiB free" in shown(app))
         assert "█ weights 5.3" in shown(app)
@@ -46,9 +48,7 @@ async def test_fit_is_told_beside_the_form_and_is_what_starts(monkeypatch: pytes
     monkeypatch.setattr("cockpit.preflight.checks.preflight", lambda *_, **__: [])
     engines = FakeEngines()
     recipe = shipped_recipes_folder() / "llama-3-8b.yaml"
-    async with editing(recipe, (120, 48), engines=engines, probe=FakeProbe(REPORT)) as (app, pilot, screen):
-        await go_to(pilot, screen, "training.fit")
-        await pilot.press("a")
+    async with editing(recipe, (120, 48), engines=engines, probe=FakeProbe(REPORT)) as (app, pilot, _screen):
         said = "here 8 × 1, rows padded to 256 (written 2 × 4)"
         await until(pilot, lambda: "here 8 × 1, rows padded" in shown(app) and "(written 2 × 4)" in shown(app))
         await pilot.press("f5")
