@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,10 @@ class Settings:
     """None, and empty: not set."""
 
     gpu_hour: Price | None = None
+    notify: tuple[str, ...] = ()
+    """Addresses of apprise, such as ntfy://ntfy.sh/topic, that are told of ends and watchdogs."""
+    terminal_notify: bool = True
+    """Whether the terminal is asked to tell too: bell, OSC 9 and OSC 777."""
 
     @classmethod
     def read(cls) -> Settings:
@@ -81,8 +86,25 @@ def _read_price(value: object, path: Path) -> Price:
     return Price(float(found[1]), found[2])
 
 
+def _read_addresses(value: object, path: Path) -> tuple[str, ...]:
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(one, str) and ":" in one for one in found):
+        raise _refused(path, "has notify, which is no list of addresses, such as notify: [ntfy://ntfy.sh/my-topic]")
+    return tuple(found)
+
+
+def _read_switch(value: object, path: Path) -> bool:
+    if not isinstance(value, bool):
+        raise _refused(path, f"says terminal_notify: {value}, which is neither true nor false")
+    return value
+
+
 def _refused(path: Path, why: str) -> ValueError:
     return ValueError(f"{plain_line(str(path))} {plain_line(why)}.")
 
 
-_READERS = {"gpu_hour": _read_price}
+_READERS: dict[str, Callable[[object, Path], Any]] = {
+    "gpu_hour": _read_price,
+    "notify": _read_addresses,
+    "terminal_notify": _read_switch,
+}

@@ -37,7 +37,10 @@ def test_a_price_is_written_with_its_currency() -> None:
     [
         ("gpu_hour: 2.49", "says gpu_hour: 2.49, which is no price with its currency, such as gpu_hour: 2.49 EUR."),
         ("gpu_hour: -1 EUR", "says gpu_hour: -1 EUR, which is no price with its currency, such as gpu_hour: 2.49 EUR."),
-        ("gpu-hour: 1 EUR", "has a setting 'gpu-hour', which there is not; there are: gpu_hour."),
+        (
+            "gpu-hour: 1 EUR",
+            "has a setting 'gpu-hour', which there is not; there are: gpu_hour, notify, terminal_notify.",
+        ),
         ("[1]", "does not hold settings by name, such as gpu_hour: 2.49 EUR."),
     ],
 )

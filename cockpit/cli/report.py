@@ -11,10 +11,13 @@ from cockpit.cli.terminal import is_drawable
 from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
 from cockpit.runs.labels import PHASES
+from cockpit.runs.message import message_of
 from cockpit.runs.sentences import sentence
 from cockpit.runs.state import RunState
+from cockpit.settings import Settings
 from cockpit.text import numbers
 from cockpit.text.plain_text import plain_text, without_logins
+from cockpit.text.terminal_call import terminal_call
 
 
 class Report(Protocol):
@@ -81,13 +84,21 @@ class LineReport:
 
 
 class LiveReport(LineReport):
-    """Lines, and below them one that is drawn over as the run goes on."""
+    """Lines, and below them one that is drawn over as the run goes on; at the end the terminal calls."""
+
+    def __init__(self, out: TextIO) -> None:
+        super().__init__(out)
+        self._began = time.time()
 
     def tell(self, event: ev.AnyEvent, state: RunState) -> None:
         """Print the event's line above the live one, and draw that anew."""
         if not isinstance(event, ev.StepEnded):
             super().tell(event, state)
         self._draw(live_line(state))
+        if isinstance(event, ev.RunEnded) and state.run is not None and event.at >= self._began and _calls():
+            told = message_of(event, state.run.run_id, state)
+            self._out.write(terminal_call(told.title, told.body) if told is not None else "")
+            self._out.flush()
 
     def say(self, text: str, at: float | None = None) -> None:
         """Print `text` where the live line stood."""
@@ -98,6 +109,13 @@ class LiveReport(LineReport):
         width = shutil.get_terminal_size().columns - 1
         self._out.write("\r\x1b[K" + _one_line(text)[:width])
         self._out.flush()
+
+
+def _calls() -> bool:
+    try:
+        return Settings.read().terminal_notify
+    except ValueError:
+        return True
 
 
 def step_line(state: RunState) -> str:

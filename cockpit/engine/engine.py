@@ -20,6 +20,7 @@ from cockpit.engine.errors import first_line
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.notices import Notices
+from cockpit.engine.notify import Notifier
 from cockpit.engine.ownership import Ownership
 from cockpit.engine.stack import imported, packages
 from cockpit.engine.worker import Worker
@@ -106,6 +107,8 @@ class Engine:
         """Of the run that was begun, once its recipe is known."""
         self._on_end: subprocess.Popen[bytes] | None = None
         self._has_told_end = False
+        self._notifier: Notifier | None = None
+        self._has_notifier = False
         self._reason = ""
         self._unwanted = False
         waits = run.path.parent in (standby_folder(), probes_folder())
@@ -162,6 +165,9 @@ class Engine:
             self._leave(f"The engine was told to end ({self._signal}).")
         if self._worker.ended:
             self._run_on_end()
+        if self._worker.begun and not self._has_notifier:
+            self._has_notifier = True
+            self._notifier = Notifier.for_run(self._run, self._journal.attempt, self._warn)
         if self._stdin_matters and not self._worker.begun and _stdin_has_ended():
             self._unwanted = True
             self._leave("Who started this standby has gone.")
@@ -189,6 +195,10 @@ class Engine:
             assert notices.ends_at is not None
             self._controls.hurry(time.monotonic() + notices.ends_at - time.time())
             self._leave(why)
+
+    def _warn(self, sentence: str) -> None:
+        with contextlib.suppress(OSError):
+            self._journal.log("warning", sentence)
 
     def _hurry(self) -> None:
         """What is left after a signal is the recipe's grace."""
@@ -342,6 +352,8 @@ class Engine:
             else:
                 worker.end_run(RunEnded(outcome="failed", step=worker.step, reason="The engine ended unexpectedly."))
             self._run_on_end()
+            if self._notifier is not None:
+                self._notifier.close()
             if self._on_end is not None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._on_end.wait(on_end.WAITS_S)

@@ -98,6 +98,8 @@ class CockpitApp(AskingApp):
         self.standby: Standby | None = None
         """The engine that warms up for the next run; None until the app has begun."""
         self._polls = 0
+        self._calls = True
+        """Whether the terminal is asked to call."""
         self.price: Price | None = None
         """Of a GPU-hour, where the user has set one."""
 
@@ -162,11 +164,20 @@ class CockpitApp(AskingApp):
             if isinstance(screen, RecipesScreen):
                 screen.begin()
 
+    def _call(self, session: RunSession) -> None:
+        """Let the terminal call whoever has another window before their eyes."""
+        call = getattr(self._driver, "call", None)
+        if call is not None and self._calls:
+            for told in session.calls:
+                call(told.title, told.body)
+        session.calls.clear()
+
     def _read_settings(self) -> None:
         from cockpit.settings import Settings
 
         try:
-            self.price = Settings.read().gpu_hour
+            settings = Settings.read()
+            self.price, self._calls = settings.gpu_hour, settings.terminal_notify
         except ValueError as error:
             self.notify(str(error), severity="error", markup=False)
 
@@ -180,6 +191,8 @@ class CockpitApp(AskingApp):
             # A run that is over is not looked at: its lease would keep the model loaded for as long as the app is open.
             assert self.session is not None
             self.session.poll()
+        if self.session is not None and self.session.calls:
+            self._call(self.session)
         if self._polls % LOOK_EVERY == 0 and self.session is not None:
             self._past.take_up_lost(self.session)
         if self.session is not None and self.session.is_engine_ours and self.session.refused_start is not None:

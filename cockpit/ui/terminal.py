@@ -13,6 +13,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from cockpit.text.plain_text import plain_line
+from cockpit.text.terminal_call import terminal_call
 from cockpit.ui.sparing_output import SparingOutput
 
 if TYPE_CHECKING:
@@ -86,6 +87,11 @@ class TerminalDriver(LinuxDriver):
         if title != self._title and self._writer_thread is not None:
             self._title = title
             self.write(f"\x1b]2;{title}\x07")
+
+    def call(self, title: str, body: str) -> None:
+        """Ask the terminal to call whoever sits before it."""
+        if self._writer_thread is not None:
+            self.write(terminal_call(title, body))
 
     def start_application_mode(self) -> None:
         """Take the terminal; its window's title is put by for later."""

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from cockpit.protocol.commands import Chat, ChatBoth, Control, Stop, StopReply, Unload
-from cockpit.protocol.events import AnyEvent, CommandAnswered, MachineRead, StepEnded
+from cockpit.protocol.events import AnyEvent, CommandAnswered, MachineRead, RunEnded, StepEnded, WatchdogFired
 from cockpit.runs.abort import abort_run
 from cockpit.runs.labels import OUTCOMES
 from cockpit.runs.link import Link, ReplayLink, new_command_id
 from cockpit.runs.liveness import Liveness
+from cockpit.runs.message import Told, message_of
 from cockpit.runs.sentences import LOG_LINES, LogLine, log_line
 from cockpit.runs.state import RunState
 from cockpit.runs.status import State, is_active
@@ -57,6 +58,8 @@ class RunSession:
         """Whether this app exports what the run has saved just now."""
         self.is_behind = False
         """Whether the last poll has probably left more behind, which can be read at once."""
+        self.calls: list[Told] = []
+        """What whoever looks at the run is to be called for; taken by the app."""
         self.turns = 0
         """How often something else has happened than a step or a reading of the machine."""
         self._sent_stops: list[tuple[int, Stop]] = []
@@ -94,6 +97,9 @@ class RunSession:
             if type(event) is StepEnded or type(event) is MachineRead:
                 continue  # nearly all of them
             self.turns += 1
+            if isinstance(event, RunEnded | WatchdogFired) and event.at >= self._opened_at and not self.is_recording:
+                told = message_of(event, self.link.run.id, self.state)
+                self.calls += [told] if told is not None else []
             if isinstance(event, CommandAnswered) and not event.accepted:
                 self._take_refusal(event)
             line = log_line(event)
