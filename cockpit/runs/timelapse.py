@@ -8,9 +8,9 @@ import msgspec
 
 from cockpit.protocol.events import AnswerJudged, AnyEvent, SampleAnswered
 from cockpit.runs.state import RunState
-from cockpit.runs.word_diff import Piece, word_diff
 from cockpit.text.numbers import metric, percent
 from cockpit.text.plain_text import plain_text
+from cockpit.text.word_diff import Piece, pieces
 
 KINDS = {"samples": "samples", "learned": "to be learned", "kept": "to be kept", "rows": "held-out rows"}
 """What a question is, in the order of the page."""
@@ -71,8 +71,8 @@ def _question(kind: str, title: str, given: list[SampleAnswered | AnswerJudged])
         Answered(
             one.step,
             text,
-            word_diff(texts[max(0, at - 1)], text),
-            word_diff(texts[0], text),
+            pieces(texts[max(0, at - 1)], text),
+            pieces(texts[0], text),
             one.passed if isinstance(one, AnswerJudged) else None,
             plain_text(one.why if isinstance(one, AnswerJudged) else one.reason),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import SequenceMatcher
+from typing import Literal
 
 MOST_WORDS = 1500
 """Of each text; what follows is not compared, as the time to do so grows with the square of it."""
@@ -12,6 +13,8 @@ _word = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]|[^\W\u2e80-\u9fff
 
 Span = tuple[int, int]
 """Characters from the first up to before the second."""
+Piece = tuple[Literal["", "+", "-"], str]
+"""Words that are in both texts, that are new, or that are gone, with the blanks before them."""
 
 
 def word_diff(one: str, other: str) -> tuple[list[Span], list[Span]]:
@@ -25,6 +28,27 @@ def word_diff(one: str, other: str) -> tuple[list[Span], list[Span]]:
             left += _joined(ours[begin:end])
             right += _joined(theirs[begin_there:end_there])
     return left, right
+
+
+def pieces(before: str, text: str) -> list[Piece]:
+    """What `text` is made of, all of it, and in between what of the text before is gone."""
+    old, new = _words(before), _words(text)
+    matcher = SequenceMatcher(None, [before[a:b] for a, b in old], [text[a:b] for a, b in new], autojunk=False)
+    found: list[Piece] = []
+    for tag, begin, end, begin_there, end_there in matcher.get_opcodes():
+        if tag == "equal":
+            found.append(("", _chunk(text, new, begin_there, end_there)))
+            continue
+        if begin < end:
+            found.append(("-", _chunk(before, old, begin, end)))
+        if begin_there < end_there:
+            found.append(("+", _chunk(text, new, begin_there, end_there)))
+    rest = text[new[-1][1] :] if new else text
+    return [*found, ("", rest)] if rest else found
+
+
+def _chunk(text: str, words: list[Span], begin: int, end: int) -> str:
+    return text[words[begin - 1][1] if begin else 0 : words[end - 1][1]]
 
 
 def is_whole(text: str) -> bool:

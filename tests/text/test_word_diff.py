@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cockpit.text.word_diff import MOST_WORDS, word_diff
+from cockpit.text.word_diff import MOST_WORDS, pieces, word_diff
 
 
 def differing(one: str, other: str) -> tuple[list[str], list[str]]:
@@ -31,3 +31,20 @@ def test_the_words_that_the_other_lacks(one: str, other: str, expected: tuple[li
 def test_what_is_longer_than_can_be_compared_is_left_alone() -> None:
     same = "word " * MOST_WORDS
     assert differing(same + "end", same + "other end") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "made_of"),
+    [
+        ("a b c", "a b c", [("", "a b c")]),
+        ("a b c", "a x c", [("", "a"), ("-", " b"), ("+", " x"), ("", " c")]),
+        ("", "a b", [("+", "a b")]),
+        ("a b", "", [("-", "a b")]),
+        ("a, b", "a\n\nb \n", [("", "a"), ("-", ","), ("", "\n\nb"), ("", " \n")]),
+        ("  ", " \n", [("", " \n")]),
+    ],
+)
+def test_what_a_text_is_made_of(before: str, text: str, made_of: list[tuple[str, str]]) -> None:
+    found = pieces(before, text)
+    assert found == made_of
+    assert "".join(words for mark, words in found if mark != "-") == text

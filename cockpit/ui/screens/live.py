@@ -288,9 +288,9 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         self.set_class(bool(state.machine) and len(state.machine[-1].gpus) > MOST_GAUGES, "-many-gpus")
         past = AT_THE_END if self.session.is_over else LAST_HEARD if is_silent else ""
         self.query_one(MachineColumn).show(state.machine, state.machine_use, past=past)
-        asks = bool(self.session.recipe.samples.prompts)
-        self.query_one(SamplePanel).show(state.samples, has_prompts=asks)
-        self.set_class(asks or bool(state.samples), "-samples")
+        asks = bool(self.session.recipe.samples.prompts) or self.session.recipe.evaluation.answers
+        self.query_one(SamplePanel).show(state.samples, state.answers_given, has_prompts=asks)
+        self.set_class(asks or bool(state.samples or state.answers_given), "-samples")
         self._show_log()
 
     def _show_schedule(self) -> None:
@@ -372,7 +372,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         if action == "panel":
             return self.has_class("-tabbed")
         if action == "scrub":
-            return len(session.state.samples) > 1
+            return len(session.state.samples) + len(session.state.answers_given) > 1
         return True
 
     def action_resume(self) -> None:

@@ -1,4 +1,4 @@
-"""SamplePanel: what the model answers to the recipe's prompts as it trains, step by step, with what has changed"""
+"""SamplePanel: what the model answers as it trains, step by step, with what has changed"""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.glyphs import glyphs
 
 if TYPE_CHECKING:
-    from cockpit.protocol.events import SampleAnswered
+    from cockpit.protocol.events import AnswerJudged, SampleAnswered
+
+    Answer = SampleAnswered | AnswerJudged
 
 CHANGED = "bold underline $primary"
 """Told apart without colours too."""
@@ -31,8 +33,9 @@ class SamplePanel(VerticalScroll, can_focus=True):
     """`show` takes all answers. It shows the newest, until one goes back to earlier ones."""
 
     HELP = (
-        "The recipe's prompts, answered before training, every few steps and at checkpoints. Left and right go through "
-        "the steps; words that were not in the answer before are bold and underlined. End goes to the newest again."
+        "The recipe's prompts, answered before training, every few steps and at checkpoints; those of its suite and "
+        "held-out rows where it has evaluation, with a sign whether they are right. Left and right go through the "
+        "steps; words that were not in the answer before are bold and underlined. End goes to the newest again."
     )
     DEFAULT_CSS = """
     SamplePanel { scrollbar-size-vertical: 1; link-background: transparent; link-color: $primary; link-style: bold; }
@@ -47,9 +50,9 @@ class SamplePanel(VerticalScroll, can_focus=True):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._rounds: list[list[SampleAnswered]] = []
+        self._rounds: list[list[Answer]] = []
         """The answers of each step, ascending."""
-        self._newest: tuple[SampleAnswered | None, int] = (None, 0)
+        self._newest: tuple[Answer | None, Answer | None, int] = (None, None, 0)
         self._step: int | None = None
         """The one that is shown; None for the newest."""
         self._shown: object = None
@@ -63,15 +66,20 @@ class SamplePanel(VerticalScroll, can_focus=True):
         """Say what it will be."""
         self.border_title = Content("samples")
 
-    def show(self, samples: Sequence[SampleAnswered], *, has_prompts: bool = True) -> None:
-        """Take the answers, ascending in step; `has_prompts`: whether the recipe asks for any."""
+    def show(
+        self, samples: Sequence[SampleAnswered], judged: Sequence[AnswerJudged] = (), *, has_prompts: bool = True
+    ) -> None:
+        """Take the answers, each kind ascending in step; `has_prompts`: whether the recipe asks for any."""
         self._why_empty = "No prompt has been answered yet."
         if not has_prompts:
             self._why_empty = "The recipe has no samples.prompts that would be answered."
-        newest = (samples[-1] if samples else None, len(samples))
-        if newest[0] is not self._newest[0] or newest[1] != self._newest[1]:
+        newest = (samples[-1] if samples else None, judged[-1] if judged else None, len(samples) + len(judged))
+        if any(now is not before for now, before in zip(newest[:2], self._newest[:2], strict=True)) or (
+            newest[2] != self._newest[2]
+        ):
             self._newest = newest
-            self._rounds = [list(alike) for _, alike in groupby(samples, key=lambda one: one.step)]
+            answers: list[Answer] = sorted([*samples, *judged], key=lambda one: one.step)
+            self._rounds = [list(alike) for _, alike in groupby(answers, key=lambda one: one.step)]
         self._draw()
 
     def action_scrub(self, by: int) -> None:
@@ -100,14 +108,24 @@ class SamplePanel(VerticalScroll, can_focus=True):
     def _draw(self) -> None:
         at = self._at
         answers = self._rounds[at] if self._rounds else []
-        before = {one.index: one for one in self._rounds[at - 1]} if at > 0 else {}
+        before = self._before(at)
         shown = (self._why_empty, len(self._rounds), answers, before)
         if shown == self._shown:
             return
         self._shown = shown
         self.border_title, self.border_subtitle = self._title(), self._scrubber(at)
-        texts = [answer_text(one, before.get(one.index)) for one in answers]
+        texts = [answer_text(one, before.get(_asked(one))) for one in answers]
         self.query_one(Static).update(Content("\n").join(texts) if texts else Content(self._why_empty))
+
+    def _before(self, at: int) -> dict[tuple[str, int], Answer]:
+        """The last answer to each question before the round `at`."""
+        wanted = {_asked(one) for one in self._rounds[at]} if self._rounds else set()
+        found: dict[tuple[str, int], Answer] = {}
+        for answers in reversed(self._rounds[: max(0, at)]):
+            found |= {_asked(one): one for one in answers if _asked(one) in wanted - found.keys()}
+            if len(found) == len(wanted):
+                break
+        return found
 
     def _title(self) -> Content:
         if not self._rounds:
@@ -127,14 +145,30 @@ class SamplePanel(VerticalScroll, can_focus=True):
         )
 
 
-def answer_text(answer: SampleAnswered, before: SampleAnswered | None) -> Content:
+def _asked(answer: Answer) -> tuple[str, int]:
+    """Which question it answers."""
+    return getattr(answer, "half", "samples"), answer.index
+
+
+def _question(answer: Answer) -> tuple[str, str, str]:
+    """The question on one line, why there is no answer, and what was reasoned."""
+    from cockpit.protocol.events import SampleAnswered
+
+    if isinstance(answer, SampleAnswered):
+        return plain_line(answer.prompt), plain_line(answer.reason), answer.thinking
+    sign = glyphs().done if answer.passed else glyphs().failed
+    return f"{sign} {answer.half}: {plain_line(answer.title)}", plain_line(answer.why), ""
+
+
+def answer_text(answer: Answer, before: Answer | None) -> Content:
     """Prompt and answer, the words marked that were not in the answer `before`."""
-    asked = Content.styled(f"> {plain_line(answer.prompt)}\n", "$foreground-muted")
+    question, why, thinking = _question(answer)
+    asked = Content.styled(f"> {question}\n", "$foreground-muted")
     if answer.end == "failed":
-        return asked + Content.styled(f"{glyphs().failed} {plain_line(answer.reason) or 'no answer'}", "$error")
+        return asked + Content.styled(f"{glyphs().failed} {why or 'no answer'}", "$error")
     parts = [asked]
-    if answer.thinking:
-        parts.append(Content.styled(f"(reasoned for {len(answer.thinking.split()):,} words) ", "$foreground-muted"))
+    if thinking:
+        parts.append(Content.styled(f"(reasoned for {len(thinking.split()):,} words) ", "$foreground-muted"))
     known = before is not None and before.end != "failed"
     words, gone = compared(plain_text(answer.text), plain_text(before.text) if before is not None and known else None)
     parts.append(words)

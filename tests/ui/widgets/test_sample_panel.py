@@ -57,3 +57,26 @@ def test_words_that_are_new_are_marked_and_those_that_are_gone_are_counted() -> 
     assert told == "> Name fruits.\n(reasoned for 3 words) b … (1 word gone)"
     failed = answer_text(answer(2, "", end="failed", reason="Too long."), answer(1, "a b")).plain
     assert failed.endswith("✗ Too long.") and not answer_text(answer(3, "x"), answer(2, "", end="failed")).spans[1:]
+
+
+async def test_answers_to_the_suite_stand_with_the_samples_and_beside_their_own_last_ones() -> None:
+    def judged(step: int, text: str, half: str = "kept", *, passed: bool) -> ev.AnswerJudged:
+        facts = {"title": "Capital?", "end": "end_of_turn", "new_tokens": 2, "half": half, "index": 0}
+        return ev.AnswerJudged(step=step, text=text, passed=passed, **facts)  # type: ignore[arg-type]
+
+    samples = [answer(0, "Apples."), answer(10, "Arr, apples."), answer(20, "Arr, pears.")]
+    answers = [judged(0, "It is Paris.", passed=True), judged(20, "It be Paris.", passed=False)]
+    panel = SamplePanel(classes="pane")
+    async with Stage(widgets=[panel]).run_test(size=(60, 12)) as pilot:
+        panel.show(samples, answers)
+        await until(pilot, lambda: "✗ kept: Capital?" in all_text(panel.query_one(Static)))
+        assert plain(panel.border_title) == "samples · step 20"
+        assert "It be Paris. (1 word gone)" not in all_text(panel.query_one(Static)), "a word was exchanged"
+        panel.focus()
+        await pilot.press("left")
+        await until(pilot, lambda: plain(panel.border_title) == "samples · step 10")
+        assert "Capital?" not in all_text(panel.query_one(Static))
+        await pilot.press("left")
+        await until(pilot, lambda: "✓ kept: Capital?" in all_text(panel.query_one(Static)))
+    content = answer_text(answers[1], answers[0])
+    assert [content.plain[span.start : span.end] for span in content.spans if str(span.style) == CHANGED] == ["be"]
