@@ -12,6 +12,8 @@ from cockpit.suites.together import rows_together
 
 PROMPT_TOKENS = 256
 """Of a prompt of the suite, which nobody has tokenized yet."""
+ROOM = 0.8
+"""Of what is free is taken at most: the rest goes into holes between blocks."""
 BYTES = 2
 """Of a number in the cache of keys and values."""
 
@@ -21,9 +23,10 @@ def answers(shape: ModelShape, recipe: Recipe, quantization: str, longest: int, 
     tokens of a held-out row."""
     asked, suite = recipe.evaluation, recipe.suite
     kinds = [(asked.rows, longest, asked.max_new_tokens)] if asked.rows else []
+    room = int(ROOM * free)
     kinds += [(len(list(suite.prompts())), PROMPT_TOKENS, suite.max_new_tokens)] if asked.suite else []
     found = [
-        _of_batch(shape, recipe, quantization, rows_together(count, prompt + new), prompt, new, holding, free)
+        _of_batch(shape, recipe, quantization, rows_together(count, prompt + new), prompt, new, holding, room)
         for count, prompt, new in kinds
     ]
     return max(found, key=_total)

@@ -187,6 +187,8 @@ def test_answers_are_forecast_with_their_cache_as_far_as_it_fits() -> None:
     small = forecast(LLAMA_3_8B, document.recipe(), Device(16 * GIB, 15 * GIB))
     assert small is not None
     assert 0 < part(small, "activations", "answers") <= (cache + layer) / 2, "a batch that runs out is halved"
+    given = next(moment for moment in small.moments if moment.phase == "answers")
+    assert fit(given.total, 15 * GIB) == "fits", "answers never keep a run from fitting"
 
 
 def test_a_model_without_a_shape_has_no_forecast() -> None:
