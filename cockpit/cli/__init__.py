@@ -10,6 +10,7 @@ from cockpit.cli.attach import attach
 from cockpit.cli.cache import cache
 from cockpit.cli.chat import chat
 from cockpit.cli.data import data
+from cockpit.cli.doctor import doctor
 from cockpit.cli.export import export
 from cockpit.cli.logs import events, logs
 from cockpit.cli.plan import plan
@@ -51,6 +52,7 @@ COMMANDS = (
     tensorboard,
     timelapse,
     cache,
+    doctor,
 )
 for command in COMMANDS:
     cockpit.command()(command)
