@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +15,7 @@ from textual.widgets import Static
 
 from cockpit.text.numbers import count
 from cockpit.text.plain_text import plain_line, plain_text
+from cockpit.text.word_diff import pieces
 from cockpit.ui.widgets.glyphs import glyphs
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 CHANGED = "bold underline $primary"
 """Told apart without colours too."""
-MOST_COMPARED = 800
-"""Words of an answer; what comes after them is not compared: two long texts take time by the square."""
 
 
 class SamplePanel(VerticalScroll, can_focus=True):
@@ -183,12 +181,12 @@ def compared(text: str, before: str | None) -> tuple[Content, int]:
     """The text with the words marked that are new, and how many are gone; nothing is new where there was none."""
     if before is None or text == before:
         return Content(text), 0
-    words, old = text.split(" "), before.split(" ")
-    matcher = SequenceMatcher(None, old[:MOST_COMPARED], words[:MOST_COMPARED], autojunk=False)
-    parts, gone = [], 0
-    for what, old_from, old_to, begin, end in matcher.get_opcodes():
-        gone += max(0, (old_to - old_from) - (end - begin)) if what in ("delete", "replace") else 0
-        if begin < end:
-            parts.append(Content.styled(" ".join(words[begin:end]), CHANGED if what != "equal" else ""))
-    parts += [Content(" ".join(words[MOST_COMPARED:]))] if len(words) > MOST_COMPARED else []
-    return Content(" ").join(parts), gone
+    parts, gone, in_place = [], 0, 0
+    for mark, words in pieces(before, text):
+        in_place = len(words.split()) if mark == "-" else in_place
+        if mark != "-":
+            gone += max(0, in_place - (len(words.split()) if mark == "+" else 0))
+            in_place = 0
+            bare = words.lstrip() if mark == "+" else ""
+            parts += [Content(words.removesuffix(bare)), Content.styled(bare, CHANGED)]
+    return Content("").join(parts), gone + in_place

@@ -48,7 +48,7 @@ async def test_the_answers_are_scrubbed_through_the_steps_by_keys_and_by_mouse()
 
 
 def test_words_that_are_new_are_marked_and_those_that_are_gone_are_counted() -> None:
-    assert marked("Arr, ripe pears and plums", "Apples, pears and plums") == ["Arr, ripe"]
+    assert marked("Arr, ripe pears and plums", "Apples, pears and plums") == ["Arr", "ripe"]
     assert compared("pears", "apples and pears")[1] == 2
     assert marked("the same", "the same") == []
     long = " ".join(map(str, range(3000)))
