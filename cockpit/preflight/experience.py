@@ -50,6 +50,8 @@ FITTED = (
     "pad_to_multiple_of", "dataloader_num_workers", "fit",
 )  # fmt: skip
 """Fields of the training that leave the rows of a step and its mathematics as they are."""
+BESIDE = ("evaluation", "watchdogs", "lifecycle")
+"""Sections that change no step."""
 STACK = ("torch", "transformers", "trl", "peft", "unsloth", "bitsandbytes")
 
 
@@ -284,6 +286,8 @@ def task_of(recipe: Recipe) -> str:
     plain, training = _plain_work(recipe), recipe.training
     for name in FITTED:
         del plain["training"][name]
+    for section in BESIDE:
+        plain.pop(section, None)
     plain["rows"] = training.per_device_train_batch_size * training.gradient_accumulation_steps
     return _digest(plain)
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cockpit.launch.engines import EngineKey, StartedEngine, start_probe
-from cockpit.protocol.events import MachineRead, PhaseStarted, RunEnded, StepEnded
+from cockpit.protocol.events import MachineRead, Phase, PhaseStarted, RunEnded, StepEnded
 from cockpit.recipe.checkpoints import EVERY_STEPS
 from cockpit.recipe.document import resolved_yaml
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
 from cockpit.runs.engine_output import EngineOutput
+from cockpit.runs.labels import PHASES
 from cockpit.runs.machine_use import MachineUse
 
 WARM_UP, MEASURED = 3, 8
@@ -22,16 +23,17 @@ LONGEST_STEPS = EVERY_STEPS - 1
 COMPILING = 3.0
 """A step that takes so many times as long as the median compiles a new length: it does not count."""
 POLL_S = 0.05
-UNHEARD = {
+UNHEARD: dict[str, dict[str, object]] = {
     "data": {"eval_rows": 0, "eval_share": None, "validation": None},
     "training": {
         "fit": "as_written", "max_steps": LONGEST_STEPS, "eval_steps": None, "load_best_model_at_end": False,
-        "early_stopping_patience": None,
+        "early_stopping_patience": None, "metric_for_best_model": "eval_loss",
     },
     "output": {"save_steps": None, "report_to": [], "push_to_hub": None, "row_losses": False, "merged": "none"},
-    "samples": {"prompts": []},
 }  # fmt: skip
 """What a probe leaves out: all that is no training step."""
+UNHEARD_SECTIONS = ("samples", "evaluation", "watchdogs", "lifecycle")
+"""Of these it takes the defaults, which do nothing beside the steps."""
 
 
 @dataclass
@@ -70,7 +72,8 @@ class Probe:
 
 def probed(recipe: Recipe) -> Recipe:
     """The recipe with steps alone: nothing is evaluated, sampled or saved on the way."""
-    changed = {name: getattr(recipe, name).model_copy(update=update) for name, update in UNHEARD.items()}
+    changed = {name: type(getattr(recipe, name))() for name in UNHEARD_SECTIONS}
+    changed |= {name: getattr(recipe, name).model_copy(update=update) for name, update in UNHEARD.items()}
     if recipe.training.lr_scheduler_type in FOLLOWS_EVALUATIONS:
         linear = {"lr_scheduler_type": "linear", "lr_scheduler_kwargs": None}
         changed["training"] = changed["training"].model_copy(update=linear)
@@ -133,7 +136,8 @@ class Prober:
         is_behind: Callable[[Probe], bool],
         heard: Callable[[str, Probe], None],
     ) -> None:
-        phase, told = "importing", time.time()
+        phase: Phase = "importing"
+        told = time.time()
         while True:
             gone = engine.process.poll() is not None
             for event in engine.link.poll():
@@ -148,9 +152,12 @@ class Prober:
                     _add(found, event)
                     if found.first_step_s is None:
                         found.first_step_s = event.at - told
+                elif isinstance(event, RunEnded) and event.outcome == "completed":
+                    found.counted_from = WARM_UP  # its steps were over before the next engine had imported
+                    return
                 elif isinstance(event, RunEnded):
                     found.outcome = "out_of_memory" if event.outcome == "out_of_memory" else "failed"
-                    found.reason = event.reason or "The run ended by itself."
+                    found.reason = event.reason
                     return
             heard(phase, found)
             if not self._is_quiet():
@@ -164,7 +171,7 @@ class Prober:
                 found.outcome, found.reason = "failed", _last_words(engine)
                 return
             if time.monotonic() > until:
-                found.outcome, found.reason = "late", f"There was no time left while it was {phase}."
+                found.outcome, found.reason = "late", f"There was no time left while it was {PHASES[phase].name}."
                 return
             time.sleep(POLL_S)
 

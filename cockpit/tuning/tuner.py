@@ -14,6 +14,7 @@ from cockpit.preflight.outlook import Forecaster
 from cockpit.preflight.room import GpuRoom
 from cockpit.preflight.tuned import chosen, lessons, remember, remember_too_much, way_of
 from cockpit.recipe.recipe import Recipe
+from cockpit.runs.folder import why_unwritable
 from cockpit.tuning.probe import Probe, Prober
 from cockpit.tuning.told import ProbeEnded, ProbeStarted, ProbeWent, Told, TuneEnded, TuneStarted
 from cockpit.tuning.ways import Way, tried
@@ -97,7 +98,10 @@ class Tuner:
                 self._tell(ProbeWent(number=number, phase=phase, steps=len(found.seconds), tokens_s=found.tokens_s))
 
         key = EngineKey.of(way.recipe, self._report)
-        found = prober.probe(way.recipe, key, until, self._is_behind, heard)
+        try:
+            found = prober.probe(way.recipe, key, until, self._is_behind, heard)
+        except OSError as error:
+            found = Probe(outcome="failed", reason=why_unwritable(error))
         if found.outcome == "out_of_memory" and room is not None and room.free is not None and not way.marks:
             remember_too_much(way.recipe, self._gpu, room.free)
         if number == 1 and found.tokens_s is not None:

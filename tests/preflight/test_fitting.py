@@ -8,6 +8,7 @@ import pytest
 from cockpit.machine.gpu import GpuReport
 from cockpit.models.folder import ModelFolder
 from cockpit.preflight import outlook
+from cockpit.preflight.experience import Entry, Experience, work_of
 from cockpit.preflight.fitting import Fitted
 from cockpit.preflight.outlook import Forecaster, fitted_here
 from cockpit.protocol.events import GpuReading
@@ -129,3 +130,16 @@ def test_rows_are_joined_where_one_kernel_attends_to_them(
     report = msgspec.structs.replace(card(139), capabilities={"GPU-0": capability})
     found = fitted_here(recipe(*settings), report).recipe.training
     assert (found.padding_free, found.pad_to_multiple_of) == ((True, 512) if joins else (False, 256))
+
+
+def test_runs_that_have_ended_here_tell_how_much_faster_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = recipe("training.fit=as_written")
+    fast = fitted_here(recipe(), card(139)).recipe
+    entries = [
+        Entry(run=name, gpu="a card", work=work_of(one), step_s=seconds)
+        for name, one, seconds in (("1", written, 2.0), ("2", fast, 0.4))
+    ]
+    monkeypatch.setattr(outlook, "learned", lambda: Experience(entries))
+    assert ", about 5.0 times as fast (written" in fitted_here(recipe(), card(139)).said()
+    monkeypatch.setattr(outlook, "learned", lambda: Experience(entries[1:]))
+    assert "times as fast" not in fitted_here(recipe(), card(139)).said(), "the one as written was not measured"

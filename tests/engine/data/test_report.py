@@ -70,6 +70,10 @@ def test_padding_is_what_fills_rows_up_to_the_longest_of_their_batch(folder: Pat
     assert alone.padding_share == 0
     wider = look(folder, tmp_path, [row(2, 3), row(2, 8)], training__pad_to_multiple_of=32)
     assert wider.padding_share == pytest.approx((64 - 41) / 64)
+    joined = {"training__padding_free": True, "training__pad_to_multiple_of": 32}
+    behind = look(folder, tmp_path, [row(2, 3), row(2, 8)], **joined)
+    assert behind.batching == "joined"
+    assert behind.padding_share == pytest.approx((64 - 41) / 64), "what follows the last row"
     packed = look(folder, tmp_path, [row(2, 3), row(2, 8)], training__packing=True)
     assert (packed.batching, packed.sequences, packed.padding_share, packed.tokens_per_step) == ("packed", 1, 0, 41)
 
