@@ -100,6 +100,7 @@ def fitted(
     for way, at in fitting_ways(plain, room_of, known, joins=joins):
         if at < best_cost or (at == best_cost and best is plain):
             best, best_cost = way, at
+    best = measured_as(plain, best)
     was, now = step_s(plain), step_s(best)
     return Fitted(recipe, best, times=was / now if was and now else None)
 
@@ -122,8 +123,16 @@ def _answered(
             return None
         if there.fit != "fits" and (answer.peak_mib or inf) * MIB * SPARE > there.free:
             return None
-    found = Fitted(recipe, way, times=answer.times(plain))
+    found = Fitted(recipe, measured_as(plain, way), times=answer.times(plain))
     return found if found.differs else Fitted(recipe, plain, "cockpit tune has found nothing faster here")
+
+
+def measured_as(written: Recipe, recipe: Recipe) -> Recipe:
+    """The recipe with its held-out rows in batches as written: their loss is the mean over batches."""
+    rows = written.training.per_device_eval_batch_size or written.training.per_device_train_batch_size
+    if not written.data.holds_out or recipe.training.per_device_train_batch_size == rows:
+        return recipe
+    return with_training(recipe, per_device_eval_batch_size=rows)
 
 
 def fitting_ways(

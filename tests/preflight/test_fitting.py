@@ -9,7 +9,7 @@ from cockpit.machine.gpu import GpuReport
 from cockpit.models.folder import ModelFolder
 from cockpit.preflight import outlook
 from cockpit.preflight.experience import Entry, Experience, work_of
-from cockpit.preflight.fitting import Fitted
+from cockpit.preflight.fitting import Fitted, with_training
 from cockpit.preflight.outlook import Forecaster, fitted_here
 from cockpit.protocol.events import GpuReading
 from cockpit.recipe.document import RecipeDocument
@@ -70,6 +70,15 @@ def test_more_memory_buys_larger_batches_and_then_kept_activations() -> None:
     )
     short = fitted(40, "training.max_length=256").recipe.training
     assert short.per_device_train_batch_size == 8, "short rows cost their launches, so they go together"
+
+
+def test_held_out_rows_are_measured_in_batches_as_written() -> None:
+    assert fitted(139).recipe.training.per_device_eval_batch_size is None, "none are held out"
+    held_out = fitted(139, "data.eval_rows=10")
+    assert held_out.recipe.training.per_device_eval_batch_size == 2
+    assert fitted(139, "data.eval_rows=10", "training.per_device_eval_batch_size=4").recipe == with_training(
+        held_out.recipe, per_device_eval_batch_size=4
+    )
 
 
 def test_what_others_hold_is_left_to_them() -> None:

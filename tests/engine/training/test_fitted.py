@@ -30,7 +30,7 @@ WRITTEN: dict[str, Any] = {
 MULTIPLE = 64
 CHOSEN = (
     "per_device_train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing", "padding_free",
-    "pad_to_multiple_of",
+    "pad_to_multiple_of", "per_device_eval_batch_size",
 )  # fmt: skip
 
 
@@ -66,7 +66,8 @@ def test_the_losses_are_those_of_the_recipe_as_written(hosted: Hosted, changes: 
 
 def test_joined_rows_are_padded_behind_the_last_one_with_the_same_losses(hosted: Hosted) -> None:
     written = whole(hosted, WRITTEN)
-    sizes = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "padding_free": True}
+    sizes = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "padding_free": True,
+             "per_device_eval_batch_size": 2}  # fmt: skip
     now = {f"training__{name}": value for name, value in (sizes | {"pad_to_multiple_of": MULTIPLE}).items()}
     joined = whole(hosted, {**WRITTEN, **now})
     for name in ("tokens_seen", "trained_tokens"):
@@ -74,6 +75,8 @@ def test_joined_rows_are_padded_behind_the_last_one_with_the_same_losses(hosted:
     for name in ("loss", "grad_norm"):
         theirs = [float(value or 0) for value in written.state.steps.metrics[name]]
         assert list(joined.state.steps.metrics[name]) == pytest.approx(theirs, rel=1e-5), name
+    held_out = [[one.figures["eval_loss"] for one in run.state.evaluations] for run in (written, joined)]
+    assert held_out[1] == pytest.approx(held_out[0], rel=1e-5)
     steps = joined.all(StepEnded)
     assert all((event.batch_tokens or 1) % MULTIPLE == 0 for event in steps), "few lengths, each of which compiles once"
     assert steps[0].batch_tokens is not None and steps[0].batch_tokens > steps[0].figures["tokens_seen"]
