@@ -24,6 +24,7 @@ from cockpit.cli.tensorboard import tensorboard
 from cockpit.cli.timelapse import timelapse
 from cockpit.cli.train import train
 from cockpit.cli.tune import tune
+from cockpit.cli.verify import verify
 
 cockpit = typer.Typer(
     name="cockpit",
@@ -49,6 +50,7 @@ COMMANDS = (
     chat,
     smoke,
     export,
+    verify,
     tensorboard,
     timelapse,
     cache,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Answering:
     def is_ready(self, state: RunState) -> bool:
         """Whether the model is there; the log of an earlier engine does not count for one that we have started."""
         if self.started is None:
-            return state.can_chat
+            return state.can_chat or state.is_stepping
         return state.can_chat and state.engine is not None and state.engine.pid == self.started.process.pid
 
     def is_gone(self) -> bool:
@@ -100,8 +101,6 @@ def _open_gguf(file: Path) -> tuple[RunLink, StartedEngine]:
 
 def _open_checkpoint(run: RunDir, saved: Path, base: str | None) -> tuple[RunLink, StartedEngine]:
     """An engine that answers with a checkpoint, loaded as the run was."""
-    import sys
-
     from cockpit.recipe.problem import RecipeError
     from cockpit.runs.moved_base import why_no_base, why_other_base, with_base
     from cockpit.runs.origin import recipe_of_run
@@ -163,7 +162,7 @@ def _reach(run: RunDir, base: str | None) -> tuple[RunLink, StartedEngine | None
 
     if run.liveness() == "alive":
         if RunSummary.of(run).state == "running":
-            end(f"The run {run.id} is still training; chat with it when it has ended, or with {run.id}@STEP.", 1)
+            print(f"The run {run.id} is training: it answers between two steps, and waits for that.", file=sys.stderr)
         return RunLink(run), None
     if run.result is None:
         end(f"The run {run.id} has saved no adapter, so there is nothing to chat with.", 1)

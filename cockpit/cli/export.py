@@ -36,13 +36,17 @@ def export(
         str | None, typer.Option(metavar="OWNER/NAME", help="Push it to this repository of the Hub.")
     ] = None,
     private: Annotated[bool, typer.Option(help="Make the repository a private one.")] = False,
+    receipt: Annotated[
+        bool, typer.Option("--receipt/--no-receipt", help="Compare it with what was trained, and keep that beside it.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
     model: MovedBase = None,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
-    """Save a run's adapter, its merged model or a GGUF file as a folder of its own, and push it to the Hub.
+    """Save a run's adapter, its merged model or a GGUF file as a folder of its own, and push it to the Hub. At its end
+    prompts of the run are put to it, and to what was trained: receipt.json says whether both say the same.
 
-    Exit status: 0 it stands, 1 it does not, 2 what was asked for makes no sense.
+    Exit status: 0 it stands, 1 it does not or is not what was trained, 2 what was asked for makes no sense.
     """
     from cockpit.launch.export_form import ExportForm, default_folder, why_not
     from cockpit.launch.exports import start_export
@@ -68,13 +72,27 @@ def export(
     if wrong:
         end(wrong, 2 if push and "repository" in wrong else 1)
     try:
-        export_id, process = start_export(found, key, wanted.name, place, push=push, private=private, base=base)
+        export_id, process = start_export(
+            found, key, wanted.name, place, push=push, private=private, base=base, with_receipt=receipt
+        )
     except OSError as error:
         end(f"The export cannot begin: {error.strerror or error} ({error.filename or found.path}).", 1)
     try:
-        raise typer.Exit(follow_export(found, export_id, process, place, as_json))
+        status = follow_export(found, export_id, process, place, as_json)
+        if not as_json:
+            _tell_serving(place, recipe, found)
+        raise typer.Exit(status)
     except KeyboardInterrupt:
         end(end_export(process, place), 130)
+
+
+def _tell_serving(place: Path, recipe: Recipe, run: RunDir) -> None:
+    """How it is served, where it stands."""
+    from cockpit.launch.serving import serving
+
+    if place.is_dir():
+        for one in serving(place, place, recipe, run.id):
+            print(f"Serve it: {one.line}{'' if one.is_here else f'   ({one.program} is not installed here)'}")
 
 
 def end_export(process: EngineProcess, place: Path) -> str:
@@ -136,7 +154,7 @@ def follow_export(run: RunDir, export_id: str, process: EngineProcess, place: Pa
             if ours:
                 report.tell(event, state)
             if ours and isinstance(event, ExportEnded):
-                return 1 if event.reason else 0
+                return 1 if event.reason or event.unlike else 0
         if gone and not batch:
             _sweep(place)
             killed = " It was killed, as the system does where memory runs out." if process.poll() == -9 else ""

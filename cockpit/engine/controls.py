@@ -11,7 +11,17 @@ from collections.abc import Callable
 from typing import Literal
 
 from cockpit.engine.errors import Stopped
-from cockpit.protocol.commands import AddSteps, Control, Pause, Question, ScaleLearningRate, Train, Unpause
+from cockpit.protocol.commands import (
+    AddSteps,
+    Chat,
+    ChatBoth,
+    Control,
+    Pause,
+    Question,
+    ScaleLearningRate,
+    Train,
+    Unpause,
+)
 from cockpit.recipe.scheduler import MAX_STEPS
 from cockpit.text.numbers import count
 
@@ -35,6 +45,7 @@ class Controls:
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._asked: list[Control] = []
+        self._questions: list[Chat | ChatBoth] = []
         self.examine: Callable[[Control], str] = lambda control: ""
         """Says in a sentence why the training in hand cannot do what is asked; empty where it can."""
         self._over = ""
@@ -95,10 +106,26 @@ class Controls:
                     return "That was asked for already, and is done after the step in hand."
         return ""
 
+    def ask_between(self, question: Chat | ChatBoth) -> str:
+        """Have this answered between two steps; or say in a sentence why it cannot be."""
+        with self._lock:
+            if self._over or self.stop is not None:
+                return self._over or "The run is about to stop."
+            self._questions.append(question)
+        self._changed.set()
+        return ""
+
+    def take_question(self) -> Chat | ChatBoth | None:
+        """The oldest that was asked and not taken; None where there is none."""
+        if not self._questions:
+            return None
+        with self._lock:
+            return self._questions.pop(0)
+
     @property
     def has_asked(self) -> bool:
-        """Whether `take` would give anything."""
-        return bool(self._asked)
+        """Whether there is anything to do or to answer."""
+        return bool(self._asked or self._questions)
 
     def take(self) -> list[Control]:
         """What was asked for since the last call, oldest first."""
@@ -113,6 +140,9 @@ class Controls:
         with self._lock:
             self._over = why
             left, self._asked, self.paused = self._asked, [], False
+            for question in self._questions:  # the model answers them once it is trained
+                self.work.put(question)
+            self._questions = []
         return left
 
     def wait(self) -> None:

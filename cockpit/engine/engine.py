@@ -251,6 +251,9 @@ class Engine:
                 if running:
                     self._ask_stop(command.save, command.id)
                 self._answer(command, "" if running else "Nothing is being trained.")
+            case Chat() | ChatBoth() if self._worker.is_stepping and not self._controls.leaving:
+                if why_not := self._controls.ask_between(command):
+                    self._answer(command, why_not)
             case Chat() | ChatBoth() | AnswerPrompts():
                 if self._worker.ready_at is None or self._controls.leaving:
                     self._answer(command, "There is no trained model to answer yet.")

@@ -28,9 +28,11 @@ from cockpit.protocol.events import Outcome, RunEnded, TrainingResumed
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
 from cockpit.runs.moved_base import why_other_base, with_base
+from cockpit.runs.state import STEPPING
 
 if TYPE_CHECKING:
     from cockpit.engine.chat.answers import Answers
+    from cockpit.engine.chat.asides import Asides
     from cockpit.engine.chat.exam import Exam
     from cockpit.engine.chat.gguf_replies import GgufAnswers
     from cockpit.engine.chat.replies import Chatter
@@ -85,6 +87,11 @@ class Worker:
         self.watchdogs: Watchdogs | None = None
         """While it trains, and afterwards."""
         self._thread = threading.Thread(target=self.work, name="worker", daemon=True)
+
+    @property
+    def is_stepping(self) -> bool:
+        """Whether steps are taken, between which a question can be answered."""
+        return self.begun and not self.ended and self.journal.phase in STEPPING
 
     def start(self) -> None:
         """Begin to import."""
@@ -280,7 +287,13 @@ class Worker:
             self._sampler(recipe, loaded),
             self._exam(recipe, loaded, data),
             self.watchdogs,
+            self._asides(recipe, loaded),
         )
+
+    def _asides(self, recipe: Recipe, loaded: Loaded) -> Asides:
+        from cockpit.engine.chat.asides import Asides
+
+        return Asides(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
 
     def _sampler(self, recipe: Recipe, loaded: Loaded) -> Sampler | None:
         from cockpit.engine.chat.samples import Sampler

@@ -36,14 +36,17 @@ def start_export(
     push: str | None = None,
     private: bool = False,
     base: str | None = None,
+    with_receipt: bool = True,
 ) -> tuple[str, EngineProcess]:
     """Start a process that exports what the run has saved into the folder `out`; its id in the run's export log, and
-    the process. It outlives its starter. `base`: where the base is, in place of the recipe's model. Raises OSError."""
+    the process. It outlives its starter. `base`: where the base is, in place of the recipe's model. `with_receipt`: it
+    is compared with what was trained. Raises OSError."""
     export_id = new_command_id()
     options = ["--as", form, "--out", str(out.expanduser().absolute()), "--id", export_id]
     options += ["--push", push] if push else []
     options += ["--private"] if private else []
     options += ["--model", base] if base else []
+    options += [] if with_receipt else ["--no-receipt"]
     # Unsloth must never fetch or build anything, nor ask.
     manners = {"UNSLOTH_AUTO_INSTALL": "0", "UNSLOTH_LLAMA_CPP_OFFLINE": "1"}
     with open_to_append(run.path / "export.log") as log:

@@ -287,7 +287,8 @@ class ExportProgressed(Event, tag=True, frozen=True, kw_only=True):
 
 class ExportEnded(Event, tag=True, frozen=True, kw_only=True):
     """The export stands whole at `path`, and in the Hub's repository where one is named; or `reason` says why it does
-    not, and `advice` what would help (may be empty)."""
+    not, and `advice` what would help (may be empty). `unlike` says why it is not what was trained, or why that could
+    not be checked; empty where the receipt beside it holds, or none was asked for."""
 
     export_id: str
     form: str
@@ -296,6 +297,7 @@ class ExportEnded(Event, tag=True, frozen=True, kw_only=True):
     repository: str = ""
     reason: str = ""
     advice: str = ""
+    unlike: str = ""
 
 
 class LogWritten(Event, tag=True, frozen=True, kw_only=True):

@@ -37,7 +37,7 @@ def log_line(event: ev.AnyEvent) -> LogLine | None:
     if isinstance(event, ev.LogWritten):
         return LogLine(event.at, event.level, text)
     bad = isinstance(event, ev.RunEnded) and event.outcome in ("failed", "out_of_memory")
-    bad = bad or (isinstance(event, ev.ExportEnded) and bool(event.reason))
+    bad = bad or (isinstance(event, ev.ExportEnded) and bool(event.reason or event.unlike))
     is_warned = isinstance(event, ev.WatchdogFired)
     return LogLine(event.at, "error" if bad else "warning" if is_warned else "info", text)
 
@@ -157,4 +157,5 @@ def _of_export(event: ev.ExportStarted | ev.ExportProgressed | ev.ExportEnded) -
         case _ if event.reason:
             return " ".join(filter(None, (f"Export failed: {event.reason}", event.advice)))
     where = event.path + (f" and {event.repository} on the Hub" if event.repository else "")
-    return f"Exported as {event.form}: {where}, {size(event.size_bytes)}"
+    stands = f"Exported as {event.form}: {where}, {size(event.size_bytes)}"
+    return f"{stands}. {event.unlike}" if event.unlike else stands

@@ -18,6 +18,10 @@ from cockpit.runs.steps import Steps
 from cockpit.runs.table import Table
 
 MACHINE_READINGS = 600
+STEPPING: frozenset[ev.Phase] = frozenset(
+    ("compiling", "training", "evaluating", "sampling", "answering", "saving", "paused")
+)
+"""Phases of a training that takes steps, or is about to."""
 
 
 @dataclass
@@ -36,6 +40,8 @@ class Reply:
     grown_at: float = 0.0
     """Unix time in seconds, of its beginning and of its newest text."""
     ended: ev.ReplyEnded | None = None
+    made_wait: bool = False
+    """Whether a training waited for it."""
     both: str = ""
     """What it has in common with the other of two that were asked at the same time; empty where it was alone."""
 
@@ -188,6 +194,7 @@ class RunState:
                     event.adapter,
                     began_at=event.at,
                     grown_at=event.at,
+                    made_wait=self.is_stepping,
                     both=event.both,
                 )
             case ev.ReplyGrew():
@@ -276,6 +283,22 @@ class RunState:
     def can_chat(self) -> bool:
         """Whether the engine holds a model that answers."""
         return self.phase is not None and self.phase.phase == "ready" and self.unloaded is None and self.exited is None
+
+    @property
+    def is_stepping(self) -> bool:
+        """Whether a training takes steps, between which a question can be answered."""
+        lives = self.ended is None and self.exited is None
+        return self.phase is not None and self.phase.phase in STEPPING and lives
+
+    @property
+    def made_wait_s(self) -> float:
+        """Seconds that training has waited for replies to questions, those of the reply in hand among them."""
+        waits = (reply for reply in self.replies.values() if reply.made_wait)
+        together: dict[str, float] = {}
+        for reply in waits:  # two that are asked at the same time share theirs
+            key = reply.both or reply.command_id
+            together[key] = max(together.get(key, 0.0), reply.took_s)
+        return sum(together.values())
 
     @property
     def elapsed_s(self) -> float | None:

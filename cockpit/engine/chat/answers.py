@@ -36,12 +36,12 @@ class Answers:
             if is_idle():
                 self._chatter.warm_up(adapter=adapter)
 
-    def answer(self, asked: Question) -> None:
-        """What goes wrong ends a reply, not the engine."""
+    def answer(self, asked: Question, *, trains: bool = False) -> None:
+        """What goes wrong ends a reply, not the engine. `trains`: the weights are trained further afterwards."""
         match asked:
             case Chat():
-                self._chatter.answer(asked)
+                self._chatter.answer(asked, trains=trains)
             case ChatBoth():
-                self._side_by_side.answer(asked)
+                self._side_by_side.answer(asked, trains=trains)
             case AnswerPrompts():
                 self._batches.answer(asked)

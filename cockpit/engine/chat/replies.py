@@ -65,9 +65,9 @@ class Chatter:
             chat = Chat(id="", messages=messages, adapter=adapter, do_sample=False, max_new_tokens=WARM_UP_TOKENS)
             self.reply(chat, lambda text, thinking, tokens: None, lambda: False)
 
-    def answer(self, chat: Chat, between: Between | None = None, command_id: str = "") -> None:
+    def answer(self, chat: Chat, between: Between | None = None, command_id: str = "", *, trains: bool = False) -> None:
         """Stream the reply into the chat log. What goes wrong ends the reply, not the engine. `command_id` is that of
-        the command which the chat is a part of."""
+        the command which the chat is a part of; `trains` as for `reply`."""
         journal = self._journal
 
         def tell(text: str, thinking: str, tokens: int) -> None:
@@ -76,7 +76,8 @@ class Chatter:
         prompt = shown_prompt(chat.messages[-1]) if chat.messages else ""
         journal.emit_reply(ReplyStarted(command_id=chat.id, prompt=prompt, adapter=chat.adapter, both=command_id))
         ids = {chat.id, command_id or chat.id}
-        reply = self.reply(chat, tell, lambda: any(map(self._controls.is_reply_ended, ids)), between=between)
+        is_ended = self._controls.is_reply_ended
+        reply = self.reply(chat, tell, lambda: any(map(is_ended, ids)), trains=trains, between=between)
         journal.emit_reply(
             ReplyEnded(
                 command_id=chat.id,

@@ -28,12 +28,14 @@ class SideBySide:
         self._chatter = chatter
         self._controls = controls
 
-    def answer(self, asked: ChatBoth) -> None:
-        """Answer all of its chats. What goes wrong ends a reply, not the engine."""
+    def answer(self, asked: ChatBoth, *, trains: bool = False) -> None:
+        """Answer all of its chats. What goes wrong ends a reply, not the engine. `trains` as for Chatter.reply."""
         seed = random.randrange(2**31)
         turns = Turns(len(asked.chats))
         threads = [
-            threading.Thread(target=self._answer_one, args=(at, _seeded(chat, seed), turns, asked.id), name=chat.id)
+            threading.Thread(
+                target=self._answer_one, args=(at, _seeded(chat, seed), turns, asked.id, trains), name=chat.id
+            )
             for at, chat in enumerate(asked.chats)
         ]
         for thread in threads:
@@ -41,7 +43,7 @@ class SideBySide:
         for thread in threads:
             thread.join()
 
-    def _answer_one(self, me: int, chat: Chat, turns: Turns, command_id: str) -> None:
+    def _answer_one(self, me: int, chat: Chat, turns: Turns, command_id: str, trains: bool) -> None:
         turns.wait(me)
         begun = time.monotonic()
 
@@ -56,7 +58,7 @@ class SideBySide:
 
         try:
             with suppress(OSError):  # the log takes no more; the engine's own thread tells of that
-                self._chatter.answer(chat, between, command_id)
+                self._chatter.answer(chat, between, command_id, trains=trains)
         finally:
             turns.leave(me)
 

@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import traceback
 from pathlib import Path
@@ -14,7 +15,9 @@ from types import FrameType
 
 from cockpit.disk import flush, flush_folder, open_regular, size_of
 from cockpit.engine.errors import MAKE_ROOM, RunFailure, classify_error
+from cockpit.engine.export.card import write_card
 from cockpit.launch.export_form import ExportForm, temporary_paths
+from cockpit.machine.child_environment import child_environment, python_command
 from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import ExportEnded, ExportProgressed, ExportStarted, LogWritten
 from cockpit.recipe.recipe import Recipe
@@ -22,6 +25,7 @@ from cockpit.runs.checksums import damage, write_checksums
 from cockpit.runs.folder import RunDir
 from cockpit.runs.moved_base import with_base
 from cockpit.runs.origin import recipe_of_run
+from cockpit.runs.receipt import RECEIPT, receipt_in
 from cockpit.text.plain_text import plain_line
 from cockpit.text.streams import hide_logins
 
@@ -29,18 +33,27 @@ from cockpit.text.streams import hide_logins
 class Exporter:
     """One export of one run: written to a temporary path, and renamed to its place when it is whole."""
 
-    def __init__(self, run: RunDir, form: ExportForm, out: Path, export_id: str, base: str | None = None) -> None:
-        """`base`: where the base is, in place of the recipe's model. Raises OSError where the run's folder cannot be
-        written."""
+    def __init__(
+        self,
+        run: RunDir,
+        form: ExportForm,
+        out: Path,
+        export_id: str,
+        base: str | None = None,
+        *,
+        with_receipt: bool = False,
+    ) -> None:
+        """`base`: where the base is, in place of the recipe's model. `with_receipt`: it is compared with what was
+        trained. Raises OSError where the run's folder cannot be written."""
         self.run, self.form, self.out, self.id = run, form, out, export_id
         self.partial, self._merged = temporary_paths(out)
-        self._base = base
+        self._base, self._with_receipt = base, with_receipt
         self._log = EventWriter(run.export)
 
     def export(self, push: str | None, private: bool) -> bool:
         """Do all of it and tell how it ended. Whether it is there now."""
         self._log.append(ExportStarted(export_id=self.id, form=self.form.name, path=str(self.out)))
-        recipe = None
+        recipe, unlike = None, ""
         try:
             recipe = with_base(recipe_of_run(self.run.path, "recipe.yaml").recipe(), self._base)
             token = _token() if push else None
@@ -50,6 +63,9 @@ class Exporter:
             self._refuse_links()
             self._refuse_damage()
             self._write(recipe)
+            if self._with_receipt:
+                unlike = self._verify()
+            write_card(self.partial, self.run, recipe, self.form)
             write_checksums(self.partial)
             self.task("writing it to the disk")
             flush(self.partial)
@@ -75,6 +91,7 @@ class Exporter:
                 path=str(self.out),
                 size_bytes=size_of(self.out),
                 repository=push or "",
+                unlike=unlike,
             )
         )
         return True
@@ -115,6 +132,26 @@ class Exporter:
             gguf.convert(self._merged, self.partial, self.run.id, self.form.gguf_type, recipe, self.task, self.say)
         else:
             merging.merge(self.run, recipe, self.partial, kind, self.task, self.say)
+
+    def _verify(self) -> str:
+        """Write the receipt beside it; why it is not what was trained, or why nobody knows, in sentences."""
+        self.task("comparing it with what was trained")
+        receipt = self.partial / RECEIPT
+        options = ["--out", str(receipt), "--shown", str(self.out), *(["--model", self._base] if self._base else [])]
+        done = subprocess.run(
+            python_command("cockpit.engine.export.verify", str(self.run.path), str(self.partial), *options),
+            env=child_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sys.stderr, text=True,
+            errors="replace", check=False,
+        )  # fmt: skip
+        found = receipt_in(self.partial)
+        if found is None:
+            said = [line for line in done.stdout.splitlines() if line.strip()]
+            return (
+                f"It could not be compared with what was trained: {plain_line(said[-1] if said else 'see export.log')}"
+            )
+        for line in found.lines():
+            self.say(line)
+        return " ".join(found.why)
 
     def _push(self, repository: str, private: bool, token: str) -> None:
         import httpx
@@ -175,6 +212,7 @@ def main() -> int:
     parser.add_argument("--push")
     parser.add_argument("--model", help="where the base is, in place of the recipe's model")
     parser.add_argument("--private", action="store_true")
+    parser.add_argument("--no-receipt", action="store_true", help="do not compare it with what was trained")
     parser.add_argument("--id", default="export")
     options = parser.parse_args()
     hide_logins()
@@ -185,7 +223,9 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     run = RunDir(options.folder.absolute())
     lock = open_regular(run.path / "export.lock", os.O_RDWR | os.O_CREAT, follow=False)
-    exporter = Exporter(run, options.form, options.out.absolute(), options.id, options.model)
+    exporter = Exporter(
+        run, options.form, options.out.absolute(), options.id, options.model, with_receipt=not options.no_receipt
+    )
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -56,6 +56,14 @@ class Exam(Protocol):
         ...
 
 
+class Asides(Protocol):
+    """Answers questions."""
+
+    def answer(self, asked: cmd.Chat | cmd.ChatBoth, step: int) -> None:
+        """With the weights after `step`. Leaves the training as it was, whatever happens."""
+        ...
+
+
 class BetweenSteps(TrainerCallback):
     """Called by the trainer after each step, once that was logged, measured and saved, and before the first."""
 
@@ -68,13 +76,14 @@ class BetweenSteps(TrainerCallback):
         resumed: Resumption | None = None,
         sampler: Sampler | None = None,
         exam: Exam | None = None,
+        asides: Asides | None = None,
     ) -> None:
         """`events` is told of the schedule, and asked what was saved and measured."""
         self._trainer, self._events, self._journal, self._controls = trainer, events, journal, controls
         self._resumed = resumed
         self._sampler = sampler
         self._sampled_at: int | None = resumed.step if resumed else None
-        self._exam = exam
+        self._exam, self._asides = exam, asides
         self._measured: tuple[int, dict[str, float]] | None = None
         """The step whose answers were measured last, in this attempt."""
         self._is_over = False
@@ -168,9 +177,19 @@ class BetweenSteps(TrainerCallback):
         while controls.stop is None:
             for control in controls.take():
                 self._do(control)
+            while (question := controls.take_question()) is not None and controls.stop is None:
+                self._answer(question)
             if controls.stop is not None or not controls.paused or is_over:
                 return
             self._wait()
+
+    def _answer(self, question: cmd.Chat | cmd.ChatBoth) -> None:
+        if self._asides is None:
+            return
+        self._events.rest()
+        self._journal.enter_phase("sampling", "a question")
+        with undisturbed():
+            self._asides.answer(question, self._events.step)
 
     def _do(self, control: cmd.Control) -> None:
         events = self._events

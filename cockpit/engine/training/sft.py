@@ -22,7 +22,7 @@ from cockpit.engine.model.loading import Loaded
 from cockpit.engine.model.saved_files import add_to_card, finish_saved
 from cockpit.engine.training.batching import batching, make_trainer
 from cockpit.engine.training.best_weights import BestWeights
-from cockpit.engine.training.between_steps import BetweenSteps, Exam, Sampler
+from cockpit.engine.training.between_steps import Asides, BetweenSteps, Exam, Sampler
 from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
 from cockpit.engine.training.learning_rate import schedule_arguments
 from cockpit.engine.training.overrides import overrides
@@ -68,10 +68,11 @@ def train(
     sampler: Sampler | None = None,
     exam: Exam | None = None,
     watchdogs: Watchdogs | None = None,
+    asides: Asides | None = None,
 ) -> Trained:
     """Train the adapter and tell the journal, and the `watchdogs`, of each step; between two of them do what `controls`
-    ask for, let the `sampler` answer the recipe's prompts, and the `exam` measure answers. Raises whatever the stack
-    raises.
+    ask for, let the `sampler` answer the recipe's prompts, the `exam` measure answers, and `asides` answer questions.
+    Raises whatever the stack raises.
 
     A run that is `resumed` goes on with the checkpoint's weights, optimizer, schedule, random numbers and rows.
     """
@@ -97,7 +98,7 @@ def train(
         keeps_last=recipe.finetuning_type == "lora",
         watchdogs=watchdogs,
     )
-    between = BetweenSteps(trainer, callback, journal, controls, resumed, sampler, exam)
+    between = BetweenSteps(trainer, callback, journal, controls, resumed, sampler, exam, asides)
     kept = checkpoint_plan(recipe)[1]
     if row_losses is not None:
         row_losses.listen(trainer.model, gives_no_logits=loaded.backend == "unsloth")

@@ -22,6 +22,9 @@ def why_silent(session: RunSession, engine: ChatEngine) -> tuple[str, str]:
         return "missing", "This is a recording: it shows what was said and takes no prompts."
     if session.can_chat:
         return "", ""
+    if session.can_ask:
+        waited = f" It has waited {duration(state.made_wait_s)} so far." if state.made_wait_s else ""
+        return "waiting", f"It is training: a question is answered between two steps, and training waits.{waited}"
     if engine.stage == "probing":
         return "waiting", "Asking the GPU driver ..."
     if engine.stage == "starting":

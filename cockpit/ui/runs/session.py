@@ -166,6 +166,12 @@ class RunSession:
         return self.state.can_chat and self._liveness in ("alive", "silent") and not self.is_recording
 
     @property
+    def can_ask(self) -> bool:
+        """Whether a question is answered, be it between two steps."""
+        lives = self._liveness in ("alive", "silent") and not self.is_recording
+        return self.can_chat or (self.state.is_stepping and lives)
+
+    @property
     def was_seen_ending(self) -> bool:
         """Whether the training ended while it was looked at, and not before."""
         return self.state.ended is not None and self.state.ended.at >= self._opened_at

@@ -212,7 +212,7 @@ class ChatScreen(ConversationKeys):
             is_at_talk = isinstance(self.focused, PromptField | ChatLog | None)
             return not self._chat.asked and is_at_talk == (action == "back")
         if action in ("send", "switch"):
-            return self.session.can_chat
+            return self.session.can_ask
         if action in ("again", "edit_last", "save"):
             return bool(self._chat.conversation.turns)
         if action == "conversations":
@@ -263,7 +263,7 @@ class ChatScreen(ConversationKeys):
         refusal = ""
         if talk.asked:
             refusal = "A reply is being written; Escape stops it."
-        elif not self.session.can_chat:
+        elif not self.session.can_ask:
             refusal = why_silent(self.session, self._engine)[1] or "The model is not there."
         elif sampling is None:
             refusal = self.query_one(SamplingForm).problem
@@ -305,7 +305,7 @@ class ChatScreen(ConversationKeys):
         """The last prompt, unless they are among those who have just been asked it."""
         self._chat.switched = False
         talk = self._chat.conversation
-        if talk.last_prompt is None or not self.session.can_chat:
+        if talk.last_prompt is None or not self.session.can_ask:
             return
         if not set(ADAPTERS[self._chat.who]) <= talk.turns[-1].rounds[-1].keys():
             self.put_again()

@@ -89,6 +89,8 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         *RETRY_BINDINGS,
         Binding("r", "resume", "resume", id="live.resume", tooltip="Resume from the newest checkpoint"),
         Binding("c", "chat", "chat", id="live.chat", tooltip="Talk to the model"),
+        Binding("t", "talk", "ask it", id="live.talk", show=False,
+                tooltip="Ask the model as it is now: it answers between two steps, and training waits"),
         Binding("x", "export", "export", id="live.export", tooltip="Save the adapter, a merged model or a GGUF"),
         Binding("x", "end_export", "end export", id="live.end_export",
                 tooltip="End the export that is under way; nothing of it is left behind"),
@@ -365,6 +367,8 @@ class LiveScreen(RunStops, RunControls, RunRetries):
                 self._crash is not None and self._crash[1].checkpoint is not None
             )
             return is_resumable(session.status) and has_checkpoint and not session.is_recording
+        if action == "talk":
+            return session.state.is_stepping and session.can_ask
         if action == "chat":
             return session.state.ended is not None and (session.state.adapter is not None or session.can_chat)
         if action == "data":
@@ -390,6 +394,10 @@ class LiveScreen(RunStops, RunControls, RunRetries):
     def action_chat(self) -> None:
         """Talk to the model, or load it for that."""
         self._went_to_chat = True
+        self._app.show_chat(self.session)
+
+    def action_talk(self) -> None:
+        """Ask it while it trains."""
         self._app.show_chat(self.session)
 
     def action_data(self) -> None:

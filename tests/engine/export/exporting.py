@@ -14,7 +14,7 @@ from cockpit.runs.folder import RunDir
 def export(
     run: RunDir, form: str, out: Path | None = None, push: str | None = None, base: str | None = None
 ) -> ExportEnded:
-    """How the export of what the run has saved has ended; it leaves nothing beside what it has made."""
+    """How the export of what the run has saved has ended; it leaves nothing beside what it has made, and no receipt."""
     wanted = ExportForm.parse(form)
     exporter = Exporter(run, wanted, out or default_folder(run, wanted), "x1", base)
     done = exporter.export(push, private=False)
