@@ -194,9 +194,12 @@ class Worker:
     def _check_own_code(self, recipe: Recipe) -> None:
         """Before anything is loaded. Raises RunFailure."""
         from cockpit.engine.chat.exam import check_own_code
+        from cockpit.runs.origin import distrust
 
+        if refusal := distrust(self.run.path):
+            self.journal.log("warning", refusal)
         if recipe.evaluation.answers:
-            check_own_code(recipe, self.run, self._order.folder if self._order is not None else "")
+            check_own_code(recipe, self._order.folder if self._order is not None else "")
 
     def _falls_back(self, ending: RunEnded) -> bool:
         """Whether the process is to go on with the run as it was written, which is made ready then."""

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
 MARKER = "made-here"
 """File in a run folder that says which model its recipe had when cockpit itself wrote it: an HMAC-SHA256 of the
-recipe's `model` section by the token of the COCKPIT_HOME. A folder's name is no part of it, as folders are moved."""
+recipe's `model` section, and of the code that it names besides, by the token of the COCKPIT_HOME. A folder's name is no
+part of it, as folders are moved."""
 LONGEST = 1 << 10
-TRUST = "model.trust_remote_code"
+TRUST, FUNCTION, SUITE = "model.trust_remote_code", "evaluation.function", "evaluation.suite"
 _token_form = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -50,7 +52,8 @@ def is_made_here(folder: Path) -> bool:
 
 def _is_made_here(folder: Path, document: RecipeDocument) -> bool:
     """Whether the folder is ours, and `document`, its recipe, has the model that this user's cockpit wrote or that was
-    trusted since. A model that was changed by hand is like one from elsewhere; all else may be changed."""
+    trusted since. A model, or code besides, that was changed by hand is like one from elsewhere; all else may be
+    changed."""
     try:
         return is_own(folder) and hmac.compare_digest(
             read_regular(folder / MARKER, LONGEST, follow=False), _marker(document)
@@ -61,12 +64,14 @@ def _is_made_here(folder: Path, document: RecipeDocument) -> bool:
 
 def recipe_of_run(folder: Path, file: str | None = None) -> RecipeDocument:
     """The recipe of the run in `folder`, which `file` names in errors. Where it was not made here, code that comes with
-    its model is not run. Raises RecipeError."""
+    its model is not run, nor such as its evaluation names. Raises RecipeError."""
     from cockpit.recipe.document import RecipeDocument
 
     document = RecipeDocument.load(folder / "recipe.yaml", file)
-    if _asks_for_trust(document) and not _is_made_here(folder, document):
-        document.set(TRUST, False)
+    asked = _asked_for(document)
+    if asked and not _is_made_here(folder, document):
+        for name, off in asked.items():
+            document.set(name, off)
     return document
 
 
@@ -75,21 +80,48 @@ def distrust(folder: Path) -> str:
     from cockpit.recipe.document import RecipeDocument
 
     document = RecipeDocument.load(folder / "recipe.yaml")
-    if not _asks_for_trust(document) or _is_made_here(folder, document):
+    asked = _asked_for(document)
+    if not asked or _is_made_here(folder, document):
         return ""
+    changed, code = "its model was", "that comes with its model"
+    if TRUST not in asked:
+        changed, code = "it was", f"of its author ({', '.join(asked)})"
     return (
-        f"The run {plain_line(folder.name)} was made elsewhere, or its model was changed by hand, and asks to run code "
-        "that comes with its model: that is off; --trust-remote-code allows it."
+        f"The run {plain_line(folder.name)} was made elsewhere, or {changed} changed by hand, and asks to run code "
+        f"{code}: that is off; --trust-remote-code allows it."
     )
 
 
-def _asks_for_trust(document: RecipeDocument) -> bool:
-    """Also where the recipe is not valid yet, as it may be mended in an editor."""
-    return document.value(TRUST) not in (None, False)
+def _asked_for(document: RecipeDocument) -> dict[str, object]:
+    """The fields by which a run asks to run code, each with what switches that off; also where the recipe is not valid
+    yet, as it may be mended in an editor."""
+    found: dict[str, object] = {}
+    if document.value(TRUST) not in (None, False):
+        found[TRUST] = False
+    if document.value(FUNCTION) is not None:
+        found[FUNCTION] = None
+    if document.value(SUITE) not in (None, False) and _code_of_suite(document):
+        found[SUITE] = False
+    return found
+
+
+def _code_of_suite(document: RecipeDocument) -> list[object]:
+    """Functions and judges that the suite names, of a recipe that need not be valid."""
+    suite = document.value("suite")
+    found = []
+    for half in ("learned", "kept"):
+        prompts = suite.get(half) if isinstance(suite, Mapping) else None
+        for prompt in prompts if isinstance(prompts, list) else []:
+            checks = prompt.get("checks") if isinstance(prompt, Mapping) else None
+            if isinstance(checks, Mapping):
+                found += [checks[name] for name in ("function", "judge") if checks.get(name)]
+    return found
 
 
 def _marker(document: RecipeDocument) -> bytes:
     model = json.dumps(document.value("model"), sort_keys=True, default=str)
+    code = [*filter(None, [document.value(FUNCTION)]), *_code_of_suite(document)]
+    model += json.dumps(code, sort_keys=True, default=str) if code else ""
     return hmac.new(_token(), model.encode(), "sha256").hexdigest().encode()
 
 

@@ -177,3 +177,27 @@ def test_a_run_that_has_links_in_what_it_has_saved_is_not_taken_up(run: RunDir, 
         start_chat_engine(run, EngineKey("transformers", "none"))
     assert str(refused.value) == told
     assert why_not(run, recipe, ExportForm.parse("adapter"), "none", tmp_path / "out") == told
+
+
+CODE = """evaluation: {rows: 2, suite: true, function: "mine:right"}
+suite:
+  learned: [{prompt: a, checks: {contains: [b]}}]
+  kept: [{prompt: a, checks: {judge: [rm]}}]
+"""
+
+
+def test_code_of_an_evaluation_from_elsewhere_is_off_until_it_is_allowed(
+    run: RunDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.recipe.write_text(RECIPE + CODE)
+    assert "asks to run code of its author (evaluation.function, evaluation.suite): that is off" in distrust(run.path)
+    recipe = recipe_of_run(run.path).recipe()
+    assert (recipe.evaluation.rows, recipe.evaluation.suite, recipe.evaluation.function) == (2, False, None)
+    settle_trust(run, True)
+    assert distrust(run.path) == ""
+    recipe = recipe_of_run(run.path).recipe()
+    assert recipe.evaluation.suite and recipe.evaluation.function == "mine:right"
+    run.recipe.write_text(RECIPE + CODE.replace("[rm]", "[rm, -r]"))
+    assert "(evaluation.function, evaluation.suite)" in distrust(run.path), "another command was put in"
+    run.recipe.write_text(RECIPE + CODE.replace("contains: [b]", "contains: [c]").replace("rows: 2", "rows: 3"))
+    assert distrust(run.path) == "", "what runs no code may be changed"

@@ -24,13 +24,11 @@ from cockpit.engine.model.loading import Loaded
 from cockpit.protocol.commands import AnswerPrompts
 from cockpit.protocol.events import AnswerJudged, AnswersMeasured, PromptAnswered
 from cockpit.recipe.recipe import Recipe
-from cockpit.runs.folder import RunDir
-from cockpit.runs.origin import is_made_here
 from cockpit.suites.answer import Answer
 from cockpit.suites.checks import judge
 from cockpit.suites.conversations import conversations
 from cockpit.suites.own_code import find_function
-from cockpit.suites.ready import own_code, problems
+from cockpit.suites.ready import problems
 from cockpit.suites.scores import exact_match, scores
 
 KEPT_ROWS = 16
@@ -211,18 +209,10 @@ class Exam:
             self._journal.log("warning", sentence)
 
 
-def check_own_code(recipe: Recipe, run: RunDir, folder: str) -> None:
-    """See to it that what the recipe's evaluation runs of the user's own is there, and may be run. `folder` is the one
-    that the run was started in, where functions are looked for too. Raises RunFailure."""
+def check_own_code(recipe: Recipe, folder: str) -> None:
+    """See to it that what the recipe's evaluation runs of the user's own is there. `folder` is the one that the run was
+    started in, where functions are looked for too. Raises RunFailure."""
     asked = recipe.evaluation
-    code = "evaluation.function" if asked.rows and asked.function else ""
-    if asked.suite and (of_suite := own_code(recipe.suite)):
-        code = code or f"suite.{of_suite}"
-    if code and not is_made_here(run.path):
-        raise RunFailure(
-            f"The run was made elsewhere, and its recipe runs code of its author ({code}).",
-            "Read it, then allow it with --trust-remote-code.",
-        )
     if folder and folder not in sys.path:
         sys.path.append(folder)
     if asked.rows and asked.function:

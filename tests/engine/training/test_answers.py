@@ -155,10 +155,10 @@ def test_a_function_of_ones_own_judges(tmp_path: Path, model: Path, rows: Path, 
     (tmp_path / "judging.py").write_text(FUNCTION)
     asked = {"rows": 3, "metrics": ["json_valid"], "regex": "arr", "function": "judging:longer", "max_new_tokens": 6}
     text = recipe(model, rows, {**BARE, "training__max_steps": 2, "evaluation": asked})
-    from_elsewhere = hosted(text=text)
-    from_elsewhere.until_ended()
-    assert from_elsewhere.state.ended is not None
-    assert "runs code of its author (evaluation.function)" in from_elsewhere.state.ended.reason
+    from_elsewhere = completed(hosted(text=text, folder=str(tmp_path)))
+    assert all(list(one) == ["eval_json_valid", "eval_regex"] for one in by_step(from_elsewhere).values())
+    warned = [event.text for event in from_elsewhere.all(LogWritten) if event.level == "warning"]
+    assert "asks to run code of its author (evaluation.function): that is off" in warned[0]
     run = hosted(text=text, made_here=True, folder=str(tmp_path))
     completed(run)
     assert list(by_step(run)) == [0, 2]
