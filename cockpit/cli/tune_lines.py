@@ -55,7 +55,7 @@ def lines_of(told: TuneStarted | ProbeEnded | TuneEnded) -> list[str]:
     if isinstance(told, TuneStarted):
         total = f", {size(told.total_mib * MIB)}" if told.total_mib else ""
         where = f"{told.gpu}{total}" if told.gpu else "the CPU"
-        return [f"{told.recipe} on {where}, for {duration(told.budget_s)}"]
+        return [f"{told.recipe} on {where}, for {duration(told.budget_s)}", *([told.busy] if told.busy else [])]
     if isinstance(told, TuneEnded):
         if not told.number:
             return []

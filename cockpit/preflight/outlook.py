@@ -133,10 +133,10 @@ class Forecaster:
             return False
         return report.capabilities.get(place, (0, 0)) >= VARLEN_SINCE and torch_release() >= VARLEN_TORCH
 
-    def room(self, recipe: Recipe, report: GpuReport) -> GpuRoom | None:
-        """The GPU that it would take, and the forecast for it, rows taken to be as long as they may be; None on the
-        CPU."""
-        return self._outlook(recipe, report, None, None).room
+    def room(self, recipe: Recipe, report: GpuReport, *, as_tokenized: bool = False) -> GpuRoom | None:
+        """The GPU that it would take, and the forecast for it; None on the CPU. Rows are taken to be as long as they
+        may be, or `as_tokenized`, as long as they were when they were last tokenized here."""
+        return self._outlook(recipe, report, None, self._rows.of(recipe) if as_tokenized else None).room
 
     def largest_batch(self, recipe: Recipe, report: GpuReport) -> tuple[int, int] | None:
         """Rows of the largest micro-batch that fits, and how many of them make a step of as many rows as now; None

@@ -8,12 +8,13 @@ Setting = bool | int | str | None
 
 
 class TuneStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """`gpu` is empty for the CPU; `total_mib` are its memory."""
+    """`gpu` is empty for the CPU; `total_mib` are its memory. `busy`: what others do there, in a sentence."""
 
     recipe: str
     gpu: str
     budget_s: float
     total_mib: float | None = None
+    busy: str = ""
 
 
 class ProbeStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,8 @@ from cockpit.preflight.room import GpuRoom
 from cockpit.preflight.tuned import chosen, lessons, remember, remember_too_much, way_of
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import why_unwritable
+from cockpit.text.numbers import size
+from cockpit.text.plain_text import plain_line
 from cockpit.tuning.probe import Probe, Prober
 from cockpit.tuning.told import ProbeEnded, ProbeStarted, ProbeWent, Told, TuneEnded, TuneStarted
 from cockpit.tuning.ways import Way, tried
@@ -25,6 +28,8 @@ SAME_LOSS = 0.01
 """Losses that are off by no more are those of the recipe as written, but for rounding."""
 AHEAD_CORES, AHEAD_MIB = 4, 40 * 1024
 """Of a machine and a GPU with room for the next engine beside the one that is measured."""
+MUCH_MIB, MUCH_LOAD = 2048, 0.75
+"""What others hold of the GPU, and processes that run for each core, from which on it is told."""
 MIB = 1 << 20
 
 
@@ -49,7 +54,11 @@ class Tuner:
         """Probe until all ways were tried, the time is up, or KeyboardInterrupt; what is known then is kept."""
         began = time.monotonic()
         total = None if self._room is None else self._room.reading.vram_total_mib
-        self._tell(TuneStarted(recipe=self._name, gpu=self._gpu, budget_s=self._budget_s, total_mib=total))
+        self._tell(
+            TuneStarted(
+                recipe=self._name, gpu=self._gpu, budget_s=self._budget_s, total_mib=total, busy=_busy(self._room)
+            )
+        )
         is_roomy = total is None or total >= AHEAD_MIB
         used = 0.0 if self._room is None else self._room.reading.vram_used_mib or 0.0
         stopped, quickest_s = False, 0.0
@@ -64,6 +73,8 @@ class Tuner:
                     break
                 if self._try(number, way, prober, until):
                     quickest_s = min(quickest_s or math.inf, time.monotonic() - at)
+                if number == 1:
+                    self._forecaster.learn()  # the rows are tokenized now
         except KeyboardInterrupt:
             stopped = True
         finally:
@@ -74,7 +85,7 @@ class Tuner:
         return ended
 
     def _room_of(self, recipe: Recipe) -> GpuRoom | None:
-        return self._forecaster.room(recipe, self._report)
+        return self._forecaster.room(recipe, self._report, as_tokenized=True)
 
     def _fastest(self) -> Recipe:
         return self._recipe if self._best is None else self._best[1].recipe
@@ -182,3 +193,15 @@ class Tuner:
 def is_eligible(outcome: str, marks: str, loss_off: float | None) -> bool:
     """Whether a way that was probed so may be chosen."""
     return outcome == "measured" and not marks and abs(loss_off or 0.0) <= SAME_LOSS
+
+
+def _busy(room: GpuRoom | None) -> str:
+    """What others do here meanwhile, in a sentence; empty where it is not worth a word."""
+    held = [one for one in room.holders if (one.mib or 0.0) >= MUCH_MIB] if room is not None else []
+    if held:
+        names = ", ".join(f"{plain_line(one.name) or 'a process'} {size((one.mib or 0.0) * MIB)}" for one in held)
+        return f"Others use this GPU ({names}): what is measured may be too slow."
+    load, cores = os.getloadavg()[0], usable_cores()
+    if load > MUCH_LOAD * cores:
+        return f"This machine is busy ({load:.1f} processes on {cores} cores): what is measured may be too slow."
+    return ""

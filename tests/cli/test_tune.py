@@ -78,6 +78,7 @@ def paced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(checks, "preflight", lambda *_: [])
     monkeypatch.setattr(tuner, "Prober", Paced)
+    monkeypatch.setattr("os.getloadavg", lambda: (0.1, 0.1, 0.1))
 
 
 def tune(*arguments: str) -> Result:

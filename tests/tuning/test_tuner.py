@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
+from cockpit.data.row_lengths import KnownRows, RowLengths
 from cockpit.launch.engines import EngineKey
+from cockpit.preflight import outlook
 from cockpit.preflight.outlook import fitted_here
 from cockpit.preflight.tuned import lessons
+from cockpit.protocol.events import Holder
 from cockpit.recipe.recipe import Recipe
 from cockpit.tuning import tuner
 from cockpit.tuning.probe import MEASURED, WARM_UP, Probe
@@ -28,7 +32,9 @@ def pace(recipe: Recipe) -> float:
     return base * (2 if training.packing else 1)
 
 
-def tuned(monkeypatch: pytest.MonkeyPatch, pace: Pace, gib: float = 139, budget_s: float = 1000.0) -> list[Told]:
+def tuned(
+    monkeypatch: pytest.MonkeyPatch, pace: Pace, gib: float = 139, budget_s: float = 1000.0, used_gib: float = 0.4
+) -> list[Told]:
     """All that is told of a recipe that is tuned on a card of so many GiB."""
 
     class Prober:
@@ -56,7 +62,10 @@ def tuned(monkeypatch: pytest.MonkeyPatch, pace: Pace, gib: float = 139, budget_
 
     monkeypatch.setattr(tuner, "Prober", Prober)
     told: list[Told] = []
-    ended = Tuner(recipe(), "a recipe", card(gib), budget_s, told.append).run()
+    report = card(gib, used_gib)
+    others = [Holder(pid=7, name="jupyter", mib=used_gib * 1024)]
+    report = msgspec.structs.replace(report, holders={"GPU-0": others})
+    ended = Tuner(recipe(), "a recipe", report, budget_s, told.append).run()
     assert ended is told[-1]
     assert [decode(encode(one)) for one in told] == told
     return told
@@ -67,6 +76,7 @@ def ends(told: list[Told]) -> dict[str, ProbeEnded]:
 
 
 def test_the_fastest_way_that_changes_nothing_else_is_chosen_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (0.1, 0.1, 0.1))
     told = tuned(monkeypatch, pace)
     assert told[0] == TuneStarted(recipe="a recipe", gpu=CARD, budget_s=1000.0, total_mib=139 * 1024.0)
     ended = told[-1]
@@ -142,3 +152,29 @@ def test_where_nothing_trains_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -
     ended = told[-1]
     assert isinstance(ended, TuneEnded) and (ended.number, ended.settings) == (0, {})
     assert lessons().answers == ()
+
+
+@pytest.mark.parametrize(
+    ("used_gib", "load", "said"),
+    [
+        (30.0, 0.1, "Others use this GPU (jupyter 30 GiB): what is measured may be too slow."),
+        (0.4, 900.0, " cores): what is measured may be too slow."),
+        (0.4, 0.1, ""),
+    ],
+    ids=["others", "load", "quiet"],
+)
+def test_a_machine_that_is_busy_is_said_to_be(
+    used_gib: float, load: float, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (load, load, load))
+    started = tuned(monkeypatch, pace, used_gib=used_gib)[0]
+    assert isinstance(started, TuneStarted)
+    assert started.busy.endswith(said) and bool(started.busy) == bool(said)
+
+
+def test_what_fits_is_told_by_the_rows_that_the_first_probe_has_tokenized(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any("8 × 1, not checkpointed" in name for name in ends(tuned(monkeypatch, pace, gib=24)))
+    rows = KnownRows()
+    monkeypatch.setattr(rows, "of", lambda _recipe: RowLengths(400, 500, 20, 400 * 150))
+    monkeypatch.setattr(outlook, "known_rows", lambda: rows)
+    assert any("8 × 1, not checkpointed" in name for name in ends(tuned(monkeypatch, pace, gib=24)))

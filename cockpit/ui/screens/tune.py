@@ -143,6 +143,7 @@ class TuneScreen(Screen[None]):
         best = self._best
         pane = self.query_one("#probes")
         pane.border_title = Content(self._title())
+        pane.border_subtitle = Content(plain_line(self._started.busy if self._started is not None else ""))
         self.query_one(TuneTable).show(self._ends, self._now, self._went, best.number if best is not None else 0)
         self.query_one("#choice").border_title = Content("fastest" if self._over is not None else "fastest so far")
         self.query_one("#choice-lines", Static).update(self._choice(best))

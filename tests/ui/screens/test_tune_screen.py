@@ -32,7 +32,8 @@ FASTEST: dict[str, Setting] = {
     "training.gradient_checkpointing": "none",
 }
 NAME = "8 × 1, not checkpointed, rows joined, padded to 512"
-STARTED = TuneStarted(recipe="llama-3-8b", gpu="NVIDIA H200", budget_s=300.0, total_mib=143_771.0)
+STARTED = TuneStarted(recipe="llama-3-8b", gpu="NVIDIA H200", budget_s=300.0, total_mib=143_771.0,
+                      busy="Others use this GPU (jupyter 2.0 GiB): what is measured may be too slow.")  # fmt: skip
 WRITTEN = ProbeEnded(number=1, name="as written, 2 × 4", outcome="measured", tokens_s=1392.0, times=1.0,
                      peak_mib=6451.0, loss=2.1)  # fmt: skip
 JOINED = ProbeEnded(number=2, name=NAME, outcome="measured", tokens_s=8727.0, times=6.27, peak_mib=23_961.0, loss=2.1,
