@@ -12,9 +12,11 @@ from cockpit.cli.chat import chat
 from cockpit.cli.data import data
 from cockpit.cli.doctor import doctor
 from cockpit.cli.export import export
+from cockpit.cli.labels import delete, label
 from cockpit.cli.logs import events, logs
 from cockpit.cli.plan import plan
 from cockpit.cli.recipes import recipes_app
+from cockpit.cli.replay import replay
 from cockpit.cli.resume import resume
 from cockpit.cli.runs import runs
 from cockpit.cli.send import send
@@ -42,11 +44,14 @@ COMMANDS = (
     data,
     resume,
     attach,
+    replay,
     status,
     logs,
     events,
     send,
     runs,
+    label,
+    delete,
     chat,
     smoke,
     export,

@@ -21,8 +21,8 @@ DUMB_TERMINAL = (
 )
 
 
-def open_app(run: RunDir | None = None) -> int:
-    """Open the app, on `run` where one is given. The exit status."""
+def open_app(run: RunDir | None = None, replay_speed: float | None = None) -> int:
+    """Open the app, on `run` where one is given, played again where a speed is. The exit status."""
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
         print(NO_TERMINAL, file=sys.stderr)
         return 2
@@ -31,6 +31,6 @@ def open_app(run: RunDir | None = None) -> int:
         return 2
     from cockpit.ui.app import CockpitApp
 
-    app = CockpitApp(open_run=run)
+    app = CockpitApp(open_run=run, replay_speed=replay_speed)
     app.run()
     return app.return_code or 0

@@ -3,41 +3,90 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cockpit.runs.labels import STATES
 from cockpit.text.numbers import finite
 
 if TYPE_CHECKING:
+    from cockpit.runs.label import Label
     from cockpit.runs.summary import RunSummary
 
 
-def runs(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False) -> None:
+SORTS = {"started": "started_at", "loss": "loss", "held-out": "eval_loss", "best": "best", "steps": "step"}
+Sort = Literal["started", "loss", "held-out", "best", "steps", "state"]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run in the list: how it stands, what it is called, its best held-out loss and the step of that."""
+
+    summary: RunSummary
+    label: Label
+    best: tuple[float, int] | None
+
+    def words(self) -> str:
+        """All that it is found by."""
+        summary = self.summary
+        parts = (summary.run.id, summary.recipe_name, STATES[summary.state], self.label.name, self.label.note)
+        return " ".join([*parts, *self.label.tags]).lower()
+
+    def key(self, sort: Sort) -> tuple[bool, float | str]:
+        """What it is sorted by; what is not known comes last."""
+        if sort == "state":
+            return False, STATES[self.summary.state]
+        if sort == "best":
+            return self.best is None, self.best[0] if self.best is not None else 0.0
+        value = getattr(self.summary, SORTS[sort])
+        number = finite(value)
+        return number is None, -(number or 0.0) if sort in ("started", "steps") else number or 0.0
+
+
+def runs(
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Only runs with all these words in id, name, tags, note or state.")
+    ] = None,
+    sort: Annotated[Sort | None, typer.Option(help="Sort by this, best first; else the last started first.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only runs with this tag; repeatable.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+) -> None:
     """List the runs, the last started or resumed first: how they ended or how far they are.
 
-    A run's start is that of its first attempt.
+    A run's start is that of its first attempt. 'cockpit label' names and tags them, 'cockpit delete' removes them.
     """
     from cockpit.paths import runs_folder
+    from cockpit.runs.best import best_held_out
     from cockpit.runs.folder import all_runs
+    from cockpit.runs.label import Label
     from cockpit.runs.summary import RunSummary
     from cockpit.text.plain_text import plain_line
 
-    summaries = [RunSummary.of(run) for run in all_runs()]
+    every = [Listed(RunSummary.of(run), Label.of(run), best_held_out(run)) for run in all_runs()]
+    wanted = [word.lower() for word in words or []]
+    found = [one for one in every if all(word in one.words() for word in wanted)]
+    found = [one for one in found if set(tag or []) <= set(one.label.tags)]
+    if sort is not None:
+        found.sort(key=lambda one: one.key(sort))
     if as_json:
         import json
 
-        print(json.dumps([_plain(summary) for summary in summaries], indent=2))
-    elif summaries:
-        _print_table(summaries)
-        for summary in summaries:
-            if summary.damage:
-                print(f"{plain_line(summary.run.id)} is damaged. {summary.damage}", file=sys.stderr)
+        print(json.dumps([_plain(one) for one in found], indent=2))
+    elif found:
+        _print_table(found)
+        for one in found:
+            if one.summary.damage:
+                print(f"{plain_line(one.summary.run.id)} is damaged. {one.summary.damage}", file=sys.stderr)
+    elif every:
+        print(f"None of {len(every)} runs has all of that.")
     else:
         print(f"No runs in {plain_line(str(runs_folder()))} yet. Start one with: cockpit train demo")
 
 
-def _plain(summary: RunSummary) -> dict[str, object]:
+def _plain(one: Listed) -> dict[str, object]:
+    summary = one.summary
     return {
         "id": summary.run.id,
         "recipe": summary.recipe_name,
@@ -46,6 +95,11 @@ def _plain(summary: RunSummary) -> dict[str, object]:
         "total_steps": summary.total_steps,
         "loss": finite(summary.loss),
         "eval_loss": finite(summary.eval_loss),
+        "best_eval_loss": one.best and one.best[0],
+        "best_step": one.best and one.best[1],
+        "name": one.label.name,
+        "tags": list(one.label.tags),
+        "note": one.label.note,
         "started_at": summary.started_at,
         "attempts": summary.attempts,
         "folder": str(summary.run.path),
@@ -53,27 +107,34 @@ def _plain(summary: RunSummary) -> dict[str, object]:
     }
 
 
-def _print_table(summaries: list[RunSummary]) -> None:
+def _print_table(found: list[Listed]) -> None:
     import time
 
     from rich.console import Console
     from rich.table import Table
 
-    from cockpit.runs.labels import STATES
     from cockpit.text import numbers
     from cockpit.text.plain_text import plain_line
 
+    summaries = [one.summary for one in found]
     is_any_tested = any(summary.eval_loss is not None for summary in summaries)
+    is_any_better = any(one.best is not None and one.best[0] != one.summary.eval_loss for one in found)
+    is_any_named = any(one.label.name or one.label.tags for one in found)
     is_any_resumed = any(summary.attempts > 1 for summary in summaries)
     table = Table(box=None, pad_edge=False, show_edge=False)
     table.add_column("run", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    more = [name for name, is_there in (("held-out", is_any_tested), ("attempts", is_any_resumed)) if is_there]
+    columns = (("held-out", is_any_tested), ("best", is_any_better), ("attempts", is_any_resumed))
+    more = [name for name, is_there in columns if is_there]
     for name in ("step", "loss", "started", *more):
         table.add_column(name, justify="right", no_wrap=True)
-    for summary in summaries:
+    if is_any_named:
+        table.add_column("name and tags", no_wrap=True)
+    for one in found:
+        summary = one.summary
         cells = {
             "held-out": numbers.metric(summary.eval_loss),
+            "best": f"{numbers.metric(one.best[0])} at {numbers.count(one.best[1])}" if one.best else "",
             "attempts": str(summary.attempts) if summary.attempts > 1 else "",
         }
         table.add_row(
@@ -83,6 +144,7 @@ def _print_table(summaries: list[RunSummary]) -> None:
             numbers.metric(summary.loss),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.started_at)),
             *(cells[name] for name in more),
+            *([" ".join([one.label.name, *(f"#{tag}" for tag in one.label.tags)]).strip()] if is_any_named else []),
         )
     console = Console(markup=False, highlight=False)
     # A line too long for the terminal, or for whatever reads this, is left whole.

@@ -253,6 +253,8 @@ def all_runs() -> list[RunDir]:
     found = []
     try:
         for path in runs_folder().iterdir():
+            if path.name.startswith("."):
+                continue  # it is being removed
             run = RunDir(path)
             with suppress(OSError):
                 found.append((run.recipe.stat().st_mtime, run))

@@ -91,6 +91,8 @@ def newest_run(runs: Path, name: str = "last") -> tuple[Path | None, str]:
     found = []
     try:
         for path in runs.iterdir():
+            if path.name.startswith("."):
+                continue
             try:
                 found.append(((path / "recipe.yaml").stat().st_mtime, path))
             except OSError:

@@ -22,7 +22,17 @@ from textual.widget import MountError
 
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.asking import AskingApp
-from cockpit.ui.messages import EditRecipe, EditRun, ExportRun, OpenRun, RelaunchRun, ResumeRun, StartRun, WarmFor
+from cockpit.ui.messages import (
+    EditRecipe,
+    EditRun,
+    ExportRun,
+    OpenRun,
+    RelaunchRun,
+    RemoveRun,
+    ResumeRun,
+    StartRun,
+    WarmFor,
+)
 from cockpit.ui.preferences import remember_theme, remembered_theme
 from cockpit.ui.runs.engines import Engines, Probe
 from cockpit.ui.runs.new_runs import NewRuns
@@ -75,6 +85,7 @@ class CockpitApp(AskingApp):
         open_run: RunDir | None = None,
         recipe: str | None = None,
         *,
+        replay_speed: float | None = None,
         engines: Engines | None = None,
         probe: Probe | None = None,
     ) -> None:
@@ -89,6 +100,8 @@ class CockpitApp(AskingApp):
         self._left: list[RunSession] = []
         """Runs that were shown before it, and whose engines this app has started."""
         self._open_first = open_run
+        self._replay_speed = replay_speed
+        """How many times as fast the first run is played as it went; None where it is shown as it is."""
         self._recipe_first = recipe
         self.engines = engines
         self._new = NewRuns(self)
@@ -139,7 +152,9 @@ class CockpitApp(AskingApp):
         self._read_settings()
         if self._open_first is not None:
             await import_for_watching()
-            if not self._exit:
+            if not self._exit and self._replay_speed is not None:
+                self._replay(self._open_first, self._replay_speed)
+            elif not self._exit:
                 self.open_run(self._open_first)
         await import_for_editing()
         if self._exit:
@@ -254,6 +269,14 @@ class CockpitApp(AskingApp):
             if opened is not None:
                 self.show_live(opened)
 
+    def _replay(self, run: RunDir, speed: float) -> None:
+        """Play a run as it went, on the screen that shows those which go on."""
+        from cockpit.runs.link import ReplayLink
+
+        opened = self._past.session(ReplayLink(run, speed))
+        if opened is not None:
+            self.show_live(opened)
+
     @on(ResumeRun)
     def _on_resume_run(self, message: ResumeRun) -> None:
         self._past.resume(message.run)
@@ -261,6 +284,26 @@ class CockpitApp(AskingApp):
     @on(ExportRun)
     def _on_export_run(self, message: ExportRun) -> None:
         self._past.export(message.run)
+
+    @on(RemoveRun)
+    def _on_remove_run(self, message: RemoveRun) -> None:
+        from cockpit.runs.removal import remove, size_of, what_is_kept, why_not_removable
+        from cockpit.ui.screens.questions import remove_run
+
+        run = message.run
+        if why_not := why_not_removable(run):
+            self.notify(why_not, severity="warning", markup=False)
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer != "remove":
+                return
+            try:
+                remove(run)
+            except (OSError, ValueError) as error:
+                self.notify(f"The run was not removed: {plain_line(str(error))}", severity="error", markup=False)
+
+        self.push_screen(remove_run(run.id, size_of(run), what_is_kept(run)), answered)
 
     @on(RelaunchRun)
     def _on_relaunch_run(self, message: RelaunchRun) -> None:

@@ -61,6 +61,14 @@ class ResumeRun(Message):
         self.run = run
 
 
+class RemoveRun(Message):
+    """Remove this run for good, once the person has said so."""
+
+    def __init__(self, run: RunDir) -> None:
+        super().__init__()
+        self.run = run
+
+
 class ExportRun(Message):
     """Export what this run has saved."""
 

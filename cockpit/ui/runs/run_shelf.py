@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.runs.folder import RunDir, all_runs
+from cockpit.runs.label import Label
 from cockpit.runs.labels import STATES
 from cockpit.runs.summary import RunSummary, Summaries
 
@@ -87,7 +88,9 @@ class RunShelf:
 
 
 def _said_of(summary: RunSummary) -> str:
-    return f"{summary.run.id} {summary.recipe_name} {STATES[summary.state]}".lower()
+    label = Label.of(summary.run)
+    words = [summary.run.id, summary.recipe_name, STATES[summary.state], label.name, label.note, *label.tags]
+    return " ".join(words).lower()
 
 
 def stamp_of(path: Path) -> Stamp:

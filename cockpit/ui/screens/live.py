@@ -336,7 +336,14 @@ class LiveScreen(RunStops, RunControls, RunRetries):
     def _go_to_chat(self, *, is_current: bool) -> None:
         """Once, when the run has ended with a model to talk to, before the eyes of whoever watches it, and rests."""
         state, is_busy = self.session.state, time.monotonic() - self._keyed_at < QUIET_S
-        if self._went_to_chat or not is_current or is_busy or state.ended is None or state.adapter is None:
+        if (
+            self.session.is_recording
+            or self._went_to_chat
+            or not is_current
+            or is_busy
+            or state.ended is None
+            or state.adapter is None
+        ):
             return
         if state.ended.outcome in ("completed", "stopped") and state.can_chat:
             self._went_to_chat = True

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from cockpit.protocol.events import WatchdogFired
 from cockpit.runs.stopping import Stopping
-from cockpit.text.numbers import count, learning_rate
+from cockpit.text.numbers import count, learning_rate, size
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.screens.dialog import Answer, Dialog
 from cockpit.ui.widgets.alarm_bar import alarm_name
@@ -29,6 +29,16 @@ def start_beside(run_id: str) -> Dialog:
     ]
     text = f"{run_id} is still training. Two runs share memory and processor."
     return Dialog("another run?", text, answers)
+
+
+def remove_run(run_id: str, taken: int, kept: str) -> Dialog:
+    """Whether a run is to be removed for good: `remove` or not."""
+    answers = [
+        Answer("keep", "keep it", "Change nothing"),
+        Answer("remove", "remove for good", "No way back"),
+    ]
+    text = f"{plain_line(run_id)} takes {size(taken)}{f', with {kept}' if kept else ''}. All of it is removed for good."
+    return Dialog("remove?", text, answers)
 
 
 def not_started(reasons: Sequence[str], *, can_edit: bool) -> Dialog:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from cockpit.runs.label import Label
 from cockpit.runs.labels import STATES
 from cockpit.text.numbers import UNKNOWN, count, duration, metric, size
 from cockpit.text.plain_text import plain_line, plain_text
@@ -15,6 +16,7 @@ from cockpit.ui.widgets.state_signs import STATE_SIGNS
 if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
     from cockpit.runs.details import RunDetails
+    from cockpit.runs.folder import RunDir
     from cockpit.runs.summary import RunSummary
     from cockpit.settings import Price
 
@@ -24,7 +26,7 @@ def card_of_run(
 ) -> CardText:
     """What is known of the run so far; the card of a long log comes in two parts, the second with `details`."""
     sign, colour = STATE_SIGNS[summary.state]
-    facts = []
+    facts = _label(summary.run)
     if details is not None and details.reason:
         facts.append(("because", plain_text(details.reason)))
     if details is not None and details.advice:
@@ -35,6 +37,12 @@ def card_of_run(
         facts += [("model", model_text(recipe)), ("data", _data(recipe, details))]
     problems = [summary.damage] if summary.damage else []
     return CardText(_title(summary), "", facts, problems, sign, colour)
+
+
+def _label(run: RunDir) -> list[tuple[str, str]]:
+    label = Label.of(run)
+    name = " ".join([label.name, *(f"#{tag}" for tag in label.tags)]).strip()
+    return [(head, text) for head, text in (("name", name), ("note", label.note)) if text]
 
 
 def _title(summary: RunSummary) -> str:

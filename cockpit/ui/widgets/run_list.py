@@ -13,7 +13,7 @@ from cockpit.runs.labels import STATES
 from cockpit.runs.status import is_resumable
 from cockpit.text.numbers import metric
 from cockpit.text.plain_text import plain_line
-from cockpit.ui.messages import EditRun, ResumeRun
+from cockpit.ui.messages import EditRun, RemoveRun, ResumeRun
 from cockpit.ui.widgets.marked_list import MarkedList, columns, room_beside
 from cockpit.ui.widgets.sparkline import sparkline
 from cockpit.ui.widgets.state_signs import STATE_SIGNS
@@ -37,13 +37,21 @@ class RunList(MarkedList):
         "Your runs, the last started or resumed first. ● is live, ✓ completed, ■ stopped, ✗ failed, ? lost or silent,\n"
         "! damaged: its log holds what no engine writes.\n"
         "Enter opens the marked one: a live run is followed, a past one shown as it ended. r goes on with one, e opens "
-        "its recipe, to be changed and started anew."
+        "its recipe, to be changed and started anew; delete removes one for good, and asks first."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select", "open", id="runs.open", tooltip="Show the marked run", show=True),
         Binding(
             "r", "resume", "resume", id="runs.resume", tooltip="Go on with the marked run from its newest checkpoint"
+        ),
+        Binding(
+            "delete",
+            "remove",
+            "remove",
+            id="runs.remove",
+            show=False,
+            tooltip="Remove the marked run for good, with its checkpoints and its adapter",
         ),
         Binding("e", "edit", "edit", id="runs.edit", tooltip="Change the marked run's recipe, and start anew with it"),
     ]
@@ -70,6 +78,12 @@ class RunList(MarkedList):
         row = self.marked
         if row is not None:
             self.post_message(EditRun(row.run, row.recipe_name))
+
+    def action_remove(self) -> None:
+        """Remove the marked run; it is asked first."""
+        row = self.marked
+        if row is not None:
+            self.post_message(RemoveRun(row.run))
 
     @property
     def marked(self) -> RunSummary | None:

@@ -1,0 +1,53 @@
+"""Label: what a person has called a run, its tags and a note, in a file of the run's folder"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from cockpit.disk import read_regular, write_atomically
+from cockpit.protocol.values import UNREADABLE
+from cockpit.runs.folder import RunDir
+from cockpit.text.plain_text import plain_line
+
+FILE, LIMIT_BYTES = "label.json", 1 << 16
+LONGEST_NAME, LONGEST_TAG, LONGEST_NOTE = 60, 24, 2000
+_tag = re.compile(r"[\w.+-]+")
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True):
+    """Empty: not given. The run's id stays what it is."""
+
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+
+    @classmethod
+    def of(cls, run: RunDir) -> Label:
+        """The run's label; an empty one where there is none, or it is damaged."""
+        try:
+            found = msgspec.json.decode(read_regular(run.path / FILE, LIMIT_BYTES, follow=False), type=cls)
+        except (OSError, *UNREADABLE):
+            return cls()
+        tags = tuple(plain_line(tag)[:LONGEST_TAG] for tag in found.tags)
+        return cls(name=plain_line(found.name)[:LONGEST_NAME], tags=tags, note=plain_line(found.note)[:LONGEST_NOTE])
+
+    def why_not(self) -> str:
+        """Why a run cannot have this label, in a sentence; empty where it can."""
+        if len(self.name) > LONGEST_NAME:
+            return f"A name has at most {LONGEST_NAME} characters; this one has {len(self.name)}."
+        if len(self.note) > LONGEST_NOTE:
+            return f"A note has at most {LONGEST_NOTE:,} characters; this one has {len(self.note):,}."
+        for tag in self.tags:
+            if not _tag.fullmatch(tag) or len(tag) > LONGEST_TAG:
+                return f"{tag!r} is no tag; write up to {LONGEST_TAG} letters, digits, dots, dashes or underlines."
+        return ""
+
+    def write(self, run: RunDir) -> None:
+        """Put it into the run's folder, or take away what is there where it is empty. Raises OSError."""
+        path = run.path / FILE
+        if self == Label():
+            path.unlink(missing_ok=True)
+        else:
+            write_atomically(path, msgspec.json.encode(self), durable=False)
