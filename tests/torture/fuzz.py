@@ -139,7 +139,7 @@ def read_all(run: RunDir) -> None:
         state_text(row), when(row), sparkline(row.losses, 8)
     for as_json in (True, False):
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            command_runs(as_json)
+            command_runs(as_json=as_json)
     state = _followed(run)
     recipe = RecipeDocument.parse(RECIPE, "recipe.yaml").recipe()
     try:
