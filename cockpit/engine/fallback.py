@@ -13,11 +13,14 @@ from cockpit.runs.checkpoint import newest_complete
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import new_command_id
 
+ANY = 1 << 50
+"""More bytes than any GPU has: what does not work at all does so with no memory."""
+
 
 def fall_back(run: RunDir, order: Train, journal: Journal, ending: RunEnded, gpu: str) -> bool:
-    """Make ready to go on as written after an `ending` without memory: the recipe as it was, and the order to resume,
-    from the newest checkpoint or from the beginning. False where the run was trained as written already. The next fit
-    on a `gpu` of that name does not try the same again.
+    """Make ready to go on as written after an `ending` that being fitted may have brought: the recipe as it was, and
+    the order to resume, from the newest checkpoint or from the beginning. False where the run was trained as written
+    already. The next fit on a `gpu` of that name does not try the same again.
 
     Raises OSError where the folder cannot be written.
     """
@@ -45,9 +48,10 @@ def fall_back(run: RunDir, order: Train, journal: Journal, ending: RunEnded, gpu
 
 
 def _learn(run: RunDir, ending: RunEnded, gpu: str) -> None:
-    memory = ending.memory
-    if not gpu or memory is None or not memory.total_bytes:
-        return
-    recipe = RecipeDocument.load(run.recipe).recipe()
-    available = memory.total_bytes - memory.others_bytes + CONTEXT["compiled"]  # this process's counts as others'
-    remember_too_much(recipe, gpu, available)
+    memory, available = ending.memory, ANY
+    if memory is not None and memory.total_bytes:
+        available = memory.total_bytes - memory.others_bytes + CONTEXT["compiled"]  # this process's counts as others'
+    elif ending.outcome == "out_of_memory":
+        return  # nobody knows of how much
+    if gpu:
+        remember_too_much(RecipeDocument.load(run.recipe).recipe(), gpu, available)

@@ -202,8 +202,12 @@ class Worker:
             check_own_code(recipe, self._order.folder if self._order is not None else "")
 
     def _falls_back(self, ending: RunEnded) -> bool:
-        """Whether the process is to go on with the run as it was written, which is made ready then."""
-        if ending.outcome != "out_of_memory" or not self._may_fall_back or self.controls.stop is not None:
+        """Whether the process is to go on with the run as it was written, which is made ready then: where memory ran
+        out, or where the first step already did not work."""
+        is_unfit = ending.outcome == "out_of_memory" or (
+            ending.outcome == "failed" and self.journal.phase == "compiling"
+        )
+        if not is_unfit or not self._may_fall_back or self.controls.stop is not None:
             return False
         assert self._order is not None
         try:

@@ -1,10 +1,12 @@
-"""A fitted run that is out of memory goes on by itself as it was written: from its last checkpoint, or anew."""
+"""A fitted run that is out of memory, or does not work, goes on by itself as it was written: from its last checkpoint,
+or anew."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +32,7 @@ Hosted = Callable[..., HostedRun]
 
 
 def out_of_memory(
-    model: Path, rows: Path, step: int, *, is_fitted: bool = True
+    model: Path, rows: Path, step: int, *, is_fitted: bool = True, fault: faults.Spoil = faults.too_much
 ) -> tuple[HostedRun, tuple[RunDir, int] | None]:
     """A run whose step is too much, as the engine of a process of its own leaves it."""
     run = RunDir.create(runs_folder() / "fitted")
@@ -38,7 +40,7 @@ def out_of_memory(
         run.written_recipe.write_text(tiny.recipe_text(model, rows, backend="transformers", **WRITTEN))
     recipe = tiny.recipe_text(model, rows, backend="transformers", **FITTED)
     with pytest.MonkeyPatch.context() as patch:
-        faults.spoil_steps(patch, {range(step, step + 1): faults.too_much})
+        faults.spoil_steps(patch, {range(step, step + 1): fault})
         hosted = HostedRun(run, recipe, {"fitted": SAID}, own_process=True)
         hosted.until(hosted.is_over)
         hosted.close()
@@ -85,6 +87,26 @@ def test_it_goes_on_as_it_was_written(hosted: Hosted, model: Path, rows: Path, s
     assert losses[0] == (losses[1] if not begins else pytest.approx(losses[1], rel=1e-4))
 
 
+def broken(_model: Any, _loss: Any) -> Any:
+    raise RuntimeError("no kernel takes 4 rows")
+
+
+def test_a_first_step_that_does_not_work_is_taken_as_written(model: Path, rows: Path) -> None:
+    run, handed_on = out_of_memory(model, rows, 1, fault=broken)
+    assert handed_on is not None
+    gone_on_with(run, handed_on)
+    assert [(event.outcome, event.step) for event in run.all(RunEnded)] == [("completed", 12)]
+    (warning,) = [event.text for event in run.all(LogWritten) if event.level == "warning"]
+    assert "no kernel takes 4 rows" in warning
+    assert warning.endswith(f" It was {SAID}; it goes on as written, from its beginning.")
+
+
+def test_a_later_step_that_does_not_work_ends_the_run(model: Path, rows: Path) -> None:
+    run, handed_on = out_of_memory(model, rows, 2, fault=broken)
+    assert handed_on is None
+    assert [event.outcome for event in run.all(RunEnded)] == ["failed"]
+
+
 def test_a_run_that_is_trained_as_written_ends(model: Path, rows: Path) -> None:
     run, handed_on = out_of_memory(model, rows, 2, is_fitted=False)
     assert handed_on is None
@@ -104,3 +126,7 @@ def test_the_next_fit_on_such_a_gpu_knows_what_was_too_much(model: Path, rows: P
     assert not known.is_too_much(fitted, "a card", 16 << 30), "there is more now"
     assert not known.is_too_much(written, "a card", 14 << 30)
     assert not known.is_too_much(fitted, "another card", 14 << 30)
+    failed = RunEnded(outcome="failed", step=0, reason="No such kernel.")
+    run.written_recipe.write_text(run.recipe.read_text())
+    assert fall_back(run, Train(id="2", run_id=run.id, command=[], fitted=SAID), Journal(run, 2), failed, "a card")
+    assert lessons().is_too_much(written, "a card", 139 << 30), "whatever memory there is"
