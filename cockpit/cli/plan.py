@@ -152,6 +152,7 @@ def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
         "gradient_accumulation_steps": training.gradient_accumulation_steps,
         "gradient_checkpointing": training.gradient_checkpointing,
         "fitted": planned.fitted.told or None,
+        "times_as_fast": planned.fitted.times and round(planned.fitted.times, 2),
         "tokens_per_step_at_most": planned.tokens,
         "on_cpu": planned.trains_on == "",
         "duration_s": planned.duration and round(planned.duration.seconds, 1),

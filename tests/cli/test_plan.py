@@ -11,7 +11,9 @@ from cockpit.data.row_lengths import KnownRows, RowLengths, what_is_asked
 from cockpit.machine import gpu
 from cockpit.machine.gpu import GpuReport
 from cockpit.preflight.experience import Entry, Experience, work_of
+from cockpit.preflight.fitting import with_training
 from cockpit.preflight.outlook import fitted_here
+from cockpit.preflight.tuned import CHOSEN, remember, way_of
 from cockpit.protocol.events import GpuReading, Holder
 from cockpit.recipe.library import find_recipe
 from cockpit.settings import settings_file
@@ -114,7 +116,15 @@ def test_how_it_is_fitted_to_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[5].endswith(" GiB of 40 GiB (written 2 × 4)")
     document = json.loads(run(*asked, "--json").stdout)
     assert document["fitted"] == "here 4 × 2, not checkpointed, rows padded to 256 (written 2 × 4)"
-    assert document["gradient_checkpointing"] == "none"
+    assert (document["gradient_checkpointing"], document["times_as_fast"]) == ("none", None)
+    recipe = find_recipe("llama-3-8b")
+    recipe.set("training.max_length", 1024)
+    fast = {name: getattr(fitted_here(recipe.recipe(), IDLE).recipe.training, name) for name in CHOSEN}
+    written = with_training(recipe.recipe(), fit="as_written").training
+    remember(recipe.recipe(), "NVIDIA A100", settings=fast, tokens_s=500.0, written=way_of(written),
+             written_tokens_s=100.0)  # fmt: skip
+    assert ", about 5.0 times as fast, " in run(*asked).stdout.splitlines()[5]
+    assert json.loads(run(*asked, "--json").stdout)["times_as_fast"] == 5.0
     assert json.loads(run(*asked, *AS_WRITTEN, "--json").stdout)["fitted"] is None
 
 
