@@ -15,6 +15,7 @@ from cockpit.cli.export import export
 from cockpit.cli.labels import delete, label
 from cockpit.cli.logs import events, logs
 from cockpit.cli.plan import plan
+from cockpit.cli.queue import queue_app
 from cockpit.cli.recipes import recipes_app
 from cockpit.cli.replay import replay
 from cockpit.cli.resume import resume
@@ -37,6 +38,7 @@ cockpit = typer.Typer(
     rich_markup_mode=None,
 )
 cockpit.add_typer(recipes_app, name="recipes")
+cockpit.add_typer(queue_app, name="queue")
 COMMANDS = (
     train,
     plan,

@@ -117,7 +117,9 @@ def outcome_of(
     if status == "lost":
         planned = f" of {count(state.total_steps)}" if state.total_steps else ""
         title = f"{signs.failed} {STATES[status]} after step {count(state.step)}{planned}"
-        lines = tuple(crash.lines(LOW_LOG_LINES if is_low else LOG_LINES)) if crash is not None else ()
+        lines: tuple[tuple[str, str], ...] = (("", "The engine's process is gone without a word."),)
+        if crash is not None:
+            lines = tuple(crash.lines(LOW_LOG_LINES if is_low else LOG_LINES))
         return Outcome("bad", title, lines, (*_resume(crash), retry, log))
     if status == "silent":
         host = plain_line(state.engine.host) if state.engine else "another machine"

@@ -1,0 +1,175 @@
+"""cockpit queue: recipes that wait for their turn, grids among them, and working through them"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cockpit.cli.ending import end, refuse
+from cockpit.cli.recipe_args import asked_for
+from cockpit.text.plain_text import plain_line
+
+if TYPE_CHECKING:
+    from cockpit.runs.queue import Waiting
+
+queue_app = typer.Typer(
+    help="Recipes that wait for their turn: add, list, move, remove, and run.", no_args_is_help=True,
+    rich_markup_mode=None,
+)  # fmt: skip
+Entry = Annotated[str, typer.Argument(help="Its number in 'cockpit queue list', or its id.")]
+
+
+@queue_app.command()
+def add(
+    recipes: Annotated[list[str], typer.Argument(help="Names of recipes ('cockpit recipes' lists them), or files.")],
+    data: Annotated[Path | None, typer.Option(help="Train on this file of yours; its form is recognised.")] = None,
+    model: Annotated[str | None, typer.Option(help="Train this model: a local folder or a Hub name.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=A,B,C", help="One run for each value, of each combination if repeated."),
+    ] = None,
+) -> None:
+    """Put recipes at the end of the queue; with --grid one run for each combination of values."""
+    from cockpit.runs.queue import Queue, grid_of
+
+    try:
+        combinations = grid_of(grid or [])
+    except ValueError as error:
+        refuse([str(error)])
+    wanted = []
+    for recipe in recipes:
+        for values in combinations:
+            asked = [*(settings or []), *(f"{key}={value}" for key, value in values)]
+            document, resolved = asked_for(recipe, data, model, asked)
+            name = resolved.output.run_name or document.name
+            suffix = "".join(f"-{key.rpartition('.')[2]}-{value}" for key, value in values)
+            wanted.append((f"{name}{suffix}", document.resolved_yaml()))
+    queue = Queue()
+    try:
+        for name, text in wanted:  # all or none: the first that is wrong has ended the command
+            entry = queue.add(name, text, os.getcwd())  # noqa: PTH109
+            print(f"{entry.id}  {plain_line(name)}")
+    except OSError as error:
+        end(f"The queue cannot be written: {error.strerror or error} ({queue.folder}).", 1)
+
+
+@queue_app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False) -> None:
+    """Show what waits, what runs, and what has become of the others."""
+    from cockpit.runs.queue import Queue
+
+    rows = _rows(Queue().entries())
+    if as_json:
+        import json
+
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        number = str(row["number"] or "")
+        print(f"{number:>3}  {row['id']}  {row['state']:<13}  {row['name']}  {row['run'] or row['why']}".rstrip())
+    if not rows:
+        print("The queue is empty. Put a recipe into it with: cockpit queue add RECIPE")
+
+
+def _rows(entries: list[Waiting]) -> list[dict[str, object]]:
+    from cockpit.runs.labels import STATES
+    from cockpit.runs.summary import RunSummary
+
+    rows: list[dict[str, object]] = []
+    number = 0
+    for entry in entries:
+        number += entry.is_waiting
+        summary = RunSummary.of(entry.run_dir) if entry.run else None
+        state = "waiting" if entry.is_waiting else "not started" if summary is None else STATES[summary.state]
+        rows.append(
+            {
+                "number": number if entry.is_waiting else None,
+                "id": entry.id,
+                "name": plain_line(entry.name),
+                "state": state,
+                "run": plain_line(entry.run),
+                "loss": summary.loss if summary else None,
+                "eval_loss": summary.eval_loss if summary else None,
+                "why": plain_line(entry.why),
+                "added_at": entry.added_at,
+            }
+        )
+    return rows
+
+
+@queue_app.command()
+def move(entry: Entry, to: Annotated[int, typer.Argument(min=1, help="Its new number; 1 is next.")]) -> None:
+    """Give a waiting recipe another turn."""
+    from cockpit.runs.queue import Queue
+
+    queue = Queue()
+    found = _found(entry)
+    if not found.is_waiting:
+        end(f"{plain_line(found.name)} does not wait any more.", 1)
+    queue.move(found, to)
+    list_()
+
+
+@queue_app.command()
+def remove(entry: Entry) -> None:
+    """Take a recipe out of the queue; a run that it became goes on, and stays."""
+    from cockpit.runs.queue import Queue
+
+    found = _found(entry)
+    Queue().remove(found)
+    print(f"{plain_line(found.name)} is out of the queue.")
+
+
+@queue_app.command()
+def run(
+    together: Annotated[int | None, typer.Option(min=1, help="Runs at once at most; else as many as fit.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Wait for more once the queue is empty.")] = False,
+) -> None:
+    """Work through the queue, for tmux, nohup or a systemd user unit. A recipe begins once its GPU has had the
+    forecast's memory free for a minute; several share a card where they fit; what fails holds nobody up. Ctrl-C ends
+    this alone: runs go on, and what waits still waits.
+
+    Exit status: 0 all have completed, 1 one has not, 2 another process works through the queue already.
+    """
+    from cockpit.cli.queue_runner import LOOK_EVERY_S, QueueRunner
+    from cockpit.runs.queue import Queue
+
+    queue = Queue()
+    try:
+        lock = queue.take_lock()
+    except BlockingIOError:
+        end("Another process works through the queue already.", 2)
+    except OSError as error:
+        end(f"The queue cannot be written: {error.strerror or error} ({queue.folder}).", 1)
+    runner = QueueRunner(queue, _say, together=together)
+    try:
+        while runner.step() or keep:
+            time.sleep(LOOK_EVERY_S)
+    except KeyboardInterrupt:
+        going = len(runner.going())
+        print(f"Ended; {going} run{'s' * (going != 1)} go on. 'cockpit queue run' takes up what waits.")
+        raise typer.Exit(130) from None
+    finally:
+        os.close(lock)
+    raise typer.Exit(1 if runner.failed() else 0)
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
+
+
+def _found(name: str) -> Waiting:
+    from cockpit.runs.queue import Queue
+
+    try:
+        return Queue().find(name)
+    except LookupError as error:
+        end(str(error), 2)
