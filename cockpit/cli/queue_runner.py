@@ -169,10 +169,8 @@ class QueueRunner:
         held = ", ".join(f"{plain_line(one.name) or one.pid} {size((one.mib or 0) * 2**20)}" for one in chosen.holders)
         who = f"; held by {held}" if held else ""
         promise = f" beside {size(promised)} that others of the queue will take" if promised else ""
-        return Room(
-            needed,
-            f"it needs {size(needed * SPARE)} with a little to spare, and GPU {chosen.reading.index} has {size(free)} free{promise}{who}.",
-        )
+        needs = f"it needs {size(needed * SPARE)} with a little to spare"
+        return Room(needed, f"{needs}, and GPU {chosen.reading.index} has {size(free)} free{promise}{who}.")
 
     def _begin(self, entry: Waiting, found: Fitted, report: GpuReport, room: Room) -> None:
         from cockpit.launch.engines import EngineKey, start_engine

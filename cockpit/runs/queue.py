@@ -74,10 +74,8 @@ class Queue:
     def add(self, name: str, recipe: str, folder: str = "") -> Waiting:
         """Put a recipe at the end. Raises OSError."""
         places = [entry.place for entry in self.entries()]
-        entry = Waiting(
-            id=f"q{uuid4().hex[:7]}", name=name, recipe=recipe, place=max(places, default=0.0) + 1, added_at=time.time(),
-            folder=folder,
-        )  # fmt: skip
+        place, now = max(places, default=0.0) + 1, time.time()
+        entry = Waiting(id=f"q{uuid4().hex[:7]}", name=name, recipe=recipe, place=place, added_at=now, folder=folder)
         self.write(entry)
         return entry
 

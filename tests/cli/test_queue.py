@@ -108,8 +108,9 @@ class Card:
         log.append(MachineRead(step=1, gpus=[reading], cpu_percent=1, rss_mib=1, ram_used_mib=1, ram_total_mib=1))
         log.close()
 
-    def runner(self, **options: Any) -> QueueRunner:
-        return QueueRunner(Queue(), self.said.append, **{"free_for_s": 0.0, "probe": self.report} | options)
+    def runner(self, together: int | None = None, free_for_s: float = 0.0) -> QueueRunner:
+        say = self.said.append
+        return QueueRunner(Queue(), say, together=together, free_for_s=free_for_s, probe=self.report)
 
 
 @pytest.fixture
@@ -128,16 +129,17 @@ def test_several_share_a_card_where_their_forecasts_fit_together(card: Card) -> 
     for _ in range(8):
         assert runner.step()
     assert len(card.started) == 4, card.said  # "7.8 GiB each, of 40, though none of them holds anything yet"
-    assert card.said[-1].startswith(
-        "llama-3-8b waits: it needs 8.4 GiB with a little to spare, and GPU 0 has 8.3 GiB free beside 31 GiB that others"
+    assert card.said[-1] == (
+        "llama-3-8b waits: it needs 8.4 GiB with a little to spare, and GPU 0 has 8.3 GiB free beside 31 GiB that "
+        "others of the queue will take."
     )
     for at in range(4):
         card.holds(at, 7 * MIB)
-    card.used = 28 * MIB
+    card.used = 29 * MIB
     runner.step()
     assert len(card.started) == 4, "what they hold is not free, and what they will hold is promised"
     card.end(0)
-    card.used = 21 * MIB
+    card.used = 22 * MIB
     runner.step()
     runner.step()
     assert len(card.started) == 5
