@@ -9,6 +9,7 @@ import typer
 from cockpit.cli.attach import attach
 from cockpit.cli.cache import cache
 from cockpit.cli.chat import chat
+from cockpit.cli.compare import compare
 from cockpit.cli.data import data
 from cockpit.cli.doctor import doctor
 from cockpit.cli.export import export
@@ -52,6 +53,7 @@ COMMANDS = (
     events,
     send,
     runs,
+    compare,
     label,
     delete,
     chat,

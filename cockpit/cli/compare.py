@@ -1,0 +1,126 @@
+"""cockpit compare: what runs came to, side by side, and where their recipes differ"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cockpit.cli.ending import end, refuse
+from cockpit.runs.labels import STATES
+from cockpit.text.numbers import UNKNOWN, count, duration, finite, metric
+from cockpit.text.plain_text import plain_line
+
+if TYPE_CHECKING:
+    from cockpit.runs.folder import RunDir
+
+MOST = 6
+NOT_COMPARED = ("about.", "chat.", "lifecycle.", "watchdogs.")
+"""Parts of a recipe that train nothing."""
+
+
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Two to six runs: ids, unique beginnings of some, or last.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show runs side by side: how they ended, losses, the best held-out one, time, and the fields of their recipes that
+    differ."""
+    from cockpit.runs.folder import find_run
+
+    try:
+        found = list({run.path: run for run in map(find_run, runs)}.values())
+    except LookupError as error:
+        end(str(error), 2)
+    if not 2 <= len(found) <= MOST:
+        refuse([f"Two to {MOST} runs can be compared; these are {len(found)}."])
+    facts = [_facts(run) for run in found]
+    recipes = [_fields(run) for run in found]
+    names = sorted({name for fields in recipes for name in fields})
+    differing = [name for name in names if len({json.dumps(one.get(name)) for one in recipes}) > 1]
+    if as_json:
+        differences = {name: [fields.get(name) for fields in recipes] for name in differing}
+        print(json.dumps({"runs": facts, "differences": differences}, indent=2))
+        return
+    _print(facts, [(name, [_value(fields, name) for fields in recipes]) for name in differing])
+
+
+def _facts(run: RunDir) -> dict[str, Any]:
+    from cockpit.runs.best import best_held_out
+    from cockpit.runs.details import RunDetails
+    from cockpit.runs.summary import RunSummary
+
+    summary, details, best = RunSummary.of(run), RunDetails.of(run), best_held_out(run)
+    return {
+        "id": run.id,
+        "state": summary.state,
+        "step": summary.step,
+        "total_steps": summary.total_steps,
+        "loss": finite(details.losses.last if details.losses else summary.loss),
+        "eval_loss": finite(summary.eval_loss),
+        "best_eval_loss": best and best[0],
+        "best_step": best and best[1],
+        "took_s": details.took_s,
+        "trained_tokens": _trained(details),
+    }
+
+
+def _trained(details: Any) -> float | None:
+    newest = details.steps.latest("trained_tokens")
+    return finite(newest)
+
+
+def _fields(run: RunDir) -> dict[str, Any]:
+    """Of its recipe, by dotted path, as it was trained; empty where it cannot be read."""
+    from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.field_path import dotted
+    from cockpit.recipe.problem import RecipeError
+    from cockpit.recipe.schema import leaves
+    from cockpit.recipe.section import Section
+
+    try:
+        recipe = RecipeDocument.load(run.recipe).recipe()
+    except (RecipeError, OSError):
+        return {}
+    plain = {dotted(path): value for path, value in leaves(recipe)}
+    return {
+        name: value.model_dump(mode="json") if isinstance(value, Section) else value
+        for name, value in plain.items()
+        if not name.startswith(NOT_COMPARED)
+    }
+
+
+def _value(fields: dict[str, Any], name: str) -> str:
+    if name not in fields:
+        return UNKNOWN
+    value = fields[name]
+    return plain_line(value if isinstance(value, str) else json.dumps(value))[:40]
+
+
+def _print(facts: list[dict[str, Any]], differing: list[tuple[str, list[str]]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    table.add_column("", no_wrap=True)
+    for one in facts:
+        table.add_column(plain_line(one["id"]), justify="right", no_wrap=True)
+    rows = {
+        "state": [STATES[one["state"]] for one in facts],
+        "steps": [f"{count(one['step'])}/{count(one['total_steps'])}" for one in facts],
+        "loss, last steps": [metric(one["loss"]) for one in facts],
+        "held-out": [metric(one["eval_loss"]) for one in facts],
+        "best held-out": [
+            f"{metric(one['best_eval_loss'])} at {count(one['best_step'])}" if one["best_step"] is not None else UNKNOWN
+            for one in facts
+        ],
+        "time": [duration(one["took_s"]) for one in facts],
+        "trained tokens": [count(one["trained_tokens"]) for one in facts],
+    }
+    for name, values in [*rows.items(), *differing]:
+        table.add_row(name, *values)
+    console = Console(markup=False, highlight=False)
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
+    console.print(table)
+    if not differing:
+        console.print("Their recipes train the same.")
