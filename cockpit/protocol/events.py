@@ -287,8 +287,8 @@ class ExportProgressed(Event, tag=True, frozen=True, kw_only=True):
 
 class ExportEnded(Event, tag=True, frozen=True, kw_only=True):
     """The export stands whole at `path`, and in the Hub's repository where one is named; or `reason` says why it does
-    not, and `advice` what would help (may be empty). `unlike` says why it is not what was trained, or why that could
-    not be checked; empty where the receipt beside it holds, or none was asked for."""
+    not, and `advice` what would help (may be empty). `unlike` says why it is not what was trained; empty where the
+    receipt beside it holds, and where there is none."""
 
     export_id: str
     form: str

@@ -99,6 +99,11 @@ class RunDir:
         return self.path / "conversations.json"
 
     @property
+    def votes(self) -> Path:
+        """Which of base and tuned was found better, by those who did not know which was which."""
+        return self.path / "votes.jsonl"
+
+    @property
     def row_losses(self) -> Path:
         """The loss by row, where the recipe asks for it."""
         return self.path / "row_losses.jsonl"

@@ -16,6 +16,7 @@ from types import FrameType
 from cockpit.disk import flush, flush_folder, open_regular, size_of
 from cockpit.engine.errors import MAKE_ROOM, RunFailure, classify_error
 from cockpit.engine.export.card import write_card
+from cockpit.engine.export.unfit import CANNOT_RUN
 from cockpit.launch.export_form import ExportForm, temporary_paths
 from cockpit.machine.child_environment import child_environment, python_command
 from cockpit.protocol.event_log import EventWriter
@@ -134,7 +135,8 @@ class Exporter:
             merging.merge(self.run, recipe, self.partial, kind, self.task, self.say)
 
     def _verify(self) -> str:
-        """Write the receipt beside it; why it is not what was trained, or why nobody knows, in sentences."""
+        """Write the receipt beside it; why it is not what was trained, in sentences. Where it cannot be compared, as
+        llama-cpp-python is not installed say, that is told."""
         self.task("comparing it with what was trained")
         receipt = self.partial / RECEIPT
         options = ["--out", str(receipt), "--shown", str(self.out), *(["--model", self._base] if self._base else [])]
@@ -145,10 +147,11 @@ class Exporter:
         )  # fmt: skip
         found = receipt_in(self.partial)
         if found is None:
-            said = [line for line in done.stdout.splitlines() if line.strip()]
-            return (
-                f"It could not be compared with what was trained: {plain_line(said[-1] if said else 'see export.log')}"
-            )
+            said = [line for line in done.stdout.splitlines() if line.strip()] or ["see export.log"]
+            if done.returncode == CANNOT_RUN:
+                return plain_line(said[-1])
+            self.say(f"It was not compared with what was trained: {plain_line(said[-1])}")
+            return ""
         for line in found.lines():
             self.say(line)
         return " ".join(found.why)

@@ -16,6 +16,7 @@ from cockpit.engine.data.message import Message
 from cockpit.engine.data.row_reader import RowReader
 from cockpit.engine.data.turn_ends import turn_end_ids
 from cockpit.engine.errors import RunFailure
+from cockpit.engine.export.unfit import CannotRun
 from cockpit.engine.model.base_model import Say
 from cockpit.engine.model.loading import Loaded, load_for_chat
 from cockpit.models.folder import ModelFolder
@@ -118,7 +119,7 @@ class Shipped:
     """A folder with an adapter or a whole model, loaded and asked as a plain program does: peft or transformers."""
 
     def __init__(self, folder: Path, base: str | None, recipe: Recipe) -> None:
-        """`base`: where the adapter's base is, in place of what its config names. Raises RunFailure."""
+        """`base`: where the adapter's base is, in place of what its config names. Raises CannotRun."""
         from transformers import AutoTokenizer
 
         self._thinks = recipe.chat.presets[0].enable_thinking
@@ -137,7 +138,7 @@ class Shipped:
             else:
                 self._model = _plain(str(folder), code)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise RunFailure(f"A plain program cannot load it: {' '.join(str(error).split())[:300]}") from error
+            raise CannotRun(f"A plain program cannot load it: {' '.join(str(error).split())[:300]}") from error
         self._model.eval()
         if torch.cuda.is_available() and not getattr(self._model, "is_quantized", False):
             self._model.to("cuda")

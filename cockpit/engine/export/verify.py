@@ -21,6 +21,7 @@ import numpy as np
 
 from cockpit.disk import write_atomically
 from cockpit.engine.errors import RunFailure, classify_error
+from cockpit.engine.export.unfit import CANNOT_RUN, CannotRun
 from cockpit.launch.export_form import CONVERTED, QUANTIZED
 from cockpit.machine.child_environment import child_environment, python_command
 from cockpit.models.folder import ModelFolder
@@ -76,7 +77,7 @@ def verify(
                 trained_says=tokenizer.decode(before.reply_ids, skip_special_tokens=True),
                 shipped_says=texts[at],
                 tokens=len(before.reply_ids),
-                agreed=_agreed(before.reply_ids, after.reply_ids) if after else 0,
+                agreed=_agreeing(before.reply_ids, after.logits) if after else 0,
                 mean_kl=mean_kl(before.logits[:, :shared], after.logits[:, :shared]) if after else 0.0,
                 trained_ends=before.ends,
                 shipped_ends=after.ends if after else False,
@@ -143,6 +144,11 @@ def _differs(trained: list[int], shipped: list[int], tokenizer: Any) -> str:
     return f"from token {at + 1} on it is {theirs!r} in place of {ours!r}"
 
 
+def _agreeing(reply: list[int], logits: np.ndarray[Any, Any]) -> int:
+    """At how many tokens of the reply the likeliest one is the same."""
+    return int((logits.argmax(-1) == np.array(reply)).sum())
+
+
 def _agreed(one: list[int], other: list[int]) -> int:
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
@@ -199,7 +205,7 @@ def _by_llama_cpp(
             said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
             what = next((line for line in reversed(said) if "what():" in line), said[-1] if said else "")
             how = f"was ended by signal {-done.returncode}" if done.returncode < 0 else "failed"
-            raise RunFailure(f"llama.cpp {how} on {file.name}: {what.removeprefix('what():').strip()[:300]}")
+            raise CannotRun(f"llama.cpp {how} on {file.name}: {what.removeprefix('what():').strip()[:300]}")
         answers = json.loads(back.read_text(encoding="utf-8"))
         shipped = [
             None
@@ -211,7 +217,8 @@ def _by_llama_cpp(
 
 
 def main() -> int:
-    """Verify, and write the receipt; 0 where it passes, 1 where it does not, 3 where it could not be made."""
+    """Verify, and write the receipt; 0 where it passes, 1 where it does not, CANNOT_RUN where no program can run it, 3
+    where it could not be made."""
     parser = argparse.ArgumentParser(prog="python -m cockpit.engine.export.verify")
     parser.add_argument("run", type=Path)
     parser.add_argument("artefact", type=Path)
@@ -241,6 +248,9 @@ def main() -> int:
         run = RunDir(options.run.absolute())
         receipt = verify(run, options.artefact, base=options.model, limits=limits, shown=options.shown, task=task)
         write_atomically(options.out, encoded(receipt))
+    except CannotRun as error:
+        print(str(error), flush=True)
+        return CANNOT_RUN
     except BaseException as error:
         traceback.print_exc()
         ending = classify_error(error, None, 0)

@@ -10,8 +10,13 @@ from cockpit.runs.conversation import Conversation, Round, Turn
 if TYPE_CHECKING:
     from cockpit.ui.runs.chat_engine import ChatEngine
 
-Who = Literal["tuned", "both", "base"]
-ADAPTERS: dict[Who, tuple[bool, ...]] = {"tuned": (True,), "both": (False, True), "base": (False,)}
+Who = Literal["tuned", "both", "base", "blind"]
+ADAPTERS: dict[Who, tuple[bool, ...]] = {
+    "tuned": (True,),
+    "both": (False, True),
+    "base": (False,),
+    "blind": (False, True),
+}
 """Whether the adapter is on, of each that is asked."""
 
 

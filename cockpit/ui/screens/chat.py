@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
+from typing import cast as typing_cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -17,6 +18,8 @@ from cockpit.data.inputs import trains_images
 from cockpit.recipe.family_presets import all_presets
 from cockpit.runs.conversation import Round
 from cockpit.runs.opening import compared_samples, how_it_ended
+from cockpit.runs.votes import Better, Vote, cast, counted
+from cockpit.text.numbers import count
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun
 from cockpit.ui.runs.chat_notice import clause, why_silent
@@ -26,11 +29,13 @@ from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.key_bar import KeyBar
+from cockpit.ui.widgets.pair_view import PairView
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import ReplyFigures
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.sampling_form import SamplingForm
+from cockpit.ui.widgets.vote_bar import VoteBar
 
 if TYPE_CHECKING:
     from cockpit.ui.runs.chat_engine import ChatEngine
@@ -44,6 +49,8 @@ IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 IMAGE_ASKED = "The picture that the next prompt is about."
 ROOM_FOR_SIDE = 76
 """Columns from which on talk and fields stand side by side."""
+NEXT: dict[Who, Who] = {"tuned": "both", "both": "base", "base": "tuned", "blind": "tuned"}
+"""Who is asked after a press of F3."""
 ROOM_FOR_THREE = 116
 """Where the talk itself has two columns."""
 CLOCK_EVERY = 8
@@ -59,9 +66,10 @@ class ChatScreen(ConversationKeys):
     HELP = (
         "Talk to the model that the run has trained. F3 asks its base too, side by side and at the same time, then the "
         "base alone: the last prompt is asked again, and who was chosen stays for the next ones. Words that differ are "
-        "underlined. Each is sent its own earlier replies; ctrl+n begins anew. A model that learnt from images takes "
-        "one with a prompt (F9). ctrl+r asks again, F2 edits the last prompt, F6 copies the reply, ctrl+s saves the "
-        "talk, F7 has earlier ones, ctrl+g shows replies as they were written, ctrl+b folds reasoning."
+        "underlined. Blind asks both without saying which is which, for a vote. Each is sent its own earlier replies; "
+        "ctrl+n begins anew. A model that learnt from images takes one with a prompt (F9). ctrl+r asks again, F2 edits "
+        "the last prompt, F6 copies the reply, ctrl+s saves the talk, F7 has earlier ones, ctrl+g shows replies as "
+        "they were written, ctrl+b folds reasoning."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop_reply", "stop reply", id="chat.stop", tooltip="End the reply where it stands"),
@@ -120,8 +128,8 @@ class ChatScreen(ConversationKeys):
             with VerticalScroll(id="side", can_focus=False):
                 with Vertical(id="who-panel", classes="pane") as who:
                     who.border_title = Content("who answers")
-                    help = "The model with its adapter, without it, or both at the same time."
-                    yield Choice(["tuned", "both", "base"], talk.who, id="who", help=help)
+                    help = "The model with its adapter, without it, or both at the same time; blind: both, and a vote."
+                    yield Choice(["tuned", "both", "base", "blind"], talk.who, id="who", help=help)
                 presets = all_presets(chat.presets, self.session.recipe.model.name_or_path)
                 yield SamplingForm(presets, talk.sampling, classes="pane")
                 yield ReplyFigures(classes="pane")
@@ -184,7 +192,8 @@ class ChatScreen(ConversationKeys):
             self._chat.asked = {}
             if self._chat.switched:
                 self._put_to_who_is_chosen()
-        self.query_one(ReplyFigures).show(state.newest_replies())
+        is_told = not any(pair.is_blind for pair in self.query(PairView))
+        self.query_one(ReplyFigures).show(state.newest_replies() if is_told else [])
         self.query_one(RunPanel).show(session.recipe, state)
         self._show_notice()
         keys = [self.check_action(action, ()) for action in ("stop_reply", "switch", "load", "end_export")]
@@ -246,7 +255,7 @@ class ChatScreen(ConversationKeys):
         if not asked:
             return False
         talk.conversation.ask(prompt, asked, image=talk.image)
-        self.query_one(ChatLog).ask(asked, talk.conversation.turns[-1].shown)
+        self.query_one(ChatLog).ask(asked, talk.conversation.turns[-1].shown, blind=talk.who == "blind")
         talk.image = talk.edits = None
         self.keep_it()
         self.name_prompt()
@@ -289,12 +298,12 @@ class ChatScreen(ConversationKeys):
 
     def action_switch(self) -> None:
         """The next of tuned, both and base; the last prompt is put to them too."""
-        self.query_one("#who", Choice).action_move(1)
+        self.query_one("#who", Choice).value = NEXT[self._chat.who]
 
     @on(Choice.Changed, "#who")
     def _on_who(self, event: Choice.Changed) -> None:
         event.stop()
-        self._chat.who = cast("Who", event.value)
+        self._chat.who = typing_cast("Who", event.value)
         self.name_prompt()
         self._show_side(self._is_at_side)
         self._chat.switched = bool(self._chat.asked)
@@ -307,7 +316,7 @@ class ChatScreen(ConversationKeys):
         talk = self._chat.conversation
         if talk.last_prompt is None or not self.session.can_ask:
             return
-        if not set(ADAPTERS[self._chat.who]) <= talk.turns[-1].rounds[-1].keys():
+        if self._chat.who == "blind" or not set(ADAPTERS[self._chat.who]) <= talk.turns[-1].rounds[-1].keys():
             self.put_again()
 
     def put_again(self) -> None:
@@ -317,15 +326,39 @@ class ChatScreen(ConversationKeys):
         asked = self._ask(talk.last_prompt, again=True)
         if asked:
             talk.ask_again(asked)
-            self.query_one(ChatLog).ask(asked, talk.turns[-1].shown, again=True)
+            blind = self._chat.who == "blind"
+            self.query_one(ChatLog).ask(asked, talk.turns[-1].shown, again=True, blind=blind)
             self.keep_it()
             self.show_now()
+
+    @on(VoteBar.Voted)
+    def _on_voted(self, event: VoteBar.Voted) -> None:
+        """Keep the vote, and say whose replies they are."""
+        event.stop()
+        tuned = {"first": event.pair.is_tuned(0), "second": event.pair.is_tuned(1)}.get(event.chosen)
+        better: Better = "neither" if tuned is None else "tuned" if tuned else "base"
+        event.pair.reveal()
+        turn = self._chat.conversation.turns[-1] if self._chat.conversation.turns else None
+        run = self.session.link.run
+        if turn is not None:
+            asked = turn.rounds[-1]
+            try:
+                cast(run, Vote(better, turn.prompt, asked.get(True, ""), asked.get(False, "")))
+            except OSError as error:
+                self.notify(f"The vote could not be kept: {clause(str(error))}", severity="warning", markup=False)
+        votes = counted(run)
+        said = "neither is better" if better == "neither" else f"{better} is better"
+        event.bar.tell(said, ", ".join(f"{name} {count(votes[name])}" for name in ("tuned", "base", "neither")))
+        self.query_one(PromptField).focus()
+        self.show_now()
 
     def name_prompt(self) -> None:
         field = self.query_one(PromptField)
         tuned, base = ("tuned", "bold $primary"), ("base", "bold $secondary")
         asked = [tuned if adapter else base for adapter in ADAPTERS[self._chat.who]]
         whom = Content(" and ").join(Content.styled(*one) for one in asked)
+        if self._chat.who == "blind":
+            whom = Content.styled("both, blind", "bold")
         about = f" about {plain_line(Path(self._chat.image).name)}" if self._chat.image else ""
         field.border_title = Content.assemble("ask ", whom, about)
         field.border_subtitle = Content("enter sends, ctrl+j new line")
@@ -355,7 +388,7 @@ class ChatScreen(ConversationKeys):
         """Talk and fields, or what was gone to of the two where there is room for one. At once, so that it can take the
         focus."""
         self._is_at_side = is_at_side
-        has_room = self.size.width >= (ROOM_FOR_THREE if self._chat.who == "both" else ROOM_FOR_SIDE)
+        has_room = self.size.width >= (ROOM_FOR_THREE if len(ADAPTERS[self._chat.who]) > 1 else ROOM_FOR_SIDE)
         self.query_one("#talk").display = has_room or not is_at_side
         side = self.query_one("#side")
         side.display = has_room or is_at_side

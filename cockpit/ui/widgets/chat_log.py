@@ -16,6 +16,7 @@ from cockpit.runs.opening import Compared
 from cockpit.runs.state import Reply
 from cockpit.ui.widgets.pair_view import PairView
 from cockpit.ui.widgets.reply_view import PromptView, ReplyView
+from cockpit.ui.widgets.vote_bar import VoteBar
 
 EARLIER_REPLIES = 20
 """Replies from before the pane was opened that it shows."""
@@ -104,13 +105,14 @@ class ChatLog(VerticalScroll, can_focus=True):
         if text and not self._views:
             self.mount(Static(Content(text), classes="hint", markup=False))
 
-    def ask(self, asked: Round, prompt: str, *, again: bool = False) -> None:
-        """A prompt was sent; asked `again`, only its new replies are added."""
+    def ask(self, asked: Round, prompt: str, *, again: bool = False, blind: bool = False) -> None:
+        """A prompt was sent; asked `again`, only its new replies are added. `blind`: who has written which of two is
+        said once there was a vote."""
         self.remove_children(".hint")
         added: list[Widget] = [] if again else [PromptView(prompt)]
         self._last_prompt = prompt
         self._own.update(asked.values())
-        self._add(asked, added)
+        self._add(asked, added, blind=blind)
         self.anchor()
 
     def fold(self, folds: bool) -> None:
@@ -149,13 +151,17 @@ class ChatLog(VerticalScroll, can_focus=True):
                 self._growing.discard(command_id)
         for pair in [pair for pair in self._unsettled if pair.settle()]:
             self._unsettled.remove(pair)
+            if pair.is_blind:
+                bar = VoteBar(pair)
+                self.mount(bar, after=pair)
+                bar.focus()
 
     def _round_of(self, reply: Reply, replies: list[Reply]) -> Round:
         """With the other one where two were asked at the same time, and both have begun."""
         both = [reply] if not reply.both else [one for one in replies if one.both == reply.both]
         return {one.adapter: one.command_id for one in both}
 
-    def _add(self, asked: Round, before: list[Widget]) -> None:
+    def _add(self, asked: Round, before: list[Widget], *, blind: bool = False) -> None:
         markdown = self.markdown and len(asked) == 1  # what differs is marked in the words as they were written
         views = {adapter: ReplyView(adapter=adapter, markdown=markdown, folds=self.folds) for adapter in asked}
         self._views |= {asked[adapter]: view for adapter, view in views.items()}
@@ -163,7 +169,7 @@ class ChatLog(VerticalScroll, can_focus=True):
         if len(views) == 1:
             added: Widget = next(iter(views.values()))
         else:
-            added = PairView(views[False], views[True])
+            added = PairView(views[False], views[True], blind=blind)
             self._unsettled.append(added)
         self.mount(*before, added)
         surplus = len(self.children) - LONGEST

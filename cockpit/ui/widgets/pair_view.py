@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from textual import work
 from textual.containers import Horizontal
 from textual.events import Resize
@@ -23,9 +25,25 @@ class PairView(Horizontal):
     PairView.-stacked > ReplyView { width: 100%; }
     """
 
-    def __init__(self, base: ReplyView, tuned: ReplyView) -> None:
-        super().__init__(base, tuned)
+    def __init__(self, base: ReplyView, tuned: ReplyView, *, blind: bool = False) -> None:
+        """`blind`: in an order drawn by lot, and until `reveal` nobody is told which is which."""
+        self.order = random.sample((base, tuned), 2) if blind else [base, tuned]
+        super().__init__(*self.order)
         self._base, self._tuned = base, tuned
+        self.is_blind = blind
+        for view, name in zip(self.order, "AB", strict=True):
+            view.mask(name if blind else "")
+
+    def is_tuned(self, at: int) -> bool:
+        """Whether the tuned model has written the reply at this place."""
+        return self.order[at] is self._tuned
+
+    def reveal(self) -> None:
+        """Say which is which, and mark what differs."""
+        self.is_blind = False
+        for view in self.order:
+            view.mask("")
+        self.settle()
 
     def on_resize(self, event: Resize) -> None:
         """Side by side where there is room."""
@@ -35,7 +53,7 @@ class PairView(Horizontal):
         """Mark the differences when both replies are whole. Whether that was begun."""
         if not (self._base.is_whole and self._tuned.is_whole):
             return False
-        if self._base.answer and self._tuned.answer:
+        if self._base.answer and self._tuned.answer and not self.is_blind:
             self._compare(self._base.answer, self._tuned.answer)
         return True
 

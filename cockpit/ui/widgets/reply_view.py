@@ -57,6 +57,7 @@ class ReplyView(Vertical):
     DEFAULT_CSS = """
     ReplyView { height: auto; padding: 0 1; margin-top: 1; border-left: outer $secondary; }
     ReplyView.-tuned { border-left: outer $primary; }
+    ReplyView.-masked { border-left: outer $foreground 30%; }
     ReplyView.-failed { border-left: outer $error; }
     ReplyView > Static { height: auto; }
     ReplyView > .-paragraph { margin-top: 1; }
@@ -69,7 +70,7 @@ class ReplyView(Vertical):
     def __init__(self, *, adapter: bool, markdown: bool = False, folds: bool | None = None) -> None:
         """`folds`: whether reasoning is out of sight; None: once the answer begins."""
         super().__init__(classes="-tuned" if adapter else "-base")
-        self._adapter = adapter
+        self._adapter, self._mask = adapter, ""
         self._folds = folds
         self._head, self._fold = Static("", markup=False), FoldLine()
         self._thinking = GrowingText(self, "thinking")
@@ -149,6 +150,12 @@ class ReplyView(Vertical):
         """Whether nothing more comes, and all of it is drawn."""
         return self._is_drawn and self._reply is not None and self._reply.ended is not None
 
+    def mask(self, name: str) -> None:
+        """Give it this name in place of who has written it, and no figures; with none, say all."""
+        self._mask = name
+        self.set_class(bool(name), "-masked")
+        self._write_head(self._note)
+
     def mark(self, spans: Sequence[tuple[int, int]]) -> None:
         """Underline these places of the answer."""
         self._answer.mark(spans, "underline $primary" if self._adapter else "underline $secondary")
@@ -161,7 +168,11 @@ class ReplyView(Vertical):
 
     def _write_head(self, note: Content) -> None:
         self._note = note
+        if self._mask:
+            ended = self._reply is not None and self._reply.ended is not None
+            note = Content.styled("" if ended else "replying", "$foreground-muted")
         name, style = ("tuned", "bold $primary") if self._adapter else ("base", "bold $secondary")
+        name, style = (self._mask, "bold") if self._mask else (name, style)
         head = Content.assemble((name, style), "  ", note)
         if self._is_drawn and head != self._head.content:
             self._head.update(head)

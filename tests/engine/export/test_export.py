@@ -343,7 +343,7 @@ def test_an_adapter_of_a_model_of_the_hub_names_it_and_can_be_pushed(
     pushed = hub.pushed["README.md"].decode()
     assert "base_model: tiny/model\n" in pushed
     assert "- base_model:adapter:tiny/model\n- lora\n" in pushed
-    assert pushed.endswith("---\nMine.\n")
+    assert "\n---\nMine.\n\n<!--" in pushed and "/home/me" not in pushed and str(tmp_path) not in pushed
     assert "snapshots" not in pushed
 
 
