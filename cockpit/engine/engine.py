@@ -38,6 +38,7 @@ from cockpit.protocol.commands import (
 )
 from cockpit.protocol.event_log import newest_attempt
 from cockpit.protocol.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded, StopRequested
+from cockpit.recipe.problem import RecipeError
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
 from cockpit.runs.origin import is_made_here
@@ -183,7 +184,7 @@ class Engine:
         if not worker.begun or worker.ended or recipe is None or self._reason:
             return
         if self._notices is None:
-            may_run = is_made_here(self._run.path)
+            may_run = recipe.lifecycle.preemption_command is not None and self._may_run_commands()
             self._notices = Notices(recipe.lifecycle, self._run.path, may_run=may_run, environment=os.environ)
         notices = self._notices
         notices.paces.look(worker.step, self._journal.phase, time.monotonic())
@@ -206,6 +207,13 @@ class Engine:
         if recipe is not None and not self._reason:
             self._controls.hurry(time.monotonic() + recipe.lifecycle.grace_s)
 
+    def _may_run_commands(self) -> bool:
+        """Whether commands of the recipe may be run: those of a run that was made here, and is still there."""
+        try:
+            return is_made_here(self._run.path)
+        except (OSError, RecipeError):
+            return False
+
     def _run_on_end(self) -> None:
         """Once the run has ended, what its recipe names for that; what became of it is told."""
         recipe, ended = self._worker.beginning.known_recipe, self._worker.ending
@@ -214,7 +222,7 @@ class Engine:
             command = recipe.lifecycle.on_end
             if command is None:
                 return
-            if not is_made_here(self._run.path):
+            if not self._may_run_commands():
                 self._journal.log("warning", "lifecycle.on_end is not run, as this run was not made here.")
                 return
             try:

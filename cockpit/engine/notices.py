@@ -7,9 +7,12 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cockpit.recipe.lifecycle import SLURM, Lifecycle
 from cockpit.text.numbers import duration
+
+if TYPE_CHECKING:
+    from cockpit.recipe.lifecycle import Lifecycle
 
 SLURM_END = "SLURM_JOB_END_TIME"
 """Unix time, of Slurm 22.05 and later."""
@@ -65,7 +68,7 @@ class Notices:
         self._grace_s = lifecycle.grace_s
         self._asked_at = 0.0
         self._asking: subprocess.Popen[bytes] | None = None
-        if lifecycle.deadline == SLURM:
+        if lifecycle.deadline == "slurm":
             self._follow_slurm(environment.get(SLURM_END, ""))
         elif lifecycle.deadline_s is not None:
             self.ends_at, self._from = time.time() + lifecycle.deadline_s, "lifecycle.deadline"
