@@ -94,7 +94,8 @@ class Training(Section):
     """Save the weights of the best checkpoint in place of the last ones; needs eval_steps and output.save_steps."""
 
     metric_for_best_model: str = Field(default="eval_loss", pattern=r"^eval_[a-z0-9_]+$")
-    """What makes a checkpoint the best, and what early stopping and schedules that follow the evaluations look at."""
+    """What makes a checkpoint the best, and what early stopping and schedules that follow the evaluations look at:
+    eval_loss, or what evaluation measures of answers, such as eval_exact_match or eval_suite."""
 
     greater_is_better: bool | None = None
     """Whether more of metric_for_best_model is better; empty for no where it is a loss, else yes."""
