@@ -292,13 +292,8 @@ class RunState:
 
     @property
     def made_wait_s(self) -> float:
-        """Seconds that training has waited for replies to questions, those of the reply in hand among them."""
-        waits = (reply for reply in self.replies.values() if reply.made_wait)
-        together: dict[str, float] = {}
-        for reply in waits:  # two that are asked at the same time share theirs
-            key = reply.both or reply.command_id
-            together[key] = max(together.get(key, 0.0), reply.took_s)
-        return sum(together.values())
+        """Seconds that training has waited for replies to questions that are whole."""
+        return sum(reply.took_s for reply in self.replies.values() if reply.made_wait and reply.ended)
 
     @property
     def elapsed_s(self) -> float | None:

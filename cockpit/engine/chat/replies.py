@@ -100,8 +100,17 @@ class Chatter:
         between: Between | None = None,
     ) -> Reply:
         """Draw a reply, `tell` what it grows by, and end it where it stands once it `is_halted`. `trains`: the weights
-        are trained further afterwards. What goes wrong ends the reply."""
-        begun = time.monotonic()
+        are trained further afterwards. What is done `between` tokens counts for none of its time. What goes wrong ends
+        the reply."""
+        begun, waited = time.monotonic(), 0.0
+
+        def aside() -> None:
+            nonlocal waited
+            since = time.monotonic()
+            assert between is not None
+            between()
+            waited += time.monotonic() - since
+
         stream = self.stream(tell)
         end: ReplyEnd = "failed"
         reason, prompt_tokens = "", 0
@@ -120,7 +129,8 @@ class Chatter:
                 # What a model keeps of a pass in inference mode, as tables of positions, cannot be trained with.
                 mode = torch.no_grad if trains else torch.inference_mode
                 with mode():
-                    end = self._generate(chat, inputs, min(room, chat.max_new_tokens), stream, is_halted, between)
+                    tokens = min(room, chat.max_new_tokens)
+                    end = self._generate(chat, inputs, tokens, stream, is_halted, aside if between else None)
         except Exception as error:
             reason = why_failed(error)
         first = stream.first_token_at
@@ -128,7 +138,7 @@ class Chatter:
             end=end,
             prompt_tokens=prompt_tokens,
             new_tokens=stream.tokens,
-            duration_s=time.monotonic() - begun,
+            duration_s=time.monotonic() - begun - waited,
             first_token_s=None if first is None else first - begun,
             reason=reason,
         )

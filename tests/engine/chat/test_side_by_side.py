@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,10 @@ def test_each_is_the_reply_that_it_would_be_alone(
     expected = {chat.id: alone(loaded, tmp_path / chat.id, chat) for chat in chats(**settings)}
     assert expected["tuned"] != expected["base"]
     both = Watched(loaded, tmp_path)
-    before = loaded.model.generation_config
+    before, begun = loaded.model.generation_config, time.monotonic()
     SideBySide(both, both.controls).answer(ChatBoth(id="c", chats=chats(**settings)))
+    took = [ended.duration_s for _, ended in both.told().values()]
+    assert sum(took) <= time.monotonic() - begun, "while the other one is drawn its time stands still"
     assert {name: (both.drawn[name], words) for name, (words, _) in both.told().items()} == expected
     turns = [name for at, name in enumerate(both.order) if at == 0 or both.order[at - 1] != name]
     assert len(turns) > TOKENS, "they are drawn in turn"
