@@ -75,6 +75,10 @@ def test_the_demo_trains_and_answers(report: GpuReport, quantization: str) -> No
         follower.until_phase("ready")
         reply, figures = follower.ask("Hello", do_sample=False)
         assert figures.end == "end_of_turn"
+        greedy: dict[str, Any] = {"do_sample": False, "max_new_tokens": 64}
+        question = "What is the opposite of hot?"
+        alone = {adapter: follower.ask(question, adapter=adapter, **greedy)[0] for adapter in (True, False)}
+        assert follower.ask_both(question, **greedy) == alone, "at the same time each answers as alone"
         print(f"reply: {reply}\n{follower.state.phase_s}\n{gauge[-1]}\n{follower.all(StepEnded)[-1]}")
         started.link.send(Unload(id=new_command_id()))
         follower.until_exited()
