@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -30,6 +32,10 @@ def chat(
     ] = None,
     base: Annotated[bool, typer.Option("--base", help="Ask the base model: the adapter is switched off.")] = False,
     both: Annotated[bool, typer.Option("--both", help="Ask base and tuned at the same time.")] = False,
+    beside: Annotated[
+        str | None,
+        typer.Option(metavar="TARGET", help="Ask this too: another run or checkpoint. Both are loaded at once."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a question.")] = False,
     greedy: Annotated[bool, typer.Option("--greedy", help="Always take the likeliest token.")] = False,
     system: Annotated[str | None, typer.Option(help="The system's words before the question.")] = None,
@@ -83,11 +89,18 @@ def chat(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     _check(changes)
+    if beside is not None and (base or both):
+        end("--beside is for two that were tuned; leave --base and --both out.", 2)
     asked = _question(prompt)
+    if beside is not None and asked is None:
+        end("--beside takes one question: give it with -p, or on stdin.", 2)
     found = find_target(target)
+    other = find_target(beside) if beside is not None else None
     questions = Questions("base" if base else "both" if both else "tuned", preset, changes, image)
     try:
-        if asked is None:
+        if other is not None and asked is not None:
+            _ask_two((found, other), questions, asked, as_json=as_json, trust=trust_remote_code, moved=model)
+        elif asked is None:
             _talk(found, questions, as_json=as_json, moved=model, trust=trust_remote_code)
         else:
             _ask_once(found, questions, asked, as_json=as_json, moved=model, trust=trust_remote_code)
@@ -129,14 +142,14 @@ def _question(given: str | None) -> str | None:
 
 
 def printer(
-    questions: Questions, prompt: str, target: str, as_json: bool, *, named: bool
+    questions: Questions, prompt: str, target: str, as_json: bool, *, name: str = ""
 ) -> ReplyPrinter | JsonPrinter:
     """Where the replies to this question go."""
     from cockpit.cli.reply_printer import JsonPrinter, ReplyPrinter
 
     if as_json:
         return JsonPrinter(questions.adapters, target, prompt)
-    return ReplyPrinter(questions.adapters, named=named)
+    return ReplyPrinter(questions.adapters, name=name)
 
 
 def _ask_once(
@@ -145,7 +158,7 @@ def _ask_once(
     from cockpit.cli.asking import Asker, EngineLeft, Unanswered
 
     while True:
-        show = printer(questions, prompt, found.name, as_json, named=False)
+        show = printer(questions, prompt, found.name, as_json)
         with answering(found, base=questions.who != "tuned", moved=moved, trust=trust) as engine:
             questions.take_recipe(engine.link.run)
             try:
@@ -159,6 +172,34 @@ def _ask_once(
         raise typer.Exit(1)
 
 
+def _ask_two(
+    found: tuple[Target, Target], questions: Questions, prompt: str, *, as_json: bool, moved: str | None, trust: bool
+) -> None:
+    """Put the same prompt to both, with the same seed. Both load at once; what the first says is shown first."""
+    from cockpit.cli.asking import LEFT, Asker, EngineLeft, Unanswered
+
+    questions.changes.setdefault("seed", random.randrange(2**31))
+    is_failed = False
+    with ExitStack() as engines:
+        opened = [
+            (target, engines.enter_context(answering(target, base=False, moved=moved, trust=trust))) for target in found
+        ]
+        for number, (target, engine) in enumerate(opened):
+            questions.take_recipe(engine.link.run)
+            show = printer(questions, prompt, target.name, as_json, name=target.name)
+            if number and not as_json:
+                print(flush=True)
+            try:
+                Asker(engine).ask(questions.chats(prompt), show)
+            except EngineLeft:
+                end(LEFT, 1)
+            except Unanswered as why:
+                end(str(why), 1)
+            is_failed = is_failed or show.is_failed
+    if is_failed:
+        raise typer.Exit(1)
+
+
 def _talk(found: Target, questions: Questions, *, as_json: bool, moved: str | None, trust: bool) -> None:
     from cockpit.cli.asking import Asker, EngineLeft, Unanswered
     from cockpit.cli.line_chat import LineChat
@@ -166,7 +207,7 @@ def _talk(found: Target, questions: Questions, *, as_json: bool, moved: str | No
     talk = LineChat(
         questions,
         has_base=found.has_base,
-        show=lambda prompt: printer(questions, prompt, found.name, as_json, named=False),
+        show=lambda prompt: printer(questions, prompt, found.name, as_json),
     )
     while True:
         with answering(found, base=questions.who != "tuned", moved=moved, trust=trust) as engine:

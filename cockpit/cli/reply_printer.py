@@ -17,10 +17,11 @@ NAMES = {True: "tuned", False: "base"}
 class ReplyPrinter:
     """Prints one reply, or two one after the other, each under its name: the first as it grows, the other behind it."""
 
-    def __init__(self, adapters: list[bool], *, named: bool = False) -> None:
-        """`named`: also a single one has its name above it, where stdout is read by a person."""
+    def __init__(self, adapters: list[bool], *, name: str = "") -> None:
+        """`name` stands above a single one."""
         self._left = list(adapters)
-        self._named = named or len(adapters) > 1
+        self._names = {adapter: name or NAMES[adapter] for adapter in adapters}
+        self._named = bool(name) or len(adapters) > 1
         self._texts = dict.fromkeys(adapters, "")
         self._thoughts = dict(self._texts)
         self._ends: dict[bool, ReplyEnded] = {}
@@ -65,7 +66,7 @@ class ReplyPrinter:
             if not self._is_begun and (text or thinking or end):
                 self._is_begun = True
                 if self._named:
-                    print(f"{NAMES[adapter]}:", flush=True)
+                    print(f"{self._names[adapter]}:", flush=True)
             self._think(thinking, ends=bool(text or end))
             print(self._stream.feed(text), end="", flush=True)
             if end is None:
