@@ -130,3 +130,13 @@ def unwritable(folder: Path) -> str:
         return ""
     owner = folder.stat().st_uid
     return "is not writable for you" if owner == os.geteuid() else "belongs to somebody else"
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Of the disk that the folder lies on, or will."""
+    for place in (folder, *folder.parents):
+        try:
+            return shutil.disk_usage(place).free
+        except OSError:
+            continue
+    return None

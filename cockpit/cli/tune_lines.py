@@ -9,16 +9,9 @@ from cockpit.cli.terminal import is_drawable
 from cockpit.runs.labels import PHASES
 from cockpit.text.numbers import count, duration, metric, size
 from cockpit.text.plain_text import plain_text
-from cockpit.tuning.told import ProbeEnded, ProbeStarted, ProbeWent, Told, TuneEnded, TuneStarted
+from cockpit.tuning.told import PROBE_OUTCOMES, ProbeEnded, ProbeStarted, ProbeWent, Told, TuneEnded, TuneStarted
 
 MIB = 1 << 20
-OUTCOMES = {
-    "behind": "behind, ended early",
-    "out_of_memory": "out of memory",
-    "failed": "failed",
-    "late": "not done in time",
-    "ruled_out": "not tried",
-}
 
 
 class TuneLines:
@@ -79,7 +72,7 @@ def line_of(probe: ProbeEnded) -> str:
     if probe.marks:
         parts.append(f"(changes more: {probe.marks})")
     if probe.outcome != "measured":
-        parts.append(f"{OUTCOMES.get(probe.outcome, probe.outcome)}{': ' if probe.reason else ''}{probe.reason}")
+        parts.append(f"{PROBE_OUTCOMES.get(probe.outcome, probe.outcome)}{': ' if probe.reason else ''}{probe.reason}")
     return "  ".join(filter(None, parts))
 
 

@@ -7,7 +7,6 @@ what that says of itself is asked of a process of its own (preflight/probes.py).
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,13 +210,3 @@ def of_settings(error: str) -> Finding:
     if error:
         return Finding("settings", "bad", plain_line(error).rstrip("."), "correct or remove it")
     return Finding("settings", "ok", "settings.yaml can be read, or there is none")
-
-
-def free_bytes(folder: Path) -> int | None:
-    """Of the disk that the folder lies on, or will."""
-    for place in (folder, *folder.parents):
-        try:
-            return shutil.disk_usage(place).free
-        except OSError:
-            continue
-    return None

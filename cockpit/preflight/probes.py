@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from cockpit.disk import free_bytes
 from cockpit.machine.child_environment import child_environment
 from cockpit.machine.compile_cache import usual_place
 from cockpit.machine.gpu import GpuProbe
@@ -66,7 +67,7 @@ def findings(*, quick: bool = False) -> Iterator[Finding]:
         compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
         yield doctor.of_compiler(bool(report.gpus), compiler, header)
         for name, folder in (("disk", home()), ("cache disk", usual_place())):
-            yield doctor.of_disk(name, folder, doctor.free_bytes(folder))
+            yield doctor.of_disk(name, folder, free_bytes(folder))
         yield doctor.of_place(runs_folder(), _read("/proc/mounts"), *_can_write_and_lock(runs_folder()))
         yield doctor.of_shared_memory(_size_of("/dev/shm"))
         yield doctor.of_memory(psutil.virtual_memory().available)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
+from cockpit.disk import free_bytes
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.models.folder import ModelFolder
 from cockpit.models.shape import ModelShape
@@ -122,17 +121,7 @@ def disk_room(recipe: Recipe, found: Forecast, steps: int | None) -> DiskRoom:
     if every is not None:
         written = None if steps is None else -(-steps // every)
         kept = min((one for one in (written, at_most) if one is not None), default=None)
-    return DiskRoom(found.checkpoint, kept, found.result, 2 * found.parameters, _free(home()))
-
-
-def _free(folder: Path) -> int | None:
-    """Of the disk that the folder lies on, or will."""
-    for place in (folder, *folder.parents):
-        try:
-            return shutil.disk_usage(place).free
-        except OSError:
-            continue
-    return None
+    return DiskRoom(found.checkpoint, kept, found.result, 2 * found.parameters, free_bytes(home()))
 
 
 def _bytes(mib: float | None) -> int | None:

@@ -5,6 +5,14 @@ from __future__ import annotations
 import msgspec
 
 Setting = bool | int | str | None
+PROBE_OUTCOMES = {
+    "behind": "behind, ended early",
+    "out_of_memory": "out of memory",
+    "failed": "failed",
+    "late": "not done in time",
+    "ruled_out": "not tried",
+}
+"""In words; one that was measured has figures in their place."""
 
 
 class TuneStarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):

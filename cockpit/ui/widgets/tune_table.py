@@ -14,19 +14,12 @@ from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
 
 if TYPE_CHECKING:
-    from cockpit.tuning.told import ProbeEnded, ProbeStarted, ProbeWent
+    from cockpit.tuning.told import PROBE_OUTCOMES, ProbeEnded, ProbeStarted, ProbeWent
 
 MIB = 1 << 20
 COLUMNS = (("tokens/s", 9), ("times", 7), ("VRAM", 9), ("loss", 8))
 """Headings and cells of the figures behind a name."""
 SIGN_CELLS, LEAST_NAME, MOST_NAME = 2, 16, 64
-OUTCOMES = {
-    "behind": "behind, ended early",
-    "out_of_memory": "out of memory",
-    "failed": "failed",
-    "late": "not done in time",
-    "ruled_out": "not tried",
-}
 
 
 class TuneTable(Static):
@@ -75,7 +68,7 @@ class TuneTable(Static):
         ]
         remarks = [f"changes more: {one.marks}"] if one.marks else []
         if one.outcome != "measured":
-            remarks.append(": ".join(filter(None, (OUTCOMES.get(one.outcome, one.outcome), one.reason))))
+            remarks.append(": ".join(filter(None, (PROBE_OUTCOMES.get(one.outcome, one.outcome), one.reason))))
         if one.number == self._best:
             sign, style = glyphs().done, "$success"
         else:
