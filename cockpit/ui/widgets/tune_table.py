@@ -11,10 +11,11 @@ from textual.widgets import Static
 from cockpit.runs.labels import PHASES
 from cockpit.text.numbers import count, size
 from cockpit.text.plain_text import plain_line
+from cockpit.tuning.told import PROBE_OUTCOMES
 from cockpit.ui.widgets.glyphs import glyphs
 
 if TYPE_CHECKING:
-    from cockpit.tuning.told import PROBE_OUTCOMES, ProbeEnded, ProbeStarted, ProbeWent
+    from cockpit.tuning.told import ProbeEnded, ProbeStarted, ProbeWent
 
 MIB = 1 << 20
 COLUMNS = (("tokens/s", 9), ("times", 7), ("VRAM", 9), ("loss", 8))
