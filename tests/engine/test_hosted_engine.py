@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from cockpit.engine.chat import replies
+from cockpit.engine.chat import reply_stream
 from cockpit.engine.controls import Controls
 from cockpit.engine.data.encoding import BatchEncoder
 from cockpit.engine.engine import Engine
 from cockpit.engine.training.callback import EventCallback
 from cockpit.paths import runs_folder
-from cockpit.protocol.commands import Chat, Stop, StopReply, Train, Unload
+from cockpit.protocol.commands import AnswerPrompts, Chat, Stop, StopReply, Train, Unload
 from cockpit.protocol.events import (
     AdapterSaved,
     CheckpointSaved,
@@ -223,10 +223,10 @@ def test_commands_that_cannot_be_taken(hosted: Hosted) -> None:
     run = hosted(training__max_steps=100_000)
     run.until(lambda: run.state.step >= 1)
     again = run.send(Train(id=new_command_id(), run_id="other", command=[]))
-    early = run.send(Chat(id=new_command_id(), messages=[{"role": "user", "content": "hi"}]))
+    prompts = run.send(AnswerPrompts(id=new_command_id(), conversations=[[{"role": "user", "content": "hi"}]]))
     unload = run.send(Unload(id=new_command_id()))
-    assert [answer.accepted for answer in (again, early, unload)] == [False, False, False]
-    assert all(answer.text.endswith(".") for answer in (again, early, unload))
+    assert [answer.accepted for answer in (again, prompts, unload)] == [False, False, False]
+    assert all(answer.text.endswith(".") for answer in (again, prompts, unload))
     (run.run.commands / "0-truncated.json").write_text('{"type": "Sto')
     assert run.send(Stop(id=new_command_id())).accepted
     run.until_phase("ready")
@@ -278,7 +278,7 @@ def test_a_reply_is_streamed_and_can_be_stopped(hosted: Hosted, monkeypatch: pyt
 
     monkeypatch.setattr(Controls, "end_reply", end_and_tell)
     monkeypatch.setattr(Controls, "is_reply_ended", wait_after_some_tokens)
-    monkeypatch.setattr(replies, "GROWS_EVERY_S", 0.0)
+    monkeypatch.setattr(reply_stream, "GROWS_EVERY_S", 0.0)
     run = hosted(training__max_steps=1, model__max_seq_length=512)
     run.until_phase("ready")
     chat = Chat(
