@@ -131,7 +131,7 @@ def picture(measured: dict[str, list[AnswersMeasured]], best: dict[str, int]) ->
                 fill, radius = ("white", 6) if one.step == best[name] else (colour, 3)
                 circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" fill="{fill}" stroke="{colour}"'
                 drawn.append(f'{circle} stroke-width="2"/>')
-            x, y = LEFT + 170 * (2 * row + (half == "kept")), TOP - 20
+            x, y = 12 + 180 * (2 * row + (half == "kept")), TOP - 20
             drawn.append(f'<path d="M{x} {y}h24" {stroke}/>')
             drawn.append(f'<text x="{x + 30}" y="{y + 4}">{half}, {name}</text>')
         place = f'x="{right}" y="{bottom + 16 + 14 * row}" text-anchor="end" fill="{colour}"'
