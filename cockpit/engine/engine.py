@@ -6,23 +6,19 @@ import contextlib
 import os
 import select
 import stat
-import subprocess
 import threading
 import time
 import traceback
-from typing import Literal
 
 import psutil
 
-from cockpit.engine import on_end
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import first_line
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
-from cockpit.engine.notices import Notices
-from cockpit.engine.notify import Notifier
 from cockpit.engine.ownership import Ownership
 from cockpit.engine.stack import imported, packages
+from cockpit.engine.surroundings import Surroundings
 from cockpit.engine.worker import Worker
 from cockpit.paths import probes_folder, runs_folder, standby_folder
 from cockpit.protocol.commands import (
@@ -38,10 +34,8 @@ from cockpit.protocol.commands import (
 )
 from cockpit.protocol.event_log import newest_attempt
 from cockpit.protocol.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded, StopRequested
-from cockpit.recipe.problem import RecipeError
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
-from cockpit.runs.origin import is_made_here
 
 TICK_S = 0.1
 HEARTBEAT_S = 1.0
@@ -104,12 +98,7 @@ class Engine:
         )
         self._terminated = threading.Event()
         self._signal = "SIGTERM"
-        self._notices: Notices | None = None
-        """Of the run that was begun, once its recipe is known."""
-        self._on_end: subprocess.Popen[bytes] | None = None
-        self._has_told_end = False
-        self._notifier: Notifier | None = None
-        self._has_notifier = False
+        self._surroundings = Surroundings(run, self._journal, self._controls, self._worker)
         self._reason = ""
         self._unwanted = False
         waits = run.path.parent in (standby_folder(), probes_folder())
@@ -160,15 +149,12 @@ class Engine:
         now = time.monotonic()
         self._beat(now)
         self._show_import()
-        self._heed_notices()
+        if why := self._surroundings.look(is_leaving=bool(self._reason)):
+            self._leave(why)
         if self._terminated.is_set():
-            self._hurry()
+            if not self._reason:
+                self._surroundings.hurry()
             self._leave(f"The engine was told to end ({self._signal}).")
-        if self._worker.ended:
-            self._run_on_end()
-        if self._worker.begun and not self._has_notifier:
-            self._has_notifier = True
-            self._notifier = Notifier.for_run(self._run, self._journal.attempt, self._warn)
         if self._stdin_matters and not self._worker.begun and _stdin_has_ended():
             self._unwanted = True
             self._leave("Who started this standby has gone.")
@@ -177,62 +163,6 @@ class Engine:
             self._leave("Nobody has told this engine to train.")
         if self._worker.ready_at is not None and self._idle(now) > self._idle_s:
             self._leave("Nobody has looked at the run for a while.")
-
-    def _heed_notices(self) -> None:
-        """Stop in time where the machine will vanish."""
-        recipe, worker = self._worker.beginning.known_recipe, self._worker
-        if not worker.begun or worker.ended or recipe is None or self._reason:
-            return
-        if self._notices is None:
-            may_run = recipe.lifecycle.preemption_command is not None and self._may_run_commands()
-            self._notices = Notices(recipe.lifecycle, self._run.path, may_run=may_run, environment=os.environ)
-        notices = self._notices
-        notices.paces.look(worker.step, self._journal.phase, time.monotonic())
-        why = notices.due()
-        if notices.problem:
-            self._journal.log("warning", notices.problem)
-            notices.problem = ""
-        if why:
-            assert notices.ends_at is not None
-            self._controls.hurry(time.monotonic() + notices.ends_at - time.time())
-            self._leave(why)
-
-    def _warn(self, sentence: str) -> None:
-        with contextlib.suppress(OSError):
-            self._journal.log("warning", sentence)
-
-    def _hurry(self) -> None:
-        """What is left after a signal is the recipe's grace."""
-        recipe = self._worker.beginning.known_recipe
-        if recipe is not None and not self._reason:
-            self._controls.hurry(time.monotonic() + recipe.lifecycle.grace_s)
-
-    def _may_run_commands(self) -> bool:
-        """Whether commands of the recipe may be run: those of a run that was made here, and is still there."""
-        try:
-            return is_made_here(self._run.path)
-        except (OSError, RecipeError):
-            return False
-
-    def _run_on_end(self) -> None:
-        """Once the run has ended, what its recipe names for that; what became of it is told."""
-        recipe, ended = self._worker.beginning.known_recipe, self._worker.ending
-        if not self._has_told_end and ended is not None and recipe is not None:
-            self._has_told_end = True
-            command = recipe.lifecycle.on_end
-            if command is None:
-                return
-            if not self._may_run_commands():
-                self._journal.log("warning", "lifecycle.on_end is not run, as this run was not made here.")
-                return
-            try:
-                self._on_end = on_end.start(command, self._run, ended)
-            except OSError as error:
-                self._journal.log("error", f"lifecycle.on_end cannot be run: {error.strerror or error}.")
-        elif self._on_end is not None and (status := self._on_end.poll()) is not None:
-            self._on_end = None
-            level: Literal["info", "error"] = "info" if status == 0 else "error"
-            self._journal.log(level, f"lifecycle.on_end has ended with status {status}.")
 
     def _take_commands(self) -> None:
         """Do or refuse what was asked for since the last time. No command ends the run by being one that cannot be
@@ -347,8 +277,7 @@ class Engine:
             self.handed_on = self._run, self._ownership.hand_on()
             return
         self._controls.leave()
-        if self._notices is not None:
-            self._notices.close()
+        self._surroundings.ask_no_more()
         if self._is_taken():
             self._journal.close()
             self._ownership.release()
@@ -362,13 +291,7 @@ class Engine:
                 worker.end_run(RunEnded(outcome="stopped", step=worker.step, reason=self._controls.why))
             else:
                 worker.end_run(RunEnded(outcome="failed", step=worker.step, reason="The engine ended unexpectedly."))
-            self._run_on_end()
-            if self._notifier is not None:
-                self._notifier.close()
-            if self._on_end is not None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._on_end.wait(on_end.WAITS_S)
-                self._run_on_end()
+            self._surroundings.tell_end()
             reason = self._reason or worker.failure or "There is nothing left to do."
             if worker.ready_at is not None:
                 self._journal.emit(ModelUnloaded(reason=reason))
