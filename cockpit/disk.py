@@ -50,7 +50,10 @@ def read_regular(path: Path, limit: int, *, follow: bool = True) -> bytes:
 
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = True, mode: int | None = None) -> None:
     """Write a file so that a reader sees the old content or the new one, never a part; `durable`: it outlives a power
-    cut too. Its permissions stay as they are, or are `mode` (default 0o644) where it is new. Raises OSError."""
+    cut too. Its permissions stay as they are, or are `mode` (default 0o644) where it is new. Raises OSError, also where
+    it is a device, which root could replace."""
+    if os.path.lexists(path) and stat.S_IFMT(path.lstat().st_mode) in (stat.S_IFCHR, stat.S_IFBLK):
+        raise OSError(errno.EINVAL, "it is a device", str(path))
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
@@ -66,6 +69,18 @@ def write_atomically(path: Path, content: str | bytes, *, durable: bool = True, 
         raise
     if durable:
         flush_folder(path.parent)
+
+
+def write_named(path: Path, content: str | bytes) -> None:
+    """Write a file that a person has named, as a shell would: links are followed, and a device or a pipe, such as
+    /dev/stdout, is written to and stays what it is. Any other file as `write_atomically`. Raises OSError."""
+    path = path.absolute()
+    kind = stat.S_IFMT(path.stat().st_mode) if path.exists() else stat.S_IFREG
+    if kind not in (stat.S_IFREG, stat.S_IFDIR) or path.parts[1:2] in (("dev",), ("proc",)):
+        with path.open("wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+    else:
+        write_atomically(path.resolve(), content)
 
 
 @contextmanager

@@ -82,7 +82,8 @@ def _fields(content: str, path: Path) -> dict[str, Any]:
 def _read_price(value: object, path: Path) -> Price:
     found = _price.fullmatch(str(value).strip()) if isinstance(value, str) else None
     if found is None:
-        raise _refused(path, f"says gpu_hour: {value}, which is no price with its currency, such as gpu_hour: 2.49 EUR")
+        said = "nothing" if value is None else value
+        raise _refused(path, f"says gpu_hour: {said}, which is no price with its currency, such as gpu_hour: 2.49 EUR")
     return Price(float(found[1]), found[2])
 
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from cockpit.disk import new_folder, open_regular, open_to_read, read_regular, unwritable
+from cockpit.disk import (
+    new_folder,
+    open_regular,
+    open_to_read,
+    read_regular,
+    unwritable,
+    write_atomically,
+    write_named,
+)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +89,35 @@ def test_a_folder_that_a_killed_process_left_beside_its_place_comes_back(tmp_pat
     with pytest.raises(ValueError), new_folder(place, tmp_path / "partial"):
         raise ValueError
     assert (place / "weights").read_text() == "old"
+
+
+def test_a_device_is_refused_and_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, lstat = tmp_path / "null", Path.lstat
+    path.write_text("a device")
+
+    def as_device(one: Path) -> Any:
+        return SimpleNamespace(st_mode=stat.S_IFCHR | 0o666) if one == path else lstat(one)
+
+    monkeypatch.setattr(Path, "lstat", as_device)  # root would replace a true one
+    with pytest.raises(OSError, match="it is a device"):
+        write_atomically(path, "new")
+    assert path.read_text() == "a device" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_person_has_named_is_written_as_by_a_shell(tmp_path: Path) -> None:
+    file, link, pipe = tmp_path / "file", tmp_path / "link", tmp_path / "pipe"
+    file.write_text("old")
+    link.symlink_to(file)
+    write_named(link, "new")
+    assert link.is_symlink() and file.read_text() == "new", "a link is followed"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_named(pipe, b"into the pipe")
+    assert os.read(reader, 100) == b"into the pipe" and pipe.is_fifo()
+    os.close(reader)
+    through = os.open(file, os.O_WRONLY)
+    write_named(Path(f"/proc/self/fd/{through}"), "by its descriptor")
+    os.close(through)
+    assert file.read_text() == "by its descriptor"
+    with pytest.raises(IsADirectoryError):
+        write_named(tmp_path, "a folder")

@@ -35,6 +35,7 @@ def test_a_price_is_written_with_its_currency() -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
+        ("gpu_hour:", "says gpu_hour: nothing, which is no price with its currency, such as gpu_hour: 2.49 EUR."),
         ("gpu_hour: 2.49", "says gpu_hour: 2.49, which is no price with its currency, such as gpu_hour: 2.49 EUR."),
         ("gpu_hour: -1 EUR", "says gpu_hour: -1 EUR, which is no price with its currency, such as gpu_hour: 2.49 EUR."),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,16 +34,24 @@ def compare(
     except LookupError as error:
         end(str(error), 2)
     if not 2 <= len(found) <= MOST:
-        refuse([f"Two to {MOST} runs can be compared; these are {len(found)}."])
+        these = "this is one" if len(found) == 1 else f"these are {len(found)}"
+        refuse([f"Two to {MOST} different runs can be compared; {these}."])
     facts = [_facts(run) for run in found]
     recipes = [_fields(run) for run in found]
-    names = sorted({name for fields in recipes for name in fields})
-    differing = [name for name in names if len({json.dumps(one.get(name)) for one in recipes}) > 1]
+    read = [fields for fields in recipes if fields]
+    names = sorted({name for fields in read for name in fields})
+    differing = [name for name in names if len({json.dumps(one.get(name)) for one in read}) > 1]
+    for run, fields in zip(found, recipes, strict=True):
+        if not fields:
+            why = f"The recipe of {plain_line(run.id)} cannot be read, so it is compared with no other."
+            print(why, file=sys.stderr)
     if as_json:
         differences = {name: [fields.get(name) for fields in recipes] for name in differing}
         print(json.dumps({"runs": facts, "differences": differences}, indent=2))
         return
     _print(facts, [(name, [_value(fields, name) for fields in recipes]) for name in differing])
+    if not differing and len(read) == len(found):
+        print("Their recipes train the same.")
 
 
 def _facts(run: RunDir) -> dict[str, Any]:
@@ -122,5 +131,3 @@ def _print(facts: list[dict[str, Any]], differing: list[tuple[str, list[str]]]) 
     console = Console(markup=False, highlight=False)
     console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
     console.print(table)
-    if not differing:
-        console.print("Their recipes train the same.")

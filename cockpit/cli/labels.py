@@ -27,6 +27,8 @@ def label(
     found = _found(run)
     was = Label.of(found)
     if name is not None or tag or untag or note is not None:
+        if absent := [one for one in untag or [] if one not in was.tags]:
+            refuse([f"{plain_line(found.id)} has no tag {one!r} that could be taken away." for one in absent])
         tags = tuple(dict.fromkeys([*was.tags, *(tag or [])]))
         changed = Label(
             name=plain_line(was.name if name is None else name),
@@ -71,7 +73,7 @@ def delete(
         try:
             remove(one)
         except (OSError, ValueError) as error:
-            end(f"{plain_line(one.id)} was not removed: {error}", 1)
+            end(f"{plain_line(one.id)} was not removed: {getattr(error, 'strerror', None) or error}", 1)
     print(f"Removed {what}: {size(sum(sizes))}.")
 
 

@@ -163,7 +163,7 @@ class LineChat:
         say(f"{name} is {getattr(checked, name)}.")
 
     def _save(self, asker: Asker, name: str) -> None:
-        from cockpit.disk import write_atomically
+        from cockpit.disk import write_named
         from cockpit.runs.transcript import as_jsonl, as_markdown
 
         if not name:
@@ -174,7 +174,7 @@ class LineChat:
         sampling = self._questions.sampling
         text = write(self._questions.conversation, asker.state.replies, system=sampling.system_prompt)
         try:
-            write_atomically(path, text)
+            write_named(path, text)
         except OSError as error:
             say(f"{path} cannot be written: {error.strerror or error}.")
             return

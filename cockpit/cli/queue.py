@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,12 +14,13 @@ from cockpit.cli.recipe_args import asked_for
 from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
-    from cockpit.runs.queue import Waiting
+    from cockpit.runs.queue import Queue, Waiting
 
 queue_app = typer.Typer(
     help="Recipes that wait for their turn: add, list, move, remove, and run.", no_args_is_help=True,
     rich_markup_mode=None,
 )  # fmt: skip
+EMPTY = "The queue is empty. Put a recipe into it with: cockpit queue add RECIPE"
 Entry = Annotated[str, typer.Argument(help="Its number in 'cockpit queue list', or its id.")]
 
 
@@ -47,8 +48,8 @@ def add(
     wanted = []
     for recipe in recipes:
         for values in combinations:
-            asked = [*(settings or []), *(f"{key}={value}" for key, value in values)]
-            document, resolved = asked_for(recipe, data, model, asked)
+            of_grid = [f"{key}={value}" for key, value in values]
+            document, resolved = asked_for(recipe, data, model, settings or [], grid=of_grid)
             name = resolved.output.run_name or document.name
             suffix = "".join(f"-{key.rpartition('.')[2]}-{value}" for key, value in values)
             wanted.append((f"{name}{suffix}", document.resolved_yaml()))
@@ -58,7 +59,7 @@ def add(
             entry = queue.add(name, text, os.getcwd())  # noqa: PTH109
             print(f"{entry.id}  {plain_line(name)}")
     except OSError as error:
-        end(f"The queue cannot be written: {error.strerror or error} ({queue.folder}).", 1)
+        _end_unwritable(queue, error)
 
 
 @queue_app.command("list")
@@ -76,7 +77,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON arr
         number = str(row["number"] or "")
         print(f"{number:>3}  {row['id']}  {row['state']:<13}  {row['name']}  {row['run'] or row['why']}".rstrip())
     if not rows:
-        print("The queue is empty. Put a recipe into it with: cockpit queue add RECIPE")
+        print(EMPTY)
 
 
 def _rows(entries: list[Waiting]) -> list[dict[str, object]]:
@@ -114,7 +115,10 @@ def move(entry: Entry, to: Annotated[int, typer.Argument(min=1, help="Its new nu
     found = _found(entry)
     if not found.is_waiting:
         end(f"{plain_line(found.name)} does not wait any more.", 1)
-    queue.move(found, to)
+    try:
+        queue.move(found, to)
+    except OSError as error:
+        _end_unwritable(queue, error)
     list_()
 
 
@@ -123,8 +127,12 @@ def remove(entry: Entry) -> None:
     """Take a recipe out of the queue; a run that it became goes on, and stays."""
     from cockpit.runs.queue import Queue
 
+    queue = Queue()
     found = _found(entry)
-    Queue().remove(found)
+    try:
+        queue.remove(found)
+    except OSError as error:
+        _end_unwritable(queue, error)
     print(f"{plain_line(found.name)} is out of the queue.")
 
 
@@ -148,7 +156,9 @@ def run(
     except BlockingIOError:
         end("Another process works through the queue already.", 2)
     except OSError as error:
-        end(f"The queue cannot be written: {error.strerror or error} ({queue.folder}).", 1)
+        _end_unwritable(queue, error)
+    if not keep and not queue.entries():
+        print(EMPTY)
     runner = QueueRunner(queue, _say, together=together)
     try:
         while runner.step() or keep:
@@ -160,6 +170,10 @@ def run(
     finally:
         os.close(lock)
     raise typer.Exit(1 if runner.failed() else 0)
+
+
+def _end_unwritable(queue: Queue, error: OSError) -> NoReturn:
+    end(f"The queue cannot be written: {error.strerror or error} ({plain_line(str(queue.folder))}).", 1)
 
 
 def _say(text: str) -> None:

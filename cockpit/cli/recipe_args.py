@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +21,17 @@ STDIN = "-"
 
 
 def asked_for(
-    recipe: str, data: Path | None, model: str | None, settings: list[str], *, piped: bool = False
+    recipe: str,
+    data: Path | None,
+    model: str | None,
+    settings: list[str],
+    *,
+    grid: Sequence[str] = (),
+    piped: bool = False,
 ) -> tuple[RecipeDocument, Recipe]:
     """The recipe with all that was asked for on it; ends with status 2 where something is wrong.
 
+    `grid`: settings that --grid brought, which is named where they are wrong.
     `piped`: a recipe called - is read from stdin.
     """
     from cockpit.recipe.document import RecipeDocument
@@ -41,29 +50,31 @@ def asked_for(
     except UnicodeDecodeError:
         refuse(["The recipe on stdin is not UTF-8; write it again as UTF-8."])
     wrong: list[str] = []
-    for setting in settings:
+    for option, setting in [*(("--set", one) for one in settings), *(("--grid", one) for one in grid)]:
         try:
             document.set_from_text(setting)
         except RecipeError as error:
-            wrong += [str(problem) for problem in error.problems]
+            wrong += [str(replace(problem, file=option)) for problem in error.problems]
     try:
         resolved = document.recipe()
     except RecipeError as error:
-        wrong += [str(problem) for problem in error.problems]
+        wrong += [str(blamed(problem, data, model, settings, grid)) for problem in error.problems]
     if wrong:
         refuse(wrong)
     return document, resolved
 
 
-def blamed(problem: Problem, data: Path | None, model: str | None, settings: list[str]) -> Problem:
+def blamed(
+    problem: Problem, data: Path | None, model: str | None, settings: list[str], grid: Sequence[str] = ()
+) -> Problem:
     """The problem, laid at the option that brought it in place of the recipe, where it was one."""
-    from dataclasses import replace
-
     if data is not None and problem.field.startswith("data.sources"):
         option, value = "--data", str(data)
     elif model is not None and problem.field == "model.name_or_path":
         option, value = "--model", model
-    elif any(f"{setting.partition('=')[0].strip()}.".startswith(f"{problem.field}.") for setting in settings):
+    elif any(_is_of(problem.field, setting) for setting in grid):
+        return replace(problem, file="--grid", line=None)
+    elif any(_is_of(problem.field, setting) for setting in settings):
         return replace(problem, file="--set", line=None)
     else:
         return problem
@@ -72,3 +83,8 @@ def blamed(problem: Problem, data: Path | None, model: str | None, settings: lis
     if problem.field and problem.wrong.startswith((f"{name}:", f"{name} ")):  # it names the file without its folder
         return replace(problem, field="", wrong=value + problem.wrong.removeprefix(name))
     return problem
+
+
+def _is_of(field: str, setting: str) -> bool:
+    """Whether `lora.r=8` sets that field or a part of it."""
+    return f"{setting.partition('=')[0].strip()}.".startswith(f"{field}.")

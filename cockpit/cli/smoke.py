@@ -188,7 +188,7 @@ class _Progress:
 
 
 def _show(report: Report, as_json: bool, junit: Path | None) -> None:
-    from cockpit.disk import write_atomically
+    from cockpit.disk import write_named
     from cockpit.suites.junit import junit as junit_xml
 
     if as_json:
@@ -201,6 +201,6 @@ def _show(report: Report, as_json: bool, junit: Path | None) -> None:
         print(report.summary())
     if junit is not None:
         try:
-            write_atomically(junit.absolute(), junit_xml(report))
+            write_named(junit, junit_xml(report))
         except OSError as error:
             end(f"--junit: {junit} cannot be written: {error.strerror or error}.", 1)

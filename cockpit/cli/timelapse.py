@@ -24,7 +24,7 @@ def timelapse(
 
     Exit status: 0 it was written, 1 the run has no answers or the file cannot be written, 2 there is no such run.
     """
-    from cockpit.disk import write_atomically
+    from cockpit.disk import write_named
     from cockpit.protocol.event_log import EventReader
     from cockpit.runs.folder import find_run
     from cockpit.runs.timelapse import timelapse as found_in
@@ -52,7 +52,7 @@ def timelapse(
             f"The run {name} has answered nothing on its way; samples.prompts and evaluation in a recipe ask for it.", 1
         )
     try:
-        write_atomically(out.absolute(), page(found))
+        write_named(out, page(found))
     except OSError as error:
         end(f"{plain_line(str(out))} cannot be written: {error.strerror or error}.", 1)
     many = f"{len(found.questions):,} prompt{'s' * (len(found.questions) > 1)} at {len(found.steps):,} steps"

@@ -55,10 +55,10 @@ def verify(
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if out is not None:
-        from cockpit.disk import write_atomically
+        from cockpit.disk import write_named
 
         try:
-            write_atomically(out.absolute(), encoded(receipt))
+            write_named(out, encoded(receipt))
         except OSError as error:
             end(f"--out: {out} cannot be written: {error.strerror or error}.", 1)
     if as_json:

@@ -270,6 +270,8 @@ def all_runs() -> list[RunDir]:
 
 def find_run(name: str) -> RunDir:
     """The run called `name`: an id, a unique beginning of one, or `last`. Raises LookupError with a sentence."""
+    from cockpit.runs.label import is_name_of
+
     runs = all_runs()
     if not runs:
         raise LookupError(
@@ -278,13 +280,15 @@ def find_run(name: str) -> RunDir:
     if name == "last":
         return runs[0]
     exact = [run for run in runs if run.id == name]
-    matches = exact or [run for run in runs if run.id.startswith(name)]
+    matches = exact or [run for run in runs if name and run.id.startswith(name)]  # an unset variable names no run
     if len(matches) == 1:
         return matches[0]
     shown = plain_line(name)
     if matches:
         ids = ", ".join(plain_line(run.id) for run in matches[:5])
         raise LookupError(f"Several runs begin with '{shown}': {ids}. Give more of the id.")
+    if why := is_name_of(name, runs):
+        raise LookupError(why)
     raise LookupError(f"No run is called '{shown}'; 'cockpit runs' lists all {len(runs)}, and 'last' is the newest.")
 
 

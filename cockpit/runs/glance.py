@@ -104,12 +104,17 @@ def newest_run(runs: Path, name: str = "last") -> tuple[Path | None, str]:
     if name == "last":
         return max(found)[1], ""
     alike = [path for _, path in found if path.name == name] or [
-        path for _, path in found if path.name.startswith(name)
+        path for _, path in found if name and path.name.startswith(name)
     ]
     if len(alike) == 1:
         return alike[0], ""
-    why = f"Several runs begin with '{name}'; give more of the id." if alike else f"No run is called '{name}'"
-    return None, why if alike else f"{why}; 'cockpit runs' lists all {len(found)}, and 'last' is the newest."
+    if alike:
+        return None, f"Several runs begin with '{name}'; give more of the id."
+    from cockpit.runs.folder import RunDir
+    from cockpit.runs.label import is_name_of
+
+    why = is_name_of(name, [RunDir(path) for _, path in found])
+    return None, why or f"No run is called '{name}'; 'cockpit runs' lists all {len(found)}, and 'last' is the newest."
 
 
 def _events(path: str) -> list[dict[str, Any]]:

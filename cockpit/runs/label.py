@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
@@ -51,3 +52,10 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
             path.unlink(missing_ok=True)
         else:
             write_atomically(path, msgspec.json.encode(self), durable=False)
+
+
+def is_name_of(name: str, runs: Iterable[RunDir]) -> str:
+    """Says in a sentence which of these runs were given that name, so that their ids can be given; empty where none."""
+    if not (ids := [plain_line(run.id) for run in runs if name and Label.of(run).name == name]):
+        return ""
+    return f"'{plain_line(name)}' is the name of {', '.join(ids)}, and commands take a run's id; give that."

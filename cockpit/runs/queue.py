@@ -103,7 +103,7 @@ class Queue:
         waiting = [entry for entry in entries if entry.is_waiting]
         if name.isdecimal() and len(name) < 6 and 1 <= int(name) <= len(waiting):
             return waiting[int(name) - 1]  # ids begin with a letter
-        alike = [entry for entry in entries if entry.id.startswith(name)]
+        alike = [entry for entry in entries if name and entry.id.startswith(name)]
         if len(alike) == 1:
             return alike[0]
         why = "Several entries begin with" if alike else "Nothing in the queue is called"

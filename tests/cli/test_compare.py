@@ -39,7 +39,7 @@ def test_recipes_that_train_the_same() -> None:
 def test_what_cannot_be_compared() -> None:
     record(runs_folder(), run_id="one", until=3, steps=3)
     assert call("one").exit_code == 2
-    assert call("one", "one").stderr == "Two to 6 runs can be compared; these are 1.\n"
+    assert call("one", "one").stderr == "Two to 6 different runs can be compared; this is one.\n"
     assert call("one", "nothing").exit_code == 2
 
 
@@ -48,3 +48,5 @@ def test_a_damaged_recipe_leaves_the_figures() -> None:
     record(runs_folder(), run_id="two", until=3, steps=3).recipe.write_text("{")
     found = call("one", "two")
     assert found.exit_code == 0 and "3/3" in found.stdout
+    assert "lora.r" not in found.stdout and "the same" not in found.stdout
+    assert found.stderr == "The recipe of two cannot be read, so it is compared with no other.\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -58,6 +59,32 @@ def test_nothing_is_added_where_one_is_wrong() -> None:
     assert call("add", "demo", "--grid", "lora.r=8,0").exit_code == 2
     assert call("add", "demo", "--grid", "lora.r").exit_code == 2
     assert listed() == []
+    assert call("add", "demo", "--grid", "lora.r=8,x").stderr.startswith("--grid: lora.r: 'x' is text")
+    later = call("add", "demo", "--grid", "lifecycle.deadline=03:50:00,yesterday")
+    assert later.stderr.startswith("--grid: lifecycle.deadline: ")
+    asked = call("add", "demo", "--set", "lifecycle.deadline=yesterday")
+    assert asked.stderr.startswith("--set: lifecycle.deadline: ")
+
+
+def test_an_empty_queue_says_so() -> None:
+    ran = call("run")
+    assert ran.exit_code == 0 and ran.stdout.startswith("The queue is empty.")
+    assert call("add", "demo").exit_code == 0
+    assert call("remove", "").exit_code == 2, "an empty id is not the beginning of the only one"
+
+
+def test_a_queue_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call("add", "demo").exit_code == 0
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Queue, "write", refuse)
+    monkeypatch.setattr(Queue, "remove", refuse)
+    for command in (["add", "demo"], ["move", "1", "1"], ["remove", "1"]):
+        refused = call(*command)
+        sentence = f"The queue cannot be written: Read-only file system ({Queue().folder}).\n"
+        assert (refused.exit_code, refused.stderr) == (1, sentence)
 
 
 def test_one_process_works_through_it() -> None:

@@ -48,6 +48,12 @@ def test_a_run_is_found_by_what_it_was_called(tmp_path: Path) -> None:
     assert call("runs", "nothing").stdout == "None of 2 runs has all of that.\n"
     assert "first try #good" in call("runs").stdout
     assert call("label", "one", "--tag", "a b").exit_code == 2
+    absent = call("label", "one", "--untag", "lr", "--name", "other")
+    assert (absent.exit_code, absent.stderr) == (2, "one-1120-2349 has no tag 'lr' that could be taken away.\n")
+    assert Label.of(first).name == "first try"
+    by_name = call("delete", "first try", "--yes")
+    assert by_name.exit_code == 2 and by_name.stderr.startswith("'first try' is the name of one-1120-2349, and")
+    assert call("delete", "", "--yes").exit_code == 2
     assert call("label", "one", "--name", "", "--untag", "good", "--note", "").exit_code == 0
     assert not (first.path / "label.json").exists()
 

@@ -67,6 +67,14 @@ def test_find_run_takes_an_id_its_beginning_or_last() -> None:
         find_run("demo")
     with pytest.raises(LookupError, match="No run is called 'gemma'"):
         find_run("gemma")
+    with pytest.raises(LookupError, match="No run is called ''"):
+        find_run("")
+
+
+def test_an_empty_name_is_not_the_beginning_of_the_only_run() -> None:
+    make_run("demo-1121-0101", started_at=100)
+    with pytest.raises(LookupError, match="No run is called ''"):
+        find_run("")
 
 
 def test_without_runs_it_says_how_to_make_one() -> None:

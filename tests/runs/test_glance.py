@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from cockpit.runs.glance import Glance, newest_run
+from cockpit.runs.label import Label
 from cockpit.runs.liveness import EngineIdentity
 from cockpit.runs.status_line import asked_for, for_tmux, line
 from cockpit.runs.summary import RunSummary
@@ -88,6 +89,12 @@ def test_which_run_is_meant(tmp_path: Path) -> None:
     assert newest_run(tmp_path, "one-2")[0] == other.path
     assert newest_run(tmp_path, "one")[1] == "Several runs begin with 'one'; give more of the id."
     assert "'cockpit runs' lists all 2" in newest_run(tmp_path, "two")[1]
+    Label(name="two").write(other)
+    assert newest_run(tmp_path, "two") == (
+        None, "'two' is the name of one-2, and commands take a run's id; give that."
+    )  # fmt: skip
+    other.remove()
+    assert newest_run(tmp_path, "")[0] is None, "an empty name is not the beginning of the only run"
 
 
 @pytest.mark.parametrize(
