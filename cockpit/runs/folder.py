@@ -21,6 +21,7 @@ from cockpit.protocol.commands import AnyCommand, UnreadableCommand
 from cockpit.protocol.event_log import newest_event
 from cockpit.protocol.events import EngineExited
 from cockpit.protocol.values import LONGEST_LINE, UNREADABLE
+from cockpit.runs.label import is_name_of
 from cockpit.runs.liveness import EngineIdentity, Liveness, Signs
 from cockpit.runs.lock_state import LOCK, lock_state
 from cockpit.text.plain_text import plain_line, plain_text
@@ -270,8 +271,6 @@ def all_runs() -> list[RunDir]:
 
 def find_run(name: str) -> RunDir:
     """The run called `name`: an id, a unique beginning of one, or `last`. Raises LookupError with a sentence."""
-    from cockpit.runs.label import is_name_of
-
     runs = all_runs()
     if not runs:
         raise LookupError(

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from cockpit.disk import read_regular, write_atomically
 from cockpit.protocol.values import UNREADABLE
-from cockpit.runs.folder import RunDir
 from cockpit.text.plain_text import plain_line
 
 FILE, LIMIT_BYTES = "label.json", 1 << 16
 LONGEST_NAME, LONGEST_TAG, LONGEST_NOTE = 60, 24, 2000
 _tag = re.compile(r"[\w.+-]+")
+
+
+class HasFolder(Protocol):
+    """A run, of which `runs/folder.py` looks for the label too."""
+
+    @property
+    def id(self) -> str:
+        """The folder's name."""
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +38,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
     @classmethod
-    def of(cls, run: RunDir) -> Label:
+    def of(cls, run: HasFolder) -> Label:
         """The run's label; an empty one where there is none, or it is damaged."""
         try:
             found = msgspec.json.decode(read_regular(run.path / FILE, LIMIT_BYTES, follow=False), type=cls)
@@ -45,7 +58,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
                 return f"{tag!r} is no tag; write up to {LONGEST_TAG} letters, digits, dots, dashes or underlines."
         return ""
 
-    def write(self, run: RunDir) -> None:
+    def write(self, run: HasFolder) -> None:
         """Put it into the run's folder, or take away what is there where it is empty. Raises OSError."""
         path = run.path / FILE
         if self == Label():
@@ -54,7 +67,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
             write_atomically(path, msgspec.json.encode(self), durable=False)
 
 
-def is_name_of(name: str, runs: Iterable[RunDir]) -> str:
+def is_name_of(name: str, runs: Iterable[HasFolder]) -> str:
     """Says in a sentence which of these runs were given that name, so that their ids can be given; empty where none."""
     if not (ids := [plain_line(run.id) for run in runs if name and Label.of(run).name == name]):
         return ""
