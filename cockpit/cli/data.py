@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,8 +80,11 @@ def _run_of(name: str) -> RunDir | None:
     try:
         find_recipe(name)
     except RecipeError:
-        with suppress(LookupError):
+        try:
             return find_run(name)
+        except LookupError as error:
+            if name == "last":
+                refuse([str(error)])
     return None
 
 

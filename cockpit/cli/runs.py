@@ -80,7 +80,11 @@ def runs(
             if one.summary.damage:
                 print(f"{plain_line(one.summary.run.id)} is damaged. {one.summary.damage}", file=sys.stderr)
     elif every:
-        print(f"None of {len(every)} runs has all of that.")
+        print(
+            f"None of {len(every)} runs has all of that."
+            if len(every) > 1
+            else "The only run does not have all of that."
+        )
     else:
         print(f"No runs in {plain_line(str(runs_folder()))} yet. Start one with: cockpit train demo")
 

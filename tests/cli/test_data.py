@@ -94,6 +94,13 @@ def test_what_is_wrong_is_said_in_a_sentence(arguments: tuple[str, ...], word: s
     assert "Traceback" not in result.stderr
 
 
+def test_the_last_of_no_runs_is_no_recipe() -> None:
+    found = run("last")
+    assert (found.exit_code, found.stderr) == (
+        2, f"There are no runs in {runs_folder()} yet; start one with: cockpit train demo\n"
+    )  # fmt: skip
+
+
 def test_the_command_as_it_is_and_a_model_without_a_tokenizer(tmp_path: Path) -> None:
     """The only test with a process of its own: it imports transformers."""
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
