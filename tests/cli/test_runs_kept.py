@@ -37,9 +37,9 @@ def ids(*arguments: str) -> list[str]:
 
 
 def test_a_run_is_found_by_what_it_was_called(tmp_path: Path) -> None:
-    ended("one-1120-2349")
+    first = ended("one-1120-2349")
     assert call("runs", "nothing").stdout == "The only run does not have all of that.\n"
-    first, second = ended("one-1120-2349"), ended("two-1120-2349", "failed", 40)
+    second = ended("two-1120-2349", "failed", 40)
     assert (
         call("label", "one", "--name", "first try", "--tag", "lr", "--tag", "good", "--note", "learns").exit_code == 0
     )
