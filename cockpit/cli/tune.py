@@ -80,7 +80,8 @@ def tune(
 
 @contextmanager
 def _ended_as_by_an_interrupt() -> Iterator[None]:
-    """An end that is asked for otherwise than by Ctrl-C leaves no engine behind either."""
+    """An end that is asked for otherwise than by Ctrl-C, or by it in a job that was started to ignore it, leaves no engine
+    behind either."""
 
     def interrupt(_signum: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -88,7 +89,7 @@ def _ended_as_by_an_interrupt() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:

@@ -13,6 +13,11 @@ def python_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
+def python_code(code: str) -> list[str]:
+    """The command line of a Python that runs this, and takes no module from its working folder."""
+    return [sys.executable, "-P", "-c", code]
+
+
 def child_environment() -> dict[str, str]:
     """Ours, with the folder that holds the package before all others on PYTHONPATH.
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from cockpit.disk import free_bytes
-from cockpit.machine.child_environment import child_environment
+from cockpit.machine.child_environment import child_environment, python_code
 from cockpit.machine.compile_cache import usual_place
 from cockpit.machine.gpu import GpuProbe
 from cockpit.machine.installed import torch_cuda
@@ -88,7 +88,7 @@ def asked(code: str, within_s: float = IMPORTS_WITHIN_S) -> Probe:
     began = time.monotonic()
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", code], env=child_environment(), cwd=tempfile.gettempdir(), text=True,
+            python_code(code), env=child_environment(), cwd=tempfile.gettempdir(), text=True,
             stdin=subprocess.DEVNULL, capture_output=True, timeout=within_s, check=False, errors="replace",
         )  # fmt: skip
     except subprocess.TimeoutExpired:

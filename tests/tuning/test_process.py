@@ -14,7 +14,8 @@ from cockpit.tuning.told import Told, TuneEnded, TuneStarted, encode
 STARTED = TuneStarted(recipe="demo", gpu="", budget_s=60.0)
 ENDED = TuneEnded(number=0, name="", settings={}, times=None, took_s=1.0, stopped=True)
 CHILD = f"""
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where who started the tests ignores it
 assert sys.stdin.read() == "a recipe"
 print({encode(STARTED)!r}, flush=True)
 print("no line of ours", flush=True)
