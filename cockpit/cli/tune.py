@@ -80,8 +80,7 @@ def tune(
 
 @contextmanager
 def _ended_as_by_an_interrupt() -> Iterator[None]:
-    """An end that is asked for otherwise than by Ctrl-C, or by it in a job that was started to ignore it, leaves no engine
-    behind either."""
+    """An end that is asked for leaves no engine behind, by whichever signal, also in a job that ignores Ctrl-C."""
 
     def interrupt(_signum: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
