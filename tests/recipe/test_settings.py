@@ -74,12 +74,12 @@ def test_bad_setting_ends_the_command_with_its_message(setting: str, tmp_path: P
     assert result.stdout == ""
 
 
-def test_combination_made_by_a_setting_is_told_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_combination_made_by_a_setting_is_told_of_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("sample.yaml").write_text(SAMPLE)
     result = CliRunner().invoke(cockpit, ["train", "sample.yaml", "--set", "training.warmup_ratio=0.1"])
     assert result.exit_code == 2
-    assert result.stderr == "sample.yaml: training.warmup_ratio: warmup_steps is set too; keep one of the two\n"
+    assert result.stderr == "--set: training.warmup_ratio: warmup_steps is set too; keep one of the two\n"
 
 
 GOOD = {
