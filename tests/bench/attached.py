@@ -27,27 +27,13 @@ from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.link import new_command_id
 from cockpit.text.numbers import count
 from tests.bench.memory import write_rows
+from tests.bench.plain_run import RECIPE
 from tests.terminal import Terminal
 
 MOST = 1.005
 SETTLING_STEPS = 5
 WARM_UP_STEPS = 20
 PATIENCE_S = 180.0
-RECIPE = """
-schema: 1
-method: sft
-about: {{title: attached, description: A run that is looked at., needs: one GPU, duration: 1 min}}
-backend: {backend}
-model: {{name_or_path: {model}, max_seq_length: {length}, quantization: none}}
-data:
-  sources: [{{name_or_path: {rows}, format: text}}]
-training:
-  per_device_train_batch_size: {batch}
-  gradient_accumulation_steps: 1
-  max_steps: {steps}
-  gradient_checkpointing: none
-watchdogs: {{loss_zero: "off", gradient_zero: "off", nothing_trained: "off", loss_nan: "off"}}
-"""
 
 
 class Run:
@@ -113,7 +99,7 @@ def start(asked: argparse.Namespace) -> Run:
     subprocess.run(models, check=True, stdout=subprocess.DEVNULL)
     rows = folder / "rows.jsonl"
     write_rows(rows, asked.length)
-    text = RECIPE.format(
+    text = RECIPE.format(title="attached",
         backend=asked.backend, model=folder / "models" / asked.name, length=asked.length, rows=rows, batch=asked.rows,
         steps=100_000,
     )  # fmt: skip

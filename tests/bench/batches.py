@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from cockpit.engine.stack import import_stack
-from cockpit.recipe.library import find_recipe
+from tests.bench.random_adapter import with_random_adapter
 
 QUESTIONS = (
     "What is the capital of {}?",
@@ -33,23 +33,9 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto")
     asked = parser.parse_args()
     import_stack(asked.backend)
-    import torch
-
-    from cockpit.engine.model.loading import for_inference, load_for_training
     from tests.engine.chat.answering import Recorder, alone, new_run, talks, together
 
-    document = find_recipe("demo")
-    for field, value in {
-        "backend": asked.backend, "model.name_or_path": asked.model, "model.max_seq_length": 2048,
-        "model.dtype": asked.dtype, "hardware.gpu": "auto",
-    }.items():  # fmt: skip
-        document.set(field, value)
-    loaded = load_for_training(document.recipe(), print)
-    torch.manual_seed(0)
-    for name, weight in loaded.model.named_parameters():
-        if "lora_B" in name:
-            weight.data.normal_(0, 0.002)
-    for_inference(loaded)
+    loaded = with_random_adapter(asked.backend, asked.model, max_seq_length=2048, dtype=asked.dtype)
     conversations = talks(
         [f"{at}. {QUESTIONS[at % len(QUESTIONS)].format(PLACES[at % len(PLACES)])}" for at in range(asked.prompts)]
     )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.engine.stack import import_stack
-from cockpit.recipe.library import find_recipe
+from tests.bench.random_adapter import with_random_adapter
 from tests.bench.random_models import WORDS, make_model
 
 
@@ -65,22 +65,12 @@ def main() -> None:
     imported = time.monotonic()
     import torch
 
-    from cockpit.engine.model.loading import for_inference, load_for_training
     from cockpit.protocol.commands import Chat
     from tests.engine.chat.answering import Recorder, new_run, talks
 
-    document = find_recipe("demo")
-    for field, value in {
-        "backend": asked.backend, "model.name_or_path": str(path), "model.max_seq_length": 4096,
-        "model.dtype": "auto", "model.quantization": asked.quantization, "hardware.gpu": "auto",
-    }.items():  # fmt: skip
-        document.set(field, value)
-    loaded = load_for_training(document.recipe(), print)
-    torch.manual_seed(0)
-    for name, weight in loaded.model.named_parameters():
-        if "lora_B" in name:
-            weight.data.normal_(0, 0.002)
-    for_inference(loaded)
+    loaded = with_random_adapter(
+        asked.backend, str(path), max_seq_length=4096, dtype="auto", quantization=asked.quantization
+    )
     print(f"import {imported - begun:.1f} s, load {time.monotonic() - imported:.1f} s", flush=True)
     if asked.lock is not None:
         held = asked.lock.open("w")

@@ -27,6 +27,7 @@ from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.folder import RunDir, all_runs
 from cockpit.runs.state import RunState
 from tests.bench.memory import write_rows
+from tests.bench.plain_run import RECIPE
 from tests.terminal import Terminal
 from tests.torture.twice import logged
 
@@ -34,21 +35,6 @@ TOO_MUCH = 1.35
 LENGTH = 2048
 STEPS = 3
 WAITS_S = 150.0
-RECIPE = """
-schema: 1
-method: sft
-about: {{title: too large, description: A micro-batch that cannot fit., needs: one GPU, duration: 1 min}}
-backend: {backend}
-model: {{name_or_path: {model}, max_seq_length: {length}, quantization: none}}
-data:
-  sources: [{{name_or_path: {rows}, format: text}}]
-training:
-  per_device_train_batch_size: {batch}
-  gradient_accumulation_steps: 1
-  max_steps: {steps}
-  gradient_checkpointing: none
-watchdogs: {{loss_zero: "off", gradient_zero: "off", nothing_trained: "off", loss_nan: "off"}}
-"""
 HOG = """
 import sys, time, torch
 free, _ = torch.cuda.mem_get_info()
@@ -76,7 +62,7 @@ def hog(leaves_gib: float | None) -> Iterator[None]:
 
 def document_for(asked: argparse.Namespace, folder: Path, batch: int) -> RecipeDocument:
     """The recipe with that micro-batch."""
-    text = RECIPE.format(
+    text = RECIPE.format(title="too large",
         backend=asked.backend, model=folder / "models" / asked.name, length=LENGTH, rows=folder / "rows.jsonl",
         batch=batch, steps=STEPS,
     )  # fmt: skip
