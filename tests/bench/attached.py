@@ -99,9 +99,9 @@ def start(asked: argparse.Namespace) -> Run:
     subprocess.run(models, check=True, stdout=subprocess.DEVNULL)
     rows = folder / "rows.jsonl"
     write_rows(rows, asked.length)
-    text = RECIPE.format(title="attached",
-        backend=asked.backend, model=folder / "models" / asked.name, length=asked.length, rows=rows, batch=asked.rows,
-        steps=100_000,
+    text = RECIPE.format(
+        title="attached", backend=asked.backend, model=folder / "models" / asked.name, length=asked.length, rows=rows,
+        batch=asked.rows, steps=100_000,
     )  # fmt: skip
     document = RecipeDocument.parse(text, "attached.yaml")
     engine = start_engine(EngineKey.of(document.recipe(), GpuProbe().wait()), "attached")

@@ -62,9 +62,9 @@ def hog(leaves_gib: float | None) -> Iterator[None]:
 
 def document_for(asked: argparse.Namespace, folder: Path, batch: int) -> RecipeDocument:
     """The recipe with that micro-batch."""
-    text = RECIPE.format(title="too large",
+    text = RECIPE.format(
         backend=asked.backend, model=folder / "models" / asked.name, length=LENGTH, rows=folder / "rows.jsonl",
-        batch=batch, steps=STEPS,
+        batch=batch, steps=STEPS, title="too large",
     )  # fmt: skip
     return RecipeDocument.parse(text, "too-large.yaml")
 
