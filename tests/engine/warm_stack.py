@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -69,6 +70,7 @@ class WarmStack:
         """`folder` is for what the forks give; `environment` is what the stack is imported in, ours if None."""
         self.folder = folder
         self._count = 0
+        self._asking = threading.Lock()
         self._pipe, theirs = Pipe()
         code = f"from tests.engine.warm_stack import serve; serve({theirs.fileno()}, {backend!r})"
         self._process = subprocess.Popen(
@@ -82,23 +84,32 @@ class WarmStack:
         self._process.wait(30)
 
     def status_of(self, pid: int) -> int | None:
-        """Exit status of a fork, None while it runs; to be asked for until there is one, and not again."""
-        self._pipe.send(pid)
-        status: int | None = self._pipe.recv()
+        """Exit status of a fork, None while it runs."""
+        status: int | None = self._ask(pid)
         return status
+
+    def _ask(self, question: object) -> Any:
+        """The answer to it, of however many threads that ask at once."""
+        with self._asking:
+            self._pipe.send(question)
+            return self._pipe.recv()
 
     def call(self, function: Callable[..., Any], *arguments: Any, **environment: str) -> Any:
         """What the function gives in a fork, with these changes to our environment.
 
         Raises AssertionError with what was printed where it fails.
         """
-        self._count += 1
-        result, log = self.folder / f"result-{self._count}.pickle", self.folder / f"log-{self._count}.txt"
-        work = (_put, (result, function, arguments))
-        self._pipe.send((work, dict(os.environ) | environment, self.folder, log, None))
-        status = ForkedProcess(self, self._pipe.recv()).wait()
-        assert status == 0, log.read_text(encoding="utf-8", errors="replace")[-4000:]
+        result = self.folder / f"result-{self._count + 1}.pickle"
+        process, log = self.fork(_put, result, function, arguments, **environment)
+        assert process.wait() == 0, log.read_text(encoding="utf-8", errors="replace")[-4000:]
         return pickle.loads(result.read_bytes())
+
+    def fork(self, function: Callable[..., int], *arguments: Any, **environment: str) -> tuple[ForkedProcess, Path]:
+        """A fork that ends with the status that the function gives, and the file of what it prints."""
+        self._count += 1
+        log = self.folder / f"log-{self._count}.txt"
+        pid = self._ask(((function, arguments), dict(os.environ) | environment, self.folder, log, None))
+        return ForkedProcess(self, pid), log
 
     @contextmanager
     def starts_engines(self, prepare: Callable[[], None] | None = None) -> Iterator[None]:
@@ -134,8 +145,7 @@ class WarmStack:
         if fifo is not None:
             os.mkfifo(fifo)
         log = Path(f"/proc/self/fd/{stdout.fileno()}").readlink()  # opened by number, it has no name
-        self._pipe.send(((_run_engine, (command[len(begin) :], prepare)), dict(env), cwd, log, fifo))
-        pid = self._pipe.recv()
+        pid = self._ask(((_run_engine, (command[len(begin) :], prepare)), dict(env), cwd, log, fifo))
         return ForkedProcess(self, pid, fifo.open("wb") if fifo is not None else None)
 
 
@@ -146,19 +156,24 @@ def serve(pipe_fd: int, backend: str) -> None:
     from cockpit.engine.stack import import_stack
 
     import_stack(backend)
+    ended: dict[int, int] = {}  # one that has been waited for is nobody's child any more
     while True:
         try:
             asked = pipe.recv()
         except EOFError:
             return
         if isinstance(asked, int):
-            pid, status = os.waitpid(asked, os.WNOHANG)
-            pipe.send(os.waitstatus_to_exitcode(status) if pid else None)
+            if asked not in ended:
+                pid, status = os.waitpid(asked, os.WNOHANG)
+                if pid:
+                    ended[pid] = os.waitstatus_to_exitcode(status)
+            pipe.send(ended.get(asked))
         else:
             pid = os.fork()
             if pid == 0:
                 pipe.close()
                 os._exit(_work(*asked))
+            ended.pop(pid, None)  # the number of one long gone
             pipe.send(pid)
 
 
