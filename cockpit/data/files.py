@@ -16,6 +16,7 @@ from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.recipe.data import Columns, RowFormat
+    from cockpit.recipe.methods.method import MethodName
 
 COUNTED_BYTES = 32 << 20
 """Rows of larger data are not counted, so that nobody waits for it; Parquet says its number itself."""
@@ -80,15 +81,17 @@ def rows_of(
     return itertools.chain.from_iterable(read_rows(file, on_bad_row, (names or {}).get(file)) for file in files)
 
 
-def recognise(path: Path, columns: Columns, format: RowFormat, split: str = "train") -> DatasetForm:
-    """The form of the split's rows: `format`, or for `auto` the one that its first rows have.
+def recognise(
+    path: Path, columns: Columns, format: RowFormat, split: str = "train", method: MethodName = "sft"
+) -> DatasetForm:
+    """The form of the split's rows, as `method` takes them: `format`, or for `auto` the one that its first rows have.
 
     Raises ValueError with a sentence that names the columns found where it is no form, or not the one asked for;
     OSError where the data cannot be read. What has not changed is not read again.
     """
     files = tuple(split_files(path, split))
     versions = tuple((one.stat().st_mtime_ns, one.stat().st_size) for one in files)
-    found = _recognised(files, versions, named_columns(columns), format)
+    found = _recognised(files, versions, named_columns(columns), format, method)
     if isinstance(found, str):
         raise ValueError(found)
     return found
@@ -106,13 +109,15 @@ def form_of_rows(
     format: RowFormat,
     rows: int | None,
     further: Iterable[str] = (),
+    method: MethodName = "sft",
 ) -> DatasetForm:
     """The form that the rows of `sample` have; `name` is what errors call their source, `further` are columns that only
-    other rows have.
+    other rows have, and `method` is what is to be trained by.
 
     Raises ValueError with a sentence: which columns there are, and what would do.
     """
     from cockpit.data.form_errors import turn_a_row, why_no_form
+    from cockpit.data.method_forms import check_form
     from cockpit.data.other_methods import has_classes, refuse_other_methods
     from cockpit.data.row_form import form_of, has_images
     from cockpit.data.row_layout import INDEX
@@ -125,13 +130,14 @@ def form_of_rows(
         if column not in there:
             raise ValueError(f"{name} has no column '{shown_name(column)}' for {part}; it has {listed_names(columns)}")
     if not named:
-        refuse_other_methods(name, columns, several)
+        refuse_other_methods(name, columns, several, method)
         if wrong := turn_a_row(name, sample):
             raise ValueError(wrong)
     found = form_of(several, columns, dict(named), format)
     if found is None:
         raise ValueError(why_no_form(name, sample, columns, dict(named), format))
     form, parts = found
+    check_form(name, form.name, method)
     given, classes = tuple(part for part, _ in named), has_classes(columns, several)
     return DatasetForm(form.name, parts, rows, has_images(parts, several), given, classes)
 
@@ -142,6 +148,7 @@ def _recognised(
     versions: tuple[tuple[int, int], ...],
     named: tuple[tuple[str, str], ...],
     format: RowFormat,
+    method: MethodName,
 ) -> DatasetForm | str:
     """The form, or why there is none: kept either way for as long as the files stay as they are."""
     first: list[RowError] = []
@@ -158,7 +165,7 @@ def _recognised(
             return str(first[0]) if first else f"{name} has no rows"
         further = _seen({column for _, column in named} - {key for _, row in sample for key in row}, rows)
         count = _count(files, sum(size for _, size in versions))
-        return form_of_rows(name, sample, named, format, count, further)
+        return form_of_rows(name, sample, named, format, count, further, method)
     except ValueError as error:
         return str(error)
 

@@ -13,6 +13,7 @@ from cockpit.paths import kind_of, located, resolve
 
 if TYPE_CHECKING:
     from cockpit.recipe.data import Source
+    from cockpit.recipe.methods.method import MethodName
     from cockpit.recipe.recipe import Recipe
 
 
@@ -39,8 +40,9 @@ class SourceInput:
     error: ValueError | OSError | RuntimeError | None = None
 
     @classmethod
-    def of(cls, source: Source) -> SourceInput:
-        """Look at the disk; rows that have not changed since the last time are not read again."""
+    def of(cls, source: Source, method: MethodName = "sft") -> SourceInput:
+        """Look at the disk; rows that have not changed since the last time are not read again. `method`: what is to be
+        trained by."""
         kind: Kind = "nothing"
         try:
             path = source_path(source)
@@ -50,7 +52,7 @@ class SourceInput:
         if kind == "nothing":
             return cls(source, path, kind)
         try:
-            return cls(source, path, kind, recognise(path, source.columns, source.format, source.split))
+            return cls(source, path, kind, recognise(path, source.columns, source.format, source.split, method))
         except (OSError, ValueError) as error:
             return cls(source, path, kind, error=error)
 
@@ -87,7 +89,7 @@ class Inputs:
     def of(cls, recipe: Recipe) -> Inputs:
         """Look up everything that the recipe names; never asks a network."""
         name = recipe.model.name_or_path
-        named = tuple((field, SourceInput.of(source)) for field, source in recipe.data.every_source())
+        named = tuple((field, SourceInput.of(source, recipe.method)) for field, source in recipe.data.every_source())
         sources = tuple(source for field, source in named if field != VALIDATION)
         try:
             path = located(name)
@@ -113,4 +115,4 @@ class Inputs:
 
 def trains_images(recipe: Recipe) -> bool:
     """Whether the rows have images, as `SourceInput.has_images` tells it."""
-    return any(SourceInput.of(source).has_images for _, source in recipe.data.every_source())
+    return any(SourceInput.of(source, recipe.method).has_images for _, source in recipe.data.every_source())

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cockpit.data.row_error import Row
 from cockpit.data.row_form import USUAL
 from cockpit.data.row_layout import LABELS, has_value
 from cockpit.data.shown import listed_names, shown_name
 from cockpit.data.turn_shapes import is_answer, is_any_turn, turns_in
+
+if TYPE_CHECKING:
+    from cockpit.recipe.methods.method import MethodName
 
 Found = tuple[str, ...]
 """The columns that tell the form; empty where the rows do not have it."""
@@ -45,13 +48,14 @@ class MethodForm:
     instead: Callable[[str, list[str], list[Row]], str]
 
 
-def refuse_other_methods(file: str, columns: list[str], rows: list[Row]) -> None:
-    """Raise ValueError with a sentence where the rows are for another method: what they are, and which takes them."""
+def refuse_other_methods(file: str, columns: list[str], rows: list[Row], method: MethodName = "sft") -> None:
+    """Raise ValueError with a sentence where the rows are for another method than `method`: what they are, and which
+    takes them."""
     for form in METHOD_FORMS:
         if found := form.find(columns, rows):
             raise ValueError(
-                f"{file} holds {form.holds} ({listed_names(found)}), which {form.methods} learn from and sft does not; "
-                f"{form.instead(found[0], columns, rows)}"
+                f"{file} holds {form.holds} ({listed_names(found)}), which {form.methods} learn from and {method} does "
+                f"not; {form.instead(found[0], columns, rows)}"
             )
 
 

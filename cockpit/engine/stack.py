@@ -82,7 +82,7 @@ def _import_all(backend: str) -> None:
         import_module(name)
     import_module("transformers").utils.logging.disable_progress_bar()
     import_module("datasets").disable_progress_bars()
-    for part in ("model.loading", "data.prepare", "training.sft", "chat.replies"):
+    for part in ("model.loading", "data.prepare", "training.run", "training.sft", "chat.replies"):
         import_module(f"cockpit.engine.{part}")
     # Lazy modules of the stack, which would be imported at the first step otherwise.
     import_module("trl.trainer.sft_trainer")

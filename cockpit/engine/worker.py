@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from cockpit.engine.data.prepare import PreparedData
     from cockpit.engine.model.loading import Loaded
     from cockpit.engine.training.resumption import Resumption
-    from cockpit.engine.training.sft import Trained
+    from cockpit.engine.training.run import Trained
     from cockpit.engine.training.watchdogs import Watchdogs
 
 
@@ -156,7 +156,7 @@ class Worker:
 
     def _train(self) -> None:
         from cockpit.engine.model.loading import load_for_training
-        from cockpit.engine.training.sft import save_result
+        from cockpit.engine.training.run import save_result
 
         try:
             recipe = self.beginning.recipe()
@@ -268,7 +268,7 @@ class Worker:
 
     def _prepare_and_train(self, recipe: Recipe, loaded: Loaded, resumed: Resumption | None) -> Trained:
         from cockpit.engine.data.prepare import prepare_data
-        from cockpit.engine.training.sft import train
+        from cockpit.engine.training.run import train
         from cockpit.engine.training.watchdogs import Watchdogs
 
         self.controls.stop_if_asked()

@@ -15,6 +15,7 @@ from cockpit.disk import write_atomically
 from cockpit.paths import expanded, local_path, user_recipes_folder
 from cockpit.recipe import yaml_source
 from cockpit.recipe.field_path import FieldPath, as_listed, dotted, parts
+from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.renamed import renamed_setting, with_new_names
@@ -240,8 +241,11 @@ class RecipeDocument:
 
 
 def resolved_yaml(recipe: Recipe) -> str:
-    """The recipe as a file: every field, defaults too, local paths absolute."""
-    values = recipe.model_dump(by_alias=True)
+    """The recipe as a file: every field, defaults too, local paths absolute; the sections of other methods left out."""
+    others: set[str] = {
+        name for name, method in METHODS.items() if method.settings is not None and name != recipe.method
+    }
+    values = recipe.model_dump(by_alias=True, exclude=others)
     for section in (values["model"], *values["data"]["sources"]):
         if (path := local_path(section["name_or_path"])) is not None:
             section["name_or_path"] = str(path)

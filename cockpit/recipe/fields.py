@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from cockpit.recipe.field_path import FieldPath, dotted
+from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.number import number_text
 from cockpit.recipe.scheduler import SETTINGS
 from cockpit.recipe.schema import FieldPlace, all_places, find_place
@@ -25,13 +26,15 @@ from cockpit.recipe.yaml_text import scalar_text
 
 Kind = Literal["int", "float", "bool", "choice", "text", "names", "path"]
 
-GROUPS = {
+GROUPS: dict[str, str] = {
     "backend": "Model",
     "finetuning_type": "Model",
     "model": "Model",
     "hardware": "Model",
     "lora": "LoRA",
     "data": "Data",
+    "method": "Training",
+    **{name: "Training" for name, method in METHODS.items() if method.settings is not None},
     "training": "Training",
     "samples": "Samples",
     "evaluation": "Samples",
@@ -49,7 +52,8 @@ COMMON = {
     "Data": ("data.sources.name_or_path", "data.sources.split", "data.sources.format", "data.sources.max_rows",
              "data.sources.ratio", "data.replay.name_or_path", "data.replay.share", "data.chat_template",
              "data.train_on", "data.eval_rows", "data.validation.name_or_path", "data.long_rows", "data.duplicates"),
-    "Training": ("training.per_device_train_batch_size", "training.gradient_accumulation_steps", "training.fit",
+    "Training": ("method", *(name for name, method in METHODS.items() if method.settings is not None),
+                 "training.per_device_train_batch_size", "training.gradient_accumulation_steps", "training.fit",
                  "training.max_steps", "training.num_train_epochs", "training.learning_rate",
                  "training.lr_scheduler_type", "training.lr_scheduler_kwargs", "training.warmup_steps",
                  "training.optim", "training.packing",
@@ -93,6 +97,8 @@ class FormField:
     """Of files that fit, for a field of kind path; none of them means folders."""
     schedulers: tuple[str, ...]
     """The choices of training.lr_scheduler_type that have this setting; empty for a field that is no such setting."""
+    methods: tuple[str, ...]
+    """The methods that have the field; empty for a field that all of them have."""
     is_common: bool
     """Whether most people look at it."""
     place: FieldPlace = field(compare=False, repr=False)
@@ -186,6 +192,7 @@ def _form_field(place: FieldPlace) -> FormField | None:
         left_out_with=left_out,
         suffixes=tuple(place.extra.get("path", ())),
         schedulers=schedulers,
+        methods=(str(place.path[0]),) if place.path[0] in METHODS else (),
         is_common=_is_common(place),
         place=place,
     )

@@ -61,6 +61,11 @@ RULES = (
     ),
     Rule(lambda recipe: recipe.data.eval_share is not None, "data.eval_share is set", ("data.eval_rows",)),
     Rule(
+        lambda recipe: recipe.method == "pretraining",
+        "method is pretraining",
+        _of("data", "train_on", "keep_reasoning", "chat_template", "instruction_part", "response_part"),
+    ),
+    Rule(
         lambda recipe: recipe.data.train_on == "all",
         "data.train_on is all",
         _of("data", "instruction_part", "response_part"),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from cockpit.recipe.chat import Chat, Samples
 from cockpit.recipe.data import Data
 from cockpit.recipe.evaluation import ANSWER_METRICS, Evaluation
 from cockpit.recipe.lifecycle import Lifecycle
 from cockpit.recipe.lora import Lora
+from cockpit.recipe.methods.method import Method, MethodName
+from cockpit.recipe.methods.pretraining import Pretraining
+from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.model import Hardware, Model
 from cockpit.recipe.output import Output
 from cockpit.recipe.section import Conflict, Field, Section
@@ -43,8 +46,8 @@ class Recipe(Section):
     schema_: int = Field(alias="schema", ge=1, le=1)
     """Version of this file's form."""
 
-    method: Literal["sft"]
-    """Kind of training: sft is supervised fine-tuning on examples."""
+    method: MethodName = "sft"
+    """Kind of training: sft is supervised fine-tuning on examples, pretraining learns plain texts whole."""
 
     about: About
     """The header."""
@@ -66,6 +69,9 @@ class Recipe(Section):
 
     data: Data
     """The rows to learn from."""
+
+    pretraining: Pretraining = Pretraining()
+    """What is special about continued pretraining; for method pretraining alone."""
 
     training: Training = Training()
     """How it is trained."""
@@ -91,14 +97,58 @@ class Recipe(Section):
     output: Output = Output()
     """What the run leaves behind and whom it reports to."""
 
+    @property
+    def kind(self) -> Method:
+        """What is known of its method."""
+        return METHODS[self.method]
+
     def conflicts(self) -> Iterator[Conflict]:
+        yield from self._of_other_methods()
         yield from self._method_conflicts()
+        yield from self._weights_conflicts()
         yield from self._backend_conflicts()
         yield from self._schedule_conflicts()
         yield from self._token_conflicts()
         yield from self._answer_conflicts()
 
+    def _of_other_methods(self) -> Iterator[Conflict]:
+        """The union's sections: that of the method that is chosen alone may say something."""
+        for name, method in METHODS.items():
+            if method.settings is None or name == self.method:
+                continue
+            default = method.settings()
+            for field, value in getattr(self, name):
+                if value != getattr(default, field):
+                    wrong = f"it is for method {name}, and method is {self.method}"
+                    yield Conflict(f"{name}.{field}", wrong, f"leave it out, or give {name} as method")
+
     def _method_conflicts(self) -> Iterator[Conflict]:
+        """Fields that the method does not take as they are."""
+        for field, source in self.data.every_source():
+            if source.format not in ("auto", *self.kind.forms):
+                wrong = f"{self.method} does not learn from rows of the form {source.format}"
+                yield Conflict(f"{field}.format", wrong, f"give {' or '.join(('auto', *self.kind.forms))}")
+        for fixed in self.kind.fixed:
+            value: Any = self
+            for part in fixed.field.split("."):
+                value = getattr(value, part)
+            if value not in fixed.values:
+                yield Conflict(fixed.field, fixed.wrong, fixed.right)
+
+        rate, lora = self.pretraining.embedding_learning_rate, self.lora
+        targets = [] if lora.target_modules == "all-linear" else lora.target_modules
+        whole = {name.rpartition(".")[2] for name in (*lora.modules_to_save, *targets)}
+        if (
+            self.method == "pretraining"
+            and rate is not None
+            and self.finetuning_type == "lora"
+            and not whole & set(EMBEDDINGS)
+        ):
+            wrong = "neither embeddings nor head are trained"
+            right = f"name {' and '.join(EMBEDDINGS)} in lora.modules_to_save, or leave it empty"
+            yield Conflict("pretraining.embedding_learning_rate", wrong, right)
+
+    def _weights_conflicts(self) -> Iterator[Conflict]:
         quantization = self.model.quantization
         if self.finetuning_type == "full" and quantization != "none":
             wrong = f"{quantization} weights cannot be trained, and full trains every weight"

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from cockpit.recipe.field_path import FieldPath, dotted
+from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.number import number_text
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.section import Section
@@ -165,7 +166,12 @@ def leaves(section: Section, prefix: FieldPath = ()) -> Iterator[tuple[FieldPath
 @functools.cache
 def json_schema() -> str:
     """The recipe's JSON schema as text, line feed at the end: editors complete and check YAML with it."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema(by_alias=True)}
+    own = [name for name, method in METHODS.items() if method.settings is not None]
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Recipe.model_json_schema(by_alias=True),
+        "allOf": [{"if": {"required": [one]}, "then": {"properties": {"method": {"const": one}}}} for one in own],
+    }
     return json.dumps(schema, indent=2) + "\n"
 
 

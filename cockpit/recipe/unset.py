@@ -83,6 +83,7 @@ _WORDS: dict[str, str | Callable[[Recipe], str]] = {
     "data.validation.max_rows": "all",
     "data.long_rows": "split texts, truncate talk",
     "data.overlap": lambda recipe: number_text((recipe.training.max_length or recipe.model.max_seq_length) // 8),
+    "pretraining.embedding_learning_rate": lambda recipe: number_text(recipe.training.learning_rate),
     "training.max_steps": "by epochs",
     "training.lr_scheduler_kwargs.num_cycles": lambda recipe: (
         "1" if recipe.training.lr_scheduler_type == "cosine_with_restarts" else "0.5"

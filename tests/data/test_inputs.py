@@ -11,6 +11,7 @@ from cockpit.paths import resolve
 from cockpit.preflight.plan import Planner
 from cockpit.recipe.data import Source
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.methods.method import MethodName
 from tests.recording import RECIPE
 
 
@@ -22,9 +23,9 @@ def test_a_plan_with_its_preflight_looks_at_each_input_once(monkeypatch: pytest.
     looks: list[str] = []
     at, found = ModelFolder.at, SourceInput.of
 
-    def counted_source(source: Source) -> SourceInput:
+    def counted_source(source: Source, method: MethodName) -> SourceInput:
         looks.append("data")
-        return found(source)
+        return found(source, method)
 
     def counted_at(path: Path) -> ModelFolder:
         looks.append("model")

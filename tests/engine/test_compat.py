@@ -32,7 +32,7 @@ def test_a_schedule_keeps_its_rates_where_they_are_set() -> None:
 
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     scheduler = LambdaLR(optimizer, lambda step: 1 / (1 + step))
-    set_learning_rate(optimizer, scheduler, 0.5)
+    set_learning_rate(optimizer, scheduler, 0.5, "share")
     assert scheduler.get_last_lr() == [0.5]
     optimizer.step()
     scheduler.step()

@@ -95,7 +95,8 @@ def pair(question: str, answer: str) -> list[dict[str, str]]:
 
 
 def recipe_text(model: Path, data: Path, *, backend: str = "unsloth", **changes: Any) -> str:
-    """A recipe for the tiny model as YAML (JSON is YAML). `changes` are fields such as training__max_steps=4."""
+    """A recipe for the tiny model as YAML (JSON is YAML). `changes` are fields such as training__max_steps=4 and
+    method="dpo"."""
     recipe: dict[str, Any] = {
         "schema": 1,
         "method": "sft",
@@ -116,7 +117,10 @@ def recipe_text(model: Path, data: Path, *, backend: str = "unsloth", **changes:
     }
     for field, value in changes.items():
         section, _, name = field.partition("__")
-        recipe.setdefault(section, {})[name] = value
+        if name:
+            recipe.setdefault(section, {})[name] = value
+        else:
+            recipe[section] = value
     return json.dumps(recipe)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cockpit.recipe.methods.registry import METHODS
 from tests.recipe.sample import Bad, checked
 
 BAD = [
@@ -47,8 +48,8 @@ BAD = [
     ),
     Bad(
         "missing field",
-        {"method: sft\n": ""},
-        [" method: is missing; give sft: Kind of training: sft is supervised fine-tuning on examples"],
+        {"  title: A sample\n": ""},
+        ["6: about.title: is missing; give text: One line"],
     ),
     Bad(
         "missing name in a source",
@@ -196,7 +197,11 @@ BAD = [
         {"quantization: none": "quantization: nf5"},
         ["18: model.quantization: 'nf5' is not one of the choices; did you mean nf4? Give one of: none, nf4, int8"],
     ),
-    Bad("other method", {"method: sft": "method: dpo"}, ["4: method: 'dpo' is not one of the choices; give sft"]),
+    Bad(
+        "other method",
+        {"method: sft": "method: ppo"},
+        [f"4: method: 'ppo' is not one of the choices; give one of: {', '.join(METHODS)}"],
+    ),
     Bad(
         "optimizer of another stack",
         {"max_steps: 60": "optim: lion"},

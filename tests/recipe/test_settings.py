@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.problem import RecipeError
 from tests.recipe.sample import SAMPLE
 
@@ -53,7 +54,7 @@ BAD = {
     "Give one of: system, user, assistant, tool",
     "data.roles.ai=robot": "data.roles.ai: 'robot' is not one of the choices; "
     "give one of: system, user, assistant, tool",
-    "method=dpo": "method: 'dpo' is not one of the choices; give sft",
+    "method=ppo": f"method: 'ppo' is not one of the choices; give one of: {', '.join(METHODS)}",
     "\x1b[31mlora.[red]r=3": "lora.[red]r: a recipe has no such field; did you mean lora?",
 }
 

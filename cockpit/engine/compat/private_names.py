@@ -128,14 +128,15 @@ def set_schedule(scheduler: Any, source: Any) -> None:
     scheduler.lr_lambdas = [source.lr_lambdas[0] for _ in scheduler.lr_lambdas]
 
 
-def set_learning_rate(optimizer: Any, scheduler: Any, learning_rate: float) -> None:
+def set_learning_rate(optimizer: Any, scheduler: Any, learning_rate: float, share: str) -> None:
     """Let the next step take the rate that the schedule, a function of the step, has after `scheduler.last_epoch` steps
-    with `learning_rate` as its peak."""
+    with `learning_rate` as its peak; a group of weights takes so much of it as it has under the name `share`."""
     rates = scheduler.lr_lambdas
-    scheduler.base_lrs = [learning_rate for _ in scheduler.base_lrs]
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["initial_lr"] = learning_rate
-        group["lr"] = learning_rate * rate(scheduler.last_epoch)
+    peaks = [learning_rate * group.get(share, 1.0) for group in optimizer.param_groups]
+    scheduler.base_lrs = peaks
+    for group, peak, rate in zip(optimizer.param_groups, peaks, rates, strict=True):
+        group["initial_lr"] = peak
+        group["lr"] = peak * rate(scheduler.last_epoch)
     scheduler._last_lr = [group["lr"] for group in optimizer.param_groups]
 
 

@@ -58,7 +58,7 @@ class Encoder:
 
     def __init__(self, recipe: Recipe, tokenizer: Any, length: int | None, say: Say) -> None:
         """Rows are cut to `length` tokens, and refused where nothing of that is learnt; None for neither."""
-        self._data = recipe.data
+        self._data, self._is_pretraining = recipe.data, recipe.method == "pretraining"
         self._tokenizer = tokenizer
         self._length = length
         self._say = say
@@ -144,7 +144,7 @@ class Encoder:
 
     def _spans_of_text(self, text: str) -> list[tuple[int, int]]:
         """A plain text has answers only where the recipe says what they begin with; else all of it is learnt."""
-        if self._data.train_on == "all":
+        if self._data.train_on == "all" or self._is_pretraining:
             return [(0, len(text))]
         if self._data.response_part:
             return marked_spans(text, self._data.instruction_part or "", self._data.response_part)

@@ -32,6 +32,7 @@ def row_key(
         del source["name_or_path"]  # a file that was moved is the same file
     parts = {
         "data": data,
+        "method": recipe.method,
         "names": [reader.names, reader.file_names],
         "forms": [repr(form) for form in reader.details],
         "files": [[(path.name, fingerprint_of(path, on_progress)) for path in paths] for paths in files],

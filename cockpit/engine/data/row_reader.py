@@ -42,7 +42,7 @@ class RowReader:
         """Looks at the sources. Raises RunFailure where one cannot be read or has no known form."""
         self._data = recipe.data
         self._say = say
-        self._sources = open_sources(recipe.data.sources, say)
+        self._sources = open_sources(recipe.data.sources, say, recipe.method)
         self._conversations = [
             Conversations(
                 rows.form.form,

@@ -19,6 +19,7 @@ from cockpit.engine.hub.datasets import load
 from cockpit.models.hub_cache import is_hub_name
 from cockpit.paths import local_path
 from cockpit.recipe.data import Source
+from cockpit.recipe.methods.method import MethodName
 from cockpit.text.plain_text import plain_line, plain_text
 
 COMMIT = re.compile("[0-9a-f]{40}")
@@ -30,10 +31,10 @@ class LocalRows:
 
     commit = ""
 
-    def __init__(self, source: Source, path: Path) -> None:
+    def __init__(self, source: Source, path: Path, method: MethodName) -> None:
         """Looks at the first rows. Raises ValueError or OSError where it cannot be read or has no known form."""
         self.path, self._split = path, source.split
-        self.form: DatasetForm = recognise(path, source.columns, source.format, source.split)
+        self.form: DatasetForm = recognise(path, source.columns, source.format, source.split, method)
         self.name = plain_line(path.name)
         self.files = split_files(path, source.split)
         self.folder = self.files[0].parent
@@ -57,7 +58,7 @@ class HubRows:
 
     folder = Path()
 
-    def __init__(self, source: Source, say: Say) -> None:
+    def __init__(self, source: Source, say: Say, method: MethodName) -> None:
         """Fetches the dataset where it is not in the cache. Raises RunFailure."""
         self.name = plain_line(source.name_or_path)
         say(f"Fetching {self.name} from the Hub, where it is not in the cache here.")
@@ -70,7 +71,7 @@ class HubRows:
             raise RunFailure(f"{self.name} has no rows in its split {plain_text(source.split)}.")
         try:
             named = named_columns(source.columns)
-            self.form = form_of_rows(self.name, sample, named, source.format, len(self._dataset))
+            self.form = form_of_rows(self.name, sample, named, source.format, len(self._dataset), method=method)
         except ValueError as error:
             raise RunFailure(f"{error}.") from error
 
@@ -88,9 +89,10 @@ class HubRows:
 RowSource = LocalRows | HubRows
 
 
-def open_sources(sources: Sequence[Source], say: Say) -> list[RowSource]:
-    """Each source, looked at, with names for sources and files that tell them apart. Raises RunFailure."""
-    opened = [open_source(source, say) for source in sources]
+def open_sources(sources: Sequence[Source], say: Say, method: MethodName = "sft") -> list[RowSource]:
+    """Each source, looked at, with names for sources and files that tell them apart; `method` is what is to be trained
+    by. Raises RunFailure."""
+    opened = [open_source(source, say, method) for source in sources]
     here = [rows for rows in opened if isinstance(rows, LocalRows)]
     of_sources = names_of(rows.path for rows in here)
     of_files = names_of(path for rows in here for path in rows.files)
@@ -120,12 +122,12 @@ def is_on_hub(source: Source) -> bool:
     return True
 
 
-def open_source(source: Source, say: Say) -> RowSource:
+def open_source(source: Source, say: Say, method: MethodName = "sft") -> RowSource:
     """The source, looked at. Raises RunFailure where it is not there, cannot be read or has no known form."""
     if is_on_hub(source):
-        return HubRows(source, say)
+        return HubRows(source, say, method)
     try:
-        return LocalRows(source, source_path(source))
+        return LocalRows(source, source_path(source), method)
     except (ValueError, OSError, RuntimeError) as error:
         raise RunFailure(f"{error}.") from error
 

@@ -14,6 +14,8 @@ from cockpit.recipe.number import number_text
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
 from cockpit.recipe.training import Training
 
+RATE_SHARE = "rate_share"
+"""Stands in a group of the optimizer's weights that takes only so much of the learning rate."""
 ASKED_FOR = "asked_for"
 """Stands in the trainer's log with an evaluation that a reader has asked for: no schedule is told of it."""
 
@@ -72,7 +74,7 @@ def take_up_schedule(trainer: Any, saved: dict[str, Any], changes: Iterable[Sche
     args, state, optimizer, scheduler = trainer.args, trainer.state, trainer.optimizer, trainer.lr_scheduler
     if follows_evaluations(scheduler):
         for group in optimizer.param_groups:
-            group["lr"] = args.learning_rate
+            group["lr"] = args.learning_rate * group.get(RATE_SHARE, 1.0)
         told = [one for one in state.log_history if args.metric_for_best_model in one and one["step"] > 0]
         evaluations = [(one["step"], 0, one[args.metric_for_best_model]) for one in told if ASKED_FOR not in one]
         factors = [(one.step, 1, one.rate_factor) for one in changes if one.step <= state.global_step]
@@ -88,7 +90,7 @@ def take_up_schedule(trainer: Any, saved: dict[str, Any], changes: Iterable[Sche
         scheduler.load_state_dict(saved)
     else:
         scheduler.last_epoch = state.global_step
-    set_learning_rate(optimizer, scheduler, args.learning_rate)
+    set_learning_rate(optimizer, scheduler, args.learning_rate, RATE_SHARE)
 
 
 def scale_rates(optimizer: Any, factor: float) -> None:

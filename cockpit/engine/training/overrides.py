@@ -27,7 +27,7 @@ def overrides(recipe: Recipe, settings: dict[str, Any], trainer: Any) -> list[st
     joins = getattr(trainer.data_collator, "padding_free", False)
     if training.padding_free and not joins:
         told.append("training.padding_free is not followed: these rows are padded, as nothing here joins them.")
-    if training.group_by_length and settings["train_sampling_strategy"] == "random":
+    if training.group_by_length and getattr(args, "train_sampling_strategy", "") == "random":
         told.append("training.group_by_length is not followed: rows with images come in random order.")
     return list(filter(None, told))
 

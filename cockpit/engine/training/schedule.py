@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from cockpit.engine.compat.private_names import follows_evaluations, set_learning_rate, set_schedule
-from cockpit.engine.training.learning_rate import scale_rates
+from cockpit.engine.training.learning_rate import RATE_SHARE, scale_rates
 from cockpit.protocol.events import ScheduleChange
 from cockpit.recipe.learning_rates import PlannedRates
 from cockpit.recipe.scheduler import MAX_STEPS
@@ -71,7 +71,8 @@ class Schedule:
             return
         if change.total_steps != before.total_steps:
             set_schedule(trainer.lr_scheduler, self._scheduler_over(change.total_steps))
-        set_learning_rate(trainer.optimizer, trainer.lr_scheduler, trainer.args.learning_rate * change.rate_factor)
+        peak = trainer.args.learning_rate * change.rate_factor
+        set_learning_rate(trainer.optimizer, trainer.lr_scheduler, peak, RATE_SHARE)
 
     def _scheduler_over(self, steps: int) -> Any:
         """One as the trainer makes it for a run of so many steps, with an optimizer of its own."""

@@ -1,262 +1,61 @@
-"""recipe -> trainer; reads top to bottom"""
+"""sft: prepared rows -> TRL's SFTTrainer, by Unsloth or not"""
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import torch
-
-from cockpit.data.row_losses import forget_after
-from cockpit.disk import new_folder, size_of
-from cockpit.engine.controls import Controls
-from cockpit.engine.data.prepare import PreparedData
-from cockpit.engine.errors import RunFailure, Stopped
-from cockpit.engine.journal import Journal
-from cockpit.engine.model.base_model import best_dtype, named_dtype
+from cockpit.engine.compat.private_names import attest_length, skip_probe_of_joining
+from cockpit.engine.compat.varlen import lend_varlen_attention
+from cockpit.engine.data.prepare import PreparedData, max_tokens
+from cockpit.engine.errors import RunFailure
 from cockpit.engine.model.loading import Loaded
-from cockpit.engine.model.saved_files import add_to_card, finish_saved
-from cockpit.engine.training.batching import batching, make_trainer
-from cockpit.engine.training.best_weights import BestWeights
-from cockpit.engine.training.between_steps import Asides, BetweenSteps, Exam, Sampler
-from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
-from cockpit.engine.training.learning_rate import schedule_arguments
-from cockpit.engine.training.overrides import overrides
-from cockpit.engine.training.resumption import Resumption
-from cockpit.engine.training.room import making_room
-from cockpit.engine.training.row_losses import RowLossWriter
-from cockpit.engine.training.step_metrics import StepMetrics
-from cockpit.engine.training.watchdogs import Watchdogs
-from cockpit.protocol.events import AdapterSaved
-from cockpit.recipe.checkpoints import checkpoint_plan
+from cockpit.engine.training.batching import batching, refuse_seeing_neighbours
+from cockpit.engine.training.trainer import run_trainer
 from cockpit.recipe.recipe import Recipe
-from cockpit.runs.checksums import write_checksums
-from cockpit.runs.folder import RunDir
-from cockpit.text.plain_text import plain_line
 
-TENSORBOARD = "tensorboard"
-CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_torch_fused"}
+SFT_ONLY = ("max_length", "packing", "padding_free", "pad_to_multiple_of", "dataset_kwargs", "dataset_text_field")
+"""What SFTConfig has and TrainingArguments has not."""
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What became of the training. `dropped`: a Stop without saving. `why`: what else ended it early, a sentence.
+def make_trainer(recipe: Recipe, loaded: Loaded, data: PreparedData, settings: dict[str, Any]) -> Any:
+    """A RunTrainer over TRL's trainer, with `settings` in the words of TrainingArguments; on the CPU without Unsloth
+    over the one beneath it, as TRL's loss is a Triton kernel, which no CPU runs. The rows are tokenized and masked
+    already, so both compute the same."""
+    from transformers import Trainer, TrainingArguments
+    from trl import SFTConfig, SFTTrainer
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-    `weights_of`: the step whose weights the model has now, the best one's where the recipe asks for that.
-    """
-
-    step: int
-    stopped: bool
-    dropped: bool
-    weights_of: int
-    why: str = ""
-
-
-def train(
-    recipe: Recipe,
-    loaded: Loaded,
-    data: PreparedData,
-    run: RunDir,
-    journal: Journal,
-    controls: Controls,
-    on_step: Callable[[int], None],
-    resumed: Resumption | None = None,
-    sampler: Sampler | None = None,
-    exam: Exam | None = None,
-    watchdogs: Watchdogs | None = None,
-    asides: Asides | None = None,
-) -> Trained:
-    """Train the adapter and tell the journal, and the `watchdogs`, of each step; between two of them do what `controls`
-    ask for, let the `sampler` answer the recipe's prompts, the `exam` measure answers, and `asides` answer questions.
-    Raises whatever the stack raises.
-
-    A run that is `resumed` goes on with the checkpoint's weights, optimizer, schedule, random numbers and rows.
-    """
-    from transformers import PrinterCallback
-
-    row_losses = _row_losses(recipe, data, run, resumed, journal)
-    settings = arguments(recipe, loaded, data, run, journal)
-    owed = resumed is not None and data.held_out is not None and resumed.owes_evaluation(recipe.training.eval_steps)
-    if resumed is not None:
-        settings["eval_on_start"] = owed
-    trainer = make_trainer(recipe, loaded, data, settings)
-    for sentence in overrides(recipe, settings, trainer):
-        journal.log("info", sentence)
-    trainer.remove_callback(PrinterCallback)
-    batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size)
-    callback = EventCallback(
-        journal,
-        controls,
-        StepMetrics(*((resumed.tokens_seen, resumed.trained_tokens) if resumed else ())),
-        steps_per_epoch=math.ceil(batches / recipe.training.gradient_accumulation_steps),
-        on_step=on_step,
-        resumed=resumed,
-        keeps_last=recipe.finetuning_type == "lora",
-        watchdogs=watchdogs,
-    )
-    between = BetweenSteps(trainer, callback, journal, controls, resumed, sampler, exam, asides)
-    kept = checkpoint_plan(recipe)[1]
-    if row_losses is not None:
-        row_losses.listen(trainer.model, gives_no_logits=loaded.backend == "unsloth")
-    trainer.attach(run, callback, between, recipe.training, kept=kept, owes_evaluation=owed, row_losses=row_losses)
-    patience = _add_patience(trainer, recipe, resumed)
-    _add_tensorboard(trainer, recipe, run)
-    best_weights = BestWeights(trainer, recipe.training, run.checkpoints, journal)
-
-    best: int | None = None
-    try:
-        with contextlib.suppress(NothingLeft):
-            trainer.train(resume_from_checkpoint=str(resumed.checkpoint.path) if resumed else None)
-        between.end()
-        best = None if callback.dropped else best_weights.take()
-        ended = controls.stop is None or callback.step >= trainer.state.max_steps
-        if ended and data.held_out is not None and callback.evaluated_at != callback.step and best is None:
-            trainer.evaluate()
-    except Stopped:
-        between.end()
-        callback.dropped = controls.stop == "drop"
-        if callback.has_compiled and not callback.dropped and callback.saved_at != callback.step:
-            trainer.write_checkpoint()
-        best = None if callback.dropped else best_weights.take()
-    if callback.dropped or (controls.stop is not None and callback.step < trainer.state.max_steps):
-        return Trained(callback.step, True, callback.dropped, best or callback.step)
-    return Trained(callback.step, False, False, best or callback.step, _why_early(callback, trainer, patience))
-
-
-def _row_losses(
-    recipe: Recipe, data: PreparedData, run: RunDir, resumed: Resumption | None, journal: Journal
-) -> RowLossWriter | None:
-    """What keeps the loss by row, where the recipe asks for that. What an earlier attempt has kept of steps that are
-    taken anew is left out. Raises RunFailure."""
-    try:
-        if run.row_losses.exists():
-            forget_after(run.row_losses, resumed.step if resumed is not None else 0)
-    except OSError as error:
-        why = plain_line(error.strerror or str(error))
-        raise RunFailure(f"{run.row_losses.name} of the run cannot be written ({why}).", "Remove that file.") from error
-    if not recipe.output.row_losses:
-        return None
-    if data.names is None:
-        raise RunFailure("The loss by row is not kept for rows with images.", "Set output.row_losses to false.")
-    return RowLossWriter(run.row_losses, data.names(), partial(journal.log, "warning"))
-
-
-def _add_tensorboard(trainer: Any, recipe: Recipe, run: RunDir) -> None:
-    """TensorBoard's files in the run's folder, or where the recipe says: the trainer would ask the environment."""
-    from transformers.integrations import TensorBoardCallback
-
-    if TENSORBOARD in recipe.output.report_to:
-        from torch.utils.tensorboard import SummaryWriter
-
-        folder = recipe.output.logging_dir or run.path / "tensorboard"
-        trainer.add_callback(TensorBoardCallback(SummaryWriter(log_dir=str(folder))))
-
-
-def _add_patience(trainer: Any, recipe: Recipe, resumed: Resumption | None) -> Any:
-    """The callback that ends a run which gets no better, where the recipe asks for it."""
-    from transformers import EarlyStoppingCallback
-
-    training = recipe.training
-    if training.early_stopping_patience is None:
-        return None
-    patience = EarlyStoppingCallback(training.early_stopping_patience, training.early_stopping_threshold)
-    if resumed is not None:
-        before = resumed.checkpoint.state().get("stateful_callbacks", {}).get(PATIENCE, {})
-        known = before.get("attributes", {}) if isinstance(before, dict) else {}
-        patience.early_stopping_patience_counter = int(known.get("early_stopping_patience_counter", 0))
-    trainer.add_callback(patience)
-    return patience
-
-
-def _why_early(callback: EventCallback, trainer: Any, patience: Any) -> str:
-    if patience is None or callback.step >= trainer.state.max_steps:
-        return ""
-    return f"{trainer.args.metric_for_best_model} got no better in {patience.early_stopping_patience:,} evaluations."
-
-
-def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, journal: Journal) -> dict[str, Any]:
-    """The recipe in SFTConfig's words."""
-    training, output = recipe.training, recipe.output
-    on_cpu = loaded.device.type == "cpu"
-    optim = training.optim
-    if on_cpu and optim in CPU_OPTIMIZERS:
-        optim = CPU_OPTIMIZERS[optim]  # type: ignore[assignment]
-        journal.log("info", f"{training.optim} needs a GPU; {optim} takes its place on the CPU.")
-    dtype = compute_dtype(recipe, loaded)
-    save_steps, _ = checkpoint_plan(recipe)
-    return {
-        "output_dir": str(run.checkpoints),
-        "run_name": run.id,
-        "per_device_train_batch_size": training.per_device_train_batch_size,
-        "gradient_accumulation_steps": training.gradient_accumulation_steps,
-        "max_steps": training.max_steps or -1,
-        "num_train_epochs": training.num_train_epochs,
-        "learning_rate": training.learning_rate,
-        **schedule_arguments(training, has_held_out=data.held_out is not None),
-        "optim": optim,
-        "weight_decay": training.weight_decay,
-        "max_grad_norm": training.max_grad_norm,
-        "neftune_noise_alpha": training.neftune_noise_alpha,
-        **batching(recipe, loaded, data),
-        **_checkpointing(training.gradient_checkpointing),
-        "eval_on_start": data.held_out is not None,
-        "eval_strategy": "steps" if data.held_out is not None and training.eval_steps else "no",
-        "eval_steps": training.eval_steps,
-        "per_device_eval_batch_size": training.per_device_eval_batch_size or training.per_device_train_batch_size,
-        "load_best_model_at_end": training.load_best_model_at_end,
-        "metric_for_best_model": training.metric_for_best_model if training.compares() else None,
-        "greater_is_better": training.greater_is_better,
-        "prediction_loss_only": True,
-        "save_strategy": "steps" if save_steps else "no",
-        "save_steps": save_steps or 1,
-        "logging_steps": output.logging_steps,
-        "logging_nan_inf_filter": False,  # a loss that is no number is shown as such, not as the mean before it
-        "report_to": [name for name in output.report_to if name != TENSORBOARD] or "none",
-        "disable_tqdm": True,
-        "label_names": ["labels"],
-        "dataloader_num_workers": training.dataloader_num_workers,
-        "dataloader_pin_memory": not on_cpu,
-        "seed": training.seed,
-        "use_cpu": on_cpu,
-        "bf16": dtype == torch.bfloat16,
-        "fp16": dtype == torch.float16,
+    settings = settings | batching(recipe, loaded, data)
+    common = {
+        "model": loaded.model,
+        "train_dataset": data.train,
+        "eval_dataset": data.held_out,
+        "processing_class": loaded.tokenizer if data.collator is None else loaded.processor,
     }
-
-
-def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> None:
-    """The adapter, or the whole model after full training, with tokenizer, processor and chat template, in the run's
-    folder: atomically. `step` is the one whose weights they are. Raises RunFailure where the folder was moved."""
-    place = run.adapter if loaded.adapted else run.model
-    journal.enter_phase("saving", f"the {place.name}")
-
-    def write() -> None:
-        with new_folder(place, run.path / f"{place.name}.partial") as partial:
-            loaded.model.save_pretrained(str(partial))
-            (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
-            finish_saved(partial)
-            add_to_card(partial, loaded.card_note)
-            write_checksums(partial)
-            journal.check_folder()
-
-    making_room(write, run.checkpoints, f"the {place.name}", {step}, lambda text: journal.log("warning", text))
-    journal.emit(AdapterSaved(path=place.name, size_bytes=size_of(place), step=step))
-
-
-def compute_dtype(recipe: Recipe, loaded: Loaded) -> torch.dtype:
-    """float32, or the 16-bit type that the forward pass is cast to."""
-    dtype = getattr(loaded.model, "dtype", torch.float32)
-    if dtype == torch.float32 and recipe.model.dtype != "float32" and loaded.device.type == "cuda":
-        return named_dtype(recipe.model.dtype) or best_dtype()
-    return dtype if dtype in (torch.bfloat16, torch.float16) else torch.float32
-
-
-def _checkpointing(mode: str) -> dict[str, Any]:
-    if mode == "none":
-        return {"gradient_checkpointing": False}
-    if mode == "unsloth":
-        return {"gradient_checkpointing": True}
-    return {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": mode == "reentrant"}}
+    collator = None if data.collator is None else data.collator(loaded.model)
+    if loaded.backend == "transformers" and loaded.device.type == "cpu":
+        if collator is None:
+            collator = DataCollatorForLanguageModeling(
+                pad_token_id=loaded.tokenizer.pad_token_id,
+                padding_free=settings["padding_free"],
+                pad_to_multiple_of=settings["pad_to_multiple_of"],
+            )
+        # With a cache the model takes joined rows for one long row.
+        loaded.model.config.use_cache = False
+        refuse_seeing_neighbours(loaded, settings)
+        settings = {name: value for name, value in settings.items() if name not in SFT_ONLY}
+        return run_trainer(Trainer)(args=TrainingArguments(**settings), data_collator=collator, **common)
+    if loaded.backend == "unsloth":
+        for dataset in filter(None, (data.train, data.held_out)):
+            attest_length(dataset, max_tokens(recipe))
+        if settings["padding_free"]:
+            lend_varlen_attention()
+        else:
+            skip_probe_of_joining()
+    else:
+        refuse_seeing_neighbours(loaded, settings)
+    trainer = run_trainer(SFTTrainer)(args=SFTConfig(**settings), data_collator=collator, **common)
+    if data.packed and not getattr(trainer.data_collator, "padding_free", False):
+        # Unsloth has a list of models whose attention it does not trust with this, and then pads as if nothing was.
+        raise RunFailure("Unsloth does not pack rows for this model.", "Set training.packing to false.")
+    return trainer

@@ -26,6 +26,7 @@ MOST_TOLD = 5
 """Changed fields that a new recipe's description names."""
 MODEL = "model.name_or_path"
 SCHEDULER = "training.lr_scheduler_type"
+METHOD = "method"
 MODEL_REVISION = "model.revision"
 
 
@@ -52,10 +53,14 @@ class Draft:
         return [field for field in self.fields.values() if field.group == group]
 
     def left_out(self) -> set[str]:
-        """The settings of other schedulers than the one that is chosen: fields that stand empty and mean nothing."""
-        kind = self.text(SCHEDULER)
-        others = (field.path for field in self.fields.values() if field.schedulers and kind not in field.schedulers)
-        return {path for path in others if not self.text(path)}
+        """The settings of other schedulers and methods than those that are chosen: fields that mean nothing."""
+        kind, method = self.text(SCHEDULER), self.text(METHOD)
+        fields = self.fields.values()
+        others = {
+            one.path for one in fields if one.schedulers and kind not in one.schedulers and not self.text(one.path)
+        }
+        of_methods = (one for one in fields if one.methods and method not in one.methods)
+        return others | {one.path for one in of_methods if self.text(one.path) == _default_text(one)}
 
     def rarely_looked_at(self) -> set[str]:
         """Fields that most people never look at, and that have always stood at their default since this was opened."""

@@ -17,7 +17,7 @@ def _facts(document: RecipeDocument) -> dict[str, Any]:
     import torch
 
     from cockpit.engine.model.loading import load_for_training
-    from cockpit.engine.training.sft import compute_dtype
+    from cockpit.engine.training.arguments import compute_dtype
 
     recipe = document.recipe()
     try:

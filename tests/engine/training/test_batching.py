@@ -15,14 +15,19 @@ def test_batches_are_padded_to_a_multiple(
 ) -> None:
     from cockpit.engine.data.prepare import prepare_data
     from cockpit.engine.model.loading import load_for_training
-    from cockpit.engine.training.batching import batching, make_trainer
+    from cockpit.engine.training.sft import make_trainer
 
     text = tiny.recipe_text(model, rows, backend="transformers", training__pad_to_multiple_of=multiple)
     recipe = RecipeDocument.parse(text, "tiny.yaml").recipe()
     loaded = load_for_training(recipe, lambda _: None)
     data = prepare_data(recipe, loaded.tokenizer, lambda _: None, lambda *_: None)
-    settings: dict[str, Any] = {"output_dir": str(tmp_path), "use_cpu": True, "report_to": "none"}
-    trainer = make_trainer(recipe, loaded, data, settings | batching(recipe, loaded, data))
+    settings: dict[str, Any] = {
+        "output_dir": str(tmp_path),
+        "use_cpu": True,
+        "report_to": "none",
+        "remove_unused_columns": False,
+    }
+    trainer = make_trainer(recipe, loaded, data, settings)
     batches = list(trainer.get_train_dataloader())
     assert {batch["input_ids"].shape[1] for batch in batches} == lengths
     assert {batch["labels"].shape for batch in batches} == {batch["input_ids"].shape for batch in batches}
@@ -47,7 +52,7 @@ def test_figures_are_those_of_the_batches_that_a_trainer_makes(
     from cockpit.engine.data.prepare import prepare_data
     from cockpit.engine.data.report import data_report
     from cockpit.engine.model.loading import load_for_training
-    from cockpit.engine.training.batching import batching, make_trainer
+    from cockpit.engine.training.sft import make_trainer
 
     rows = [{"messages": tiny.pair("z" * (1 + n % 5), "q" * (1 + n * 37 % 60))} for n in range(1200)]
     path = tiny.write_rows(tmp_path / "rows.jsonl", rows)
@@ -61,11 +66,12 @@ def test_figures_are_those_of_the_batches_that_a_trainer_makes(
         "output_dir": str(tmp_path),
         "use_cpu": True,
         "report_to": "none",
+        "remove_unused_columns": False,
         "per_device_train_batch_size": training.per_device_train_batch_size,
         "gradient_accumulation_steps": training.gradient_accumulation_steps,
         "seed": training.seed,
     }
-    trainer = make_trainer(asked, loaded, data, settings | batching(asked, loaded, data))
+    trainer = make_trainer(asked, loaded, data, settings)
     batches = list(trainer.get_train_dataloader())
     places = sum(batch["input_ids"].numel() for batch in batches)
     seen = [batch.get("attention_mask", batch["input_ids"] > -1) for batch in batches]

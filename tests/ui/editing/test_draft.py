@@ -70,13 +70,24 @@ def test_errors_come_in_the_forms_order(draft: Draft) -> None:
 def test_settings_of_other_schedulers_are_left_out_unless_something_stands_there(draft: Draft) -> None:
     kwargs = "training.lr_scheduler_kwargs"
     settings = {path for path in draft.fields if path.startswith(kwargs)}
-    assert draft.left_out() == settings
+    of_methods = {path for path, field in draft.fields.items() if field.methods}
+    assert draft.left_out() == settings | of_methods
     draft.type("training.lr_scheduler_type", "polynomial")
     assert settings - draft.left_out() == {f"{kwargs}.lr_end", f"{kwargs}.power"}
     draft.type(f"{kwargs}.power", "2")
     draft.type("training.lr_scheduler_type", "cosine")
     assert settings - draft.left_out() == {f"{kwargs}.num_cycles", f"{kwargs}.power"}
     assert draft.errors()[f"{kwargs}.power"].startswith("cosine has no such setting")
+
+
+def test_the_fields_of_a_method_come_with_it_and_stay_where_something_stands_there(draft: Draft) -> None:
+    rate = "pretraining.embedding_learning_rate"
+    draft.type("method", "pretraining")
+    assert rate not in draft.left_out()
+    draft.type(rate, "1e-5")
+    draft.type("method", "sft")
+    assert rate not in draft.left_out()
+    assert draft.errors()[rate].startswith("it is for method pretraining, and method is sft")
 
 
 def test_reset_takes_text_and_value_back(draft: Draft) -> None:

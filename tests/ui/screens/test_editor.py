@@ -332,7 +332,7 @@ async def test_rare_fields_come_with_a_key_and_numbers_stand_one_above_the_other
         await go_to(pilot, screen, "training.metric_for_best_model")
         await pilot.press("f9")
         await until(pilot, lambda: "weight_decay" not in shown(app))
-        await until(pilot, lambda: screen.query_one(RecipeForm).focused_path == "training.per_device_train_batch_size")
+        await until(pilot, lambda: screen.query_one(RecipeForm).focused_path == "method")
         await pilot.click(next(line for line in screen.query(MoreFields) if line.region.height))
         await until(pilot, lambda: "weight_decay" in shown(app))
 

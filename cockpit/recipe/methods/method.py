@@ -1,0 +1,55 @@
+"""Method: what is known of a kind of training without torch"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cockpit.recipe.data import RowFormat
+from cockpit.recipe.section import Section
+
+MethodName = Literal["sft", "pretraining"]
+Direction = Literal["up", "down", ""]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a step or of an evaluation under the name that TRL logs it by; `eval_` goes before that of an
+    evaluation. `label` has at most 14 characters; `good` is where it should go, empty where neither is better."""
+
+    name: str
+    label: str
+    good: Direction = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of one or several figures on one scale, by their names; the title has at most 24 characters."""
+
+    title: str
+    figures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A field of the recipe that the method takes with one of these values alone: `wrong` says why, `right` what would
+    do."""
+
+    field: str
+    values: tuple[object, ...]
+    wrong: str
+    right: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """`name` is the tag in the recipe, and that of its section where it has `settings`. `forms` are the forms of rows
+    that it takes, the likeliest first."""
+
+    name: MethodName
+    title: str
+    forms: tuple[RowFormat, ...]
+    settings: type[Section] | None = None
+    figures: tuple[Figure, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    fixed: tuple[Fixed, ...] = ()
