@@ -29,6 +29,7 @@ from cockpit.cli.timelapse import timelapse
 from cockpit.cli.train import train
 from cockpit.cli.tune import tune
 from cockpit.cli.verify import verify
+from cockpit.cli.watch import watch
 
 cockpit = typer.Typer(
     name="cockpit",
@@ -48,6 +49,7 @@ COMMANDS = (
     resume,
     attach,
     replay,
+    watch,
     status,
     logs,
     events,

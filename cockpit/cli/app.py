@@ -11,6 +11,7 @@ from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.runs.folder import RunDir
+    from cockpit.watching.link import WatchLink
 
 NO_TERMINAL = (
     "cockpit draws on a terminal, and there is none here; use 'cockpit train demo' or 'cockpit --help' instead."
@@ -21,8 +22,9 @@ DUMB_TERMINAL = (
 )
 
 
-def open_app(run: RunDir | None = None, replay_speed: float | None = None) -> int:
-    """Open the app, on `run` where one is given, played again where a speed is. The exit status."""
+def open_app(run: RunDir | None = None, replay_speed: float | None = None, watched: WatchLink | None = None) -> int:
+    """Open the app, on `run` where one is given, played again where a speed is, or on a run that cockpit did not start.
+    The exit status."""
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
         print(NO_TERMINAL, file=sys.stderr)
         return 2
@@ -31,6 +33,6 @@ def open_app(run: RunDir | None = None, replay_speed: float | None = None) -> in
         return 2
     from cockpit.ui.app import CockpitApp
 
-    app = CockpitApp(open_run=run, replay_speed=replay_speed)
+    app = CockpitApp(open_run=run, replay_speed=replay_speed, watched=watched)
     app.run()
     return app.return_code or 0

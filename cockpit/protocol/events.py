@@ -192,22 +192,24 @@ class StepEnded(Measured, tag=True, frozen=True, kw_only=True, gc=False):
     """One optimizer step. `metrics` by TRL's names (loss, learning_rate, grad_norm ...), plus tokens_seen (padding left
     out) and trained_tokens (with loss), both counted since the start of the run. `step_time_s` is wall time: `data_s`
     of it waiting for batches, `forward_backward_s` the model's on its device. `batch_tokens` are those of the step's
-    batches, padding among them. These three are None in older logs."""
+    batches, padding among them. These three are None in older logs. Of a run that cockpit did not start, epoch and time
+    may not be known, and there is one for each step that was logged; `total_steps` is 0 where nobody has said it."""
 
     step: Count
     total_steps: Count
-    epoch: Amount
-    step_time_s: Seconds
+    epoch: Amount | None = None
+    step_time_s: Seconds | None = None
     data_s: Seconds | None = None
     forward_backward_s: Seconds | None = None
     batch_tokens: Count | None = None
 
 
 class Evaluated(Measured, tag=True, frozen=True, kw_only=True):
-    """The held-out rows were measured after `step` (0: before any training)."""
+    """The held-out rows were measured after `step` (0: before any training). `duration_s` is None where another trainer
+    does not tell it."""
 
     step: Count
-    duration_s: Seconds
+    duration_s: Seconds | None = None
 
 
 class SampleAnswered(Event, tag=True, frozen=True, kw_only=True):

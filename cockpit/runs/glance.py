@@ -58,7 +58,7 @@ class Glance:
                 found.step = max(found.step, event.get("step", 0))
             elif kind == "StepEnded":
                 found.step, found.loss = event.get("step", 0), (event.get("metrics") or {}).get("loss")
-                times.append((event.get("at", 0.0), event.get("step_time_s", 0.0)))
+                times.append((event.get("at", 0.0), event.get("step_time_s") or 0.0))
             elif kind in ("TrainingPlanned", "ScheduleChanged"):
                 found.total_steps = event.get("total_steps")
             elif kind == "TrainingResumed":

@@ -46,6 +46,10 @@ class Link(Protocol):
         """What is known of the engine."""
         ...
 
+    def silence_s(self) -> float:
+        """Seconds since whoever trains has last given a sign of life."""
+        ...
+
     def close(self) -> None:
         """Let the run go; the run itself goes on."""
         ...
@@ -116,6 +120,10 @@ class RunLink:
         is_awaited = time.monotonic() - self._moved_at < MOVES_WITHIN_S and not self._run.path.exists()
         return "starting" if is_awaited else self._run.liveness()
 
+    def silence_s(self) -> float:
+        """As RunDir.silence_s."""
+        return self._run.silence_s()
+
     def move_to(self, run: RunDir) -> None:
         """Follow the folder to where its engine moves it."""
         self._run, self._moved_at = run, time.monotonic()
@@ -175,6 +183,10 @@ class ReplayLink:
     def liveness(self) -> Liveness:
         """`alive` until the last event has been played."""
         return "alive" if self._next < len(self._due) else "exited"
+
+    def silence_s(self) -> float:
+        """A recording is never silent."""
+        return 0.0
 
     def close(self) -> None:
         """Nothing to let go."""

@@ -37,7 +37,8 @@ class MeasuredRun:
         if started is None or data is None or ended is None or ended.outcome != "completed" or ended.attempt != 1:
             return None
         steps = [event for event in tail if isinstance(event, ev.StepEnded) and event.attempt == 1]
-        step_s = statistics.median(event.step_time_s for event in steps) if steps else None
+        times = [event.step_time_s for event in steps if event.step_time_s is not None]
+        step_s = statistics.median(times) if times else None
         other_s = max(0.0, ended.at - started.at - step_s * steps[-1].step) if step_s is not None else None
         gpu, peak = _peak(run, ended.at)
         mean = data.tokens / data.train_rows if data.train_rows else 0.0

@@ -50,6 +50,8 @@ def sentence(event: ev.AnyEvent) -> str:
         case ev.PhaseStarted():
             return _of_phase(event)
         case ev.RunStarted():
+            if not event.versions and not event.gpus:  # of another trainer's run nobody says on what
+                return f"Run {event.run_id} has begun"
             where = ", ".join(event.gpus) or "the CPU"
             fitted = f"; {event.fitted}" if event.fitted else ""
             return f"Run {event.run_id} started on {where}{fitted}"
@@ -57,6 +59,8 @@ def sentence(event: ev.AnyEvent) -> str:
             return _of_data(event)
         case ev.TrainingPlanned():
             trained, total = event.trainable_parameters, event.total_parameters
+            if not total:
+                return f"{count(event.total_steps)} steps planned"
             share = f" ({100 * trained / total:.2f} %)" if total else ""
             weights = f"{count(trained)} of {count(total)} parameters are trained{share}"
             return f"{count(event.total_steps)} steps planned; {weights}"
@@ -68,7 +72,8 @@ def sentence(event: ev.AnyEvent) -> str:
             return f"Attempt {event.attempt} resumes after step {count(event.step)}, from {event.path}"
         case ev.Evaluated() if (loss := event.figures.get("eval_loss")) is not None:
             when = f"after step {count(event.step)}" if event.step else "before training"
-            return f"Held-out loss {metric(loss)} {when}, measured in {duration(event.duration_s)}"
+            took = f", measured in {duration(event.duration_s)}" if event.duration_s is not None else ""
+            return f"Held-out loss {metric(loss)} {when}{took}"
         case ev.SampleAnswered():
             return _of_sample(event)
         case ev.AnswersMeasured():

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
-from math import isfinite
 from typing import cast
 
 from cockpit.protocol import events as ev
@@ -316,23 +315,12 @@ class RunState:
 
     def samples_per_s(self) -> float | None:
         """Rows a second over the same steps, by the share of the epoch that they were; None where nobody can know."""
-        times, rows = self.steps.pace(), self.data.train_rows if self.data else 0
-        epochs = self.steps.recent("epoch", len(times) + 1)
-        if not times or not rows or len(epochs) <= len(times) or sum(times) <= 0:
-            return None
-        first, last = epochs[0], epochs[-1]
-        return (last - first) * rows / sum(times) if first is not None and last is not None else None
+        rows, epochs = self.data.train_rows if self.data else 0, self.steps.per_second("epoch")
+        return epochs * rows if rows and epochs is not None else None
 
     def tokens_per_s(self) -> float | None:
         """Tokens a second without padding, over the last PACE_STEPS steps, the first step left out."""
-        times = self.steps.pace()
-        seen = self.steps.recent("tokens_seen", len(times) + 1)
-        if not times or len(seen) <= len(times):
-            return None
-        first, last = seen[0], seen[-1]
-        if first is None or last is None or not isfinite(last - first) or sum(times) <= 0:
-            return None
-        return (last - first) / sum(times)
+        return self.steps.per_second("tokens_seen")
 
 
 def _put(table: Table, event: ev.Evaluated | ev.AnswersMeasured) -> None:

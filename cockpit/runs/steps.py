@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite
@@ -29,7 +30,7 @@ class StepParts(NamedTuple):
 
     data_s: float | None
     model_s: float | None
-    whole_s: float
+    whole_s: float | None
     tokens: int | None
 
 
@@ -48,7 +49,7 @@ class Steps(Table):
         self.attempt_from = 0
         """Index of the first step of the present attempt."""
         self._spent_s = 0.0
-        """The times of the steps of the present attempt, the first left out."""
+        """The times of the steps of the present attempt, the first left out; infinite where one is not known."""
 
     def append(self, event: StepEnded) -> None:
         """Add a step."""
@@ -76,14 +77,35 @@ class Steps(Table):
         return self.metrics.get(name)
 
     def pace(self) -> list[float]:
-        """The last PACE_STEPS step times of this attempt, its first step (which compiles) left out."""
+        """The last PACE_STEPS step times of this attempt, its first step (which compiles) left out, and those that are
+        not known."""
         first = max(self.attempt_from + 1, len(self) - PACE_STEPS)
-        return self.step_time_s.raw(first, len(self)).tolist()
+        return [*filter(isfinite, self.step_time_s.raw(first, len(self)))]
+
+    def per_second(self, name: str) -> float | None:
+        """How much of a figure that is counted from the start came in a second, over the steps of `pace`; None where
+        that is not known."""
+        first, last = max(self.attempt_from + 1, len(self) - PACE_STEPS), len(self)
+        column = self.column(name)
+        if column is None or first >= last:
+            return None
+        begin, end = column[first - 1], column[last - 1]
+        took = self.step_time_s.raw(first, last)
+        if self.step[last - 1] - self.step[first - 1] != last - first:  # not every step was logged
+            took = array("d", (s * (self.step[first + at] - self.step[first + at - 1]) for at, s in enumerate(took)))
+        whole_s = sum(took)
+        if begin is None or end is None or not isfinite(end - begin) or not isfinite(whole_s) or whole_s <= 0:
+            return None
+        return (end - begin) / whole_s
 
     def shares(self) -> tuple[float, float, float] | None:
         """Shares of the last steps' time: waiting for data, forward and backward, the rest; None where it was not
         measured."""
-        known = [(data, model, whole) for data, model, whole, _ in self.parts if data is not None and model is not None]
+        known = [
+            (data, model, whole)
+            for data, model, whole, _ in self.parts
+            if data is not None and model is not None and whole is not None
+        ]
         data_s, model_s, whole_s = (sum(part) for part in zip(*known, strict=True)) if known else (0.0, 0.0, 0.0)
         if whole_s <= 0:
             return None
@@ -99,14 +121,15 @@ class Steps(Table):
 
     def batch_tokens_per_s(self) -> float | None:
         """Tokens a second with padding, over the same steps; None where it was not measured."""
-        known = [(part.tokens, part.whole_s) for part in self.parts if part.tokens is not None]
+        known = [(part.tokens, part.whole_s) for part in self.parts if None not in (part.tokens, part.whole_s)]
         tokens, whole_s = (sum(part) for part in zip(*known, strict=True)) if known else (0.0, 0.0)
         return tokens / whole_s if whole_s > 0 else None
 
     def stretch(self) -> Stretch:
-        """From the end of this attempt's first step, which compiles, to that of its newest."""
+        """From the end of this attempt's first step, which compiles, to that of its newest; empty where not every step
+        was logged, with its time."""
         steps = len(self) - self.attempt_from
-        if steps < 2:
+        if steps < 2 or not isfinite(self._spent_s) or self.newest_step - self.step[self.attempt_from] >= steps:
             return Stretch()
         began, newest = self.at[self.attempt_from] or 0.0, self.at[-1] or 0.0
         return Stretch(steps - 1, max(0.0, newest - began), self._spent_s)
@@ -130,7 +153,8 @@ class Steps(Table):
             column.cut(rows)
         self.attempt_from = min(self.attempt_from, rows)
         self.parts.clear()
-        self._spent_s = self.step_time_s.total(self.attempt_from + 1, rows)[0]
+        seconds, known = self.step_time_s.total(self.attempt_from + 1, rows)
+        self._spent_s = seconds if known == max(0, rows - self.attempt_from - 1) else inf
 
     def _add(self, steps: Sequence[int], events: Sequence[StepEnded]) -> None:
         """Add steps that ascend, with their numbers."""
@@ -140,6 +164,8 @@ class Steps(Table):
         rows = len(self)
         figures = _by_name(metrics)
         self.add(steps, figures)
+        if None in times or None in epoch:
+            times, epoch = (tuple(inf if one is None else one for one in column) for column in (times, epoch))
         self.at.extend(at)
         self.epoch.extend(epoch)
         self.step_time_s.extend(times)

@@ -198,5 +198,5 @@ def _last_words(engine: StartedEngine) -> str:
 def _add(found: Probe, event: StepEnded) -> None:
     seen = int(event.figures.get("tokens_seen", 0))
     found.tokens.append(seen - sum(found.tokens))
-    found.seconds.append(event.step_time_s)
+    found.seconds.append(event.step_time_s or 0.0)
     found.losses.append(event.figures.get("loss", float("nan")))

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from cockpit.settings import Price
     from cockpit.ui.runs.session import RunSession
     from cockpit.ui.runs.standby import Standby
+    from cockpit.watching.link import WatchLink
 
 CSS_DIR = Path(__file__).parent
 POLL_EVERY_S = 0.1
@@ -86,6 +87,7 @@ class CockpitApp(AskingApp):
         recipe: str | None = None,
         *,
         replay_speed: float | None = None,
+        watched: WatchLink | None = None,
         engines: Engines | None = None,
         probe: Probe | None = None,
     ) -> None:
@@ -100,6 +102,8 @@ class CockpitApp(AskingApp):
         self._left: list[RunSession] = []
         """Runs that were shown before it, and whose engines this app has started."""
         self._open_first = open_run
+        self._watch_first = watched
+        """A run that cockpit did not start."""
         self._replay_speed = replay_speed
         """How many times as fast the first run is played as it went; None where it is shown as it is."""
         self._recipe_first = recipe
@@ -138,7 +142,7 @@ class CockpitApp(AskingApp):
 
     def get_default_screen(self) -> Screen[Any]:
         """The recipes, always at the bottom of the stack."""
-        return RecipesScreen(self._recipe_first, is_covered=self._open_first is not None)
+        return RecipesScreen(self._recipe_first, is_covered=self._opens)
 
     def on_mount(self) -> None:
         """Begin to poll once the first frame is out."""
@@ -146,12 +150,22 @@ class CockpitApp(AskingApp):
         self.theme_changed_signal.subscribe(self, self._remember_theme)
         self.call_after_refresh(self._begin)
 
+    @property
+    def _opens(self) -> bool:
+        """Whether a run is shown at once."""
+        return self._open_first is not None or self._watch_first is not None
+
     async def _begin(self) -> None:
         from cockpit.ui.preload import import_for_editing, import_for_watching
 
         self._read_settings()
-        if self._open_first is not None:
+        if self._opens:
             await import_for_watching()
+        if self._watch_first is not None and not self._exit:
+            from cockpit.ui.runs.watched import WatchedSession
+
+            self.show_live(WatchedSession(self._watch_first))
+        elif self._open_first is not None:
             if not self._exit and self._replay_speed is not None:
                 self._replay(self._open_first, self._replay_speed)
             elif not self._exit:
@@ -173,7 +187,7 @@ class CockpitApp(AskingApp):
         if not self.is_headless:
             # A full collection walks every object of Textual and pydantic: it held the screen up for 50 to 100 ms.
             self.set_timer(FREEZE_AFTER_S, gc.freeze)
-        if self._open_first is None:
+        if not self._opens:
             self.set_terminal_title("cockpit")
         for screen in self.screen_stack:
             if isinstance(screen, RecipesScreen):
@@ -229,7 +243,7 @@ class CockpitApp(AskingApp):
     def run_is_going(self) -> bool:
         """Whether the run that is shown, or was shown last, still trains."""
         session = self.session
-        return session is not None and not session.is_recording and not session.is_over
+        return session is not None and session.takes_commands and not session.is_over
 
     @on(StartRun)
     def _on_start_run(self, message: StartRun) -> None:

@@ -158,7 +158,7 @@ def main() -> None:
         best[name] = next(event.step or 0 for event in events if isinstance(event, AdapterSaved))
         losses = {event.step: event.figures["eval_loss"] for event in events if isinstance(event, Evaluated)}
         steps = [event for event in events if isinstance(event, StepEnded)]
-        seconds, answering = sum(one.step_time_s for one in steps), sum(one.duration_s for one in measured[name])
+        seconds, answering = sum(one.step_time_s or 0 for one in steps), sum(one.duration_s for one in measured[name])
         took = f"{len(steps)} steps in {seconds / 60:.0f} min, answers in {answering / 60:.0f} min"
         print(f"\n**{name.capitalize()}**: {took}; the best checkpoint is that of step {best[name]}.\n")
         print("| step | held-out loss | learned | kept | mean of both |\n|---|---|---|---|---|")

@@ -63,6 +63,9 @@ class FakeLink:
     def liveness(self) -> Liveness:
         return self._liveness if not self._batches else "alive"
 
+    def silence_s(self) -> float:
+        return 0.0
+
     def close(self) -> None:
         pass
 

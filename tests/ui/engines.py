@@ -73,6 +73,9 @@ class FakeLink:
     def liveness(self) -> Liveness:
         return self.alive
 
+    def silence_s(self) -> float:
+        return self.run.silence_s()
+
     def close(self) -> None:
         pass
 

@@ -156,6 +156,16 @@ class RunSession:
         return isinstance(self.link, ReplayLink)
 
     @property
+    def facts(self) -> list[tuple[str, str]] | None:
+        """Of a run that cockpit did not start, what is known of it in place of a recipe; else None."""
+        return None
+
+    @property
+    def takes_commands(self) -> bool:
+        """Whether anything can be asked of it."""
+        return not self.is_recording
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will come of the training."""
         return not is_active(self.status)

@@ -134,6 +134,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         # Now, as each class that is set later has all of them styled anew.
         self._lay_out(self.app.size.width, self.app.size.height)
         self.add_class("-panel0")
+        self.set_class(self.session.facts is not None, "-watched")
         steps_shown = StepWindow()
         yield RunLine()
         yield AlarmBar()
@@ -228,7 +229,8 @@ class LiveScreen(RunStops, RunControls, RunRetries):
             price=self._app.price,
             crash=self._crash_of(),
             is_low=self.app.size.height < LOW,
-            silence_s=session.link.run.silence_s() if session.status == "silent" else None,
+            silence_s=session.link.silence_s() if session.status == "silent" else None,
+            is_watched=session.facts is not None,
         )
         self.query_one(OutcomeCard).show(outcome)
         self.set_class(outcome is not None, "-has-card")
@@ -247,8 +249,8 @@ class LiveScreen(RunStops, RunControls, RunRetries):
     def _note(self) -> str:
         """What stands in place of the phase: what a stop waits for, or that the engine gives no sign of life."""
         session = self.session
-        if session.status == "running" and not session.is_recording:
-            silence_s = session.link.run.silence_s()
+        if session.status == "running" and session.facts is None and not session.is_recording:
+            silence_s = session.link.silence_s()
             if SILENT_AFTER_S < silence_s < float("inf"):
                 usual_s = usual_step_s(session.state)
                 usual = f" (usual step {duration(usual_s)})" if usual_s is not None else ""
@@ -258,7 +260,8 @@ class LiveScreen(RunStops, RunControls, RunRetries):
     def _crash_of(self) -> Crash | None:
         """What is known of a bad end: looked at once."""
         session, state = self.session, self.session.state
-        if session.status not in ("lost", "failed", "out_of_memory") or session.refused_start is not None:
+        is_bad = session.status in ("lost", "failed", "out_of_memory")
+        if not is_bad or session.refused_start is not None or session.facts is not None:
             return None
         asked = (session.status, state.attempt, state.step, len(state.checkpoints))
         if self._crash is None or self._crash[0] != asked:
@@ -285,7 +288,8 @@ class LiveScreen(RunStops, RunControls, RunRetries):
 
     def _show_panels(self) -> None:
         self.query_one(NowPanel).show(self.session.state, self._app.price)
-        self.query_one(RunPanel).show(self.session.recipe, self.session.state)
+        facts = self.session.facts
+        self.query_one(RunPanel).show(self.session.recipe, self.session.state, facts)
         state, is_silent = self.session.state, self.session.status == "silent"
         self.set_class(bool(state.machine) and len(state.machine[-1].gpus) > MOST_GAUGES, "-many-gpus")
         past = AT_THE_END if self.session.is_over else LAST_HEARD if is_silent else ""
@@ -296,7 +300,10 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         self._show_log()
 
     def _show_schedule(self) -> None:
-        self.query_one(RunSchedule).show(self.session.recipe, self.session.state)
+        if self.session.facts is None:
+            self.query_one(RunSchedule).show(self.session.recipe, self.session.state)
+        else:
+            self.query_one(RunSchedule).show_used(self.session.state)
 
     def _show_keys(self) -> None:
         """The footer is made anew only when another set of keys works."""
@@ -355,7 +362,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only the keys that do something now."""
         session = self.session
-        going = not session.is_over and not session.is_recording
+        going = not session.is_over and session.takes_commands
         if action in STOPS:
             return going and action == self.stop_action()
         if action in ("retry", "relaunch"):
@@ -365,7 +372,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         if action in CONTROLS:
             return going and session.stop_asked is None and self.can_be_asked(action)
         if action == "export":
-            saved = session.state.adapter is not None and not session.is_recording
+            saved = session.state.adapter is not None and session.takes_commands
             return session.is_over and saved and not session.is_exporting
         if action == "end_export":
             return session.is_exporting
@@ -373,13 +380,13 @@ class LiveScreen(RunStops, RunControls, RunRetries):
             has_checkpoint = bool(session.state.checkpoints) or (
                 self._crash is not None and self._crash[1].checkpoint is not None
             )
-            return is_resumable(session.status) and has_checkpoint and not session.is_recording
+            return is_resumable(session.status) and has_checkpoint and session.takes_commands
         if action == "talk":
             return session.state.is_stepping and session.can_ask
         if action == "chat":
             return session.state.ended is not None and (session.state.adapter is not None or session.can_chat)
         if action == "data":
-            return session.recipe.output.row_losses and bool(session.state.step) and not session.is_recording
+            return session.recipe.output.row_losses and bool(session.state.step) and session.takes_commands
         if action == "panel":
             return self.has_class("-tabbed")
         if action == "scrub":

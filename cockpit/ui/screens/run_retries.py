@@ -35,7 +35,7 @@ class RunRetries(Screen[None]):
     def can_retry(self, action: str, parameters: tuple[object, ...]) -> bool:
         """Whether this makes sense as things stand."""
         session = self.session
-        if session.is_recording or session.status not in ENDED_BADLY:
+        if not session.takes_commands or session.status not in ENDED_BADLY:
             return False
         return action == "retry" or (bool(parameters) and parameters[0] in range(len(self._relaunches)))
 

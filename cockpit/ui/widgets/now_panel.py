@@ -157,7 +157,7 @@ def _rate(value: float | None) -> str:
 
 def _step_time(state: RunState) -> str:
     steps = state.steps
-    times = steps.pace() or steps.step_time_s.raw(len(steps) - 1, len(steps))
+    times = steps.pace() or [*filter(math.isfinite, steps.step_time_s.raw(len(steps) - 1, len(steps)))]
     return f"{sorted(times)[len(times) // 2]:,.2f} s" if times else UNKNOWN
 
 

@@ -89,12 +89,15 @@ def outcome_of(
     crash: Crash | None = None,
     silence_s: float | None = None,
     is_low: bool = False,
+    is_watched: bool = False,
 ) -> Outcome | None:
     """What there is to say of a run that has ended or whose engine is not heard of; None while it goes its way.
 
     `refusal` is the engine's sentence where it has not taken the run up; `crash` what is known of a bad end; `is_low`:
-    there is little room.
+    there is little room. `is_watched`: cockpit did not start it, so that nothing can be done here.
     """
+    if is_watched:
+        return _watched_outcome(status, state, run, silence_s)
     signs = glyphs()
     log = Way("o", "engine_log", f"engine.log  {plain_text(str(run.engine_log))}")
     retry = Way("e", "retry", "edit and retry")
@@ -129,6 +132,20 @@ def outcome_of(
         return Outcome("warning", f"! {STATES[status]}", (("", why),), (log,))
     if status == "starting" and is_slow_to_start:
         return Outcome("warning", "! no engine yet", (("", "The engine has not said a word for 30 s."),), (log,))
+    return None
+
+
+def _watched_outcome(status: State, state: RunState, run: RunDir, silence_s: float | None) -> Outcome | None:
+    signs = glyphs()
+    if status == "completed" and state.ended is not None:
+        return Outcome("good", f"{signs.done} {STATES[status]}", _gains(state, run, None))
+    if status == "failed" and state.ended is not None:
+        title = f"{signs.failed} {STATES[status]} after step {count(state.step)}"
+        return Outcome("bad", title, _said(state))
+    if status == "silent":
+        usual = f" (usual step {duration(usual_s)})" if (usual_s := usual_step_s(state)) is not None else ""
+        why = f"Nothing was written for {duration(silence_s)}{usual}: it is slow, or has ended without a word."
+        return Outcome("warning", f"! {STATES[status]}", (("", why),))
     return None
 
 

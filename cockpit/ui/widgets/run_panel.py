@@ -38,9 +38,9 @@ class RunPanel(VerticalScroll, can_focus=True):
         """One text."""
         yield Static(markup=False)
 
-    def show(self, recipe: Recipe, state: RunState) -> None:
-        """Draw what is known."""
-        facts = facts_of(recipe, state)
+    def show(self, recipe: Recipe, state: RunState, facts: list[tuple[str, str]] | None = None) -> None:
+        """Draw what is known; `facts` stand in place of the recipe's, of a run that has none."""
+        facts = facts_of(recipe, state) if facts is None else facts
         if facts != self._facts:
             self._facts = facts
             rows = [Content.assemble((f"{label:<{LABEL_CELLS}}", "$foreground-muted"), text) for label, text in facts]

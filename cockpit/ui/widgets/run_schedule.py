@@ -86,6 +86,12 @@ class RunSchedule(ScheduleChart):
             self._planned_steps = max(len(rates), state.step)
         self.set_used(state.steps)
 
+    def show_used(self, state: RunState) -> None:
+        """Of a run whose plan is not known: what its trainer has logged."""
+        self.show_border(title=Content("learning rate"))
+        self.set_plan([], "No learning rate was logged yet.", state.total_steps)
+        self.set_used(state.steps)
+
     def set_used(self, steps: Steps) -> None:
         """The steps so far, with the rate of each."""
         newest = (steps.newest_step, steps.latest(RATE))

@@ -54,7 +54,7 @@ class ScheduleChart(StepChart):
         self.changed()
 
     def draw(self, width: int, height: int) -> BrailleCanvas:
-        if not self.plan:
+        if not self.plan and not self.highest():
             return self.message(width, height, self._why_empty, AXIS_INK)
         axis = Axis.around(0.0, self.highest() or 1.0, max(2, height // 3), label=short_rate)
         frame = self.frame(width, height, axis, AXIS_INK)

@@ -1,0 +1,1 @@
+"""Runs that others have started, read from the files that their trainers write"""
