@@ -69,7 +69,12 @@ class Terminal:
     @property
     def text(self) -> str:
         """The screen as it stands, a line each row."""
-        return "\n".join(line.rstrip() for line in self._screen.display)
+        cells, columns = (
+            self._screen.buffer,
+            range(self._screen.columns),
+        )  # pyte's display fails at signs that are joined
+        rows = ("".join(cells[row][column].data for column in columns) for row in range(self._screen.lines))
+        return "\n".join(row.rstrip() for row in rows)
 
     def wait_for(self, shown: str | Callable[[str], bool], timeout: float = 60) -> str:
         """Wait until the screen shows `shown` (or `shown(screen)` holds). Raises AssertionError with the screen."""

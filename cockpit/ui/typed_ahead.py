@@ -36,6 +36,8 @@ class TypedAhead(App[None]):
         self._typed: deque[events.Event] = deque()
         self._is_held = False
         self._moved_at = 0.0
+        self.typed_at = float("-inf")
+        """When the last key was handed on, in the time of time.monotonic()."""
         self._keys = 0
         self._opening: DOMNode | None = None
         self._opening_since = 0.0
@@ -62,6 +64,7 @@ class TypedAhead(App[None]):
             event = self._typed.popleft()
             if isinstance(event, events.Key | events.Paste):
                 self._is_held, self._keys, self._moved_at = True, self._keys + 1, time.monotonic()
+                self.typed_at = self._moved_at
                 key, screen, path = self._keys, self.screen, self._path()
                 await super().on_event(event)
                 self._go_up(path, screen, ROUNDS, key)

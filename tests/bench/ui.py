@@ -1,12 +1,14 @@
 """How the app feels, through a real pseudo-terminal of 120x40: how soon it shows a long run, how soon a frame follows a
 key, what it sends, and what it takes of the machine. A report, no test.
 
-usage: python -m tests.bench.ui [--steps N ...] [--seconds S] [--keys K] [--pairs P] [PART ...]
+usage: python -m tests.bench.ui [--steps N ...] [--seconds S] [--keys K] [--pairs P] [--kinds KIND ...]
+       [PART ...]
 PART: `paint` (the first frame, as a ratio to Textual's hello-world), `attach` (a run of N steps, from the first frame
 until its newest step is shown; reading it alone; its line in the list of runs), `keys` (from a key until the frame that
 answers it: while the log is read, then with the run at rest, at 1 and at 100 steps a second), `rates` (CPU and bytes a
-second with the run at rest, at 1 and at 100 steps a second), `lag` (of a 60 Hz timer in the app while its engine
-imports, loads and trains the demo). All but `lag` where none is named. N: 10,000, 100,000 and 1,000,000.
+second with the run at rest, at 1 and at 100 steps a second), `replies` (from a key in the chat until the frame that
+shows it, while a reply of each KIND of text streams), `lag` (of a 60 Hz timer in the app while its engine imports,
+loads and trains the demo). All but `lag` where none is named. N: 10,000, 100,000 and 1,000,000.
 """
 
 from __future__ import annotations
@@ -29,21 +31,27 @@ from cockpit.runs.state import RunState
 from cockpit.runs.summary import RunSummary
 from cockpit.text.numbers import count
 from tests.bench.long_run import GoingOn, write_run
+from tests.bench.replying import KINDS, Replying, text_of
 from tests.bench.timer_lag import HELLO, first_paint, print_lags
 from tests.terminal import Terminal
 
-PARTS = ("paint", "attach", "keys", "rates")
+PARTS = ("paint", "attach", "keys", "rates", "replies")
 STEPS = (10_000, 100_000, 1_000_000)
 LOAD_STEPS_PER_S = (0, 1, 100)
+BEGUN_TOKENS = (0, 20_000)
+REPLY_TOKENS_PER_S = 100
+"""As an 8B model replies on one H200."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Watched:
     """The app on a run of so many steps, and what it takes."""
 
-    def __init__(self, terminal: Terminal, run: RunDir, steps: int, total_steps: int) -> None:
+    def __init__(
+        self, terminal: Terminal, run: RunDir, steps: int, total_steps: int, engine: Replying | None = None
+    ) -> None:
         self.terminal, self.run, self.steps, self.total_steps = terminal, run, steps, total_steps
-        self.engine: GoingOn | None = None
+        self.engine: GoingOn | Replying | None = engine
         self.began = time.perf_counter()
 
     def watch(self, seconds: float) -> None:
@@ -64,7 +72,7 @@ class Watched:
 
     def run_at(self, steps_per_s: float) -> None:
         """The engine goes on at this pace from now on; 0: it rests."""
-        if self.engine is not None:
+        if isinstance(self.engine, GoingOn):
             self.steps = self.engine.close()
         self.engine = GoingOn(self.run, self.steps, self.total_steps, steps_per_s) if steps_per_s else None
 
@@ -173,10 +181,76 @@ def press(app: Watched) -> float:
 
 
 def latencies(waits_s: list[float]) -> str:
-    """Percentiles, in milliseconds."""
+    """How long frames take to follow a key."""
+    return f"key to frame {percentiles(waits_s)}, worst {1000 * max(waits_s):.0f} ms of {len(waits_s)} keys"
+
+
+def percentiles(waits_s: list[float]) -> str:
+    """In milliseconds."""
     ordered = sorted(1000 * wait for wait in waits_s)
     p50, p95 = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.95))
-    return f"key to frame p50 {p50:.0f} ms, p95 {p95:.0f} ms, worst {ordered[-1]:.0f} ms of {len(ordered)} keys"
+    return f"p50 {p50:.0f} ms, p95 {p95:.0f} ms"
+
+
+def replies(kinds: list[str], presses: int) -> None:
+    """Print how long letters in the prompt take to be seen, before a reply and while one is written."""
+    for kind in kinds:
+        for begun in BEGUN_TOKENS:
+            for who in ("tuned", "both"):
+                print(f"{kind:>9}, after {begun:>6,} tokens, {who:>5}: {typed(kind, begun, who, presses)}", flush=True)
+
+
+def typed(kind: str, begun: int, who: str, presses: int) -> str:
+    """How letters are seen while such a reply goes on, and what the app takes meanwhile."""
+    pauses, sign = random.Random(3), "Q"
+    with tempfile.TemporaryDirectory() as home:
+        environment = dict(os.environ) | {"COCKPIT_HOME": f"{home}/cockpit", "XDG_CONFIG_HOME": f"{home}/config"}
+        os.environ["COCKPIT_HOME"] = environment["COCKPIT_HOME"]
+        seconds = 15 + presses * 0.7
+        text = text_of(kind, begun + round(REPLY_TOKENS_PER_S * seconds))
+        engine = Replying(runs_folder(), text, begun=begun, tokens_per_s=REPLY_TOKENS_PER_S)
+        with Terminal([sys.executable, "-m", "cockpit", "attach", engine.run.id], env=environment) as terminal:
+            app = Watched(terminal, engine.run, 30, 30, engine)
+            app.shown_after("loss")
+            app.watch(3.0)
+            terminal.press("c")
+            app.shown_after("enter sends")
+            app.watch(1.0)
+            if who == "both":
+                terminal.press("f3")
+                app.watch(0.5)
+            terminal.press("ctrl+u", "Go.", "enter")
+            app.shown_after("replying")
+            while engine.written < begun:
+                app.watch(0.02)
+            app.watch(2.0 + begun / 5000)
+            waits, net, cpu, began = [], [], app.cpu_s(), time.perf_counter()
+            for _ in range(presses):
+                queued = queued_s(terminal.pid) + queued_s(os.getpid())
+                waits.append(letter(app, sign))
+                net.append(waits[-1] - (queued_s(terminal.pid) + queued_s(os.getpid()) - queued))
+                app.watch(pauses.uniform(0.05, 0.3))
+            assert not engine.is_over, "the reply has ended before the last key"
+            share = 100 * (app.cpu_s() - cpu) / (time.perf_counter() - began)
+        engine.close()
+    return f"{latencies(waits)}; without waits for a core {percentiles(net)}; {share:.0f} % of a core"
+
+
+def queued_s(pid: int) -> float:
+    """Seconds for which a process was ready to run, but had no processor."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
+def letter(app: Watched, sign: str) -> float:
+    """Seconds from a key until the prompt field shows the letter, or shows it no more."""
+    was, seen = sign in app.terminal.text, len(app.terminal.received)
+    app.terminal.press("\x7f" if was else sign)
+    began = time.perf_counter()
+    while len(app.terminal.received) == seen or (sign in app.terminal.text) == was:
+        seen = len(app.terminal.received)
+        app.watch(0.001)
+        assert time.perf_counter() - began < 30, app.terminal.text
+    return time.perf_counter() - began
 
 
 def rates(steps: int, seconds: float) -> None:
@@ -206,6 +280,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--keys", type=int, default=60)
     parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     asked = parser.parse_args()
     for part in asked.parts or PARTS:
         print(f"{part}:  (load {os.getloadavg()[0]:.1f})", flush=True)
@@ -213,6 +288,8 @@ def main() -> None:
             paint(asked.pairs)
         elif part == "lag":
             print_lags()
+        elif part == "replies":
+            replies(asked.kinds, asked.keys)
         else:
             for steps in asked.steps:
                 if part == "attach":

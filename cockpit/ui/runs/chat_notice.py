@@ -35,6 +35,8 @@ def why_silent(session: RunSession, engine: ChatEngine) -> tuple[str, str]:
     if lives and state.phase is not None:
         took = duration(max(0.0, session.now() - state.phase.at))
         return "waiting", f"{glyphs().current} {PHASES[state.phase.phase].name}  {progress_text(state)}  {took}"
+    if lives and engine.stage == "running":
+        return "waiting", "Starting an engine ..."
     if state.unloaded is not None:
         return "missing", f"The model is not loaded: {clause(state.unloaded.reason)} {_offer(session)}"
     if session.liveness == "lost" and (state.ended is None or engine.stage == "running"):

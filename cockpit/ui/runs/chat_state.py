@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from cockpit.ui.runs.chat_engine import ChatEngine
 
 Who = Literal["tuned", "both", "base", "blind"]
+Waits = Literal["", "prompt", "again"]
+"""What is put once the model is loaded: what stands in the prompt field, or the last prompt anew."""
 ADAPTERS: dict[Who, tuple[bool, ...]] = {
     "tuned": (True,),
     "both": (False, True),
@@ -31,6 +33,7 @@ class ChatState:
     """Who is asked."""
     switched: bool = False
     """Whether another was chosen while a reply was being written: that one is asked when it has ended."""
+    waits: Waits = ""
     sampling: dict[str, str] = field(default_factory=dict)
     """The texts of the sampling fields by name; empty before they were shown."""
     draft: str | None = None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
-from typing import cast as typing_cast
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -16,15 +15,12 @@ from textual.widgets import Static
 
 from cockpit.data.inputs import trains_images
 from cockpit.recipe.family_presets import all_presets
-from cockpit.runs.conversation import Round
 from cockpit.runs.opening import compared_samples, how_it_ended
-from cockpit.runs.votes import Better, Vote, cast, counted
-from cockpit.text.numbers import count
-from cockpit.text.plain_text import plain_line, plain_text
+from cockpit.text.plain_text import plain_text
 from cockpit.ui.messages import ExportRun
-from cockpit.ui.runs.chat_notice import clause, why_silent
-from cockpit.ui.runs.chat_state import ADAPTERS, Who
-from cockpit.ui.screens.chat_conversations import ConversationKeys
+from cockpit.ui.runs.chat_notice import why_silent
+from cockpit.ui.runs.chat_state import ADAPTERS
+from cockpit.ui.screens.chat_asking import AskingKeys
 from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
@@ -35,7 +31,6 @@ from cockpit.ui.widgets.reply_figures import ReplyFigures
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.sampling_form import SamplingForm
-from cockpit.ui.widgets.vote_bar import VoteBar
 
 if TYPE_CHECKING:
     from cockpit.ui.runs.chat_engine import ChatEngine
@@ -49,15 +44,19 @@ IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 IMAGE_ASKED = "The picture that the next prompt is about."
 ROOM_FOR_SIDE = 76
 """Columns from which on talk and fields stand side by side."""
-NEXT: dict[Who, Who] = {"tuned": "both", "both": "base", "base": "tuned", "blind": "tuned"}
-"""Who is asked after a press of F3."""
 ROOM_FOR_THREE = 116
 """Where the talk itself has two columns."""
+TYPING_S = 0.3
+"""Whoever has pressed a key so lately may press the next one at once."""
+KEY_FRAME_S = 0.03
+"""By then a key is answered on the screen."""
+FIGURES_EVERY = 8
+"""Polls between two frames of the figures of a reply that grows."""
 CLOCK_EVERY = 8
 """Polls between two looks at the clock while nothing happens."""
 
 
-class ChatScreen(ConversationKeys):
+class ChatScreen(AskingKeys):
     """One run's model. It polls while it is visible."""
 
     AUTO_FOCUS = ""
@@ -106,6 +105,7 @@ class ChatScreen(ConversationKeys):
             engine = ChatEngine(session)
         self._engine = self._chat.engine = engine
         self._ticks = 0
+        self._has_news, self._drawn_at = False, float("-inf")
         self._notice = ""
         self._keys_shown: list[bool | None] = []
         self._is_at_side = False
@@ -140,6 +140,7 @@ class ChatScreen(ConversationKeys):
         """Begin to poll."""
         log, prompt = self.query_one(ChatLog), self.query_one(PromptField)
         log.border_title = Content("chat")
+        self._chat.waits = ""
         for turn in self._chat.conversation.turns:
             prompt.remember(turn.prompt)
         if self._chat.draft is not None:
@@ -157,8 +158,8 @@ class ChatScreen(ConversationKeys):
         else:
             self._take_focus()
         if not self._chat.conversation.turns:
-            first = "F5 loads the model. Then Enter" if self.check_action("load", ()) else "Enter"
-            does = f"{first} sends the prompt below. F3 asks the base model too, side by side."
+            first = "Enter loads the model, then sends" if self._can_load else "Enter sends"
+            does = f"{first} the prompt below. F3 asks the base model too, side by side."
             log.hint(" ".join(filter(None, (how_it_ended(state), does))))
 
     def _take_focus(self) -> None:
@@ -177,14 +178,22 @@ class ChatScreen(ConversationKeys):
         top = self.app.screen
         if not self.display or (top is not self and not top.is_modal):  # it is being removed, or covered
             return
-        news = self.session.poll()
+        self._has_news = self.session.poll() or self._has_news
         self._engine.tick()
         self._ticks += 1
-        if news or self._ticks % CLOCK_EVERY == 1:
+        if (self._has_news and not self._is_typed_to()) or self._ticks % CLOCK_EVERY == 1:
             self.show_now()
+
+    def _is_typed_to(self) -> bool:
+        """Whether keys go first: while somebody types, what a reply has grown by is drawn once between two keys."""
+        now, typed_at = time.monotonic(), getattr(self.app, "typed_at", float("-inf"))
+        if now - typed_at > TYPING_S or now - self._drawn_at > TYPING_S:
+            return False
+        return self._drawn_at > typed_at or now - typed_at < KEY_FRAME_S
 
     def show_now(self) -> None:
         session, state = self.session, self.session.state
+        self._has_news, self._drawn_at = False, time.monotonic()
         self.query_one(RunLine).show(session.link.run.id, session.status, state)
         gone = session.liveness in ("lost", "exited") or state.exited is not None or state.unloaded is not None
         self.query_one(ChatLog).show(state.replies, state.answers, is_broken=gone and not session.is_recording)
@@ -192,10 +201,12 @@ class ChatScreen(ConversationKeys):
             self._chat.asked = {}
             if self._chat.switched:
                 self._put_to_who_is_chosen()
-        is_told = not any(pair.is_blind for pair in self.query(PairView))
-        self.query_one(ReplyFigures).show(state.newest_replies() if is_told else [])
+        if self._ticks % FIGURES_EVERY == 1 or not self._chat.asked:
+            is_told = not any(pair.is_blind for pair in self.query(PairView))
+            self.query_one(ReplyFigures).show(state.newest_replies() if is_told else [])
         self.query_one(RunPanel).show(session.recipe, state)
         self._show_notice()
+        self.put_what_waits()
         keys = [self.check_action(action, ()) for action in ("stop_reply", "switch", "load", "end_export")]
         if keys != self._keys_shown:
             self._keys_shown = keys
@@ -216,12 +227,12 @@ class ChatScreen(ConversationKeys):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only the keys that do something now."""
         if action == "stop_reply":
-            return bool(self._chat.asked)
+            return bool(self._chat.asked or self._chat.waits)
         if action in ("back", "talk"):
             is_at_talk = isinstance(self.focused, PromptField | ChatLog | None)
-            return not self._chat.asked and is_at_talk == (action == "back")
+            return not (self._chat.asked or self._chat.waits) and is_at_talk == (action == "back")
         if action in ("send", "switch"):
-            return self.session.can_ask
+            return self._may_answer
         if action in ("again", "edit_last", "save"):
             return bool(self._chat.conversation.turns)
         if action == "conversations":
@@ -234,142 +245,8 @@ class ChatScreen(ConversationKeys):
         if action == "end_export":
             return self.session.is_exporting
         if action == "load":
-            takes = self.session.state.adapter is not None and not self.session.is_recording
-            return takes and why_silent(self.session, self._engine)[0] in ("missing", "bad")
+            return self._can_load
         return True
-
-    @on(PromptField.Submitted)
-    def _on_submitted(self, message: PromptField.Submitted) -> None:
-        if self._send(message.text):
-            self.query_one(PromptField).text = ""
-
-    def action_send(self) -> None:
-        """What stands in the prompt field, from wherever the focus is."""
-        text = self.query_one(PromptField).text.strip()
-        if text:
-            self._on_submitted(PromptField.Submitted(text))
-
-    def _send(self, prompt: str) -> bool:
-        talk = self._chat
-        asked = self._ask(prompt)
-        if not asked:
-            return False
-        talk.conversation.ask(prompt, asked, image=talk.image)
-        self.query_one(ChatLog).ask(asked, talk.conversation.turns[-1].shown, blind=talk.who == "blind")
-        talk.image = talk.edits = None
-        self.keep_it()
-        self.name_prompt()
-        self.query_one(PromptField).remember(prompt)
-        if self._is_at_side and not self.query_one("#talk").display:
-            self.to_talk()
-        self.show_now()
-        return True
-
-    def _ask(self, prompt: str, *, again: bool = False) -> Round:
-        """Put the prompt to who is chosen; nothing where that cannot be done now: then it is said why."""
-        talk = self._chat
-        sampling = self.query_one(SamplingForm).sampling
-        refusal = ""
-        if talk.asked:
-            refusal = "A reply is being written; Escape stops it."
-        elif not self.session.can_ask:
-            refusal = why_silent(self.session, self._engine)[1] or "The model is not there."
-        elif sampling is None:
-            refusal = self.query_one(SamplingForm).problem
-        if refusal or sampling is None:
-            self.notify(refusal, severity="warning", markup=False)
-            return {}
-        messages = {
-            adapter: talk.conversation.messages_for(
-                prompt,
-                self.session.state.replies,
-                adapter=adapter,
-                image=talk.image,
-                again=again,
-                system=sampling.system_prompt,
-            )
-            for adapter in ADAPTERS[talk.who]
-        }
-        try:
-            talk.asked = self.session.ask(messages, sampling)
-        except OSError as error:
-            self.notify(f"The prompt could not be sent: {clause(str(error))}", severity="error", markup=False)
-        return talk.asked
-
-    def action_switch(self) -> None:
-        """The next of tuned, both and base; the last prompt is put to them too."""
-        self.query_one("#who", Choice).value = NEXT[self._chat.who]
-
-    @on(Choice.Changed, "#who")
-    def _on_who(self, event: Choice.Changed) -> None:
-        event.stop()
-        self._chat.who = typing_cast("Who", event.value)
-        self.name_prompt()
-        self._show_side(self._is_at_side)
-        self._chat.switched = bool(self._chat.asked)
-        if not self._chat.switched:
-            self._put_to_who_is_chosen()
-
-    def _put_to_who_is_chosen(self) -> None:
-        """The last prompt, unless they are among those who have just been asked it."""
-        self._chat.switched = False
-        talk = self._chat.conversation
-        if talk.last_prompt is None or not self.session.can_ask:
-            return
-        if self._chat.who == "blind" or not set(ADAPTERS[self._chat.who]) <= talk.turns[-1].rounds[-1].keys():
-            self.put_again()
-
-    def put_again(self) -> None:
-        talk = self._chat.conversation
-        if talk.last_prompt is None:
-            return
-        asked = self._ask(talk.last_prompt, again=True)
-        if asked:
-            talk.ask_again(asked)
-            blind = self._chat.who == "blind"
-            self.query_one(ChatLog).ask(asked, talk.turns[-1].shown, again=True, blind=blind)
-            self.keep_it()
-            self.show_now()
-
-    @on(VoteBar.Voted)
-    def _on_voted(self, event: VoteBar.Voted) -> None:
-        """Keep the vote, and say whose replies they are."""
-        event.stop()
-        tuned = {"first": event.pair.is_tuned(0), "second": event.pair.is_tuned(1)}.get(event.chosen)
-        better: Better = "neither" if tuned is None else "tuned" if tuned else "base"
-        event.pair.reveal()
-        turn = self._chat.conversation.turns[-1] if self._chat.conversation.turns else None
-        run = self.session.link.run
-        if turn is not None:
-            asked = turn.rounds[-1]
-            try:
-                cast(run, Vote(better, turn.prompt, asked.get(True, ""), asked.get(False, "")))
-            except OSError as error:
-                self.notify(f"The vote could not be kept: {clause(str(error))}", severity="warning", markup=False)
-        votes = counted(run)
-        said = "neither is better" if better == "neither" else f"{better} is better"
-        event.bar.tell(said, ", ".join(f"{name} {count(votes[name])}" for name in ("tuned", "base", "neither")))
-        self.query_one(PromptField).focus()
-        self.show_now()
-
-    def name_prompt(self) -> None:
-        field = self.query_one(PromptField)
-        tuned, base = ("tuned", "bold $primary"), ("base", "bold $secondary")
-        asked = [tuned if adapter else base for adapter in ADAPTERS[self._chat.who]]
-        whom = Content(" and ").join(Content.styled(*one) for one in asked)
-        if self._chat.who == "blind":
-            whom = Content.styled("both, blind", "bold")
-        about = f" about {plain_line(Path(self._chat.image).name)}" if self._chat.image else ""
-        field.border_title = Content.assemble("ask ", whom, about)
-        field.border_subtitle = Content("enter sends, ctrl+j new line")
-
-    def action_stop_reply(self) -> None:
-        """End the reply where it stands."""
-        for asked in self._chat.asked.values():
-            try:
-                self.session.stop_reply(asked)
-            except OSError as error:
-                self.notify(f"The reply could not be stopped: {clause(str(error))}", severity="error", markup=False)
 
     def action_sampling(self) -> None:
         """To the sampling fields; from them back to the prompt."""
@@ -377,14 +254,14 @@ class ChatScreen(ConversationKeys):
         if self.focused is not None and side in self.focused.ancestors:
             self.to_talk()
         else:
-            self._show_side(True)
+            self.show_side(True)
             self.query_one(SamplingForm).focus_first()
 
     def to_talk(self) -> None:
-        self._show_side(False)
+        self.show_side(False)
         self.query_one(PromptField).focus()
 
-    def _show_side(self, is_at_side: bool) -> None:
+    def show_side(self, is_at_side: bool) -> None:
         """Talk and fields, or what was gone to of the two where there is room for one. At once, so that it can take the
         focus."""
         self._is_at_side = is_at_side
@@ -396,7 +273,7 @@ class ChatScreen(ConversationKeys):
 
     def on_resize(self) -> None:
         """There may be room for both now."""
-        self._show_side(self._is_at_side)
+        self.show_side(self._is_at_side)
 
     def _draft(self) -> str | None:
         """What is to stand in the prompt field again; None where nothing has been made of the trial prompt."""
@@ -422,11 +299,6 @@ class ChatScreen(ConversationKeys):
     def action_end_export(self) -> None:
         """Ask whether to; in which form, where it has ended just now."""
         self.action_export()
-
-    def action_load(self) -> None:
-        """Start an engine that loads what the run has saved."""
-        self._engine.load()
-        self.show_now()
 
     def action_back(self) -> None:
         """Back to the run; what stands in the prompt is kept."""

@@ -64,6 +64,10 @@ class ConversationKeys(Screen[None]):
         """Draw what is known."""
         raise NotImplementedError
 
+    def show_side(self, is_at_side: bool) -> None:
+        """Show talk and fields, or what was gone to of the two where there is room for one."""
+        raise NotImplementedError
+
     def action_stop_reply(self) -> None:
         """End the replies that are being written."""
         raise NotImplementedError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.content import Content
+from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -13,6 +14,32 @@ from cockpit.ui.widgets.markdown_text import markdown_text, open_fence
 
 SETTLED_AFTER = 2000
 """Characters after which a block of a text is closed: only the block at the end is laid out anew as it grows."""
+LONGEST_BLOCK = 8000
+"""Characters of a block that is closed."""
+
+
+class Block(Static):
+    """Text that knows how high it is at each of the widths that it is asked for in turn, as where two stand side by
+    side: Textual remembers the last one, and lays a long text out each time for nothing else."""
+
+    def __init__(self, classes: str | None = None) -> None:
+        super().__init__("", markup=False, classes=classes)
+        self._heights: dict[int, int] = {}
+
+    def redraw(self, content: Content) -> None:
+        """Show it. The screen is laid out anew only where the height changes: that takes much longer than to draw."""
+        self._heights.clear()
+        self.clear_cached_dimensions()
+        self.update(content, layout=False)
+        width, height = self.content_size
+        if not width or self.get_content_height(Size(), Size(), width) != height:
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Lines at this width."""
+        if width not in self._heights:
+            self._heights[width] = super().get_content_height(container, viewport, width)
+        return self._heights[width]
 
 
 class GrowingText:
@@ -21,7 +48,7 @@ class GrowingText:
     def __init__(self, view: Widget, kind: str, *, markdown: bool = False) -> None:
         """`kind` is the class of its blocks."""
         self._view, self._kind, self._markdown = view, kind, markdown
-        self._blocks: list[Static] = []
+        self._blocks: list[Block] = []
         self._begins: list[int] = []
         self._fences: list[str] = []
         """Of each block, the line that has opened the code block in which it begins."""
@@ -46,11 +73,24 @@ class GrowingText:
             tail = self.text[begin:]
             cut = _cut(tail, fence) if self._markdown else _cut_of_plain(tail)
             if cut is None:
-                self._blocks[-1].update(self._drawn(tail, fence))
+                self._blocks[-1].redraw(self._drawn(tail, fence))
                 return
-            closed = tail[:cut].rstrip("\n") if self._markdown else tail[:cut].removesuffix("\n")
-            self._blocks[-1].update(self._drawn(closed, fence))
-            self._add_block(begin + cut, open_fence(f"{fence}\n{tail[:cut]}") if self._markdown else "")
+            self._close(begin + cut)
+
+    def _close(self, end: int) -> None:
+        """The text up to `end` is as it stays: it goes into the block before the last one while there is room there,
+        since each block more is one more to lay out, and else the last one keeps it."""
+        after = open_fence(f"{self._fences[-1]}\n{self.text[self._begins[-1] : end]}") if self._markdown else ""
+        joins = len(self._blocks) > 1 and end - self._begins[-2] <= LONGEST_BLOCK
+        at = -2 if joins else -1
+        closed = self.text[self._begins[at] : end]
+        closed = closed.rstrip("\n") if self._markdown else closed.removesuffix("\n")
+        self._blocks[at].redraw(self._drawn(closed, self._fences[at]))
+        if joins:
+            self._begins[-1], self._fences[-1] = end, after
+            self._blocks[-1].set_class(self._begins_paragraph(end, after), "-paragraph")
+        else:
+            self._add_block(end, after)
 
     def mark(self, spans: Sequence[tuple[int, int]], style: str) -> None:
         """Draw these places of the text, which is no Markdown, in a style of their own."""
@@ -60,17 +100,19 @@ class GrowingText:
             for first, last in spans:
                 if first < end and last > begin:
                     content = content.stylize(style, max(first, begin) - begin, min(last, end) - begin)
-            block.update(content)
+            block.redraw(content)
 
     def _drawn(self, text: str, fence: str) -> Content:
         if not self._markdown:
             return Content(text)
         return markdown_text(f"{fence}\n{text}" if fence else text)
 
+    def _begins_paragraph(self, begin: int, fence: str) -> bool:
+        return self._markdown and self.text.endswith("\n\n", 0, begin) and not fence
+
     def _add_block(self, begin: int, fence: str) -> None:
-        block = Static("", markup=False, classes=self._kind)
-        if self._markdown and self.text[:begin].endswith("\n\n") and not fence:
-            block.add_class("-paragraph")
+        block = Block(self._kind)
+        block.set_class(self._begins_paragraph(begin, fence), "-paragraph")
         self._blocks.append(block)
         self._begins.append(begin)
         self._fences.append(fence)

@@ -14,7 +14,7 @@ from cockpit.runs.state import Reply
 from cockpit.text.numbers import count
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.glyphs import glyphs
-from cockpit.ui.widgets.growing_text import GrowingText
+from cockpit.ui.widgets.growing_text import Block, GrowingText
 from cockpit.ui.widgets.reply_figures import moment
 
 
@@ -72,7 +72,7 @@ class ReplyView(Vertical):
         super().__init__(classes="-tuned" if adapter else "-base")
         self._adapter, self._mask = adapter, ""
         self._folds = folds
-        self._head, self._fold = Static("", markup=False), FoldLine()
+        self._head, self._fold = Block(), FoldLine()
         self._thinking = GrowingText(self, "thinking")
         self._answer = GrowingText(self, "answer", markdown=markdown)
         self._note = Content.styled("waiting", "$foreground-muted")
@@ -175,7 +175,7 @@ class ReplyView(Vertical):
         name, style = (self._mask, "bold") if self._mask else (name, style)
         head = Content.assemble((name, style), "  ", note)
         if self._is_drawn and head != self._head.content:
-            self._head.update(head)
+            self._head.redraw(head)
 
 
 def _so_far(reply: Reply) -> str:

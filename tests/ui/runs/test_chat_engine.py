@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+from textual.pilot import Pilot
+
 from cockpit.protocol import events as ev
 from cockpit.protocol.commands import AnyCommand
 from cockpit.runs.link import ReplayLink
@@ -42,11 +45,9 @@ async def test_a_past_run_is_loaded_with_a_key(tmp_path: Path) -> None:
     talking.link.alive = "lost"
     async with talking.app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: notice(pilot) == "The model is not loaded. F5 loads it.")
-        await pilot.press("enter")
-        assert not talking.asked and talking.app.said == ["The model is not loaded. F5 loads it."]
         await pilot.press("f5")
         await until(pilot, lambda: talking.started)
-        assert "load model" not in keys(pilot)
+        assert "load model" not in keys(pilot) and not talking.asked
         talking.link.alive = "alive"
         talking.link.events = [
             ev.EngineStarted(pid=2, host="here", backend="unsloth"),
@@ -58,6 +59,67 @@ async def test_a_past_run_is_loaded_with_a_key(tmp_path: Path) -> None:
         await until(pilot, lambda: notice(pilot) == "")
         await pilot.press("enter")
         assert len(talking.asked) == 1
+
+
+def _comes_up(talking: Talking) -> None:
+    """The engine that was started has loaded the model."""
+    talking.link.alive = "alive"
+    talking.link.events = [
+        ev.EngineStarted(pid=2, host="here", backend="unsloth"),
+        ev.PhaseStarted(phase="loading_model"),
+        ev.PhaseStarted(phase="ready"),
+    ]
+
+
+def _subtitle(pilot: Pilot[None]) -> str:
+    return str(pilot.app.screen.query_one(PromptField).border_subtitle)
+
+
+async def test_enter_loads_the_model_and_then_asks_whom_f3_has_chosen(tmp_path: Path) -> None:
+    talking = Talking(tmp_path, replies=True)
+    talking.link.alive = "lost"
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "tuned/both/base" in keys(pilot))
+        await pilot.press("f3", "enter")
+        await until(pilot, lambda: talking.started)
+        assert not talking.asked and pilot.app.screen.query_one(PromptField).text == TRIAL
+        assert _subtitle(pilot) == "sent once the model is loaded, esc keeps it"
+        _comes_up(talking)
+        await until(pilot, lambda: len(talking.asked) == 2)
+        assert [(chat.adapter, chat.messages[-1]["content"]) for chat in talking.asked] == [
+            (False, TRIAL),
+            (True, TRIAL),
+        ]
+        assert pilot.app.screen.query_one(PromptField).text == "" and "enter sends" in _subtitle(pilot)
+
+
+@pytest.mark.parametrize("key", ["escape", "x"])
+async def test_a_prompt_that_waits_for_the_model_is_kept_back_by_escape_and_by_typing_on(
+    tmp_path: Path, key: str
+) -> None:
+    talking = Talking(tmp_path, replies=True)
+    talking.link.alive = "lost"
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "load model" in keys(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: talking.started and "stop reply" in keys(pilot))
+        await pilot.press(key)
+        await until(pilot, lambda: "enter sends" in _subtitle(pilot))
+        _comes_up(talking)
+        await until(pilot, lambda: notice(pilot) == "")
+        assert not talking.asked and pilot.app.screen.query_one(PromptField).text
+
+
+async def test_a_prompt_does_not_wait_for_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
+    talking = Talking(tmp_path, replies=True)
+    talking.link.alive = "lost"
+    async with talking.app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "load model" in keys(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: talking.started)
+        talking.started[0].process.status = 3
+        await until(pilot, lambda: "status 3" in notice(pilot) and "enter sends" in _subtitle(pilot))
+        assert pilot.app.screen.query_one(PromptField).text == TRIAL
 
 
 async def test_an_engine_that_cannot_load_says_why(tmp_path: Path) -> None:

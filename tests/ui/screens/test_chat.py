@@ -280,6 +280,25 @@ async def test_a_long_reply_is_counted_while_it_is_written(tmp_path: Path) -> No
         assert figures["first token"] == figures["prompt tokens"] == "–"
 
 
+async def test_while_somebody_types_a_reply_is_drawn_between_the_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "TYPING_S", 3600.0)
+    talking = Talking(tmp_path)
+    async with replying(talking) as pilot:
+        await pilot.press("x")
+        await until(pilot, lambda: talking.session.state.replies)
+        talking.link.events.append(ev.ReplyGrew(command_id=talking.asked[0].id, text=", matey"))
+        await until(pilot, lambda: shown(pilot)[-1].endswith("Arr, matey"))
+        monkeypatch.setattr(chat, "CLOCK_EVERY", 1 << 30)
+        talking.link.events.append(ev.ReplyGrew(command_id=talking.asked[0].id, text=", ahoy"))
+        polls = talking.link.polls
+        await until(pilot, lambda: talking.link.polls > polls + 5)
+        assert shown(pilot)[-1].endswith("Arr, matey"), "it was drawn since the last key"
+        await pilot.press("y")
+        await until(pilot, lambda: shown(pilot)[-1].endswith("Arr, matey, ahoy"))
+
+
 async def test_greedy_replies_dim_what_they_do_not_use(tmp_path: Path) -> None:
     form = SamplingForm([Sampling(do_sample=False)])
     async with Stage(widgets=[form]).run_test(size=(40, 12)) as pilot:
