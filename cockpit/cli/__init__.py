@@ -13,6 +13,7 @@ from cockpit.cli.compare import compare
 from cockpit.cli.data import data
 from cockpit.cli.doctor import doctor
 from cockpit.cli.export import export
+from cockpit.cli.import_ import import_
 from cockpit.cli.labels import delete, label
 from cockpit.cli.logs import events, logs
 from cockpit.cli.plan import plan
@@ -69,6 +70,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     cockpit.command()(command)
+cockpit.command(name="import")(import_)
 
 
 def _version(asked: bool) -> None:

@@ -171,7 +171,7 @@ def _compose(text: str, file: str) -> Any:
         wrong, right = "it is nested too deep for a recipe", "a recipe has sections, fields and lists"
         raise _refused(file, int(error.problem_mark.line) + 1, wrong, right) from None
     except MarkedYAMLError as error:
-        raise _refused(file, *_slip(error, text)) from None
+        raise _refused(file, *syntax_error(error, text)) from None
     except Exception as error:  # on some broken text the parser trips over itself; to the user that is bad YAML too
         raise _refused(
             file, None, f"it is not valid YAML ({type(error).__name__})", "write it as name: value"
@@ -221,7 +221,7 @@ _SLIPS = (
 )
 
 
-def _slip(error: Any, text: str) -> tuple[int | None, str, str]:
+def syntax_error(error: Any, text: str) -> tuple[int | None, str, str]:
     """Line, what is wrong, and what is right, for an error of the YAML parser."""
     said = " ".join(filter(None, (error.context, error.problem)))
     mark, start = error.problem_mark or error.context_mark, error.context_mark or error.problem_mark
