@@ -37,8 +37,8 @@ def put_datasets(settings: Settings, ledger: Ledger, trains: str) -> None:
             continue
         for number, entry in enumerate(_entries(setting)):
             _put(ledger, entry, setting, f"{name}.{number}", f"data.sources.{index}", trains)
-            if name == "pretraining_dataset" and trains == "sft":
-                ledger.default({f"data.sources.{index}.format": "text"})
+            if name == "pretraining_dataset":
+                ledger.default({"method": "pretraining", f"data.sources.{index}.format": "text"})
             index += 1
     if (measured := settings.get("test_datasets")) is not None:
         entries = _entries(measured)

@@ -206,7 +206,7 @@ def _data(settings: Settings, ledger: Ledger, path: Path, trains: str) -> None:
             info.put(ledger, names, f"data.sources.{index}", str(name))
             if shown is not None and ledger.value(f"data.sources.{index}.max_rows") is None:
                 ledger.put(shown, f"data.sources.{index}.max_rows")
-            if trains == "sft" and settings.peek("stage") == "pt":
+            if trains == "pretraining":
                 ledger.default({f"data.sources.{index}.format": "text"})
     _held_out(settings, ledger, info)
 

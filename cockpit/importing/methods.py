@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.settings import Setting, refused
@@ -30,19 +30,10 @@ def known_methods() -> tuple[str, ...]:
 
 
 def method(ledger: Ledger, setting: Setting) -> str:
-    """Set the recipe's method. Plain texts are learnt by sft too where there is no method for them alone. Raises
-    RecipeError where cockpit has no such method."""
+    """Set the recipe's method. Raises RecipeError where cockpit has no such method."""
     name = NAMES.get(str(setting.value).lower(), "")
-    if name == "pretraining" and name not in known_methods():
-        name = "sft"
     if name not in known_methods():
         wrong = f"cockpit does not train by {setting.value}"
         raise refused(ledger.file, setting.line, setting.name, wrong, f"it trains by {', '.join(known_methods())}")
     ledger.put(setting, "method", name)
     return name
-
-
-def sources_of_texts(ledger: Ledger, count: int) -> None:
-    """The rows of so many sources are plain texts, all of which is learnt."""
-    more: dict[str, Any] = {f"data.sources.{index}.format": "text" for index in range(count)}
-    ledger.default(more)

@@ -114,5 +114,5 @@ def test_a_field_that_cannot_stand_with_the_others_is_taken_back(tmp_path: Path)
 def test_plain_texts_are_learnt_whole(tmp_path: Path) -> None:
     made = imported(tmp_path, "pt.yaml", "model_name_or_path: o/m\nstage: pt\ndataset: owner/texts\nlora_target: all\n")
     recipe = recipe_of(made)
-    assert [source.format for source in recipe.data.sources] == ["text"]
+    assert (recipe.method, [source.format for source in recipe.data.sources]) == ("pretraining", ["text"])
     assert recipe.lora.target_modules == "all-linear"
