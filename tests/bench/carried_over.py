@@ -1,6 +1,6 @@
 """How much of other tools' files cockpit import carries over.
 
-usage: python -m tests.bench.imports NAME=FOLDER_OR_FILE ...
+usage: python -m tests.bench.carried_over NAME=FOLDER_OR_FILE ...
 Reads every file below the folders that one of the tools could have written, and prints a row of docs/importing.md for
 each NAME, with what is not carried over most often and what was refused below.
 """
