@@ -10,6 +10,7 @@ import sys
 import traceback
 from importlib import import_module, metadata
 
+from cockpit.engine.compat.lean_imports import lean_imports
 from cockpit.engine.compat.private_names import is_initialised, warm_compiler
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.journal import Journal
@@ -61,7 +62,8 @@ def import_stack(backend: str) -> None:
     collects = gc.isenabled()
     gc.disable()
     try:
-        _import_all(backend)
+        with lean_imports():
+            _import_all(backend)
         gc.collect()
         gc.freeze()
     finally:
