@@ -21,8 +21,8 @@ UNUSED = ("scipy",)
 def lean_imports() -> Iterator[None]:
     """Within this, the packages of UNUSED cannot be imported, and on the CPU nothing is compiled by being imported.
 
-    It is a seventh of the import's CPU time (tests/bench/imports.py). Afterwards both can be had: by a user's own function
-    that is called after a step, say.
+    It is a seventh of the import's CPU time (tests/bench/imports.py). Afterwards both can be had, by a user's own
+    function, say.
     """
     hidden = [name for name in UNUSED if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # as Python's reference has it: not found
