@@ -19,7 +19,7 @@ from cockpit.ui.widgets.entry import one_line
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.top_line import TopLine
-from cockpit.ui.widgets.tune_table import TuneTable
+from cockpit.ui.widgets.tune_table import TuneHeadings, TuneTable
 
 if TYPE_CHECKING:
     from cockpit.tuning.told import Setting
@@ -83,6 +83,7 @@ class TuneScreen(Screen[None]):
         """The probes, and below them what comes of them."""
         yield TopLine(f"{self._name} {glyphs().dot} tune")
         with VerticalScroll(id="probes", classes="pane"):
+            yield TuneHeadings()
             yield TuneTable(id="table")
         with VerticalScroll(id="choice", classes="pane"):
             yield Static("", id="choice-lines", markup=False)

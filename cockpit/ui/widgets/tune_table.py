@@ -23,6 +23,22 @@ COLUMNS = (("tokens/s", 9), ("times", 7), ("VRAM", 9), ("loss", 8))
 SIGN_CELLS, LEAST_NAME, MOST_NAME = 2, 16, 64
 
 
+class TuneHeadings(Static):
+    """What the figures of a TuneTable below are; stays where that is scrolled."""
+
+    DEFAULT_CSS = """
+    TuneHeadings { dock: top; height: 1; color: $text-muted; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__("", markup=False)
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """As wide as the table."""
+        heads = "".join(name.rjust(cells) for name, cells in COLUMNS)
+        self.update(" " * (SIGN_CELLS + _name_width(self.content_size.width)) + heads)
+
+
 class TuneTable(Static):
     """Given what was told; drawn to its width."""
 
@@ -49,10 +65,8 @@ class TuneTable(Static):
         self._draw()
 
     def _draw(self) -> None:
-        left = self.content_size.width - SIGN_CELLS - sum(cells for _, cells in COLUMNS)
-        width = min(MOST_NAME, max(LEAST_NAME, left))
-        heads = "".join(name.rjust(cells) for name, cells in COLUMNS)
-        lines = [Content.styled(" " * (SIGN_CELLS + width) + heads, "$text-muted")]
+        width = _name_width(self.content_size.width)
+        lines: list[Content] = []
         for one in self._ended:
             lines += self._lines_of(one, width)
         if self._now is not None:
@@ -77,6 +91,11 @@ class TuneTable(Static):
         if one.marks or not measured:
             style = "$foreground-muted"
         return _lines(sign, style, one.name, "; ".join(remarks), figures, width)
+
+
+def _name_width(cells: int) -> int:
+    """Of a table of so many cells."""
+    return min(MOST_NAME, max(LEAST_NAME, cells - SIGN_CELLS - sum(figure for _, figure in COLUMNS)))
 
 
 def _lines(sign: str, style: str, name: str, remark: str, figures: list[str], width: int) -> list[Content]:

@@ -14,6 +14,7 @@ from cockpit.tuning import process
 from cockpit.tuning.told import ProbeEnded, ProbeStarted, ProbeWent, Setting, Told, TuneEnded, TuneStarted
 from cockpit.ui.screens.tune import TuneScreen
 from cockpit.ui.widgets.glyphs import UNICODE
+from cockpit.ui.widgets.tune_table import COLUMNS
 from tests.ui.editor_steps import editing
 from tests.ui.engines import is_at, shown, write_recipe
 from tests.ui.stage import Stage
@@ -151,3 +152,11 @@ async def test_a_key_of_the_editor_measures_and_another_takes_the_fastest_over(
         assert tunings[0].asked == ["end"]
         assert {name: editor.draft.document.value(name) for name in FASTEST} == FASTEST
         await until(pilot, lambda: "gradient_checkpointing" in " ".join(shown(app).split()))
+
+
+async def test_the_headings_stay_where_the_ways_are_scrolled() -> None:
+    app = Stage(lambda: screen(FakeTuning([*ALL, *GOING])))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "base in 16 bits" in shown(app))
+        assert app.screen.query_one("#probes").scroll_y > 0
+        assert all(heading in shown(app) for heading, _ in COLUMNS)
