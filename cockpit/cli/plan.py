@@ -219,7 +219,7 @@ def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
     from cockpit.text.plain_text import plain_line
 
     recipe, found = planned.recipe, planned.found
-    yield "recipe", f"{plain_line(planned.name)}: {plain_line(recipe.about.title)}"
+    yield "recipe", plain_line(": ".join(filter(None, (planned.name, recipe.about.title))))
     settings, training = recipe.model, recipe.training
     here = "" if planned.model is not None and planned.model.weights else ", not on this disk yet"
     held = "in 16 bits" if settings.quantization == "none" else f"as {settings.quantization}"

@@ -126,7 +126,8 @@ def _print_about(document: RecipeDocument) -> None:
         for field in ("title", "description", "needs", "duration")
     )
     width = max(40, min(100, shutil.get_terminal_size().columns))
-    paragraphs = (title, textwrap.fill(description, width), f"Needs {needs}. Takes {duration}.")
+    told = " ".join(filter(None, (needs and f"Needs {needs}.", duration and f"Takes {duration}.")))
+    paragraphs = (title, textwrap.fill(description, width), told)
     print("\n".join(filter(None, paragraphs)), end="\n\n")
 
 

@@ -10,7 +10,7 @@ from cockpit.models.saved_folder import SavedFolder
 from cockpit.paths import local_path
 from cockpit.recipe.data import Data, Source
 from cockpit.recipe.model import Model
-from cockpit.recipe.recipe import About, Recipe
+from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.training import Training
 
 LONGEST_TEXT = 32_768
@@ -27,7 +27,6 @@ def recipe_of(saved: SavedFolder) -> Recipe:
     return Recipe(
         schema=1,
         method="sft",
-        about=About(title="A saved folder", description="To chat with.", needs="CPU", duration="–"),
         backend="unsloth" if by_unsloth else "transformers",
         finetuning_type="lora" if saved.is_adapter else "full",
         model=Model(
@@ -46,7 +45,6 @@ def recipe_of_gguf(file: Path) -> Recipe:
     return Recipe(
         schema=1,
         method="sft",
-        about=About(title="A GGUF file", description="To chat with.", needs="CPU", duration="–"),
         backend="transformers",
         finetuning_type="full",
         model=Model(name_or_path=str(file)),

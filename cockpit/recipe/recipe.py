@@ -27,29 +27,29 @@ EMBEDDINGS = ("embed_tokens", "lm_head")
 class About(Section):
     """The recipe's header: what it does and what it needs."""
 
-    title: str = Field(min_length=1, max_length=80)
+    title: str = Field(default="", max_length=80)
     """One line."""
 
-    description: str = Field(min_length=1)
+    description: str = ""
     """What the recipe does, and for whom it is."""
 
-    needs: str = Field(min_length=1, max_length=24)
+    needs: str = Field(default="", max_length=24)
     """The smallest machine that runs it: CPU, 8 GiB, 16 GiB (of VRAM)."""
 
-    duration: str = Field(min_length=1, max_length=40)
+    duration: str = Field(default="", max_length=40)
     """About how long it takes, and on what: 1 min on 2 CPU cores."""
 
 
 class Recipe(Section):
     """What to train."""
 
-    schema_: int = Field(alias="schema", ge=1, le=1)
+    schema_: int = Field(default=1, alias="schema", ge=1, le=1)
     """Version of this file's form."""
 
     method: MethodName = "sft"
     """Kind of training: sft is supervised fine-tuning on examples, pretraining learns plain texts whole."""
 
-    about: About
+    about: About = About()
     """The header."""
 
     backend: Literal["unsloth", "transformers"] = "unsloth"

@@ -364,10 +364,11 @@ BAD = [
         {
             "r: 16  # rank\n  lora_alpha: 32": "r: 0\n  lora_alfa: 32\n  lora_dropout: 2",
             "warmup_steps: 5": "warmup_steps: 5\n  warmup_ratio: 0.1",
-            "  title: A sample\n": "",
+            "  name_or_path: embedded:demo  # ours\n": "",
         },
         [
-            "6: about.title: is missing; give text: One line",
+            "15: model.name_or_path: is missing; give text: A Hub name such as unsloth/gemma-3-4b-it, a local "
+            "folder, or embedded:demo, the model that cockpit ships",
             "23: lora.r: 0 is below the smallest value; give a whole number from 1 to 1024",
             "24: lora.lora_alfa: lora has no such field; did you mean lora_alpha?",
             "25: lora.lora_dropout: 2 is above the largest value; give a number from 0 to below 1",

@@ -48,8 +48,11 @@ BAD = [
     ),
     Bad(
         "missing field",
-        {"  title: A sample\n": ""},
-        ["6: about.title: is missing; give text: One line"],
+        {"  name_or_path: embedded:demo  # ours\n": ""},
+        [
+            "15: model.name_or_path: is missing; give text: A Hub name such as unsloth/gemma-3-4b-it, a local "
+            "folder, or embedded:demo, the model that cockpit ships"
+        ],
     ),
     Bad(
         "missing name in a source",
@@ -184,7 +187,6 @@ BAD = [
         },
         ["7: about.title: 'long long long long long long long long…' is too long; shorten it"],
     ),
-    Bad("empty title", {"title: A sample": 'title: ""'}, ["7: about.title: is empty text; write something"]),
     Bad(
         "empty path",
         {"name_or_path: embedded:demo  # ours": 'name_or_path: ""'},

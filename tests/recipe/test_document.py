@@ -9,6 +9,7 @@ from cockpit.recipe.field_path import FieldPath
 from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.recipe.schema import all_places
+from cockpit.ui.widgets.recipe_card import card_of_recipe
 from tests.recipe.sample import SAMPLE
 
 
@@ -219,3 +220,16 @@ def test_an_old_name_with_another_value_or_beside_the_new_one_is_an_error() -> N
             SAMPLE.replace("  eval_rows: 64\n", f"  {lines}\n  eval_rows: 64\n"), "old.yaml"
         )
         assert [problem.field for problem in document.problems()] == ["data.train_on_responses_only"]
+
+
+def test_a_recipe_of_a_model_and_rows_is_whole(tmp_path: Path) -> None:
+    """Form, header and all else have values of their own."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("model: {name_or_path: me/model}\ndata: {sources: [{name_or_path: rows.jsonl}]}\n")
+    document = RecipeDocument.load(file)
+    assert document.problems() == []
+    recipe = document.recipe()
+    assert (recipe.schema_, recipe.method, recipe.about.title, recipe.about.needs) == (1, "sft", "", "")
+    card = card_of_recipe(recipe, None)
+    assert card.title == "model"
+    assert "needs" not in dict(card.facts)

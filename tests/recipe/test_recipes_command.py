@@ -108,5 +108,5 @@ def test_schema_is_json_with_help_and_bounds() -> None:
     rank = schema["$defs"]["Lora"]["properties"]["r"]
     assert (rank["minimum"], rank["maximum"], rank["default"]) == (1, 1024, 16)
     assert rank["description"].startswith("Rank:")
-    assert set(schema["required"]) == {"schema", "about", "model", "data"}
+    assert set(schema["required"]) == {"model", "data"}
     assert schema["additionalProperties"] is False

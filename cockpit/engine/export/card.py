@@ -26,7 +26,7 @@ def write_card(folder: Path, run: RunDir, recipe: Recipe, form: ExportForm) -> N
     """Write the card into `folder`, below what its README.md says already. It names no folder of this machine."""
     card = folder / CARD
     text = _without_blanks(card.read_text(encoding="utf-8")) if card.is_file() else _front_matter(recipe)
-    parts = [text, BEGINS, f"# {plain_line(recipe.about.title)}", *_facts(run, recipe), *_receipt(folder)]
+    parts = [text, BEGINS, f"# {plain_line(recipe.about.title or run.id)}", *_facts(run, recipe), *_receipt(folder)]
     base = _name(recipe.model.name_or_path)
     lines = [one.line for one in serving(folder, Path(), recipe, run.id, base=base)]
     parts += ["## Serve it", "From the folder that holds it:", "\n".join(f"    {line}" for line in lines)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.text.numbers import UNKNOWN, count, duration, percent
@@ -19,11 +20,8 @@ def card_of_recipe(recipe: Recipe, plan: Plan | None, outlook: Outlook | None = 
     from cockpit.recipe.fields import format_value
 
     training = recipe.training
-    is_for_gpu = recipe.about.needs.endswith("GiB")
-    of_vram = " of VRAM" if is_for_gpu else ""
-    without = "; no GPU here: hours" if is_for_gpu and plan is not None and plan.on_cpu else ""
     facts = [
-        ("needs", f"{recipe.about.needs}{of_vram}, {recipe.about.duration}{without}"),
+        *_needs(recipe, plan),
         *_here(outlook),
         ("model", model_text(recipe)),
         _adapter(recipe),
@@ -39,7 +37,17 @@ def card_of_recipe(recipe: Recipe, plan: Plan | None, outlook: Outlook | None = 
         warmup = f", {count(plan.warmup_steps)} of them warm-up" if plan.total_steps and plan.warmup_steps else ""
         facts.append(("steps", steps + warmup))
     problems = [_short(problem) for problem in plan.problems] if plan is not None else []
-    return CardText(recipe.about.title, recipe.about.description, facts, problems)
+    title = recipe.about.title or Path(recipe.model.name_or_path).name
+    return CardText(title, recipe.about.description, facts, problems)
+
+
+def _needs(recipe: Recipe, plan: Plan | None) -> list[tuple[str, str]]:
+    """As the recipe's header has it, if it says anything."""
+    is_for_gpu = recipe.about.needs.endswith("GiB")
+    of_vram = " of VRAM" if is_for_gpu else ""
+    without = "; no GPU here: hours" if is_for_gpu and plan is not None and plan.on_cpu else ""
+    said = ", ".join(filter(None, (f"{recipe.about.needs}{of_vram}", recipe.about.duration)))
+    return [("needs", said + without)] if said else []
 
 
 def _here(outlook: Outlook | None) -> list[tuple[str, str]]:

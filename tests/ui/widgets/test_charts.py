@@ -192,7 +192,14 @@ async def test_the_planned_rate_and_on_top_what_was_used() -> None:
         assert "1.00e-4" in all_text(chart) and "┃" in all_text(chart), "the planned rate"
         chart.set_plan([], "Count the rows first.")
         await pilot.pause()
-        assert "Count the rows first." in all_text(chart)
+        assert "┃" in all_text(chart) and "Count the rows first." not in all_text(chart), "what was used is still drawn"
+
+
+async def test_a_rate_that_is_neither_planned_nor_used_says_why() -> None:
+    chart = RunSchedule()
+    async with Stage(widgets=[chart]).run_test(size=(80, 20)) as pilot:
+        chart.set_plan([], "Count the rows first.")
+        await until(pilot, lambda: "Count the rows first." in all_text(chart))
 
 
 async def test_all_that_is_drawn_can_be_told_from_the_ground_in_both_themes() -> None:
