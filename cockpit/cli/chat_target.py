@@ -143,7 +143,7 @@ def _start(folder: Path, recipe: Recipe) -> tuple[RunLink, StartedEngine]:
     from cockpit.recipe.document import resolved_yaml
 
     try:
-        started = start_folder_engine(folder, EngineKey.of(recipe, GpuProbe().wait()), resolved_yaml(recipe))
+        started = start_folder_engine(folder, EngineKey.to_ask(recipe, GpuProbe().wait()), resolved_yaml(recipe))
     except (ValueError, OSError) as error:
         end(str(error), 1)
     return started.link, started
@@ -170,7 +170,7 @@ def _reach(run: RunDir, base: str | None) -> tuple[RunLink, StartedEngine | None
         recipe = recipe_of_run(run.path).recipe()
         if run.result == run.adapter and (gone := why_no_base(with_base(recipe, base))):
             end(gone, 1)
-        started = start_chat_engine(run, EngineKey.of(recipe, GpuProbe().wait()), base)
+        started = start_chat_engine(run, EngineKey.to_ask(recipe, GpuProbe().wait()), base)
     except (RecipeError, ValueError, OSError) as error:
         end(str(error), 1)
     return started.link, started

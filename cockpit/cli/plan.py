@@ -64,7 +64,9 @@ class Planned:
     def tokens(self) -> int | None:
         """Of an optimizer step, at most."""
         found, training = self.found, self.recipe.training
-        return None if found is None else found.tokens * training.gradient_accumulation_steps
+        return (
+            None if found is None else found.tokens * training.gradient_accumulation_steps * self.recipe.hardware.ranks
+        )
 
 
 def plan(
@@ -104,6 +106,7 @@ def planned_for(recipe: Recipe, name: str, file: str, price: Price | None = None
     from cockpit.data.inputs import trains_images
     from cockpit.machine.gpu import GpuProbe
     from cockpit.models.published import described
+    from cockpit.preflight.devices import with_devices_counted
     from cockpit.preflight.experience import learned
     from cockpit.preflight.outlook import fitted_here, known_rows, lengths_of
     from cockpit.preflight.plan import Planner
@@ -113,6 +116,7 @@ def planned_for(recipe: Recipe, name: str, file: str, price: Price | None = None
     model = described(recipe.model.name_or_path)
     images = trains_images(recipe)
     report = probe.wait()
+    recipe = with_devices_counted(recipe, report)
     plan = Planner().plan(recipe, report, file)
     experience = learned()
     found_way = fitted_here(recipe, report)
@@ -150,6 +154,7 @@ def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
         "epochs": planned.plan.epochs,
         "per_device_train_batch_size": training.per_device_train_batch_size,
         "gradient_accumulation_steps": training.gradient_accumulation_steps,
+        "devices": recipe.hardware.ranks,
         "gradient_checkpointing": training.gradient_checkpointing,
         "fitted": planned.fitted.told or None,
         "times_as_fast": planned.fitted.times and round(planned.fitted.times, 2),
@@ -215,12 +220,13 @@ def _print(planned: Planned, problems: list[Problem]) -> None:
 
 def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
     """Name and value of each line."""
+    from cockpit.recipe.schedule import batches_text
     from cockpit.text.numbers import big_count, count, percent, size
     from cockpit.text.plain_text import plain_line
 
     recipe, found = planned.recipe, planned.found
     yield "recipe", plain_line(": ".join(filter(None, (planned.name, recipe.about.title))))
-    settings, training = recipe.model, recipe.training
+    settings = recipe.model
     here = "" if planned.model is not None and planned.model.weights else ", not on this disk yet"
     held = "in 16 bits" if settings.quantization == "none" else f"as {settings.quantization}"
     weights = f", {big_count(found.parameters)} weights {held}" if found else f" {held}"
@@ -232,7 +238,7 @@ def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
             "trains",
             f"{kind}: {big_count(found.trainable)} weights, {f'{100 * share:.1f} %' if share < 1 else percent(1)}",
         )
-    batch = f"{training.per_device_train_batch_size} x {training.gradient_accumulation_steps}"
+    batch = batches_text(recipe, "x")
     most = f", {count(planned.tokens)} tokens at most" if planned.tokens else ""
     yield "rows", _rows_text(planned.rows, recipe)
     yield "steps", f"{count(planned.plan.total_steps)} of {batch} rows{most}{_epochs(planned.plan)}"

@@ -27,11 +27,12 @@ def asked_for(
     settings: list[str],
     *,
     grid: Sequence[str] = (),
+    gpus: str | None = None,
     piped: bool = False,
 ) -> tuple[RecipeDocument, Recipe]:
     """The recipe with all that was asked for on it; ends with status 2 where something is wrong.
 
-    `grid`: settings that --grid brought, which is named where they are wrong.
+    `grid`: settings that --grid brought, which is named where they are wrong, as --gpus is, which brought `gpus`.
     `piped`: a recipe called - is read from stdin.
     """
     from cockpit.recipe.document import RecipeDocument
@@ -50,7 +51,9 @@ def asked_for(
     except UnicodeDecodeError:
         refuse(["The recipe on stdin is not UTF-8; write it again as UTF-8."])
     wrong: list[str] = []
-    for option, setting in [*(("--set", one) for one in settings), *(("--grid", one) for one in grid)]:
+    asked = [*(("--set", one) for one in settings), *(("--grid", one) for one in grid)]
+    asked += [] if gpus is None else [("--gpus", f"hardware.devices={gpus}")]
+    for option, setting in asked:
         try:
             document.set_from_text(setting)
         except RecipeError as error:
@@ -58,20 +61,27 @@ def asked_for(
     try:
         resolved = document.recipe()
     except RecipeError as error:
-        wrong += [str(blamed(problem, data, model, settings, grid)) for problem in error.problems]
+        wrong += [str(blamed(problem, data, model, settings, grid, gpus)) for problem in error.problems]
     if wrong:
         refuse(wrong)
     return document, resolved
 
 
 def blamed(
-    problem: Problem, data: Path | None, model: str | None, settings: list[str], grid: Sequence[str] = ()
+    problem: Problem,
+    data: Path | None,
+    model: str | None,
+    settings: list[str],
+    grid: Sequence[str] = (),
+    gpus: str | None = None,
 ) -> Problem:
     """The problem, laid at the option that brought it in place of the recipe, where it was one."""
     if data is not None and problem.field.startswith("data.sources"):
         option, value = "--data", str(data)
     elif model is not None and problem.field == "model.name_or_path":
         option, value = "--model", model
+    elif gpus is not None and problem.field == "hardware.devices":
+        return replace(problem, file="--gpus", line=None)
     elif any(_is_of(problem.field, setting) for setting in grid):
         return replace(problem, file="--grid", line=None)
     elif any(_is_of(problem.field, setting) for setting in settings):

@@ -17,6 +17,7 @@ from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.launch.engines import EngineKey
+    from cockpit.machine.gpu import GpuReport
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
     from cockpit.runs.resumable import ResumePoint
@@ -33,6 +34,10 @@ def resume(
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as training.max_steps=500; repeatable."),
+    ] = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option("--gpus", metavar="N", help="Go on with so many GPUs, and as many rows a step as before; or all."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
     detach: Annotated[bool, typer.Option(help="Print the run's id and leave it running.")] = False,
@@ -55,7 +60,8 @@ def resume(
     except LookupError as error:
         end(str(error), 2)
     settle_trust(found, trust_remote_code)
-    document, key, point = _checked(found, settings or [], from_step, settle_base(model, found), force=force)
+    base = settle_base(model, found)
+    document, key, point = _checked(found, settings or [], from_step, base, gpus, force=force)
 
     from cockpit.cli.follow import interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
@@ -88,13 +94,14 @@ def resume(
 
 
 def _checked(
-    run: RunDir, settings: list[str], from_step: int | None, base: str | None, *, force: bool
+    run: RunDir, settings: list[str], from_step: int | None, base: str | None, gpus: str | None, *, force: bool
 ) -> tuple[RecipeDocument, EngineKey, ResumePoint]:
     """The run's recipe with the changes on it and its base at `base`, its engine's key, and from where it resumes; ends
     the command where it cannot."""
     from cockpit.launch.engines import EngineKey
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
+    from cockpit.preflight.devices import count_devices
     from cockpit.recipe.problem import RecipeError
     from cockpit.recipe.resume_policy import refused_changes
     from cockpit.runs.moved_base import why_no_base
@@ -107,16 +114,18 @@ def _checked(
         before = document.recipe()
         if base is not None:
             document.use_model(base)
+        report = GpuProbe().wait()
+        if gpus is not None:
+            _share_among(document, gpus, report)
         for setting in settings:
             document.set_from_text(setting)
-        after = document.recipe()
+        after = count_devices(document, report)
     except RecipeError as error:
         end("\n".join(map(str, error.problems)), 2)
     if gone := why_no_base(after):
         end(gone, 2)
     same_base = base is not None and after.model.name_or_path == base
     wrong += [str(problem) for problem in refused_changes(before, after, "--set", same_base=same_base)]
-    report = GpuProbe().wait()
     wrong += [str(problem) for problem in preflight(after, report, document.file, document.line, resumes=True)]
     if wrong:
         end("\n".join(wrong), 2)
@@ -129,6 +138,21 @@ def _checked(
     if why_not := point.why_not(after):
         end(f"{why_not.rstrip('.')} with --set training.max_steps=N, or resume earlier with --from STEP.", 1)
     return document, EngineKey.of(after, report), point
+
+
+def _share_among(document: RecipeDocument, gpus: str, report: GpuReport) -> None:
+    """Let `gpus` GPUs take the rows of a step that the run has; ends the command where they cannot. Raises
+    RecipeError."""
+    from cockpit.preflight.devices import counted
+    from cockpit.recipe.schedule import accumulation_for
+
+    before = document.recipe()
+    document.set_from_text(f"hardware.devices={counted(report) if gpus == 'all' else gpus}")
+    devices = document.recipe().hardware.ranks
+    try:
+        document.set("training.gradient_accumulation_steps", accumulation_for(before, devices))
+    except ValueError as error:
+        end(str(error), 2)
 
 
 def _let_chat_go(run: RunDir) -> None:

@@ -28,6 +28,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
     ] = None,
+    gpus: Annotated[
+        str | None, typer.Option("--gpus", metavar="N", help="Train on so many GPUs together; all for all of them.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
     detach: Annotated[bool, typer.Option(help="Print the run's id and leave it running.")] = False,
     resume_or_start: Annotated[
@@ -47,7 +50,11 @@ def train(
         refuse(
             ["--detach leaves the run to a process of its own, --in-process keeps it in this one; give one of the two."]
         )
-    document, key, found = _checked(recipe, data, model, settings or [])
+    document, key, found = _checked(recipe, data, model, settings or [], gpus)
+    if in_process and key.ranks > 1:
+        refuse(
+            [f"--in-process trains on one GPU, and hardware.devices is {key.ranks}; leave it out, or give --gpus 1."]
+        )
     name = document.recipe().output.run_name or document.name
     if resume_or_start:
         _take_up_if_begun(found, name, as_json=as_json, detach=detach)
@@ -105,20 +112,22 @@ def _take_up_if_begun(found: Fitted, name: str, *, as_json: bool, detach: bool) 
 
 
 def _checked(
-    recipe: str, data: Path | None, model: str | None, settings: list[str]
+    recipe: str, data: Path | None, model: str | None, settings: list[str], gpus: str | None
 ) -> tuple[RecipeDocument, EngineKey, Fitted]:
     """The recipe with all that was asked for on it, its engine's key, and how it is trained on this machine; status 2
     where something is wrong."""
     from cockpit.launch.engines import EngineKey
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
+    from cockpit.preflight.devices import count_devices
     from cockpit.preflight.outlook import fitted_here
 
-    document, resolved = asked_for(recipe, data, model, settings)
+    document, _ = asked_for(recipe, data, model, settings, gpus=gpus)
     report = GpuProbe().wait()
+    resolved = count_devices(document, report)
     problems = preflight(resolved, report, document.file, document.line)
     if problems:
-        refuse([str(blamed(problem, data, model, settings)) for problem in problems])
+        refuse([str(blamed(problem, data, model, settings, gpus=gpus)) for problem in problems])
     return document, EngineKey.of(resolved, report), fitted_here(resolved, report)
 
 

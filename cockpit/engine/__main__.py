@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import signal
 import sys
@@ -13,7 +14,11 @@ from typing import TYPE_CHECKING
 from cockpit.text.streams import hide_logins
 
 if TYPE_CHECKING:
+    from cockpit.engine.rank import Ranks
     from cockpit.runs.folder import RunDir
+
+PR_SET_PDEATHSIG = 1
+"""Of prctl in linux/prctl.h."""
 
 
 def main() -> int:
@@ -26,8 +31,12 @@ def main() -> int:
     parser.add_argument("--idle-s", type=float, default=None, help="unload after so many seconds without a reader")
     parser.add_argument("--nice", type=int, default=0, help="let other processes go first, by so much")
     parser.add_argument("--lock", type=int, default=None, help="descriptor of the folder's lock, held by the starter")
+    parser.add_argument("--ranked", action="store_true", help="one of several ranks, as the environment says")
+    parser.add_argument("--launcher", type=int, default=None, help="process that has started all ranks of this machine")
     options = parser.parse_args()
     hide_logins()
+    if options.launcher is not None:
+        end_with_parent(options.launcher)
 
     os.nice(options.nice)  # before any thread begins: each has its own
     # Bars of libraries would fill engine.log with redrawn lines.
@@ -38,8 +47,12 @@ def main() -> int:
 
     from cockpit.engine.engine import IDLE_S, Engine
     from cockpit.engine.ownership import TAKEN
+    from cockpit.engine.rank import Rank, Ranks
     from cockpit.runs.folder import RunDir
 
+    ranks = Ranks(Rank.of_environment()) if options.ranked else None
+    if ranks is not None and not ranks.is_first:
+        return other_rank(ranks, options)
     try:
         engine = Engine(
             RunDir(options.folder.absolute()),
@@ -49,6 +62,8 @@ def main() -> int:
             own_process=True,
             idle_s=IDLE_S if options.idle_s is None else options.idle_s,
             lock=options.lock,
+            ranks=ranks,
+            launcher=options.launcher,
         )
     except OSError as error:
         print(f"The engine cannot begin in {options.folder}: {error}", file=sys.stderr)
@@ -65,7 +80,31 @@ def main() -> int:
     if engine.was_taken:
         print(TAKEN, file=sys.stderr)
         return 1
-    return 0
+    return 1 if engine.leaves_others else 0  # who has started the ranks ends the others then
+
+
+def other_rank(ranks: Ranks, options: argparse.Namespace) -> int:
+    """Run a rank that is not the first. The exit status says whether it has trained to the end."""
+    from cockpit.engine.other_rank import OtherRank, write_to_own_log
+    from cockpit.runs.folder import RunDir
+
+    run = RunDir(options.folder.absolute())
+    try:
+        write_to_own_log(run, ranks.rank.index)
+        other = OtherRank(run, options.backend, ranks, options.launcher)
+    except OSError as error:
+        print(f"Rank {ranks.rank.index} cannot begin in {options.folder}: {error}", file=sys.stderr)
+        return 1
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, lambda signum, frame: other.terminate())
+    return other.run()
+
+
+def end_with_parent(parent: int) -> None:
+    """Let the system end this process when `parent`, which has started it, has ended: also where that was killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was quicker
+        os._exit(1)
 
 
 def begin_anew(run: RunDir, lock: int, options: argparse.Namespace) -> None:

@@ -127,6 +127,13 @@ class Controls:
         """Whether there is anything to do or to answer."""
         return bool(self._asked or self._questions)
 
+    def agree(self) -> None:
+        """Where several ranks train, all of them know from here on what was asked for. One knows it already."""
+
+    def examine_by(self, why_not: Callable[[Control], str]) -> None:
+        """Ask this before something is taken up: why the training in hand cannot do it, empty where it can."""
+        self.examine = why_not
+
     def take(self) -> list[Control]:
         """What was asked for since the last call, oldest first."""
         if not self._asked:  # looked at after each step

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 
+import msgspec
 import psutil
 
 from cockpit.engine.controls import Controls
@@ -17,6 +18,8 @@ from cockpit.engine.errors import first_line
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.ownership import Ownership
+from cockpit.engine.rank import Ranks
+from cockpit.engine.rank_watch import RankWatch
 from cockpit.engine.stack import imported, packages
 from cockpit.engine.surroundings import Surroundings
 from cockpit.engine.worker import Worker
@@ -65,14 +68,20 @@ class Engine:
         own_process: bool = False,
         idle_s: float = IDLE_S,
         lock: int | None = None,
+        ranks: Ranks | None = None,
+        launcher: int | None = None,
     ) -> None:
         """`chat_only` loads what the run has saved, on the base at `base` where one is given. `own_process`: stdin and
         the end of the process are ours too, so that a worker which cannot be interrupted may be left behind. `lock` is
-        the folder's, where a starter has handed it on. Raises OSError where the folder cannot be written, and RunTaken
-        among them where another engine has it."""
+        the folder's, where a starter has handed it on. Of several `ranks` this is the engine of the first one; the
+        process `launcher` has started all, and holds the lock for them. Raises OSError where the folder cannot be
+        written, and RunTaken among them where another engine has it."""
         self._run = run
-        self._identity = EngineIdentity.of_this_process(backend)
-        self._ownership = Ownership(run, self._identity, lock)
+        self._identity = EngineIdentity.of_process(launcher or os.getpid(), backend)
+        self._ownership = Ownership(run, self._identity, lock, launcher_holds=launcher is not None)
+        self._watch = RankWatch(run, ranks.world) if ranks is not None and ranks.are_several else None
+        self.lost_rank = False
+        """Whether the run has ended because another rank had."""
         self.was_taken = False
         """Whether another engine has taken the run from this one."""
         self.handed_on: tuple[RunDir, int] | None = None
@@ -94,7 +103,9 @@ class Engine:
             self._machine,
             chat_only=chat_only,
             base=base,
-            may_fall_back=own_process,
+            may_fall_back=own_process and self._watch is None,
+            ranks=ranks,
+            watch=self._watch,
         )
         self._terminated = threading.Event()
         self._signal = "SIGTERM"
@@ -148,6 +159,7 @@ class Engine:
         self._take_commands()
         now = time.monotonic()
         self._beat(now)
+        self._look_at_ranks()
         self._show_import()
         if why := self._surroundings.look(is_leaving=bool(self._reason)):
             self._leave(why)
@@ -163,6 +175,21 @@ class Engine:
             self._leave("Nobody has told this engine to train.")
         if self._worker.ready_at is not None and self._idle(now) > self._idle_s:
             self._leave("Nobody has looked at the run for a while.")
+
+    @property
+    def leaves_others(self) -> bool:
+        """Whether ranks may be left that are to be ended, as the training was not over."""
+        return self._watch is not None and not self._watch.are_done
+
+    def _look_at_ranks(self) -> None:
+        """A run of several ranks ends as soon as one of them has gone: the others would wait for it for ever."""
+        if self._watch is None or self.lost_rank or (found := self._watch.look()) is None:
+            return
+        self.lost_rank = True
+        self._worker.settle_end(msgspec.structs.replace(found, step=self._worker.step))
+        self._reason = self._reason or found.reason
+        self._controls.ask_stop(save=False)
+        self._controls.leave()
 
     def _take_commands(self) -> None:
         """Do or refuse what was asked for since the last time. No command ends the run by being one that cannot be
@@ -261,7 +288,7 @@ class Engine:
         self._controls.leave()
 
     def _is_over(self) -> bool:
-        if self._worker.is_done():
+        if self._worker.is_done() or self.lost_rank:
             return True
         if not self._own_process or self._journal.phase in UNINTERRUPTED:
             return False
@@ -317,7 +344,11 @@ class Engine:
                 if self._is_folder_gone():
                     return
                 self._ownership.renew()
-                self._run.touch_heartbeat()
+                if self._watch is None:
+                    self._run.touch_heartbeat()
+                else:
+                    self._ownership.name_ranks((os.getpid(), *self._watch.pids()))
+                    self._run.touch_heartbeat(self._watch.beat_at())
             training = self._worker.begun and not self._worker.ended
             if now - self._read_at >= (HEARTBEAT_S if training else READ_IDLE_S):
                 self._read_at = now

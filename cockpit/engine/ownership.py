@@ -21,17 +21,22 @@ TAKEN = "Another engine has taken the run up; this one writes nothing more."
 class Ownership:
     """An engine's hold on its run's folder: the lock, its identity in the folder, and the folder itself, kept open."""
 
-    def __init__(self, run: RunDir, identity: EngineIdentity, lock: int | None = None) -> None:
-        """`lock` is the folder's, where a starter has handed it on. Raises RunTaken where another engine has it, and
-        OSError where the folder cannot be written."""
+    def __init__(
+        self, run: RunDir, identity: EngineIdentity, lock: int | None = None, *, launcher_holds: bool = False
+    ) -> None:
+        """`lock` is the folder's, where a starter has handed it on. `launcher_holds`: the process that has started
+        several ranks, whose `identity` it is then, has the lock for as long as it lives. Raises RunTaken where another
+        engine has it, and OSError where the folder cannot be written."""
         self.run = run
         """Another folder once a standby has been given a run."""
         self._identity = identity
         self._content = msgspec.json.encode(identity)
-        self._lock = take_lock(run.path) if lock is None else lock
-        os.set_inheritable(self._lock, False)
+        self._lock: int | None = None
+        if not launcher_holds:
+            self._lock = take_lock(run.path) if lock is None else lock
+            os.set_inheritable(self._lock, False)
+            name_holder(self._lock, identity.pid)
         self._folder = os.open(run.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        name_holder(self._lock, identity.pid)
         run.write_identity(identity)
 
     def is_lost(self) -> bool:
@@ -49,6 +54,13 @@ class Ownership:
         """Name this engine again where its engine.json is missing or damaged. Raises OSError."""
         if self.run.identity() is None:
             self.run.write_identity(self._identity)
+
+    def name_ranks(self, pids: tuple[int, ...]) -> None:
+        """The engine's ranks are these processes. Raises OSError."""
+        if pids != self._identity.ranks and not self.is_lost():
+            self._identity = msgspec.structs.replace(self._identity, ranks=pids)
+            self._content = msgspec.json.encode(self._identity)
+            self.run.write_identity(self._identity, durable=False)
 
     def folder_gone(self) -> RunFailure | None:
         """What to end the run with where the folder was moved or deleted; None where it lies as it lay."""
@@ -75,6 +87,7 @@ class Ownership:
 
     def hand_on(self) -> int:
         """The lock, for the engine that this process becomes next."""
+        assert self._lock is not None  # several ranks are handed on by nobody
         os.set_inheritable(self._lock, True)
         os.close(self._folder)
         return self._lock
@@ -86,5 +99,6 @@ class Ownership:
             for remains in (self.run.checkpoints, self.run.path):
                 with contextlib.suppress(OSError):  # it holds something: whoever moved the run has put that there
                     remains.rmdir()
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
         os.close(self._folder)

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cockpit.engine.agreement import AgreedControls
 from cockpit.engine.beginning import Beginning, recipe_of
 from cockpit.engine.controls import Controls
 from cockpit.engine.errors import RunFailure, classify_error
 from cockpit.engine.fallback import fall_back
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
+from cockpit.engine.rank import Ranks, is_loss_of_others
 from cockpit.engine.stack import LLAMA_CPP, StackLog, import_stack
 from cockpit.machine.compile_cache import usual_place
 from cockpit.protocol.commands import Question, Train
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
     from cockpit.engine.chat.gguf_replies import GgufAnswers
     from cockpit.engine.chat.replies import Chatter
     from cockpit.engine.chat.samples import Sampler
+    from cockpit.engine.chat.shared_exam import SharedExam
     from cockpit.engine.data.prepare import PreparedData
     from cockpit.engine.model.loading import Loaded
+    from cockpit.engine.rank_watch import RankWatch
     from cockpit.engine.training.resumption import Resumption
     from cockpit.engine.training.run import Trained
     from cockpit.engine.training.watchdogs import Watchdogs
@@ -58,9 +62,13 @@ class Worker:
         chat_only: bool,
         base: str | None = None,
         may_fall_back: bool = False,
+        ranks: Ranks | None = None,
+        watch: RankWatch | None = None,
     ) -> None:
         """`run` may be another folder by the time that Train is taken up. `base`: where a chat finds the base, in place
-        of the recipe's model. `may_fall_back`: the process begins anew once it `falls_back`."""
+        of the recipe's model. `may_fall_back`: the process begins anew once it `falls_back`. `watch` looks at the other
+        ones of several `ranks`."""
+        self.ranks, self._watch = ranks or Ranks(), watch
         self.run = run
         self.begun = False
         """Whether a run was begun."""
@@ -155,7 +163,6 @@ class Worker:
             self._try_to_end(ending)
 
     def _train(self) -> None:
-        from cockpit.engine.model.loading import load_for_training
         from cockpit.engine.training.run import save_result
 
         try:
@@ -167,12 +174,8 @@ class Worker:
             self.controls.stop_if_asked()
             self._check_own_code(recipe)
             self._tell_devices()
-            self._download_data(recipe)
-            self._download(recipe)
-            self.journal.enter_phase("loading_model", recipe.model.name_or_path)
-            resumed = self._resumption()
-            loaded = load_for_training(self._with_adapter(recipe, resumed), self._say)
-            trained = self._prepare_and_train(recipe, loaded, resumed)
+            self._meet()
+            loaded, trained = self._train_with_others(recipe)
             if trained.step and not trained.dropped:
                 self.journal.check_folder()
                 save_result(loaded, self.run, self.journal, trained.weights_of)
@@ -190,6 +193,35 @@ class Worker:
             self.end_run(RunEnded(outcome="completed", step=trained.step, reason=trained.why))
         if trained.step and not trained.dropped and not self.controls.leaving:
             self._chat(loaded, recipe)
+
+    def _meet(self) -> None:
+        """Find the other ranks, where there are some: all train what rank 0 was told to."""
+        if self.ranks.are_several:
+            self._say(f"Rank {self.ranks.rank.index} of {self.ranks.world} meets the others.")
+            self.ranks.join()
+            self._order = self.ranks.share(self._order)
+
+    def _train_with_others(self, recipe: Recipe) -> tuple[Loaded, Trained]:
+        """What every rank does. What is fetched or tokenized is there for the others once the first has it."""
+        from cockpit.engine.model.loading import load_for_training
+
+        self.ranks.in_turn(lambda: self._download_all(recipe))
+        self.journal.enter_phase("loading_model", recipe.model.name_or_path)
+        resumed = self._resumption()
+        loaded = load_for_training(self._with_adapter(recipe, resumed), self._say)
+        trained = self._prepare_and_train(recipe, loaded, resumed)
+        if self._watch is not None:
+            self._watch.are_done = True
+        self.ranks.leave()
+        return loaded, trained
+
+    def _download_all(self, recipe: Recipe) -> None:
+        self._download_data(recipe)
+        self._download(recipe)
+
+    def training_controls(self) -> Controls:
+        """What the training looks at: what readers ask, on which several ranks agree."""
+        return AgreedControls(self.ranks, self.controls) if self.ranks.are_several else self.controls
 
     def _check_own_code(self, recipe: Recipe) -> None:
         """Before anything is loaded. Raises RunFailure."""
@@ -218,7 +250,10 @@ class Worker:
             return False
 
     def _ending_of(self, error: BaseException) -> RunEnded:
-        """The end that an exception brings, with what is known of the memory where that ran out."""
+        """The end that an exception brings, with what is known of the memory where that ran out. Of one that says only
+        that another rank has gone it is that rank's."""
+        if self._watch is not None and is_loss_of_others(error) and (found := self._watch.cause()) is not None:
+            return msgspec.structs.replace(found, step=self.step)
         ending = classify_error(error, self.beginning.known_recipe, self.step)
         if ending.outcome == "stopped" and not ending.reason:
             return msgspec.structs.replace(ending, reason=self.controls.why)
@@ -247,7 +282,11 @@ class Worker:
         if self._order.from_step == 0:
             self.journal.emit(TrainingResumed(step=0, path=""))
             return None
-        found = resumption(self.run, self._order.from_step, self._say)
+        if self.ranks.is_first:
+            found = resumption(self.run, self._order.from_step, self._say)
+            self.ranks.share(found.step)
+        else:
+            found = resumption(self.run, self.ranks.share(0), self._say)
         self._say(f"Resuming from {found.checkpoint.path.name}.")
         self.step = found.step
         return found
@@ -274,49 +313,58 @@ class Worker:
         self.controls.stop_if_asked()
         self.journal.enter_phase("preparing_data")
         asked = resumed.prepared_as_before(recipe) if resumed is not None else recipe
-        data = prepare_data(asked, loaded.tokenizer, self._say, self._data_progress, loaded.processor)
+        data = self.ranks.in_turn(
+            lambda: prepare_data(asked, loaded.tokenizer, self._say, self._data_progress, loaded.processor)
+        )
         self.journal.emit(data.counts)
         for sentence in resumed.changes_of_data(data.counts) if resumed is not None else ():
             self.journal.log("warning", sentence)
         self.controls.stop_if_asked()
-        self.watchdogs = Watchdogs(recipe.watchdogs, self.run, self.journal, self.controls)
-        if resumed is not None:
-            self.watchdogs.course.begin(resumed.tokens_seen, resumed.trained_tokens)
+        if self.ranks.is_first:
+            self.watchdogs = Watchdogs(recipe.watchdogs, self.run, self.journal, self.controls)
+            if resumed is not None:
+                self.watchdogs.course.begin(resumed.tokens_seen, resumed.trained_tokens)
         return train(
             recipe,
             loaded,
             data,
             self.run,
             self.journal,
-            self.controls,
+            self.training_controls(),
             self.step_done,
             resumed,
             self._sampler(recipe, loaded),
             self._exam(recipe, loaded, data),
             self.watchdogs,
             self._asides(recipe, loaded),
+            self.ranks,
         )
 
-    def _asides(self, recipe: Recipe, loaded: Loaded) -> Asides:
+    def _asides(self, recipe: Recipe, loaded: Loaded) -> Asides | None:
         from cockpit.engine.chat.asides import Asides
 
+        if not self.ranks.is_first:
+            return None
         return Asides(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
 
     def _sampler(self, recipe: Recipe, loaded: Loaded) -> Sampler | None:
         from cockpit.engine.chat.samples import Sampler
 
-        if not recipe.samples.prompts:
+        if not recipe.samples.prompts or not self.ranks.is_first:
             return None
         return Sampler(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
 
-    def _exam(self, recipe: Recipe, loaded: Loaded, data: PreparedData) -> Exam | None:
+    def _exam(self, recipe: Recipe, loaded: Loaded, data: PreparedData) -> Exam | SharedExam | None:
         from cockpit.engine.chat.exam import Exam
+        from cockpit.engine.chat.shared_exam import SharedExam
 
         if not recipe.evaluation.answers:
             return None
+        if not self.ranks.is_first:
+            return SharedExam(recipe, None, self.ranks)
         exam = Exam(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
         exam.begin(data.held_out)
-        return exam
+        return SharedExam(recipe, exam, self.ranks) if self.ranks.are_several else exam
 
     def _chatter(self, loaded: Loaded, recipe: Recipe) -> Chatter:
         from cockpit.engine.chat.replies import Chatter

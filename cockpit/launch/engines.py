@@ -16,6 +16,7 @@ from cockpit.disk import open_to_append, write_atomically
 from cockpit.launch.bytecode import bytecode_environment
 from cockpit.machine.child_environment import child_environment, python_command
 from cockpit.machine.compile_cache import compile_cache
+from cockpit.machine.cores import usable_cores
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.paths import probes_folder, runs_folder, standby_folder
 from cockpit.protocol.commands import Train
@@ -41,13 +42,27 @@ class EngineKey:
 
     backend: str
     gpu: str
-    """UUID of the GPU, `none` for the CPU, `driverless` where no NVIDIA driver was found."""
+    """UUID of the GPU, those of several with commas between them, `none` for the CPU, `driverless` where no NVIDIA
+    driver was found."""
     compile: bool = True
+    ranks: int = 1
+    """Processes that train together, one to a GPU."""
 
     @classmethod
     def of(cls, recipe: Recipe, report: GpuReport) -> EngineKey:
-        """The key of a recipe on this machine. Raises ValueError with a sentence where its GPU is not there."""
-        return cls(recipe.backend, report.choose(recipe.hardware.gpu), recipe.hardware.compile)
+        """The key with which a recipe is trained on this machine. Raises ValueError with a sentence where its GPU is
+        not there."""
+        hardware = recipe.hardware
+        gpus = report.choose_several(hardware.gpu, hardware.ranks)
+        return cls(recipe.backend, ",".join(gpus), hardware.compile, hardware.ranks)
+
+    @classmethod
+    def to_ask(cls, recipe: Recipe, report: GpuReport) -> EngineKey:
+        """The key with which a recipe's model is asked, by one process. Of several GPUs that it was trained on the
+        freest one of this machine takes it. Raises ValueError with a sentence."""
+        hardware = recipe.hardware
+        gpu = "auto" if "," in hardware.gpu else hardware.gpu
+        return cls(recipe.backend, report.choose(gpu), hardware.compile)
 
     def environment(self) -> dict[str, str]:
         """What the engine's environment holds beyond ours."""
@@ -65,6 +80,9 @@ class EngineKey:
             extra["CUDA_VISIBLE_DEVICES"] = ""
         elif self.gpu != DRIVERLESS:
             extra["CUDA_VISIBLE_DEVICES"] = self.gpu
+        if self.ranks > 1 and self.gpu in (NONE, DRIVERLESS):
+            # Ranks share the cores; left to themselves each would take all of them.
+            extra["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS") or str(max(1, usable_cores() // self.ranks))
         if not self.compile:
             extra |= {"UNSLOTH_COMPILE_DISABLE": "1", "TORCHDYNAMO_DISABLE": "1"}
         return extra
@@ -292,10 +310,15 @@ def _start(key: EngineKey, run: RunDir, stdin: int, *options: str, force: bool =
 def _start_locked(key: EngineKey, run: RunDir, stdin: int, lock: int, *options: str) -> StartedEngine:
     # Training on the CPU takes every core; the app, and whatever else the person does there, go first.
     nice = str(CPU_NICE if key.gpu in (NONE, DRIVERLESS) else 0)
-    options = ("--backend", key.backend, "--nice", nice, "--lock", str(lock), *options)
+    options = ("--backend", key.backend, "--nice", nice, *options)
+    if key.ranks > 1:
+        ranks = ("--ranks", str(key.ranks), "--lock", str(lock), *options)
+        command = python_command("cockpit.engine.torchrun", str(run.path), *ranks)
+    else:
+        command = python_command("cockpit.engine", str(run.path), *options, "--lock", str(lock))
     with open_to_append(run.engine_log) as log:
         process = subprocess.Popen(
-            python_command("cockpit.engine", str(run.path), *options),
+            command,
             stdin=stdin,
             stdout=log,
             stderr=log,

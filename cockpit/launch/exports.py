@@ -21,7 +21,7 @@ def export_key(recipe: Recipe, report: GpuReport) -> EngineKey:
     Raises ValueError with a sentence where the recipe's GPU is not there.
     """
     if recipe.backend == "unsloth" or (recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora"):
-        key = EngineKey.of(recipe, report)
+        key = EngineKey.to_ask(recipe, report)
         if key.gpu != DRIVERLESS:
             return key
     return EngineKey(recipe.backend, NONE, recipe.hardware.compile)

@@ -57,6 +57,23 @@ class GpuReport(msgspec.Struct, frozen=True, kw_only=True):
             return found[0].uuid
         raise ValueError(self._why_not(wanted, found))
 
+    def choose_several(self, wanted: str, devices: int) -> tuple[str, ...]:
+        """As `choose`, of `devices` GPUs, which are `wanted` by their names with commas between them, or auto: the
+        freest ones, in the driver's order. For the CPU its one name. Raises ValueError with a sentence."""
+        names = [name.strip() for name in wanted.split(",")]
+        if devices == 1 or (len(names) == 1 and names[0].lower() == NONE):
+            return (self.choose(wanted),)
+        if len(names) > 1:
+            return tuple(self.choose(name) for name in names)
+        visible = self.visible()
+        if names[0].lower() != "auto":
+            raise ValueError(f"{devices} GPUs are asked for, and {plain_line(wanted)[:60]} names one; give auto.")
+        if len(visible) < devices:
+            there = f"{len(visible)} are there" if len(visible) != 1 else "1 is there"
+            raise ValueError(f"{devices} GPUs are asked for, and {there}; none trains {devices} processes on the CPU.")
+        freest = sorted(visible, key=lambda gpu: (-free_mib(gpu), gpu.index))[:devices]
+        return tuple(gpu.uuid for gpu in sorted(freest, key=lambda gpu: gpu.index))
+
     def _why_not(self, wanted: str, found: list[GpuReading]) -> str:
         shown = plain_line(wanted)[:60]
         if self.problem:

@@ -25,6 +25,7 @@ from cockpit.protocol.values import UNREADABLE
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.problem import RecipeError
 from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.schedule import effective_batch
 from cockpit.runs.folder import RunDir, all_runs
 from cockpit.runs.measured import MeasuredRun
 from cockpit.runs.status import is_active
@@ -266,7 +267,7 @@ def step_tokens(recipe: Recipe, mean: float) -> float:
     training = recipe.training
     limit = min(training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
     each = limit if training.packing else min(mean, limit)
-    return each * training.per_device_train_batch_size * training.gradient_accumulation_steps
+    return each * effective_batch(recipe)
 
 
 def pace_of(recipe: Recipe) -> str:
@@ -283,12 +284,12 @@ def work_of(recipe: Recipe) -> str:
 
 def task_of(recipe: Recipe) -> str:
     """The same for recipes that train the same rows a step, whichever way they do it."""
-    plain, training = _plain_work(recipe), recipe.training
+    plain = _plain_work(recipe)
     for name in FITTED:
         del plain["training"][name]
     for section in BESIDE:
         plain.pop(section, None)
-    plain["rows"] = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    plain["rows"] = effective_batch(recipe)
     return _digest(plain)
 
 
@@ -298,6 +299,8 @@ def _plain_work(recipe: Recipe) -> dict[str, Any]:
         plain["training"].pop(name, None)
     for named in (plain["model"], *plain["data"]["sources"]):
         named["name_or_path"] = str(local_path(named["name_or_path"]) or named["name_or_path"])
+    if recipe.hardware.ranks == 1:
+        del plain["hardware"]["devices"]  # what was measured before there were several counts on
     return plain
 
 

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 
 from cockpit.data.inputs import Inputs
-from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
+from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport, free_mib
 from cockpit.machine.installed import torch_cuda
 from cockpit.models.folder import ModelFolder
 from cockpit.models.hub_cache import cached_snapshot
 from cockpit.paths import kind_of, located
+from cockpit.preflight.devices import of_devices
 from cockpit.preflight.model import NAME
 from cockpit.protocol.events import GpuReading
 from cockpit.recipe.model import Model
@@ -29,10 +30,12 @@ BFLOAT16_SINCE = (8, 0)
 def of_machine(recipe: Recipe, report: GpuReport, inputs: Inputs) -> Iterator[Conflict]:
     """What this machine, or the GPU that the recipe chooses, cannot do."""
     try:
-        chosen = report.choose(recipe.hardware.gpu)
+        several = report.choose_several(recipe.hardware.gpu, recipe.hardware.ranks)
     except ValueError as error:
-        yield Conflict("hardware.gpu", str(error), "")
+        yield Conflict("hardware.gpu" if recipe.hardware.ranks == 1 else "hardware.devices", str(error), "")
         return
+    chosen = several[0]
+    yield from of_devices(recipe, report, several)
     has_loftq = recipe.lora.loftq_config is not None and recipe.finetuning_type == "lora"
     if has_loftq and not has_scipy():
         wrong = "LoftQ needs the package scipy, which is not installed here"
@@ -42,9 +45,9 @@ def of_machine(recipe: Recipe, report: GpuReport, inputs: Inputs) -> Iterator[Co
         return
     yield from _of_torch(report)
     yield from _of_types(recipe, report, chosen)
-    reading = next((gpu for gpu in report.gpus if gpu.uuid == chosen), None)
-    if reading is not None:
-        yield from _of_memory(recipe, reading, inputs.model)
+    readings = [gpu for gpu in report.gpus if gpu.uuid in several]
+    if readings:
+        yield from _of_memory(recipe, min(readings, key=free_mib), inputs.model)
 
 
 def has_scipy() -> bool:

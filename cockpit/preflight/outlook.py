@@ -11,6 +11,7 @@ from cockpit.data.rows_cache import RowsCache
 from cockpit.machine.compile_cache import rows_cache_folder
 from cockpit.machine.installed import torch_release
 from cockpit.models.shape import ModelShape
+from cockpit.preflight.devices import with_devices_counted
 from cockpit.preflight.experience import Duration, Experience, learned
 from cockpit.preflight.memory import Lengths
 from cockpit.preflight.room import DiskRoom, GpuRoom, disk_room, forecast_for, gpu_rooms, trains_on
@@ -85,6 +86,8 @@ class Forecaster:
 
     def outlook(self, recipe: Recipe, report: GpuReport | None, steps: int | None) -> Outlook:
         """Without a report the machine is not known."""
+        if report is not None:
+            recipe = with_devices_counted(recipe, report)
         if recipe.training.fit == "auto":
             way = self.fitted(recipe, report)
             return replace(self.outlook(way.recipe, report, steps), fitted=way)
@@ -99,7 +102,8 @@ class Forecaster:
         place = None if report is None else trains_on(recipe, report)
         if report is not None and place:
             rooms = gpu_rooms(recipe, model, report, lengths=lengths, images=images, experience=self._experience)
-            room = next((one for one in rooms if one.chosen), None)
+            chosen = [one for one in rooms if one.chosen]
+            room = min(chosen, key=lambda one: one.free or 0, default=None)  # the fullest one decides
         found = room.forecast if room is not None else forecast_for(recipe, model, lengths=lengths, images=images)
         gpu = room.reading.name if room is not None else ""
         duration = None if place is None else self._experience.duration(recipe, steps, gpu, lengths=lengths)

@@ -54,8 +54,11 @@ class Planner:
         """The plan; without a report the machine is not asked about."""
         from cockpit.data.inputs import Inputs as Found
         from cockpit.preflight.checks import preflight
+        from cockpit.preflight.devices import with_devices_counted
         from cockpit.recipe import learning_rates, schedule
 
+        if report is not None:
+            recipe = with_devices_counted(recipe, report)
         inputs = Found.of(recipe)
         data = self.data_of(inputs)
         rows = schedule.training_rows(recipe, data.rows)
@@ -67,7 +70,7 @@ class Planner:
             held_out=_held_out(recipe, inputs, data.rows),
             total_steps=total,
             epochs=schedule.planned_epochs(recipe, rows),
-            effective_batch=training.per_device_train_batch_size * training.gradient_accumulation_steps,
+            effective_batch=schedule.effective_batch(recipe),
             warmup_steps=learning_rates.warmup_steps(training, total) if total else training.warmup_steps,
             rates=learning_rates.learning_rates(training, total) if total and total <= DRAWN_STEPS else (),
             problems=tuple(preflight(recipe, report, file, inputs=inputs)) if report is not None else (),
@@ -113,6 +116,6 @@ def _is_on_cpu(recipe: Recipe, report: GpuReport) -> bool:
     from cockpit.machine.gpu import DRIVERLESS, NONE
 
     try:
-        return report.choose(recipe.hardware.gpu) in (NONE, DRIVERLESS)
+        return report.choose_several(recipe.hardware.gpu, recipe.hardware.ranks)[0] in (NONE, DRIVERLESS)
     except ValueError:
         return False  # told by the preflight

@@ -10,6 +10,7 @@ from cockpit.models.folder import ModelFolder
 from cockpit.models.shape import ModelShape
 from cockpit.paths import home
 from cockpit.preflight.adapter import going_on
+from cockpit.preflight.devices import with_devices_counted
 from cockpit.preflight.experience import Correction, Experience
 from cockpit.preflight.memory import Device, Fit, Forecast, Lengths, fit, forecast
 from cockpit.protocol.events import GpuReading, Holder
@@ -89,7 +90,7 @@ def gpu_rooms(
 ) -> list[GpuRoom]:  # fmt: skip
     """Every GPU that the run could take, in the driver's order; forecasts as `experience` has corrected them. Where the
     same work was measured, that counts for more than the rows' `lengths`."""
-    chosen = trains_on(recipe, report)
+    chosen = all_places(recipe, report) or ()
     rooms = []
     for reading in report.visible():
         total, used = _bytes(reading.vram_total_mib), _bytes(reading.vram_used_mib)
@@ -101,17 +102,24 @@ def gpu_rooms(
         if found is not None and model is not None and experience is not None:
             found, known = experience.corrected(found, recipe, model, reading.name, lengths_known=told is not None)
         holders = tuple(report.holders.get(reading.uuid, ()))
-        rooms.append(GpuRoom(reading, holders, found, reading.uuid == chosen, known))
+        rooms.append(GpuRoom(reading, holders, found, reading.uuid in chosen, known))
     return rooms
 
 
 def trains_on(recipe: Recipe, report: GpuReport) -> str | None:
-    """UUID of the GPU that the run would take; empty for the CPU, None where the recipe names one that is not there."""
+    """UUID of the GPU that the run would take, or of the first of several; empty for the CPU, None where the recipe
+    names one that is not there."""
+    places = all_places(recipe, report)
+    return None if places is None else next(iter(places), "")
+
+
+def all_places(recipe: Recipe, report: GpuReport) -> tuple[str, ...] | None:
+    """UUIDs of all GPUs that the run would take; none for the CPU, None where it names one that is not there."""
     try:
-        chosen = report.choose(recipe.hardware.gpu)
+        chosen = report.choose_several(recipe.hardware.gpu, with_devices_counted(recipe, report).hardware.ranks)
     except ValueError:
         return None
-    return "" if chosen in (NONE, DRIVERLESS) else chosen
+    return () if chosen[0] in (NONE, DRIVERLESS) else chosen
 
 
 def disk_room(recipe: Recipe, found: Forecast, steps: int | None) -> DiskRoom:

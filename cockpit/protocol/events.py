@@ -384,6 +384,8 @@ class RunEnded(Event, tag=True, frozen=True, kw_only=True):
     """Of a run that ran out of memory; None in older logs."""
     relaunches: tuple[Relaunch, ...] = ()
     """Ways to launch such a run again, the gentlest first."""
+    rank: Count | None = None
+    """Which of several ranks has brought this end, where it was not rank 0; its output is in ranks/ of the run."""
 
 
 class ModelUnloaded(Event, tag=True, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from cockpit.recipe.section import Conflict, Field, Section, place, unit
 
 TokenText = Annotated[str, Field(min_length=1, max_length=200)]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+Devices = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, "all"]
 
 
 class Model(Section):
@@ -59,7 +60,11 @@ class Hardware(Section):
     """Where the engine runs and what it may compile."""
 
     gpu: str = "auto"
-    """auto takes the freest GPU; or an index, a UUID, or none for the CPU."""
+    """auto takes the freest GPU; or an index, a UUID, or none for the CPU. For several GPUs their names, as 0,2."""
+
+    devices: Devices = 1
+    """How many GPUs train together, each with micro-batches of its own in each step; all takes as many as there are.
+    With hardware.gpu none so many processes share the CPU."""
 
     compile: bool = True
     """Let the stack compile the model on a GPU: a slow first step, fast ones after it."""
@@ -71,3 +76,19 @@ class Hardware(Section):
     dynamo_accumulated_cache_size_limit: int | None = Field(default=None, ge=1, le=65536)
     """The same over all functions together (256 or more helps Gemma-3); empty for the backend's own: 1,024 with
     Unsloth, 256 with plain torch."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        names = [name.strip() for name in self.gpu.split(",")]
+        if self.devices == "all" and names == ["none"]:
+            yield Conflict("devices", "all counts GPUs, and gpu is none", "give the number of processes")
+        elif len(names) > 1 and "" in names:
+            yield Conflict("gpu", "a name is missing between commas", "write names as 0,2")
+        elif len(names) > 1 and self.devices != len(names):
+            wrong = f"it names {len(names)} GPUs, and devices is {self.devices}"
+            yield Conflict("gpu", wrong, f"name as many as devices says, or give {len(names)} as devices")
+
+    @property
+    def ranks(self) -> int:
+        """How many processes train together. `all` counts as one here: a run that is started has its number in its
+        place."""
+        return 1 if self.devices == "all" else self.devices

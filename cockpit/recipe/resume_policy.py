@@ -6,6 +6,7 @@ from cockpit.recipe.field_path import dotted
 from cockpit.recipe.problem import Problem
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.relief import keeps_rows
+from cockpit.recipe.schedule import effective_batch
 from cockpit.recipe.schema import leaves
 
 CHANGEABLE = (
@@ -43,7 +44,7 @@ BASE = ("model.name_or_path", "model.revision")
 """May be changed too where the weights there are known to be those of the run's base."""
 
 
-BATCHES = ("training.per_device_train_batch_size", "training.gradient_accumulation_steps")
+BATCHES = ("training.per_device_train_batch_size", "training.gradient_accumulation_steps", "hardware.devices")
 """May be changed together: where their product stays, each step has the same rows as before."""
 
 
@@ -51,7 +52,8 @@ def refused_changes(before: Recipe, after: Recipe, file: str, *, same_base: bool
     """A problem for each field that differs and may not; empty where the run can go on with `after`. `same_base`: the
     base of `after` was compared with that of `before`, and is the same model in another place."""
     changeable = CHANGEABLE + (BASE if same_base else ())
-    if _effective_batch(before) == _effective_batch(after):
+    is_same_step = effective_batch(before) == effective_batch(after)
+    if is_same_step:
         changeable += BATCHES
     if keeps_rows(before) and keeps_rows(after):
         changeable += ("training.max_length",)
@@ -59,16 +61,13 @@ def refused_changes(before: Recipe, after: Recipe, file: str, *, same_base: bool
     found = []
     for path in sorted(was.keys() | now.keys(), key=dotted):
         name = dotted(path)
-        if was.get(path) != now.get(path) and not any(name == one or name.startswith(f"{one}.") for one in changeable):
+        is_free = any(name == one or name.startswith(f"{one}.") for one in changeable)
+        if was.get(path) != now.get(path) and not (is_free and (is_same_step or name not in BATCHES)):
             wrong = "it cannot be changed when a run goes on: weights, optimizer and order of rows depend on it"
             right = "start a new run for that"
             if name in BATCHES:
-                right = f"keep their product, {_effective_batch(before):,}, or start a new run for that"
+                right = f"keep their product, {effective_batch(before):,}, or start a new run for that"
             if name in BASE:
                 right += ", or name the place that the base was moved to with --model"
             found.append(Problem(file, None, name, wrong, right))
     return found
-
-
-def _effective_batch(recipe: Recipe) -> int:
-    return recipe.training.per_device_train_batch_size * recipe.training.gradient_accumulation_steps

@@ -6,7 +6,6 @@ import math
 
 from cockpit.recipe.data import Data
 from cockpit.recipe.recipe import Recipe
-from cockpit.recipe.training import Training
 
 
 def training_rows(recipe: Recipe, rows: int | None) -> int | None:
@@ -37,14 +36,14 @@ def held_out_count(rows: int, data: Data) -> int:
 
 
 def planned_steps(recipe: Recipe, train_rows: int | None) -> int | None:
-    """Optimizer steps of the whole run on one GPU or the CPU, for `train_rows` rows without the held-out ones.
+    """Optimizer steps of the whole run on its GPUs or the CPU, for `train_rows` rows without the held-out ones.
 
     None where it depends on the rows and they are not known; packing joins rows, so that they are not known before.
     """
     training = recipe.training
     if training.max_steps is not None:
         return training.max_steps
-    per_epoch = _steps_per_epoch(training, train_rows)
+    per_epoch = _steps_per_epoch(recipe, train_rows)
     return None if per_epoch is None else math.ceil(training.num_train_epochs * per_epoch)
 
 
@@ -53,12 +52,42 @@ def planned_epochs(recipe: Recipe, train_rows: int | None) -> float | None:
     training = recipe.training
     if training.max_steps is None:
         return training.num_train_epochs
-    per_epoch = _steps_per_epoch(training, train_rows)
+    per_epoch = _steps_per_epoch(recipe, train_rows)
     return None if per_epoch is None else training.max_steps / per_epoch
 
 
-def _steps_per_epoch(training: Training, train_rows: int | None) -> int | None:
+def _steps_per_epoch(recipe: Recipe, train_rows: int | None) -> int | None:
+    training = recipe.training
     if not train_rows or training.packing:
         return None
     batches = math.ceil(train_rows / training.per_device_train_batch_size)
-    return math.ceil(batches / training.gradient_accumulation_steps)
+    return math.ceil(math.ceil(batches / recipe.hardware.ranks) / training.gradient_accumulation_steps)
+
+
+def effective_batch(recipe: Recipe) -> int:
+    """Rows of an optimizer step, of all GPUs together."""
+    training = recipe.training
+    return training.per_device_train_batch_size * training.gradient_accumulation_steps * recipe.hardware.ranks
+
+
+def accumulation_for(recipe: Recipe, devices: int) -> int:
+    """The accumulation with which so many GPUs take as many rows a step as the recipe does now. Raises ValueError with
+    a sentence where no number of micro-batches does."""
+    rows, micro = effective_batch(recipe), recipe.training.per_device_train_batch_size
+    steps, left = divmod(rows, micro * devices)
+    if left or not steps:
+        *fewer, last = [str(number) for number in range(1, 17) if rows % (micro * number) == 0]
+        raise ValueError(
+            f"A step has {rows:,} rows, which {devices} GPUs cannot share with {micro:,} at a time; "
+            f"give {' or '.join(filter(None, (', '.join(fewer), last)))}, or start a new run."
+        )
+    return steps
+
+
+def batches_text(recipe: Recipe, times: str = "×") -> str:
+    """`2 × 4`: micro-batch and accumulation, and where several train together `2 × 4 × 2 GPUs`."""
+    training, hardware = recipe.training, recipe.hardware
+    text = f"{training.per_device_train_batch_size} {times} {training.gradient_accumulation_steps}"
+    if hardware.ranks == 1:
+        return text
+    return f"{text} {times} {hardware.ranks} {'processes' if hardware.gpu.strip().lower() == 'none' else 'GPUs'}"

@@ -7,12 +7,14 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from cockpit.disk import open_to_read
 from cockpit.protocol.events import GpuReading, MachineRead
 from cockpit.runs.checkpoint import Checkpoint, checkpoints
 from cockpit.runs.folder import RunDir
 from cockpit.runs.lock_state import boot_id
+from cockpit.runs.ranks import rank_log
 from cockpit.runs.state import RunState
 from cockpit.text.numbers import count, size
 from cockpit.text.plain_text import plain_line, plain_text, without_logins
@@ -33,12 +35,16 @@ SIGNS = (
     (r"No space left on device|Disk quota exceeded", "The disk was full"),
 )  # fmt: skip
 
+RANK_KILLED = r"Rank \d+ \(process \d+\) was ended by SIG\w+, and the others with it\."
+"""What the process that starts ranks says of the one that was the first to end."""
+
 
 @dataclass(frozen=True)
 class Crash:
     """`why` is a sentence, empty where the engine has said it itself. `checkpoint`: the step of the newest that loads,
     None where none does; `passed` has a sentence for each newer one that does not load. `log` are the last lines of
-    engine.log; `machine` says how GPU, RAM and disk stood at the last reading, empty where there is none."""
+    engine.log, or of the output of `rank`, the one of several that has ended the run; `machine` says how GPU, RAM and
+    disk stood at the last reading, empty where there is none."""
 
     step: int
     why: str
@@ -46,11 +52,13 @@ class Crash:
     passed: tuple[str, ...]
     log: tuple[str, ...]
     machine: str
+    rank: int | None = None
 
     @classmethod
     def of(cls, run: RunDir, state: RunState) -> Crash:
         """Look at the files of a run that is lost, or has failed."""
-        output = _end_of(run)
+        rank = state.ended.rank if state.ended is not None else None
+        output = _end_of(rank_log(run, rank or 0))
         newest, passed = _newest_that_loads(run)
         reading = state.machine[-1] if state.machine else None
         return cls(
@@ -60,14 +68,16 @@ class Crash:
             passed=tuple(passed),
             log=tuple(_last_lines(output)),
             machine="" if reading is None else _machine_text(reading),
+            rank=rank,
         )
 
     def lines(self, log_lines: int = LINES) -> Iterator[tuple[str, str]]:
         """Label and text of each line that a card or a command tells, with so many of engine.log."""
         if self.why:
             yield "", self.why
-        for line in self.log[len(self.log) - min(log_lines, len(self.log)) :] if self.why else ():
-            yield "log", line
+        is_shown = self.why or self.rank is not None
+        for line in self.log[len(self.log) - min(log_lines, len(self.log)) :] if is_shown else ():
+            yield "log" if self.rank is None else f"log {self.rank}", line
         if self.machine:
             yield "then", self.machine
         if self.checkpoint is not None:
@@ -98,6 +108,8 @@ def _why_lost(run: RunDir, output: str, reading: MachineRead | None) -> str:
     identity = run.identity()
     if identity is not None and identity.host == os.uname().nodename and identity.boot_id != boot_id():
         return "The machine was started anew since, and took the run with it."
+    if identity is not None and identity.ranks and (killed := re.search(RANK_KILLED, output)):
+        return killed[0]
     for pattern, sentence in SIGNS:
         if re.search(pattern, output):
             return f"{sentence}."
@@ -130,9 +142,9 @@ def _gib(mib: float | None) -> str:
     return "–" if mib is None else f"{mib / 1024:.1f}"
 
 
-def _end_of(run: RunDir) -> str:
+def _end_of(path: Path) -> str:
     try:
-        with open_to_read(run.engine_log) as log:
+        with open_to_read(path) as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - END_BYTES))
             return log.read(END_BYTES).decode(errors="replace")
     except OSError:

@@ -135,6 +135,11 @@ class RunDir:
         return self.path / "engine.log"
 
     @property
+    def ranks(self) -> Path:
+        """What each of several ranks says of itself, and its raw output."""
+        return self.path / "ranks"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
@@ -209,11 +214,11 @@ class RunDir:
 
     def touch_lease(self) -> None:
         """Tell the engine that somebody looks at the run. Raises OSError."""
-        _touch(self.lease)
+        touch(self.lease)
 
-    def touch_heartbeat(self) -> None:
-        """Tell readers that the engine lives. Raises OSError."""
-        _touch(self.heartbeat)
+    def touch_heartbeat(self, at: float | None = None) -> None:
+        """Tell readers that the engine lives, or that all of it did `at` that Unix time. Raises OSError."""
+        touch(self.heartbeat, at)
 
     def write_identity(self, identity: EngineIdentity, *, durable: bool = True) -> None:
         """Say whose the events are from now on; `durable`: beyond a power cut too. Raises OSError."""
@@ -307,10 +312,11 @@ def _take_command(path: Path) -> AnyCommand | UnreadableCommand:
     return commands.unreadable(path.name, why) if why else commands.read(content, path.name)
 
 
-def _touch(path: Path) -> None:
+def touch(path: Path, at: float | None = None) -> None:
+    """Make the file, or make it new; `at`: as if it was last written then, Unix time in seconds. Raises OSError."""
     descriptor = open_regular(path, os.O_WRONLY | os.O_CREAT, follow=False)
     try:
-        os.utime(descriptor)
+        os.utime(descriptor, None if at is None else (at, at))
     finally:
         os.close(descriptor)
 

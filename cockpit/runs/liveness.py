@@ -24,8 +24,11 @@ STARTS_WITHIN_S = 10.0
 """A starter names its engine at once; a folder without that which is older was left so."""
 
 
-class EngineIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """engine.json: the one process that may write this run's events. `started` is psutil's create_time, in seconds."""
+class EngineIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """engine.json: the one process that may write this run's events. `started` is psutil's create_time, in seconds.
+
+    Where several ranks train, the process that has started them stands here for all, and `ranks` are their pids on its
+    machine, rank 0 first."""
 
     host: str
     boot_id: str
@@ -33,6 +36,7 @@ class EngineIdentity(msgspec.Struct, frozen=True, kw_only=True):
     pid: Pid
     started: Moment
     backend: str
+    ranks: tuple[Pid, ...] = ()
 
     @classmethod
     def of_this_process(cls, backend: str) -> EngineIdentity:

@@ -249,7 +249,7 @@ def test_a_command_that_is_too_long_is_refused_by_the_sender_and_by_the_engine()
 
 
 def test_a_heartbeat_that_fails_leaves_no_file_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(descriptor: int) -> None:
+    def refuse(descriptor: int, times: object) -> None:
         raise PermissionError
 
     run = make_run("demo-1")

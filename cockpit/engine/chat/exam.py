@@ -43,14 +43,19 @@ class Question:
     wanted: str
 
 
+def exam_steps(recipe: Recipe) -> int | None:
+    """Steps between two exams, beside start and end; None for these alone."""
+    return recipe.evaluation.every_steps or (recipe.training.eval_steps if recipe.data.holds_out else None)
+
+
 class Exam:
     """Given each time to the same rows and prompts; greedily where the suite says nothing else."""
 
     def __init__(self, recipe: Recipe, loaded: Loaded, chatter: Chatter, journal: Journal, controls: Controls) -> None:
         self._recipe, self._loaded, self._chatter = recipe, loaded, chatter
         self._journal, self._controls = journal, controls
-        asked, training = recipe.evaluation, recipe.training
-        self.every_steps = asked.every_steps or (training.eval_steps if recipe.data.holds_out else None)
+        asked = recipe.evaluation
+        self.every_steps = exam_steps(recipe)
         self._warned: set[str] = set()
         self._scores = scores(asked, self._warn_once) if asked.rows else {}
         self._suite = list(recipe.suite.prompts()) if asked.suite else []

@@ -15,6 +15,7 @@ else:
 
 LEANT_ON = {
     "transformers.trainer:Trainer._save_checkpoint": "checkpoints are written to a temporary path and renamed",
+    "transformers.trainer:Trainer._save_rng_state": "each of several ranks keeps its random numbers",
     "transformers.trainer:Trainer._get_train_sampler": "a resume finds the order of rows grouped by length again",
     "transformers.trainer:Trainer._get_grad_norm": "the gradient's norm before clipping is that of every step",
     "transformers.trainer:Trainer._load_optimizer_and_scheduler": "a resumed run takes up the schedule of its recipe",
@@ -64,7 +65,20 @@ class TrainerHooks(Trainer):
 
     def write_checkpoint(self) -> None:
         """Write the state after the present step into a folder below `args.output_dir`."""
-        super()._save_checkpoint(self.model, None)
+        best = self.state.best_global_step
+        if self.args.world_size > 1:
+            # With a best step transformers waits for all ranks here, which do not come where one cannot write.
+            self.state.best_global_step = None
+        try:
+            super()._save_checkpoint(self.model, None)
+        finally:
+            self.state.best_global_step = best
+
+    def write_random_state(self, folder: str) -> None:
+        """What ranks that are not the first do while that one does `write_checkpoint`: operations are summed up, and
+        this rank's random numbers are written into `folder`, which is made where it is not there."""
+        self.store_flos()
+        super()._save_rng_state(folder)
 
     def train_sampler(self, sampler: Any) -> Any:
         """What draws the rows in place of the sampler that the trainer has made."""

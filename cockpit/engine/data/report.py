@@ -23,7 +23,7 @@ from cockpit.models.folder import ModelFolder
 from cockpit.protocol.events import SourceRead
 from cockpit.recipe.data import Data, Source
 from cockpit.recipe.recipe import Recipe
-from cockpit.recipe.schedule import held_out_count
+from cockpit.recipe.schedule import effective_batch, held_out_count
 from cockpit.text.plain_text import plain_line, plain_text
 
 ROWS_AT_MOST = 2_500
@@ -197,7 +197,7 @@ class _Batches:
         self.padding_share: float | None = 0.0 if lengths else None
         self.sequences = len(packed_sequences(lengths, max_tokens(recipe))) if packed else None
         units = self.sequences or len(lengths)
-        at_once = min(units, rows * training.gradient_accumulation_steps)
+        at_once = min(units, effective_batch(recipe))
         self.tokens_per_step = sum(lengths) / units * at_once if lengths else None
         multiple = pad_to(recipe) or 1
         if self.kind == "joined" and lengths and multiple > 1:
@@ -206,7 +206,7 @@ class _Batches:
         if self.kind == "padded" and lengths:
             by_length = training.group_by_length and not images
             rng = np.random.default_rng(training.seed)
-            step = rows * training.gradient_accumulation_steps
+            step = effective_batch(recipe)
             controls = [_order(lengths, step, rng.permutation(len(lengths)), by_length) for _ in range(ORDERS)]
             fillings = [_filling(lengths, order, rows, multiple) for order in controls]
             self.padding = fillings[0]

@@ -12,6 +12,7 @@ from cockpit.paths import local_path
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import AnyEvent, Evaluated, RunEnded, RunStarted, StepEnded
 from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.schedule import effective_batch
 from cockpit.runs.folder import RunDir
 from cockpit.runs.receipt import receipt_in
 from cockpit.text.numbers import count, metric
@@ -57,7 +58,7 @@ def _facts(run: RunDir, recipe: Recipe) -> list[str]:
     ended = next((event for event in reversed(events) if isinstance(event, RunEnded)), None)
     hashes, data = (started.base_sha256, started.data_sha256) if started else ({}, {})
     lora, training = recipe.lora, recipe.training
-    batch = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    batch = effective_batch(recipe)
     rows = [
         ("base", _name(recipe.model.name_or_path)),
         *((f"base, {name}", value) for name, value in hashes.items()),

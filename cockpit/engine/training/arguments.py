@@ -16,6 +16,8 @@ from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
 
 TENSORBOARD = "tensorboard"
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+"""What configurations call the number of a layer's experts."""
 CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_torch_fused"}
 
 
@@ -75,6 +77,13 @@ def compute_dtype(recipe: Recipe, loaded: Loaded) -> torch.dtype:
     if dtype == torch.float32 and recipe.model.dtype != "float32" and loaded.device.type == "cuda":
         return named_dtype(recipe.model.dtype) or best_dtype()
     return dtype if dtype in (torch.bfloat16, torch.float16) else torch.float32
+
+
+def may_leave_unused(loaded: Loaded) -> bool:
+    """Whether a batch may pass by weights that are trained: those of experts that none of its tokens is sent to, or of
+    what sees. Ranks then have to look for them at each step, which takes time."""
+    config = loaded.model.config.get_text_config()
+    return loaded.processor is not None or any(getattr(config, name, 0) for name in EXPERTS)
 
 
 def _checkpointing(mode: str) -> dict[str, Any]:

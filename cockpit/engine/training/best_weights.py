@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.engine.journal import Journal
+from cockpit.engine.rank import Ranks
 from cockpit.recipe.training import Training
 from cockpit.runs.checkpoint import checkpoints
 
@@ -34,8 +35,11 @@ def recall_best(args: Any, state: Any) -> None:
 class BestWeights:
     """What a trainer goes back to when it ends."""
 
-    def __init__(self, trainer: Any, recipe: Training, folder: Path, journal: Journal) -> None:
+    def __init__(
+        self, trainer: Any, recipe: Training, folder: Path, journal: Journal, ranks: Ranks | None = None
+    ) -> None:
         """`trainer` is a RunTrainer, `folder` that of the checkpoints."""
+        self._ranks = ranks or Ranks()
         self._trainer, self._recipe, self._folder, self._journal = trainer, recipe, folder, journal
         self._taken = False
         self._step: int | None = None
@@ -50,7 +54,9 @@ class BestWeights:
 
     def _take(self) -> int | None:
         state = self._trainer.state
-        place = best_checkpoint(self._trainer, self._folder, thorough=True)
+        place = self._ranks.share(
+            best_checkpoint(self._trainer, self._folder, thorough=True) if self._ranks.is_first else None
+        )
         kept = int(place.name.rpartition("-")[2]) if place else None
         step = _best_of(self._trainer.args, state, {kept or 0, state.global_step})
         if place and step != state.global_step:

@@ -110,7 +110,7 @@ class BetweenSteps(TrainerCallback):
         if changes:
             words = ", then ".join(told(one, recipe_steps) for one in changes)
             self._journal.log("info", f"As this run was asked for before: {words}.")
-        self._controls.examine = self._why_not
+        self._controls.examine_by(self._why_not)
         self._events.planned_rate = self._schedule.planned
 
     def carried_over(self) -> tuple[ScheduleChange, ...]:
@@ -135,6 +135,7 @@ class BetweenSteps(TrainerCallback):
         """A batch of the held-out rows is measured: a pause need not wait for all of them, but what is asked for then
         does."""
         controls = self._controls
+        controls.agree()
         if controls.paused and not controls.has_asked and not self._is_evaluating_as_asked:
             self._events.evaluation_goes_on(self._wait())
 
@@ -174,6 +175,7 @@ class BetweenSteps(TrainerCallback):
 
     def _do_what_was_asked(self, *, is_over: bool) -> None:
         controls = self._controls
+        controls.agree()
         while controls.stop is None:
             for control in controls.take():
                 self._do(control)
@@ -311,6 +313,7 @@ class BetweenSteps(TrainerCallback):
             return {}
         if self._is_due() or self._is_over or self._is_evaluating_as_asked:
             self._measure_answers()
+            self._controls.agree()
             self._controls.stop_if_asked()
         step, metrics = self._measured or (None, {})
         return metrics if step == self._events.step else {}

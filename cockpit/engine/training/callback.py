@@ -147,6 +147,7 @@ class EventCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Between micro-steps: the one place where a step can be dropped."""
+        self.controls.agree()
         if self.controls.stop == "drop":
             self.step_metrics.drop()
             self.dropped = True
@@ -199,6 +200,7 @@ class EventCallback(TrainerCallback):
             self.watchdogs.step_ended(self.step, figures, took_s, self.planned_rate(self.step))
         self._on_step(self.step)
         is_first, self._has_compiled = not self._has_compiled, True
+        self.controls.agree()
         if self.controls.stop is not None:
             control.should_training_stop = True
             control.should_evaluate = False

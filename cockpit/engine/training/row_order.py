@@ -24,10 +24,12 @@ class LengthsOfEpoch(LengthGroupedSampler):
         return super().__iter__()
 
 
-def in_fixed_order(sampler: Any, seed: int) -> Any:
-    """A sampler that groups by length, made to draw so; others as they are: accelerate draws random orders so."""
+def in_fixed_order(sampler: Any, seed: int, ranks: int = 1, rows: int | None = None) -> Any:
+    """A sampler that groups by length, made to draw so; others as they are: accelerate draws random orders so.
+
+    It groups what all `ranks` take in a step, of the first `rows` rows where these are given."""
     if type(sampler) is not LengthGroupedSampler:
         return sampler
-    fixed = LengthsOfEpoch(sampler.batch_size, lengths=sampler.lengths)
+    fixed = LengthsOfEpoch(sampler.batch_size * ranks, lengths=sampler.lengths[:rows])
     fixed.seed = seed
     return fixed

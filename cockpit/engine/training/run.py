@@ -17,10 +17,12 @@ from cockpit.engine.errors import RunFailure, Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.model.loading import Loaded
 from cockpit.engine.model.saved_files import add_to_card, finish_saved
-from cockpit.engine.training.arguments import TENSORBOARD, arguments
+from cockpit.engine.rank import Ranks
+from cockpit.engine.training.arguments import TENSORBOARD, arguments, may_leave_unused
 from cockpit.engine.training.best_weights import BestWeights
 from cockpit.engine.training.between_steps import Asides, BetweenSteps, Exam, Sampler
 from cockpit.engine.training.callback import PATIENCE, EventCallback, NothingLeft
+from cockpit.engine.training.filling import fill_rounds
 from cockpit.engine.training.methods import make_trainer
 from cockpit.engine.training.overrides import overrides
 from cockpit.engine.training.resumption import Resumption
@@ -63,29 +65,35 @@ def train(
     exam: Exam | None = None,
     watchdogs: Watchdogs | None = None,
     asides: Asides | None = None,
+    ranks: Ranks | None = None,
 ) -> Trained:
     """Train the adapter and tell the journal, and the `watchdogs`, of each step; between two of them do what `controls`
     ask for, let the `sampler` answer the recipe's prompts, the `exam` measure answers, and `asides` answer questions.
-    Raises whatever the stack raises.
+    Raises whatever the stack raises. Of several `ranks` each is called so, with `controls` on which all agree; rank 0
+    alone has a sampler, asides and watchdogs.
 
     A run that is `resumed` goes on with the checkpoint's weights, optimizer, schedule, random numbers and rows.
     """
     from transformers import PrinterCallback
 
+    ranks = ranks or Ranks()
     row_losses = _row_losses(recipe, data, run, resumed, journal)
+    data, rows = fill_rounds(recipe, data, ranks, journal)
     settings = arguments(recipe, loaded, data, run, journal)
     owed = resumed is not None and data.held_out is not None and resumed.owes_evaluation(recipe.training.eval_steps)
     if resumed is not None:
         settings["eval_on_start"] = owed
+    if ranks.are_several:
+        settings["ddp_find_unused_parameters"] = may_leave_unused(loaded)
     trainer = make_trainer(recipe, loaded, data, settings)
     for sentence in overrides(recipe, settings, trainer):
         journal.log("info", sentence)
     trainer.remove_callback(PrinterCallback)
-    batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size)
+    batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size / ranks.world)
     callback = EventCallback(
         journal,
         controls,
-        StepMetrics(*((resumed.tokens_seen, resumed.trained_tokens) if resumed else ())),
+        StepMetrics(*((resumed.tokens_seen, resumed.trained_tokens) if resumed else (0, 0)), ranks),
         steps_per_epoch=math.ceil(batches / recipe.training.gradient_accumulation_steps),
         on_step=on_step,
         resumed=resumed,
@@ -96,10 +104,14 @@ def train(
     kept = checkpoint_plan(recipe)[1]
     if row_losses is not None:
         row_losses.listen(trainer.model, gives_no_logits=loaded.backend == "unsloth")
-    trainer.attach(run, callback, between, recipe.training, kept=kept, owes_evaluation=owed, row_losses=row_losses)
+    trainer.attach(
+        run, callback, between, recipe.training, kept=kept, owes_evaluation=owed, row_losses=row_losses, ranks=ranks,
+        rows=rows,
+    )  # fmt: skip
     patience = _add_patience(trainer, recipe, resumed)
-    _add_tensorboard(trainer, recipe, run)
-    best_weights = BestWeights(trainer, recipe.training, run.checkpoints, journal)
+    if ranks.is_first:
+        _add_tensorboard(trainer, recipe, run)
+    best_weights = BestWeights(trainer, recipe.training, run.checkpoints, journal, ranks)
 
     best: int | None = None
     try:

@@ -6,14 +6,16 @@ from typing import Any
 
 import torch
 
+from cockpit.engine.rank import Ranks
 from cockpit.engine.training.step_times import StepTimes
 
 
 class StepMetrics:
     """Takes in what the trainer measures. Sums stay on the device until a step is over."""
 
-    def __init__(self, tokens_seen: int = 0, trained_tokens: int = 0) -> None:
-        """Counts on from the tokens that are given."""
+    def __init__(self, tokens_seen: int = 0, trained_tokens: int = 0, ranks: Ranks | None = None) -> None:
+        """Counts on from the tokens that are given. Of several `ranks` the figures are those of all."""
+        self._ranks = ranks or Ranks()
         self.tokens_seen = tokens_seen
         self.trained_tokens = trained_tokens
         self.gradient: torch.Tensor | float | None = None
@@ -33,9 +35,13 @@ class StepMetrics:
         """The finished step's loss and grad_norm, finite or not, and the tokens so far; the next step begins."""
         figures: dict[str, float] = {}
         if self._losses:
-            # Each micro-step's loss is its share of the step's: the sum is the mean over all tokens of the step.
-            figures["loss"] = float(torch.stack([loss.float() for loss in self._losses]).sum().item())
-            seen, trained = torch.stack(self._counts).sum(0).tolist()
+            # Each micro-step's loss is its share of the step's: the sum is the mean over all tokens of the step. With
+            # several ranks it is so many times its share, as gradients are averaged over them.
+            loss = float(torch.stack([loss.float() for loss in self._losses]).sum().item())
+            counts = torch.stack(self._counts).sum(0).tolist()
+            loss, seen, trained, batch = self._ranks.sum([loss, *counts, self.batch_tokens])
+            figures["loss"] = loss / self._ranks.world
+            self.batch_tokens = int(batch)
             self.tokens_seen += int(seen)
             self.trained_tokens += int(trained)
         if self.gradient is not None:

@@ -14,9 +14,12 @@ import torch
 from cockpit.disk import new_folder, size_of
 from cockpit.engine.compat.private_names import TrainerHooks, follows_evaluations
 from cockpit.engine.errors import classify_error, is_out_of_memory
+from cockpit.engine.rank import Ranks
 from cockpit.engine.training.best_weights import best_checkpoint, recall_best
+from cockpit.engine.training.filling import fill_order, filling_tokens
 from cockpit.engine.training.learning_rate import refuse_without_room, take_up_schedule
 from cockpit.engine.training.memory import BATCH
+from cockpit.engine.training.rank_saving import RankSaving
 from cockpit.engine.training.room import making_room
 from cockpit.engine.training.row_order import in_fixed_order
 from cockpit.engine.training.step_metrics import StepMetrics, token_counts
@@ -42,6 +45,9 @@ class RunTrainer(TrainerHooks):
     kept: int | None
     owes_evaluation: bool
     row_losses: RowLossWriter | None = None
+    ranks: Ranks = Ranks()
+    rows: tuple[int | None, int | None] = (None, None)
+    _measured: list[tuple[float, int]]
     _answers: Mapping[str, float] = MappingProxyType({})
 
     def attach(
@@ -54,15 +60,21 @@ class RunTrainer(TrainerHooks):
         kept: int | None,
         owes_evaluation: bool = False,
         row_losses: RowLossWriter | None = None,
+        ranks: Ranks | None = None,
+        rows: tuple[int | None, int | None] = (None, None),
     ) -> None:
         """Train as `run`; call before `train`. `kept` checkpoints stay beside the best one, None for all.
 
         `owes_evaluation`: the first evaluation is owed to the step that the run resumes from. The trainer takes it for
         one before any training, which is compared with no other and moves no schedule.
+
+        `rows`: how many of the rows teach, and are measured, where more stand in the datasets to fill the last round of
+        several `ranks`; None where none do.
         """
         self.run, self.events, self.step_metrics, self.training = run, events, events.step_metrics, training
         self.between = between
         self.kept, self.owes_evaluation = kept, owes_evaluation
+        self.ranks, self.rows = ranks or Ranks(), rows
         if row_losses is not None:
             self.row_losses = row_losses
             self.add_callback(row_losses)
@@ -79,6 +91,8 @@ class RunTrainer(TrainerHooks):
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """One micro-step; its loss and tokens are taken down."""
         counts = token_counts(inputs)  # before the step, which may empty `inputs`
+        if self.ranks.are_several:
+            counts[0] -= filling_tokens(inputs)
         shape = inputs["input_ids"].shape
         if self.row_losses is not None:
             self.row_losses.take_batch(inputs)
@@ -115,9 +129,30 @@ class RunTrainer(TrainerHooks):
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """What was measured of answers counts like the loss: for the best checkpoint, patience and schedules."""
-        measured = super().evaluation_loop(*args, **kwargs)
+        self._measured = []
+        # A batch's loss is the mean over its own tokens here, not over those of all ranks.
+        average = self.args.average_tokens_across_devices
+        self.args.average_tokens_across_devices = average and not self.ranks.are_several
+        try:
+            measured = super().evaluation_loop(*args, **kwargs)
+        finally:
+            self.args.average_tokens_across_devices = average
+        if self.rows[1] is not None:
+            parts = [sum(loss * rows for loss, rows in self._measured), sum(rows for _, rows in self._measured)]
+            losses, rows = self.ranks.sum(parts)
+            measured.metrics["eval_loss"] = losses / rows
         measured.metrics.update(self._answers)
         return measured
+
+    def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """A batch of held-out rows; its loss counts for as many as it has of them, without those that fill."""
+        found = super().prediction_step(model, inputs, *args, **kwargs)
+        if self.rows[1] is not None:
+            size, batch = self.args.per_device_eval_batch_size, len(self._measured) * self.ranks.world
+            left = self.rows[1] - size * (batch + self.ranks.rank.index)
+            rows = max(0, min(size, left))
+            self._measured.append((float(found[0]) if rows else 0.0, rows))
+        return found
 
     def step_over(self) -> None:
         """The step was logged, measured and saved."""
@@ -137,8 +172,15 @@ class RunTrainer(TrainerHooks):
     # What is trained on
 
     def train_sampler(self, sampler: Any) -> Any:
-        """Groups by length come in an order that depends on seed and epoch alone."""
-        return in_fixed_order(sampler, self.args.seed)
+        """Groups by length come in an order that depends on seed and epoch alone; with several ranks it is that of one
+        which takes as many rows a step."""
+        rows, total = self.rows[0], len(self.train_dataset)
+        if rows is None:
+            return in_fixed_order(sampler, self.args.seed)
+        rounds = total // (self.args.per_device_train_batch_size * self.ranks.world)
+        steps = -(-rounds // self.args.gradient_accumulation_steps)
+        order = in_fixed_order(sampler, self.args.seed, self.ranks.world, rows)
+        return fill_order(order, rows, total, lambda: self.state.global_step // steps)
 
     # What is kept
 
@@ -150,12 +192,16 @@ class RunTrainer(TrainerHooks):
         folder, partial = self.run.checkpoints, self.run.checkpoints / ".partial"
         place = folder / f"checkpoint-{self.state.global_step}"
         self.events.checkpoint_begins()
+        saving = RankSaving(self.ranks)
+        if not self.ranks.is_first:
+            self._follow(saving, place, partial / place.name)
+            return
         self.args.output_dir = str(partial)
 
         def write() -> None:
             shutil.rmtree(partial, ignore_errors=True)
             with new_folder(place, partial / place.name) as written:
-                super(RunTrainer, self).write_checkpoint()
+                saving.write(written, super(RunTrainer, self).write_checkpoint)
                 self._name_best(written)
                 write_checksums(written)
                 self.events.check_folder()
@@ -170,12 +216,19 @@ class RunTrainer(TrainerHooks):
                 raise
             self.events.checkpoint_failed(classify_error(error, None, self.events.step).reason)
             self._name_best()
+            saving.end(stands=False)
             return
         finally:
             self.args.output_dir = str(folder)
             shutil.rmtree(partial, ignore_errors=True)
         self.events.checkpoint_saved(str(place.relative_to(self.run.path)), size_of(place))
         self._remove_old()
+        saving.end(stands=True)
+
+    def _follow(self, saving: RankSaving, place: Path, written: Path) -> None:
+        """On ranks that are not the first: add to what that one writes."""
+        if saving.follow(lambda: self.write_random_state(str(written))):
+            self.events.checkpoint_saved(str(place.relative_to(self.run.path)), 0)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """None: it would lie beside the checkpoints."""

@@ -60,7 +60,7 @@ class ChatEngine:
             if report is None:
                 return
             try:
-                key = EngineKey.of(self._session.recipe, report)
+                key = EngineKey.to_ask(self._session.recipe, report)
                 self._engine = self._start(self._session.link.run, key)
             except (OSError, ValueError) as error:
                 self._fail(plain_line(str(error)))

@@ -57,10 +57,11 @@ class Standby:
         """
         from cockpit.launch.engines import EngineKey
         from cockpit.machine.gpu import DRIVERLESS, free_mib
+        from cockpit.preflight.devices import with_devices_counted
 
         assert self.report is not None
-        key = EngineKey.of(recipe, self.report)
-        if recipe.hardware.gpu.strip().lower() == "auto" and self._engine is not None:
+        key = EngineKey.of(with_devices_counted(recipe, self.report), self.report)
+        if key.ranks == 1 and recipe.hardware.gpu.strip().lower() == "auto" and self._engine is not None:
             free = {gpu.uuid: free_mib(gpu) for gpu in self.report.visible()}
             warm = self._engine.key.gpu
             if warm in free and free[warm] + CLEARLY_FREER_MIB >= free.get(key.gpu, 0.0):
@@ -157,6 +158,10 @@ class Standby:
 
     def _start_or_replace(self, key: EngineKey) -> None:
         note = ""
+        if key.ranks > 1:  # so many processes are started for their run alone
+            self.dismiss()
+            self._status = EngineStatus(detail=f"{key.ranks} processes are started with the run")
+            return
         if self._engine is not None:
             settled = time.monotonic() - self._wanted_since > SETTLED_AFTER_S
             if self._engine.key == key or not settled:

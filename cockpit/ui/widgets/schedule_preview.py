@@ -82,13 +82,15 @@ class SchedulePreview(Vertical):
 
 def facts_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> list[tuple[str, Content]]:
     """Label and value of each line."""
+    from cockpit.recipe.schedule import batches_text
+
     training = recipe.training
     steps = Content.styled(count(plan.total_steps), "bold") if plan.total_steps else Content("–")
     if plan.epochs is not None:
         steps += f"  in {_epochs(plan.epochs)}"
-    batch = f"{training.per_device_train_batch_size} × {training.gradient_accumulation_steps}"
+    batch = batches_text(recipe)
     here = outlook.fitted.recipe.training if outlook is not None and outlook.fitted is not None else training
-    most = tokens_text(outlook, here.gradient_accumulation_steps)
+    most = tokens_text(outlook, here.gradient_accumulation_steps * recipe.hardware.ranks)
     facts = [
         ("steps", steps),
         (

@@ -1,0 +1,24 @@
+"""SharedExam: rank 0 gives the answers, and every rank knows what they come to"""
+
+from __future__ import annotations
+
+from cockpit.engine.chat.exam import Exam, exam_steps
+from cockpit.engine.rank import Ranks
+from cockpit.recipe.recipe import Recipe
+
+
+class SharedExam:
+    """The exam of several ranks; `exam` is None on those that give no answers."""
+
+    def __init__(self, recipe: Recipe, exam: Exam | None, ranks: Ranks) -> None:
+        self.every_steps = exam_steps(recipe)
+        self._exam, self._ranks = exam, ranks
+
+    @property
+    def answers(self) -> int:
+        """How many are given each time, as far as this rank knows."""
+        return self._exam.answers if self._exam is not None else 0
+
+    def measure(self, step: int) -> dict[str, float] | None:
+        """As Exam does; every rank calls it after the same step."""
+        return self._ranks.share(self._exam.measure(step) if self._exam is not None else None)

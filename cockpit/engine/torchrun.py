@@ -1,0 +1,100 @@
+"""python -m cockpit.engine.torchrun: starts every rank of a run on this machine, through torchrun's API
+
+It holds the run's lock while a rank lives, hands signals on to rank 0, which stops all ranks at the same step, and ends
+the others when one has failed. The ranks end with it, however it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from cockpit.machine.child_environment import python_command
+from cockpit.runs.folder import RunDir
+from cockpit.runs.ranks import forget_ranks
+from cockpit.text.streams import hide_logins
+
+LOCAL = "localhost"
+ENDS_WITHIN_S = 20
+"""How long ranks have to end once another has failed; then they are killed."""
+Status = list[int]
+
+
+def main() -> int:
+    """Start the ranks and wait for them. The exit status is 0 where all of them ended well."""
+    parser = argparse.ArgumentParser(prog="python -m cockpit.engine.torchrun")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--ranks", type=int, required=True, help="processes on this machine, one to a GPU")
+    parser.add_argument("--nodes", type=int, default=1, help="machines that do the same")
+    parser.add_argument("--rdzv", default=f"{LOCAL}:0", help="where the machines meet: HOST:PORT")
+    parser.add_argument("--lock", type=int, default=None, help="descriptor of the folder's lock, held for all ranks")
+    options, of_engine = parser.parse_known_args()
+    hide_logins()
+    run = RunDir(options.folder.absolute())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, lambda signum, frame: hand_on(run, signum))
+    if options.lock is not None:
+        os.set_inheritable(options.lock, False)
+        forget_ranks(run)
+    status: Status = []
+    # Outside the main thread torchrun handles no signals, and the ranks end with the thread that has started them.
+    launching = threading.Thread(target=launch, args=(run, options, of_engine, status), name="torchrun")
+    launching.start()
+    while launching.is_alive():
+        launching.join(0.2)  # signals are handled between two of them
+    return status[0] if status else 1
+
+
+def launch(run: RunDir, options: argparse.Namespace, of_engine: list[str], status: Status) -> None:
+    """Start them through torchrun's API, and wait. `of_engine`: options of each. `status` is given the exit status."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(ENDS_WITHIN_S))
+    config = LaunchConfig(
+        min_nodes=options.nodes,
+        max_nodes=options.nodes,
+        nproc_per_node=options.ranks,
+        run_id=run.id,
+        role="rank",
+        rdzv_backend="c10d",
+        rdzv_endpoint=options.rdzv,
+        max_restarts=0,
+        local_addr=LOCAL if options.nodes == 1 else None,
+    )
+    ours = ("--ranked", "--launcher", str(os.getpid()))
+    command = python_command("cockpit.engine", str(run.path), *ours, *of_engine)
+    try:
+        elastic_launch(config, command[0])(*command[1:])
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        code = failure.exitcode
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"has ended with status {code}"
+        print(f"Rank {rank} (process {failure.pid}) {how}, and the others with it.", file=sys.stderr)
+        status.append(1)
+    else:
+        status.append(0)
+
+
+def hand_on(run: RunDir, number: int) -> None:
+    """Let rank 0 have the signal: it finishes the step with all others, and saves. Before it is there, end at once."""
+    identity = run.identity()
+    if identity is None or not identity.ranks:
+        os._exit(128 + number)
+    try:
+        os.kill(identity.ranks[0], number)
+    except ProcessLookupError:
+        pass  # it has just ended, and this process is about to
+
+
+if __name__ == "__main__":
+    exit_status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_status)

@@ -1,0 +1,193 @@
+"""Several GPUs: which ones a recipe takes, and the sentence for each combination that cannot work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import metadata
+
+import pytest
+
+from cockpit.machine.gpu import GpuReport
+from cockpit.preflight import devices
+from cockpit.preflight.checks import preflight
+from cockpit.preflight.devices import count_devices, with_devices_counted
+from cockpit.preflight.room import all_places, gpu_rooms
+from cockpit.protocol.events import GpuReading
+from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.problem import RecipeError
+from tests.preflight.preflighting import document, files
+
+__all__ = ["files"]
+
+
+def gpus(*names: str, used: tuple[float, ...] = ()) -> GpuReport:
+    readings = [
+        GpuReading(
+            index=index,
+            uuid=f"GPU-{index}{index}{index}",
+            name=name,
+            vram_total_mib=81920.0,
+            vram_used_mib=used[index] if used else 0.0,
+        )
+        for index, name in enumerate(names)
+    ]
+    return GpuReport(gpus=readings, driver="580.1")
+
+
+FOUR = gpus(*["NVIDIA H100"] * 4)
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Settings of the sample recipe, and the one sentence that they get on a machine."""
+
+    name: str
+    settings: dict[str, object]
+    says: str
+    report: GpuReport = FOUR
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+BAD = [
+    Bad(
+        "more GPUs than there are",
+        {"hardware__devices": 8},
+        "hardware.devices: 8 GPUs are asked for, and 4 are there; none trains 8 processes on the CPU.",
+    ),
+    Bad(
+        "two GPUs of one",
+        {"hardware__devices": 2},
+        "hardware.devices: 2 GPUs are asked for, and 1 is there; none trains 2 processes on the CPU.",
+        gpus("NVIDIA H200"),
+    ),
+    Bad(
+        "two GPUs of none",
+        {"hardware__devices": 2},
+        "hardware.devices: 2 GPUs are asked for, and 0 are there; none trains 2 processes on the CPU.",
+        GpuReport(),
+    ),
+    Bad(
+        "GPUs that are hidden",
+        {"hardware__devices": 3},
+        "hardware.devices: 3 GPUs are asked for, and 2 are there; none trains 3 processes on the CPU.",
+        environment={"CUDA_VISIBLE_DEVICES": "0,3"},
+    ),
+    Bad(
+        "several, by the name of one",
+        {"hardware__devices": 2, "hardware__gpu": "1"},
+        "hardware.devices: 2 GPUs are asked for, and 1 names one; give auto.",
+    ),
+    Bad(
+        "a name that is not there",
+        {"hardware__devices": 2, "hardware__gpu": "0,7"},
+        "hardware.devices: There is no GPU 7 here; there is 0 (NVIDIA H100, GPU-000), 1 (NVIDIA H100, GPU-111), "
+        "2 (NVIDIA H100, GPU-222), 3 (NVIDIA H100, GPU-333). Give an index, a UUID, auto or none.",
+    ),
+    Bad(
+        "two ranks on one card",
+        {"hardware__devices": 2, "hardware__gpu": "1,1"},
+        "hardware.gpu: GPU 1 is named twice, and two processes cannot train on one GPU; "
+        "name each GPU once, or give auto",
+    ),
+    Bad(
+        "two ranks on one card, by index and UUID",
+        {"hardware__devices": 2, "hardware__gpu": "2,GPU-222"},
+        "hardware.gpu: GPU 2 is named twice, and two processes cannot train on one GPU; "
+        "name each GPU once, or give auto",
+    ),
+    Bad(
+        "different GPUs",
+        {"hardware__devices": 2},
+        "hardware.devices: the GPUs are different ones (GPU 0 is a NVIDIA A100, GPU 1 is a Tesla T4), and each step "
+        "would wait for the slowest; name equal ones in hardware.gpu, as 0,2",
+        gpus("NVIDIA A100", "Tesla T4"),
+    ),
+    Bad(
+        "the loss by row",
+        {"hardware__devices": 2, "output__row_losses": True},
+        "output.row_losses: the loss by row is kept by one GPU alone, and hardware.devices is 2; "
+        "give false, or 1 as hardware.devices",
+    ),
+    Bad(
+        "the loss by row on the CPU",
+        {"hardware__devices": 2, "hardware__gpu": "none", "output__row_losses": True},
+        "output.row_losses: the loss by row is kept by one GPU alone, and hardware.devices is 2; "
+        "give false, or 1 as hardware.devices",
+        GpuReport(),
+    ),
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
+def test_each_combination_that_cannot_work_has_its_sentence(bad: Bad, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in bad.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(devices, "missing_nccl", lambda: "")
+    found = preflight(document(**{"hardware__gpu": "auto", **bad.settings}).recipe(), bad.report, "sample.yaml")
+    said = [f"{one.field}: {'; '.join(filter(None, (one.wrong, one.right)))}" for one in found]
+    assert said == [bad.says]
+
+
+IN_THE_RECIPE = [
+    ({"hardware__devices": "all", "hardware__gpu": "none"},
+     "hardware.devices: all counts GPUs, and gpu is none; give the number of processes"),
+    ({"hardware__devices": 4, "hardware__gpu": "0,1"},
+     "hardware.gpu: it names 2 GPUs, and devices is 4; name as many as devices says, or give 2 as devices"),
+    ({"hardware__gpu": "0,1"},
+     "hardware.gpu: it names 2 GPUs, and devices is 1; name as many as devices says, or give 2 as devices"),
+    ({"hardware__devices": 2, "hardware__gpu": "0,"},
+     "hardware.gpu: a name is missing between commas; write names as 0,2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "says"), IN_THE_RECIPE, ids=lambda value: "")
+def test_combinations_that_no_machine_can_do_are_told_of_the_recipe(settings: dict[str, object], says: str) -> None:
+    with pytest.raises(RecipeError) as refused:
+        document(**settings).recipe()
+    assert [f"{one.field}: {one.wrong}; {one.right}" for one in refused.value.problems] == [says]
+
+
+def test_what_can_work_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "missing_nccl", lambda: "")
+    for settings in (
+        {"hardware__devices": 4, "hardware__gpu": "auto"},
+        {"hardware__devices": 2, "hardware__gpu": "1,3"},
+        {"hardware__devices": 3, "hardware__gpu": "none"},
+    ):
+        assert preflight(document(**settings).recipe(), FOUR, "sample.yaml") == []
+
+
+def test_nccl_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "requires", lambda name: ["numpy", "nvidia-nccl-cu99==2.30; platform == 'x'"])
+    (problem,) = preflight(document(hardware__devices=2, hardware__gpu="auto").recipe(), FOUR, "sample.yaml")
+    assert (problem.wrong, problem.right) == (
+        "nvidia-nccl-cu99, by which GPUs talk to each other, is not installed here",
+        "install it (pip install nvidia-nccl-cu99), or give 1",
+    )
+    monkeypatch.setattr(metadata, "requires", lambda name: ["numpy"])
+    assert devices.missing_nccl() == ""
+
+
+def test_auto_takes_the_freest_gpus_in_the_order_of_the_driver() -> None:
+    report = gpus(*["NVIDIA H100"] * 4, used=(900.0, 5.0, 70000.0, 0.0))
+    assert report.choose_several("auto", 2) == ("GPU-111", "GPU-333")
+    assert report.choose_several("auto", 3) == ("GPU-000", "GPU-111", "GPU-333")
+    assert report.choose_several("3,0", 2) == ("GPU-333", "GPU-000")
+    assert report.choose_several("auto", 1) == (report.choose("auto"),)
+    assert report.choose_several("none", 4) == ("none",)
+
+
+def test_all_is_the_number_of_gpus_that_a_run_keeps() -> None:
+    sample: RecipeDocument = document(hardware__gpu="auto", hardware__devices="all")
+    assert with_devices_counted(sample.recipe(), gpus("A", "A")).hardware.ranks == 2
+    assert all_places(sample.recipe(), gpus("A", "A")) == ("GPU-000", "GPU-111")
+    assert count_devices(sample, FOUR).hardware.devices == 4
+    assert sample.recipe().hardware.devices == 4
+    alone = document(hardware__gpu="auto", hardware__devices="all")
+    assert count_devices(alone, GpuReport()).hardware.devices == 1
+
+
+def test_the_forecast_is_for_each_gpu_and_all_of_them_are_chosen() -> None:
+    recipe = document(hardware__gpu="auto", hardware__devices=2).recipe()
+    report = gpus(*["NVIDIA H100"] * 3, used=(50.0, 0.0, 10.0))
+    assert [room.chosen for room in gpu_rooms(recipe, None, report)] == [False, True, True]
