@@ -65,14 +65,7 @@ class TrainerHooks(Trainer):
 
     def write_checkpoint(self) -> None:
         """Write the state after the present step into a folder below `args.output_dir`."""
-        best = self.state.best_global_step
-        if self.args.world_size > 1:
-            # With a best step transformers waits for all ranks here, which do not come where one cannot write.
-            self.state.best_global_step = None
-        try:
-            super()._save_checkpoint(self.model, None)
-        finally:
-            self.state.best_global_step = best
+        super()._save_checkpoint(self.model, None)
 
     def write_random_state(self, folder: str) -> None:
         """What ranks that are not the first do while that one does `write_checkpoint`: operations are summed up, and

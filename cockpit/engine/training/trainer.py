@@ -201,7 +201,7 @@ class RunTrainer(TrainerHooks):
         def write() -> None:
             shutil.rmtree(partial, ignore_errors=True)
             with new_folder(place, partial / place.name) as written:
-                saving.write(written, super(RunTrainer, self).write_checkpoint)
+                saving.write(written, self._write_state)
                 self._name_best(written)
                 write_checksums(written)
                 self.events.check_folder()
@@ -224,6 +224,16 @@ class RunTrainer(TrainerHooks):
         self.events.checkpoint_saved(str(place.relative_to(self.run.path)), size_of(place))
         self._remove_old()
         saving.end(stands=True)
+
+    def _write_state(self) -> None:
+        best = self.state.best_global_step
+        if self.ranks.are_several:
+            # With a best step transformers waits for all ranks here, which do not come where one cannot write.
+            self.state.best_global_step = None
+        try:
+            super().write_checkpoint()
+        finally:
+            self.state.best_global_step = best
 
     def _follow(self, saving: RankSaving, place: Path, written: Path) -> None:
         """On ranks that are not the first: add to what that one writes."""
