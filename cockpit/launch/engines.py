@@ -245,11 +245,21 @@ def start_folder_engine(folder: Path, key: EngineKey, recipe_text: str) -> Start
 
     `recipe_text` says how it is loaded; full training in it means that the folder is a whole model.
     """
+    return start_answering_engine(answering_run(folder, recipe_text), key)
+
+
+def answering_run(folder: Path, recipe_text: str) -> RunDir:
+    """The run folder for an engine that answers with what is saved in `folder`; it is to be removed. Raises OSError."""
     run = RunDir.create(standby_folder() / f"chat-{uuid.uuid4().hex[:12]}")
     run.recipe.write_text(recipe_text, encoding="utf-8")
     mark_as_made_here(run.path)
     is_adapter = (folder / "adapter_config.json").is_file()
     (run.adapter if is_adapter else run.model).symlink_to(folder.absolute())
+    return run
+
+
+def start_answering_engine(run: RunDir, key: EngineKey) -> StartedEngine:
+    """Start the engine of an answering_run."""
     return _start(key, run, subprocess.DEVNULL, "--chat")
 
 

@@ -206,7 +206,7 @@ def typed(kind: str, begun: int, who: str, presses: int) -> str:
     with tempfile.TemporaryDirectory() as home:
         environment = dict(os.environ) | {"COCKPIT_HOME": f"{home}/cockpit", "XDG_CONFIG_HOME": f"{home}/config"}
         os.environ["COCKPIT_HOME"] = environment["COCKPIT_HOME"]
-        seconds = 15 + presses * 0.7
+        seconds = 20 + presses * 1.5
         text = text_of(kind, begun + round(REPLY_TOKENS_PER_S * seconds))
         engine = Replying(runs_folder(), text, begun=begun, tokens_per_s=REPLY_TOKENS_PER_S)
         with Terminal([sys.executable, "-m", "cockpit", "attach", engine.run.id], env=environment) as terminal:

@@ -109,6 +109,9 @@ class FakeEngine:
     def dismiss(self) -> None:
         self.said.append(f"dismiss {self.name}")
 
+    def discard(self) -> None:
+        self.said.append(f"discard {self.name}")
+
 
 @dataclass
 class FakeEngines:

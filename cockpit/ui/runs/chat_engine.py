@@ -75,5 +75,14 @@ class ChatEngine:
             if ended is not None and self.stage == "starting":
                 self._fail(f"The engine ended with status {ended} before it could load the model; see engine.log.")
 
+    def end(self, *, discards: bool = False) -> None:
+        """End the engine that was started here; what it holds in memory is given back. `discards`: with its folder."""
+        if self._engine is not None and discards:
+            self._engine.discard()
+        elif self._engine is not None and self._engine.process.poll() is None:
+            self._engine.process.terminate()
+        self._engine = self._probe = None
+        self.stage = "none"
+
     def _fail(self, problem: str) -> None:
         self.problem, self.stage = problem, "failed"

@@ -15,8 +15,15 @@ if TYPE_CHECKING:
     from cockpit.ui.runs.session import RunSession
 
 
-def why_silent(session: RunSession, engine: ChatEngine) -> tuple[str, str]:
-    """Why nobody answers, as (waiting, missing or bad; a sentence); both empty while the model is there."""
+def why_silent(session: RunSession, engine: ChatEngine, *, offers: bool = True) -> tuple[str, str]:
+    """Why nobody answers, as (waiting, missing or bad; a sentence); both empty while the model is there. `offers`: with
+    what would help."""
+    offer = _offer(session) if offers else ""
+    kind, why = _why_silent(session, engine)
+    return kind, f"{why} {offer}".strip() if kind in ("missing", "bad") and not session.is_recording else why
+
+
+def _why_silent(session: RunSession, engine: ChatEngine) -> tuple[str, str]:
     state = session.state
     if session.is_recording:
         return "missing", "This is a recording: it shows what was said and takes no prompts."
@@ -30,7 +37,7 @@ def why_silent(session: RunSession, engine: ChatEngine) -> tuple[str, str]:
     if engine.stage == "starting":
         return "waiting", "Starting an engine ..."
     if engine.stage == "failed":
-        return "bad", f"{engine.problem} {_offer(session)}"
+        return "bad", engine.problem
     lives = state.exited is None and state.unloaded is None and session.liveness in ("alive", "silent")
     if lives and state.phase is not None:
         took = duration(max(0.0, session.now() - state.phase.at))
@@ -38,12 +45,12 @@ def why_silent(session: RunSession, engine: ChatEngine) -> tuple[str, str]:
     if lives and engine.stage == "running":
         return "waiting", "Starting an engine ..."
     if state.unloaded is not None:
-        return "missing", f"The model is not loaded: {clause(state.unloaded.reason)} {_offer(session)}"
+        return "missing", f"The model is not loaded: {clause(state.unloaded.reason)}"
     if session.liveness == "lost" and (state.ended is None or engine.stage == "running"):
-        return "bad", f"The engine is gone without a word. {_offer(session)}"
+        return "bad", "The engine is gone without a word."
     if state.exited is not None and engine.stage == "running":
-        return "bad", f"The engine has ended: {clause(state.exited.reason)} {_offer(session)}"
-    return "missing", f"The model is not loaded. {_offer(session)}"
+        return "bad", f"The engine has ended: {clause(state.exited.reason)}"
+    return "missing", "The model is not loaded."
 
 
 def _offer(session: RunSession) -> str:

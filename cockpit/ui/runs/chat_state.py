@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from cockpit.runs.conversation import Conversation, Round, Turn
+from cockpit.runs.state import RunState
 
 if TYPE_CHECKING:
     from cockpit.ui.runs.chat_engine import ChatEngine
 
-Who = Literal["tuned", "both", "base", "blind"]
+Who = Literal["tuned", "both", "base", "blind", "beside"]
 Waits = Literal["", "prompt", "again"]
 """What is put once the model is loaded: what stands in the prompt field, or the last prompt anew."""
 ADAPTERS: dict[Who, tuple[bool, ...]] = {
@@ -18,8 +19,18 @@ ADAPTERS: dict[Who, tuple[bool, ...]] = {
     "both": (False, True),
     "base": (False,),
     "blind": (False, True),
+    "beside": (True,),
 }
-"""Whether the adapter is on, of each that is asked."""
+"""Whether the adapter is on, of each that is asked of the run itself."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A reply of somebody else: its id, whose it is, and where it stands."""
+
+    id: str
+    name: str
+    state: RunState
 
 
 @dataclass
@@ -49,3 +60,5 @@ class ChatState:
     hidden: int = 0
     """How many of the run's replies are not shown any more."""
     engine: ChatEngine | None = None
+    pairs: dict[str, Pair] = field(default_factory=dict)
+    """By the id of a reply of the run: what stands beside it."""

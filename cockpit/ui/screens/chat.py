@@ -18,7 +18,6 @@ from cockpit.recipe.family_presets import all_presets
 from cockpit.runs.opening import compared_samples, how_it_ended
 from cockpit.text.plain_text import plain_text
 from cockpit.ui.messages import ExportRun
-from cockpit.ui.runs.chat_notice import why_silent
 from cockpit.ui.runs.chat_state import ADAPTERS
 from cockpit.ui.screens.chat_asking import AskingKeys
 from cockpit.ui.screens.path_dialog import PathDialog
@@ -65,10 +64,11 @@ class ChatScreen(AskingKeys):
     HELP = (
         "Talk to the model that the run has trained. F3 asks its base too, side by side and at the same time, then the "
         "base alone: the last prompt is asked again, and who was chosen stays for the next ones. Words that differ are "
-        "underlined. Blind asks both without saying which is which, for a vote. Each is sent its own earlier replies; "
-        "ctrl+n begins anew. A model that learnt from images takes one with a prompt (F9). ctrl+r asks again, F2 edits "
-        "the last prompt, F6 copies the reply, ctrl+s saves the talk, F7 has earlier ones, ctrl+g shows replies as "
-        "they were written, ctrl+b folds reasoning."
+        "underlined. F10 asks a checkpoint or another run the same, side by side. Blind asks tuned and base without "
+        "saying which is which, for a vote. Each is sent its own earlier replies; ctrl+n begins anew. A model that "
+        "learnt from images takes one with a prompt (F9). ctrl+r asks again, F2 edits the last prompt, F6 copies the "
+        "reply, ctrl+s saves the talk, F7 has earlier ones, ctrl+g shows replies as they were written, ctrl+b folds "
+        "reasoning."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop_reply", "stop reply", id="chat.stop", tooltip="End the reply where it stands"),
@@ -86,6 +86,8 @@ class ChatScreen(AskingKeys):
                 tooltip="Save the adapter, a merged model or GGUF elsewhere"),
         Binding("f8", "end_export", "end export", id="chat.end_export", key_display="F8",
                 tooltip="End the export that is under way; nothing of it is left behind"),
+        Binding("f10,ctrl+l", "beside", "beside", id="chat.beside", key_display="F10", priority=True,
+                tooltip="Ask a checkpoint or another run the same, side by side"),
         Binding("escape", "talk", "talk", id="chat.talk", tooltip="Back to the prompt"),
         Binding("escape", "back", "run", id="chat.back", tooltip="Back to the run"),
     ]  # fmt: skip
@@ -130,6 +132,7 @@ class ChatScreen(AskingKeys):
                     who.border_title = Content("who answers")
                     help = "The model with its adapter, without it, or both at the same time; blind: both, and a vote."
                     yield Choice(["tuned", "both", "base", "blind"], talk.who, id="who", help=help)
+                    yield Static("", id="beside", markup=False)
                 presets = all_presets(chat.presets, self.session.recipe.model.name_or_path)
                 yield SamplingForm(presets, talk.sampling, classes="pane")
                 yield ReplyFigures(classes="pane")
@@ -150,7 +153,7 @@ class ChatScreen(AskingKeys):
         state = self.session.state
         if not self._chat.hidden and not self._chat.conversation.turns:
             log.open_with(compared_samples(state))
-        log.resume(self._chat.conversation, self._chat.hidden, state.replies, state.answers)
+        log.resume(self._chat.conversation, self._chat.hidden, state.replies, state.answers, self.reply_beside)
         self.set_interval(POLL_EVERY_S, self._tick)
         self._tick()
         if self._opens_by_itself:
@@ -180,6 +183,8 @@ class ChatScreen(AskingKeys):
             return
         self._has_news = self.session.poll() or self._has_news
         self._engine.tick()
+        if self.beside is not None:
+            self._has_news = self.beside.tick() or self._has_news
         self._ticks += 1
         if (self._has_news and not self._is_typed_to()) or self._ticks % CLOCK_EVERY == 1:
             self.show_now()
@@ -196,8 +201,10 @@ class ChatScreen(AskingKeys):
         self._has_news, self._drawn_at = False, time.monotonic()
         self.query_one(RunLine).show(session.link.run.id, session.status, state)
         gone = session.liveness in ("lost", "exited") or state.exited is not None or state.unloaded is not None
-        self.query_one(ChatLog).show(state.replies, state.answers, is_broken=gone and not session.is_recording)
-        if self._chat.asked and (gone or all(map(state.is_answered, self._chat.asked.values()))):
+        is_broken, beside = gone and not session.is_recording, self.beside
+        self.query_one(ChatLog).show(state.replies, state.answers, is_broken=is_broken, others=self.others())
+        is_answered = gone or all(map(state.is_answered, self._chat.asked.values()))
+        if self._chat.asked and is_answered and (beside is None or beside.is_answered):
             self._chat.asked = {}
             if self._chat.switched:
                 self._put_to_who_is_chosen()
@@ -213,7 +220,7 @@ class ChatScreen(AskingKeys):
             self.refresh_bindings()
 
     def _show_notice(self) -> None:
-        kind, text = why_silent(self.session, self._engine)
+        kind, text = self._silence
         if text == self._notice:
             return
         self._notice = text
@@ -237,6 +244,8 @@ class ChatScreen(AskingKeys):
             return bool(self._chat.conversation.turns)
         if action == "conversations":
             return not self.session.is_recording
+        if action == "beside":
+            return not self.session.is_recording and not self._chat.asked
         if action == "image":
             return self._sees and not self.session.is_recording
         if action == "export":
@@ -265,7 +274,8 @@ class ChatScreen(AskingKeys):
         """Talk and fields, or what was gone to of the two where there is room for one. At once, so that it can take the
         focus."""
         self._is_at_side = is_at_side
-        has_room = self.size.width >= (ROOM_FOR_THREE if len(ADAPTERS[self._chat.who]) > 1 else ROOM_FOR_SIDE)
+        asks_two = len(ADAPTERS[self._chat.who]) > 1 or self._chat.who == "beside"
+        has_room = self.size.width >= (ROOM_FOR_THREE if asks_two else ROOM_FOR_SIDE)
         self.query_one("#talk").display = has_room or not is_at_side
         side = self.query_one("#side")
         side.display = has_room or is_at_side

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import cast as typing_cast
@@ -16,7 +17,7 @@ from cockpit.text.numbers import count
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.runs.chat_notice import clause, why_silent
 from cockpit.ui.runs.chat_state import ADAPTERS, Waits, Who
-from cockpit.ui.screens.chat_conversations import ConversationKeys
+from cockpit.ui.screens.chat_beside import BesideKeys
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.prompt_field import PromptField
@@ -26,11 +27,11 @@ from cockpit.ui.widgets.vote_bar import VoteBar
 if TYPE_CHECKING:
     from cockpit.ui.runs.chat_engine import ChatEngine
 
-NEXT: dict[Who, Who] = {"tuned": "both", "both": "base", "base": "tuned", "blind": "tuned"}
+NEXT: dict[Who, Who] = {"tuned": "both", "both": "base", "base": "tuned", "blind": "tuned", "beside": "tuned"}
 """Who is asked after a press of F3."""
 
 
-class AskingKeys(ConversationKeys):
+class AskingKeys(BesideKeys):
     """The chat screen is one."""
 
     _engine: ChatEngine
@@ -49,6 +50,18 @@ class AskingKeys(ConversationKeys):
             return False
         return self.session.can_ask or self._can_load or why_silent(self.session, self._engine)[0] == "waiting"
 
+    @property
+    def _can_ask(self) -> bool:
+        """Whether all who are to be asked answer now."""
+        beside = self.beside
+        return self.session.can_ask and (beside is None or beside.can_ask)
+
+    @property
+    def _silence(self) -> tuple[str, str]:
+        """Why not, as why_silent says it."""
+        silence, beside = why_silent(self.session, self._engine), self.beside
+        return silence if silence[0] or beside is None else beside.silence
+
     def action_load(self) -> None:
         """Start an engine that loads what the run has saved."""
         self._engine.load()
@@ -58,6 +71,8 @@ class AskingKeys(ConversationKeys):
         """Put it once the model is there, which is loaded where it is not loading yet."""
         if self._can_load:
             self._engine.load()
+        if self.beside is not None:
+            self.beside.load()
         self._chat.waits = what
         self.name_prompt()
         self.show_now()
@@ -70,19 +85,24 @@ class AskingKeys(ConversationKeys):
 
     def put_what_waits(self) -> None:
         """Now, where the model is there; not at all where it could not be loaded."""
-        waits, state = self._chat.waits, self.session.state
+        waits = self._chat.waits
         if not waits:
             return
-        kind, _ = why_silent(self.session, self._engine)
-        is_starting = self._engine.stage == "running" and state.unloaded is None and state.exited is None
-        if self.session.can_ask:
+        if self._can_ask:
             self.wait_no_more()
             if waits == "again":
                 self.put_again()
             else:
                 self.action_send()
-        elif kind == "bad" or (kind == "missing" and not is_starting):
+        elif self._silence[0] == "bad" or (self._silence[0] == "missing" and not self._is_starting):
             self.wait_no_more()
+
+    @property
+    def _is_starting(self) -> bool:
+        """Whether an engine was started that has not said anything yet."""
+        state, beside = self.session.state, self.beside
+        own = self._engine.stage == "running" and state.unloaded is None and state.exited is None
+        return own or (beside is not None and beside.engine.stage == "running" and not beside.session.state.exited)
 
     @on(TextArea.Changed)
     def _on_edited(self) -> None:
@@ -107,7 +127,7 @@ class AskingKeys(ConversationKeys):
         if not asked:
             return False
         talk.conversation.ask(prompt, asked, image=talk.image)
-        self.query_one(ChatLog).ask(asked, talk.conversation.turns[-1].shown, blind=talk.who == "blind")
+        self._show_asked(asked)
         talk.image = talk.edits = None
         self.keep_it()
         self.name_prompt()
@@ -117,23 +137,30 @@ class AskingKeys(ConversationKeys):
         self.show_now()
         return True
 
+    def _show_asked(self, asked: Round, *, again: bool = False) -> None:
+        turn, blind = self._chat.conversation.turns[-1], self._chat.who == "blind"
+        beside = next(filter(None, map(self.reply_beside, asked.values())), None)
+        self.query_one(ChatLog).ask(asked, turn.shown, again=again, blind=blind, beside=beside)
+
     def _ask(self, prompt: str, *, again: bool = False) -> Round:
         """Put the prompt to who is chosen; nothing where that cannot be done now: then it is said why."""
-        talk = self._chat
+        talk, beside = self._chat, self.beside
         sampling = self.query_one(SamplingForm).sampling
         refusal = ""
         if talk.asked:
             refusal = "A reply is being written; Escape stops it."
-        elif not self.session.can_ask and self._may_answer and sampling is not None:
+        elif not self._can_ask and self._may_answer and sampling is not None:
             self._wait_for_model("again" if again else "prompt")
             return {}
-        elif not self.session.can_ask:
-            refusal = why_silent(self.session, self._engine)[1] or "The model is not there."
+        elif not self._can_ask:
+            refusal = self._silence[1] or "The model is not there."
         elif sampling is None:
             refusal = self.query_one(SamplingForm).problem
         if refusal or sampling is None:
             self.notify(refusal, severity="warning", markup=False)
             return {}
+        if beside is not None and sampling.do_sample and sampling.seed is None:
+            sampling = sampling.model_copy(update={"seed": random.randrange(2**31)})  # the same for both
         messages = {
             adapter: talk.conversation.messages_for(
                 prompt,
@@ -147,6 +174,10 @@ class AskingKeys(ConversationKeys):
         }
         try:
             talk.asked = self.session.ask(messages, sampling)
+            if beside is not None:
+                replies, system = self.session.state.replies, sampling.system_prompt
+                same = beside.messages_for(talk, prompt, replies, again=again, system=system)
+                talk.pairs[talk.asked[True]] = beside.ask(same, sampling)
         except OSError as error:
             self.notify(f"The prompt could not be sent: {clause(str(error))}", severity="error", markup=False)
         return talk.asked
@@ -158,7 +189,12 @@ class AskingKeys(ConversationKeys):
     @on(Choice.Changed, "#who")
     def _on_who(self, event: Choice.Changed) -> None:
         event.stop()
-        self._chat.who = typing_cast("Who", event.value)
+        self.turn_to_who(event.value)
+
+    def turn_to_who(self, who: str) -> None:
+        if self._chat.who == "beside" and who != "beside":
+            self.end_beside()
+        self._chat.who = typing_cast("Who", who)
         self.name_prompt()
         self.show_side(self._is_at_side)
         self._chat.switched = bool(self._chat.asked)
@@ -171,7 +207,10 @@ class AskingKeys(ConversationKeys):
         talk = self._chat.conversation
         if talk.last_prompt is None or not self.session.can_ask:
             return
-        if self._chat.who == "blind" or not set(ADAPTERS[self._chat.who]) <= talk.turns[-1].rounds[-1].keys():
+        if (
+            self._chat.who in ("blind", "beside")
+            or not set(ADAPTERS[self._chat.who]) <= talk.turns[-1].rounds[-1].keys()
+        ):
             self.put_again()
 
     def put_again(self) -> None:
@@ -181,8 +220,7 @@ class AskingKeys(ConversationKeys):
         asked = self._ask(talk.last_prompt, again=True)
         if asked:
             talk.ask_again(asked)
-            blind = self._chat.who == "blind"
-            self.query_one(ChatLog).ask(asked, talk.turns[-1].shown, again=True, blind=blind)
+            self._show_asked(asked, again=True)
             self.keep_it()
             self.show_now()
 
@@ -214,6 +252,10 @@ class AskingKeys(ConversationKeys):
         whom = Content(" and ").join(Content.styled(*one) for one in asked)
         if self._chat.who == "blind":
             whom = Content.styled("both, blind", "bold")
+        elif self.beside is not None:
+            names = (self.session.link.run.id, "bold $primary"), (plain_line(self.beside.name), "bold $secondary")
+            whom = Content(" and ").join(Content.styled(*one) for one in names)
+        self.name_beside()
         about = f" about {plain_line(Path(self._chat.image).name)}" if self._chat.image else ""
         field.border_title = Content.assemble("ask ", whom, about)
         waits = "sent once the model is loaded, esc keeps it"
@@ -222,8 +264,10 @@ class AskingKeys(ConversationKeys):
     def action_stop_reply(self) -> None:
         """End the reply where it stands, or wait no more for the model that is to give it."""
         self.wait_no_more()
-        for asked in self._chat.asked.values():
-            try:
+        try:
+            for asked in self._chat.asked.values():
                 self.session.stop_reply(asked)
-            except OSError as error:
-                self.notify(f"The reply could not be stopped: {clause(str(error))}", severity="error", markup=False)
+            if self._chat.asked and self.beside is not None:
+                self.beside.stop_reply()
+        except OSError as error:
+            self.notify(f"The reply could not be stopped: {clause(str(error))}", severity="error", markup=False)

@@ -16,7 +16,7 @@ from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.runs.chat_notice import clause
 from cockpit.ui.screens.conversations import ConversationsDialog
 from cockpit.ui.screens.transcript_dialog import TranscriptDialog
-from cockpit.ui.widgets.chat_log import ChatLog
+from cockpit.ui.widgets.chat_log import ChatLog, ReplyBeside
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.sampling_form import SamplingForm
 
@@ -64,6 +64,10 @@ class ConversationKeys(Screen[None]):
         """Draw what is known."""
         raise NotImplementedError
 
+    def reply_beside(self, reply: str) -> ReplyBeside | None:
+        """What stands beside this reply of the run."""
+        raise NotImplementedError
+
     def show_side(self, is_at_side: bool) -> None:
         """Show talk and fields, or what was gone to of the two where there is room for one."""
         raise NotImplementedError
@@ -93,7 +97,7 @@ class ConversationKeys(Screen[None]):
         log, state = self.query_one(ChatLog), self.session.state
         log.markdown, log.folds = self._chat.markdown, self._chat.folds
         log.clear(state.replies)
-        log.resume(self._chat.conversation, len(state.replies), state.replies, state.answers)
+        log.resume(self._chat.conversation, len(state.replies), state.replies, state.answers, self.reply_beside)
 
     def keep_it(self) -> None:
         """In the run's folder, for another day."""

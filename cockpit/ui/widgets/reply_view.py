@@ -67,10 +67,14 @@ class ReplyView(Vertical):
     ReplyView.-folded > .thinking { display: none; }
     """
 
-    def __init__(self, *, adapter: bool, markdown: bool = False, folds: bool | None = None) -> None:
-        """`folds`: whether reasoning is out of sight; None: once the answer begins."""
+    def __init__(
+        self, *, adapter: bool, markdown: bool = False, folds: bool | None = None, name: str | None = None
+    ) -> None:
+        """`folds`: whether reasoning is out of sight; None: once the answer begins. `name`: who replies, where that is
+        more than tuned or base."""
         super().__init__(classes="-tuned" if adapter else "-base")
         self._adapter, self._mask = adapter, ""
+        self._by = plain_line(name) if name else "tuned" if adapter else "base"
         self._folds = folds
         self._head, self._fold = Block(), FoldLine()
         self._thinking = GrowingText(self, "thinking")
@@ -171,7 +175,7 @@ class ReplyView(Vertical):
         if self._mask:
             ended = self._reply is not None and self._reply.ended is not None
             note = Content.styled("" if ended else "replying", "$foreground-muted")
-        name, style = ("tuned", "bold $primary") if self._adapter else ("base", "bold $secondary")
+        name, style = self._by, "bold $primary" if self._adapter else "bold $secondary"
         name, style = (self._mask, "bold") if self._mask else (name, style)
         head = Content.assemble((name, style), "  ", note)
         if self._is_drawn and head != self._head.content:
