@@ -79,7 +79,10 @@ class Course:
     planned: deque[float] = field(default_factory=lambda: deque(maxlen=STILL_STEPS))
     trained: deque[float] = field(default_factory=lambda: deque(maxlen=IN_A_ROW))
     """Tokens with loss in each step."""
+    first_step_s: float | None = None
+    """How long the first step took, which compiles; None before it has ended."""
     step_times: deque[float] = field(default_factory=lambda: deque(maxlen=30))
+    """Of the steps after it."""
     lowest: float = math.inf
     """The lowest median of AT_ONCE losses in a row, those of the last 2 x AT_ONCE steps left out."""
     blocks: deque[Block] = field(default_factory=lambda: deque(maxlen=64))
@@ -116,7 +119,9 @@ class Course:
             self.planned.append(planned)
         seen, trained = figures.get("tokens_seen", 0.0), figures.get("trained_tokens", 0.0)
         self.trained.append(trained - self._trained)
-        if self._steps > 1:
+        if self.first_step_s is None:
+            self.first_step_s = took_s
+        else:
             self.step_times.append(took_s)
             self._open.append((seen - self._seen) / took_s if took_s > 0 else math.inf)
             self._open_s += took_s
@@ -124,11 +129,6 @@ class Course:
                 self.blocks.append(Block(_median(self._open), self._open_s))
                 self._open, self._open_s = [], 0.0
         self._seen, self._trained = seen, trained
-
-    @property
-    def has_stepped(self) -> bool:
-        """Whether a step has ended; the first one compiles."""
-        return self._steps > 0
 
     def begin(self, tokens_seen: float, trained_tokens: float) -> None:
         """Before the first step: what an earlier attempt has counted."""
@@ -263,10 +263,13 @@ def disk_nearly_full(course: Course) -> str:
     return f"{size(course.disk_free)} are free on the run's disk; two more checkpoints need {size(needed)}."
 
 
-def stalled(waited_s: float, step_times: Sequence[float], *, has_compiled: bool) -> str:
-    """A step that is under way, seen from outside of it."""
+def stalled(waited_s: float, step_times: Sequence[float], first_step_s: float | None) -> str:
+    """A step that is under way, seen from outside of it. The second one may take as long as the first, and twice."""
     longest = max(step_times, default=0.0)
-    patience = max(STALLS_AFTER_S, STALLS * longest) if has_compiled else COMPILES_WITHIN_S
+    if first_step_s is None:
+        patience = COMPILES_WITHIN_S
+    else:
+        patience = max(STALLS_AFTER_S, STALLS * longest if step_times else 2 * first_step_s)
     if waited_s <= patience:
         return ""
     usual = f"; the longest of the last ones took {duration(longest)}" if longest else ""

@@ -138,8 +138,8 @@ class Watchdogs:
             self._look_at_disk()
             self._ask(rules.AFTER_READING, CLEARS_AFTER["readings"])
             if (since := self._step_since) is not None:
-                waited, times = time.monotonic() - since, self.course.step_times
-                if found := rules.stalled(waited, times, has_compiled=self.course.has_stepped):
+                waited, course = time.monotonic() - since, self.course
+                if found := rules.stalled(waited, course.step_times, course.first_step_s):
                     self._judge("stalled", found, 1)
 
     def _look_at_disk(self) -> None:

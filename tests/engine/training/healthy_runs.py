@@ -73,7 +73,7 @@ def findings(run: MadeUpRun) -> Iterator[tuple[int, str, str]]:
             "loss": run.losses[at], "grad_norm": run.norms[at], "learning_rate": run.rates[at],
             "tokens_seen": seen, "trained_tokens": trained,
         }  # fmt: skip
-        if found := stalled(run.seconds[at], course.step_times, has_compiled=course.has_stepped):
+        if found := stalled(run.seconds[at], course.step_times, course.first_step_s):
             yield step, "stalled", found
         planned = (run.planned or run.rates)[at]
         course.add_step(step, figures, run.seconds[at], planned)

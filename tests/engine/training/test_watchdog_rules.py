@@ -144,3 +144,23 @@ def steady_run() -> MadeUpRun:
         seconds=[draw.uniform(1.4, 1.6) for _ in range(steps)],
         evaluations={step: 2.1 + 2.0 * math.exp(-step / 30) for step in range(20, steps + 1, 20)},
     )
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "first_step_s", "others_s", "stalls"),
+    [
+        (1700, None, [], False),  # the first step compiles
+        (1900, None, [], True),
+        (1100, 600, [], False),  # a step in ten minutes: the second one has to be waited for, too
+        (1300, 600, [], True),
+        (55, 0.1, [], False),
+        (65, 0.1, [], True),
+        (5900, 700, [600, 590], False),
+        (6100, 700, [600, 590], True),
+        (65, 85, [0.4], True),
+    ],
+)
+def test_a_step_stalls_by_what_the_steps_before_it_took(
+    waited_s: float, first_step_s: float | None, others_s: list[float], stalls: bool
+) -> None:
+    assert bool(rules.stalled(waited_s, others_s, first_step_s)) == stalls
