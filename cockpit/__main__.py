@@ -30,6 +30,10 @@ def main() -> None:
         from cockpit.cli.app import open_app
 
         sys.exit(open_app())
+    if sys.argv[1].startswith("ssh://"):
+        from cockpit.cli.desk import open_desk
+
+        sys.exit(open_desk(sys.argv[1:]))
     output = open_streams()
     if sys.argv[1] == "status" and (asked := _quick_status(sys.argv[2:])) is not None:
         sys.stdout.flush()

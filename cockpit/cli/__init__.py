@@ -16,7 +16,9 @@ from cockpit.cli.export import export
 from cockpit.cli.import_ import import_
 from cockpit.cli.labels import delete, label
 from cockpit.cli.logs import events, logs
+from cockpit.cli.mirror import load, mirror, parts, pulled
 from cockpit.cli.plan import plan
+from cockpit.cli.pull import pull
 from cockpit.cli.queue import queue_app
 from cockpit.cli.recipes import recipes_app
 from cockpit.cli.replay import replay
@@ -34,7 +36,8 @@ from cockpit.cli.watch import watch
 
 cockpit = typer.Typer(
     name="cockpit",
-    help="A terminal cockpit for LoRA fine-tuning. Without a command it opens the app.",
+    help="A terminal cockpit for LoRA fine-tuning. Without a command it opens the app; with ssh://HOST ... on the runs "
+    "of servers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -65,12 +68,16 @@ COMMANDS = (
     verify,
     tensorboard,
     timelapse,
+    pull,
+    pulled,
     cache,
     doctor,
 )
 for command in COMMANDS:
     cockpit.command()(command)
 cockpit.command(name="import")(import_)
+for called_by_ssh in (mirror, load, parts):
+    cockpit.command(hidden=True)(called_by_ssh)
 
 
 def _version(asked: bool) -> None:
@@ -87,4 +94,5 @@ def _cockpit(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
     ] = False,
 ) -> None:
-    """A terminal cockpit for LoRA fine-tuning. Without a command it opens the app."""
+    """A terminal cockpit for LoRA fine-tuning. Without a command it opens the app; with ssh://HOST ... on the runs of
+    servers."""

@@ -25,14 +25,18 @@ DUMB_TERMINAL = (
 def open_app(run: RunDir | None = None, replay_speed: float | None = None, watched: WatchLink | None = None) -> int:
     """Open the app, on `run` where one is given, played again where a speed is, or on a run that cockpit did not start.
     The exit status."""
-    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
-        print(NO_TERMINAL, file=sys.stderr)
-        return 2
-    if not is_drawable():
-        print(DUMB_TERMINAL.format(plain_line(os.environ.get("TERM", ""))), file=sys.stderr)
+    if why := why_not_drawable():
+        print(why, file=sys.stderr)
         return 2
     from cockpit.ui.app import CockpitApp
 
     app = CockpitApp(open_run=run, replay_speed=replay_speed, watched=watched)
     app.run()
     return app.return_code or 0
+
+
+def why_not_drawable() -> str:
+    """Why the app cannot be drawn here, in a sentence; empty where it can."""
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
+        return NO_TERMINAL
+    return "" if is_drawable() else DUMB_TERMINAL.format(plain_line(os.environ.get("TERM", "")))

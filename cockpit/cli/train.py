@@ -122,7 +122,7 @@ def _checked(
     from cockpit.preflight.devices import count_devices
     from cockpit.preflight.outlook import fitted_here
 
-    document, _ = asked_for(recipe, data, model, settings, gpus=gpus)
+    document, _ = asked_for(recipe, data, model, settings, gpus=gpus, piped=True)
     report = GpuProbe().wait()
     resolved = count_devices(document, report)
     problems = preflight(resolved, report, document.file, document.line)

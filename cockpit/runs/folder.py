@@ -21,6 +21,7 @@ from cockpit.protocol.commands import AnyCommand, UnreadableCommand
 from cockpit.protocol.event_log import newest_event
 from cockpit.protocol.events import EngineExited
 from cockpit.protocol.values import LONGEST_LINE, UNREADABLE
+from cockpit.runs.elsewhere import Elsewhere
 from cockpit.runs.label import is_name_of
 from cockpit.runs.liveness import EngineIdentity, Liveness, Signs
 from cockpit.runs.lock_state import LOCK, lock_state
@@ -178,8 +179,11 @@ class RunDir:
         return ""
 
     def send(self, command: AnyCommand) -> None:
-        """Put a command where the engine looks, atomically. Raises OSError, also where that is a link to elsewhere and
-        where the command is longer than the engine reads."""
+        """Put a command where the engine looks, atomically. Raises OSError, also where that is a link to elsewhere,
+        where the command is longer than the engine reads, and where its host is not heard."""
+        elsewhere = Elsewhere.of(self.path)
+        if elsewhere is not None and (why := elsewhere.why_not_heard(self.path)):
+            raise OSError(f"{why}.")
         if self.commands.is_symlink():
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(self.commands))
         content = commands.encode(command)
@@ -232,12 +236,14 @@ class RunDir:
             return None
 
     def liveness(self) -> Liveness:
-        """What can be known of the engine from its files."""
-        return self._signs().liveness()
+        """What can be known of the engine from its files; of a run on another host, what was last heard."""
+        elsewhere = Elsewhere.of(self.path)
+        return self._signs().liveness() if elsewhere is None else elsewhere.liveness_at(self.path)
 
     def silence_s(self) -> float:
         """Seconds since the engine's last sign of life; infinite where it has never given one."""
-        return self._signs().silence_s
+        elsewhere = Elsewhere.of(self.path)
+        return self._signs().silence_s if elsewhere is None else elsewhere.silence_at(self.path)
 
     def _signs(self) -> Signs:
         return Signs(

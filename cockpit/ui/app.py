@@ -7,6 +7,7 @@ import gc
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -45,8 +46,10 @@ from cockpit.ui.widgets.top_line import EngineStatus
 if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.library import LibraryEntry
+    from cockpit.remote.desk import Desk
     from cockpit.runs.folder import RunDir
     from cockpit.settings import Price
+    from cockpit.ui.runs.far_runs import FarRuns
     from cockpit.ui.runs.session import RunSession
     from cockpit.ui.runs.standby import Standby
     from cockpit.watching.link import WatchLink
@@ -88,6 +91,7 @@ class CockpitApp(AskingApp):
         *,
         replay_speed: float | None = None,
         watched: WatchLink | None = None,
+        desk: Desk | None = None,
         engines: Engines | None = None,
         probe: Probe | None = None,
     ) -> None:
@@ -108,8 +112,15 @@ class CockpitApp(AskingApp):
         """How many times as fast the first run is played as it went; None where it is shown as it is."""
         self._recipe_first = recipe
         self.engines = engines
-        self._new = NewRuns(self)
+        self._far: FarRuns | None = None
+        """Where the runs that are shown are those of other machines."""
+        self._new: NewRuns | FarRuns = NewRuns(self)
         self._past = PastRuns(self)
+        if desk is not None:
+            from cockpit.ui.runs.far_runs import FarRuns
+
+            self._new = self._past = self._far = FarRuns(self, desk)
+            probe = self._far
         self._retries = Retries(self, self._past, self._new)
         self._probe = probe
         self.standby: Standby | None = None
@@ -226,12 +237,13 @@ class CockpitApp(AskingApp):
             self._past.take_up_lost(self.session)
         if self.session is not None and self.session.is_engine_ours and self.session.refused_start is not None:
             self.standby.end_refusing()
-        self.engine_status = self.standby.tick(may_start=self._wants_standby(), is_shown=self._is_at_recipes())
+        status = self.standby.tick(may_start=self._wants_standby(), is_shown=self._is_at_recipes())
+        self.engine_status = status if self._far is None else replace(status, hosts=self._far.hosts())
         self._past.tick()
         self._new.tick()
 
     def _wants_standby(self) -> bool:
-        return self._is_at_recipes() and not self.run_is_going()
+        return self._is_at_recipes() and not self.run_is_going() and self._far is None
 
     def _is_at_recipes(self) -> bool:
         """Whether recipes are chosen or edited, dialogs over them left out of account."""
@@ -305,6 +317,9 @@ class CockpitApp(AskingApp):
         from cockpit.ui.screens.questions import remove_run
 
         run = message.run
+        if self._far is not None:
+            self._ask_to_remove_far(run, self._far)
+            return
         if why_not := why_not_removable(run):
             self.notify(why_not, severity="warning", markup=False)
             return
@@ -318,6 +333,11 @@ class CockpitApp(AskingApp):
                 self.notify(f"The run was not removed: {plain_line(str(error))}", severity="error", markup=False)
 
         self.push_screen(remove_run(run.id, size_of(run), what_is_kept(run)), answered)
+
+    def _ask_to_remove_far(self, run: RunDir, far: FarRuns) -> None:
+        from cockpit.ui.screens.questions import remove_far_run
+
+        self.push_screen(remove_far_run(run.id), lambda answer: far.remove(run) if answer == "remove" else None)
 
     @on(RelaunchRun)
     def _on_relaunch_run(self, message: RelaunchRun) -> None:
@@ -359,8 +379,14 @@ class CockpitApp(AskingApp):
         """Talk to what a run has trained; `by_itself` where nobody has asked for that."""
         from cockpit.ui.screens.chat import ChatScreen
 
-        if not isinstance(self.screen, ChatScreen):
-            self.push_screen(ChatScreen(session, by_itself=by_itself))
+        if isinstance(self.screen, ChatScreen):
+            return
+        engine = None
+        if self._far is not None and session.chat.engine is None:
+            from cockpit.ui.runs.far_runs import FarChatEngine
+
+            engine = FarChatEngine(session, self._far)
+        self.push_screen(ChatScreen(session, engine, by_itself=by_itself))
 
     def show_recipes(self) -> None:
         """Back to where runs are started: the recipes, or the editor with its edits where that is open."""

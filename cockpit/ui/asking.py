@@ -43,6 +43,16 @@ class AskingApp(TypedAhead):
 
         self.push_screen(take_up(why), lambda answer: then() if answer == "resume" else None)
 
+    def ask_host(self, names: Sequence[str], then: Callable[[int], None]) -> None:
+        """On which of these hosts a run is to start."""
+        from cockpit.ui.screens.questions import AT, which_host
+
+        def answered(answer: str | None) -> None:
+            if answer is not None and answer.startswith(AT):
+                then(int(answer.removeprefix(AT)))
+
+        self.push_screen(which_host(names), answered)
+
     def ask_export(
         self,
         run: RunDir,

@@ -13,6 +13,7 @@ import typer.main
 from cockpit.cli import cockpit
 from cockpit.data.files import recognise
 from cockpit.recipe.data import Columns
+from cockpit.remote.host import Host
 from tests.docs.pages import ROOT, code_block
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,6 +43,9 @@ def test_commands_pictures_and_rows_were_found() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_can_be_parsed(command: str) -> None:
     _, name, *arguments = shlex.split(command)
+    if name.startswith("ssh://"):
+        assert all(Host.parse(url).target for url in (name, *arguments))
+        return
     group = typer.main.get_command(cockpit)
     context = group.make_context("cockpit", [name, *arguments], resilient_parsing=False)
     found = group.get_command(context, name)  # type: ignore[attr-defined]

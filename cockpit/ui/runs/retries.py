@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cockpit.text.plain_text import plain_text
 
@@ -12,16 +12,21 @@ if TYPE_CHECKING:
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
     from cockpit.ui.runs.host import Host
-    from cockpit.ui.runs.new_runs import NewRuns
     from cockpit.ui.runs.past_runs import PastRuns
 
 DOTTED = re.compile(r"\b[a-z_]+(?:\.[a-z_0-9]+)+")
 
 
+class Starter(Protocol):
+    """Who starts runs; NewRuns is one."""
+
+    def start(self, document: RecipeDocument) -> None: ...
+
+
 class Retries:
     """What the app does with a run that is to be tried again."""
 
-    def __init__(self, host: Host, past: PastRuns, new: NewRuns) -> None:
+    def __init__(self, host: Host, past: PastRuns, new: Starter) -> None:
         self._host, self._past, self._new = host, past, new
 
     def edit(self, run: RunDir, recipe_name: str, told: str = "") -> None:

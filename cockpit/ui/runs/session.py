@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from math import isfinite
 from typing import TYPE_CHECKING, Literal
 
 from cockpit.protocol.commands import Chat, ChatBoth, Control, Stop, StopReply, Unload
 from cockpit.protocol.events import AnyEvent, CommandAnswered, MachineRead, RunEnded, StepEnded, WatchdogFired
 from cockpit.runs.abort import abort_run
+from cockpit.runs.elsewhere import HEARD_S, Elsewhere
 from cockpit.runs.labels import OUTCOMES
 from cockpit.runs.link import Link, ReplayLink, new_command_id
 from cockpit.runs.liveness import Liveness
@@ -18,6 +20,8 @@ from cockpit.runs.sentences import LOG_LINES, LogLine, log_line
 from cockpit.runs.state import RunState
 from cockpit.runs.status import State, is_active
 from cockpit.runs.summary import RunSummary
+from cockpit.text.numbers import duration
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.runs.chat_state import ChatState
 
 if TYPE_CHECKING:
@@ -159,6 +163,15 @@ class RunSession:
     def facts(self) -> list[tuple[str, str]] | None:
         """Of a run that cockpit did not start, what is known of it in place of a recipe; else None."""
         return None
+
+    @property
+    def why_out_of_touch(self) -> str:
+        """That the run's host was not heard for a while, in a sentence; empty where it is, or is this machine."""
+        elsewhere = Elsewhere.of(self.link.run.path)
+        if elsewhere is None or (heard_s := elsewhere.heard_s(self.link.run.path)) < HEARD_S:
+            return ""
+        when = f"was last heard {duration(heard_s)} ago" if isfinite(heard_s) else "was not heard yet"
+        return f"{plain_line(elsewhere.host)} {when}. What runs there goes on; this follows once it is heard again."
 
     @property
     def takes_commands(self) -> bool:

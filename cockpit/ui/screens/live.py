@@ -231,6 +231,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
             is_low=self.app.size.height < LOW,
             silence_s=session.link.silence_s() if session.status == "silent" else None,
             is_watched=session.facts is not None,
+            out_of_touch=session.why_out_of_touch if session.status == "silent" else "",
         )
         self.query_one(OutcomeCard).show(outcome)
         self.set_class(outcome is not None, "-has-card")

@@ -15,6 +15,8 @@ from cockpit.ui.widgets.alarm_bar import alarm_name
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.state_signs import alarm_level
 
+AT = "at"
+"""Begins the answer that names a host."""
 GO_ON = Answer("no", "go on", "Change nothing")
 FACTORS = {"half": 0.5, "tenth": 0.1, "double": 2.0}
 """Of the learning rate, by what a dialog answers."""
@@ -39,6 +41,15 @@ def remove_run(run_id: str, taken: int, kept: str) -> Dialog:
     ]
     text = f"{plain_line(run_id)} takes {size(taken)}{f', with {kept}' if kept else ''}. All of it is removed for good."
     return Dialog("remove?", text, answers)
+
+
+def remove_far_run(run_id: str) -> Dialog:
+    """Whether a run is to be removed for good on its host: `remove` or not."""
+    answers = [
+        Answer("keep", "keep it", "Change nothing"),
+        Answer("remove", "remove for good", "No way back"),
+    ]
+    return Dialog("remove?", f"All of {plain_line(run_id)} is removed for good there, and its copy here.", answers)
 
 
 def not_started(reasons: Sequence[str], *, can_edit: bool) -> Dialog:
@@ -125,6 +136,13 @@ def take_up(why: str) -> Dialog:
         Answer("resume", "resume it here", "Start another engine for it on this machine"),
     ]
     return Dialog("resume?", why, answers)
+
+
+def which_host(names: Sequence[str]) -> Dialog:
+    """On which host a run is to start: AT and its index in `names`, or `stay`."""
+    answers = [Answer(f"{AT}{at}", plain_line(name), "Start it there") for at, name in enumerate(names)]
+    stay = Answer("stay", "cancel", "Start nothing")
+    return Dialog("start where?", "Each host has its own data, models and GPUs.", [*answers, stay])
 
 
 def end_export(run_id: str) -> Dialog:

@@ -90,11 +90,13 @@ def outcome_of(
     silence_s: float | None = None,
     is_low: bool = False,
     is_watched: bool = False,
+    out_of_touch: str = "",
 ) -> Outcome | None:
     """What there is to say of a run that has ended or whose engine is not heard of; None while it goes its way.
 
     `refusal` is the engine's sentence where it has not taken the run up; `crash` what is known of a bad end; `is_low`:
-    there is little room. `is_watched`: cockpit did not start it, so that nothing can be done here.
+    there is little room. `is_watched`: cockpit did not start it, so that nothing can be done here. `out_of_touch` says
+    that its host is not heard.
     """
     if is_watched:
         return _watched_outcome(status, state, run, silence_s)
@@ -124,6 +126,8 @@ def outcome_of(
         if crash is not None:
             lines = tuple(crash.lines(LOW_LOG_LINES if is_low else LOG_LINES))
         return Outcome("bad", title, lines, (*_resume(crash), retry, log))
+    if status == "silent" and out_of_touch:
+        return Outcome("warning", "! not connected", (("", out_of_touch),))
     if status == "silent":
         host = plain_line(state.engine.host) if state.engine else "another machine"
         silence = duration(silence_s) if silence_s is not None else "30 s or more"

@@ -35,6 +35,8 @@ class EngineStatus:
     note: str = ""
     gpu: str = ""
     report: GpuReport | None = None
+    hosts: tuple[tuple[str, str], ...] = ()
+    """Where runs are those of other machines: each one's name, and why it is not connected, empty where it is."""
 
 
 class TopLine(Widget):
@@ -100,6 +102,8 @@ def engine_text(status: EngineStatus | None, detail: int) -> Content:
 
 def machine_text(status: EngineStatus | None, short: bool) -> Content:
     """The GPU that will be used and what is free on it, or that there is none."""
+    if status is not None and status.hosts:
+        return Content("   ").join(_host_text(name, missing, short) for name, missing in status.hosts)
     if status is None or status.report is None:
         return Content.styled("asking the GPU driver", "$foreground-muted")
     report = status.report
@@ -110,6 +114,12 @@ def machine_text(status: EngineStatus | None, short: bool) -> Content:
     if status.gpu == "none":
         return Content("CPU" if short else "CPU, as the recipe asks")
     return Content(_gpu_text(report, status.gpu))
+
+
+def _host_text(name: str, missing: str, short: bool) -> Content:
+    if not missing:
+        return Content.assemble(("● ", "$success"), plain_line(name))
+    return Content.assemble(("◌ ", "$warning"), plain_line(name), "" if short else f" {missing}")
 
 
 def _gpu_text(report: GpuReport, uuid: str) -> str:

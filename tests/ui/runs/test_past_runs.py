@@ -24,6 +24,7 @@ from cockpit.ui.screens.dialog import Dialog
 from cockpit.ui.screens.editor import EditorScreen
 from cockpit.ui.screens.export_dialog import ExportDialog
 from cockpit.ui.screens.resume_dialog import ResumeDialog
+from cockpit.ui.widgets.export_list import ExportList
 from cockpit.ui.widgets.panel_tabs import PanelTabs
 from cockpit.ui.widgets.run_list import RunList
 from tests.recording import RECIPE, record
@@ -177,7 +178,7 @@ async def test_an_export_waits_for_the_gpu_driver_to_answer() -> None:
         await pilot.press("x")
         await until(pilot, lambda: "Waiting for the GPU driver" in shown(app))
         probe.report = CPU
-        await until(pilot, lambda: isinstance(app.screen, ExportDialog))
+        await until(pilot, lambda: isinstance(app.screen, ExportDialog) and app.screen.query(ExportList))
 
 
 async def test_x_exports_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

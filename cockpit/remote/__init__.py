@@ -1,0 +1,1 @@
+"""Runs on other machines, over the user's own OpenSSH: followed, commanded, started, brought home"""

@@ -1,0 +1,179 @@
+"""Copies of a host's runs at the desk: what is sent, what is said of them, and what goes the other way."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from cockpit.machine.gpu import GpuReport
+from cockpit.protocol.commands import Pause
+from cockpit.protocol.event_log import EventWriter
+from cockpit.protocol.events import LogWritten
+from cockpit.remote.desk import Desk
+from cockpit.remote.far_end import ENDS, FarEnd
+from cockpit.remote.host import Host
+from cockpit.remote.near_end import NearEnd
+from cockpit.runs.elsewhere import Elsewhere, host_file
+from cockpit.runs.folder import RunDir, all_runs
+from cockpit.runs.summary import RunSummary
+from tests.recording import record
+from tests.remote.far import Far
+
+WITHIN_S = 30.0
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + WITHIN_S
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def far_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The COCKPIT_HOME of the host, which is this process."""
+    monkeypatch.setenv("COCKPIT_HOME", str(tmp_path / "far"))
+    return tmp_path / "far"
+
+
+@contextmanager
+def connected(tmp_path: Path) -> Iterator[Path]:
+    """Both ends, as threads; the desk's folder."""
+    desk = tmp_path / "desk"
+    (desk / "runs").mkdir(parents=True, exist_ok=True)
+    near, far = socket.socketpair()
+    stdin, end = os.pipe()
+    ends = [
+        threading.Thread(target=FarEnd(far.fileno(), far.fileno(), msgspec.json.encode(GpuReport(driver="580"))).run),
+        threading.Thread(target=NearEnd(Host("gpu1"), desk, stdin).follow, args=(near.fileno(), near.fileno())),
+    ]
+    (desk / "hosts").mkdir(exist_ok=True)
+    for one in ends:
+        one.start()
+    try:
+        yield desk
+    finally:
+        os.close(end)
+        ends[1].join()
+        near.close()
+        ends[0].join()
+        far.close()
+        os.close(stdin)
+
+
+def copy_of(desk: Path, run: RunDir) -> RunDir:
+    return RunDir(desk / "runs" / f"{run.id}@gpu1")
+
+
+def is_same(here: Path, there: Path) -> bool:
+    return here.is_file() and here.read_bytes() == there.read_bytes()
+
+
+def test_logs_and_recipes_are_copied_and_followed(tmp_path: Path, far_home: Path) -> None:
+    run = record(far_home / "runs", run_id="a", replies=True, gpus=1)
+    (run.path / "label.json").write_text('{"name": "best"}')
+    with connected(tmp_path) as desk:
+        here = copy_of(desk, run)
+        names = ("events.jsonl", "chat.jsonl", "gpu.jsonl", "recipe.yaml", "label.json", "engine.json")
+        until(lambda: all(is_same(here.path / name, run.path / name) for name in names))
+        EventWriter(run.events).append(LogWritten(level="info", text="more"))
+        until(lambda: is_same(here.events, run.events))
+        assert abs(here.recipe.stat().st_mtime - run.recipe.stat().st_mtime) < 2
+        until(lambda: Elsewhere.of(here.path) is not None)
+        assert here.liveness() == "alive"
+        until((desk / "hosts" / "gpu1.gpus").is_file)
+        assert msgspec.json.decode((desk / "hosts" / "gpu1.gpus").read_bytes(), type=GpuReport).driver == "580"
+
+
+def test_after_a_break_only_what_is_new_is_sent(tmp_path: Path, far_home: Path) -> None:
+    run = record(far_home / "runs", run_id="a")
+    with connected(tmp_path) as desk:
+        here = copy_of(desk, run)
+        until(lambda: is_same(here.events, run.events))
+    marked = here.events.read_bytes().replace(b"RunStarted", b"RunStartex")
+    here.events.write_bytes(marked)
+    EventWriter(run.events).append(LogWritten(level="info", text="meanwhile"))
+    with connected(tmp_path):
+        until(lambda: here.events.stat().st_size == run.events.stat().st_size)
+        assert b"RunStartex" in here.events.read_bytes() and here.events.read_bytes().endswith(b'"meanwhile"}\n')
+
+
+def test_a_log_that_was_begun_anew_is_sent_anew(tmp_path: Path, far_home: Path) -> None:
+    run = record(far_home / "runs", run_id="a")
+    with connected(tmp_path) as desk:
+        here = copy_of(desk, run)
+        until(lambda: is_same(here.events, run.events))
+        run.events.write_bytes(run.events.read_bytes()[:100])
+        until(lambda: is_same(here.events, run.events))
+
+
+def test_of_readings_only_the_end_is_sent_at_its_place(tmp_path: Path, far_home: Path) -> None:
+    run = record(far_home / "runs", run_id="a")
+    run.gpu.write_bytes(b"x" * 300_000 + b"y" * ENDS["gpu.jsonl"])
+    with connected(tmp_path) as desk:
+        here = copy_of(desk, run)
+        until(lambda: here.gpu.is_file() and here.gpu.stat().st_size == run.gpu.stat().st_size)
+    assert here.gpu.read_bytes() == bytes(300_000) + b"y" * ENDS["gpu.jsonl"]
+
+
+def test_lost_runs_are_lost_and_removed_ones_go(tmp_path: Path, far_home: Path) -> None:
+    lost, doomed = (record(far_home / "runs", run_id=name, ending="lost") for name in "ab")
+    with connected(tmp_path) as desk:
+        until((copy_of(desk, lost).path / "elsewhere.json").is_file)
+        until(lambda: RunSummary.of(copy_of(desk, lost)).state == "lost")
+        until(copy_of(desk, doomed).events.is_file)
+        doomed.remove()
+        until(lambda: not copy_of(desk, doomed).path.exists())
+        assert copy_of(desk, lost).path.exists()
+
+
+def test_commands_and_looks_go_to_the_host(tmp_path: Path, far_home: Path) -> None:
+    run = record(far_home / "runs", run_id="a", ending="going")
+    with connected(tmp_path) as desk:
+        here = copy_of(desk, run)
+        until(lambda: here.liveness() == "alive")
+        assert not run.lease.exists()
+        here.touch_lease()
+        here.send(Pause(id="p1"))
+        until(lambda: bool(list(run.commands.glob("*.json"))))
+        assert run.take_commands() == [Pause(id="p1")]
+        until(run.lease.exists)
+    at = time.time() - 40
+    os.utime(host_file(desk, "gpu1"), (at, at))
+    assert here.liveness() == "silent" and 40 <= here.silence_s() < 100
+    with pytest.raises(OSError, match=r"^gpu1 was last heard 4\d s ago; try again once it is connected\.$"):
+        here.send(Pause(id="p2"))
+    assert not list(here.commands.glob("*.json"))
+
+
+def test_two_hosts_over_ssh_and_one_that_comes_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    far = Far.at(tmp_path / "far", monkeypatch)
+    far.record("same-id", name="gpu1")
+    far.record("same-id", "lost", name="gpu2")
+    far.cut(name="gpu2")
+    monkeypatch.setattr("cockpit.remote.near_end.WAITS_S", (0.1,))
+    monkeypatch.setenv("COCKPIT_HOME", str(tmp_path / "home"))
+    desk = Desk.of([far.host("gpu1"), far.host("gpu2")])
+    assert desk.folder == tmp_path / "home" / "desk" / "gpu1+gpu2"
+    desk.start()
+    try:
+        gpu1, gpu2 = desk.hosts
+        until(lambda: desk.is_heard(gpu1))
+        until(lambda: bool(desk.why_not(gpu2)))
+        assert desk.why_not(gpu2) == "ssh does not reach gpu2: ssh: connect to host gpu2 port 22: Connection refused."
+        assert not desk.is_heard(gpu2) and desk.heard_s(gpu2) is None
+        far.mend("gpu2")
+        until(lambda: desk.is_heard(gpu2))
+        monkeypatch.setenv("COCKPIT_HOME", str(desk.folder))
+        until(lambda: {run.id for run in all_runs()} == {"same-id@gpu1", "same-id@gpu2"})
+        until((desk.folder / "runs" / "same-id@gpu2" / "elsewhere.json").is_file)
+        until(lambda: RunSummary.of(RunDir(desk.folder / "runs" / "same-id@gpu2")).state == "lost")
+        assert desk.gpus(gpu1) is not None
+    finally:
+        desk.close()
