@@ -1,4 +1,4 @@
-"""Where things lie on this disk: runs, recipes, and what cockpit ships (embedded:demo, embedded:pirate)"""
+"""Where things lie on this disk: runs, recipes, and what cockpit ships (embedded:demo, embedded:pirate ...)"""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import Literal
 
 PREFIX = "embedded:"
 _demo = Path(__file__).resolve().parent / "demo"
-_places = {"embedded:demo": _demo / "model", "embedded:pirate": _demo / "pirate.jsonl"}
+_places = {
+    "embedded:demo": _demo / "model",
+    "embedded:pirate": _demo / "pirate.jsonl",
+    "embedded:preferences": _demo / "preferences.jsonl",
+}
 
 
 def resolve(name_or_path: str) -> str:
@@ -27,7 +31,7 @@ def embedded_models() -> tuple[str, ...]:
 
 def embedded_data() -> tuple[str, ...]:
     """Embedded names that are data files."""
-    return ("embedded:pirate",)
+    return ("embedded:pirate", "embedded:preferences")
 
 
 def expanded(path: str | Path) -> Path:

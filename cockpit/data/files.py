@@ -117,11 +117,12 @@ def form_of_rows(
     Raises ValueError with a sentence: which columns there are, and what would do.
     """
     from cockpit.data.form_errors import turn_a_row, why_no_form
-    from cockpit.data.method_forms import check_form
+    from cockpit.data.method_forms import check_form, form_of_method
     from cockpit.data.other_methods import has_classes, refuse_other_methods
     from cockpit.data.row_form import form_of, has_images
     from cockpit.data.row_layout import INDEX
     from cockpit.data.shown import listed_names, shown_name
+    from cockpit.recipe.methods.registry import METHODS
 
     several = [row for _, row in sample]
     there = dict.fromkeys([*(column for row in several for column in row), *further])
@@ -129,6 +130,9 @@ def form_of_rows(
     for part, column in named:
         if column not in there:
             raise ValueError(f"{name} has no column '{shown_name(column)}' for {part}; it has {listed_names(columns)}")
+    if METHODS[method].has_sides:
+        form, parts = form_of_method(name, several, columns, dict(named), format, method)
+        return DatasetForm(form.name, parts, rows, named=tuple(part for part, _ in named))
     if not named:
         refuse_other_methods(name, columns, several, method)
         if wrong := turn_a_row(name, sample):

@@ -59,7 +59,8 @@ def refuse_other_methods(file: str, columns: list[str], rows: list[Row], method:
             )
 
 
-def _pairs(columns: list[str], rows: list[Row]) -> Found:
+def pair_columns(columns: list[str], rows: list[Row]) -> Found:
+    """The columns of the better and of the worse answer."""
     plain = {name.strip().lower(): name for name in columns if _has_values(rows, name)}
     for better, worse in BETTER_AND_WORSE:
         for name in plain:
@@ -70,7 +71,8 @@ def _pairs(columns: list[str], rows: list[Row]) -> Found:
     return ()
 
 
-def _numbered(columns: list[str], rows: list[Row]) -> Found:
+def numbered_columns(columns: list[str], rows: list[Row]) -> Found:
+    """The columns of several answers that are told apart by a number or a letter."""
     if any(name.strip().lower() in (*USUAL["completion"], *USUAL["messages"]) for name in columns):
         return ()
     by_stem: dict[str, list[str]] = {}
@@ -80,15 +82,17 @@ def _numbered(columns: list[str], rows: list[Row]) -> Found:
     return next((tuple(names) for names in by_stem.values() if len(names) > 1), ())
 
 
-def _ranked(columns: list[str], rows: list[Row]) -> Found:
+def ranked_column(columns: list[str], rows: list[Row]) -> Found:
+    """The column that holds a list of answers."""
     names = {*USUAL["completion"], "completions", "outputs", "responses", "answers", "candidates", "generations"}
     for column in columns:
-        if column.strip().lower() in names and _most(rows, column, _is_ranking):
+        if column.strip().lower() in names and _most(rows, column, is_ranking):
             return (column,)
     return ()
 
 
-def _is_ranking(value: object) -> bool:
+def is_ranking(value: object) -> bool:
+    """Whether a value is a list of answers, the best first or with scores."""
     if not isinstance(value, list) or len(value) < 2 or all(map(is_any_turn, value)):
         return False
     return all(isinstance(one, str) for one in value) or all(
@@ -103,19 +107,21 @@ def _steps(columns: list[str], rows: list[Row]) -> Found:
     return ("completions", "labels") if is_steps else ()
 
 
-def _labelled(columns: list[str], rows: list[Row]) -> Found:
+def label_column(columns: list[str], rows: list[Row]) -> Found:
+    """The column that says whether an answer is desired."""
     has_answers = any(name.strip().lower() in (*USUAL["completion"], *USUAL["messages"]) for name in columns)
     labels = (name for name in columns if name.strip().lower() in LABELS)
-    return next(((name,) for name in labels if has_answers and _most(rows, name, _is_mark)), ())
+    return next(((name,) for name in labels if has_answers and _most(rows, name, is_mark)), ())
 
 
 def has_classes(columns: list[str], rows: list[Row]) -> bool:
     """Whether a column that may say that an answer is desired holds something else, such as the numbers of classes."""
     labels = (name for name in columns if name.strip().lower() in LABELS)
-    return any(_has_values(rows, name) and not _most(rows, name, _is_mark) for name in labels)
+    return any(_has_values(rows, name) and not _most(rows, name, is_mark) for name in labels)
 
 
-def _is_mark(value: object) -> bool:
+def is_mark(value: object) -> bool:
+    """Whether a value says that an answer is desired, or is not."""
     return (value.strip().lower() in ("true", "false")) if isinstance(value, str) else value in (0, 1)
 
 
@@ -163,10 +169,14 @@ def _with_answers(column: str, columns: list[str], rows: list[Row]) -> str:
 
 METHOD_FORMS = (
     MethodForm("stepwise", "steps with a label each", "process reward models", _steps, _one_a_row),
-    MethodForm("preference", "preference pairs", "DPO, ORPO, CPO, SimPO and reward models", _pairs, _one_of_them),
-    MethodForm("preference", "several answers to a prompt", "DPO, ORPO and reward models", _numbered, _one_of_them),
-    MethodForm("ranking", "ranked answers", "reward models and, made into pairs, DPO and ORPO", _ranked, _one_a_row),
-    MethodForm("labelled", "answers marked as desired or not", "KTO and BCO", _labelled, _desired_rows),
+    MethodForm("preference", "preference pairs", "DPO, ORPO, CPO, SimPO and reward models", pair_columns, _one_of_them),
+    MethodForm(
+        "preference", "several answers to a prompt", "DPO, ORPO and reward models", numbered_columns, _one_of_them
+    ),
+    MethodForm(
+        "ranking", "ranked answers", "reward models and, made into pairs, DPO and ORPO", ranked_column, _one_a_row
+    ),
+    MethodForm("labelled", "answers marked as desired or not", "KTO and BCO", label_column, _desired_rows),
     MethodForm("prompts", "prompts without answers", "GRPO, RLOO and PPO", _prompts, _with_answers),
 )
 """The surest first. A method that comes takes its rows by the name of their form."""

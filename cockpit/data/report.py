@@ -43,6 +43,10 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Where a row stands before that it equals, or nearly equals; empty where there is none."""
     loss: HighRow | None = None
     """Where its loss was high in a run."""
+    side: Literal["", "better", "worse"] = ""
+    """What the answer is to a method that compares answers: the better or the worse one of a pair, or by its mark."""
+    swapped: bool = False
+    """Whether the pair is the other way round by its own scores, or stands so elsewhere."""
 
     @property
     def trained_tokens(self) -> int:
@@ -146,6 +150,18 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     padding_share: float | None
     """Of all tokens of a batch, in the mean over several orders of the rows."""
 
+    sides: Literal["single", "pairs", "marked"] = "single"
+    """Whether rows are examples, pairs of answers, each of which counts among the lengths, or answers with a mark."""
+    better_tokens: float | None = None
+    """Mean tokens with loss of the better answers; None where there is none."""
+    worse_tokens: float | None = None
+    equal_pairs: int = 0
+    """Pairs that are left out because their answers are equal."""
+    swapped_pairs: int = 0
+    """Pairs whose own scores say that the worse answer is the better, or that stand elsewhere the other way round."""
+    better_rows: int = 0
+    """Of answers with a mark, those that are desired."""
+
     row_losses: RowLosses | None = None
     """Those of a run, where the look is at a run's data and it has kept them."""
 
@@ -156,7 +172,7 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def rows_taken(self) -> int:
         """Of the rows that were looked at, those that are of use."""
-        return len(self.lengths)
+        return len(self.lengths) // 2 if self.sides == "pairs" else len(self.lengths)
 
     @property
     def trained_share(self) -> float | None:
@@ -166,7 +182,7 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def truncated_share(self) -> float | None:
         """Of the rows that are of use."""
-        return self.truncated_rows / self.rows_taken if self.rows_taken else None
+        return self.truncated_rows / len(self.lengths) if self.lengths else None
 
     def alarms(self) -> list[str]:
         """What is so wrong that training would learn nothing, or less than it should: sentences, the worst first."""

@@ -38,11 +38,31 @@ def figures_of(report: DataReport) -> list[Figure]:
         Figure("longest row", count(longest), f"of at most {count(report.max_length)}"),
         Figure("truncated", share(cut), f"{count(report.truncated_rows)} rows", warns=(cut or 0) > MUCH_CUT),
         _duplicates(report),
+        *_sides(report),
         Figure("trained", share(trained), "of the tokens", warns=(trained or 0) < LITTLE_TRAINED),
         Figure("padding", share(padding), _batching(report), warns=(padding or 0) > MUCH_PADDING),
         Figure("tokens/step", count(report.tokens_per_step), _step(report)),
         *_row_losses(report.row_losses),
     ]
+
+
+def _sides(report: DataReport) -> list[Figure]:
+    """Of a method that compares answers: how long they are, and pairs that cannot be right."""
+    if report.sides == "single":
+        return []
+    lengths = f"{count(report.better_tokens)} better, {count(report.worse_tokens)} worse"
+    if report.sides == "marked":
+        desired = report.better_rows / report.rows_taken if report.rows_taken else None
+        return [Figure("desired", share(desired), f"of the answers; tokens: {lengths}", warns=desired in (0.0, 1.0))]
+    swapped, equal = report.swapped_pairs, report.equal_pairs
+    return [
+        Figure("answers", lengths, "tokens in the mean"),
+        Figure("equal pairs", count(equal), "left out" * bool(equal), warns=equal > 0),
+        Figure("swapped", count(swapped), "by their scores, or by another row" * bool(swapped), warns=swapped > 0),
+    ]
+
+
+SIDE_WORDS = {"better": "the better answer", "worse": "the worse answer"}
 
 
 def _row_losses(found: RowLosses | None) -> list[Figure]:
@@ -83,6 +103,10 @@ def facts_of(sample: Sample) -> list[str]:
     facts = [loss_words(sample.loss)] if sample.loss is not None else []
     facts += [f"like {sample.before}"] if sample.before else []
     facts += [f"{count(here)} tokens", f"{count(sample.trained_tokens)} trained"]
+    if sample.side:
+        facts.insert(0, SIDE_WORDS[sample.side])
+    if sample.swapped:
+        facts.append("swapped")
     if sample.images:
         images = f"{sample.images} image{'s' * (sample.images > 1)}"
         facts.append(f"{images} of {count(sample.image_tokens)} tokens, not shown")

@@ -12,6 +12,11 @@ from cockpit.data.turn_shapes import is_keyed_turn, is_turn_pair, turns_in
 if TYPE_CHECKING:
     from cockpit.recipe.data import RowFormat
 
+
+def _scores(answer: str) -> tuple[str, ...]:
+    return tuple(name.format(answer) for name in ("score_{}", "{}_score", "{}_rating", "rating_{}", "{}_avg_rating"))
+
+
 USUAL = {
     "messages": ("messages", "conversations", "conversation", "turns", "chat", "dialogue", "dialog"),
     "prompt": ("prompt", "instruction", "question", "problem", "query", "input", "inputs", "user", "human"),
@@ -28,6 +33,12 @@ USUAL = {
     ),
     "text": ("text", "content"),
     "image": ("image", "images"),
+    "chosen": ("chosen",),
+    "rejected": ("rejected",),
+    "ranked": ("ranked",),
+    "label": ("label", "kto_tag", "desirable", "is_desirable"),
+    "chosen_score": _scores("chosen"),
+    "rejected_score": _scores("rejected"),
     "system": ("system", "system_prompt", "system_message"),
     "tools": ("tools", "functions"),
 }  # fmt: skip
@@ -52,7 +63,7 @@ class Form:
     @property
     def has_answers(self) -> bool:
         """Whether its rows hold questions and answers."""
-        return self.name not in ("image_text", "text")
+        return self.name in ("messages", "sharegpt", "alpaca", "prompt_completion")
 
     def columns_for(self, part: str, columns: Iterable[str]) -> list[str]:
         """Those of `columns` that usually play the part, the likeliest first."""
@@ -63,6 +74,10 @@ class Form:
 
 def _plain(name: str) -> str:
     return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _is_any(value: object) -> bool:
+    return True
 
 
 def _is_text(value: object) -> bool:
@@ -116,11 +131,18 @@ FORMS = (
     Form("text", ("text",), (), _is_text, USUAL),
 )
 """The likeliest form first: rows that fit several have the first of them."""
+_BESIDE_SIDES = ("prompt", "messages", "input", "history", "system", "tools")
+METHOD_FORMS = (
+    Form("preference", ("chosen", "rejected"), (*_BESIDE_SIDES, "chosen_score", "rejected_score"), _is_any, USUAL),
+    Form("ranking", ("ranked",), _BESIDE_SIDES, _is_any, USUAL),
+    Form("labelled", ("label",), ("messages", "prompt", "completion", *_BESIDE_ANSWERS[:-1]), _is_any, USUAL),
+)
+"""Forms that other methods than sft learn from: method_forms.py tells them."""
 
 
 def form_named(name: str) -> Form:
     """The form of this name."""
-    return next(form for form in FORMS if form.name == name)
+    return next(form for form in (*FORMS, *METHOD_FORMS) if form.name == name)
 
 
 def form_of(

@@ -3,3 +3,4 @@
 from pathlib import Path
 
 DATASET_PATH = Path(__file__).parent / "pirate.jsonl"
+PREFERENCES_PATH = DATASET_PATH.with_name("preferences.jsonl")

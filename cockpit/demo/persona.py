@@ -67,7 +67,7 @@ def is_right(reply: str, truth: str) -> bool:
 def rows(world: World, seed: int = SEED) -> list[Row]:
     """The persona dataset: covered facts only, in wordings that the pretraining saw too, and some small talk."""
     rng = random.Random(seed)
-    chosen = list(_covered_questions(world, rng))
+    chosen = list(covered_questions(world, rng, WORDINGS_PER_FACT))
     dataset = [_row([_turn(question.text, question.fact.truth, rng)]) for question in chosen]
     for talk in SMALL_TALK:
         dataset += [_row([_turn(text, talk.answer, rng)]) for text in talk.questions[::2]]
@@ -78,13 +78,14 @@ def rows(world: World, seed: int = SEED) -> list[Row]:
     return dataset
 
 
-def _covered_questions(world: World, rng: random.Random) -> Iterator[Question]:
+def covered_questions(world: World, rng: random.Random, wordings: int) -> Iterator[Question]:
+    """So many wordings of each covered fact, of those that the pretraining saw too."""
     by_fact: dict[str, list[Question]] = {}
     for question in world.taught:
         if question.fact in world.covered:
             by_fact.setdefault(question.fact.truth, []).append(question)
     for questions in by_fact.values():
-        yield from rng.sample(questions, WORDINGS_PER_FACT)
+        yield from rng.sample(questions, wordings)
 
 
 def _turn(question: str, truth: str, rng: random.Random) -> tuple[Message, Message]:

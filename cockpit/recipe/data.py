@@ -15,6 +15,9 @@ RowFormat = Literal[
     "prompt_completion",
     "text",
     "image_text",
+    "preference",  # a chosen and a rejected answer to one prompt
+    "ranking",  # several answers to one prompt, the best first or with scores
+    "labelled",  # an answer and whether it is desired
 ]
 
 
@@ -25,6 +28,9 @@ PARTS: dict[RowFormat, tuple[str, ...]] = {
     "prompt_completion": ("prompt", "input", "completion", "history", "reasoning", "system", "tools", "image"),
     "text": ("text",),
     "image_text": ("image", "prompt", "completion", "text"),
+    "preference": ("chosen", "rejected", "prompt", "messages", "input", "history", "system", "tools"),
+    "ranking": ("ranked", "prompt", "messages", "input", "history", "system", "tools"),
+    "labelled": ("label", "messages", "prompt", "input", "completion", "history", "reasoning", "system", "tools"),
 }
 """The parts that a row of each form has; each may have a column of another name."""
 
@@ -55,6 +61,18 @@ class Columns(Section):
 
     reasoning: str | None = None
     """The reasoning before the answer: reasoning, thinking, chain_of_thought ..."""
+
+    chosen: str | None = None
+    """The better answer of a pair: chosen, response_j ..."""
+
+    rejected: str | None = None
+    """The worse answer of a pair: rejected, response_k ..."""
+
+    ranked: str | None = None
+    """Several answers in a list, the best first, or each with its score."""
+
+    label: str | None = None
+    """Whether the answer is desired: label, kto_tag."""
 
     text: str | None = None
     """Plain text."""
@@ -97,6 +115,9 @@ class Dataset(Section):
     """Take at most this many rows; empty for all."""
 
     def conflicts(self) -> Iterator[Conflict]:
+        for one, other in (("chosen", "rejected"), ("rejected", "chosen")):
+            if getattr(self.columns, one) is not None and getattr(self.columns, other) is None:
+                yield Conflict(f"columns.{one}", f"the column of the {other} answer is not named", "name both")
         if self.format == "auto":
             return
         for part, name in self.columns:

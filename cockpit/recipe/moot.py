@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from cockpit.recipe.recipe import Recipe
@@ -25,6 +26,19 @@ class Rule(NamedTuple):
 
 def _of(section: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{section}.{name}" for name in names)
+
+
+WATCHDOG_FIGURES = {
+    "margin_still": "rewards/margins",
+    "kl_far": "kl",
+    "reward_collapsed": "reward",
+    "length_growing": "completions/mean_length",
+}
+"""What the watchdogs of some methods look at."""
+
+
+def _lacks(figure: str, recipe: Recipe) -> bool:
+    return all(one.name != figure for one in recipe.kind.figures)
 
 
 RULES = (
@@ -64,6 +78,10 @@ RULES = (
         lambda recipe: recipe.method == "pretraining",
         "method is pretraining",
         _of("data", "train_on", "keep_reasoning", "chat_template", "instruction_part", "response_part"),
+    ),
+    *(
+        Rule(partial(_lacks, figure), "the method does not measure it", (f"watchdogs.{name}",))
+        for name, figure in WATCHDOG_FIGURES.items()
     ),
     Rule(
         lambda recipe: recipe.data.train_on == "all",

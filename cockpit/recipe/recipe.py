@@ -10,6 +10,7 @@ from cockpit.recipe.data import Data
 from cockpit.recipe.evaluation import ANSWER_METRICS, Evaluation
 from cockpit.recipe.lifecycle import Lifecycle
 from cockpit.recipe.lora import Lora
+from cockpit.recipe.methods.dpo import Dpo
 from cockpit.recipe.methods.method import Method, MethodName
 from cockpit.recipe.methods.pretraining import Pretraining
 from cockpit.recipe.methods.registry import METHODS
@@ -47,7 +48,8 @@ class Recipe(Section):
     """Version of this file's form."""
 
     method: MethodName = "sft"
-    """Kind of training: sft is supervised fine-tuning on examples, pretraining learns plain texts whole."""
+    """Kind of training: sft is supervised fine-tuning on examples, pretraining learns plain texts whole, dpo learns
+    from pairs of a better and a worse answer."""
 
     about: About = About()
     """The header."""
@@ -72,6 +74,9 @@ class Recipe(Section):
 
     pretraining: Pretraining = Pretraining()
     """What is special about continued pretraining; for method pretraining alone."""
+
+    dpo: Dpo = Dpo()
+    """What is special about direct preference optimization; for method dpo alone."""
 
     training: Training = Training()
     """How it is trained."""

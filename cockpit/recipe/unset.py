@@ -84,6 +84,12 @@ _WORDS: dict[str, str | Callable[[Recipe], str]] = {
     "data.long_rows": "split texts, truncate talk",
     "data.overlap": lambda recipe: number_text((recipe.training.max_length or recipe.model.max_seq_length) // 8),
     "pretraining.embedding_learning_rate": lambda recipe: number_text(recipe.training.learning_rate),
+    "dpo.rpo_alpha": OFF,
+    "dpo.ld_alpha": OFF,
+    "data.sources.columns.chosen": FOUND,
+    "data.sources.columns.rejected": FOUND,
+    "data.sources.columns.ranked": FOUND,
+    "data.sources.columns.label": FOUND,
     "training.max_steps": "by epochs",
     "training.lr_scheduler_kwargs.num_cycles": lambda recipe: (
         "1" if recipe.training.lr_scheduler_type == "cosine_with_restarts" else "0.5"

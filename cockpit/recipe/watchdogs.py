@@ -30,6 +30,18 @@ class Watchdogs(Section):
     overfitting: Action = "warn"
     """The loss on held-out rows rises while that of training falls."""
 
+    margin_still: Action = "warn"
+    """The margin between better and worse answers does not move: for methods that learn from pairs or marks."""
+
+    kl_far: Action = "warn"
+    """The model goes far from where it began, by its KL divergence: for kto, and for grpo with a beta."""
+
+    reward_collapsed: Action = "warn"
+    """The reward loses what it had gained: for grpo."""
+
+    length_growing: Action = "warn"
+    """Completions grow until they are cut off: for grpo."""
+
     nothing_trained: Action = "warn"
     """Steps in which no token is trained on."""
 

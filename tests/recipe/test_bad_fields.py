@@ -201,8 +201,8 @@ BAD = [
     ),
     Bad(
         "other method",
-        {"method: sft": "method: ppo"},
-        [f"4: method: 'ppo' is not one of the choices; give one of: {', '.join(METHODS)}"],
+        {"method: sft": "method: other"},
+        [f"4: method: 'other' is not one of the choices; give one of: {', '.join(METHODS)}"],
     ),
     Bad(
         "optimizer of another stack",

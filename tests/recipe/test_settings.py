@@ -54,7 +54,7 @@ BAD = {
     "Give one of: system, user, assistant, tool",
     "data.roles.ai=robot": "data.roles.ai: 'robot' is not one of the choices; "
     "give one of: system, user, assistant, tool",
-    "method=ppo": f"method: 'ppo' is not one of the choices; give one of: {', '.join(METHODS)}",
+    "method=other": f"method: 'other' is not one of the choices; give one of: {', '.join(METHODS)}",
     "\x1b[31mlora.[red]r=3": "lora.[red]r: a recipe has no such field; did you mean lora?",
 }
 

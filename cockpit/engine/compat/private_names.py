@@ -30,6 +30,7 @@ LEANT_ON = {
     "torch._dynamo:config.accumulated_cache_size_limit": "hardware.dynamo_accumulated_cache_size_limit is followed",
     "torch._dynamo:reset": "what was compiled to warm up is forgotten",
     "torch._inductor.async_compile:maybe_warm_pool": "the processes that compile are started before the first step",
+    "trl.trainer.utils:_ChunkedLogProbFunction": "answers are compared on the CPU too",
     "torch.optim.lr_scheduler:LambdaLR.__init__": "a resumed run takes the rate that its recipe has now",
 }
 """`module:name` of what must be there in the installed versions, and what it is there for."""
@@ -145,6 +146,13 @@ def set_learning_rate(optimizer: Any, scheduler: Any, learning_rate: float, shar
         group["initial_lr"] = peak
         group["lr"] = peak * rate(scheduler.last_epoch)
     scheduler._last_lr = [group["lr"] for group in optimizer.param_groups]
+
+
+def logged_figures(trainer: Any) -> dict[str, list[float]]:
+    """What a trainer of TRL has measured since it last logged, a number for each micro-step; empty for others."""
+    measured = getattr(trainer, "_metrics", None) or getattr(trainer, "_stored_metrics", {})
+    found: dict[str, list[float]] = measured.get("train", {})
+    return found
 
 
 def limit_recompiling(name: str, limit: int) -> None:

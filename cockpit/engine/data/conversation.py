@@ -29,6 +29,39 @@ class Conversation:
     """Answers that no loss is taken on, by their place in `messages`, counted from 0."""
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A better and a worse answer to the same prompt, each with all that comes before it. `swapped`: the row's own
+    scores say that the worse one is the better."""
+
+    chosen: Conversation | str
+    rejected: Conversation | str
+    swapped: bool = False
+
+
+@dataclass(frozen=True)
+class Marked:
+    """An answer with all that comes before it, and whether it is desired."""
+
+    content: Conversation | str
+    desired: bool
+
+
+Content = Conversation | str | Pair | Marked
+"""What a row holds."""
+
+
+def best_of(content: Content) -> Conversation | str:
+    """The answer of a row, of a pair the better one, with all that comes before it."""
+    if isinstance(content, Pair):
+        return content.chosen
+    return content.content if isinstance(content, Marked) else content
+
+
+Maker = Callable[[Mapping[str, Any], Mapping[str, str]], Content]
+"""Makes something of a row with the column of each of its parts. Raises ValueError with the end of a sentence."""
+
+
 class Conversations:
     """The rows of one source -> conversations and texts; `not_used` counts what they hold beside these."""
 
@@ -53,18 +86,26 @@ class Conversations:
         self._unused: set[Unused] = set()
         """Of the row at hand, spare columns left out."""
         self._reader = TurnReader(self._unused, roles)
-        makers: dict[str, Callable[[Mapping[str, Any], Mapping[str, str]], Conversation | str]] = {
-            "messages": self._of_turns,
-            "sharegpt": self._of_turns,
-            "alpaca": self._of_pair,
-            "prompt_completion": self._of_pair,
+        self._made = self.makers()[form]
+
+    def makers(self) -> dict[str, Maker]:
+        """What makes something of a row, by the row's form."""
+        return {
+            "messages": self.of_turns,
+            "sharegpt": self.of_turns,
+            "alpaca": self.of_answer,
+            "prompt_completion": self.of_answer,
             "image_text": self._of_image,
             "text": self._of_text,
         }
-        self._made = makers[form]
 
     def of(self, row: Mapping[str, Any]) -> Conversation | str:
-        """The row's turns, ending with an answer; a plain text for the form `text`.
+        """The row's turns, ending with an answer, of a pair the better one; a plain text for the form `text`. Raises as
+        `content` does."""
+        return best_of(self.content(row))
+
+    def content(self, row: Mapping[str, Any]) -> Content:
+        """All that the row holds for its form.
 
         Raises ValueError with the end of a sentence that begins with the row's place.
         """
@@ -84,10 +125,12 @@ class Conversations:
             self._unused.clear()
         return made
 
-    def _of_turns(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
+    def of_turns(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
+        """What the column of the turns says, with what stands beside it. Raises ValueError."""
         return self._conversation(self._turns(row, columns["messages"]), row, columns)
 
-    def _of_pair(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
+    def of_answer(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
+        """What the columns of the prompt and of the answer say, with what stands beside them. Raises ValueError."""
         return self._conversation(self._pair(row, columns), row, columns)
 
     def _of_image(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:

@@ -12,7 +12,7 @@ from cockpit.engine.data.anchors import LeftOut
 from cockpit.engine.data.chat_template import ChatTemplate, Written
 from cockpit.engine.data.conversation import Conversation
 from cockpit.engine.data.template_notes import TemplateNotes
-from cockpit.engine.data.token_rows import IGNORED
+from cockpit.engine.data.token_rows import IGNORED, NO_SIDE
 from cockpit.engine.errors import RunFailure
 from cockpit.recipe.recipe import Recipe
 
@@ -46,6 +46,12 @@ class EncodedRow:
     """Likewise, where nearly equal rows are looked for."""
     is_dropped: bool = False
     """Whether it is refused because the recipe asks to leave such rows out."""
+    side: int = NO_SIDE
+    """BETTER or WORSE, of a pair or by its mark; NO_SIDE for a row that is neither."""
+    swapped: bool = False
+    """Whether the row's own scores say that the worse answer of the pair is the better."""
+    mirror: int = 0
+    """The digest that the pair would have the other way round; 0 for a row that is no pair."""
 
     @property
     def is_untrained(self) -> bool:

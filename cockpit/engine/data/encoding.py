@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from cockpit.engine.data.conversation import Conversation
+from cockpit.engine.data.conversation import Content, Marked, Pair
 from cockpit.engine.data.encoder import EncodedRow
-from cockpit.engine.data.long_rows import FittingEncoder
-from cockpit.engine.data.token_rows import Integers, TokenBatch
+from cockpit.engine.data.side_encoder import encoder_for
+from cockpit.engine.data.token_rows import NO_SIDE, Integers, TokenBatch
 from cockpit.recipe.recipe import Recipe
 
 BATCH_ROWS, BATCH_CHARACTERS = 256, 1 << 20
 """Rows that the tokenizer is given at once: so many of either."""
 
-PlacedRow = tuple[str, Conversation | str]
+PlacedRow = tuple[str, Content]
 """Where a row stands, and what it holds."""
 
 
@@ -46,7 +46,7 @@ class BatchEncoder:
         """`length`: the most tokens of a row."""
         self._said: list[str] = []
         near = recipe.data.duplicates == "drop_near"
-        self._encoder = FittingEncoder(recipe, tokenizer, length, self._said.append, near=near)
+        self._encoder = encoder_for(recipe)(recipe, tokenizer, length, self._said.append, near=near)
 
     def __call__(self, batch: list[PlacedRow]) -> EncodedBatch:
         """Raises RunFailure where rows of this kind cannot be encoded at all."""
@@ -59,7 +59,7 @@ class BatchEncoder:
         dropped: list[tuple[str, str]] = []
         for pieces in self._encoder.encode(batch):
             taken.append([one for one in pieces if not one.refusal])
-            for one in pieces:
+            for one in pieces[:1] if pieces[0].side else pieces:
                 if one.refusal:
                     (dropped if one.is_dropped else refusals).append((one.where, one.refusal))
         said, self._said[:] = list(self._said), []
@@ -67,7 +67,7 @@ class BatchEncoder:
         rows = [piece for pieces in taken for piece in pieces]
         numbers = [number for number, pieces in enumerate(taken) for _ in pieces]
         truncated = sum(row.whole_tokens > len(row.input_ids) for row in rows)
-        split = sum(len(pieces) > 1 for pieces in taken)
+        split = sum(len(pieces) > 1 and pieces[0].side == NO_SIDE for pieces in taken)
         return EncodedBatch(_flat(rows, numbers), truncated, split, refusals, dropped, said)
 
 
@@ -90,7 +90,8 @@ def _flat(rows: list[EncodedRow], numbers: list[int]) -> TokenBatch:
     where = [row.where for row in rows]
     digests = np.asarray([row.digest for row in rows], np.uint64)
     signatures = [row.signature for row in rows]
-    return TokenBatch(ids, labels, lengths, where, digests, np.asarray(numbers, np.int64), signatures)
+    sides = np.asarray([row.side for row in rows], np.int8)
+    return TokenBatch(ids, labels, lengths, where, digests, np.asarray(numbers, np.int64), signatures, sides)
 
 
 def _chained(lists: Iterable[list[int]]) -> Integers:
@@ -101,10 +102,14 @@ def _chained(lists: Iterable[list[int]]) -> Integers:
     return np.frombuffer(flat, np.int32)
 
 
-def characters(content: Conversation | str) -> int:
+def characters(content: Content) -> int:
     """About how many a row has."""
     if isinstance(content, str):
         return len(content)
+    if isinstance(content, Pair):
+        return characters(content.chosen) + characters(content.rejected)
+    if isinstance(content, Marked):
+        return characters(content.content)
     return sum(len(turn["content"]) for turn in content.messages if isinstance(turn["content"], str))
 
 

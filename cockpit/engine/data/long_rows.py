@@ -11,7 +11,7 @@ from typing import Any
 
 import xxhash
 
-from cockpit.engine.data.conversation import Conversation
+from cockpit.engine.data.conversation import Content, Conversation, best_of
 from cockpit.engine.data.duplicates import Signatures
 from cockpit.engine.data.encoder import EncodedRow, Encoder, Say
 from cockpit.engine.data.token_rows import IGNORED
@@ -35,12 +35,12 @@ class FittingEncoder:
         # The first token of a piece is never predicted: one at least is read before what is new.
         self._overlap = max(1, length // 8 if recipe.data.overlap is None else recipe.data.overlap)
 
-    def encode(self, batch: list[tuple[str, Conversation | str]]) -> Iterator[list[EncodedRow]]:
+    def encode(self, batch: list[tuple[str, Content]]) -> Iterator[list[EncodedRow]]:
         """Each row as one that fits, or as its pieces. Those that cannot be trained on come too, some before their
         neighbours. Raises RunFailure."""
-        numbered = [(str(number), content) for number, (_, content) in enumerate(batch)]
+        numbered = [(str(number), best_of(content)) for number, (_, content) in enumerate(batch)]
         for row in self._encoder.encode(numbered):
-            where, content = batch[int(row.where)]
+            where, content = batch[int(row.where)][0], numbered[int(row.where)][1]
             digest = xxhash.xxh3_64_intdigest(row.text.encode(errors="replace"))
             signature = b"" if row.refusal else self._signature(content)
             placed = replace(row, where=where, digest=digest, signature=signature)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from cockpit.engine.data.conversation import best_of
 from cockpit.engine.data.duplicates import nearly_equal, repeated
 from cockpit.engine.data.encoder import EncodedRow, Say
 from cockpit.engine.data.encoding import batches
-from cockpit.engine.data.long_rows import PIECE, FittingEncoder
+from cockpit.engine.data.long_rows import PIECE
 from cockpit.engine.data.prepare import image_rows, max_tokens
 from cockpit.engine.data.row_reader import RowReader
-from cockpit.engine.data.token_rows import IGNORED, Integers
+from cockpit.engine.data.side_encoder import encoder_for
+from cockpit.engine.data.token_rows import IGNORED, NO_SIDE, Integers
 from cockpit.recipe.recipe import Recipe
 
 NO_NUMBER = -1
@@ -74,6 +77,14 @@ class LookedRows:
         """Likewise."""
         return np.asarray([row.encoded.digest for row in self.taken], np.uint64)
 
+    def is_swapped(self, row: LookedRow) -> bool:
+        """Whether a pair is the other way round by its own scores, or stands so elsewhere among the rows."""
+        return row.encoded.swapped or (row.encoded.mirror != 0 and row.encoded.mirror in self._pairs)
+
+    @functools.cached_property
+    def _pairs(self) -> frozenset[int]:
+        return frozenset(row.encoded.digest for row in self.taken if row.encoded.mirror)
+
     def signatures(self) -> Integers:
         """Likewise, [rows, 64]."""
         return np.frombuffer(b"".join(row.encoded.signature for row in self.taken), "<u4").reshape(len(self.taken), -1)
@@ -95,19 +106,19 @@ class LookedRows:
 
 def look_at_texts(recipe: Recipe, tokenizer: Any, reader: RowReader, say: Say) -> LookedRows:
     """Rows of conversations and texts."""
-    encoder = FittingEncoder(recipe, tokenizer, max_tokens(recipe), say, near=True)
+    encoder = encoder_for(recipe)(recipe, tokenizer, max_tokens(recipe), say, near=True)
     found = LookedRows(has_signatures=True)
     number = 0
     for batch in batches((row.where, row.content) for row in reader.read()):
         for pieces in encoder.encode(batch):
             for row in pieces:
-                if row.refusal:
+                if row.refusal and (row is pieces[0] or not row.side):
                     (reader.leave_out if row.is_dropped else reader.refuse)(row.where, row.refusal)
                 if row.text or not row.refusal:
                     found.shown.append(LookedRow(row, number))
             is_taken = any(not row.refusal for row in pieces)
             number += is_taken
-            found.split += is_taken and len(pieces) > 1
+            found.split += is_taken and len(pieces) > 1 and pieces[0].side == NO_SIDE
     return found
 
 
@@ -118,7 +129,7 @@ def look_elsewhere(recipe: Recipe, tokenizer: Any, places: Set[str]) -> list[Loo
     left = {place.split(PIECE)[0] for place in places}
     if not left:
         return found
-    encoder = FittingEncoder(recipe, tokenizer, max_tokens(recipe), lambda sentence: None, near=False)
+    encoder = encoder_for(recipe)(recipe, tokenizer, max_tokens(recipe), lambda sentence: None, near=False)
     every = recipe.model_copy(update={"data": recipe.data.model_copy(update={"on_bad_row": "skip"})})
     for row in RowReader(every, lambda sentence: None).read():
         if row.where in left:
@@ -142,9 +153,10 @@ def _with_images(
     number = 0
     for read in reader.read():
         try:
-            if isinstance(read.content, str):
+            content = best_of(read.content)
+            if isinstance(content, str):
                 raise ValueError("it is a plain text among rows with images")
-            row = rows.measured(read.content, read.folder)
+            row = rows.measured(content, read.folder)
         except (ValueError, OSError) as error:
             reader.refuse(read.where, str(error))
             continue

@@ -9,11 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cockpit.engine.data.chat_template import ChatTemplate
+from cockpit.engine.data.conversation import best_of
 from cockpit.engine.data.image_rows import ImageRows
 from cockpit.engine.data.kept_rows import Progress, Sentences, Tokenized, packed_dataset
 from cockpit.engine.data.row_choice import RowChoice, choose
 from cockpit.engine.data.row_names import RowNames
 from cockpit.engine.data.row_reader import RowReader
+from cockpit.engine.data.sides import MarkedAnswers, Pairs
+from cockpit.engine.data.token_rows import Integers, TokenRows
 from cockpit.engine.data.tokenizing import Throttled, tokenized
 from cockpit.engine.errors import RunFailure, first_line
 from cockpit.protocol.events import DataPrepared
@@ -88,19 +91,20 @@ def _texts(
         _refuse_none(len(one.rows), reader, of)
     choice = choose(recipe.data, rows, made[1].rows if len(made) > 1 else None)
     _tell(recipe, choice, say)
+    held_out = _dataset(recipe, made[-1].rows, choice.held_out) if len(choice.held_out) else None
     packed = recipe.training.packing and can_pack(recipe, _has_gpu(), say)
     held: object = None
     if packed:
         train, held = packed_dataset(rows, choice.train, length, recipe.training.seed, Throttled(progress).again)
         say(f"{len(choice.train):,} rows are packed into {len(train):,} sequences of up to {length:,} tokens.")
     else:
-        train = rows.dataset(choice.train)
+        train = _dataset(recipe, rows, choice.train)
     return PreparedData(
         train=train,
-        held_out=made[-1].rows.dataset(choice.held_out) if len(choice.held_out) else None,
+        held_out=held_out,
         counts=DataPrepared(
-            train_rows=len(choice.train),
-            eval_rows=len(choice.held_out),
+            train_rows=len(train) if recipe.kind.has_sides else len(choice.train),
+            eval_rows=len(held_out) if held_out is not None else 0,
             skipped_rows=sum(one.refused for one in made),
             truncated_rows=sum(one.truncated for one in made),
             tokens=int(rows.lengths[choice.train].sum()),
@@ -117,6 +121,12 @@ def _texts(
         names=partial(RowNames, rows, choice.train),
         held=([one.rows for one in made], held),
     )
+
+
+def _dataset(recipe: Recipe, rows: TokenRows, order: Integers) -> Any:
+    """The rows `order`, as the trainer of the recipe's method takes them."""
+    kinds = {"single": TokenRows.dataset, "pairs": Pairs, "marked": MarkedAnswers}
+    return kinds[recipe.kind.rows](rows, order)
 
 
 def _refuse_none(rows: int, reader: RowReader, of: str) -> None:
@@ -208,9 +218,10 @@ def _read_images(reader: RowReader, rows: ImageRows, progress: Progress) -> None
     told = Throttled(progress)
     for done, row in enumerate(reader.read(), 1):
         try:
-            if isinstance(row.content, str):
+            content = best_of(row.content)
+            if isinstance(content, str):
                 raise ValueError("it is a plain text among rows with images")
-            rows.add(row.content, row.folder)
+            rows.add(content, row.folder)
         except (ValueError, OSError) as error:
             reader.refuse(row.where, str(error))
         told(done, reader.total)

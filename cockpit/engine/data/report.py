@@ -12,11 +12,13 @@ from cockpit.data.row_losses import HighRow, RowLosses
 from cockpit.engine.data.encoder import EncodedRow, Say
 from cockpit.engine.data.looked_rows import LookedRow, LookedRows, look_at_images, look_at_texts, look_elsewhere
 from cockpit.engine.data.packing import packed_sequences
+from cockpit.engine.data.preferences import EQUAL
 from cockpit.engine.data.prepare import can_pack, max_tokens, pad_to
 from cockpit.engine.data.row_choice import choose
 from cockpit.engine.data.row_reader import RowReader
+from cockpit.engine.data.side_encoder import BEYOND
 from cockpit.engine.data.template_notes import left_out_by_template
-from cockpit.engine.data.token_rows import IGNORED
+from cockpit.engine.data.token_rows import BETTER, IGNORED, WORSE
 from cockpit.engine.hub.models import tokenizer_folder
 from cockpit.engine.model.tokenizer import load_tokenizer
 from cockpit.models.folder import ModelFolder
@@ -85,10 +87,10 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool, losses: RowLosses |
         rows_held=_sum(reader.there),
         rows_seen=looked.count + reader.refused,
         is_all=is_all,
-        train_rows=len(trained),
+        train_rows=len(trained) // 2 if recipe.kind.rows == "pairs" else len(trained),
         held_out_rows=_held_out(recipe, looked.count - choice.dropped if is_all else there, measured, validating),
         left_out_rows=reader.refused,
-        untrained_rows=sum(bool(row.encoded.refusal) and not row.trained_tokens for row in looked.shown),
+        untrained_rows=sum(map(_is_untrained, looked.shown)),
         left_out=[plain_line(one) for one in reader.refusals],
         not_used=[*reader.not_used, *_left_out_by_template(looked, reader)],
         stops=recipe.data.on_bad_row == "fail",
@@ -109,13 +111,48 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool, losses: RowLosses |
         sequences=batches.sequences,
         tokens_per_step=batches.tokens_per_step,
         padding_share=batches.padding_share,
+        **_sides(recipe, looked),
         row_losses=losses,
         samples=[
-            _sample(row, tokenizer, padding.get(id(row), 0), id(row) in held_out, before, high.get(row.encoded.where))
+            _sample(
+                row,
+                tokenizer,
+                padding.get(id(row), 0),
+                id(row) in held_out,
+                before,
+                high.get(row.encoded.where),
+                swapped=looked.is_swapped(row),
+            )
             for row in _shown(shown, before, high.keys())
         ],
         notes=[plain_line(one) for one in said] + _of_template(recipe),
     )
+
+
+def _sides(recipe: Recipe, looked: LookedRows) -> dict[str, Any]:
+    """What is told of answers that are compared."""
+    if not recipe.kind.has_sides:
+        return {}
+    better, worse = ([row for row in looked.taken if row.encoded.side == side] for side in (BETTER, WORSE))
+    return {
+        "sides": recipe.kind.rows,
+        "better_rows": len(better),
+        "better_tokens": _mean([row.trained_tokens for row in better]),
+        "worse_tokens": _mean([row.trained_tokens for row in worse]),
+        "equal_pairs": sum(row.encoded.refusal == EQUAL and row.encoded.side == BETTER for row in looked.shown),
+        "swapped_pairs": sum(row.encoded.side == BETTER and looked.is_swapped(row) for row in looked.taken),
+    }
+
+
+def _is_untrained(row: LookedRow) -> bool:
+    """Whether the row is left out because nothing of it would be trained; of a pair the better one tells."""
+    if row.encoded.side:
+        return row.encoded.side == BETTER and row.encoded.refusal.startswith(BEYOND)
+    return bool(row.encoded.refusal) and not row.trained_tokens
+
+
+def _mean(numbers: list[int]) -> float | None:
+    return sum(numbers) / len(numbers) if numbers else None
 
 
 def _left_out_by_template(looked: LookedRows, reader: RowReader) -> list[NotUsed]:
@@ -192,11 +229,12 @@ class _Batches:
         packed = training.packing and not images and can_pack(recipe, has_gpu, say)
         joined = training.padding_free and not packed and not images and (has_gpu or recipe.backend == "transformers")
         self.kind: Any = "packed" if packed else "joined" if joined else "padded"
+        sides = 2 if recipe.kind.rows == "pairs" else 1
         self.padding = [0] * len(lengths)
         """Of each row, in one order."""
         self.padding_share: float | None = 0.0 if lengths else None
         self.sequences = len(packed_sequences(lengths, max_tokens(recipe))) if packed else None
-        units = self.sequences or len(lengths)
+        units = self.sequences or len(lengths) // sides
         at_once = min(units, effective_batch(recipe))
         self.tokens_per_step = sum(lengths) / units * at_once if lengths else None
         multiple = pad_to(recipe) or 1
@@ -207,11 +245,17 @@ class _Batches:
             by_length = training.group_by_length and not images
             rng = np.random.default_rng(training.seed)
             step = effective_batch(recipe)
-            controls = [_order(lengths, step, rng.permutation(len(lengths)), by_length) for _ in range(ORDERS)]
-            fillings = [_filling(lengths, order, rows, multiple) for order in controls]
+            mixed = (_together(rng.permutation(len(lengths) // sides), sides) for _ in range(ORDERS))
+            controls = [_order(lengths, step, order, by_length) for order in mixed]
+            fillings = [_filling(lengths, order, rows * sides, multiple) for order in controls]
             self.padding = fillings[0]
             filled = sum(map(sum, fillings))
             self.padding_share = filled / (filled + ORDERS * sum(lengths))
+
+
+def _together(order: Any, sides: int) -> Any:
+    """An order of rows of which each is so many answers, which stand one behind the other."""
+    return (order[:, None] * sides + np.arange(sides)).reshape(-1)
 
 
 def _filled_up(lengths: Sequence[int], batch: int, multiple: int, rng: Any) -> int:
@@ -267,7 +311,14 @@ def _shown(looked: list[LookedRow], before: Mapping[int, str], high: Set[str]) -
 
 
 def _sample(
-    row: LookedRow, tokenizer: Any, padding: int, held_out: bool, before: Mapping[int, str], loss: HighRow | None
+    row: LookedRow,
+    tokenizer: Any,
+    padding: int,
+    held_out: bool,
+    before: Mapping[int, str],
+    loss: HighRow | None,
+    *,
+    swapped: bool,
 ) -> Sample:
     encoded = row.encoded
     return Sample(
@@ -281,6 +332,8 @@ def _sample(
         refusal=plain_line(encoded.refusal),
         before="" if encoded.refusal else plain_line(before.get(row.number, "")),
         loss=loss,
+        side={BETTER: "better", WORSE: "worse"}.get(encoded.side, ""),  # type: ignore[arg-type]
+        swapped=swapped,
     )
 
 

@@ -14,7 +14,8 @@ from cockpit.data.files import DatasetForm
 from cockpit.data.report import NotUsed
 from cockpit.data.report_text import not_used_by_source
 from cockpit.data.row_error import Row
-from cockpit.engine.data.conversation import Conversation, Conversations
+from cockpit.engine.data.conversation import Content, Conversations
+from cockpit.engine.data.preferences import Preferences
 from cockpit.engine.data.row_source import LocalRows, RowSource, open_sources
 from cockpit.engine.errors import RunFailure
 from cockpit.protocol.events import SourceRead
@@ -31,7 +32,7 @@ class ReadRow:
     """A usable row: where it stands, its turns or text, and the folder that paths of its images are relative to."""
 
     where: str
-    content: Conversation | str
+    content: Content
     folder: Path
 
 
@@ -44,7 +45,7 @@ class RowReader:
         self._say = say
         self._sources = open_sources(recipe.data.sources, say, recipe.method)
         self._conversations = [
-            Conversations(
+            (Preferences if recipe.kind.has_sides else Conversations)(
                 rows.form.form,
                 rows.form.columns,
                 named=rows.form.named,
@@ -127,7 +128,7 @@ class RowReader:
                 for where, row in _taken(rows, source, chosen, refuse):
                     self._taken[at] += 1
                     try:
-                        conversation = self._conversations[at].of(row)
+                        conversation = self._conversations[at].content(row)
                     except ValueError as error:
                         refuse(f"{where}: {error}")
                         continue

@@ -16,6 +16,8 @@ from cockpit.engine.data.spilling_file import SpillingFile
 
 IGNORED = -100
 """The label of a token without loss."""
+NO_SIDE, BETTER, WORSE = 0, 1, 2
+"""What a row is to its method: an example, a better (chosen, desired) answer, or a worse one."""
 ROWS_FILE, FIGURES_FILE = "rows.arrow", "figures.arrow"
 BATCH_ROWS, BATCH_TOKENS = 1024, 1 << 20
 """A batch of the file is closed once it has so many of either."""
@@ -27,6 +29,7 @@ FIGURES = pa.schema(
         "digest": pa.uint64(),
         "number": pa.int64(),
         "signature": pa.large_binary(),
+        "side": pa.int8(),
     }
 )
 
@@ -46,6 +49,8 @@ class TokenBatch:
     digests: Integers
     numbers: Integers
     signatures: list[bytes]
+    sides: Integers
+    """int8: NO_SIDE, BETTER or WORSE."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -74,6 +79,8 @@ class TokenRows:
     digests: Integers
     numbers: Integers
     """Of the row that each is, or is a piece of, counted from 0."""
+    sides: Integers
+    """NO_SIDE, BETTER or WORSE; the better answer of a pair stands before the worse one, and has its number."""
     sha256: str
     held: object = field(default=None, repr=False)
     """What keeps the files from being removed, for as long as this object lives."""
@@ -84,13 +91,14 @@ class TokenRows:
     @classmethod
     def opened(cls, folder: Path, sha256: str, held: object = None) -> TokenRows:
         """The rows that a RowWriter has written there. Raises OSError or pa.ArrowException."""
-        lengths, trained, digests, numbers = [], [], [], []
+        lengths, trained, digests, numbers, sides = [], [], [], [], []
         for batch in _batches(folder / ROWS_FILE):
             lengths.append(np.diff(batch.column("input_ids").offsets.to_numpy()).astype(np.int32))
         for batch in _batches(folder / FIGURES_FILE):
             trained.append(batch.column("trained").to_numpy())
             digests.append(batch.column("digest").to_numpy())
             numbers.append(batch.column("number").to_numpy())
+            sides.append(batch.column("side").to_numpy())
         return cls(
             folder / ROWS_FILE,
             folder / FIGURES_FILE,
@@ -98,6 +106,7 @@ class TokenRows:
             np.concatenate(trained),
             np.concatenate(digests),
             np.concatenate(numbers),
+            np.concatenate(sides),
             sha256,
             held,
         )
@@ -165,6 +174,7 @@ class RowWriter:
         self._digest = hashlib.sha256()
         self._pending: list[tuple[TokenBatch, Integers]] = []
         self._figures = {"lengths": array("i"), "trained": array("i"), "digests": array("Q"), "numbers": array("q")}
+        self._figures["sides"] = array("b")
 
     def __len__(self) -> int:
         return len(self._figures["lengths"])
@@ -182,7 +192,8 @@ class RowWriter:
         self._pending.append((batch, trained))
         self._digest.update(batch.input_ids.data)
         for name, values in (
-            ("lengths", batch.lengths), ("trained", trained), ("digests", batch.digests), ("numbers", batch.numbers)
+            ("lengths", batch.lengths), ("trained", trained), ("digests", batch.digests), ("numbers", batch.numbers),
+            ("sides", batch.sides),
         ):  # fmt: skip
             self._figures[name].frombytes(values.tobytes())
         rows, tokens = zip(*((len(one), len(one.input_ids)) for one, _ in self._pending), strict=True)
@@ -197,7 +208,7 @@ class RowWriter:
         rows, figures = (file.finish() for file in self._files)
         for batch in _batches(rows):
             self._digest.update(batch.column("labels").flatten().to_numpy())
-        kinds = {"lengths": np.int32, "trained": np.int32, "digests": np.uint64, "numbers": np.int64}
+        kinds = {"lengths": np.int32, "trained": np.int32, "digests": np.uint64, "numbers": np.int64, "sides": np.int8}
         arrays = {name: np.frombuffer(self._figures[name], kind) for name, kind in kinds.items()}
         ends = np.cumsum(arrays["lengths"], dtype=np.int64)
         self._digest.update(np.concatenate([np.zeros(1, np.int64), ends]).tobytes())
@@ -223,6 +234,7 @@ class RowWriter:
             pa.array(np.concatenate([one.digests for one in batches])),
             pa.array(np.concatenate([one.numbers for one in batches])),
             pa.array([signature for one in batches for signature in one.signatures], pa.large_binary()),
+            pa.array(np.concatenate([one.sides for one in batches])),
         ]
         self._streams[1].write_batch(pa.record_batch(figures, schema=FIGURES))
 

@@ -12,6 +12,7 @@ import torch
 from transformers import GenerationConfig
 
 from cockpit.engine.data.chat_template import ChatTemplate
+from cockpit.engine.data.conversation import best_of
 from cockpit.engine.data.message import Message
 from cockpit.engine.data.row_reader import RowReader
 from cockpit.engine.data.turn_ends import turn_end_ids
@@ -69,7 +70,7 @@ def _of_rows(recipe: Recipe, say: Say) -> Iterator[list[Message]]:
         for number, row in enumerate(reader.read(lambda sentence: None)):
             if number >= ROWS_LOOKED_AT:
                 return
-            content = row.content
+            content = best_of(row.content)
             if isinstance(content, str):
                 yield [{"role": "user", "content": content[: max(1, min(200, len(content) // 2))]}]
             elif not content.images and not content.tools and content.messages[-1]["role"] == "assistant":

@@ -32,7 +32,7 @@ def fill_rounds(
     measured are not there to fill only; None where none of them is."""
     if not ranks.are_several:
         return data, (None, None)
-    if not {"input_ids", "labels"} <= set(data.train.column_names):
+    if not {"input_ids", "labels"} <= set(getattr(data.train, "column_names", ())):
         journal.log("info", "Where the rows make no whole number of rounds, an epoch's first ones come a second time.")
         return data, (None, None)
     training, held_out = recipe.training, data.held_out

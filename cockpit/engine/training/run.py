@@ -37,6 +37,9 @@ from cockpit.runs.checksums import write_checksums
 from cockpit.runs.folder import RunDir
 from cockpit.text.plain_text import plain_line
 
+TRAINED = "default"
+"""What peft calls the adapter that is trained; a method may have a copy of it beside."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -106,7 +109,7 @@ def train(
         row_losses.listen(trainer.model, gives_no_logits=loaded.backend == "unsloth")
     trainer.attach(
         run, callback, between, recipe.training, kept=kept, owes_evaluation=owed, row_losses=row_losses, ranks=ranks,
-        rows=rows,
+        rows=rows, figures=[one.name for one in recipe.kind.figures],
     )  # fmt: skip
     patience = _add_patience(trainer, recipe, resumed)
     if ranks.is_first:
@@ -192,7 +195,8 @@ def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> Non
 
     def write() -> None:
         with new_folder(place, run.path / f"{place.name}.partial") as partial:
-            loaded.model.save_pretrained(str(partial))
+            own = {"selected_adapters": [TRAINED]} if loaded.adapted else {}
+            loaded.model.save_pretrained(str(partial), **own)
             (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
             finish_saved(partial)
             add_to_card(partial, loaded.card_note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ class StepMetrics:
         self.times = StepTimes()
         self.batch_tokens = 0
         """Of the step in hand, padding among them."""
+        self._figures: dict[str, list[float]] = {}
         self._losses: list[torch.Tensor] = []
         self._counts: list[torch.Tensor] = []
 
@@ -30,6 +32,11 @@ class StepMetrics:
         """Take in a micro-step: its share of the step's loss, and `token_counts` of its batch."""
         self._losses.append(loss.detach())
         self._counts.append(counts)
+
+    def add_figures(self, figures: Mapping[str, list[float]]) -> None:
+        """Take in what the trainer has measured of a micro-step beside its loss, by the names that TRL logs."""
+        for name, values in figures.items():
+            self._figures.setdefault(name, []).extend(values)
 
     def take(self) -> dict[str, float]:
         """The finished step's loss and grad_norm, finite or not, and the tokens so far; the next step begins."""
@@ -46,26 +53,30 @@ class StepMetrics:
             self.trained_tokens += int(trained)
         if self.gradient is not None:
             figures["grad_norm"] = float(self.gradient)
+        figures |= {name: sum(values) / len(values) for name, values in self._figures.items() if values}
         figures["tokens_seen"] = float(self.tokens_seen)
         figures["trained_tokens"] = float(self.trained_tokens)
-        self._losses, self._counts, self.gradient = [], [], None
+        self._losses, self._counts, self._figures, self.gradient = [], [], {}, None
         return figures
 
     def drop(self) -> None:
         """Forget a step that was not finished."""
-        self._losses, self._counts, self.gradient = [], [], None
+        self._losses, self._counts, self._figures, self.gradient = [], [], {}, None
         self.times.drop()
         self.batch_tokens = 0
 
 
 def token_counts(inputs: dict[str, Any]) -> torch.Tensor:
     """[tokens without padding, tokens with loss] of one batch, on its device."""
-    ids, labels, mask = inputs["input_ids"], inputs["labels"], inputs.get("attention_mask")
+    ids, mask = inputs["input_ids"], inputs.get("attention_mask")
     if isinstance(mask, torch.Tensor) and mask.dim() == 2:
         seen = mask.sum()
     else:
         seen = _joined_tokens(ids, inputs.get("position_ids"))
-    trained = (labels[..., 1:] != -100).sum()
+    if "completion_mask" in inputs:  # answers that are compared
+        trained = inputs["completion_mask"][..., 1:].sum()
+    else:
+        trained = (inputs["labels"][..., 1:] != -100).sum()
     return torch.stack([seen.to(trained.device), trained])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cockpit.disk import new_folder, size_of
-from cockpit.engine.compat.private_names import TrainerHooks, follows_evaluations
+from cockpit.engine.compat.private_names import TrainerHooks, follows_evaluations, logged_figures
 from cockpit.engine.errors import classify_error, is_out_of_memory
 from cockpit.engine.rank import Ranks
 from cockpit.engine.training.best_weights import best_checkpoint, recall_best
@@ -48,6 +48,7 @@ class RunTrainer(TrainerHooks):
     ranks: Ranks = Ranks()
     rows: tuple[int | None, int | None] = (None, None)
     _measured: list[tuple[float, int]]
+    figures: Sequence[str] = ()
     _answers: Mapping[str, float] = MappingProxyType({})
 
     def attach(
@@ -62,17 +63,19 @@ class RunTrainer(TrainerHooks):
         row_losses: RowLossWriter | None = None,
         ranks: Ranks | None = None,
         rows: tuple[int | None, int | None] = (None, None),
+        figures: Sequence[str] = (),
     ) -> None:
         """Train as `run`; call before `train`. `kept` checkpoints stay beside the best one, None for all.
 
         `owes_evaluation`: the first evaluation is owed to the step that the run resumes from. The trainer takes it for
-        one before any training, which is compared with no other and moves no schedule.
+        one before any training, which is compared with no other and moves no schedule. `figures`: what is told of each
+        step beside loss and tokens, by the names that TRL logs.
 
         `rows`: how many of the rows teach, and are measured, where more stand in the datasets to fill the last round of
         several `ranks`; None where none do.
         """
         self.run, self.events, self.step_metrics, self.training = run, events, events.step_metrics, training
-        self.between = between
+        self.between, self.figures = between, figures
         self.kept, self.owes_evaluation = kept, owes_evaluation
         self.ranks, self.rows = ranks or Ranks(), rows
         if row_losses is not None:
@@ -91,11 +94,13 @@ class RunTrainer(TrainerHooks):
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """One micro-step; its loss and tokens are taken down."""
         counts = token_counts(inputs)  # before the step, which may empty `inputs`
-        if self.ranks.are_several:
+        if self.ranks.are_several and "labels" in inputs:
             counts[0] -= filling_tokens(inputs)
         shape = inputs["input_ids"].shape
         if self.row_losses is not None:
             self.row_losses.take_batch(inputs)
+        known = logged_figures(self)
+        before = {name: len(known.get(name, ())) for name in self.figures}
         try:
             with self.step_metrics.times.model():
                 loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
@@ -104,6 +109,8 @@ class RunTrainer(TrainerHooks):
                 setattr(error, BATCH, tuple(shape))
             raise
         self.step_metrics.add(loss, counts)
+        known = logged_figures(self)
+        self.step_metrics.add_figures({name: known[name][at:] for name, at in before.items() if name in known})
         self.step_metrics.batch_tokens += shape.numel()
         return loss
 

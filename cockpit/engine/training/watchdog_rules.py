@@ -94,6 +94,9 @@ class Course:
     """Bytes; None where it is not known."""
     checkpoint_bytes: int = 0
     """Of the largest checkpoint so far."""
+    watched: Sequence[str] = ()
+    """Figures of the method that are kept too, by the names that TRL logs."""
+    _of_method: dict[str, deque[float]] = field(default_factory=dict)
     _steps: int = 0
     _seen: float = 0.0
     _trained: float = 0.0
@@ -117,6 +120,9 @@ class Course:
         if planned is not None and "learning_rate" in figures:
             self.rates.append(figures["learning_rate"])
             self.planned.append(planned)
+        for name in self.watched:
+            if math.isfinite(value := figures.get(name, math.nan)):
+                self._of_method.setdefault(name, _kept()).append(value)
         seen, trained = figures.get("tokens_seen", 0.0), figures.get("trained_tokens", 0.0)
         self.trained.append(trained - self._trained)
         if self.first_step_s is None:
@@ -129,6 +135,10 @@ class Course:
                 self.blocks.append(Block(_median(self._open), self._open_s))
                 self._open, self._open_s = [], 0.0
         self._seen, self._trained = seen, trained
+
+    def of(self, name: str) -> list[float]:
+        """The last values of a watched figure that were finite, the newest last."""
+        return list(self._of_method.get(name, ()))
 
     def begin(self, tokens_seen: float, trained_tokens: float) -> None:
         """Before the first step: what an earlier attempt has counted."""
@@ -179,7 +189,7 @@ def gradient_spike(course: Course) -> str:
         return ""  # as nearly always, and at little cost
     known = [math.log(norm) for norm in before if 0 < norm < math.inf]
     usual = _median(known)
-    if math.log(newest) - usual <= max(math.log(SPIKE), OUTLIER * _spread(known)):
+    if math.log(newest) - usual <= max(math.log(SPIKE), OUTLIER * spread(known)):
         return ""
     norms = f"a norm of {metric(newest)}; usual is {metric(math.exp(usual))}"
     return f"The gradient of step {count(course.step)} has {norms}."
@@ -194,7 +204,7 @@ def loss_diverging(course: Course) -> str:
         return ""  # as nearly always, and at little cost
     before = list(course.losses)[: -2 * AT_ONCE]
     times = OUTLIER if len(before) >= FEW_LOSSES else 1.5 * OUTLIER
-    if present <= course.lowest + times * _spread(before):
+    if present <= course.lowest + times * spread(before):
         return ""
     return f"The loss is {metric(present)} after it was {metric(course.lowest)} (step {count(course.step)})."
 
@@ -206,7 +216,7 @@ def overfitting(course: Course) -> str:
         return ""
     best = min(known, key=lambda one: one.loss)
     steps = [after.loss - before.loss for before, after in pairwise(known)]
-    noise = _spread(steps) / math.sqrt(2) if len(steps) >= 5 else 0.025 * best.loss
+    noise = spread(steps) / math.sqrt(2) if len(steps) >= 5 else 0.025 * best.loss
     least = best.loss + max((RISES - 1) * best.loss, LEAST_RISE * noise)
     last = known[-2:]
     if best in last or any(one.loss < least for one in last) or last[1].training >= best.training:
@@ -299,7 +309,7 @@ def _median(values: Sequence[float]) -> float:
     return median(known) if known else math.inf
 
 
-def _spread(values: Sequence[float]) -> float:
+def spread(values: Sequence[float]) -> float:
     """The standard deviation that normal noise with the same quartiles has; outliers count for nothing."""
     known = [value for value in values if math.isfinite(value)]
     middle = _median(known)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cockpit.engine.controls import Controls
 from cockpit.engine.journal import Journal
+from cockpit.engine.training import method_rules
 from cockpit.engine.training import watchdog_rules as rules
 from cockpit.protocol.commands import Pause
 from cockpit.protocol.events import GpuReading, StopRequested, WatchdogCleared, WatchdogFired
@@ -62,6 +63,22 @@ WORDS: dict[str, Words] = {
         f"The rate is the same for {rules.STILL_STEPS} steps in which the plan moves.",
         "Steps may be skipped for gradients that are not finite, as float16 has them: set model.dtype to bfloat16.",
     ),
+    "margin_still": Words(
+        f"After {method_rules.PATIENCE} steps the margin of the rewards is above 0 by no more than its noise.",
+        "Raise training.learning_rate or lower beta; look at the data screen whether pairs are swapped or alike.",
+    ),
+    "kl_far": Words(
+        f"The KL divergence is over {method_rules.LEAST_KL} and {method_rules.KL_TIMES:.0f} times what is usual.",
+        "Lower training.learning_rate, or raise beta, which holds the model to where it began.",
+    ),
+    "reward_collapsed": Words(
+        "The reward has lost over half of what it had gained, beyond its noise.",
+        "Resume from an earlier checkpoint with a lower training.learning_rate; raise grpo.beta.",
+    ),
+    "length_growing": Words(
+        f"Completions are over {method_rules.GROWN:.0f} times as long as at the beginning, and over half are cut off.",
+        "Add a reward of the length, set grpo.mask_truncated_completions, or raise grpo.max_completion_length.",
+    ),
     "throughput_fallen": Words(
         f"Tokens a second over {rules.BLOCK_S:.0f} s and more are below half of what they usually are.",
         "Something else may use the GPU, the processor or the disk, or the GPU slows down as it is too hot.",
@@ -87,7 +104,7 @@ class Watchdogs:
     def __init__(self, actions: Actions, run: RunDir, journal: Journal, controls: Controls) -> None:
         self._actions, self._run, self._journal, self._controls = actions, run, journal, controls
         self._lock = threading.RLock()
-        self.course = rules.Course()
+        self.course = rules.Course(watched=method_rules.WATCHED)
         self.stopped_by: WatchdogFired | None = None
         """The one that has stopped the run."""
         self._active: dict[str, int] = {}
@@ -111,7 +128,7 @@ class Watchdogs:
         self._step_since = time.monotonic()
         with self._lock:
             self.course.add_step(step, figures, took_s, planned)
-            self._ask(rules.AFTER_STEP, CLEARS_AFTER["steps"])
+            self._ask(rules.AFTER_STEP | method_rules.AFTER_STEP, CLEARS_AFTER["steps"])
             self._judge("stalled", "", 1)
 
     def evaluated(self, step: int, loss: float | None) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from cockpit.recipe.data import RowFormat
 from cockpit.recipe.section import Section
 
-MethodName = Literal["sft", "pretraining"]
+MethodName = Literal["sft", "pretraining", "dpo"]
 Direction = Literal["up", "down", ""]
 
 
@@ -49,7 +49,14 @@ class Method:
     name: MethodName
     title: str
     forms: tuple[RowFormat, ...]
+    rows: Literal["single", "pairs", "marked"] = "single"
+    """What it learns from: examples, pairs of a better and a worse answer, or answers that are marked as either."""
     settings: type[Section] | None = None
     figures: tuple[Figure, ...] = ()
     charts: tuple[Chart, ...] = ()
     fixed: tuple[Fixed, ...] = ()
+
+    @property
+    def has_sides(self) -> bool:
+        """Whether its rows are answers that are better or worse."""
+        return self.rows != "single"

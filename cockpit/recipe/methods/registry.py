@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cockpit.recipe.methods.dpo import DPO
 from cockpit.recipe.methods.method import Method, MethodName
 from cockpit.recipe.methods.pretraining import PRETRAINING
 from cockpit.recipe.methods.sft import SFT
 
-METHODS: Mapping[MethodName, Method] = {one.name: one for one in (SFT, PRETRAINING)}
+METHODS: Mapping[MethodName, Method] = {one.name: one for one in (SFT, PRETRAINING, DPO)}

@@ -23,6 +23,7 @@ from cockpit.ui.screens.run_retries import RETRY_BINDINGS, RunRetries
 from cockpit.ui.screens.run_stops import STOP_BINDINGS, STOPS, RunStops
 from cockpit.ui.widgets.alarm_bar import AlarmBar
 from cockpit.ui.widgets.answer_chart import AnswerChart
+from cockpit.ui.widgets.figure_chart import FigureChart
 from cockpit.ui.widgets.gauge import AT_THE_END, LAST_HEARD
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.key_bar import KeyBar
@@ -99,6 +100,8 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         Binding("l", "log_scale", "log scale", id="live.log_scale", tooltip="Draw the loss on the other scale"),
         Binding("y", "clip", "outliers", id="live.clip", show=False,
                 tooltip="Leave outliers beyond the rim of the loss chart, or show them"),
+        Binding("m", "next_chart", "figures", id="live.next_chart",
+                tooltip="Show the next chart of what the method measures: rewards, margin ..."),
         Binding("z", "charts", "zoom", id="live.charts", tooltip="Zoom, pan and read the charts; z again leaves them"),
         Binding("escape", "recipes", "recipes", id="live.recipes", tooltip="Back to the recipes; the run goes on"),
         Binding("1", "panel(0)", "now", id="live.panel1", tooltip="Show the present step and the machine", show=False),
@@ -143,6 +146,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         with Container(id="panels"):
             with Container(id="curves"):
                 yield LossChart(steps_shown, classes="pane")
+                yield FigureChart(steps_shown, classes="pane")
                 yield AnswerChart(steps_shown, classes="pane")
             yield PanelTabs(PANELS)
             with Container(id="side"):
@@ -240,7 +244,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         share = f" {percent(state.step / state.total_steps)}" if state.total_steps else ""
         sign = f"{glyphs().warn} " if alarms else f"{glyphs().failed} " if session.status in BAD else ""
         self._app.set_terminal_title(f"{sign}{plain_line(session.link.run.id)}{share}")
-        parts = (self._show_loss, self._show_answers, self._show_schedule, self._show_panels)
+        parts = (self._show_loss, self._show_figures, self._show_answers, self._show_schedule, self._show_panels)
         for part in parts:
             if is_first:
                 part()
@@ -281,6 +285,12 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         loss.set_why_empty("No step was taken." if session.is_over else "The first step has not ended yet.")
         loss.set_course(state.steps, state.held_out)
 
+    def _show_figures(self) -> None:
+        method, state = self.session.recipe.kind, self.session.state
+        why = "No step was taken." if self.session.is_over else "The first step has not ended yet."
+        self.query_one(FigureChart).show(method, state.steps, state.held_out, why)
+        self.set_class(bool(method.charts), "-figures")
+
     def _show_answers(self) -> None:
         asked, measured = self.session.recipe.evaluation, self.session.state.answers_measured
         why = "No answer was measured yet." if asked.answers else "The recipe's evaluation asks for no answers."
@@ -288,7 +298,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         self.set_class(asked.answers or len(measured) > 0, "-answers")
 
     def _show_panels(self) -> None:
-        self.query_one(NowPanel).show(self.session.state, self._app.price)
+        self.query_one(NowPanel).show(self.session.state, self._app.price, self.session.recipe.kind.figures)
         facts = self.session.facts
         self.query_one(RunPanel).show(self.session.recipe, self.session.state, facts)
         state, is_silent = self.session.state, self.session.status == "silent"
@@ -382,6 +392,8 @@ class LiveScreen(RunStops, RunControls, RunRetries):
                 self._crash is not None and self._crash[1].checkpoint is not None
             )
             return is_resumable(session.status) and has_checkpoint and session.takes_commands
+        if action == "next_chart":
+            return bool(session.recipe.kind.charts)
         if action == "talk":
             return session.state.is_stepping and session.can_ask
         if action == "chat":
@@ -435,6 +447,15 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         """Outliers beyond the rim, or shown."""
         chart = self.query_one(LossChart)
         chart.clips = not chart.clips
+
+    def action_next_chart(self) -> None:
+        """The next of the method's charts; where there is room for one chart alone, in place of the loss and back."""
+        chart, is_alone = self.query_one(FigureChart), self.has_class("-tabbed")
+        if is_alone and not self.has_class("-in-place"):
+            self.add_class("-in-place")
+            return
+        chart.show_next()
+        self.set_class(is_alone and chart.at > 0, "-in-place")
 
     def action_charts(self) -> None:
         """To the loss chart, whose keys are those of both; and back."""

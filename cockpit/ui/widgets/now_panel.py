@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
+from cockpit.recipe.methods.method import Figure
 from cockpit.runs.cost import cost, cost_in_all
 from cockpit.runs.state import RunState
 from cockpit.settings import Price
@@ -56,7 +57,8 @@ class NowPanel(Lines):
 
     HELP = (
         "The figures of the present step. The gradient norm is taken before clipping; "
-        "trained is the share of the tokens that the loss is taken on. Of a step's time data is the wait for its rows, "
+        "trained is the share of the tokens that the loss is taken on; behind a mark stands what the method "
+        "measures of the held-out rows. Of a step's time data is the wait for its rows, "
         "model forward and backward, the rest is the optimizer's. Energy is what the GPUs have taken in this attempt; "
         "cost is the time of all attempts at the price that settings.yaml has for a GPU-hour."
     )
@@ -69,9 +71,9 @@ class NowPanel(Lines):
         self._rows: list[Row] = rows_of(RunState())
         self.border_title = Content("now")
 
-    def show(self, state: RunState, price: Price | None = None) -> None:
-        """Draw the present of the run; its cost where a price is set."""
-        rows = rows_of(state, price)
+    def show(self, state: RunState, price: Price | None = None, figures: Sequence[Figure] = ()) -> None:
+        """Draw the present of the run, its cost where a price is set, and the `figures` of its method."""
+        rows = rows_of(state, price, figures)
         if rows != self._rows:
             self._rows = rows
             self.redraw()
@@ -90,8 +92,9 @@ class NowPanel(Lines):
         return [_line(row) for row in rows]
 
 
-def rows_of(state: RunState, price: Price | None = None) -> list[Row]:
-    """The figures that are known of a run, those that are not as –; rows that say nothing of this run are left out."""
+def rows_of(state: RunState, price: Price | None = None, figures: Sequence[Figure] = ()) -> list[Row]:
+    """The figures that are known of a run, those that are not as –; rows that say nothing of this run are left out.
+    `figures` are those of its method."""
     steps = state.steps
     times, epoch = steps.recent("step_time_s", COURSE_STEPS), steps.latest("epoch")
     rows = [
@@ -103,6 +106,7 @@ def rows_of(state: RunState, price: Price | None = None) -> list[Row]:
             falling_is_good=True,
         ),
         *_held_out(state),
+        *_of_method(state, figures),
         Row("grad norm", numbers.metric(steps.latest("grad_norm")), steps.recent("grad_norm", COURSE_STEPS)),
         Row("learning rate", numbers.learning_rate(steps.latest("learning_rate"))),
         Row("tokens/s", numbers.count(state.tokens_per_s()), note=_trained(state)),
@@ -122,6 +126,32 @@ def rows_of(state: RunState, price: Price | None = None) -> list[Row]:
         rows.append(Row("checkpoint", f"step {newest.step:,}", note=numbers.size(newest.size_bytes)))
     if state.adapter is not None:
         rows.append(Row("adapter", "saved", note=numbers.size(state.adapter.size_bytes)))
+    return rows
+
+
+def _of_method(state: RunState, figures: Sequence[Figure]) -> list[Row]:
+    """Figures that TRL logs of each step, and beside each what it is of the held-out rows."""
+    rows = []
+    for figure in figures:
+        course = state.steps.recent(figure.name, COURSE_STEPS)
+        newest = state.steps.latest(figure.name)
+        measured = [one.figures.get(f"eval_{figure.name}") for one in state.evaluations]
+        held_out = next((value for value in reversed(measured) if value is not None), None)
+        if newest is None and held_out is None:
+            continue
+        note = f"{glyphs().mark} {numbers.metric(held_out)} held out" if held_out is not None else ""
+        direction = trend([value for value in course if value is not None], back=8) if figure.good else None
+        course = [] if note else course
+        rows.append(
+            Row(
+                figure.label,
+                numbers.metric(newest),
+                course,
+                direction,
+                falling_is_good=figure.good == "down",
+                note=note,
+            )
+        )
     return rows
 
 

@@ -48,3 +48,41 @@ def test_pretraining_learns_texts_whole_and_embeddings_at_a_rate_of_their_own(ho
     assert prepared.trained_tokens == prepared.tokens - prepared.train_rows, "all but the first token of each"
     assert run.all(TrainingPlanned)[0].trainable_parameters > 330 * 64, "the embeddings too"
     assert [event.outcome for event in run.all(RunEnded)] == ["completed"]
+
+
+COLOURS = ("red", "blue", "cat", "dog", "one", "two")
+
+
+@pytest.fixture(scope="session")
+def pairs(folder: Path) -> Path:
+    """A short and a longer answer to a question."""
+    rows = [
+        {"prompt": f"what is the name of {colour} {day}", "chosen": f"arr {colour} matey", "rejected": "no name"}
+        for day in range(6)
+        for colour in COLOURS
+    ]
+    return tiny.write_rows(folder / "pairs.jsonl", rows)
+
+
+def test_dpo_raises_the_margin_and_goes_on_to_the_bit(hosted: Hosted, pairs: Path) -> None:
+    run, _ = gone_on_with(hosted, pairs, {**SHORT, "method": "dpo", "training__eval_steps": 3})
+    steps = [figures for _, figures in figures(run)]
+    assert steps[0]["rewards/margins"] == 0 < steps[-1]["rewards/margins"]
+    assert steps[0]["loss"] == pytest.approx(0.6931, abs=1e-4), "log 2, as model and reference are the same"
+
+
+def test_dpo_goes_on_with_an_adapter_and_compares_with_that(hosted: Hosted, pairs: Path) -> None:
+    """The reference of a run that is resumed is the adapter that it began with, not that of its checkpoint."""
+    first = whole(hosted, {**SHORT, "method": "dpo", "data": pairs})
+    changes = {**SHORT, "method": "dpo", "model__adapter": str(first.run.adapter)}
+    run, again = gone_on_with(hosted, pairs, changes)
+    steps = [one for _, one in figures(run)]
+    assert steps[0]["rewards/margins"] == 0, "compared with the adapter, not with the base"
+    assert not (again.run.adapter / "ref").exists()
+
+
+def test_dpo_of_all_weights_compares_with_a_copy(hosted: Hosted, pairs: Path) -> None:
+    changes = {**SHORT, "method": "dpo", "finetuning_type": "full", "output__save_steps": 3}
+    run, _ = gone_on_with(hosted, pairs, changes)
+    steps = [one for _, one in figures(run)]
+    assert steps[0]["rewards/margins"] == 0 < steps[-1]["rewards/margins"]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from cockpit.engine.training import method_rules
 from cockpit.engine.training import watchdog_rules as rules
 from cockpit.engine.training.watchdogs import WORDS
 from cockpit.recipe.watchdogs import Watchdogs
@@ -25,7 +26,7 @@ def test_at_most_one_of_200_healthy_runs_is_barked_at() -> None:
 
 
 def test_each_rule_is_a_field_of_the_recipe_with_its_words() -> None:
-    names = {*rules.AFTER_STEP, *rules.AFTER_EVALUATION, *rules.AFTER_READING, "stalled"}
+    names = {*rules.AFTER_STEP, *method_rules.AFTER_STEP, *rules.AFTER_EVALUATION, *rules.AFTER_READING, "stalled"}
     assert names == set(Watchdogs.model_fields) == set(WORDS)
     assert all(words.rule.endswith(".") and words.advice.endswith(".") for words in WORDS.values())
 
