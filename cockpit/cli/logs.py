@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -32,12 +33,16 @@ def logs(
     lines: Annotated[
         int | None, typer.Option("--lines", "-n", min=0, help="Of what is there already, only so many last lines.")
     ] = None,
+    rank: Annotated[int, typer.Option(min=0, help="Of a run on several GPUs: which process's.")] = 0,
 ) -> None:
     """Print engine.log: what the engine, and the libraries in it, have written. Ctrl-C ends following, not the run."""
+    from cockpit.runs.ranks import rank_log
+
     found = _found(run)
+    log = rank_log(found, rank)
     wanted = LEVELS[level]
     try:
-        before, more = _engine_lines(found, follow)
+        before, more = _engine_lines(found, log, follow)
         told = [line for line in before if LEVELS[line.level] >= wanted]
         for line in deque(told, lines) if lines is not None else told:
             _print(line.text)
@@ -45,7 +50,7 @@ def logs(
             if LEVELS[line.level] >= wanted:
                 _print(line.text)
     except OSError as error:
-        end(f"{found.engine_log} cannot be read: {error.strerror or error}.", 1)
+        end(f"{log} cannot be read: {error.strerror or error}.", 1)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -73,16 +78,16 @@ def events(run: RUN = "last", follow: FOLLOW = False) -> None:
         raise typer.Exit(130) from None
 
 
-def _engine_lines(run: RunDir, follow: bool) -> tuple[list[LogLine], Iterator[LogLine]]:
+def _engine_lines(run: RunDir, log: Path, follow: bool) -> tuple[list[LogLine], Iterator[LogLine]]:
     """Those that are there, and those that come. Raises OSError where there is no log."""
     from cockpit.protocol.event_log import newest_event
     from cockpit.protocol.events import EngineExited
     from cockpit.runs.engine_output import EngineOutput
 
-    output = EngineOutput(run.engine_log)
+    output = EngineOutput(log)
     before = output.poll()
     if output.skipped_bytes:
-        print(f"The first {output.skipped_bytes:,} bytes are left out; all: {run.engine_log}", file=sys.stderr)
+        print(f"The first {output.skipped_bytes:,} bytes are left out; all: {log}", file=sys.stderr)
 
     def more() -> Iterator[LogLine]:
         while follow:

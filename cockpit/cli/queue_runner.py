@@ -84,7 +84,7 @@ class QueueRunner:
 
     def _look_after(self, entry: Waiting) -> None:
         state = _state(entry)
-        if state == "lost" and entry.tries < MOST_TRIES:
+        if RunSummary.of(entry.run_dir).is_lost and entry.tries < MOST_TRIES:
             self._take_up(entry)
         elif not is_active(state) and entry.id not in self._told:
             self._told.add(entry.id)

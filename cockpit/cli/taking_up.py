@@ -58,7 +58,7 @@ def wants_up(run: RunDir) -> bool:
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.problem import RecipeError
 
-    if RunSummary.of(run).state != "lost":
+    if not RunSummary.of(run).is_lost:
         return False
     try:
         return RecipeDocument.load(run.recipe).recipe().lifecycle.on_lost == "resume"

@@ -347,7 +347,8 @@ class Engine:
                 if self._watch is None:
                     self._run.touch_heartbeat()
                 else:
-                    self._ownership.name_ranks((os.getpid(), *self._watch.pids()))
+                    self._machine.other_ranks = self._watch.pids()
+                    self._ownership.name_ranks((os.getpid(), *self._machine.other_ranks))
                     self._run.touch_heartbeat(self._watch.beat_at())
             training = self._worker.begun and not self._worker.ended
             if now - self._read_at >= (HEARTBEAT_S if training else READ_IDLE_S):

@@ -24,6 +24,8 @@ class Machine:
     def __init__(self) -> None:
         """Begin to read."""
         self.driver = ""
+        self.other_ranks: tuple[int, ...] = ()
+        """Processes that train with this one, whose memory is the run's too."""
         self._gpus: list[GpuReading] = []
         self._read_at = 0.0
         self._answered = threading.Event()
@@ -66,7 +68,8 @@ class Machine:
         nvml = Nvml()
         pid, named = os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES")
         while True:
-            self._gpus = visible_gpus(nvml.read(pid), named) or nvml.slices(named, pid)
+            pids = (pid, *self.other_ranks)
+            self._gpus = visible_gpus(nvml.read(*pids), named) or nvml.slices(named, *pids)
             self.driver = nvml.driver
             self._read_at = time.monotonic()
             self._answered.set()

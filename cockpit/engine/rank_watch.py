@@ -51,6 +51,7 @@ class RankWatch:
                     reason=f"Rank {rank} of {self._world} {why}.",
                     advice="The run resumes from its newest checkpoint with: cockpit resume.",
                     rank=rank,
+                    rank_lost=True,
                 )
         others = [(rank, end) for rank, end in ends.items() if end is not None]
         if not others:

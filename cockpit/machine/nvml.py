@@ -39,18 +39,18 @@ class Nvml:
         self._kept: dict[tuple[str, int], Any] = {}
         self._connect()
 
-    def read(self, pid: int | None = None) -> list[GpuReading]:
-        """All GPUs now; with `pid`, also what that process holds of each (None where the driver does not name it)."""
+    def read(self, *pids: int) -> list[GpuReading]:
+        """All GPUs now; with `pids`, also what these processes hold of each (None where the driver names none)."""
         self._connect()
         handles = [(index, self._keep("nvmlDeviceGetHandleByIndex", index, index)) for index in range(self._count())]
-        return [self._read(index, handle, pid) for index, handle in handles if handle is not None]
+        return [self._read(index, handle, pids) for index, handle in handles if handle is not None]
 
-    def slices(self, named: str | None, pid: int | None = None) -> list[GpuReading]:
+    def slices(self, named: str | None, *pids: int) -> list[GpuReading]:
         """The MIG slices that a CUDA_VISIBLE_DEVICES of `named` names, in its order; the driver tells less of a slice
         than of a whole GPU."""
         names = [name.strip() for name in (named or "").split(",") if name.strip().startswith("MIG-")]
         handles = [(at, self._ask("nvmlDeviceGetHandleByUUID", name)) for at, name in enumerate(names)]
-        return [self._read(at, handle, pid, key=-2 - at) for at, handle in handles if handle is not None]
+        return [self._read(at, handle, pids, key=-2 - at) for at, handle in handles if handle is not None]
 
     def capabilities(self) -> dict[str, tuple[int, int]]:
         """Compute capability by UUID."""
@@ -131,14 +131,15 @@ class Nvml:
             self._kept[function, index] = self._ask(function, *arguments)
         return self._kept[function, index]
 
-    def _read(self, index: int, handle: Any, pid: int | None, key: int | None = None) -> GpuReading:
+    def _read(self, index: int, handle: Any, pids: tuple[int, ...], key: int | None = None) -> GpuReading:
         """`key`: under which that is kept what never changes; its index unless given."""
         key = index if key is None else key
         memory = self._ask("nvmlDeviceGetMemoryInfo", handle)
         rates = self._ask("nvmlDeviceGetUtilizationRates", handle)
         milliwatts = self._ask("nvmlDeviceGetPowerUsage", handle)
         millijoules = self._ask("nvmlDeviceGetTotalEnergyConsumption", handle)
-        holders = [] if pid is None else self._holders(handle)
+        holders = self._holders(handle) if pids else []
+        ours = [one.mib for one in holders if one.pid in pids and one.mib is not None]
         sensor = getattr(self._library, "NVML_TEMPERATURE_GPU", 0)
         return GpuReading(
             index=index,
@@ -146,13 +147,13 @@ class Nvml:
             name=_text(self._keep("nvmlDeviceGetName", key, handle)) or "GPU",
             vram_used_mib=_number(memory, lambda m: m.used / _MIB),
             vram_total_mib=_number(memory, lambda m: m.total / _MIB),
-            vram_this_run_mib=next((one.mib for one in holders if one.pid == pid), None),
+            vram_this_run_mib=sum(ours) if ours else None,
             utilization_percent=_number(rates, lambda r: r.gpu),
             temperature_c=_number(self._ask("nvmlDeviceGetTemperature", handle, sensor), lambda t: t),
             power_w=_number(milliwatts, lambda p: p / 1000),
             energy_j=_number(millijoules, lambda e: e / 1000),
             slowed_by=self._slowed_by(handle),
-            others=self._others(holders, pid),
+            others=self._others(holders, pids),
         )
 
     def _slowed_by(self, handle: Any) -> tuple[str, ...]:
@@ -161,10 +162,10 @@ class Nvml:
             bits = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons", handle)
         return tuple(dict.fromkeys(why for bit, why in SLOWED_BY.items() if int(bits or 0) & bit))
 
-    def _others(self, holders: list[Holder], pid: int | None) -> tuple[Holder, ...]:
-        """All but the run's own process. Where that is not among them the process ids may be those of another system,
-        as in a container, and no name would be sure."""
-        others = [one for one in holders if one.pid != pid]
+    def _others(self, holders: list[Holder], pids: tuple[int, ...]) -> tuple[Holder, ...]:
+        """All but the run's own processes. Where none of these is among them the process ids may be those of another
+        system, as in a container, and no name would be sure."""
+        others = [one for one in holders if one.pid not in pids]
         is_ours = len(others) < len(holders)
         return tuple(self._named(one) if is_ours else one for one in others[:MOST_HOLDERS])
 

@@ -386,6 +386,8 @@ class RunEnded(Event, tag=True, frozen=True, kw_only=True):
     """Ways to launch such a run again, the gentlest first."""
     rank: Count | None = None
     """Which of several ranks has brought this end, where it was not rank 0; its output is in ranks/ of the run."""
+    rank_lost: bool = False
+    """Whether that rank was killed, or has ended without a word."""
 
 
 class ModelUnloaded(Event, tag=True, frozen=True, kw_only=True):

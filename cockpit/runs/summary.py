@@ -42,6 +42,13 @@ class RunSummary:
     relaunches: tuple[ev.Relaunch, ...] = ()
     """Ways to launch it again, where it ran out of memory."""
     damage: str = ""
+    rank_lost: bool = False
+    """Whether it has failed as one of several ranks was killed, or has ended without a word."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody has ended it: its engine is gone, or one of several ranks was."""
+        return self.state == "lost" or (self.state == "failed" and self.rank_lost)
 
     @classmethod
     def of(cls, run: RunDir) -> RunSummary:
@@ -78,6 +85,7 @@ class RunSummary:
             outcome=ended.outcome if ended else None,
             relaunches=ended.relaunches if ended else (),
             damage=_sentence(damage),
+            rank_lost=ended is not None and ended.rank_lost,
         )
 
 

@@ -88,7 +88,7 @@ class TestNvml:
     def test_reads_everything(self) -> None:
         nvml = Nvml()
         assert (nvml.driver, nvml.problem) == ("570.1", "")
-        assert nvml.read(pid=7)[0] == GpuReading(
+        assert nvml.read(7)[0] == GpuReading(
             index=0,
             uuid="GPU-0000",
             name="NVIDIA H200",
@@ -106,16 +106,20 @@ class TestNvml:
     def test_reads_the_slices_that_are_named(self) -> None:
         nvml = Nvml()
         nvml.read()
-        (known,) = nvml.slices("MIG-1, MIG-gone, GPU-0000", pid=7)
+        (known,) = nvml.slices("MIG-1, MIG-gone, GPU-0000", 7)
         assert (known.index, known.vram_used_mib, known.vram_this_run_mib) == (0, 1024.0, 1024.0)
         assert nvml.slices(None) == nvml.slices("0,1") == []
 
     def test_others_have_no_name_where_process_ids_may_be_those_of_another_system(self) -> None:
-        assert Nvml().read(pid=9)[0].others == (Holder(pid=7, mib=1024.0), Holder(pid=8))
+        assert Nvml().read(9)[0].others == (Holder(pid=7, mib=1024.0), Holder(pid=8))
 
-    @pytest.mark.parametrize("pid", [8, 9, None])
-    def test_memory_that_the_driver_does_not_give_to_a_process_is_unknown(self, pid: int | None) -> None:
-        assert Nvml().read(pid)[0].vram_this_run_mib is None
+    @pytest.mark.parametrize("pids", [(8,), (9,), (), (8, 9)])
+    def test_memory_that_the_driver_does_not_give_to_a_process_is_unknown(self, pids: tuple[int, ...]) -> None:
+        assert Nvml().read(*pids)[0].vram_this_run_mib is None
+
+    def test_memory_of_all_ranks_is_the_runs(self) -> None:
+        reading = Nvml().read(7, 8)[0]
+        assert (reading.vram_this_run_mib, reading.others) == (1024.0, ())
 
     @pytest.mark.parametrize(
         ("failing", "field"),
@@ -132,7 +136,7 @@ class TestNvml:
         self, monkeypatch: pytest.MonkeyPatch, failing: str, field: str
     ) -> None:
         monkeypatch.setenv("FAKE_FAILING", failing)
-        first, second = Nvml().read(pid=7)
+        first, second = Nvml().read(7)
         assert getattr(first, field) is None
         assert (first.index, second.index) == (0, 1)
 

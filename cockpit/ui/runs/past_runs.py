@@ -97,7 +97,9 @@ class PastRuns:
     def take_up_lost(self, session: RunSession) -> None:
         """Let a run go on that was lost before the app's eyes, where its recipe says so: once for each attempt, and no
         more often than MOST_TRIES without a checkpoint further."""
-        if session.status != "lost" or session.recipe.lifecycle.on_lost != "resume" or not session.was_alive:
+        ended = session.state.ended
+        is_lost = session.status == "lost" or (session.status == "failed" and ended is not None and ended.rank_lost)
+        if not is_lost or session.recipe.lifecycle.on_lost != "resume" or not session.was_alive:
             return
         state, run = session.state, session.link.run
         newest = state.checkpoints[-1].step if state.checkpoints else 0

@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from cockpit.runs.engine_output import EngineOutput
+from cockpit.runs.ranks import rank_log
 from cockpit.text.numbers import count, size
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.entry import Entry
@@ -74,9 +75,11 @@ class EngineLogScreen(Screen[None]):
         Binding("y", "copy", "copy", id="engine_log.copy", tooltip="Copy what is shown, through the terminal"),
     ]  # fmt: skip
 
-    def __init__(self, run: RunDir) -> None:
+    def __init__(self, run: RunDir, rank: int = 0) -> None:
+        """What `rank` of the run has written, where several have trained it."""
         super().__init__()
-        self._path, self._output = run.engine_log, EngineOutput(run.engine_log)
+        self._path = rank_log(run, rank)
+        self._output = EngineOutput(self._path)
         self._level = LEVELS[0]
         self._problem = ""
 

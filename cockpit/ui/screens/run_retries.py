@@ -61,7 +61,8 @@ class RunRetries(Screen[None]):
         """Read what the engine has written."""
         from cockpit.ui.screens.engine_log import EngineLogScreen
 
-        self.app.push_screen(EngineLogScreen(self.session.link.run))
+        ended = self.session.state.ended
+        self.app.push_screen(EngineLogScreen(self.session.link.run, (ended.rank if ended is not None else None) or 0))
 
     @property
     def _recipe_name(self) -> str:

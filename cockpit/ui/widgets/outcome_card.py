@@ -13,6 +13,7 @@ from cockpit.runs.crash import Crash
 from cockpit.runs.details import ends_of
 from cockpit.runs.folder import RunDir
 from cockpit.runs.labels import STATES
+from cockpit.runs.ranks import rank_log
 from cockpit.runs.state import RunState
 from cockpit.runs.status import State
 from cockpit.settings import Price
@@ -101,7 +102,8 @@ def outcome_of(
     if is_watched:
         return _watched_outcome(status, state, run, silence_s)
     signs = glyphs()
-    log = Way("o", "engine_log", f"engine.log  {plain_text(str(run.engine_log))}")
+    path = rank_log(run, (state.ended.rank if state.ended is not None else None) or 0)
+    log = Way("o", "engine_log", f"{plain_text(path.name)}  {plain_text(str(path))}")
     retry = Way("e", "retry", "edit and retry")
     ended = state.ended
     if status == "completed" and ended is not None:

@@ -80,7 +80,9 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     facts.append(
         (
             "batch",
-            f"{batch:,} row{'s' * (batch > 1)}" + (f", {accumulation:,} times a step" if accumulation > 1 else ""),
+            f"{batch:,} row{'s' * (batch > 1)}"
+            + (f", {accumulation:,} times a step" if accumulation > 1 else "")
+            + _together(recipe),
         )
     )
     if state.run is not None and state.run.fitted:
@@ -91,6 +93,13 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     if state.engine is not None:
         facts.append(("engine", f"pid {state.engine.pid}{dot}{plain_line(state.engine.host)}"))
     return facts
+
+
+def _together(recipe: Recipe) -> str:
+    """Of how many GPUs each takes so many rows; empty for one."""
+    ranks = recipe.hardware.ranks
+    on_cpu = recipe.hardware.gpu.strip().lower() == "none"
+    return f", on {ranks} {'processes' if on_cpu else 'GPUs'}" if ranks > 1 else ""
 
 
 def _adapter(recipe: Recipe, dot: str) -> tuple[str, str]:

@@ -37,6 +37,7 @@ from cockpit.runs.crash import Crash
 from cockpit.runs.folder import RunDir
 from cockpit.runs.link import new_command_id
 from cockpit.runs.ranks import rank_log
+from cockpit.runs.summary import RunSummary
 from tests.engine import tiny
 from tests.engine.follower import Follower
 from tests.engine.ranked import RankedRun
@@ -196,6 +197,7 @@ def test_a_rank_that_is_killed_ends_the_run_and_is_named_with_its_output(
         assert two.processes[0].wait(30) == 1, "whoever has started the ranks ends those that are left"
     ended = two.state.ended
     assert ended is not None and (ended.outcome, ended.step, ended.rank) == ("failed", 3, 1)
+    assert RunSummary.of(run).is_lost and RunSummary.of(run).state == "failed"
     pid = two.processes[1].pid
     assert ended.reason == f"Rank 1 of 2 (process {pid}) was killed, or has ended without a word."
     lines = list(Crash.of(run, two.state).lines())
