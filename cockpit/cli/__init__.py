@@ -12,6 +12,7 @@ from cockpit.cli.chat import chat
 from cockpit.cli.compare import compare
 from cockpit.cli.data import data
 from cockpit.cli.doctor import doctor
+from cockpit.cli.eject import eject
 from cockpit.cli.export import export
 from cockpit.cli.import_ import import_
 from cockpit.cli.labels import delete, label
@@ -65,6 +66,7 @@ COMMANDS = (
     chat,
     smoke,
     export,
+    eject,
     verify,
     tensorboard,
     timelapse,
