@@ -9,7 +9,6 @@ from cockpit.recipe.evaluation import ANSWER_METRICS
 from cockpit.recipe.recipe import Recipe
 
 METHODS = ("sft", "pretraining")
-USUAL_SWITCHES = (False, True, True, True)
 
 
 def unfit(recipe: Recipe) -> list[str]:
@@ -27,6 +26,8 @@ def _parts(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
         )
     elif trains_images(recipe):
         yield "data.sources", "there is no script for rows with images yet", "give rows of text"
+    if recipe.hardware.devices != 1:
+        yield "hardware.devices", "a script trains in one process", "give 1"
     if model.adapter is not None:
         yield "model.adapter", "a script begins with a fresh adapter", "leave it empty"
     if model.add_tokens:
