@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cockpit.cli.ending import end
+from cockpit.cli.ending import end, refuse
 from cockpit.cli.moved_base import settle_base
 from cockpit.cli.target import Target
 from cockpit.cli.trust import settle_trust
@@ -171,6 +171,8 @@ def _reach(run: RunDir, base: str | None) -> tuple[RunLink, StartedEngine | None
         if run.result == run.adapter and (gone := why_no_base(with_base(recipe, base))):
             end(gone, 1)
         started = start_chat_engine(run, EngineKey.to_ask(recipe, GpuProbe().wait()), base)
-    except (RecipeError, ValueError, OSError) as error:
+    except RecipeError as error:
+        refuse([str(problem) for problem in error.problems])
+    except (ValueError, OSError) as error:
         end(str(error), 1)
     return started.link, started

@@ -12,6 +12,7 @@ from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.runs.folder import RunDir
+    from cockpit.runs.label import Label
 
 
 def label(
@@ -22,29 +23,36 @@ def label(
     note: Annotated[str | None, typer.Option(help="A note on it; empty for none.")] = None,
 ) -> None:
     """Give a run a name, tags and a note, or say what it has; its id stays. 'cockpit runs' lists and finds by them."""
-    from cockpit.runs.label import Label
+    from cockpit.runs.label import Label, changing
 
     found = _found(run)
     was = Label.of(found)
     if name is not None or tag or untag or note is not None:
-        if absent := [one for one in untag or [] if one not in was.tags]:
-            refuse([f"{plain_line(found.id)} has no tag {one!r} that could be taken away." for one in absent])
-        tags = tuple(dict.fromkeys([*was.tags, *(tag or [])]))
-        changed = Label(
-            name=plain_line(was.name if name is None else name),
-            tags=tuple(one for one in tags if one not in (untag or [])),
-            note=plain_line(was.note if note is None else note),
-        )
-        if why_not := changed.why_not():
-            refuse([why_not])
         try:
-            changed.write(found)
+            with changing(found) as before:
+                was = _changed(found, before, name, tag or [], untag or [], note)
+                was.write(found)
         except OSError as error:
             end(f"The label cannot be written: {error.strerror or error}.", 1)
-        was = changed
     print(f"{plain_line(found.id)}: {was.name or 'no name'}; {', '.join(was.tags) or 'no tags'}")
     if was.note:
         print(was.note)
+
+
+def _changed(run: RunDir, was: Label, name: str | None, tag: list[str], untag: list[str], note: str | None) -> Label:
+    """The label with what was asked for; ends the command where a run cannot have it."""
+    from cockpit.runs.label import Label
+
+    if absent := [one for one in untag if one not in was.tags]:
+        refuse([f"{plain_line(run.id)} has no tag {one!r} that could be taken away." for one in absent])
+    changed = Label(
+        name=plain_line(was.name if name is None else name),
+        tags=tuple(one for one in dict.fromkeys([*was.tags, *tag]) if one not in untag),
+        note=plain_line(was.note if note is None else note),
+    )
+    if why_not := changed.why_not():
+        refuse([why_not])
+    return changed
 
 
 def delete(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cockpit.cli.ending import refuse
 from cockpit.runs.labels import STATES
 from cockpit.text.numbers import finite
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 SORTS = {"started": "started_at", "loss": "loss", "held-out": "eval_loss", "best": "best", "steps": "step"}
-Sort = Literal["started", "loss", "held-out", "best", "steps", "state"]
+ORDERS = (*SORTS, "state")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Listed:
         parts = (summary.run.id, summary.recipe_name, STATES[summary.state], self.label.name, self.label.note)
         return " ".join([*parts, *self.label.tags]).lower()
 
-    def key(self, sort: Sort) -> tuple[bool, float | str]:
+    def key(self, sort: str) -> tuple[bool, float | str]:
         """What it is sorted by; what is not known comes last."""
         if sort == "state":
             return False, STATES[self.summary.state]
@@ -49,7 +50,9 @@ def runs(
     words: Annotated[
         list[str] | None, typer.Argument(help="Only runs with all these words in id, name, tags, note or state.")
     ] = None,
-    sort: Annotated[Sort | None, typer.Option(help="Sort by this, best first; else the last started first.")] = None,
+    sort: Annotated[
+        str | None, typer.Option(help=f"Sort by {', '.join(ORDERS)}, best first; else the last started first.")
+    ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only runs with this tag; repeatable.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
 ) -> None:
@@ -64,6 +67,8 @@ def runs(
     from cockpit.runs.summary import RunSummary
     from cockpit.text.plain_text import plain_line
 
+    if sort is not None and sort not in ORDERS:
+        refuse([f"--sort {plain_line(sort)} is no order; give {', '.join(ORDERS[:-1])} or {ORDERS[-1]}."])
     every = [Listed(RunSummary.of(run), Label.of(run), best_held_out(run)) for run in all_runs()]
     wanted = [word.lower() for word in words or []]
     found = [one for one in every if all(word in one.words() for word in wanted)]

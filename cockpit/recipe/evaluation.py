@@ -12,6 +12,8 @@ OF_ROWS = ("exact_match", "token_f1", "json_valid", "regex", "function")
 OF_SUITE = ("learned", "kept", "suite")
 ANSWER_METRICS = tuple(f"eval_{name}" for name in (*OF_ROWS, *OF_SUITE))
 """All that answers can be measured by, as metric_for_best_model names it."""
+TRAINER_METRICS = ("eval_loss", "eval_mean_token_accuracy", "eval_entropy")
+"""What TRL's trainers measure of the held-out rows by themselves."""
 
 
 class Evaluation(Section):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from cockpit.recipe.chat import Chat, Samples
 from cockpit.recipe.data import Data
-from cockpit.recipe.evaluation import ANSWER_METRICS, Evaluation
+from cockpit.recipe.evaluation import ANSWER_METRICS, TRAINER_METRICS, Evaluation
 from cockpit.recipe.lifecycle import Lifecycle
 from cockpit.recipe.lora import Lora
 from cockpit.recipe.methods.dpo import Dpo
@@ -180,6 +180,10 @@ class Recipe(Section):
         if answers.rows and any(source.format == "image_text" for _, source in self.data.every_source()):
             yield Conflict("evaluation.rows", "rows with images are not answered", "give 0")
         metric = training.metric_for_best_model
+        if training.compares() and metric not in (*TRAINER_METRICS, *ANSWER_METRICS):
+            known = ", ".join((*TRAINER_METRICS, *answers.names()))
+            right = f"give one of {known}, or have evaluation measure more"
+            yield Conflict("training.metric_for_best_model", f"no evaluation measures {metric}", right)
         if training.compares() and metric in ANSWER_METRICS:
             if metric not in answers.names():
                 wrong = f"evaluation does not measure {metric}"

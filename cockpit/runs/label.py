@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -65,6 +68,17 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
             path.unlink(missing_ok=True)
         else:
             write_atomically(path, msgspec.json.encode(self), durable=False)
+
+
+@contextmanager
+def changing(run: HasFolder) -> Iterator[Label]:
+    """The label as it is, which nobody else changes meanwhile. Raises OSError."""
+    folder = os.open(run.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield Label.of(run)
+    finally:
+        os.close(folder)
 
 
 def is_name_of(name: str, runs: Iterable[HasFolder]) -> str:

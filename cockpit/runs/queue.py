@@ -123,12 +123,17 @@ class Queue:
 
 
 def grid_of(grids: Sequence[str]) -> list[list[tuple[str, str]]]:
-    """Every combination of `KEY=A,B,C`, as (key, value) pairs. Raises ValueError with a sentence."""
+    """Every combination of `KEY=A,B,C`, as (key, value) pairs; a value that is given twice counts once. Raises
+    ValueError with a sentence."""
     combined: list[list[tuple[str, str]]] = [[]]
+    named: set[str] = set()
     for grid in grids:
         key, equals, values = grid.partition("=")
-        found = [value.strip() for value in values.split(",") if value.strip()]
+        found = [*dict.fromkeys(value.strip() for value in values.split(",") if value.strip())]
         if not equals or not key.strip() or not found:
             raise ValueError(f"--grid {plain_line(grid)} names no values; write it as lora.r=8,16,32.")
+        if key.strip() in named:
+            raise ValueError(f"--grid names {plain_line(key.strip())} twice; give all its values in one: A,B,C.")
+        named.add(key.strip())
         combined = [[*one, (key.strip(), value)] for one in combined for value in found]
     return combined

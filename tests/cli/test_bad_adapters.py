@@ -78,6 +78,20 @@ def run_with(*steps: int, ending: str = "stopped") -> RunDir:
     return run
 
 
+def test_a_recipe_that_cannot_be_read_is_status_2_everywhere() -> None:
+    run = run_with(60)
+    run.recipe.write_text("a: [\n")
+    for arguments in (
+        ["chat", "last", "-p", "hi"],
+        ["smoke", "last"],
+        ["resume", "last"],
+        ["export", "last", "--as", "adapter"],
+    ):
+        status, said = refused(*arguments)
+        assert status == 2, arguments
+        assert said.endswith("recipe.yaml:2: a value is missing or has a stray bracket; write it as name: value")
+
+
 # Folders to chat with
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -15,7 +17,7 @@ from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import Evaluated
 from cockpit.runs.best import best_held_out
 from cockpit.runs.folder import RunDir
-from cockpit.runs.label import Label
+from cockpit.runs.label import Label, changing
 from cockpit.runs.liveness import EngineIdentity
 from tests.recording import Ending, record
 from tests.runs.complete_checkpoint import write_checkpoint
@@ -65,6 +67,23 @@ def test_runs_are_sorted_what_is_not_known_last() -> None:
     assert ids("--sort", "loss") == [long.id, short.id, none.id]
     assert ids("--sort", "best") == [long.id, short.id, none.id]
     assert ids("--sort", "steps") == [long.id, short.id, none.id]
+
+
+def test_an_order_that_is_none_is_refused() -> None:
+    refused = call("runs", "--sort", "bogus")
+    assert refused.exit_code == 2
+    assert refused.stderr == "--sort bogus is no order; give started, loss, held-out, best, steps or state.\n"
+
+
+def test_of_two_who_change_a_label_none_undoes_the_other() -> None:
+    run = ended("one-1120-2349")
+    with ThreadPoolExecutor(1) as pool:
+        with changing(run) as was:
+            other = pool.submit(call, "label", "one", "--tag", "second")
+            time.sleep(0.1)  # time for it to read the label, were there no lock
+            msgspec.structs.replace(was, tags=("first",)).write(run)
+        assert other.result(timeout=30).exit_code == 0
+    assert Label.of(run).tags == ("first", "second")
 
 
 def test_the_best_held_out_loss_is_not_the_last() -> None:

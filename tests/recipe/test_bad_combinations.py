@@ -8,6 +8,14 @@ from tests.recipe.sample import Bad, checked
 
 BAD = [
     Bad(
+        "a metric that nothing measures",
+        {"warmup_steps: 5": "eval_steps: 10\n  early_stopping_patience: 2\n  metric_for_best_model: eval_bogus"},
+        [
+            "41: training.metric_for_best_model: no evaluation measures eval_bogus; give one of eval_loss, "
+            "eval_mean_token_accuracy, eval_entropy, or have evaluation measure more",
+        ],
+    ),
+    Bad(
         "the loss by row of images",
         {
             "backend: unsloth": "backend: transformers\noutput: {row_losses: true}",

@@ -70,3 +70,13 @@ def test_a_grid_is_every_combination() -> None:
 def test_a_grid_without_values_is_refused(grid: str) -> None:
     with pytest.raises(ValueError, match=r"names no values; write it as lora\.r=8,16,32"):
         grid_of([grid])
+
+
+def test_a_value_that_is_given_twice_counts_once() -> None:
+    assert grid_of(["lora.r=8, 8,16"]) == [[("lora.r", "8")], [("lora.r", "16")]]
+
+
+def test_a_key_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(ValueError) as error:
+        grid_of(["lora.r=8", "lora.r=16"])
+    assert str(error.value) == "--grid names lora.r twice; give all its values in one: A,B,C."
