@@ -26,6 +26,7 @@ from cockpit.cli.replay import replay
 from cockpit.cli.resume import resume
 from cockpit.cli.runs import runs
 from cockpit.cli.send import send
+from cockpit.cli.slurm import slurm
 from cockpit.cli.smoke import smoke
 from cockpit.cli.status import status
 from cockpit.cli.tensorboard import tensorboard
@@ -72,6 +73,7 @@ COMMANDS = (
     timelapse,
     pull,
     pulled,
+    slurm,
     cache,
     doctor,
 )

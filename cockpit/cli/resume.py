@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import sys
 import time
@@ -69,6 +71,7 @@ def resume(
     from cockpit.cli.train import end_engine
     from cockpit.launch.engines import start_resuming_engine
     from cockpit.protocol.event_log import newest_attempt
+    from cockpit.runs.job import Job
 
     report = report_for(as_json)
     with interrupts_counted() as interrupts:
@@ -83,6 +86,9 @@ def resume(
             end(str(error), 1)
         except OSError as error:
             end(f"The run cannot be written: {error.strerror or error} ({error.filename or 'its folder'}).", 1)
+        if (job := Job.of_environment(os.environ)) is not None:
+            with contextlib.suppress(OSError):
+                job.write(found)
         if detach:
             print(plain_line(found.id))
             print(f"Watch it with: cockpit attach {shlex.quote(plain_line(found.id))}", file=sys.stderr)

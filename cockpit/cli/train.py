@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -64,6 +66,7 @@ def train(
     from cockpit.cli.taking_up import follow_through
     from cockpit.recipe.document import resolved_yaml
     from cockpit.runs.folder import why_unwritable
+    from cockpit.runs.job import Job
     from cockpit.runs.starting_adapter import with_starting_adapter
 
     report = report_for(as_json)
@@ -76,6 +79,9 @@ def train(
             run = started.train(resolved, name, command, written=written, fitted=found.told)
         except OSError as error:
             end(why_unwritable(error), 1)
+        if (job := Job.of_environment(os.environ)) is not None:
+            with contextlib.suppress(OSError):  # it is for those who look for the run of a job
+                job.write(run)
         if detach:
             print(run.id)
             print(f"Watch it with: cockpit attach {shlex.quote(run.id)}", file=sys.stderr)
@@ -143,7 +149,6 @@ def _start(key: EngineKey, name: str, in_process: bool) -> StartedEngine:
 
 def end_engine(started: StartedEngine) -> None:
     """Nobody will chat with this engine: let it go, and wait until it has."""
-    import contextlib
     import subprocess
 
     from cockpit.protocol.commands import Unload

@@ -151,7 +151,8 @@ class Engine:
     def _refuse_stale_commands(self) -> None:
         """Commands from before this engine was started were for one that has gone; its Unload is not ours. Whoever sent
         them is told."""
-        since = time.time() - process_age_s() if self._own_process else self._made_at
+        # Several ranks begin some seconds after the process that has started them, which is the engine for others.
+        since = time.time() - process_age_s(self._identity.pid) if self._own_process else self._made_at
         for command in self._run.take_stale_commands(since):
             self._answer(command, "The engine that this was for has gone, and has not done it.", stale=True)
 
@@ -396,9 +397,9 @@ class Engine:
             return since_ready
 
 
-def process_age_s() -> float:
-    """Seconds since this process was started, to a hundredth."""
-    process = psutil.Process()
+def process_age_s(pid: int | None = None) -> float:
+    """Seconds since a process was started, this one unless given, to a hundredth."""
+    process = psutil.Process(pid)
     return time.clock_gettime(time.CLOCK_BOOTTIME) - (process.create_time() - psutil.boot_time())
 
 
