@@ -37,7 +37,8 @@ def run(*command: str | Path, cwd: Path) -> str:
 def torch_free() -> list[str]:
     """The requirements of pyproject.toml without the stack."""
     with (ROOT / "pyproject.toml").open("rb") as file:
-        required: list[str] = tomllib.load(file)["project"]["dependencies"]
+        project = tomllib.load(file)["project"]
+    required: list[str] = project["dependencies"] + project["optional-dependencies"]["train"]
     named = {line.partition(">")[0].partition("<")[0]: line for line in required}
     assert named.keys() >= STACK
     return [line for name, line in named.items() if name not in STACK]

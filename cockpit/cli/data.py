@@ -126,9 +126,10 @@ def report_of(recipe: Recipe, name: str, losses: RowLosses | None = None) -> Dat
                 return data_report(recipe, name, has_gpu=_has_gpu(recipe, probe), losses=losses)
     except Exception as error:
         from cockpit.engine.errors import RunFailure, classify_error
+        from cockpit.machine.installed import is_stack_missing
 
         ending = classify_error(error, recipe, 0)
-        advice = ending.advice if isinstance(error, RunFailure) else ""
+        advice = ending.advice if isinstance(error, RunFailure) or is_stack_missing(error) else ""
         refuse([" ".join(filter(None, (f"{ending.reason.rstrip('.')}.", advice)))])
     finally:
         logging.disable(logging.NOTSET)

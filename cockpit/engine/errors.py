@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 
+from cockpit.machine.installed import INSTALL_STACK, NO_STACK, is_stack_missing
 from cockpit.protocol.events import Relaunch, RunEnded
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.relief import reliefs
@@ -41,6 +42,9 @@ def classify_error(error: BaseException, recipe: Recipe | None, step: int) -> Ru
         return RunEnded(outcome="stopped", step=step)
     if isinstance(error, RunFailure):
         return RunEnded(outcome="failed", step=step, reason=_plain(str(error)), advice=_plain(error.advice))
+    if is_stack_missing(error):
+        reason = f"{NO_STACK} (there is no module {getattr(error, 'name', '')})."
+        return RunEnded(outcome="failed", step=step, reason=_plain(reason), advice=INSTALL_STACK)
     if is_out_of_memory(error):
         where = "the GPU" if "cuda" in str(error).lower() else "the machine"
         return RunEnded(

@@ -9,6 +9,30 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
+STACK = (
+    *(
+        "accelerate",
+        "bitsandbytes",
+        "datasets",
+        "datasketch",
+        "numpy",
+        "peft",
+        "PIL",
+        "pyarrow",
+        "safetensors",
+        "scipy",
+    ),
+    *("tokenizers", "torch", "transformers", "trl", "unsloth", "unsloth_zoo"),
+)
+"""What the extra `train` brings, as it is imported."""
+NO_STACK = "The training stack is not installed here, so that nothing can be trained or asked"
+INSTALL_STACK = "Install it with: pip install 'finetune-cockpit[train]', or use that of a server: cockpit ssh://HOST."
+
+
+def is_stack_missing(error: BaseException) -> bool:
+    """Whether an import has failed as the training stack is not installed."""
+    return isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in STACK
+
 
 @functools.cache
 def torch_cuda() -> str | None:

@@ -50,7 +50,7 @@ def of_driver(report: GpuReport, cuda: str | None) -> Finding:
     """The GPU driver beside the installed torch; `cuda` is what that was built for, empty without, None: no torch."""
     name = "driver"
     if cuda is None:
-        return Finding(name, "bad", "torch is not installed", "install cockpit with its training stack")
+        return Finding(name, "bad", "torch is not installed", "install it: pip install 'finetune-cockpit[train]'")
     if not report.gpus:
         if report.problem:
             mend = "see what nvidia-smi says; a reboot mends a driver that was updated beneath a running system"

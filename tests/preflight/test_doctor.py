@@ -35,7 +35,7 @@ def terminal(name: str = "xterm-256color", cells: tuple[int, int] = (120, 40), e
 BROKEN_MACHINES: list[tuple[Callable[[], Finding], str, str, str]] = [
     (lambda: doctor.of_driver(OLD, "12.8"), "bad", "driver 470.1 is too old for torch's CUDA 12.8", "update it to 525"),
     (lambda: doctor.of_driver(ONE, ""), "bad", "built without CUDA, and there is a GPU (NVIDIA H200)", "CUDA"),
-    (lambda: doctor.of_driver(ONE, None), "bad", "torch is not installed", "install cockpit"),
+    (lambda: doctor.of_driver(ONE, None), "bad", "torch is not installed", "pip install 'finetune-cockpit[train]'"),
     (lambda: doctor.of_driver(HANGS, "12.8"), "bad", "has not answered", "nvidia-smi"),
     (lambda: doctor.of_import("unsloth", BROKEN, "again"), "bad", "ImportError: libcudart.so.12", "again"),
     (lambda: doctor.of_compiler(True, None, HERE), "bad", "no C compiler", "apt install gcc"),
