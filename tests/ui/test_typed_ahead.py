@@ -47,7 +47,7 @@ async def test_the_way_back_and_into_other_groups(tmp_path: Path, field_before: 
     """Up from the first field leads into the group before; a group's keys lead to its first field."""
     async with editing(write_recipe(tmp_path, "mine")) as (_, pilot, screen):
         ahead(pilot, "pagedown", "down", "1", "8", field_before, "9", "up", "up", "down", "7", "0")
-        ahead(pilot, "pagedown", "pagedown", "down", "pageup", "pagedown", "pagedown", "6")
+        ahead(pilot, "pagedown", "pagedown", "down", "pageup", "pagedown", "pagedown", "down", "6")
         changed = {
             "lora.lora_alpha": 18,
             "lora.r": 9,
