@@ -11,7 +11,9 @@ from cockpit.recipe.evaluation import ANSWER_METRICS, TRAINER_METRICS, Evaluatio
 from cockpit.recipe.lifecycle import Lifecycle
 from cockpit.recipe.lora import Lora
 from cockpit.recipe.methods.dpo import Dpo
+from cockpit.recipe.methods.kto import Kto
 from cockpit.recipe.methods.method import Method, MethodName
+from cockpit.recipe.methods.orpo import Orpo
 from cockpit.recipe.methods.pretraining import Pretraining
 from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.model import Hardware, Model
@@ -48,8 +50,8 @@ class Recipe(Section):
     """Version of this file's form."""
 
     method: MethodName = "sft"
-    """Kind of training: sft is supervised fine-tuning on examples, pretraining learns plain texts whole, dpo learns
-    from pairs of a better and a worse answer."""
+    """Kind of training: sft is supervised fine-tuning on examples, pretraining learns plain texts whole, dpo and
+    orpo learn from pairs of a better and a worse answer, kto from answers that are marked as desired or not."""
 
     about: About = About()
     """The header."""
@@ -77,6 +79,12 @@ class Recipe(Section):
 
     dpo: Dpo = Dpo()
     """What is special about direct preference optimization; for method dpo alone."""
+
+    orpo: Orpo = Orpo()
+    """What is special about odds ratio preference optimization; for method orpo alone."""
+
+    kto: Kto = Kto()
+    """What is special about Kahneman-Tversky optimization; for method kto alone."""
 
     training: Training = Training()
     """How it is trained."""
@@ -152,6 +160,15 @@ class Recipe(Section):
             wrong = "neither embeddings nor head are trained"
             right = f"name {' and '.join(EMBEDDINGS)} in lora.modules_to_save, or leave it empty"
             yield Conflict("pretraining.embedding_learning_rate", wrong, right)
+
+        if self.kind.has_sides and "lm_head" in {name.rpartition(".")[2] for name in targets}:
+            at = next(at for at, name in enumerate(targets) if name.rpartition(".")[2] == "lm_head")
+            wrong = f"{self.method} multiplies by the head itself, and would leave an adapter on it out"
+            yield Conflict(f"lora.target_modules.{at}", wrong, "take it out")
+        if self.method == "kto" and self.kto.loss_type == "kto" and self.training.per_device_train_batch_size < 2:
+            wrong = "kto estimates its KL divergence from the rows of a batch, and there is one"
+            right = "give 2 or more, or apo_zero_unpaired as kto.loss_type"
+            yield Conflict("training.per_device_train_batch_size", wrong, right)
 
     def _weights_conflicts(self) -> Iterator[Conflict]:
         quantization = self.model.quantization

@@ -27,6 +27,25 @@ class PreferenceCollator:
         return padded(ids, labels, self._pad, self._multiple)
 
 
+class OddsCollator:
+    """Pairs -> input_ids, attention_mask and labels of either side, with chosen_ or rejected_ before their names, int64
+    [pairs, tokens]."""
+
+    def __init__(self, pad_token_id: int, multiple: int | None) -> None:
+        self._pad, self._multiple = pad_token_id, multiple
+
+    def __call__(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+        """The batch."""
+        batch: dict[str, torch.Tensor] = {}
+        for side in ("chosen", "rejected"):
+            ids, labels = [row[f"{side}_ids"] for row in rows], [row[f"{side}_labels"] for row in rows]
+            one = padded(ids, labels, self._pad, self._multiple)
+            learnt = one.pop("completion_mask").bool()
+            one["labels"] = torch.where(learnt, one["input_ids"], IGNORED)
+            batch |= {f"{side}_{name}": values for name, values in one.items()}
+        return batch
+
+
 class MarkedCollator:
     """Answers with a mark -> as above, and label, bool [rows]; KL_ before the three names: each prompt with the answer
     of the row before it, which KTO estimates its reference point by."""

@@ -12,6 +12,8 @@ from cockpit.engine.training.collators import PreferenceCollator
 from cockpit.engine.training.trainer import run_trainer
 from cockpit.recipe.recipe import Recipe
 
+PAIR = {"prompt": "a", "chosen": "b", "rejected": "c"}
+"""A row of text as TRL takes it, to stand in for those that are tokenized already."""
 REFERENCE = "ref"
 """What TRL calls the copy of an adapter that it compares with."""
 
@@ -19,7 +21,7 @@ REFERENCE = "ref"
 def on_pairs(base: type, recipe: Recipe, loaded: Loaded, data: PreparedData, args: Any) -> Any:
     """The trainer `base` of TRL on tokenized pairs."""
     collator = PreferenceCollator(loaded.tokenizer.pad_token_id, pad_to(recipe))
-    return made(base, loaded, data, args, collator, {"prompt": "a", "chosen": "b", "rejected": "c"})
+    return made(base, loaded, data, args, collator, PAIR)
 
 
 def made(

@@ -10,6 +10,8 @@ import torch
 from cockpit.engine.rank import Ranks
 from cockpit.engine.training.step_times import StepTimes
 
+SIDES = ("chosen", "rejected")
+
 
 class StepMetrics:
     """Takes in what the trainer measures. Sums stay on the device until a step is over."""
@@ -68,6 +70,8 @@ class StepMetrics:
 
 def token_counts(inputs: dict[str, Any]) -> torch.Tensor:
     """[tokens without padding, tokens with loss] of one batch, on its device."""
+    if "chosen_input_ids" in inputs:  # answers that are compared, each side by itself
+        return torch.stack([token_counts(_side(inputs, side)) for side in SIDES]).sum(0)
     ids, mask = inputs["input_ids"], inputs.get("attention_mask")
     if isinstance(mask, torch.Tensor) and mask.dim() == 2:
         seen = mask.sum()
@@ -78,6 +82,19 @@ def token_counts(inputs: dict[str, Any]) -> torch.Tensor:
     else:
         trained = (inputs["labels"][..., 1:] != -100).sum()
     return torch.stack([seen.to(trained.device), trained])
+
+
+def batch_shape(inputs: dict[str, Any]) -> torch.Size:
+    """[rows, tokens] of one batch; of answers that are compared as the model gets them."""
+    if "chosen_input_ids" not in inputs:
+        shape: torch.Size = inputs["input_ids"].shape
+        return shape
+    rows, tokens = zip(*(inputs[f"{side}_input_ids"].shape for side in SIDES), strict=True)
+    return torch.Size((sum(rows), max(tokens)))
+
+
+def _side(inputs: dict[str, Any], side: str) -> dict[str, Any]:
+    return {name.removeprefix(f"{side}_"): value for name, value in inputs.items() if name.startswith(f"{side}_")}
 
 
 def _joined_tokens(ids: torch.Tensor, positions: torch.Tensor | None) -> torch.Tensor:

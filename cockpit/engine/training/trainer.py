@@ -22,7 +22,7 @@ from cockpit.engine.training.memory import BATCH
 from cockpit.engine.training.rank_saving import RankSaving
 from cockpit.engine.training.room import making_room
 from cockpit.engine.training.row_order import in_fixed_order
-from cockpit.engine.training.step_metrics import StepMetrics, token_counts
+from cockpit.engine.training.step_metrics import StepMetrics, batch_shape, token_counts
 from cockpit.runs.checkpoint import STATE, checkpoints
 from cockpit.runs.checksums import write_checksums
 
@@ -96,7 +96,7 @@ class RunTrainer(TrainerHooks):
         counts = token_counts(inputs)  # before the step, which may empty `inputs`
         if self.ranks.are_several and "labels" in inputs:
             counts[0] -= filling_tokens(inputs)
-        shape = inputs["input_ids"].shape
+        shape = batch_shape(inputs)
         if self.row_losses is not None:
             self.row_losses.take_batch(inputs)
         known = logged_figures(self)

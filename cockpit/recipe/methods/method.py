@@ -8,7 +8,7 @@ from typing import Literal
 from cockpit.recipe.data import RowFormat
 from cockpit.recipe.section import Section
 
-MethodName = Literal["sft", "pretraining", "dpo"]
+MethodName = Literal["sft", "pretraining", "dpo", "orpo", "kto"]
 Direction = Literal["up", "down", ""]
 
 

@@ -1,5 +1,6 @@
 """Each kind of training by the real trainer: what it learns from, its figures, and a resume equal to the bit."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def test_pretraining_learns_texts_whole_and_embeddings_at_a_rate_of_their_own(ho
     assert [event.outcome for event in run.all(RunEnded)] == ["completed"]
 
 
+EIGHT = {"training__per_device_train_batch_size": 8, "training__gradient_accumulation_steps": 1}
+"""Rows of a batch, among which are some of either mark."""
 COLOURS = ("red", "blue", "cat", "dog", "one", "two")
 
 
@@ -62,6 +65,20 @@ def pairs(folder: Path) -> Path:
         for colour in COLOURS
     ]
     return tiny.write_rows(folder / "pairs.jsonl", rows)
+
+
+@pytest.fixture(scope="session")
+def marked(folder: Path, pairs: Path) -> Path:
+    """The answers of the pairs, each with a mark."""
+    rows = [json.loads(line) for line in pairs.read_text().splitlines()]
+    return tiny.write_rows(
+        folder / "marked.jsonl",
+        [
+            {"prompt": row["prompt"], "completion": row[side], "label": side == "chosen"}
+            for row in rows
+            for side in ("chosen", "rejected")
+        ],
+    )
 
 
 def test_dpo_raises_the_margin_and_goes_on_to_the_bit(hosted: Hosted, pairs: Path) -> None:
@@ -86,3 +103,29 @@ def test_dpo_of_all_weights_compares_with_a_copy(hosted: Hosted, pairs: Path) ->
     run, _ = gone_on_with(hosted, pairs, changes)
     steps = [one for _, one in figures(run)]
     assert steps[0]["rewards/margins"] == 0 < steps[-1]["rewards/margins"]
+
+
+def test_orpo_makes_the_chosen_answers_likelier_than_the_others(hosted: Hosted, pairs: Path) -> None:
+    run, _ = gone_on_with(hosted, pairs, {**SHORT, "method": "orpo", "training__eval_steps": 3})
+    steps = [one for _, one in figures(run)]
+    assert steps[-1]["log_odds_chosen"] > steps[0]["log_odds_chosen"]
+    assert steps[-1]["nll_loss"] < steps[0]["nll_loss"]
+    assert (
+        run.state.evaluations[-1].figures["eval_rewards/margins"]
+        > run.state.evaluations[0].figures["eval_rewards/margins"]
+    )
+
+
+@pytest.mark.parametrize("loss_type", ["kto", "apo_zero_unpaired"])
+def test_kto_parts_desired_answers_from_others(hosted: Hosted, marked: Path, loss_type: str) -> None:
+    run, _ = gone_on_with(hosted, marked, {**SHORT, "method": "kto", "kto__loss_type": loss_type, **EIGHT})
+    steps = [one for _, one in figures(run)]
+    assert steps[-1]["rewards/margins"] > 0 == steps[0]["rewards/margins"]
+    (prepared,) = run.all(DataPrepared)
+    assert prepared.train_rows + prepared.eval_rows == 2 * 36
+
+
+def test_kto_takes_pairs_apart(hosted: Hosted, pairs: Path) -> None:
+    run = whole(hosted, {**SHORT, "method": "kto", "data": pairs})
+    (prepared,) = run.all(DataPrepared)
+    assert prepared.train_rows + prepared.eval_rows == 2 * 36
