@@ -62,7 +62,10 @@ def _method(settings: Settings, ledger: Ledger) -> str:
         if (setting := settings.get(name)) is not None and as_bool(setting.value) is True:
             return method(ledger, Setting(name, "reward model", setting.line))
     if (rl := settings.get("rl")) is not None and as_bool(rl.value) is not False:
-        return method(ledger, rl)
+        trains = method(ledger, rl)
+        if rl.value == "ipo":
+            ledger.put(rl, "dpo.loss_type", "ipo")
+        return trains
     return "sft"
 
 

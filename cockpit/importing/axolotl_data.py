@@ -63,7 +63,12 @@ def _put(ledger: Ledger, entry: dict[str, Any], around: Setting, name: str, fiel
     settings = {key: Setting(f"{name}.{key}", value, around.line) for key, value in entry.items()}
     for key in ("path", "type"):
         if key in settings and not is_empty(settings[key].value):
-            (_path if key == "path" else _type)(ledger, settings.pop(key), field)
+            if key == "path":
+                _path(ledger, settings.pop(key), field)
+            elif trains in ("sft", "pretraining"):
+                _type(ledger, settings.pop(key), field)
+            else:
+                _judged_type(ledger, settings.pop(key), field)
     rules = _rules(field)
     for key, setting in settings.items():
         if not is_empty(setting.value):
@@ -95,6 +100,20 @@ def _type(ledger: Ledger, setting: Setting, field: str) -> None:
         ledger.put(setting, f"{field}.format", form)
     else:
         ledger.lose(setting, "the form of the rows is told by their columns (format: auto)")
+
+
+def _judged_type(ledger: Ledger, setting: Setting, field: str) -> None:
+    """A type of preference rows: told by their columns, where it names none of its own."""
+    parts = {"field_prompt": "prompt", "field_chosen": "chosen", "field_rejected": "rejected", "field_label": "label"}
+    if not isinstance(setting.value, dict):
+        ledger.note(setting, "the form of preference rows is told by their columns")
+        return
+    for key, value in setting.value.items():
+        if key in parts and isinstance(value, str):
+            ledger.put(setting, f"{field}.columns.{parts[key]}", value)
+        elif not is_empty(value):
+            own = Setting(f"{setting.name}.{key}", value, setting.line)
+            ledger.lose(own, "the words around question and answer are those of the chat template")
 
 
 def _own_type(ledger: Ledger, setting: Setting, field: str) -> None:
@@ -130,6 +149,9 @@ def _rules(field: str) -> dict[str, Rule]:
         "field_instruction": columns("prompt"),
         "field_input": columns("input"),
         "field_output": columns("completion"),
+        "field_chosen": columns("chosen"),
+        "field_rejected": columns("rejected"),
+        "field_label": columns("label"),
         "field": columns("text"),
         "text_column": columns("text"),
         "message_property_mappings": lambda ledger, setting: _mappings(ledger, setting, field),

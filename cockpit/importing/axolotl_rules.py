@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cockpit.importing.ledger import Ledger
+from cockpit.importing.methods import of_method
 from cockpit.importing.rules import Rule, lost, lost_unless, named, note, on, to
 from cockpit.importing.settings import Setting
 from cockpit.importing.templates import chat_template
@@ -222,6 +223,15 @@ RULES: dict[str, Rule] = {
     "lisa_n_layers": lost(NO_VARIANT),
     "relora": lost(NO_VARIANT),
     "qat": lost(NO_VARIANT),
+    "rl_beta": of_method("beta"),
+    "dpo_beta": of_method("beta"),
+    "dpo_label_smoothing": of_method("label_smoothing"),
+    "dpo_use_weighting": of_method("use_weighting"),
+    "rpo_alpha": of_method("rpo_alpha"),
+    "orpo_alpha": of_method("beta"),
+    "kto_desirable_weight": of_method("desirable_weight"),
+    "kto_undesirable_weight": of_method("undesirable_weight"),
+    "center_rewards_coefficient": of_method("center_rewards_coefficient"),
     "model_config": lost("the model's own configuration is taken"),
     "overrides_of_model_config": lost("the model's own configuration is taken"),
     "model_quantization_config": note("files that are quantised already are read as they are"),

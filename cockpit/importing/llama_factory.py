@@ -8,7 +8,7 @@ from typing import Any
 from cockpit.importing.convert import as_bool, names_in
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.llama_factory_data import DatasetInfo
-from cockpit.importing.methods import method
+from cockpit.importing.methods import method, of_method
 from cockpit.importing.rules import Rule, apply, lose_the_rest, lost, lost_unless, named, note, on, to
 from cockpit.importing.settings import Setting, Settings, refused
 from cockpit.importing.templates import chat_template
@@ -32,7 +32,7 @@ NO_VARIANT = "cockpit has no such variant of training"
 TOKENIZED = note("rows are tokenized by as many processes as there are cores, and kept for the next start")
 GENERATES = lost("it is for answers after training: cockpit chat and cockpit smoke")
 NO_PIXELS = lost("images have the size that the model's processor gives them")
-PREFERENCES = lost("it is for training by preferences")
+PREFERENCE = lost("cockpit's method has nothing like it")
 
 RULES: dict[str, Rule] = {
     **TRAINER,
@@ -106,6 +106,13 @@ RULES: dict[str, Rule] = {
     "top_p": to("chat.presets.0.top_p"),
     "top_k": to("chat.presets.0.top_k"),
     "infer_backend": note("replies are drawn by the backend that trains"),
+    "pref_beta": of_method("beta"),
+    "pref_loss": of_method("loss_type"),
+    "dpo_label_smoothing": of_method("label_smoothing"),
+    "ld_alpha": of_method("ld_alpha"),
+    "kto_chosen_weight": of_method("desirable_weight"),
+    "kto_rejected_weight": of_method("undesirable_weight"),
+    "ref_model": note("the model without its adapter is the reference"),
     "rope_scaling": lost("the model's own positions are used"),
     "shift_attn": lost(NO_VARIANT),
     "loraplus_lr_ratio": lost("all weights of the adapter have one learning rate"),
@@ -123,8 +130,8 @@ BY_PREFIX: dict[str, Rule] = {
     "oft_": lost(NOT_LORA), "pissa_": lost("the adapter starts as PEFT's usual one, or by lora.loftq_config"),
     "use_": lost(NO_VARIANT), "fp8_": lost("cockpit trains in 16 or 32 bits"), "image_": NO_PIXELS,
     "video_": lost("cockpit trains on text and images"), "audio_": lost("cockpit trains on text and images"),
-    "ray_": lost(NO_DISTRIBUTION), "pref_": PREFERENCES, "dpo_": PREFERENCES, "kto_": PREFERENCES,
-    "simpo_": PREFERENCES, "vllm_": GENERATES, "sglang_": GENERATES,
+    "ray_": lost(NO_DISTRIBUTION), "pref_": PREFERENCE, "dpo_": PREFERENCE, "kto_": PREFERENCE,
+    "simpo_": PREFERENCE, "vllm_": GENERATES, "sglang_": GENERATES,
     "swanlab_": note("the tracker has its own settings"),
     "fsdp": lost(NO_DISTRIBUTION), "kt_": lost("cockpit trains on the GPU"),
 }  # fmt: skip
@@ -171,8 +178,10 @@ def _refuse_other_work(settings: Settings) -> None:
 
 def _method(settings: Settings, ledger: Ledger) -> str:
     stage = settings.get("stage") or Setting("stage", "sft")
-    if stage.value == "dpo" and settings.peek("pref_loss") in ("orpo",):
-        stage = Setting("stage", settings.peek("pref_loss"), stage.line)
+    if stage.value == "dpo" and settings.peek("pref_loss") in ("orpo", "simpo"):
+        own = settings.get("pref_loss")
+        ledger.note(stage, "see pref_loss")
+        return method(ledger, own or stage)
     return method(ledger, stage)
 
 

@@ -92,9 +92,12 @@ class DatasetInfo:
             ledger.put(setting, f"{field}.format", "text")
             ledger.put(setting, f"{field}.columns.text", columns["prompt"])
             return
-        if not entry.get("ranking") and "kto_tag" not in columns:
+        if entry.get("ranking"):
+            ledger.put(setting, f"{field}.format", "preference")
+        elif "kto_tag" not in columns:
             ledger.put(setting, f"{field}.format", form)
-        for theirs, ours in (SHAREGPT if shares else ALPACA).items():
+        judged = {"chosen": "chosen", "rejected": "rejected", "kto_tag": "label"}
+        for theirs, ours in {**(SHAREGPT if shares else ALPACA), **judged}.items():
             column = columns.get(theirs)
             if isinstance(column, str) and column != USUAL_ALPACA.get(theirs):
                 ledger.put(setting, f"{field}.columns.{ours}", column)

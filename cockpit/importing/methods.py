@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 from cockpit.importing.ledger import Ledger
+from cockpit.importing.rules import Rule
 from cockpit.importing.settings import Setting, refused
+from cockpit.recipe.field_path import parts
 from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.schema import find_place
 
 NAMES = {
     "sft": "sft",
@@ -37,3 +41,32 @@ def method(ledger: Ledger, setting: Setting) -> str:
         raise refused(ledger.file, setting.line, setting.name, wrong, f"it trains by {', '.join(known_methods())}")
     ledger.put(setting, "method", name)
     return name
+
+
+def of_method(name: str, convert: Callable[[Any], Any] | None = None) -> Rule:
+    """It is a field of the method's own section, such as dpo.beta; lost where the recipe's method has none like it."""
+
+    def rule(ledger: Ledger, setting: Setting) -> None:
+        trains = ledger.value("method") or "sft"
+        if find_place(parts(f"{trains}.{name}")) is None:
+            ledger.lose(setting, f"the method {trains} has no {name}")
+        else:
+            ledger.put(setting, f"{trains}.{name}", None if convert is None else convert(setting.value))
+
+    return rule
+
+
+PREFERENCES: dict[str, Rule] = {
+    "beta": of_method("beta"),
+    "loss_type": of_method("loss_type"),
+    "label_smoothing": of_method("label_smoothing"),
+    "rpo_alpha": of_method("rpo_alpha"),
+    "ld_alpha": of_method("ld_alpha"),
+    "f_divergence_type": of_method("f_divergence_type"),
+    "use_weighting": of_method("use_weighting"),
+    "disable_dropout": of_method("disable_dropout"),
+    "desirable_weight": of_method("desirable_weight"),
+    "undesirable_weight": of_method("undesirable_weight"),
+    "center_rewards_coefficient": of_method("center_rewards_coefficient"),
+}
+"""trl's fields of preference methods, which stand in the section of the recipe's method."""

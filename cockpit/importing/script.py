@@ -68,6 +68,9 @@ def from_program(program: Program, file: str) -> Ledger:
     ledger = Ledger(file, "Unsloth" if is_unsloth else "transformers and trl")
     kind = Setting(f"{trainer.last}()", TRAINERS.get(trainer.last, trainer.last), trainer.line)
     trains = method(ledger, kind)
+    if trains == "sft" and any("embedding_learning_rate" in call.keywords for call in program.calls):
+        trains = "pretraining"
+        ledger.put(kind, "method", trains)
     if not is_unsloth:
         ledger.put(kind, "backend", "transformers")
     _put_model(program, loads, ledger, is_unsloth)

@@ -6,10 +6,12 @@ from typing import Any
 
 from cockpit.importing.convert import as_bool
 from cockpit.importing.ledger import Ledger
+from cockpit.importing.methods import PREFERENCES, of_method
 from cockpit.importing.rules import Rule, lost, lost_unless, named, note, on, to
 from cockpit.importing.settings import Setting
 from cockpit.importing.templates import chat_template
 from cockpit.importing.trainer_rules import FAST_ATTENTION, OF_MACHINE, TRAINER, dtype
+from cockpit.recipe.recipe import EMBEDDINGS
 
 HANDED_OVER = note("what is handed over stands in fields of its own")
 """Of objects of the program, such as the model: they are no settings, and are not counted."""
@@ -49,6 +51,15 @@ def text_column(ledger: Ledger, setting: Setting) -> None:
         ledger.put(setting, f"data.sources.{index}.format", "text")
         if setting.value != "text":
             ledger.put(setting, f"data.sources.{index}.columns.text")
+
+
+def targets(ledger: Ledger, setting: Setting) -> None:
+    """The layers; embeddings and head among them are trained whole, as Unsloth does."""
+    names = setting.value if isinstance(setting.value, list) else None
+    whole = [name for name in names or () if name in EMBEDDINGS]
+    ledger.put(setting, "lora.target_modules", [name for name in names if name not in whole] if names else None)
+    if whole:
+        ledger.put(setting, "lora.modules_to_save", whole)
 
 
 def starts_as(ledger: Ledger, setting: Setting) -> None:
@@ -112,7 +123,7 @@ ADAPTER: dict[str, Rule] = {
     "lora_alpha": to("lora.lora_alpha"),
     "lora_dropout": to("lora.lora_dropout"),
     "bias": to("lora.bias"),
-    "target_modules": to("lora.target_modules"),
+    "target_modules": targets,
     "modules_to_save": to("lora.modules_to_save"),
     "use_rslora": to("lora.use_rslora"),
     "use_dora": to("lora.use_dora"),
@@ -157,6 +168,7 @@ RESPONSES: dict[str, Rule] = {
 }
 TRAINER_CALL: dict[str, Rule] = {
     **TRAINER,
+    **PREFERENCES,
     "model": HANDED_OVER,
     "args": HANDED_OVER,
     "tokenizer": HANDED_OVER,
@@ -173,7 +185,10 @@ TRAINER_CALL: dict[str, Rule] = {
     "preprocess_logits_for_metrics": lost("answers are measured by evaluation, losses always"),
     "optimizers": lost("the optimizer is one of training.optim"),
     "neftune_noise_alpha": to("training.neftune_noise_alpha"),
-    "embedding_learning_rate": lost("all weights have one learning rate"),
+    "embedding_learning_rate": of_method("embedding_learning_rate"),
+    "max_prompt_length": note("a row is as long as training.max_length at most, prompt and answer together"),
+    "precompute_ref_log_probs": note("the reference is worked out with each step"),
+    "generate_during_eval": note("samples.prompts are answered while it trains"),
     "dataset_kwargs": note("rows are prepared here"),
     "unsloth_num_chunks": note(OF_MACHINE),
     "add_special_tokens": note("a text begins and ends with the tokenizer's special tokens"),

@@ -156,3 +156,19 @@ class _Values:
         if node.id == "sequence":
             return [self.value(one) for one in node.value]
         return scalar(node.value) if node.style is None else node.value
+
+
+def flattened(found: list[Setting], *, into_lists: bool = False) -> list[Setting]:
+    """The settings with those in sections under dotted names, such as lora.r, all with the line of their section."""
+    flat: list[Setting] = []
+    for setting in found:
+        value = setting.value
+        if isinstance(value, dict) and value:
+            inner = [Setting(f"{setting.name}.{name}", one, setting.line) for name, one in value.items()]
+            flat += flattened(inner, into_lists=into_lists)
+        elif into_lists and isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            inner = [Setting(f"{setting.name}.{index}", one, setting.line) for index, one in enumerate(value)]
+            flat += flattened(inner, into_lists=into_lists)
+        else:
+            flat.append(setting)
+    return flat

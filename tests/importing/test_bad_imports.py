@@ -59,6 +59,33 @@ BAD = {
         ": this Axolotl file names no model; name the model that is tuned",
     ),
     "rl.yml": ("base_model: o/m\nrl: simpo2\n", f":2: rl: cockpit does not train by simpo2; {METHODS}"),
+    "export.sh": (
+        "swift export --model o/m\n",
+        ":1: swift export is no training that cockpit does; give a command of swift sft, pt or rlhf",
+    ),
+    "megatron.sh": (
+        "megatron sft --load x\n",
+        ":1: cockpit does not train with Megatron; give a command of swift sft or swift pt",
+    ),
+    "quotes.sh": ("swift sft --model 'o/m\n", ":1: the command cannot be read (no closing quotation); mend it there"),
+    "ls.sh": ("ls -l\n", f": it has no command of swift; {WHOSE}"),
+    "generation.yaml": (
+        "model: {_component_: torchtune.models.llama2.llama2_7b}\n",
+        ": it trains nothing (it has no optimizer); give the file that trains the model",
+    ),
+    "distillation.yaml": (
+        "optimizer: {_component_: torch.optim.AdamW}\nteacher_model: {_component_: x}\n",
+        ": teacher_model: cockpit does not distil from another model; give the configuration of a fine-tuning",
+    ),
+    "ia3.json": (
+        '{"peft_type": "IA3", "base_model_name_or_path": "o/m"}',
+        ": peft_type: cockpit trains adapters of the kind LORA, and this is IA3; "
+        "give a LoRA adapter's adapter_config.json",
+    ),
+    "no-rows.yaml": (
+        "model: o/m\nmodel_class: llm\n",
+        ": train_dataset: it trains nothing (it has no train_dataset); give the file that trains the model",
+    ),
     "broken.json": (
         '{"a": 1,}',
         ":1: it is not valid JSON (Expecting property name enclosed in double quotes); mend it there",
