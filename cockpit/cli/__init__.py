@@ -8,6 +8,7 @@ import typer
 
 from cockpit.cli.attach import attach
 from cockpit.cli.cache import cache
+from cockpit.cli.card import card
 from cockpit.cli.chat import chat
 from cockpit.cli.compare import compare
 from cockpit.cli.data import data
@@ -68,6 +69,7 @@ COMMANDS = (
     smoke,
     export,
     eject,
+    card,
     verify,
     tensorboard,
     timelapse,

@@ -61,7 +61,7 @@ def notebook_of(script: str) -> str:
 
 
 def _head(recipe: Recipe, name: str) -> list[str]:
-    title = plain_line(recipe.about.title).replace('"""', "'''").replace("\\", "/")
+    title = plain_line(recipe.about.title or name).replace('"""', "'''").replace("\\", "/")
     stack = "unsloth and trl" if recipe.backend == "unsloth" else "transformers, peft and trl"
     same = "the same rows, learnt in the same places, in the same order"
     what = f"Trains what {plain_line(name)} trains: {same}. Needs {stack}."

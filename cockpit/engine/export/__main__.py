@@ -66,7 +66,7 @@ class Exporter:
             self._write(recipe)
             if self._with_receipt:
                 unlike = self._verify()
-            write_card(self.partial, self.run, recipe, self.form)
+            write_card(self.partial, self.run, recipe)
             write_checksums(self.partial)
             self.task("writing it to the disk")
             flush(self.partial)

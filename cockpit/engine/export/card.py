@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cockpit.launch.export_form import ExportForm
 from cockpit.launch.serving import serving
 from cockpit.models.hub_cache import is_hub_name
 from cockpit.paths import local_path
@@ -23,15 +22,21 @@ TO_FILL_IN = "[More Information Needed]"
 BEGINS = "<!-- what cockpit knows of this model -->"
 
 
-def write_card(folder: Path, run: RunDir, recipe: Recipe, form: ExportForm) -> None:
-    """Write the card into `folder`, below what its README.md says already. It names no folder of this machine."""
+def write_card(folder: Path, run: RunDir, recipe: Recipe) -> None:
+    """Write the card into `folder`, in place of its README.md."""
+    (folder / CARD).write_text(card_of(folder, run, recipe), encoding="utf-8")
+
+
+def card_of(folder: Path, run: RunDir, recipe: Recipe) -> str:
+    """The card of what lies in `folder`, as Markdown, below what its README.md says already. It names no folder of this
+    machine."""
     card = folder / CARD
     text = _without_blanks(card.read_text(encoding="utf-8")) if card.is_file() else _front_matter(recipe)
     parts = [text, BEGINS, f"# {plain_line(recipe.about.title or run.id)}", *_facts(run, recipe), *_receipt(folder)]
     base = _name(recipe.model.name_or_path)
     lines = [one.line for one in serving(folder, Path(), recipe, run.id, base=base)]
     parts += ["## Serve it", "From the folder that holds it:", "\n".join(f"    {line}" for line in lines)]
-    card.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return "\n\n".join(parts) + "\n"
 
 
 def _without_blanks(text: str) -> str:
