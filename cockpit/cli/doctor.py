@@ -14,6 +14,7 @@ STYLES = {"ok": "green", "warning": "yellow", "bad": "bold red"}
 
 def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what imports the training stack.")] = False,
+    gpus: Annotated[bool, typer.Option("--gpus", help="Measure how fast the GPUs talk to each other too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
 ) -> None:
     """Look at this machine: driver, training stack, disks, file system, memory, terminal, sessions, Hub, GPUs together.
@@ -27,7 +28,7 @@ def doctor(
 
     found = []
     console = Console(highlight=False, soft_wrap=True)
-    for one in findings(quick=quick):
+    for one in findings(quick=quick, link=gpus):
         found.append(one)
         if not as_json:
             console.print(Text.assemble((SIGNS[one.state], STYLES[one.state]), f" {one.name:<14}{one.said}"))

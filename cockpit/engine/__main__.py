@@ -51,6 +51,8 @@ def main() -> int:
     from cockpit.runs.folder import RunDir
 
     ranks = Ranks(Rank.of_environment()) if options.ranked else None
+    if ranks is not None:
+        ranks.rank.take_gpu()
     if ranks is not None and not ranks.is_first:
         return other_rank(ranks, options)
     try:

@@ -8,6 +8,7 @@ import time
 
 import psutil
 
+from cockpit.engine.rank import ALL_GPUS
 from cockpit.machine.gpu import visible_gpus
 from cockpit.machine.nvml import Nvml
 from cockpit.protocol.events import GpuReading, MachineRead
@@ -66,7 +67,7 @@ class Machine:
 
     def _ask_driver(self) -> None:
         nvml = Nvml()
-        pid, named = os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES")
+        pid, named = os.getpid(), os.environ.get(ALL_GPUS) or os.environ.get("CUDA_VISIBLE_DEVICES")
         while True:
             pids = (pid, *self.other_ranks)
             self._gpus = visible_gpus(nvml.read(*pids), named) or nvml.slices(named, *pids)

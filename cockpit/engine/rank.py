@@ -19,6 +19,8 @@ Value = TypeVar("Value")
 WAITS = timedelta(days=365)
 """How long ranks wait for rank 0, which may be paused; that one has died is seen otherwise (rank_watch.py)."""
 LOOPBACK = "lo"
+ALL_GPUS = "COCKPIT_GPUS"
+"""What CUDA_VISIBLE_DEVICES was before each rank took its own GPU of it."""
 _lost = re.compile(
     r"connection (was )?(closed|reset|refused)|broken pipe|peer|gloo|nccl|process group|socket|TCPStore|timed? ?out",
     re.I,
@@ -37,6 +39,16 @@ class Rank:
     def of_environment(cls) -> Rank:
         """As torchrun has it in the environment. Raises KeyError or ValueError where nothing has started ranks."""
         return cls(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+
+    def take_gpu(self) -> None:
+        """Let this process see its own GPU alone, as the first one, before anything asks for GPUs: an import would take
+        memory of another rank's. What all ranks of this machine see stays in ALL_GPUS."""
+        named = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if not named or self.world == 1:
+            return
+        os.environ[ALL_GPUS] = named
+        os.environ["CUDA_VISIBLE_DEVICES"] = named.split(",")[self.local]
+        os.environ["LOCAL_RANK"] = "0"
 
     @property
     def is_first(self) -> bool:
@@ -70,7 +82,7 @@ class Ranks:
         return self.rank.is_first
 
     def join(self) -> None:
-        """Find the others; each takes the GPU of its number. Raises what torch raises where one is missing."""
+        """Find the others, after `take_gpu`. Raises what torch raises where one is missing."""
         if not self.are_several:
             return
         import torch
@@ -79,7 +91,7 @@ class Ranks:
         if int(os.environ.get("LOCAL_WORLD_SIZE", self.world)) == self.world:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)  # a container's own name may lead nowhere
         if torch.cuda.is_available():
-            torch.cuda.set_device(self.rank.local)
+            torch.cuda.set_device(0)
             dist.init_process_group("nccl")
             self._group = dist.new_group(backend="gloo", timeout=WAITS)
         else:

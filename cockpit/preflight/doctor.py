@@ -22,6 +22,8 @@ GIB = 1 << 30
 LITTLE_DISK, LOW_DISK = 2 * GIB, 20 * GIB
 LITTLE_SHM = GIB
 LITTLE_RAM = 4 * GIB
+SLOW_LINK = 5.0
+"""GB/s; PCIe 3.0 with 16 lanes gives about twice as much, NVLink 20 to 80 times."""
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "glusterfs", "beegfs", "fuse.sshfs")
 SMALLEST = (60, 15)
 """Columns and rows of a terminal."""
@@ -203,6 +205,25 @@ def of_nccl(gpus: int, probe: Probe | None) -> Finding:
         return Finding("NCCL", "ok", f"{gpus} GPUs sum up in {probe.took_s:.0f} s")
     mend = "try NCCL_P2P_DISABLE=1, then NCCL_DEBUG=INFO; in a container --ipc=host and a larger --shm-size"
     return Finding("NCCL", "bad", f"{gpus} GPUs do not reach each other: {plain_line(probe.said)[:200]}", mend)
+
+
+def of_link(gpus: int, probe: Probe | None) -> Finding:
+    """How fast several GPUs talk to each other; `probe` says in GB a second what each sends while all sum up."""
+    name = "GPU link"
+    if gpus < 2 or probe is None:
+        return Finding(name, "ok", "there is none to measure" if gpus else "there are no GPUs to measure")
+    try:
+        speed = float(probe.said) if probe.ok else None
+    except ValueError:
+        speed = None
+    if speed is None:
+        mend = "try NCCL_P2P_DISABLE=1, then NCCL_DEBUG=INFO"
+        return Finding(name, "bad", f"it cannot be measured: {plain_line(probe.said)[:200]}", mend)
+    said = f"each of {gpus} GPUs sends {speed:.3g} GB/s while all sum up"
+    if speed < SLOW_LINK:
+        mend = "an adapter's gradients are small and still go well; for full training see nvidia-smi topo -m"
+        return Finding(name, "warning", f"{said}, which is less than PCIe gives", mend)
+    return Finding(name, "ok", said)
 
 
 def of_settings(error: str) -> Finding:

@@ -49,14 +49,45 @@ if __name__ == "__main__":
     mp.spawn(work, (torch.cuda.device_count(),), torch.cuda.device_count())
     print("summed")
 """
+LINK = """
+import os, socket, time, torch, torch.distributed as d, torch.multiprocessing as mp
+def work(rank, count, port):
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), GLOO_SOCKET_IFNAME="lo")
+    on_gpu = torch.cuda.is_available()
+    device = torch.device("cuda", rank) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(rank)
+    d.init_process_group("nccl" if on_gpu else "gloo", rank=rank, world_size=count)
+    bits = torch.ones((64 if on_gpu else 4) << 20, device=device)
+    finish = torch.cuda.synchronize if on_gpu else lambda: None
+    for _ in range(3):
+        d.all_reduce(bits)
+    finish()
+    began, times = time.perf_counter(), 10
+    for _ in range(times):
+        d.all_reduce(bits)
+    finish()
+    took = (time.perf_counter() - began) / times
+    if rank == 0:
+        print(f"{2 * (count - 1) / count * bits.numel() * bits.element_size() / took / 1e9:.3g}")
+    d.destroy_process_group()
+if __name__ == "__main__":
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    count = torch.cuda.device_count() or 2
+    mp.spawn(work, (count, port), count)
+"""
+"""Prints how many GB each GPU sends in a second while all of them sum up 256 MiB, as nccl-tests' busbw has it."""
 STACK_MEND = (
     "install cockpit's own versions again (pip install --force-reinstall finetune-cockpit); "
     "python -c 'import {0}' shows the whole error"
 )
 
 
-def findings(*, quick: bool = False) -> Iterator[Finding]:
-    """All checks, one after the other; `quick` leaves out what imports the stack and takes a minute."""
+def findings(*, quick: bool = False, link: bool = False) -> Iterator[Finding]:
+    """All checks, one after the other; `quick` leaves out what imports the stack and takes a minute, `link` measures
+    how fast the GPUs talk to each other."""
     report = GpuProbe().wait()
     with ThreadPoolExecutor(4) as pool:
         imports = {} if quick else {one: pool.submit(asked, VERSION.format(one)) for one in ("unsloth", "bitsandbytes")}
@@ -81,6 +112,8 @@ def findings(*, quick: bool = False) -> Iterator[Finding]:
         for package, probe in imports.items():
             yield doctor.of_import(package, probe.result(), STACK_MEND.format(package))
         yield doctor.of_nccl(len(report.gpus), nccl.result() if nccl is not None else None)
+        if link:
+            yield doctor.of_link(len(report.gpus), run_alone(LINK, NCCL_WITHIN_S) if len(report.gpus) > 1 else None)
 
 
 def asked(code: str, within_s: float = IMPORTS_WITHIN_S) -> Probe:
@@ -112,10 +145,15 @@ def why_no_hub() -> str:
 
 
 def _nccl() -> Probe:
+    return run_alone(NCCL, NCCL_WITHIN_S)
+
+
+def run_alone(code: str, within_s: float) -> Probe:
+    """As `asked`, of code whose processes import it again."""
     with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "sum.py"  # what it spawns imports it again
-        script.write_text(NCCL)
-        return asked(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')", NCCL_WITHIN_S)
+        script = Path(folder) / "sum.py"
+        script.write_text(code)
+        return asked(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')", within_s)
 
 
 def _can_write_and_lock(folder: Path) -> tuple[bool, bool]:

@@ -108,8 +108,8 @@ def _why_lost(run: RunDir, output: str, reading: MachineRead | None) -> str:
     identity = run.identity()
     if identity is not None and identity.host == os.uname().nodename and identity.boot_id != boot_id():
         return "The machine was started anew since, and took the run with it."
-    if identity is not None and identity.ranks and (killed := re.search(RANK_KILLED, output)):
-        return killed[0]
+    if identity is not None and identity.ranks and (killed := re.findall(RANK_KILLED, output)):
+        return str(killed[-1])  # those before are of earlier attempts
     for pattern, sentence in SIGNS:
         if re.search(pattern, output):
             return f"{sentence}."

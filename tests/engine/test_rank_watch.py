@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from cockpit.engine import rank_watch
-from cockpit.engine.rank import Rank, Ranks, is_loss_of_others
+from cockpit.engine.rank import ALL_GPUS, Rank, Ranks, is_loss_of_others
 from cockpit.engine.rank_watch import RankWatch
 from cockpit.paths import runs_folder
 from cockpit.runs.folder import RunDir
@@ -132,6 +132,17 @@ def test_one_rank_alone_sends_nothing() -> None:
     assert ranks.flag(True) and ranks.in_turn(lambda: 7) == 7 and not ranks.are_several
     ranks.wait(), ranks.leave(), ranks.join()  # type: ignore[func-returns-value]
     assert Rank(1, 4).is_first is False
+
+
+def test_each_rank_sees_its_own_gpu_as_the_first_and_the_gauges_see_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b"), ("LOCAL_RANK", "1"), (ALL_GPUS, "")):
+        monkeypatch.setenv(name, value)
+    Rank(3, 4, 1).take_gpu()
+    found = [os.environ[name] for name in ("CUDA_VISIBLE_DEVICES", "LOCAL_RANK", ALL_GPUS)]
+    assert found == ["GPU-b", "0", "GPU-a,GPU-b"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    Rank(1, 2, 1).take_gpu()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "", "on the CPU there is none to take"
 
 
 def test_errors_of_connections_are_told_from_others() -> None:

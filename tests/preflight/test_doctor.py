@@ -53,6 +53,8 @@ BROKEN_MACHINES: list[tuple[Callable[[], Finding], str, str, str]] = [
     (lambda: doctor.of_sessions(["#KillUserProcesses=no", " KillUserProcesses = yes\n"], False, "me"), "bad",
      "kills all processes of a user who logs out", "loginctl enable-linger me"),
     (lambda: doctor.of_nccl(2, BROKEN), "bad", "2 GPUs do not reach each other", "NCCL_P2P_DISABLE"),
+    (lambda: doctor.of_link(2, BROKEN), "bad", "cannot be measured", "NCCL_P2P_DISABLE"),
+    (lambda: doctor.of_link(2, Probe(True, "1.25", 9)), "warning", "each of 2 GPUs sends 1.25 GB/s", "topo -m"),
     (lambda: doctor.of_settings("settings.yaml says gpu_hour: 2, which is no price."), "bad", "no price", "correct"),
 ]  # fmt: skip
 
@@ -82,6 +84,8 @@ def test_a_machine_in_order_is_called_so() -> None:
         doctor.of_sessions(["KillUserProcesses=yes"], True, "me"),
         doctor.of_nccl(8, FINE),
         doctor.of_nccl(1, None),
+        doctor.of_link(8, Probe(True, "371", 9)),
+        doctor.of_link(1, None),
         doctor.of_settings(""),
     ]
     assert [one for one in found if one.state != "ok" or one.mend] == []
@@ -105,11 +109,13 @@ def test_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_command_says_all_and_its_status_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(*, quick: bool) -> Iterator[Finding]:
+    def found(*, quick: bool, link: bool) -> Iterator[Finding]:
         yield Finding("disk", "ok", "fine")
         yield Finding("Hub", "warning", "not reached", "a mirror")
         if not quick:
             yield Finding("unsloth", "bad", "broken", "install it again")
+        if link:
+            yield Finding("GPU link", "ok", "fast")
 
     monkeypatch.setattr(probes, "findings", found)
     result = CliRunner().invoke(cockpit, ["doctor"])
@@ -121,6 +127,7 @@ def test_the_command_says_all_and_its_status_tells(monkeypatch: pytest.MonkeyPat
         "✗ unsloth       broken",
         "                → install it again",
     ]
+    assert "✓ GPU link      fast" in CliRunner().invoke(cockpit, ["doctor", "--gpus"]).stdout
     quick = CliRunner().invoke(cockpit, ["doctor", "--quick", "--json"])
     assert quick.exit_code == 0
     assert json.loads(quick.stdout)[1] == {

@@ -52,6 +52,18 @@ def test_the_likely_reason(tmp_path: Path, log: str, reading: dict[str, float], 
     assert found.step == 126
 
 
+def test_a_rank_that_took_the_others_with_it_is_named_of_the_newest_attempt(tmp_path: Path) -> None:
+    told = [
+        f"Rank {rank} (process {pid}) was ended by SIGKILL, and the others with it." for rank, pid in ((1, 7), (0, 9))
+    ]
+    run = lost(tmp_path / "run", "\n".join([told[0], "step 3", told[1], ""]))
+    identity = run.identity()
+    assert identity is not None
+    assert crash(run).why == "The engine's process is gone without a word: it was killed, or the machine was."
+    run.write_identity(msgspec.structs.replace(identity, ranks=(9, 10)))
+    assert crash(run).why == told[1]
+
+
 def test_a_machine_that_was_started_anew(tmp_path: Path) -> None:
     run = lost(tmp_path, "Segmentation fault\n")
     identity = run.identity()

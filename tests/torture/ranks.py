@@ -189,7 +189,8 @@ def kills(folder: Path, backend: str, count: int, draw: random.Random) -> list[s
         wanted = ("failed", 1) if victim == "rank 1" else ("lost", None)
         rank = state.ended.rank if state.ended is not None and summary.state == "failed" else None
         print(f"{trial + 1}: {victim} after step {summary.step}, gone after {took:.1f} s: {why}", flush=True)
-        if left or not why or (summary.state, rank) != wanted:
+        is_named = victim == "launcher" or f"process {pid}" in why
+        if left or not why or not is_named or (summary.state, rank) != wanted:
             faults.append(f"{trial + 1}: {victim}: {summary.state}, {why!r}, left {left}")
         if crash.checkpoint is None and summary.step > 10:
             faults.append(f"{trial + 1}: no checkpoint is left")
