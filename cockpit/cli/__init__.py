@@ -14,6 +14,7 @@ from cockpit.cli.compare import compare
 from cockpit.cli.data import data
 from cockpit.cli.doctor import doctor
 from cockpit.cli.eject import eject
+from cockpit.cli.eval import eval_
 from cockpit.cli.export import export
 from cockpit.cli.import_ import import_
 from cockpit.cli.labels import delete, label
@@ -84,6 +85,7 @@ for command in COMMANDS:
 cockpit.command(name="import")(import_)
 for called_by_ssh in (mirror, load, parts):
     cockpit.command(hidden=True)(called_by_ssh)
+cockpit.command(name="eval")(eval_)
 
 
 def _version(asked: bool) -> None:

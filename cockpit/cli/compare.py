@@ -57,6 +57,7 @@ def compare(
 def _facts(run: RunDir) -> dict[str, Any]:
     from cockpit.runs.best import best_held_out
     from cockpit.runs.details import RunDetails
+    from cockpit.runs.evals import newest_figures
     from cockpit.runs.summary import RunSummary
 
     summary, details, best = RunSummary.of(run), RunDetails.of(run), best_held_out(run)
@@ -71,6 +72,7 @@ def _facts(run: RunDir) -> dict[str, Any]:
         "best_step": best and best[1],
         "took_s": details.took_s,
         "trained_tokens": _trained(details),
+        "evals": {" ".join(key): value for key, value in newest_figures(run).items()},
     }
 
 
@@ -126,6 +128,8 @@ def _print(facts: list[dict[str, Any]], differing: list[tuple[str, list[str]]]) 
         "time": [duration(one["took_s"]) for one in facts],
         "trained tokens": [count(one["trained_tokens"]) for one in facts],
     }
+    evals = dict.fromkeys(name for one in facts for name in one["evals"])
+    rows |= {plain_line(name): [one["evals"].get(name, UNKNOWN) for one in facts] for name in evals}
     for name, values in [*rows.items(), *differing]:
         table.add_row(name, *values)
     console = Console(markup=False, highlight=False)

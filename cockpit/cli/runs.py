@@ -95,6 +95,8 @@ def runs(
 
 
 def _plain(one: Listed) -> dict[str, object]:
+    from cockpit.runs.evals import newest_figures
+
     summary = one.summary
     return {
         "id": summary.run.id,
@@ -111,6 +113,7 @@ def _plain(one: Listed) -> dict[str, object]:
         "note": one.label.note,
         "started_at": summary.started_at,
         "attempts": summary.attempts,
+        "evals": {" ".join(key): value for key, value in newest_figures(summary.run).items()},
         "folder": str(summary.run.path),
         "damage": summary.damage,
     }

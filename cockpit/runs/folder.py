@@ -106,6 +106,11 @@ class RunDir:
         return self.path / "votes.jsonl"
 
     @property
+    def evals(self) -> Path:
+        """What lm-evaluation-harness has measured, an evaluation a line."""
+        return self.path / "evals.jsonl"
+
+    @property
     def row_losses(self) -> Path:
         """The loss by row, where the recipe asks for it."""
         return self.path / "row_losses.jsonl"

@@ -12,6 +12,7 @@ from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import AnyEvent, Evaluated, RunEnded, RunStarted, StepEnded
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schedule import effective_batch
+from cockpit.runs.evals import before_and_after, kept_evaluations
 from cockpit.runs.folder import RunDir
 from cockpit.runs.receipt import receipt_in
 from cockpit.text.numbers import count, metric
@@ -32,7 +33,8 @@ def card_of(folder: Path, run: RunDir, recipe: Recipe) -> str:
     machine."""
     card = folder / CARD
     text = _without_blanks(card.read_text(encoding="utf-8")) if card.is_file() else _front_matter(recipe)
-    parts = [text, BEGINS, f"# {plain_line(recipe.about.title or run.id)}", *_facts(run, recipe), *_receipt(folder)]
+    parts = [text, BEGINS, f"# {plain_line(recipe.about.title or run.id)}", *_facts(run, recipe)]
+    parts += [*_evals(run), *_receipt(folder)]
     base = _name(recipe.model.name_or_path)
     lines = [one.line for one in serving(folder, Path(), recipe, run.id, base=base)]
     parts += ["## Serve it", "From the folder that holds it:", "\n".join(f"    {line}" for line in lines)]
@@ -81,6 +83,16 @@ def _facts(run: RunDir, recipe: Recipe) -> list[str]:
     rows += [(name, versions[name]) for name in ("torch", "transformers", "peft", "trl", "unsloth") if name in versions]
     table = ["| | |", "|---|---|", *(f"| {plain_line(a)} | {plain_line(b)} |" for a, b in rows)]
     return ["Made with cockpit.", "## Training", "\n".join(table)]
+
+
+def _evals(run: RunDir) -> list[str]:
+    """What lm-evaluation-harness has measured; the card of an export is made when it is made."""
+    rows = before_and_after(run)
+    if not rows:
+        return []
+    table = ["| task | base | tuned |", "|---|---|---|", *(f"| {plain_line(a)} | {b} | {c} |" for a, b, c in rows)]
+    program = kept_evaluations(run)[-1].program
+    return ["## Evaluated", f"By {plain_line(program)}, through the chat template.", "\n".join(table)]
 
 
 def _receipt(folder: Path) -> list[str]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cockpit.runs.summary import RunSummary
     from cockpit.settings import Price
 
+MOST_EVALS = 6
+
 
 def card_of_run(
     summary: RunSummary, details: RunDetails | None, recipe: Recipe | None, price: Price | None = None
@@ -33,10 +35,21 @@ def card_of_run(
         facts.append(("try", plain_text(details.advice)))
     facts += [*_losses(summary, details), ("steps", _steps(summary)), ("time", _times(summary, details, price))]
     facts.append(("saved", _saved(details)))
+    facts += [("" if at else "evals", text) for at, text in enumerate(_evals(summary.run))]
     if recipe is not None:
         facts += [("model", model_text(recipe)), ("data", _data(recipe, details))]
     problems = [summary.damage] if summary.damage else []
     return CardText(_title(summary), "", facts, problems, sign, colour)
+
+
+def _evals(run: RunDir) -> list[str]:
+    """The first few that lm-evaluation-harness has measured."""
+    from cockpit.runs.evals import before_and_after
+
+    rows = [f"{plain_line(name)} {base} → {tuned}" if base != UNKNOWN else f"{plain_line(name)} {tuned}"
+            for name, base, tuned in before_and_after(run)]  # fmt: skip
+    more = [f"and {count(len(rows) - MOST_EVALS)} more: cockpit compare"] if len(rows) > MOST_EVALS else []
+    return rows[:MOST_EVALS] + more
 
 
 def _label(run: RunDir) -> list[tuple[str, str]]:
