@@ -126,8 +126,7 @@ def rows_of(source, content_of):
         except Exception:  # no answer in it, an unknown role, turns that the template refuses
             left_out += 1
             continue
-        pieces = [piece for piece in pieces if any(label != -100 for label in piece["labels"][1:])]
-        if pieces:
+{learnt}        if pieces:
             found.append((text, pieces))
         else:
             left_out += 1
@@ -136,6 +135,9 @@ def rows_of(source, content_of):
     return found
 
 '''
+LEARNT = """        pieces = [piece for piece in pieces if any(label != -100 for label in piece["labels"][1:])]
+"""
+ROWS_OF_PAIRS = ROWS_OF.replace("{encode}", "from_pair(content_of(one))").replace("{learnt}", "")
 PACKED = '''
 def packed(rows):
     """Rows joined into sequences of MAX_LENGTH tokens: the longest first, each into the fullest with room."""
@@ -185,7 +187,7 @@ def encode(recipe: Recipe, *, has_texts: bool, has_talk: bool) -> str:
         written += OF_TEXT.format(long=long, pieces=": several where it is long" if splits else "")
     both = "from_text(content) if isinstance(content := content_of(one), str) else from_talk(content)"
     one = "from_text(content_of(one))" if has_texts else "from_talk(content_of(one))"
-    written += ROWS_OF.replace("{encode}", both if has_texts and has_talk else one)
+    written += ROWS_OF.replace("{encode}", both if has_texts and has_talk else one).replace("{learnt}", LEARNT)
     if is_packed(recipe):
         written += PACKED.format(seed=recipe.training.seed)
     return written
@@ -259,6 +261,8 @@ def choice(recipe: Recipe, *, several: bool) -> str:
         if data.validation is not None:
             lines.append("measured = [piece for _, found in measured for piece in found]")
     order = f"np.random.default_rng({seed}).permutation(len(pieces))" if several else "range(len(pieces))"
+    if several and recipe.method == "dpo":  # drawn of both sides of each pair, of which the better one counts
+        order = f"[at // 2 for at in np.random.default_rng({seed}).permutation(2 * len(pieces)) if at % 2 == 0]"
     lines.append(f"order = {order}" + ("  # the sources are mixed" if several else ""))
     lines.append(f"train = [pieces[at][1] for at in order if pieces[at][0] not in held_out{gone}]".replace(
         "held_out | gone]", "(held_out | gone)]"))  # fmt: skip

@@ -7,6 +7,8 @@ from pathlib import Path
 from cockpit.data.files import recognise, split_files
 from cockpit.ejecting import rows_code as code
 from cockpit.ejecting.layout import literal
+from cockpit.ejecting.pairs_part import encode_pairs
+from cockpit.ejecting.pairs_part import reader as pair_reader
 from cockpit.ejecting.training_part import is_packed
 from cockpit.paths import located
 from cockpit.recipe.data import Source
@@ -18,6 +20,7 @@ USUAL_COLUMNS = {
     "alpaca": {"prompt": "instruction", "input": "input", "completion": "output"},
     "prompt_completion": {"prompt": "prompt", "completion": "completion"},
     "text": {"text": "text"},
+    "preference": {"prompt": "prompt", "chosen": "chosen", "rejected": "rejected"},
 }
 """Of datasets that are not on this disk, whose columns cannot be looked at."""
 
@@ -38,13 +41,19 @@ def rows_lines(recipe: Recipe) -> list[str]:
     lines: list[str] = []
     if has_talk:
         lines += _roles(recipe) + code.RENDER.splitlines() + code.answers(recipe).splitlines()
-    lines += code.encode(recipe, has_texts=has_texts, has_talk=has_talk).splitlines()
+    if recipe.method == "dpo":
+        lines += (code.TOKENS + encode_pairs(recipe) + code.ROWS_OF_PAIRS).splitlines()
+    else:
+        lines += code.encode(recipe, has_texts=has_texts, has_talk=has_talk).splitlines()
     everything = [*zip(sources, forms, strict=True), *own]
     if any("read_json(" in _loaded(source) for source, _ in everything):
         lines += code.READ_JSON.splitlines()
-    names = [_reader_name(source, number, len(everything)) for number, (source, _) in enumerate(everything)]
+    names = [f"content_{number + 1}" for number in range(len(everything))]
+    if len(names) == 1:
+        names = ["sides_of" if recipe.method == "dpo" else "turns_of"]
     for (_, (form, columns)), name in zip(everything, names, strict=True):
-        lines += [*code.reader(name, form, columns).splitlines(), "", ""]
+        made = pair_reader(name, columns) if recipe.method == "dpo" else code.reader(name, form, columns)
+        lines += [*made.splitlines(), "", ""]
     lines += _gathered(recipe, sources, names)
     if own:
         lines.append(f"measured = rows_of({_loaded(own[0][0])}{_first(own[0][0])}, {names[-1]})")
@@ -71,10 +80,6 @@ def _form(source: Source, recipe: Recipe) -> tuple[str, dict[str, str]]:
         parts = ", ".join(part for part in ("tools", "history", "reasoning") if part in found.columns) or "images"
         raise UnreadableRows(f"{path.name}: there is no script for rows with {parts}; give rows without.")
     return found.form, found.columns
-
-
-def _reader_name(source: Source, number: int, count: int) -> str:
-    return "turns_of" if count == 1 else f"content_{number + 1}"
 
 
 def _roles(recipe: Recipe) -> list[str]:

@@ -26,7 +26,7 @@ def script_of(recipe: Recipe, name: str, reasons: Mapping[str, str]) -> str:
     environment = _environment(recipe)
     parts = [
         *_head(recipe, name),
-        *_imports(recipe, "\n".join([*environment, *rows]), environment),
+        *_imports(recipe, "\n".join([*environment, *rows, *training]), environment),
         "",
         *_constants(recipe, reasons),
         "",
@@ -85,7 +85,7 @@ def _environment(recipe: Recipe) -> list[str]:
 
 
 def _imports(recipe: Recipe, rows: str, environment: list[str]) -> list[str]:
-    names = [name for name in ("csv", "json", "os", "random") if re.search(rf"(?<![.\w]){name}\.", rows)]
+    names = [name for name in ("copy", "csv", "json", "os", "random") if re.search(rf"(?<![.\w]){name}\.", rows)]
     lines = [*(f"import {name}" for name in names), "", *environment, ""]
     if recipe.backend == "unsloth":
         names = [class_name(recipe)] + (["get_chat_template"] if recipe.data.chat_template != "model" else [])
@@ -108,15 +108,18 @@ def _imports(recipe: Recipe, rows: str, environment: list[str]) -> list[str]:
     if plain:
         lines.append("from trl.trainer.sft_trainer import DataCollatorForLanguageModeling")
     else:
-        lines.append("from trl import SFTConfig, SFTTrainer")
+        pairs = recipe.method == "dpo"
+        lines.append("from trl import DPOConfig, DPOTrainer" if pairs else "from trl import SFTConfig, SFTTrainer")
     return lines
 
 
 def _constants(recipe: Recipe, reasons: Mapping[str, str]) -> list[str]:
     longest = min(recipe.training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
     lines = [*comment(reasons.get("training.max_length", "")), f"MAX_LENGTH = {longest}  # tokens of a row at most"]
-    if recipe.data.long_rows in (None, "split") and any(
-        source.format in ("text", "auto") for source in recipe.data.mixed().sources
+    if (
+        recipe.method != "dpo"
+        and recipe.data.long_rows in (None, "split")
+        and any(source.format in ("text", "auto") for source in recipe.data.mixed().sources)
     ):
         overlap = max(1, longest // 8 if recipe.data.overlap is None else recipe.data.overlap)
         lines.append(

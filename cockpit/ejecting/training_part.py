@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.ejecting.layout import Argument, call, literal
+from cockpit.ejecting.pairs_part import collator, dpo_arguments
 from cockpit.recipe.checkpoints import checkpoint_plan
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
@@ -15,7 +16,7 @@ CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_
 
 def is_plain_trainer(recipe: Recipe) -> bool:
     """Whether transformers' own trainer trains: trl's loss is a kernel that no CPU runs; Unsloth has another there."""
-    return recipe.backend == "transformers" and recipe.hardware.gpu == "none"
+    return recipe.backend == "transformers" and recipe.hardware.gpu == "none" and recipe.method != "dpo"
 
 
 def is_packed(recipe: Recipe) -> bool:
@@ -28,6 +29,9 @@ def training_lines(recipe: Recipe, reasons: Mapping[str, str], name: str) -> lis
     plain = is_plain_trainer(recipe)
     config, trainer = ("TrainingArguments", "Trainer") if plain else ("SFTConfig", "SFTTrainer")
     lines = [] if not plain else ["model.config.use_cache = False  # or joined rows would be taken for one"]
+    if recipe.method == "dpo":
+        config, trainer = "DPOConfig", "PairTrainer"
+        lines = collator(_pad_to(recipe))
     lines += call(f"arguments = {config}(", _arguments(recipe, name, plain=plain), reasons)
     holds_out = recipe.data.holds_out
     if holds_out:
@@ -39,6 +43,9 @@ def training_lines(recipe: Recipe, reasons: Mapping[str, str], name: str) -> lis
     given = ["    model=model,", "    args=arguments,", "    train_dataset=train_rows,"]
     given += ["    eval_dataset=measured_rows,"] if holds_out else []
     given += ["    processing_class=tokenizer,"]
+    if recipe.method == "dpo":
+        given.append("    data_collator=PairCollator(),")
+        given += ["    ref_model=copy.deepcopy(model),"] if recipe.finetuning_type == "full" else []
     if plain:
         joined = is_packed(recipe) or recipe.training.padding_free
         given += [f"    data_collator=DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id, "
@@ -52,7 +59,8 @@ def training_lines(recipe: Recipe, reasons: Mapping[str, str], name: str) -> lis
         lines.append("trainer.evaluate()")
     lines.append("")
     place = literal(f"{name}-{'model' if recipe.finetuning_type == 'full' else 'adapter'}")
-    return [*lines, f"model.save_pretrained({place})", f"tokenizer.save_pretrained({place})"]
+    own = ', selected_adapters=["default"]' if recipe.method == "dpo" and recipe.finetuning_type == "lora" else ""
+    return [*lines, f"model.save_pretrained({place}{own})", f"tokenizer.save_pretrained({place})"]
 
 
 def _pad_to(recipe: Recipe) -> int | None:
@@ -87,7 +95,9 @@ def _arguments(recipe: Recipe, name: str, *, plain: bool) -> list[Argument]:
         *([own("neftune_noise_alpha")] if training.neftune_noise_alpha is not None else []),
         *_checkpointing(recipe),
     ]
-    if not plain:
+    if recipe.method == "dpo":
+        found += dpo_arguments(recipe)
+    elif not plain:
         found += _batching(recipe)
     found += [Argument("train_sampling_strategy", literal("group_by_length"), "training.group_by_length")] * (
         training.group_by_length and not is_packed(recipe)

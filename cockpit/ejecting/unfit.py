@@ -8,7 +8,7 @@ from cockpit.data.inputs import trains_images
 from cockpit.recipe.evaluation import ANSWER_METRICS
 from cockpit.recipe.recipe import Recipe
 
-METHODS = ("sft", "pretraining")
+METHODS = ("sft", "pretraining", "dpo")
 
 
 def unfit(recipe: Recipe) -> list[str]:
@@ -40,6 +40,8 @@ def _parts(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
         yield "data.keep_reasoning", "a script writes what the template writes", "give false"
     if data.duplicates == "drop_near":
         yield "data.duplicates", "a script looks for equal rows alone", "give drop or keep"
+    if data.duplicates == "drop" and recipe.method == "dpo":
+        yield "data.duplicates", "a script looks for equal pairs in no data", "give keep"
     if data.long_rows == "split" and recipe.method == "sft":
         yield "data.long_rows", "a script splits plain texts alone", "leave it empty, or give truncate or drop"
     if data.response_part is not None and data.instruction_part is None:
@@ -49,6 +51,8 @@ def _parts(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
     if recipe.method == "pretraining" and recipe.pretraining.embedding_learning_rate is not None:
         yield "pretraining.embedding_learning_rate", "a script has one learning rate", "leave it empty"
     for number, source in enumerate(data.mixed().sources):
+        if source.format == "ranking":
+            yield f"data.sources.{number}.format", "there is no script for ranked answers", "give preference pairs"
         if source.format == "auto" and _is_elsewhere(source.name_or_path):
             field = f"data.sources.{number}.format"
             yield field, "the rows are not on this disk, and auto looks at them", "give the form of the rows"

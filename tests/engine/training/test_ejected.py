@@ -87,7 +87,27 @@ def packing(folder: Path) -> dict[str, Any]:
     return {**data, "training__packing": True, "training__gradient_checkpointing": "reentrant"}
 
 
-@pytest.mark.parametrize("changes", [chat, plain_text, mixture, packing])
+def preferences(folder: Path) -> dict[str, Any]:
+    """Pairs of texts and of whole conversations; some are equal, too long, or no answers to one prompt."""
+    texts = [
+        {"prompt": words(n, 3), "chosen": words(n, 5), "rejected": words(n + 1, 1 + n * 7 % 40)} for n in range(20)
+    ]
+    texts[3]["rejected"] = texts[3]["chosen"]
+    texts[4]["chosen"] = ""
+    whole: list[dict[str, Any]] = []
+    for n in range(12):
+        before = [*tiny.pair(words(n, 2), words(n, 3)), {"role": "user", "content": words(n, 4)}]
+        told = [[*before, {"role": "assistant", "content": words(n + side, 5 + side)}] for side in (0, 1)]
+        whole.append({"chosen": told[0], "rejected": told[1] if n != 5 else tiny.pair("another", "prompt")})
+    sources = [
+        {"name_or_path": str(tiny.write_rows(folder / "pairs.jsonl", texts)), "format": "preference"},
+        {"name_or_path": str(tiny.write_rows(folder / "whole.jsonl", whole)), "format": "preference"},
+    ]
+    own = {"beta": 0.2, "rpo_alpha": 0.5}
+    return {"method": "dpo", "dpo": own, "data__sources": sources, "training__pad_to_multiple_of": 32}
+
+
+@pytest.mark.parametrize("changes", [chat, plain_text, mixture, packing, preferences])
 def test_the_losses_are_the_same(
     hosted: Callable[..., HostedRun],
     model: Path,
