@@ -50,6 +50,20 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
         tags = tuple(plain_line(tag)[:LONGEST_TAG] for tag in found.tags)
         return cls(name=plain_line(found.name)[:LONGEST_NAME], tags=tags, note=plain_line(found.note)[:LONGEST_NOTE])
 
+    @classmethod
+    def parse(cls, line: str) -> Label:
+        """As `line` writes it: a name, #tags, and a note behind a |."""
+        named, _, note = line.partition("|")
+        words = plain_line(named).split()
+        tags = tuple(dict.fromkeys(word.removeprefix("#") for word in words if word.startswith("#")))
+        name = " ".join(word for word in words if not word.startswith("#"))
+        return cls(name=name, tags=tags, note=plain_line(note).strip())
+
+    def line(self) -> str:
+        """All of it in one line, to be changed."""
+        named = " ".join([self.name, *(f"#{tag}" for tag in self.tags)]).strip()
+        return f"{named} | {self.note}".strip() if self.note else named
+
     def why_not(self) -> str:
         """Why a run cannot have this label, in a sentence; empty where it can."""
         if len(self.name) > LONGEST_NAME:

@@ -27,6 +27,7 @@ from cockpit.ui.messages import (
     EditRecipe,
     EditRun,
     ExportRun,
+    LabelRun,
     OpenRun,
     RelaunchRun,
     RemoveRun,
@@ -310,6 +311,27 @@ class CockpitApp(AskingApp):
     @on(ExportRun)
     def _on_export_run(self, message: ExportRun) -> None:
         self._past.export(message.run)
+
+    @on(LabelRun)
+    def _on_label_run(self, message: LabelRun) -> None:
+        from cockpit.runs.label import Label, changing
+        from cockpit.ui.screens.label_dialog import LabelDialog
+
+        run = message.run
+
+        def answered(label: Label | None) -> None:
+            if label is None:
+                return
+            if self._far is not None:
+                self._far.label(run, label)
+                return
+            try:
+                with changing(run):
+                    label.write(run)
+            except OSError as error:
+                self.notify(f"The label cannot be written: {error.strerror or error}.", severity="error", markup=False)
+
+        self.push_screen(LabelDialog(run.id, Label.of(run)), answered)
 
     @on(RemoveRun)
     def _on_remove_run(self, message: RemoveRun) -> None:

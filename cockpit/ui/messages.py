@@ -61,6 +61,22 @@ class ResumeRun(Message):
         self.run = run
 
 
+class LabelRun(Message):
+    """Ask what this run is to be called."""
+
+    def __init__(self, run: RunDir) -> None:
+        super().__init__()
+        self.run = run
+
+
+class CompareRuns(Message):
+    """Show these runs side by side."""
+
+    def __init__(self, runs: list[RunDir]) -> None:
+        super().__init__()
+        self.runs = runs
+
+
 class RemoveRun(Message):
     """Remove this run for good, once the person has said so."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from cockpit.runs.elsewhere import Elsewhere, local_name
+from cockpit.runs.label import Label
 from cockpit.text.numbers import duration
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.runs.chat_engine import ChatEngine
@@ -116,6 +117,13 @@ class FarRuns(PastRuns):
     def remove(self, run: RunDir) -> None:
         """Remove it there for good."""
         self._ask(run, ["delete", "--yes"], "was removed")
+
+    def label(self, run: RunDir, label: Label) -> None:
+        """Give it this name, these tags and this note."""
+        was = Label.of(run)
+        tags = [word for tag in label.tags for word in ("--tag", tag)]
+        untags = [word for tag in was.tags if tag not in label.tags for word in ("--untag", tag)]
+        self._ask(run, ["label", f"--name={label.name}", f"--note={label.note}", *tags, *untags], "is labelled")
 
     def export(self, run: RunDir) -> None:
         """Say how: what an export makes lies there."""

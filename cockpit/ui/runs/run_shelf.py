@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cockpit.runs.best import best_held_out
 from cockpit.runs.folder import RunDir, all_runs
 from cockpit.runs.label import Label
 from cockpit.runs.labels import STATES
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
     from cockpit.runs.details import RunDetails
 
+ORDERS = ("started", "loss", "held-out", "best")
+"""The last first, then the lowest loss, held-out loss and best held-out loss first."""
 SHOWN = 50
 """Runs in the list; a filter looks through all."""
 PART_S = 0.01
@@ -33,19 +37,26 @@ class RunShelf:
         self.is_whole = True
         """Whether all runs have been looked through; if not, `look` again."""
         self._summaries = Summaries()
+        self.labels: dict[str, Label] = {}
+        """Of those of them that have one, by their ids."""
+        self.order = ORDERS[0]
+        """Of ORDERS."""
+        self._best: dict[str, tuple[Stamp, float | None]] = {}
         self._known: dict[str, RunSummary] = {}
         self._details: dict[str, tuple[Stamp, RunDetails]] = {}
         self._recipes: dict[str, tuple[Stamp, Recipe | None]] = {}
 
     def look(self, words: Sequence[str] = ()) -> None:
-        """Read runs: the newest; or those that `words`, in lower case, are all said of, as far as time allows."""
+        """Read runs: the newest; or those that `words`, in lower case, are all said of, or all that there are where
+        they are sorted otherwise, as far as time allows."""
         until = time.monotonic() + PART_S
         rows: list[RunSummary] = []
+        reads_all = bool(words) or self.order != ORDERS[0]
         self.is_whole, has_read = True, False
         for run in all_runs():
-            if len(rows) == SHOWN:
+            if len(rows) == SHOWN and self.order == ORDERS[0]:
                 break
-            if words and run.id not in self._known:
+            if reads_all and run.id not in self._known:
                 if has_read and time.monotonic() > until:
                     self.is_whole = False
                     continue
@@ -53,7 +64,28 @@ class RunShelf:
             summary = self._known[run.id] = self._summaries.of(run)
             if all(word in _said_of(summary) for word in words):
                 rows.append(summary)
-        self.rows = rows
+        if self.order != ORDERS[0]:
+            rows.sort(key=self._key)
+        self.rows = rows[:SHOWN]
+        labels = {row.run.id: Label.of(row.run) for row in self.rows}
+        self.labels = {name: label for name, label in labels.items() if label != Label()}
+
+    def next_order(self) -> None:
+        """Sort by the next of ORDERS from now on."""
+        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
+
+    def _key(self, summary: RunSummary) -> tuple[bool, float]:
+        """What is not known comes last."""
+        if self.order == "best":
+            known = self._best.get(summary.run.id)
+            stamp = stamp_of(summary.run.events)
+            if known is None or known[0] != stamp:
+                found = best_held_out(summary.run)
+                known = self._best[summary.run.id] = (stamp, found[0] if found is not None else None)
+            value = known[1]
+        else:
+            value = summary.loss if self.order == "loss" else summary.eval_loss
+        return value is None or not isfinite(value), value if value is not None and isfinite(value) else 0.0
 
     def find(self, run_id: str) -> RunSummary | None:
         """A run that has been read."""

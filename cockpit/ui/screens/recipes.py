@@ -161,7 +161,10 @@ class RecipesScreen(Screen[None]):
             return
         words = self.query_one(FilterField).words
         self._runs.look(words)
-        self.query_one(RunList).set_rows(self._runs.rows, is_filtered=bool(words))
+        from cockpit.ui.runs.run_shelf import ORDERS
+
+        order = self._runs.order if self._runs.order != ORDERS[0] else ""
+        self.query_one(RunList).set_rows(self._runs.rows, self._runs.labels, is_filtered=bool(words), order=order)
         self.query_one(RunList).set_class(not self._runs.rows and not words, "-empty")
         self._show_run()
         if not self._runs.is_whole:
@@ -261,6 +264,12 @@ class RecipesScreen(Screen[None]):
         if self._runs is not None and (self.has_class("-runs") or self.has_class("-huge")):  # else it is not in sight
             is_filtered = bool(self.query_one(FilterField).words)
             self.query_one(RunSide).show(self.query_one(RunList).marked, is_filtered=is_filtered)
+
+    @on(RunList.OrderAsked)
+    def _on_order_asked(self) -> None:
+        if self._runs is not None:
+            self._runs.next_order()
+            self._read_runs()
 
     def on_resize(self) -> None:
         """There may be room for the run's side now."""

@@ -1,15 +1,20 @@
 """The start screen's runs: each with its own summary; the filter; small and large screens; a run that is attached."""
 
+import os
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from cockpit.paths import runs_folder, user_recipes_folder
+from cockpit.runs.label import Label
 from cockpit.ui.app import CockpitApp
+from cockpit.ui.screens.label_dialog import LabelDialog
 from cockpit.ui.screens.recipes import RecipesScreen
 from cockpit.ui.widgets.card import Card
 from cockpit.ui.widgets.filter_field import FilterField
@@ -191,3 +196,66 @@ async def test_a_run_that_cannot_be_opened_leads_to_the_recipes() -> None:
         await until(pilot, lambda: getattr(app.screen, "is_filled", False))
         await until(pilot, lambda: "a list is not closed" in shown(app))
         assert "▸ demo" in shown(app)
+
+
+# Names, orders, picks
+
+
+async def test_a_run_is_labelled_and_found_by_that() -> None:
+    run = record(runs_folder(), run_id="good")
+    Label(name="old", tags=("lr",)).write(run)
+    async with flown() as (app, pilot):
+        await to_runs(pilot)
+        await until(pilot, lambda: "good old #lr" in shown(app))
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, LabelDialog))
+        assert app.screen.query_one(Input).value == "old #lr"
+        await pilot.press("ctrl+u")
+        await type_text(pilot, "the best #a/b")
+        await until(pilot, lambda: "'a/b' is no tag" in shown(app))
+        await pilot.press("enter")
+        assert isinstance(app.screen, LabelDialog)
+        await pilot.press("ctrl+u")
+        await type_text(pilot, "the best #final | learns well")
+        await pilot.press("enter")
+        await until(pilot, lambda: Label.of(run) == Label(name="the best", tags=("final",), note="learns well"))
+
+
+async def test_runs_are_sorted_by_another_order() -> None:
+    record(runs_folder(), run_id="good")
+    bad = record(runs_folder(), run_id="bad", ending="failed", until=40)
+    os.utime(bad.recipe, (time.time() + 60,) * 2)
+    async with flown() as (app, pilot):
+        runs = await to_runs(pilot)
+        assert list(runs.row_ids()) == ["bad", "good"]
+        for order in ("loss", "held-out", "best"):
+            await pilot.press("o")
+            await until(pilot, partial(is_shown, app, f"by {order}"))
+            assert list(runs.row_ids()) == ["good", "bad"]
+        await pilot.press("o")
+        await until(pilot, lambda: list(runs.row_ids()) == ["bad", "good"])
+
+
+async def test_up_to_six_runs_are_picked() -> None:
+    for number in range(7):
+        record(runs_folder(), run_id=f"run-{number}", steps=10)
+    async with flown() as (app, pilot):
+        runs = await to_runs(pilot)
+        await until(pilot, lambda: len(runs.row_ids()) == 7)
+        await pilot.press("space")
+        assert "c" not in bindings_of(app)
+        for _ in range(5):
+            await pilot.press("down", "space")
+        assert len(runs.picked) == 6 and "c" in bindings_of(app)
+        await pilot.press("down", "space")
+        await until(pilot, lambda: "Up to 6 runs are compared" in shown(app))
+        await pilot.press("up", "space")
+        assert len(runs.picked) == 5
+
+
+def is_shown(app: CockpitApp, text: str) -> bool:
+    return text in shown(app)
+
+
+def bindings_of(app: CockpitApp) -> set[str]:
+    return {found.binding.key for found in app.screen.active_bindings.values() if found.enabled}
