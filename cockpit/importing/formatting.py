@@ -10,6 +10,7 @@ from typing import Any
 from cockpit.importing.values import Evaluator, Rows
 
 ALPACA_BEGINS = "Below is an instruction that describes a task"
+SIDES = ("chosen", "rejected")
 TURNS = ("conversations", "messages", "conversation", "convos")
 ROLES = {"user": "prompt", "human": "prompt", "assistant": "completion", "gpt": "completion", "model": "completion",
          "system": "system"}  # fmt: skip
@@ -25,6 +26,7 @@ class _Read:
     turns: list[tuple[str, Any]] = field(default_factory=list)
     formats: list[ast.expr] = field(default_factory=list)
     assigned: dict[str, ast.expr] = field(default_factory=dict)
+    made: dict[str, ast.expr] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
     renders: bool = False
 
@@ -35,6 +37,8 @@ def formatted(rows: Rows, function: ast.AST, evaluator: Evaluator, line: int) ->
     if not read.columns:
         return None
     name = getattr(function, "name", "lambda")
+    if all(side in read.made for side in SIDES):
+        return _pairs(rows, read, evaluator, name, line)
     said = {role: _said(value, read, evaluator) for role, value in read.turns}
     images = next((parts for role, parts in said.items() if ROLES.get(role) == "prompt" and parts.image), None)
     answers = next((parts for role, parts in said.items() if ROLES.get(role) == "completion"), None)
@@ -80,6 +84,19 @@ def _alpaca(rows: Rows, read: _Read, evaluator: Evaluator, name: str, line: int)
     if text.startswith(ALPACA_BEGINS):
         return found.with_data(chat_template="alpaca")
     return found.without(f"{name}()", line, WORDS)
+
+
+def _pairs(rows: Rows, read: _Read, evaluator: Evaluator, name: str, line: int) -> Rows:
+    """Rows of a better and a worse answer to one prompt."""
+    columns = {side: column for side in SIDES if (column := _column(read.made[side], read)) is not None}
+    asked = [] if "prompt" not in read.made else _columns(read.made["prompt"], read)
+    columns.update(zip(("prompt", "input"), asked, strict=False))
+    found = rows.each(format="preference", columns=columns)
+    words = [evaluator.value(one) for one in read.formats]
+    text = next((one for one in words if isinstance(one, str)), "")
+    if text.startswith(ALPACA_BEGINS):
+        return found.with_data(chat_template="alpaca")
+    return found.without(f"{name}()", line, WORDS) if text else found.noting(f"{name}()", line, WORDS)
 
 
 @dataclass
@@ -131,18 +148,29 @@ def _column(node: ast.expr | None, read: _Read) -> str | None:
     return None
 
 
+def _columns(node: ast.expr, read: _Read) -> list[str]:
+    """All columns that the expression holds, in order."""
+    nodes = [one for one in ast.walk(node) if isinstance(one, ast.Name | ast.Subscript)]
+    found = [column for one in nodes if (column := _column(one, read)) is not None]
+    return list(dict.fromkeys(found))
+
+
 def _read(function: ast.AST) -> _Read:
     read, parameter = _Read(), _parameter(function)
     for node in _in_order(function):
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == parameter:
-            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+            is_read = isinstance(node.ctx, ast.Load)
+            if is_read and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
                 read.columns.append(node.slice.value)
         elif isinstance(node, ast.Call):
             _read_call(node, parameter, read)
         elif isinstance(node, ast.Dict):
             _read_dict(node, read)
     for node in _in_order(function):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+        if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Subscript):
+            if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
+                read.made[target.slice.value] = node.value
+        elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             if isinstance(node.value, ast.List | ast.Dict):
                 read.assigned.setdefault(node.targets[0].id, node.value)
             elif (column := _column(node.value, read)) is not None:
@@ -182,6 +210,7 @@ def _read_dict(node: ast.Dict, read: _Read) -> None:
         read.turns.append((str(role.value), content))
     elif "type" not in entries:
         read.keys += [str(key) for key in entries]
+        read.made.update({str(key): value for key, value in entries.items()})
 
 
 def _read_loop(node: ast.For | ast.comprehension, read: _Read) -> None:

@@ -17,6 +17,8 @@ from cockpit.recipe.validation import Fault, validate
 
 Fate = Literal["field", "comment", "lost"]
 MOST_ROUNDS = 100
+UNMEASURED = ("training.eval_steps",)
+"""Fields that mean nothing without held-out rows."""
 
 
 @dataclass
@@ -122,6 +124,8 @@ class Ledger:
                 outcome.fields.remove(name)
                 if not outcome.fields:
                     outcome.fate, outcome.why = "lost", f"{name}: {fault.wrong}; {fault.right}"
+                    if name in UNMEASURED and "no rows are held out" in fault.wrong:
+                        outcome.fate, outcome.why = "comment", "no rows are held out to measure, there as here"
         return True
 
     def _set(self, path: FieldPath, value: Any) -> None:

@@ -62,6 +62,14 @@ def targets(ledger: Ledger, setting: Setting) -> None:
         ledger.put(setting, "lora.modules_to_save", whole)
 
 
+def completion_length(ledger: Ledger, setting: Setting) -> None:
+    """A field of training by rewards; elsewhere prompt and answer have one length together."""
+    if ledger.value("method") == "grpo":
+        of_method("max_completion_length")(ledger, setting)
+    else:
+        ledger.note(setting, "a row is as long as training.max_length at most, prompt and answer together")
+
+
 def starts_as(ledger: Ledger, setting: Setting) -> None:
     """init_lora_weights: PEFT's usual start, or another one."""
     if setting.value is True or str(setting.value).lower() in ("true", "default"):
@@ -193,7 +201,7 @@ TRAINER_CALL: dict[str, Rule] = {
     "unsloth_num_chunks": note(OF_MACHINE),
     "add_special_tokens": note("a text begins and ends with the tokenizer's special tokens"),
     "tools": lost("tools that a model may call stand in a column of the rows (data.sources.columns.tools)"),
-    "max_completion_length": lost("it is for training by rewards"),
+    "max_completion_length": completion_length,
     "model_init": lost("the model is loaded once"),
 }
 SAMPLING = ("max_new_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "do_sample")

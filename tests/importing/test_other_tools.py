@@ -181,3 +181,23 @@ def test_continued_pretraining_of_a_notebook(tmp_path: Path) -> None:
     assert (recipe.method, recipe.pretraining.embedding_learning_rate) == ("pretraining", 5e-6)
     assert (recipe.lora.target_modules, recipe.lora.modules_to_save) == (["q_proj"], ["embed_tokens", "lm_head"])
     assert (recipe.data.sources[0].format, lost(made)) == ("text", {})
+
+
+def test_pairs_that_a_program_makes(tmp_path: Path) -> None:
+    text = (
+        "from unsloth import FastLanguageModel\nmodel, _ = FastLanguageModel.from_pretrained('o/m')\n"
+        "WORDS = 'Below is an instruction that describes a task {} {} {}'\n"
+        "def to_pair(sample):\n    good = sample['accepted']\n"
+        "    sample['prompt'] = WORDS.format(sample['instruction'], sample['context'], '')\n"
+        "    sample['chosen'] = good + '</s>'\n    sample['rejected'] = sample['worse'] + '</s>'\n    return sample\n"
+        "rows = load_dataset('o/pairs')['train'].map(to_pair)\n"
+        "ORPOTrainer(model, train_dataset=rows, args=ORPOConfig(beta=0.2, max_completion_length=64))\n"
+    )
+    made = imported(tmp_path, "orpo.py", text)
+    recipe = recipe_of(made)
+    source = recipe.data.sources[0]
+    assert (recipe.method, recipe.orpo.beta, source.format) == ("orpo", 0.2, "preference")
+    columns = source.columns
+    assert (columns.prompt, columns.input) == ("instruction", "context")
+    assert (columns.chosen, columns.rejected) == ("accepted", "worse")
+    assert (recipe.data.chat_template, lost(made)) == ("alpaca", {})
