@@ -93,8 +93,10 @@ def slurm(
 
 def _cockpit() -> list[str]:
     """The command as it was called here, which the nodes see at the same place."""
+    from cockpit.machine.child_environment import python_command
+
     program = Path(sys.argv[0]).absolute()
-    return [str(program)] if program.name == "cockpit" else [sys.executable, "-m", "cockpit"]
+    return [str(program)] if program.name == "cockpit" else python_command("cockpit")
 
 
 def follow_job(job: str) -> int:

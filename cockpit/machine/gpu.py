@@ -66,6 +66,10 @@ class GpuReport(msgspec.Struct, frozen=True, kw_only=True):
         if len(names) > 1:
             return tuple(self.choose(name) for name in names)
         visible = self.visible()
+        if self.problem and not visible:
+            raise ValueError(f"{devices} GPUs cannot be looked up: {self.problem}")
+        if not visible and any(name.startswith("MIG-") for name in _named_devices()):
+            raise ValueError("Slices of a GPU (MIG) cannot train together, as they have no link to each other; give 1.")
         if names[0].lower() != "auto":
             raise ValueError(f"{devices} GPUs are asked for, and {plain_line(wanted)[:60]} names one; give auto.")
         if len(visible) < devices:

@@ -54,9 +54,6 @@ def of_devices(recipe: Recipe, report: GpuReport, chosen: Sequence[str]) -> Iter
         number = next((gpu.index for gpu in report.gpus if gpu.uuid == doubled), doubled)
         wrong = f"GPU {number} is named twice, and two processes cannot train on one GPU"
         yield Conflict("hardware.gpu", wrong, "name each GPU once, or give auto")
-    if any(uuid.startswith("MIG-") for uuid in chosen):
-        wrong = "slices of a GPU (MIG) cannot train together, as they have no link to each other"
-        yield Conflict("hardware.devices", wrong, "give 1, or take whole GPUs")
     named = {plain_line(gpu.name): gpu.index for gpu in reversed(readings) if gpu is not None}
     if len(named) > 1:
         there = ", ".join(f"GPU {index} is a {name}" for name, index in sorted(named.items(), key=lambda one: one[1]))

@@ -83,6 +83,8 @@ class Hardware(Section):
             yield Conflict("devices", "all counts GPUs, and gpu is none", "give the number of processes")
         elif len(names) > 1 and "" in names:
             yield Conflict("gpu", "a name is missing between commas", "write names as 0,2")
+        elif len(names) > 1 and {"auto", "none"} & {name.lower() for name in names}:
+            yield Conflict("gpu", "auto and none stand alone", "name the GPUs as 0,2, or give auto")
         elif len(names) > 1 and self.devices != len(names):
             wrong = f"it names {len(names)} GPUs, and devices is {self.devices}"
             yield Conflict("gpu", wrong, f"name as many as devices says, or give {len(names)} as devices")

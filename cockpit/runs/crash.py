@@ -35,7 +35,7 @@ SIGNS = (
     (r"No space left on device|Disk quota exceeded", "The disk was full"),
 )  # fmt: skip
 
-RANK_KILLED = r"Rank \d+ \(process \d+\) was ended by SIG\w+, and the others with it\."
+RANK_KILLED = r"Rank \d+ \(process (\d+)\) was ended by SIG\w+, and the others with it\."
 """What the process that starts ranks says of the one that was the first to end."""
 
 
@@ -108,8 +108,9 @@ def _why_lost(run: RunDir, output: str, reading: MachineRead | None) -> str:
     identity = run.identity()
     if identity is not None and identity.host == os.uname().nodename and identity.boot_id != boot_id():
         return "The machine was started anew since, and took the run with it."
-    if identity is not None and identity.ranks and (killed := re.findall(RANK_KILLED, output)):
-        return str(killed[-1])  # those before are of earlier attempts
+    for killed in re.finditer(RANK_KILLED, output):
+        if identity is not None and int(killed[1]) in identity.ranks:  # others are of earlier attempts
+            return killed[0]
     for pattern, sentence in SIGNS:
         if re.search(pattern, output):
             return f"{sentence}."

@@ -103,6 +103,31 @@ BAD = [
         gpus("NVIDIA A100", "Tesla T4"),
     ),
     Bad(
+        "slices of a GPU",
+        {"hardware__devices": 2},
+        "hardware.devices: Slices of a GPU (MIG) cannot train together, as they have no link to each other; give 1.",
+        environment={"CUDA_VISIBLE_DEVICES": "MIG-1,MIG-2"},
+    ),
+    Bad(
+        "a driver that does not answer",
+        {"hardware__devices": 2},
+        "hardware.devices: 2 GPUs cannot be looked up: The NVIDIA driver has not answered for 5 s.",
+        GpuReport(problem="The NVIDIA driver has not answered for 5 s."),
+    ),
+    Bad(
+        "UUIDs of which one is hidden",
+        {"hardware__devices": 2, "hardware__gpu": "GPU-000,GPU-333"},
+        "hardware.devices: GPU GPU-333 is hidden by CUDA_VISIBLE_DEVICES; it leaves 0 (NVIDIA H100, GPU-000), "
+        "1 (NVIDIA H100, GPU-111).",
+        environment={"CUDA_VISIBLE_DEVICES": "0,1"},
+    ),
+    Bad(
+        "a UUID that several begin with",
+        {"hardware__devices": 2, "hardware__gpu": "GPU-,0"},
+        "hardware.devices: There is no GPU GPU- here; there is 0 (NVIDIA H100, GPU-000), 1 (NVIDIA H100, GPU-111), "
+        "2 (NVIDIA H100, GPU-222), 3 (NVIDIA H100, GPU-333). Give an index, a UUID, auto or none.",
+    ),
+    Bad(
         "the loss by row",
         {"hardware__devices": 2, "output__row_losses": True},
         "output.row_losses: the loss by row is kept by one GPU alone, and hardware.devices is 2; "
@@ -135,6 +160,12 @@ IN_THE_RECIPE = [
      "hardware.gpu: it names 2 GPUs, and devices is 4; name as many as devices says, or give 2 as devices"),
     ({"hardware__gpu": "0,1"},
      "hardware.gpu: it names 2 GPUs, and devices is 1; name as many as devices says, or give 2 as devices"),
+    ({"hardware__devices": 2, "hardware__gpu": "auto,1"},
+     "hardware.gpu: auto and none stand alone; name the GPUs as 0,2, or give auto"),
+    ({"hardware__devices": 2, "hardware__gpu": "0,none"},
+     "hardware.gpu: auto and none stand alone; name the GPUs as 0,2, or give auto"),
+    ({"hardware__devices": "all", "hardware__gpu": "0,1"},
+     "hardware.gpu: it names 2 GPUs, and devices is all; name as many as devices says, or give 2 as devices"),
     ({"hardware__devices": 2, "hardware__gpu": "0,"},
      "hardware.gpu: a name is missing between commas; write names as 0,2"),
 ]  # fmt: skip

@@ -55,7 +55,8 @@ class StepMetrics:
             self.trained_tokens += int(trained)
         if self.gradient is not None:
             figures["grad_norm"] = float(self.gradient)
-        figures |= {name: sum(values) / len(values) for name, values in self._figures.items() if values}
+        if self._figures:  # by all ranks, or by none: the method says so
+            figures |= _means(self._ranks.gather(self._figures))
         figures["tokens_seen"] = float(self.tokens_seen)
         figures["trained_tokens"] = float(self.trained_tokens)
         self._losses, self._counts, self._figures, self.gradient = [], [], {}, None
@@ -66,6 +67,13 @@ class StepMetrics:
         self._losses, self._counts, self._figures, self.gradient = [], [], {}, None
         self.times.drop()
         self.batch_tokens = 0
+
+
+def _means(of_ranks: list[dict[str, list[float]]]) -> dict[str, float]:
+    """Of each name, over all that was measured on any rank."""
+    names = dict.fromkeys(name for figures in of_ranks for name in figures)
+    values = {name: [value for figures in of_ranks for value in figures.get(name, [])] for name in names}
+    return {name: sum(found) / len(found) for name, found in values.items() if found}
 
 
 def token_counts(inputs: dict[str, Any]) -> torch.Tensor:
