@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cockpit.engine.errors import RunFailure
+from cockpit.engine.export.byte_tokens import without_idle_byte_fallback
 from cockpit.engine.export.merging import OF_ADAPTER
 from cockpit.engine.export.ollama import difference, modelfile
 from cockpit.engine.export.whole_model import carry_tokenizer_sources
@@ -43,6 +44,7 @@ def check_tokenizer(run: RunDir, recipe: Recipe, task: Callable[[str], None]) ->
         if config is not None:
             _copy_with_room(config, folder, rows_needed(result))
             carry_tokenizer_sources(config.parent, folder, lambda text: None)  # merging tells it
+        without_idle_byte_fallback(folder)  # the conversion tells it
         outfile = str(folder / "vocabulary.gguf")
         said = _said_by([sys.executable, str(tools.converter), name, "--vocab-only", "--outfile", outfile]).stdout
         print(said, flush=True)
@@ -81,6 +83,8 @@ def convert(
     tools = LlamaCpp.find()
     if tools is None:
         raise RunFailure(f"{GET_LLAMA_CPP}.")
+    if mended := without_idle_byte_fallback(merged):
+        say(mended)
     whole = place / f"{name}-{gguf_type}.gguf"
     direct = gguf_type in CONVERTED
     written = whole if direct else place / f"{name}-bf16.gguf"
