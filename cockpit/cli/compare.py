@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cockpit.cli.ending import end, refuse
+from cockpit.runs.comparison import MOST, Compared, differing
 from cockpit.runs.labels import STATES
-from cockpit.text.numbers import UNKNOWN, count, duration, finite, metric
+from cockpit.text.numbers import UNKNOWN, count, duration, metric
 from cockpit.text.plain_text import plain_line
-
-if TYPE_CHECKING:
-    from cockpit.runs.folder import RunDir
-
-MOST = 6
-NOT_COMPARED = ("about.", "chat.", "lifecycle.", "watchdogs.")
-"""Parts of a recipe that train nothing."""
 
 
 def compare(
@@ -36,69 +30,24 @@ def compare(
     if not 2 <= len(found) <= MOST:
         these = "this is one" if len(found) == 1 else f"these are {len(found)}"
         refuse([f"Two to {MOST} different runs can be compared; {these}."])
-    facts = [_facts(run) for run in found]
-    recipes = [_fields(run) for run in found]
-    read = [fields for fields in recipes if fields]
-    names = sorted({name for fields in read for name in fields})
-    differing = [name for name in names if len({json.dumps(one.get(name)) for one in read}) > 1]
+    compared = [Compared(run) for run in found]
+    for one in compared:
+        for _ in one.read():
+            pass
+    facts = [one.facts() for one in compared]
+    recipes = [one.fields() for one in compared]
+    names = differing(recipes)
     for run, fields in zip(found, recipes, strict=True):
         if not fields:
             why = f"The recipe of {plain_line(run.id)} cannot be read, so it is compared with no other."
             print(why, file=sys.stderr)
     if as_json:
-        differences = {name: [fields.get(name) for fields in recipes] for name in differing}
+        differences = {name: [fields.get(name) for fields in recipes] for name in names}
         print(json.dumps({"runs": facts, "differences": differences}, indent=2))
         return
-    _print(facts, [(name, [_value(fields, name) for fields in recipes]) for name in differing])
-    if not differing and len(read) == len(found):
+    _print(facts, [(name, [_value(fields, name) for fields in recipes]) for name in names])
+    if not names and all(recipes):
         print("Their recipes train the same.")
-
-
-def _facts(run: RunDir) -> dict[str, Any]:
-    from cockpit.runs.best import best_held_out
-    from cockpit.runs.details import RunDetails
-    from cockpit.runs.evals import newest_figures
-    from cockpit.runs.summary import RunSummary
-
-    summary, details, best = RunSummary.of(run), RunDetails.of(run), best_held_out(run)
-    return {
-        "id": run.id,
-        "state": summary.state,
-        "step": summary.step,
-        "total_steps": summary.total_steps,
-        "loss": finite(details.losses.last if details.losses else summary.loss),
-        "eval_loss": finite(summary.eval_loss),
-        "best_eval_loss": best and best[0],
-        "best_step": best and best[1],
-        "took_s": details.took_s,
-        "trained_tokens": _trained(details),
-        "evals": {" ".join(key): value for key, value in newest_figures(run).items()},
-    }
-
-
-def _trained(details: Any) -> float | None:
-    newest = details.steps.latest("trained_tokens")
-    return finite(newest)
-
-
-def _fields(run: RunDir) -> dict[str, Any]:
-    """Of its recipe, by dotted path, as it was trained; empty where it cannot be read."""
-    from cockpit.recipe.document import RecipeDocument
-    from cockpit.recipe.field_path import dotted
-    from cockpit.recipe.problem import RecipeError
-    from cockpit.recipe.schema import leaves
-    from cockpit.recipe.section import Section
-
-    try:
-        recipe = RecipeDocument.load(run.recipe).recipe()
-    except (RecipeError, OSError):
-        return {}
-    plain = {dotted(path): value for path, value in leaves(recipe)}
-    return {
-        name: value.model_dump(mode="json") if isinstance(value, Section) else value
-        for name, value in plain.items()
-        if not name.startswith(NOT_COMPARED)
-    }
 
 
 def _value(fields: dict[str, Any], name: str) -> str:

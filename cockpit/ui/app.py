@@ -24,6 +24,7 @@ from textual.widget import MountError
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.asking import AskingApp
 from cockpit.ui.messages import (
+    CompareRuns,
     EditRecipe,
     EditRun,
     ExportRun,
@@ -312,6 +313,12 @@ class CockpitApp(AskingApp):
     def _on_export_run(self, message: ExportRun) -> None:
         self._past.export(message.run)
 
+    @on(CompareRuns)
+    def _on_compare_runs(self, message: CompareRuns) -> None:
+        from cockpit.ui.screens.compare import CompareScreen
+
+        self.push_screen(CompareScreen(message.runs))
+
     @on(LabelRun)
     def _on_label_run(self, message: LabelRun) -> None:
         from cockpit.runs.label import Label, changing
@@ -556,4 +563,4 @@ class CockpitApp(AskingApp):
 
 def is_recipe_place(screen: Screen[Any]) -> bool:
     """Whether recipes are chosen or edited there, or the data of one is looked at."""
-    return type(screen).__name__ in ("RecipesScreen", "EditorScreen", "DataScreen")
+    return type(screen).__name__ in ("RecipesScreen", "EditorScreen", "DataScreen", "CompareScreen")
