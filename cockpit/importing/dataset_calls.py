@@ -85,8 +85,11 @@ def _loaded(call: Call) -> Any:
     path, files = names.get("path"), names.get("data_files")
     fields: dict[str, Any] = {}
     lost: list[tuple[str, int, str]] = []
+    several = files if isinstance(files, dict) else {}
     if isinstance(files, dict):
-        files = files.get("train", next(iter(files.values()), None))
+        split = names.get("split", "train")
+        files = files.get(split, files.get("train", next(iter(files.values()), None)))
+        names = {**names, "split": names.get("split") if path not in BUILDERS else None}
     if isinstance(files, list | tuple) and len(files) == 1:
         files = files[0]
     if isinstance(path, str) and path in BUILDERS and isinstance(files, str):
@@ -112,6 +115,8 @@ def _loaded(call: Call) -> Any:
         lost.append(("load_dataset(revision)", call.line, "the newest rows of a Hub dataset are taken"))
     notes = [("load_dataset(streaming)", call.line, "rows are read to the end before training, and kept on disk")]
     streams = names.get("streaming") is True
+    if len(several) > 1:
+        fields["files"] = several
     return Rows((SourceRows(fields, call.line),), {}, tuple(lost), tuple(notes) if streams else ())
 
 

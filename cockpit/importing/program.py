@@ -11,7 +11,7 @@ from cockpit.importing.dataset_calls import call_on_rows, plain_call
 from cockpit.importing.formatting import formatted
 from cockpit.importing.values import Call, Count, Record, Rows, Symbol, Unknown, rows_in, unknown
 
-MOST_CALLS = 20_000
+MOST_CALLS = 5_000
 DEEPEST = 12
 """Functions of the program within each other."""
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
@@ -46,11 +46,26 @@ class Program:
         self._names: dict[str, Any] = {"__name__": "__main__"}
         self._functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda] = {}
         self._inside: list[str] = []
+        self._seen: set[str] = set()
         self._options: dict[str, Any] = {}
         for statement in ast.walk(tree):
             if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
                 self._functions.setdefault(statement.name, statement)
         self._run(tree.body)
+        if not any(call.last.endswith("Trainer") for call in self.calls):
+            self._run_the_rest(tree)
+
+    def _run_the_rest(self, tree: ast.Module) -> None:
+        """Of a program that is made to be used by another one: its functions and methods in order, as if each were
+        called with its defaults."""
+        for statement in tree.body:
+            made = self._names.get(statement.name) if isinstance(statement, ast.ClassDef) else None
+            own = Record(dict(made.fields), made.methods) if isinstance(made, Record) else Record({})
+            inside = statement.body if isinstance(statement, ast.ClassDef) else [statement]
+            for function in inside:
+                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name not in self._seen:
+                    of_class = isinstance(statement, ast.ClassDef)
+                    self._own_function(function, Call(function.name, function.lineno, (own,) if of_class else (), {}))
 
     @property
     def names(self) -> dict[str, Any]:
@@ -105,7 +120,8 @@ class Program:
                     target = one.target if isinstance(one, ast.AnnAssign) else one.targets[0]
                     if isinstance(target, ast.Name):
                         fields[target.id] = self.value(one.value)
-            self._names[node.name] = Record(fields)
+            methods: dict[str, ast.AST] = {one.name: one for one in node.body if isinstance(one, ast.FunctionDef)}
+            self._names[node.name] = Record(fields, methods)
         return None
 
     def _branch(self, node: ast.If) -> Any:
@@ -271,11 +287,20 @@ class Program:
         if own is not None and not isinstance(own, ast.Lambda):
             return self._own_function(own, call)
         if isinstance(made := self._names.get(call.name), Record):
-            return Record({**made.fields, **keywords})
+            return self._instance(made, call)
+        if isinstance(holder, Record) and isinstance(method := holder.methods.get(call.last), ast.FunctionDef):
+            return self._own_function(method, Call(call.last, call.line, (holder, *args), keywords))
         if isinstance(holder, Rows):
             return call_on_rows(holder, call, node, self._function_of, self)
         found = plain_call(call, holder, node)
         return found if found is not None else unknown(node)
+
+    def _instance(self, made: Record, call: Call) -> Record:
+        """An object of the program's own class."""
+        found = Record({**made.fields, **call.keywords}, made.methods)
+        if isinstance(begin := made.methods.get("__init__"), ast.FunctionDef):
+            self._own_function(begin, Call("__init__", call.line, (found, *call.args), call.keywords))
+        return found
 
     def _function_of(self, node: ast.expr | None) -> ast.AST | None:
         """The function that is handed over."""
@@ -290,6 +315,7 @@ class Program:
         if function.name in self._inside or len(self._inside) >= DEEPEST:
             return rows if rows is not None else Unknown(call.name)
         kept = dict(self._names)
+        self._seen.add(function.name)
         self._inside.append(function.name)
         parameters = function.args
         names = [one.arg for one in (*parameters.posonlyargs, *parameters.args)]
@@ -345,6 +371,9 @@ def _part(rows: Rows, key: Any) -> Any:
     if key in ("train", "test", "validation") and "share" in rows.of_data:
         held = {name: value for name, value in rows.of_data.items() if name != "share"}
         return Rows(rows.sources, {**held, "part": key, "eval_share": rows.of_data["share"]}, rows.lost, rows.notes)
+    files = rows.sources[0].fields.get("files") if len(rows.sources) == 1 else None
+    if isinstance(files, dict) and isinstance(files.get(key), str):
+        return rows.each(name_or_path=files[key])
     if isinstance(key, str) and all("split" not in one.fields for one in rows.sources) and key in (
         "train", "test", "validation", "eval", "dev"
     ):  # fmt: skip

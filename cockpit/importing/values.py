@@ -45,9 +45,10 @@ class Evaluator(Protocol):
 
 @dataclass
 class Record:
-    """Values under names: arguments of a command line, fields of a class that holds settings."""
+    """Values under names: arguments of a command line, fields of a class or of an object, and the class's methods."""
 
     fields: dict[str, Any]
+    methods: dict[str, ast.AST] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

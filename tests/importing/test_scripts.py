@@ -155,3 +155,34 @@ def test_words_around_the_columns_are_told_of(tmp_path: Path) -> None:
     made = imported(tmp_path, "words.py", text)
     assert "what it makes of question, answer is not known here" in lost(made).values()
     assert any(why.startswith("cockpit leaves rows out by duplicates") for why in lost(made).values())
+
+
+CLASSES = """
+class Run:
+    rank = 24
+    def __init__(self, name, rate=3e-5):
+        self.name, self.rate = name, rate
+        self.data = load_dataset("json", data_files={"train": "train.jsonl", "validation": "held.jsonl"})
+
+    def load(self):
+        self.model, _ = FastLanguageModel.from_pretrained(self.name, load_in_4bit=False)
+        self.model = FastLanguageModel.get_peft_model(self.model, r=self.rank)
+
+    def train(self):
+        self.load()
+        args = SFTConfig(learning_rate=self.rate, max_steps=self.steps)
+        rows, held = self.data["train"], self.data["validation"]
+        SFTTrainer(self.model, train_dataset=rows, eval_dataset=held, args=args).train()
+"""
+
+
+@pytest.mark.parametrize("call", ["Run('owner/model').train()", ""])
+def test_classes_are_read_whether_the_program_uses_them_or_another_does(tmp_path: Path, call: str) -> None:
+    text = CLASSES if call else CLASSES.replace("self.name, load", "'owner/model', load")
+    made = imported(tmp_path, "classes.py", f"{text}\n{call}\n")
+    recipe = recipe_of(made)
+    assert (recipe.model.name_or_path, recipe.model.quantization) == ("owner/model", "none")
+    assert (recipe.training.learning_rate, recipe.lora.r) == (3e-5, 24)
+    assert recipe.data.sources[0].name_or_path == "train.jsonl"
+    assert recipe.data.validation is not None and recipe.data.validation.name_or_path == "held.jsonl"
+    assert lost(made)["SFTConfig(max_steps)"] == "the program works its value out"
