@@ -35,7 +35,7 @@ async def test_runs_are_compared_by_figures_curves_and_answers() -> None:
         assert chart.log_scale
         await pilot.press("2")
         await until(pilot, lambda: "Their" not in shown(app) and "lora.r" not in shown(app))
-        assert "1 ✓ Aye, it be." in shown(app) and "2  –" in shown(app)
+        assert "1 ✓ Aye, it be." in shown(app) and "2 –" in shown(app)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, CompareScreen))
 
