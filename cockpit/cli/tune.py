@@ -61,6 +61,8 @@ def tune(
     problems = preflight(resolved, report, document.file, document.line)
     if problems:
         refuse([str(blamed(problem, data, model, settings or [])) for problem in problems])
+    if (devices := resolved.hardware.devices) != 1:
+        refuse([f"hardware.devices: {devices}: ways are measured on one GPU; give --set hardware.devices=1."])
     if write and recipe == STDIN:
         refuse(["--write: a recipe on stdin has no file to be written to; give a recipe's name or file."])
     tell: Callable[[Told], None] = lambda told: print(encode(told), flush=True)

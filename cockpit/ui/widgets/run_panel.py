@@ -49,8 +49,7 @@ class RunPanel(VerticalScroll, can_focus=True):
 
 def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     """(label, text), all of it plain; what the run has not told yet is left out."""
-    dot, training = f" {glyphs().dot} ", recipe.training
-    batch, accumulation = training.per_device_train_batch_size, training.gradient_accumulation_steps
+    dot = f" {glyphs().dot} "
     sources = [plain_line(source.name_or_path) for source in recipe.data.mixed().sources]
     quantization = "" if recipe.model.quantization == "none" else f"{dot}{recipe.model.quantization}"
     facts = [
@@ -77,14 +76,7 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
         if dropped:
             facts.append(("", dot.join(dropped)))
         facts.append(("tokens", f"{count(state.data.tokens)} an epoch"))
-    facts.append(
-        (
-            "batch",
-            f"{batch:,} row{'s' * (batch > 1)}"
-            + (f", {accumulation:,} times a step" if accumulation > 1 else "")
-            + _together(recipe),
-        )
-    )
+    facts.append(("batch", _batch(recipe)))
     if state.run is not None and state.run.fitted:
         facts.append(("fit", plain_line(state.run.fitted)))
     if state.run is not None:
@@ -95,11 +87,14 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     return facts
 
 
-def _together(recipe: Recipe) -> str:
-    """Of how many GPUs each takes so many rows; empty for one."""
-    ranks = recipe.hardware.ranks
-    on_cpu = recipe.hardware.gpu.strip().lower() == "none"
-    return f", on {ranks} {'processes' if on_cpu else 'GPUs'}" if ranks > 1 else ""
+def _batch(recipe: Recipe) -> str:
+    """`2 rows, 4 times a step`; of several GPUs `16 rows: 2 × 4 × 2 GPUs`."""
+    from cockpit.recipe.schedule import batches_text, effective_batch
+
+    if recipe.hardware.ranks > 1:
+        return f"{count(effective_batch(recipe))} rows: {batches_text(recipe)}"
+    batch, accumulation = recipe.training.per_device_train_batch_size, recipe.training.gradient_accumulation_steps
+    return f"{batch:,} row{'s' * (batch > 1)}" + (f", {accumulation:,} times a step" if accumulation > 1 else "")
 
 
 def _adapter(recipe: Recipe, dot: str) -> tuple[str, str]:
