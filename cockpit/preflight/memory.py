@@ -32,6 +32,8 @@ HOLES, HOLES_IN_KEPT = 0.12, 0.01
 layers keep, which is filled once and in one order."""
 CONTEXT = {"transformers": 765 << 20, "fused": 840 << 20, "compiled": 1010 << 20}
 """CUDA, its libraries and the kernels that a run has loaded, on one H200; compiled models have the most kernels."""
+NCCL = 400 << 20
+"""What talking to other GPUs takes of each, for channels and buffers; not measured here."""
 SPARE, CLOSE = 1.08, 0.97
 """A forecast that fits with this much to spare fits; one that is over by no more than it may be off is tight."""
 
@@ -136,9 +138,11 @@ def forecast(
     static = holding.weights + holding.adapter + holding.gradients + holding.optimizer
     free = device.free - static - context
     batch = batch_of(recipe, recipe.training.per_device_train_batch_size, lengths, images=images)
+    # DDP has a second copy of the gradients, in the buckets that GPUs exchange.
+    copied = holding.gradients if recipe.hardware.ranks > 1 else 0
     moments = [
         _load(shape, recipe, holding, context),
-        _step(holding, passing(shape, recipe, quantization, batch, holding, free), context),
+        _step(holding, passing(shape, recipe, quantization, batch, holding, free - copied), context, copied),
     ]
     if recipe.data.holds_out:
         rows = recipe.training.per_device_eval_batch_size or recipe.training.per_device_train_batch_size
@@ -177,9 +181,10 @@ def batch_of(recipe: Recipe, rows: int, lengths: Lengths | None, *, images: bool
 
 def context_bytes(shape: ModelShape, recipe: Recipe) -> int:
     """What the process takes before and beside all tensors."""
+    together = NCCL if recipe.hardware.ranks > 1 else 0
     if recipe.backend == "transformers":
-        return CONTEXT["transformers"]
-    return CONTEXT["fused" if shape.family in FUSED_FAMILIES else "compiled"]
+        return together + CONTEXT["transformers"]
+    return together + CONTEXT["fused" if shape.family in FUSED_FAMILIES else "compiled"]
 
 
 def _load(shape: ModelShape, recipe: Recipe, holding: Held, context: int) -> Moment:
@@ -191,9 +196,9 @@ def _load(shape: ModelShape, recipe: Recipe, holding: Held, context: int) -> Mom
     return Moment("load", {"weights": holding.weights, "buffers": 2 * largest, "context": context})
 
 
-def _step(holding: Held, step: Passing, context: int) -> Moment:
-    """Forward and backward pass, or the optimizer's own work where that takes more."""
-    moment = _moment("step", holding, step, context, gradients=holding.gradients)
+def _step(holding: Held, step: Passing, context: int, copied: int) -> Moment:
+    """Forward and backward pass, or the optimizer's own work where that takes more. `copied`: of the gradients."""
+    moment = _moment("step", holding, step, context, gradients=holding.gradients + copied)
     coming = moment.parts["activations"] + moment.parts["logits"] + moment.parts["allocator"]
     if holding.update <= coming:
         return moment

@@ -26,22 +26,27 @@ class RankedRun(Follower):
         *,
         resume: bool = False,
         prepare: Callable[[], None] | None = None,
+        launched: bool = False,
     ) -> None:
-        """`prepare` is done in each rank first."""
+        """`prepare` is done in each rank first. `launched`: the process that forks them is said to be what has started
+        them, as torchrun is; what they are told to train is older than they are then."""
         self.run = run
         run.recipe.write_text(recipe, encoding="utf-8")
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
         common = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+        order = Train(id=new_command_id(), run_id=run.id, command=["test"], resume=resume)
+        if launched:
+            run.send(order)
         self.processes: list[ForkedProcess] = []
         for rank in range(ranks):
             named = {**common, "RANK": str(rank), "LOCAL_RANK": str(rank), "CUDA_VISIBLE_DEVICES": ""}
-            process, self.log = stack.fork(_run_rank, str(run.path), prepare, **named)
+            process, self.log = stack.fork(_run_rank, str(run.path), prepare, launched, **named)
             self.processes.append(process)
         super().__init__(RunLink(run), self.processes[0])
-        order = Train(id=new_command_id(), run_id=run.id, command=["test"], resume=resume)
-        run.send(order)
+        if not launched:
+            run.send(order)
 
     def wait(self) -> list[int]:
         """The exit status of each rank, once all have ended."""
@@ -55,11 +60,12 @@ class RankedRun(Follower):
         self.link.close()
 
 
-def _run_rank(folder: str, prepare: Callable[[], None] | None) -> int:
+def _run_rank(folder: str, prepare: Callable[[], None] | None, launched: bool) -> int:
     from cockpit.engine.__main__ import main
 
     os.chdir(folder)
     if prepare is not None:
         prepare()
     sys.argv = ["python -m cockpit.engine", folder, "--backend", "transformers", "--ranked"]
+    sys.argv += ["--launcher", str(os.getppid())] if launched else []
     return main()

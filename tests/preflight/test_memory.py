@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cockpit.models.shape import ModelShape
-from cockpit.preflight.memory import Device, Forecast, Lengths, Part, fit, forecast
+from cockpit.preflight.memory import NCCL, Device, Forecast, Lengths, Part, fit, forecast
 from cockpit.recipe.document import RecipeDocument
 from tests.bench.memory import forecast_of
 from tests.bench.memory_cases import case
@@ -272,6 +272,13 @@ def test_a_head_that_is_trained_has_its_gradient_beside_the_loss() -> None:
     settings = ("backend=transformers", "model.quantization=none", "training.gradient_checkpointing=none")
     full = told(LLAMA_32_1B, *settings, "finetuning_type=full", lengths=FULL_ROWS)
     assert part(full, "logits") > 6 * head > 2 * part(told(LLAMA_32_1B, *settings, lengths=FULL_ROWS), "logits")
+
+
+def test_each_of_several_gpus_holds_the_gradients_twice_and_what_they_talk_with() -> None:
+    alone, together = told(MISTRAL_7B), told(MISTRAL_7B, "hardware.devices=4")
+    assert part(together, "gradients") == 2 * part(alone, "gradients")
+    assert part(together, "context") == part(alone, "context") + NCCL
+    assert part(together, "weights") == part(alone, "weights"), "each has the whole model"
 
 
 def test_int8_inputs_are_kept_though_checkpointed_unless_by_reentrant_checkpointing() -> None:

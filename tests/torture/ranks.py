@@ -83,6 +83,8 @@ def losses(run: RunDir) -> dict[int, float]:
             found[event.step] = event.figures["loss"]
         elif isinstance(event, ev.Evaluated) and event.step:
             found[-event.step] = event.figures["eval_loss"]
+        elif isinstance(event, ev.TrainingResumed):  # what came after that is done anew
+            found = {step: loss for step, loss in found.items() if abs(step) <= event.step}
     return found
 
 
@@ -229,7 +231,9 @@ def main() -> int:
     draw = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
-        os.environ |= {"COCKPIT_HOME": str(folder / "cockpit"), "CUDA_VISIBLE_DEVICES": ""}
+        # Threads of several processes that wait for each other's cores would take seconds a step.
+        alone = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+        os.environ |= {"COCKPIT_HOME": str(folder / "cockpit"), **alone}
         tiny.make_model(folder / "model")
         tiny.write_rows(folder / "rows.jsonl", tiny.chat_rows(45))
         faults = [fault for backend in options.backends for fault in as_one(folder, backend)]

@@ -171,7 +171,7 @@ def test_two_resume_what_one_has_begun_and_a_rate_that_is_asked_for_holds_for_bo
     alone(plain_stack, text_for(model, odd_rows, 1, **changes, training__max_steps=4), run=begun, steps=4)
     (begun.path / HOLD).write_text("step 6")
     recipe = text_for(model, odd_rows, 2, **changes)
-    with ranked(plain_stack, recipe, run=begun, resume=True, prepare=wait_where_told) as two:
+    with ranked(plain_stack, recipe, run=begun, resume=True, prepare=wait_where_told, launched=True) as two:
         two.until(lambda: two.state.step == 6)
         assert two.send(ScaleLearningRate(id="rate", factor=0.5)).accepted
         (begun.path / HOLD).unlink()
