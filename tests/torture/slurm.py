@@ -3,8 +3,8 @@
 python -m tests.torture.slurm [--steps N]    as root, with Debian's packages slurmctld, slurmd, slurm-client and munge
 
 It brings up a cluster of its own in a temporary folder. Each job has 2 minutes, of which the last is grace; Slurm lets
-a job that goes back wait for 2 more. The run must resume and complete with the losses of an undisturbed one, and its job
-must be followed throughout.
+a job that goes back wait for 2 more. The run must resume and complete with the losses of an undisturbed one, and its
+job must be followed throughout.
 """
 
 from __future__ import annotations
