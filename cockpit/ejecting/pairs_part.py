@@ -53,11 +53,7 @@ def conversation(before, answer):
     """An answer with what comes before it; one that is a whole conversation as it is."""
     told = turns_of(answer, "assistant")
     turns = told if told[0]["role"] != "assistant" else turns_of(before, "user") + told
-    while turns and turns[-1]["role"] != "assistant":
-        turns.pop()  # nobody answers these
-    if not turns or not turns[-1]["content"].strip():
-        raise ValueError("there is no answer")
-    return turns
+    return checked(turns)
 
 '''
 COLLATOR = '''

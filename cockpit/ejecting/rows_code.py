@@ -24,6 +24,19 @@ def render(turns, **more):
     return tokenizer.apply_chat_template(turns, tokenize=False, **more)
 
 '''
+CHECKED = '''
+def checked(turns):
+    """The turns as far as they are answered: an answer needs a question, and a system's turn comes first."""
+    while turns and turns[-1]["role"] != "assistant":
+        turns.pop()
+    for before, turn in zip(["", *(turn["role"] for turn in turns)], turns):
+        if (turn["role"] == "system" and before) or (turn["role"] == "assistant" and before in ("", "system")):
+            raise ValueError(f"a turn of {turn['role']} stands where none can be")
+    if not any(turn["content"].strip() for turn in turns if turn["role"] == "assistant"):
+        raise ValueError("there is no answer")
+    return turns
+
+'''
 END_OF_TURN = '''
 def end_of_turn():
     """What the template writes after an answer that another question follows."""
@@ -204,11 +217,7 @@ def reader(name: str, form: str, columns: Mapping[str, str]) -> str:
             f'    if row.get({literal(system)}) and turns[0]["role"] != "system":\n'
             f'        turns.insert(0, {{"role": "system", "content": row[{literal(system)}]}})\n'
         )
-    check = (
-        '    if not any(turn["content"].strip() for turn in turns if turn["role"] == "assistant"):\n'
-        '        raise ValueError("there is no answer")\n'
-    )
-    return f'\ndef {name}(row):\n    """The row as turns that end with an answer."""\n{body}{check}    return turns'
+    return f'\ndef {name}(row):\n    """The row as turns that end with an answer."""\n{body}    return checked(turns)'
 
 
 def _of_turns(columns: Mapping[str, str]) -> str:
@@ -219,8 +228,6 @@ def _of_turns(columns: Mapping[str, str]) -> str:
         '        who, words = turn.get("role") or turn.get("from"), turn.get("content")\n'
         '        words = turn.get("value") if words is None else words\n'
         '        turns.append({"role": ROLES[who.strip().lower()], "content": words})\n'
-        '    while turns and turns[-1]["role"] != "assistant":\n'
-        "        turns.pop()  # nobody answers these\n"
     )
 
 
@@ -228,7 +235,12 @@ def _of_pair(columns: Mapping[str, str]) -> str:
     lines = f"    asked = row[{literal(columns['prompt'])}]\n"
     if "input" in columns:
         more = literal(columns["input"])
-        lines += f'    if row.get({more}):\n        asked = asked + "\\n\\n" + row[{more}]\n'
+        lines += (
+            f"    more = row.get({more})\n"
+            "    if more not in (None, ''):\n"
+            "        more = more if isinstance(more, str) else json.dumps(more, ensure_ascii=False)\n"
+            '        asked = asked + "\\n\\n" + more\n'
+        )
     answer = literal(columns["completion"])
     return lines + (
         f'    turns = [{{"role": "user", "content": asked}}, {{"role": "assistant", "content": row[{answer}]}}]\n'

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from cockpit.data.files import recognise, split_files
+from cockpit.data.files import recognise, rows_of, split_files
 from cockpit.ejecting import rows_code as code
 from cockpit.ejecting.layout import literal
 from cockpit.ejecting.pairs_part import encode_pairs
@@ -14,6 +17,10 @@ from cockpit.paths import located
 from cockpit.recipe.data import Source
 from cockpit.recipe.recipe import Recipe
 
+LARGEST_LOOKED_AT = 64 * 1024 * 1024
+LOOKED_AT = 2_000
+"""Rows that are looked at before a script is written."""
+PLAIN_KEYS = {"role", "content", "from", "value"}
 USUAL_COLUMNS = {
     "messages": {"messages": "messages"},
     "sharegpt": {"messages": "conversations"},
@@ -40,7 +47,7 @@ def rows_lines(recipe: Recipe) -> list[str]:
     has_talk = any(form != "text" for form, _ in [*forms, *(form for _, form in own)])
     lines: list[str] = []
     if has_talk:
-        lines += _roles(recipe) + code.RENDER.splitlines() + code.answers(recipe).splitlines()
+        lines += _roles(recipe) + (code.RENDER + code.CHECKED + code.answers(recipe)).splitlines()
     if recipe.method == "dpo":
         lines += (code.TOKENS + encode_pairs(recipe) + code.ROWS_OF_PAIRS).splitlines()
     else:
@@ -79,7 +86,48 @@ def _form(source: Source, recipe: Recipe) -> tuple[str, dict[str, str]]:
     if found.has_images or "tools" in found.columns or "history" in found.columns or "reasoning" in found.columns:
         parts = ", ".join(part for part in ("tools", "history", "reasoning") if part in found.columns) or "images"
         raise UnreadableRows(f"{path.name}: there is no script for rows with {parts}; give rows without.")
+    for file in split_files(path, source.split):
+        if not _is_plain_json(file):
+            raise UnreadableRows(f"{file.name} is neither a list of rows nor a row a line; write it as JSON Lines.")
+    if strange := _strange(path, source, found.columns):
+        raise UnreadableRows(f"{path.name}: there is no script for rows with {strange}; give rows of plain turns.")
     return found.form, found.columns
+
+
+def _is_plain_json(file: Path) -> bool:
+    """Whether the script's way to read JSON reads the file; other kinds of files and very large ones are taken to be
+    as they are called."""
+    if not file.suffix.lower().startswith((".json", ".ndjson")) or file.stat().st_size > LARGEST_LOOKED_AT:
+        return True
+    text = file.read_text(encoding="utf-8", errors="replace")
+    try:
+        rows = (
+            json.loads(text)
+            if text.lstrip().startswith("[")
+            else [json.loads(line) for line in text.split("\n") if line.strip()]
+        )
+    except ValueError:
+        return False
+    return all(isinstance(row, dict) for row in rows)
+
+
+def _strange(path: Path, source: Source, columns: Mapping[str, str]) -> str:
+    """What a script does not read of the first rows; empty where it reads all of them."""
+    for _, row in itertools.islice(rows_of(path, source.split, lambda _: None), LOOKED_AT):
+        for part, column in columns.items():
+            value = row.get(column)
+            if part in ("prompt", "completion") and "chosen" not in columns and isinstance(value, list | dict):
+                return "turns in a column of their own"
+            if isinstance(value, list) and part in ("messages", "prompt", "chosen", "rejected"):
+                keys = {str(key) for turn in value if isinstance(turn, dict) for key in turn}
+                if more := keys - PLAIN_KEYS:
+                    return f"{', '.join(sorted(more))} in their turns"
+                words = [turn.get("content", turn.get("value")) for turn in value if isinstance(turn, dict)]
+                if any(isinstance(one, list | dict) for one in words):
+                    return "parts in their turns"
+            elif part == "messages" and value is not None:
+                return "turns that are written as one text"
+    return ""
 
 
 def _roles(recipe: Recipe) -> list[str]:

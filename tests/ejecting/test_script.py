@@ -143,6 +143,10 @@ def test_rows_that_no_script_is_written_for(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("one\ntwo\n")
     with pytest.raises(UnreadableRows, match=r"words.txt: there is no script for .txt files; give JSON Lines"):
         script_of(recipe(data__sources=[{"name_or_path": str(tmp_path / "words.txt")}]), "r", {})
+    turn = {"role": "assistant", "content": "b", "weight": 0}
+    (tmp_path / "weights.jsonl").write_text(json.dumps({"messages": [{"role": "user", "content": "a"}, turn]}) + "\n")
+    with pytest.raises(UnreadableRows, match=r"weights.jsonl: there is no script for rows with weight in their turns"):
+        script_of(recipe(data__sources=[{"name_or_path": str(tmp_path / "weights.jsonl")}]), "r", {})
     call = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "tools": "[]"}
     (tmp_path / "calls.jsonl").write_text(json.dumps(call) + "\n")
     with pytest.raises(UnreadableRows, match=r"calls.jsonl: there is no script for rows with tools"):

@@ -30,6 +30,7 @@ def talk(folder: Path) -> Path:
         turns += [{"role": "user", "content": "and what then"}] if number % 5 == 0 else []
         system = [{"role": "system", "content": "say arr"}] if number % 4 == 0 else []
         rows.append({"messages": [*system, *turns]})
+    rows[6] = {"messages": [{"role": "assistant", "content": "nobody asked"}, *tiny.pair("so", "no")]}
     rows[7] = {"messages": [{"role": "user", "content": "nobody answers"}]}
     rows[8] = {"messages": tiny.pair("nothing is said", "")}
     rows[9] = {"messages": [{"role": "stranger", "content": "who is it"}, {"role": "assistant", "content": "no"}]}
@@ -52,7 +53,9 @@ def shared(folder: Path) -> Path:
 
 def pairs(folder: Path) -> Path:
     """Alpaca's columns."""
-    rows = [{"instruction": words(n, 3), "input": words(n, 2) * (n % 2), "output": words(n, 5)} for n in range(16)]
+    rows = [
+        {"instruction": words(n, 3), "input": words(n, 2) if n % 3 else n, "output": words(n, 5)} for n in range(16)
+    ]
     return tiny.write_rows(folder / "pairs.jsonl", rows)
 
 
