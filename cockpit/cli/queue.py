@@ -140,6 +140,7 @@ def remove(entry: Entry) -> None:
 def run(
     together: Annotated[int | None, typer.Option(min=1, help="Runs at once at most; else as many as fit.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Wait for more once the queue is empty.")] = False,
+    with_: Annotated[int | None, typer.Option("--with", hidden=True, help="End once this process has.")] = None,
 ) -> None:
     """Work through the queue, for tmux, nohup or a systemd user unit. A recipe begins once its GPU has had the
     forecast's memory free for a minute; several share a card where they fit; what fails holds nobody up. Ctrl-C ends
@@ -161,7 +162,7 @@ def run(
         print(EMPTY)
     runner = QueueRunner(queue, _say, together=together)
     try:
-        while runner.step() or keep:
+        while (runner.step() or keep) and (with_ is None or os.getppid() == with_):
             time.sleep(LOOK_EVERY_S)
     except KeyboardInterrupt:
         going = len(runner.going())

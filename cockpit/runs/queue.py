@@ -109,6 +109,20 @@ class Queue:
         why = "Several entries begin with" if alike else "Nothing in the queue is called"
         raise LookupError(f"{why} '{plain_line(name)}'; 'cockpit queue list' shows all.")
 
+    def is_worked_on(self) -> bool:
+        """Whether a process works through it just now."""
+        try:
+            lock = os.open(self.folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
     def take_lock(self) -> int:
         """A descriptor that keeps others from working through the queue for as long as it is open. Raises
         BlockingIOError where another process has it, OSError where the folder cannot be written."""

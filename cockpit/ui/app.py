@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
@@ -30,9 +31,11 @@ from cockpit.ui.messages import (
     ExportRun,
     LabelRun,
     OpenRun,
+    QueueRecipe,
     RelaunchRun,
     RemoveRun,
     ResumeRun,
+    ShowQueue,
     StartRun,
     WarmFor,
 )
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from cockpit.runs.folder import RunDir
     from cockpit.settings import Price
     from cockpit.ui.runs.far_runs import FarRuns
+    from cockpit.ui.runs.queue_worker import QueueWorker
     from cockpit.ui.runs.session import RunSession
     from cockpit.ui.runs.standby import Standby
     from cockpit.watching.link import WatchLink
@@ -124,6 +128,8 @@ class CockpitApp(AskingApp):
             self._new = self._past = self._far = FarRuns(self, desk)
             probe = self._far
         self._retries = Retries(self, self._past, self._new)
+        self._queue: QueueWorker | None = None
+        """Set once the app has begun; the runs of other machines have queues of their own."""
         self._probe = probe
         self.standby: Standby | None = None
         """The engine that warms up for the next run; None until the app has begun."""
@@ -196,6 +202,10 @@ class CockpitApp(AskingApp):
 
         probe = self._probe
         self.standby = Standby(self.engines, GpuProbe if probe is None else lambda: probe)
+        if self._far is None:
+            from cockpit.ui.runs.queue_worker import QueueWorker
+
+            self._queue = QueueWorker()
         self.set_interval(POLL_EVERY_S, self._poll)
         if not self.is_headless:
             # A full collection walks every object of Textual and pydantic: it held the screen up for 50 to 100 ms.
@@ -241,6 +251,8 @@ class CockpitApp(AskingApp):
             self.standby.end_refusing()
         status = self.standby.tick(may_start=self._wants_standby(), is_shown=self._is_at_recipes())
         self.engine_status = status if self._far is None else replace(status, hosts=self._far.hosts())
+        if self._queue is not None:
+            self._queue.tick()
         self._past.tick()
         self._new.tick()
 
@@ -312,6 +324,29 @@ class CockpitApp(AskingApp):
     @on(ExportRun)
     def _on_export_run(self, message: ExportRun) -> None:
         self._past.export(message.run)
+
+    @on(QueueRecipe)
+    def _on_queue_recipe(self, message: QueueRecipe) -> None:
+        from cockpit.recipe.problem import RecipeError
+
+        if self._queue is None:
+            self.notify("A host has a queue of its own: cockpit queue add RECIPE, there.", markup=False)
+            return
+        try:
+            number = self._queue.add(message.document, os.getcwd())  # noqa: PTH109
+        except RecipeError as error:
+            self.refuse_start(message.document, [str(problem) for problem in error.problems])
+        except OSError as error:
+            self.notify(f"The queue cannot be written: {error.strerror or error}.", severity="error", markup=False)
+        else:
+            self.notify(f"{plain_line(message.document.name)} waits in the queue, as number {number}.", markup=False)
+
+    @on(ShowQueue)
+    def _on_show_queue(self) -> None:
+        from cockpit.ui.screens.queue import QueueScreen
+
+        if self._queue is not None:
+            self.push_screen(QueueScreen(self._queue))
 
     @on(CompareRuns)
     def _on_compare_runs(self, message: CompareRuns) -> None:
@@ -541,6 +576,8 @@ class CockpitApp(AskingApp):
     def _leave(self, message: str = "", return_code: int = 0) -> None:
         if self.standby is not None:
             self.standby.dismiss()
+        if self._queue is not None:
+            self._queue.close()
         if return_code == 0:
             # A terminal that was lost is no wish to end the chat: whoever attaches again finds the model loaded.
             self.unload_ended()
@@ -563,4 +600,4 @@ class CockpitApp(AskingApp):
 
 def is_recipe_place(screen: Screen[Any]) -> bool:
     """Whether recipes are chosen or edited there, or the data of one is looked at."""
-    return type(screen).__name__ in ("RecipesScreen", "EditorScreen", "DataScreen", "CompareScreen")
+    return type(screen).__name__ in ("RecipesScreen", "EditorScreen", "DataScreen", "CompareScreen", "QueueScreen")

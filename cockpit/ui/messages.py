@@ -21,6 +21,18 @@ class StartRun(Message):
         self.document = document
 
 
+class QueueRecipe(Message):
+    """Put this recipe into the queue."""
+
+    def __init__(self, document: RecipeDocument) -> None:
+        super().__init__()
+        self.document = document
+
+
+class ShowQueue(Message):
+    """Show what waits for its turn."""
+
+
 class EditRecipe(Message):
     """Open the editor on this recipe."""
 

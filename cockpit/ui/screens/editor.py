@@ -20,7 +20,7 @@ from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.editing.draft import Draft
 from cockpit.ui.editing.field_offers import FieldOffers
 from cockpit.ui.editing.prospect import Prospect
-from cockpit.ui.messages import StartRun, WarmFor
+from cockpit.ui.messages import QueueRecipe, StartRun, WarmFor
 from cockpit.ui.widgets.change_list import ChangeList
 from cockpit.ui.widgets.field_help import FieldHelp
 from cockpit.ui.widgets.field_row import FieldRow, help_text
@@ -59,6 +59,8 @@ class EditorScreen(Screen[Path | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+g", "start", "start", id="editor.start", tooltip="Train with what stands here",
                 key_display="F5"),
+        Binding("f3", "queue", "to the queue", id="editor.queue", key_display="F3", show=False,
+                tooltip="Put what stands here into the queue, to be trained when its turn comes"),
         Binding("ctrl+s", "save", "save as", id="editor.save", tooltip="Save as a recipe of your own"),
         Binding("f6", "data", "data", id="editor.data", tooltip="See what training would see of the data",
                 key_display="F6"),
@@ -327,6 +329,13 @@ class EditorScreen(Screen[Path | None]):
         if await self._has_errors("start", self._errors()):
             return
         self.post_message(StartRun(self.draft.document.copy()))
+
+    async def action_queue(self) -> None:
+        """Into the queue, or go to the first error."""
+        self._take_all_in()
+        self._show_plan()
+        if not await self._has_errors("queue", self._errors()):
+            self.post_message(QueueRecipe(self.draft.document.copy()))
 
     async def action_data(self) -> None:
         """Look at the data, or go to the first error."""

@@ -15,7 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList
 
 from cockpit.ui.editing.recipe_shelf import RecipeShelf
-from cockpit.ui.messages import EditRecipe, OpenRun, StartRun, WarmFor
+from cockpit.ui.messages import EditRecipe, OpenRun, QueueRecipe, ShowQueue, StartRun, WarmFor
 from cockpit.ui.screens.recipe_side import RecipeSide
 from cockpit.ui.screens.run_side import RunSide
 from cockpit.ui.widgets.filter_field import FilterField
@@ -50,6 +50,9 @@ class RecipesScreen(Screen[None]):
         Binding("e", "edit", "edit", id="recipes.edit", tooltip="Change the marked recipe before training"),
         Binding("n", "new", "new from file", id="recipes.new",
                 tooltip="Open a recipe file, or train the marked recipe on a data file of your own"),
+        Binding("a", "queue", "to the queue", id="recipes.queue", show=False,
+                tooltip="Put the marked recipe into the queue"),
+        Binding("u", "show_queue", "queue", id="recipes.show_queue", tooltip="Show what waits for its turn"),
         Binding("slash", "filter", "filter", id="recipes.filter", key_display="/",
                 tooltip="Only the recipes and runs that some words are said of"),
         Binding("escape", "show_all", "show all", id="recipes.show_all", tooltip="End the filter"),
@@ -307,6 +310,16 @@ class RecipesScreen(Screen[None]):
         if entry is None or entry.document is None:
             return  # the card says why
         self.post_message(EditRecipe(entry.document.copy()))
+
+    def action_queue(self) -> None:
+        """Put the marked recipe into the queue."""
+        entry = self._chosen()
+        if entry is not None and entry.document is not None and not entry.problems:
+            self.post_message(QueueRecipe(entry.document.copy()))
+
+    def action_show_queue(self) -> None:
+        """Show what waits."""
+        self.post_message(ShowQueue())
 
     def action_new(self) -> None:
         """Ask for a file."""
