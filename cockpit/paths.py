@@ -12,6 +12,7 @@ _places = {
     "embedded:demo": _demo / "model",
     "embedded:pirate": _demo / "pirate.jsonl",
     "embedded:preferences": _demo / "preferences.jsonl",
+    "embedded:sums": _demo / "sums.jsonl",
 }
 
 
@@ -31,7 +32,7 @@ def embedded_models() -> tuple[str, ...]:
 
 def embedded_data() -> tuple[str, ...]:
     """Embedded names that are data files."""
-    return ("embedded:pirate", "embedded:preferences")
+    return ("embedded:pirate", "embedded:preferences", "embedded:sums")
 
 
 def expanded(path: str | Path) -> Path:

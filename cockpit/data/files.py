@@ -130,7 +130,7 @@ def form_of_rows(
     for part, column in named:
         if column not in there:
             raise ValueError(f"{name} has no column '{shown_name(column)}' for {part}; it has {listed_names(columns)}")
-    if METHODS[method].has_sides:
+    if METHODS[method].rows != "single":
         form, parts = form_of_method(name, several, columns, dict(named), format, method)
         return DatasetForm(form.name, parts, rows, named=tuple(part for part, _ in named))
     if not named:

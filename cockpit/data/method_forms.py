@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cockpit.data.other_methods import label_column, numbered_columns, pair_columns, ranked_column
 from cockpit.data.row_error import Row
-from cockpit.data.row_form import METHOD_FORMS, Form, parts_by_name
+from cockpit.data.row_form import METHOD_FORMS, USUAL, Form, parts_by_name
 from cockpit.data.shown import listed_names
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 WANTED = {
     "preference": "a better and a worse answer in each row, such as chosen and rejected",
     "ranking": "a list of answers in each row, the best first",
+    "prompts": "a prompt in each row, such as prompt or question",
     "labelled": "an answer and whether it is desired in each row, such as completion and label",
 }
 """What rows of a form have, in words."""
@@ -72,6 +73,10 @@ def _found(file: str, form: RowFormat, columns: list[str], rows: list[Row]) -> S
         return pair_columns(columns, rows) or _numbered(file, columns, rows)
     if form == "ranking":
         return ranked_column(columns, rows)
+    if form == "prompts":
+        plain = {name.strip().lower().replace(" ", "_"): name for name in columns}
+        usual = (*USUAL["prompt"], *USUAL["messages"])
+        return tuple(plain[name] for name in usual if name in plain)[:1]
     return label_column(columns, rows)
 
 

@@ -150,8 +150,9 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     padding_share: float | None
     """Of all tokens of a batch, in the mean over several orders of the rows."""
 
-    sides: Literal["single", "pairs", "marked"] = "single"
-    """Whether rows are examples, pairs of answers, each of which counts among the lengths, or answers with a mark."""
+    sides: Literal["single", "pairs", "marked", "prompts"] = "single"
+    """Whether rows are examples, pairs of answers, each of which counts among the lengths, answers with a mark, or
+    prompts, whose answers the model writes itself."""
     better_tokens: float | None = None
     """Mean tokens with loss of the better answers; None where there is none."""
     worse_tokens: float | None = None
@@ -187,7 +188,7 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     def alarms(self) -> list[str]:
         """What is so wrong that training would learn nothing, or less than it should: sentences, the worst first."""
         said = []
-        if not self.trained_tokens:
+        if not self.trained_tokens and self.sides != "prompts":
             said.append("Nothing would be trained: no token of these rows has a loss.")
         if self.untrained_rows:
             rows = f"{numbers.count(self.untrained_rows)} of {numbers.count(self.rows_seen)} rows"
@@ -206,7 +207,9 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def trains(self) -> bool:
         """Whether training would go on with these rows, and learn from them."""
-        return bool(self.trained_tokens) and not (self.stops and self.left_out_rows)
+        return bool(self.trained_tokens or (self.sides == "prompts" and self.train_rows)) and not (
+            self.stops and self.left_out_rows
+        )
 
 
 class Bin(msgspec.Struct, frozen=True):

@@ -39,7 +39,12 @@ def figures_of(report: DataReport) -> list[Figure]:
         Figure("truncated", share(cut), f"{count(report.truncated_rows)} rows", warns=(cut or 0) > MUCH_CUT),
         _duplicates(report),
         *_sides(report),
-        Figure("trained", share(trained), "of the tokens", warns=(trained or 0) < LITTLE_TRAINED),
+        Figure(
+            "trained",
+            share(trained),
+            "of the tokens",
+            warns=(trained or 0) < LITTLE_TRAINED and report.sides != "prompts",
+        ),
         Figure("padding", share(padding), _batching(report), warns=(padding or 0) > MUCH_PADDING),
         Figure("tokens/step", count(report.tokens_per_step), _step(report)),
         *_row_losses(report.row_losses),
@@ -48,7 +53,7 @@ def figures_of(report: DataReport) -> list[Figure]:
 
 def _sides(report: DataReport) -> list[Figure]:
     """Of a method that compares answers: how long they are, and pairs that cannot be right."""
-    if report.sides == "single":
+    if report.sides in ("single", "prompts"):
         return []
     lengths = f"{count(report.better_tokens)} better, {count(report.worse_tokens)} worse"
     if report.sides == "marked":

@@ -135,6 +135,7 @@ _BESIDE_SIDES = ("prompt", "messages", "input", "history", "system", "tools")
 METHOD_FORMS = (
     Form("preference", ("chosen", "rejected"), (*_BESIDE_SIDES, "chosen_score", "rejected_score"), _is_any, USUAL),
     Form("ranking", ("ranked",), _BESIDE_SIDES, _is_any, USUAL),
+    Form("prompts", ("prompt",), ("system",), _is_any, USUAL),
     Form("labelled", ("label",), ("messages", "prompt", "completion", *_BESIDE_ANSWERS[:-1]), _is_any, USUAL),
 )
 """Forms that other methods than sft learn from: method_forms.py tells them."""

@@ -4,3 +4,4 @@ from pathlib import Path
 
 DATASET_PATH = Path(__file__).parent / "pirate.jsonl"
 PREFERENCES_PATH = DATASET_PATH.with_name("preferences.jsonl")
+SUMS_PATH = DATASET_PATH.with_name("sums.jsonl")

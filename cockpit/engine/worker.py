@@ -230,8 +230,15 @@ class Worker:
 
         if refusal := distrust(self.run.path):
             self.journal.log("warning", refusal)
+        folder = self._order.folder if self._order is not None else ""
         if recipe.evaluation.answers:
-            check_own_code(recipe, self._order.folder if self._order is not None else "")
+            check_own_code(recipe, folder)
+        if recipe.method == "grpo":
+            from cockpit.engine.training.rewards import reward_functions
+
+            if folder and folder not in sys.path:
+                sys.path.append(folder)
+            reward_functions(recipe.grpo)
 
     def _falls_back(self, ending: RunEnded) -> bool:
         """Whether the process is to go on with the run as it was written, which is made ready then: where memory ran
@@ -321,7 +328,7 @@ class Worker:
             self.journal.log("warning", sentence)
         self.controls.stop_if_asked()
         if self.ranks.is_first:
-            self.watchdogs = Watchdogs(recipe.watchdogs, self.run, self.journal, self.controls)
+            self.watchdogs = Watchdogs(recipe.watchdogs, self.run, self.journal, self.controls, recipe.kind.unwatched)
             if resumed is not None:
                 self.watchdogs.course.begin(resumed.tokens_seen, resumed.trained_tokens)
         return train(

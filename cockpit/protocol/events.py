@@ -227,6 +227,21 @@ class SampleAnswered(Event, tag=True, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class CompletionScored(Event, tag=True, frozen=True, kw_only=True):
+    """One of the completions that were drawn in `step` to be learnt from, and its rewards, by the recipe's names; None
+    where a function gave none. `reward` is their weighted sum. Of a prompt's completions the best has `index` 0, the
+    worst 1."""
+
+    step: Count
+    index: Count
+    prompt: str
+    text: str
+    end: ReplyEnd
+    new_tokens: Count
+    reward: float
+    rewards: dict[str, float | None]
+
+
 class AnswerJudged(Event, tag=True, frozen=True, kw_only=True):
     """An answer given with the weights after `step` (0: before any training): to the last turn of one of the first
     held-out rows, or to a prompt of the suite, whose `half` that is. `index` counts within the half, `title` says which
@@ -503,6 +518,7 @@ AnyEvent = (
     | StepEnded
     | Evaluated
     | SampleAnswered
+    | CompletionScored
     | AnswerJudged
     | AnswersMeasured
     | CheckpointSaved

@@ -17,6 +17,7 @@ RowFormat = Literal[
     "image_text",
     "preference",  # a chosen and a rejected answer to one prompt
     "ranking",  # several answers to one prompt, the best first or with scores
+    "prompts",  # prompts, with whatever a reward needs beside them
     "labelled",  # an answer and whether it is desired
 ]
 
@@ -30,6 +31,7 @@ PARTS: dict[RowFormat, tuple[str, ...]] = {
     "image_text": ("image", "prompt", "completion", "text"),
     "preference": ("chosen", "rejected", "prompt", "messages", "input", "history", "system", "tools"),
     "ranking": ("ranked", "prompt", "messages", "input", "history", "system", "tools"),
+    "prompts": ("prompt", "system"),
     "labelled": ("label", "messages", "prompt", "input", "completion", "history", "reasoning", "system", "tools"),
 }
 """The parts that a row of each form has; each may have a column of another name."""

@@ -1,8 +1,8 @@
 """The recipe as a form: its fields in groups, what each takes, text in and out. Generated from the model.
 
 A field of a section that may be left out whole (lora.loftq_config) is empty until a value puts the section in.
-chat.presets and suite are left to the YAML file; sources of data are added and taken away there, and replayed and
-validation rows whose form must be told are described there.
+chat.presets, suite and grpo.rewards are left to the YAML file; sources of data are added and taken away there, and
+replayed and validation rows whose form must be told are described there.
 """
 
 from __future__ import annotations
@@ -129,8 +129,10 @@ def form_fields(sources: int = 1) -> tuple[FormField, ...]:
 
 
 def is_left_to_yaml(path: FieldPath) -> bool:
-    """Whether the field describes other rows than those of the sources in more than a few words."""
-    return len(path) > 2 and path[0] == "data" and path[1] in OTHER_ROWS and path[2] not in SHOWN_OF_THEM
+    """Whether the field is a reward, or describes other rows than those of the sources in more than a few words."""
+    return path[:2] == ("grpo", "rewards") or (
+        len(path) > 2 and path[0] == "data" and path[1] in OTHER_ROWS and path[2] not in SHOWN_OF_THEM
+    )
 
 
 def parse_field(field: FormField, text: str) -> object:

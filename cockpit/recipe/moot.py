@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.scheduler import WITHOUT_WARMUP
 
@@ -35,6 +36,10 @@ WATCHDOG_FIGURES = {
     "length_growing": "completions/mean_length",
 }
 """What the watchdogs of some methods look at."""
+
+
+def _is_unwatched(name: str, recipe: Recipe) -> bool:
+    return name in recipe.kind.unwatched
 
 
 def _lacks(figure: str, recipe: Recipe) -> bool:
@@ -78,6 +83,10 @@ RULES = (
         lambda recipe: recipe.method == "pretraining",
         "method is pretraining",
         _of("data", "train_on", "keep_reasoning", "chat_template", "instruction_part", "response_part"),
+    ),
+    *(
+        Rule(partial(_is_unwatched, name), "it says nothing of this method", (f"watchdogs.{name}",))
+        for name in dict.fromkeys(name for method in METHODS.values() for name in method.unwatched)
     ),
     *(
         Rule(partial(_lacks, figure), "the method does not measure it", (f"watchdogs.{name}",))

@@ -11,8 +11,9 @@ from cockpit.recipe.evaluation import ANSWER_METRICS, TRAINER_METRICS, Evaluatio
 from cockpit.recipe.lifecycle import Lifecycle
 from cockpit.recipe.lora import Lora
 from cockpit.recipe.methods.dpo import Dpo
+from cockpit.recipe.methods.grpo import Grpo, reward_charts, reward_figures
 from cockpit.recipe.methods.kto import Kto
-from cockpit.recipe.methods.method import Method, MethodName
+from cockpit.recipe.methods.method import Chart, Figure, Method, MethodName
 from cockpit.recipe.methods.orpo import Orpo
 from cockpit.recipe.methods.pretraining import Pretraining
 from cockpit.recipe.methods.registry import METHODS
@@ -51,7 +52,8 @@ class Recipe(Section):
 
     method: MethodName = "sft"
     """Kind of training: sft is supervised fine-tuning on examples, pretraining learns plain texts whole, dpo and
-    orpo learn from pairs of a better and a worse answer, kto from answers that are marked as desired or not."""
+    orpo learn from pairs of a better and a worse answer, kto from answers that are marked as desired or not,
+    grpo from rewards of what it writes itself."""
 
     about: About = About()
     """The header."""
@@ -86,6 +88,9 @@ class Recipe(Section):
     kto: Kto = Kto()
     """What is special about Kahneman-Tversky optimization; for method kto alone."""
 
+    grpo: Grpo = Grpo()
+    """What is special about group relative policy optimization; for method grpo alone."""
+
     training: Training = Training()
     """How it is trained."""
 
@@ -114,6 +119,19 @@ class Recipe(Section):
     def kind(self) -> Method:
         """What is known of its method."""
         return METHODS[self.method]
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """What its method measures, the rewards of the recipe among them."""
+        if self.method != "grpo":
+            return self.kind.figures
+        first, *others = self.kind.figures
+        return (first, *reward_figures(self.grpo), *others)
+
+    @property
+    def charts(self) -> tuple[Chart, ...]:
+        """What is drawn of that beside the loss."""
+        return self.kind.charts + (reward_charts(self.grpo) if self.method == "grpo" else ())
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from self._of_other_methods()
@@ -165,10 +183,29 @@ class Recipe(Section):
             at = next(at for at, name in enumerate(targets) if name.rpartition(".")[2] == "lm_head")
             wrong = f"{self.method} multiplies by the head itself, and would leave an adapter on it out"
             yield Conflict(f"lora.target_modules.{at}", wrong, "take it out")
+        if self.method == "grpo":
+            yield from self._grpo_conflicts()
         if self.method == "kto" and self.kto.loss_type == "kto" and self.training.per_device_train_batch_size < 2:
             wrong = "kto estimates its KL divergence from the rows of a batch, and there is one"
             right = "give 2 or more, or apo_zero_unpaired as kto.loss_type"
             yield Conflict("training.per_device_train_batch_size", wrong, right)
+
+    def _grpo_conflicts(self) -> Iterator[Conflict]:
+        grpo, training = self.grpo, self.training
+        if not grpo.rewards:
+            right = "give one at least, such as {regex: ...} or {function: module:function}"
+            yield Conflict("grpo.rewards", "nothing is rewarded", right)
+        batch = training.per_device_train_batch_size * training.gradient_accumulation_steps * self.hardware.ranks
+        if batch % grpo.num_generations:
+            wrong = f"it does not divide the {batch} completions of a step"
+            right = "give a divisor of per_device_train_batch_size x gradient_accumulation_steps"
+            yield Conflict("grpo.num_generations", wrong, right)
+        longest = min(training.max_length or self.model.max_seq_length, self.model.max_seq_length)
+        if grpo.max_completion_length >= longest:
+            wrong = f"no room is left for a prompt within {longest:,} tokens"
+            yield Conflict(
+                "grpo.max_completion_length", wrong, f"give less than {longest}, or raise model.max_seq_length"
+            )
 
     def _weights_conflicts(self) -> Iterator[Conflict]:
         quantization = self.model.quantization

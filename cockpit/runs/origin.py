@@ -26,6 +26,7 @@ recipe's `model` section, and of the code that it names besides, by the token of
 part of it, as folders are moved."""
 LONGEST = 1 << 10
 TRUST, FUNCTION, SUITE = "model.trust_remote_code", "evaluation.function", "evaluation.suite"
+REWARDS = "grpo.rewards"
 _token_form = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -100,6 +101,9 @@ def _asked_for(document: RecipeDocument) -> dict[str, object]:
         found[TRUST] = False
     if document.value(FUNCTION) is not None:
         found[FUNCTION] = None
+    if _code_of_rewards(document):
+        rewards = document.value(REWARDS)
+        found[REWARDS] = [one for one in rewards if not (isinstance(one, Mapping) and one.get("function"))]
     if document.value(SUITE) not in (None, False) and _code_of_suite(document):
         found[SUITE] = False
     return found
@@ -118,9 +122,16 @@ def _code_of_suite(document: RecipeDocument) -> list[object]:
     return found
 
 
+def _code_of_rewards(document: RecipeDocument) -> list[object]:
+    """Functions that rewards name, of a recipe that need not be valid."""
+    rewards = document.value(REWARDS)
+    known = [one for one in rewards if isinstance(one, Mapping)] if isinstance(rewards, list) else []
+    return [one["function"] for one in known if one.get("function")]
+
+
 def _marker(document: RecipeDocument) -> bytes:
     model = json.dumps(document.value("model"), sort_keys=True, default=str)
-    code = [*filter(None, [document.value(FUNCTION)]), *_code_of_suite(document)]
+    code = [*filter(None, [document.value(FUNCTION)]), *_code_of_suite(document), *_code_of_rewards(document)]
     model += json.dumps(code, sort_keys=True, default=str) if code else ""
     return hmac.new(_token(), model.encode(), "sha256").hexdigest().encode()
 

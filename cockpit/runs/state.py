@@ -77,6 +77,8 @@ class RunState:
     held_out: Table = field(default_factory=Table)
     """What the evaluations have measured, by step: a chart's points."""
     samples: list[ev.SampleAnswered] = field(default_factory=list)
+    completions: list[ev.CompletionScored] = field(default_factory=list)
+    """Of what was drawn to be learnt from, some of it, ascending in step."""
     """Ascending in step, then in the prompt's index; those that a resume went back behind are replaced."""
     answers_given: list[ev.AnswerJudged] = field(default_factory=list)
     """As the samples: ascending in step, those that a resume went back behind are replaced."""
@@ -156,6 +158,8 @@ class RunState:
                     self.evaluations.pop()
                 self.evaluations.append(event)
                 _put(self.held_out, event)
+            case ev.CompletionScored():
+                self.completions.append(event)
             case ev.SampleAnswered():
                 self._add_sample(event)
             case ev.AnswerJudged():
@@ -243,6 +247,7 @@ class RunState:
         self.answers_given = [known for known in self.answers_given if known.step <= event.step]
         self.checkpoints = [known for known in self.checkpoints if known.step <= event.step]
         self.samples = [known for known in self.samples if known.step <= event.step]
+        self.completions = [known for known in self.completions if known.step <= event.step]
 
     @property
     def step(self) -> int:

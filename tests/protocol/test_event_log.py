@@ -36,6 +36,9 @@ def test_every_event_type_survives_the_log(tmp_path: Path) -> None:
         ev.ExportEnded(export_id="x", form="adapter", path="/out", reason="No room."),
         ev.StepEnded(step=1, total_steps=2, epoch=0.5, step_time_s=0.1, metrics={"loss": 1.5}),
         ev.Evaluated(step=0, duration_s=1, metrics={"eval_loss": 2.5, "eval_x": None}),
+        ev.CompletionScored(
+            step=1, index=0, prompt="p", text="t", end="end_of_turn", new_tokens=2, reward=1.5, rewards={"regex": 1.0}
+        ),
         ev.SampleAnswered(step=1, index=0, prompt="p", text="t", end="end_of_turn", new_tokens=2, duration_s=0.5),
         ev.AnswerJudged(
             step=1, half="kept", index=0, title="p", text="t", end="end_of_turn", new_tokens=2, passed=True

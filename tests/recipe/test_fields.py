@@ -42,19 +42,9 @@ def test_form_holds_each_field_of_the_model_or_says_why_not() -> None:
 
 def test_what_is_not_done_yet_names_real_fields() -> None:
     assert [field for field in UNSUPPORTED if find_place(parts(field)) is None] == []
-    forms = (
-        "auto",
-        "messages",
-        "sharegpt",
-        "alpaca",
-        "prompt_completion",
-        "text",
-        "image_text",
-        "preference",
-        "ranking",
-        "labelled",
-    )
-    assert FIELDS["data.sources.0.format"].choices == forms
+    forms = ("auto", "messages", "sharegpt", "alpaca", "prompt_completion", "text", "image_text")
+    of_methods = ("preference", "ranking", "prompts", "labelled")
+    assert FIELDS["data.sources.0.format"].choices == forms + of_methods
 
 
 def test_a_field_carries_what_the_model_says() -> None:

@@ -29,7 +29,7 @@ def test_a_method_is_a_file_on_each_side(method: Method) -> None:
         assert own in schema["allOf"], "an editor offers the section where it counts"
         assert type(getattr(RecipeDocument.parse(SAMPLE, "sample.yaml").recipe(), method.name)) is settings
         shown = [field for field in form_fields() if field.methods == (method.name,)]
-        assert {field.path.partition(".")[2] for field in shown} == set(settings.model_fields)
+        assert {field.path.partition(".")[2] for field in shown} == settings.model_fields.keys() - {"rewards"}
 
 
 def test_a_recipe_without_a_method_is_sft_and_is_written_as_ever() -> None:
@@ -67,6 +67,86 @@ BAD = [
         PRETRAINING | {"backend: unsloth": "pretraining: {embedding_learning_rate: 1e-5}\nbackend: unsloth"},
         ["14: pretraining.embedding_learning_rate: neither embeddings nor head are trained; name embed_tokens and "
          "lm_head in lora.modules_to_save, or leave it empty"],
+    ),
+    *(
+        Bad(
+            name,
+            {"method: sft": f"method: {method}", "format: messages": f"format: {form}", old: new},
+            [says],
+        )
+        for name, method, form, old, new, says in (
+            ("pairs that are packed", "dpo", "preference", "max_steps: 60", "packing: true",
+             "37: training.packing: answers are compared, and are not packed; give false"),
+            ("pairs that are joined", "orpo", "preference", "max_steps: 60", "padding_free: true",
+             "37: training.padding_free: answers are compared, and are not joined; give false"),
+            ("pairs by length", "kto", "labelled", "max_steps: 60", "group_by_length: true",
+             "37: training.group_by_length: TRL draws the rows of this method in random order; give false"),
+            ("pairs learnt whole", "dpo", "preference", "eval_rows: 64", "train_on: all",
+             "34: data.train_on: an answer alone is better or worse; give answers"),
+            ("pairs in pieces", "dpo", "preference", "eval_rows: 64", "long_rows: split",
+             "34: data.long_rows: an answer in pieces is no answer; give truncate or drop"),
+            ("the losses of pairs", "dpo", "preference", "backend: unsloth", "output: {row_losses: true}",
+             "14: output.row_losses: the loss by row is kept for sft and pretraining alone; give false"),
+            ("answers to pairs", "orpo", "preference", "backend: unsloth", "evaluation: {rows: 8}",
+             "14: evaluation.rows: held-out rows are compared, and not answered; give 0"),
+            ("an adapter on the head", "dpo", "preference", "- v_proj", "- lm_head",
+             "28: lora.target_modules.1: dpo multiplies by the head itself, and would leave an adapter on it out; "
+             "take it out"),
+            ("one side alone", "dpo", "preference", "format: preference",
+             "format: preference\n      columns: {chosen: a}",
+             "34: data.sources.0.columns.chosen: the column of the rejected answer is not named; name both"),
+            ("examples for dpo", "dpo", "messages", "backend: unsloth", "backend: unsloth",
+             "33: data.sources.0.format: dpo does not learn from rows of the form messages; give auto or preference or "
+             "ranking"),
+            ("pairs for sft", "sft", "preference", "backend: unsloth", "backend: unsloth",
+             "33: data.sources.0.format: sft does not learn from rows of the form preference; give auto or messages or "
+             "sharegpt or image_text or alpaca or prompt_completion or text"),
+            ("exo without smoothing", "dpo", "preference", "backend: unsloth", "dpo: {loss_type: exo_pair}",
+             "14: dpo.label_smoothing: exo_pair needs more than 0; give 0.001"),
+            ("smoothing that is not used", "dpo", "preference", "backend: unsloth", "dpo: {label_smoothing: 0.1}",
+             "14: dpo.label_smoothing: the loss sigmoid does not use it; give 0, or exo_pair, robust, aot, "
+             "aot_unpaired as loss_type"),
+            ("weights that are sorted away", "dpo", "preference", "backend: unsloth",
+             "dpo: {loss_type: aot, use_weighting: true}",
+             "14: dpo.use_weighting: aot sorts the pairs, which would then have each other's weights; give false, or "
+             "another loss_type"),
+            ("a divergence of another loss", "dpo", "preference", "backend: unsloth",
+             "dpo: {loss_type: nca_pair, f_divergence_type: js_divergence}",
+             "14: dpo.f_divergence_type: the loss nca_pair is of the reverse KL alone; give reverse_kl, or sigmoid, "
+             "sigmoid_norm, hinge, ipo, exo_pair, robust, discopop as loss_type"),
+            ("a beta of nothing", "dpo", "preference", "backend: unsloth", "dpo: {beta: 0}",
+             "14: dpo.beta: 0 is too small; give a number above 0 and up to 100"),
+            ("a loss that there is not", "kto", "labelled", "backend: unsloth", "kto: {loss_type: dpo}",
+             "14: kto.loss_type: 'dpo' is not one of the choices; give one of: kto, apo_zero_unpaired"),
+            ("one row for KTO", "kto", "labelled", "max_steps: 60", "per_device_train_batch_size: 1",
+             "37: training.per_device_train_batch_size: kto estimates its KL divergence from the rows of a batch, and "
+             "there is one; give 2 or more, or apo_zero_unpaired as kto.loss_type"),
+            ("nothing rewarded", "grpo", "prompts", "backend: unsloth", "grpo: {max_completion_length: 64}",
+             "14: grpo.rewards: nothing is rewarded; give one at least, such as {regex: ...} or {function: "
+             "module:function}"),
+            ("an empty reward", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 64, rewards: [{weight: 2}]}",
+             "14: grpo.rewards.0.function: the reward says nothing of what is rewarded; give one of function, regex, "
+             "reasoning_tag, numeric_answer, json_schema, length"),
+            ("two rewards in one", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 64, rewards: [{regex: a, length: 4}]}",
+             "14: grpo.rewards.0.length: regex is given too; give each a reward of its own"),
+            ("no regular expression", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 64, rewards: [{regex: '('}]}",
+             "14: grpo.rewards.0.regex: this is no regular expression (missing ), unterminated subpattern at position "
+             "0); mend it"),
+            ("a group that does not fit", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 64, num_generations: 3, rewards: [{length: 4}]}",
+             "14: grpo.num_generations: it does not divide the 8 completions of a step; give a divisor of "
+             "per_device_train_batch_size x gradient_accumulation_steps"),
+            ("no room for prompts", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 256, rewards: [{length: 4}]}",
+             "14: grpo.max_completion_length: no room is left for a prompt within 256 tokens; give less than 256, or "
+             "raise model.max_seq_length"),
+            ("a bound below the other", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 64, epsilon_high: 0.1, rewards: [{length: 4}]}",
+             "14: grpo.epsilon_high: it is less than epsilon; give as much at least, or leave it empty"),
+        )
     ),
 ]  # fmt: skip
 

@@ -47,7 +47,15 @@ class Marked:
     desired: bool
 
 
-Content = Conversation | str | Pair | Marked
+@dataclass(frozen=True)
+class Prompt:
+    """What the model is asked, and the row's other columns, which rewards are given."""
+
+    messages: list[Message]
+    columns: dict[str, Any]
+
+
+Content = Conversation | str | Pair | Marked | Prompt
 """What a row holds."""
 
 
@@ -55,6 +63,8 @@ def best_of(content: Content) -> Conversation | str:
     """The answer of a row, of a pair the better one, with all that comes before it."""
     if isinstance(content, Pair):
         return content.chosen
+    if isinstance(content, Prompt):
+        return Conversation(content.messages)
     return content.content if isinstance(content, Marked) else content
 
 
@@ -128,6 +138,15 @@ class Conversations:
     def of_turns(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
         """What the column of the turns says, with what stands beside it. Raises ValueError."""
         return self._conversation(self._turns(row, columns["messages"]), row, columns)
+
+    def of_prompt(self, turns: list[Any]) -> list[Message]:
+        """The turns up to the last one that asks. Raises ValueError where none does."""
+        messages = self._reader.read(turns).messages
+        while messages and messages[-1]["role"] not in ("user", "tool"):
+            messages = messages[:-1]
+        if not messages:
+            raise ValueError("no turn asks anything")
+        return messages
 
     def of_answer(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> Conversation:
         """What the columns of the prompt and of the answer say, with what stands beside them. Raises ValueError."""

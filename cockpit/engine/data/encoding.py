@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cockpit.engine.data.conversation import Content, Marked, Pair
+from cockpit.engine.data.conversation import Content, Marked, Pair, Prompt
 from cockpit.engine.data.encoder import EncodedRow
 from cockpit.engine.data.side_encoder import encoder_for
 from cockpit.engine.data.token_rows import NO_SIDE, Integers, TokenBatch
@@ -110,6 +110,8 @@ def characters(content: Content) -> int:
         return characters(content.chosen) + characters(content.rejected)
     if isinstance(content, Marked):
         return characters(content.content)
+    if isinstance(content, Prompt):
+        return sum(len(str(turn["content"])) for turn in content.messages)
     return sum(len(turn["content"]) for turn in content.messages if isinstance(turn["content"], str))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from cockpit.data.other_methods import SCORES, is_mark, is_ranking
 from cockpit.data.row_layout import has_value
 from cockpit.data.turn_shapes import is_answer, is_any_turn, turns_in
-from cockpit.engine.data.conversation import Content, Conversation, Conversations, Maker, Marked, Pair
+from cockpit.engine.data.conversation import Content, Conversation, Conversations, Maker, Marked, Pair, Prompt
 
 TRANSCRIPT = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
 """What begins a turn of a conversation that is written as one text."""
@@ -29,7 +29,12 @@ class Preferences(Conversations):
 
     def makers(self) -> dict[str, Maker]:
         """Those of its forms."""
-        return {"preference": self._of_preference, "ranking": self._of_ranking, "labelled": self._of_labelled}
+        return {
+            "preference": self._of_preference,
+            "ranking": self._of_ranking,
+            "labelled": self._of_labelled,
+            "prompts": self._of_prompt,
+        }
 
     def _of_preference(self, row: Row, columns: Columns) -> Content:
         values = [row.get(columns[part]) for part in ("chosen", "rejected")]
@@ -69,6 +74,22 @@ class Preferences(Conversations):
         if "prompt" not in beside or "completion" not in beside:
             raise ValueError("it has no prompt and answer")
         return Marked(self.of_answer(row, beside), desired)
+
+    def _of_prompt(self, row: Row, columns: Columns) -> Prompt:
+        """What is asked; answers that stand behind it are left out, and the other columns kept for the rewards."""
+        value = row.get(columns["prompt"])
+        if not has_value(value):
+            raise ValueError(f"{columns['prompt']} is missing or empty")
+        turns = turns_in(value)
+        if turns and is_any_turn(turns[0]):
+            messages = self.of_prompt(turns)
+        elif isinstance(value, str):
+            messages = [{"role": "user", "content": value}]
+        else:
+            raise ValueError(f"{columns['prompt']} is neither a text nor a list of turns")
+        if "system" in columns and has_value(words := row.get(columns["system"])) and messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": str(words)}, *messages]
+        return Prompt(messages, {name: one for name, one in row.items() if name not in columns.values()})
 
     def _pair_of(self, row: Row, columns: Columns, answers: Sequence[Any], *, swapped: bool = False) -> Pair:
         """The pair of two answers. Raises ValueError where they do not belong together."""

@@ -9,9 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cockpit.engine.data.chat_template import ChatTemplate
-from cockpit.engine.data.conversation import best_of
+from cockpit.engine.data.conversation import Prompt, best_of
 from cockpit.engine.data.image_rows import ImageRows
 from cockpit.engine.data.kept_rows import Progress, Sentences, Tokenized, packed_dataset
+from cockpit.engine.data.prompts import PromptEncoder, PromptRows, Prompts
 from cockpit.engine.data.row_choice import RowChoice, choose
 from cockpit.engine.data.row_names import RowNames
 from cockpit.engine.data.row_reader import RowReader
@@ -63,6 +64,8 @@ def prepare_data(
     readers = [RowReader(one, heard) for one, heard in zip(recipes, said, strict=False)]
     if any(reader.has_images for reader in readers):
         return _with_images(recipe, tokenizer, processor, readers, say, progress)
+    if recipe.kind.rows == "prompts":
+        return _prompts(recipe, tokenizer, readers, say, progress)
     made = [
         tokenized(one, tokenizer, reader, max_tokens(recipe), heard, progress)
         for one, reader, heard in zip(recipes, readers, said, strict=False)
@@ -127,6 +130,46 @@ def _dataset(recipe: Recipe, rows: TokenRows, order: Integers) -> Any:
     """The rows `order`, as the trainer of the recipe's method takes them."""
     kinds = {"single": TokenRows.dataset, "pairs": Pairs, "marked": MarkedAnswers}
     return kinds[recipe.kind.rows](rows, order)
+
+
+def _prompts(recipe: Recipe, tokenizer: Any, readers: list[RowReader], say: Say, progress: Progress) -> PreparedData:
+    """Prompts that the model answers while it trains: kept as turns, with the other columns of their rows."""
+    encoder = PromptEncoder(recipe, tokenizer, max_tokens(recipe), say, near=False)
+    told, made = Throttled(progress), list[PromptRows]()
+    for reader, of in zip(readers, OF_READERS, strict=False):
+        rows = PromptRows()
+        for done, row in enumerate(reader.read(), 1):
+            assert isinstance(row.content, Prompt)
+            ((encoded,),) = encoder.encode([(row.where, row.content)])
+            if encoded.refusal:
+                (reader.leave_out if encoded.is_dropped else reader.refuse)(row.where, encoded.refusal)
+            else:
+                rows.add(row.content, encoded)
+            told(done, reader.total)
+        _refuse_none(len(rows), reader, of)
+        made.append(rows)
+    choice = choose(recipe.data, made[0], made[1] if len(made) > 1 else None)
+    _tell(recipe, choice, say)
+    progress(len(made[0]), len(made[0]))
+    digests = [one.digests.tobytes() for one in made]
+    return PreparedData(
+        train=Prompts(made[0].rows, choice.train),
+        held_out=Prompts(made[-1].rows, choice.held_out) if len(choice.held_out) else None,
+        counts=DataPrepared(
+            train_rows=len(choice.train),
+            eval_rows=len(choice.held_out),
+            skipped_rows=sum(reader.refused for reader in readers),
+            truncated_rows=0,
+            tokens=sum(made[0].lengths[at] for at in choice.train),
+            trained_tokens=0,
+            sha256=_sha256_of([hashlib.sha256(one).hexdigest() for one in digests]),
+            sources=tuple(source for reader in readers for source in reader.read_of),
+            duplicate_rows=choice.duplicates,
+            shared_rows=choice.shared,
+            dropped_rows=choice.dropped,
+            long_rows=recipe.data.long_rows or "auto",
+        ),
+    )
 
 
 def _refuse_none(rows: int, reader: RowReader, of: str) -> None:

@@ -132,7 +132,7 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool, losses: RowLosses |
 def _sides(recipe: Recipe, looked: LookedRows) -> dict[str, Any]:
     """What is told of answers that are compared."""
     if not recipe.kind.has_sides:
-        return {}
+        return {"sides": recipe.kind.rows}
     better, worse = ([row for row in looked.taken if row.encoded.side == side] for side in (BETTER, WORSE))
     return {
         "sides": recipe.kind.rows,

@@ -45,7 +45,7 @@ class RowReader:
         self._say = say
         self._sources = open_sources(recipe.data.sources, say, recipe.method)
         self._conversations = [
-            (Preferences if recipe.kind.has_sides else Conversations)(
+            (Conversations if recipe.kind.rows == "single" else Preferences)(
                 rows.form.form,
                 rows.form.columns,
                 named=rows.form.named,

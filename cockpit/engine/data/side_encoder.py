@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 import xxhash
 
-from cockpit.engine.data.conversation import Content, Conversation, Marked, Pair
+from cockpit.engine.data.conversation import Content, Conversation, Marked, Pair, best_of
 from cockpit.engine.data.duplicates import Signatures
 from cockpit.engine.data.encoder import EncodedRow, Encoder, Say
 from cockpit.engine.data.long_rows import FittingEncoder
 from cockpit.engine.data.preferences import EQUAL
+from cockpit.engine.data.prompts import PromptEncoder
 from cockpit.engine.data.token_rows import BETTER, IGNORED, WORSE
 from cockpit.recipe.recipe import Recipe
 
@@ -31,6 +32,8 @@ class FitsRows(Protocol):
 
 def encoder_for(recipe: Recipe) -> type[FitsRows]:
     """What encodes the rows of the recipe's method."""
+    if recipe.kind.rows == "prompts":
+        return PromptEncoder
     return SideEncoder if recipe.kind.has_sides else FittingEncoder
 
 
@@ -95,7 +98,7 @@ class SideEncoder:
 def _sides(content: Content) -> list[Conversation | str]:
     if isinstance(content, Pair):
         return [content.chosen, content.rejected]
-    return [content.content if isinstance(content, Marked) else content]
+    return [best_of(content)]
 
 
 def _after_the_same(rows: list[EncodedRow]) -> list[EncodedRow]:

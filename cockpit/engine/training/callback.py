@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -17,7 +17,15 @@ from cockpit.engine.training.learning_rate import told_change
 from cockpit.engine.training.resumption import Resumption
 from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.engine.training.watchdogs import Watchdogs
-from cockpit.protocol.events import CheckpointSaved, Evaluated, Phase, StepEnded, TrainingPlanned, TrainingResumed
+from cockpit.protocol.events import (
+    CheckpointSaved,
+    CompletionScored,
+    Evaluated,
+    Phase,
+    StepEnded,
+    TrainingPlanned,
+    TrainingResumed,
+)
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
 from cockpit.runs.checkpoint import archive_later
 from cockpit.text.numbers import finite
@@ -245,6 +253,11 @@ class EventCallback(TrainerCallback):
         self._tell_not_finite(metrics)
         if self.watchdogs is not None:
             self.watchdogs.evaluated(state.global_step, measured.get("eval_loss"))
+
+    def completions_drawn(self, scored: Iterable[CompletionScored]) -> None:
+        """Some of what was drawn to be learnt from, with its rewards."""
+        for one in scored:
+            self._journal.emit(one)
 
     def schedule_changed(self) -> None:
         """As it was asked for: a rate that is another one now is not the schedule's doing."""

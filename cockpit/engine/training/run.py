@@ -92,7 +92,9 @@ def train(
     for sentence in overrides(recipe, settings, trainer):
         journal.log("info", sentence)
     trainer.remove_callback(PrinterCallback)
-    batches = math.ceil(len(trainer.train_dataset) / recipe.training.per_device_train_batch_size / ranks.world)
+    batches = math.ceil(
+        len(trainer.train_dataset) * trainer.times_each_row / recipe.training.per_device_train_batch_size / ranks.world
+    )
     callback = EventCallback(
         journal,
         controls,
@@ -109,7 +111,7 @@ def train(
         row_losses.listen(trainer.model, gives_no_logits=loaded.backend == "unsloth")
     trainer.attach(
         run, callback, between, recipe.training, kept=kept, owes_evaluation=owed, row_losses=row_losses, ranks=ranks,
-        rows=rows, figures=[one.name for one in recipe.kind.figures],
+        rows=rows, figures=[one.name for one in recipe.figures],
     )  # fmt: skip
     patience = _add_patience(trainer, recipe, resumed)
     if ranks.is_first:

@@ -49,6 +49,10 @@ class RunTrainer(TrainerHooks):
     rows: tuple[int | None, int | None] = (None, None)
     _measured: list[tuple[float, int]]
     figures: Sequence[str] = ()
+    drawn: dict[str, torch.Tensor]
+    """What a step has learnt from, where that is no batch before it has begun."""
+    times_each_row = 1
+    """How often each row is taken in an epoch."""
     _answers: Mapping[str, float] = MappingProxyType({})
 
     def attach(
@@ -93,10 +97,11 @@ class RunTrainer(TrainerHooks):
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """One micro-step; its loss and tokens are taken down."""
-        counts = token_counts(inputs)  # before the step, which may empty `inputs`
-        if self.ranks.are_several and "labels" in inputs:
-            counts[0] -= filling_tokens(inputs)
-        shape = batch_shape(inputs)
+        counts, shape = None, torch.Size()
+        if isinstance(inputs, dict):  # before the step, which may empty `inputs`
+            counts, shape = token_counts(inputs), batch_shape(inputs)
+            if self.ranks.are_several and "labels" in inputs:
+                counts[0] -= filling_tokens(inputs)
         if self.row_losses is not None:
             self.row_losses.take_batch(inputs)
         known = logged_figures(self)
@@ -108,6 +113,8 @@ class RunTrainer(TrainerHooks):
             if is_out_of_memory(error):
                 setattr(error, BATCH, tuple(shape))
             raise
+        if counts is None:
+            counts, shape = token_counts(self.drawn), batch_shape(self.drawn)
         self.step_metrics.add(loss, counts)
         known = logged_figures(self)
         self.step_metrics.add_figures({name: known[name][at:] for name, at in before.items() if name in known})

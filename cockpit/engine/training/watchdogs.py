@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from cockpit.engine.controls import Controls
@@ -101,7 +101,11 @@ WORDS: dict[str, Words] = {
 class Watchdogs:
     """Told of steps and evaluations by the thread that trains, of readings and of the time by the engine's main one."""
 
-    def __init__(self, actions: Actions, run: RunDir, journal: Journal, controls: Controls) -> None:
+    def __init__(
+        self, actions: Actions, run: RunDir, journal: Journal, controls: Controls, unwatched: Collection[str] = ()
+    ) -> None:
+        """`unwatched`: those whose signs mean nothing for the run's method."""
+        self._unwatched = unwatched
         self._actions, self._run, self._journal, self._controls = actions, run, journal, controls
         self._lock = threading.RLock()
         self.course = rules.Course(watched=method_rules.WATCHED)
@@ -177,7 +181,7 @@ class Watchdogs:
                 self._judge(name, rule(self.course), clears_after)
 
     def _action(self, name: str) -> str:
-        return str(getattr(self._actions, name))
+        return "off" if name in self._unwatched else str(getattr(self._actions, name))
 
     def _judge(self, name: str, found: str, clears_after: int) -> None:
         """Tell of a sign when it comes, and when it has gone."""

@@ -8,7 +8,7 @@ from typing import Literal
 from cockpit.recipe.data import RowFormat
 from cockpit.recipe.section import Section
 
-MethodName = Literal["sft", "pretraining", "dpo", "orpo", "kto"]
+MethodName = Literal["sft", "pretraining", "dpo", "orpo", "kto", "grpo"]
 Direction = Literal["up", "down", ""]
 
 
@@ -49,14 +49,17 @@ class Method:
     name: MethodName
     title: str
     forms: tuple[RowFormat, ...]
-    rows: Literal["single", "pairs", "marked"] = "single"
-    """What it learns from: examples, pairs of a better and a worse answer, or answers that are marked as either."""
+    rows: Literal["single", "pairs", "marked", "prompts"] = "single"
+    """What it learns from: examples, pairs of a better and a worse answer, answers that are marked as either, or
+    prompts that it answers itself."""
     settings: type[Section] | None = None
     figures: tuple[Figure, ...] = ()
     charts: tuple[Chart, ...] = ()
     fixed: tuple[Fixed, ...] = ()
+    unwatched: tuple[str, ...] = ()
+    """Watchdogs whose signs mean nothing here, by their names in the recipe."""
 
     @property
     def has_sides(self) -> bool:
         """Whether its rows are answers that are better or worse."""
-        return self.rows != "single"
+        return self.rows in ("pairs", "marked")

@@ -286,10 +286,10 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         loss.set_course(state.steps, state.held_out)
 
     def _show_figures(self) -> None:
-        method, state = self.session.recipe.kind, self.session.state
+        recipe, state = self.session.recipe, self.session.state
         why = "No step was taken." if self.session.is_over else "The first step has not ended yet."
-        self.query_one(FigureChart).show(method, state.steps, state.held_out, why)
-        self.set_class(bool(method.charts), "-figures")
+        self.query_one(FigureChart).show(recipe.charts, recipe.figures, state.steps, state.held_out, why)
+        self.set_class(bool(recipe.charts), "-figures")
 
     def _show_answers(self) -> None:
         asked, measured = self.session.recipe.evaluation, self.session.state.answers_measured
@@ -298,7 +298,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         self.set_class(asked.answers or len(measured) > 0, "-answers")
 
     def _show_panels(self) -> None:
-        self.query_one(NowPanel).show(self.session.state, self._app.price, self.session.recipe.kind.figures)
+        self.query_one(NowPanel).show(self.session.state, self._app.price, self.session.recipe.figures)
         facts = self.session.facts
         self.query_one(RunPanel).show(self.session.recipe, self.session.state, facts)
         state, is_silent = self.session.state, self.session.status == "silent"
@@ -306,8 +306,8 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         past = AT_THE_END if self.session.is_over else LAST_HEARD if is_silent else ""
         self.query_one(MachineColumn).show(state.machine, state.machine_use, past=past)
         asks = bool(self.session.recipe.samples.prompts) or self.session.recipe.evaluation.answers
-        self.query_one(SamplePanel).show(state.samples, state.answers_given, has_prompts=asks)
-        self.set_class(asks or bool(state.samples or state.answers_given), "-samples")
+        self.query_one(SamplePanel).show(state.samples, state.answers_given, state.completions, has_prompts=asks)
+        self.set_class(asks or bool(state.samples or state.answers_given or state.completions), "-samples")
         self._show_log()
 
     def _show_schedule(self) -> None:
@@ -393,7 +393,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
             )
             return is_resumable(session.status) and has_checkpoint and session.takes_commands
         if action == "next_chart":
-            return bool(session.recipe.kind.charts)
+            return bool(session.recipe.charts)
         if action == "talk":
             return session.state.is_stepping and session.can_ask
         if action == "chat":
@@ -403,7 +403,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         if action == "panel":
             return self.has_class("-tabbed")
         if action == "scrub":
-            return len(session.state.samples) + len(session.state.answers_given) > 1
+            return len(session.state.samples) + len(session.state.answers_given) + len(session.state.completions) > 1
         return True
 
     def action_resume(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from cockpit.recipe.methods.method import Chart, Method
+from cockpit.recipe.methods.method import Chart, Figure
 from cockpit.runs.steps import Steps
 from cockpit.runs.table import Table
 from cockpit.text.numbers import count, metric
@@ -56,11 +56,13 @@ class FigureChart(StepChart):
         self.at = 0
         """Which of the charts is shown."""
 
-    def show(self, method: Method, steps: Steps, held_out: Table, why_empty: str) -> None:
+    def show(
+        self, charts: Sequence[Chart], figures: Sequence[Figure], steps: Steps, held_out: Table, why_empty: str
+    ) -> None:
         """The steps and the evaluations so far: the same objects each time, or another run's."""
-        self._charts = method.charts
-        self._labels = {figure.name: figure.label.strip() for figure in method.figures}
-        taken = (method.name, len(steps), steps.newest_step, len(held_out), why_empty, id(steps))
+        self._charts = charts
+        self._labels = {figure.name: figure.label.strip() for figure in figures}
+        taken = (tuple(charts), len(steps), steps.newest_step, len(held_out), why_empty, id(steps))
         if taken != self._taken:
             self._steps, self._held_out, self._taken, self._why_empty = steps, held_out, taken, why_empty
             self.window_changed()
@@ -120,7 +122,8 @@ class FigureChart(StepChart):
         for name, colour in zip(chart.figures, COLOURS, strict=False):
             value = self._steps.value_at(name, step)
             if value is not None:
-                label = name.rpartition("/")[2] if len(chart.figures) > 1 else self._labels[name]
+                label = name.removesuffix("/mean").rpartition("/")[2]
+                label = label if len(chart.figures) > 1 else self._labels[name]
                 said.append(Content.styled(f"{label.replace('_', ' ')} {metric(value)}", colour))
         if self.window.cursor is not None:
             said.append(Content.styled(f"step {count(step)}", "$foreground-muted"))

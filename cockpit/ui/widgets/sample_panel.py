@@ -13,15 +13,15 @@ from textual.content import Content
 from textual.style import Style
 from textual.widgets import Static
 
-from cockpit.text.numbers import count
+from cockpit.text.numbers import count, metric
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.text.word_diff import pieces
 from cockpit.ui.widgets.glyphs import glyphs
 
 if TYPE_CHECKING:
-    from cockpit.protocol.events import AnswerJudged, SampleAnswered
+    from cockpit.protocol.events import AnswerJudged, CompletionScored, SampleAnswered
 
-    Answer = SampleAnswered | AnswerJudged
+    Answer = SampleAnswered | AnswerJudged | CompletionScored
 
 CHANGED = "bold underline $primary"
 """Told apart without colours too."""
@@ -50,7 +50,7 @@ class SamplePanel(VerticalScroll, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._rounds: list[list[Answer]] = []
         """The answers of each step, ascending."""
-        self._newest: tuple[Answer | None, Answer | None, int] = (None, None, 0)
+        self._newest: tuple[tuple[int, int], ...] = ()
         self._step: int | None = None
         """The one that is shown; None for the newest."""
         self._shown: object = None
@@ -65,18 +65,22 @@ class SamplePanel(VerticalScroll, can_focus=True):
         self.border_title = Content("samples")
 
     def show(
-        self, samples: Sequence[SampleAnswered], judged: Sequence[AnswerJudged] = (), *, has_prompts: bool = True
+        self,
+        samples: Sequence[SampleAnswered],
+        judged: Sequence[AnswerJudged] = (),
+        completions: Sequence[CompletionScored] = (),
+        *,
+        has_prompts: bool = True,
     ) -> None:
         """Take the answers, each kind ascending in step; `has_prompts`: whether the recipe asks for any."""
         self._why_empty = "No prompt has been answered yet."
         if not has_prompts:
             self._why_empty = "The recipe has no samples.prompts that would be answered."
-        newest = (samples[-1] if samples else None, judged[-1] if judged else None, len(samples) + len(judged))
-        if any(now is not before for now, before in zip(newest[:2], self._newest[:2], strict=True)) or (
-            newest[2] != self._newest[2]
-        ):
+        kinds: tuple[Sequence[Answer], ...] = (samples, judged, completions)
+        newest = tuple((id(one[-1]), len(one)) if one else (0, 0) for one in kinds)
+        if newest != self._newest:
             self._newest = newest
-            answers: list[Answer] = sorted([*samples, *judged], key=lambda one: one.step)
+            answers: list[Answer] = sorted([*samples, *judged, *completions], key=lambda one: one.step)
             self._rounds = [list(alike) for _, alike in groupby(answers, key=lambda one: one.step)]
         self._draw()
 
@@ -145,13 +149,17 @@ class SamplePanel(VerticalScroll, can_focus=True):
 
 def _asked(answer: Answer) -> tuple[str, int]:
     """Which question it answers."""
-    return getattr(answer, "half", "samples"), answer.index
+    drawn = f"drawn {getattr(answer, 'prompt', '')}" if hasattr(answer, "rewards") else "samples"
+    return getattr(answer, "half", drawn), answer.index
 
 
 def _question(answer: Answer) -> tuple[str, str, str]:
     """The question on one line, why there is no answer, and what was reasoned."""
-    from cockpit.protocol.events import SampleAnswered
+    from cockpit.protocol.events import CompletionScored, SampleAnswered
 
+    if isinstance(answer, CompletionScored):
+        parts = ", ".join(f"{plain_line(name)} {metric(value)}" for name, value in answer.rewards.items())
+        return f"reward {metric(answer.reward)} ({parts}): {plain_line(answer.prompt)}", "", ""
     if isinstance(answer, SampleAnswered):
         return plain_line(answer.prompt), plain_line(answer.reason), answer.thinking
     sign = glyphs().done if answer.passed else glyphs().failed

@@ -129,3 +129,45 @@ def test_kto_takes_pairs_apart(hosted: Hosted, pairs: Path) -> None:
     run = whole(hosted, {**SHORT, "method": "kto", "data": pairs})
     (prepared,) = run.all(DataPrepared)
     assert prepared.train_rows + prepared.eval_rows == 2 * 36
+
+
+@pytest.fixture(scope="session")
+def prompts(folder: Path) -> Path:
+    """Questions with what a reward needs beside them."""
+    rows = [{"prompt": f"what is the name of {colour}", "answer": str(at)} for at, colour in enumerate(COLOURS * 2)]
+    return tiny.write_rows(folder / "prompts.jsonl", rows)
+
+
+GRPO: dict[str, Any] = {
+    "method": "grpo",
+    "data__eval_rows": 2,
+    "training__max_steps": 4,
+    "training__per_device_train_batch_size": 4,
+    "training__gradient_accumulation_steps": 2,
+    "grpo__num_generations": 4,
+    "grpo__max_completion_length": 8,
+    "grpo__temperature": 1.5,
+    "grpo__beta": 0.1,
+    "grpo__rewards": [{"length": 4}, {"regex": "e", "weight": 0.5}, {"length": 2}],
+}
+
+
+def test_grpo_rewards_what_it_draws_and_goes_on_to_the_bit(hosted: Hosted, prompts: Path) -> None:
+    """Time and memory of both halves are no figures of a step that could be the same twice."""
+    undisturbed = whole(hosted, {**GRPO, "data": prompts})
+    first = stopped(hosted, 2, **GRPO, data=prompts)
+    again = hosted(resumed=first.run, **GRPO, data=prompts)
+    until_second_end(again)
+    assert without_times(again) == without_times(undisturbed)
+    steps = [one for _, one in figures(undisturbed)]
+    assert all(step["generation_time_s"] > 0 and step["learning_time_s"] > 0 for step in steps)
+    assert all(0 < step["completions/mean_length"] <= 8 for step in steps)
+    assert steps[0]["reward"] == pytest.approx(
+        steps[0]["rewards/length/mean"] + 0.5 * steps[0]["rewards/regex/mean"] + steps[0]["rewards/length_2/mean"]
+    )
+    assert undisturbed.state.evaluations[-1].figures["eval_reward"] is not None
+    assert steps[-1]["trained_tokens"] > steps[0]["trained_tokens"] > 0
+
+
+def without_times(run: HostedRun) -> list[tuple[int, dict[str, float]]]:
+    return [(step, {name: one for name, one in all_.items() if "time_s" not in name}) for step, all_ in figures(run)]

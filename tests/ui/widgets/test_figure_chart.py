@@ -39,13 +39,13 @@ async def test_the_next_chart_comes_with_each_call_and_marks_are_of_the_held_out
     window = StepWindow()
     chart = FigureChart(window, classes="pane")
     async with Stage(widgets=[chart]).run_test(size=(70, 16)) as pilot:
-        chart.show(DPO, Steps(), Table(), "Nothing yet.")
+        chart.show(DPO.charts, DPO.figures, Steps(), Table(), "Nothing yet.")
         await pilot.pause()
         assert "Nothing yet." in all_text(chart)
         window.set_planned(100)
         window.set_newest(60)
         state = state_of(60)
-        chart.show(DPO, state.steps, state.held_out, "")
+        chart.show(DPO.charts, DPO.figures, state.steps, state.held_out, "")
         await pilot.pause()
         assert plain(chart.border_title) == "rewards · 1 of 3"
         assert plain(chart.border_subtitle) == "chosen 6.000 · rejected -3.000 · step 60"
