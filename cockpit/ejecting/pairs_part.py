@@ -1,4 +1,4 @@
-"""The parts of a script that learns from preference pairs: its rows, its collator, its trainer"""
+"""The parts of a script that learns from preference pairs, by DPO or ORPO: its rows, its collator, its trainer"""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from cockpit.ejecting.layout import Argument, literal
 from cockpit.recipe.recipe import Recipe
 
+TRAINERS = {
+    "dpo": "from trl import DPOConfig, DPOTrainer",
+    "orpo": "from trl.experimental.orpo import ORPOConfig, ORPOTrainer",
+}
 FROM_PAIR = '''
 def from_pair(sides):
     """A better and a worse conversation as a row for the trainer: the answers that tell them apart are learnt."""
@@ -75,6 +79,8 @@ MULTIPLE        batch = {
         return batch
 
 
+'''
+DPO_TRAINER = '''
 class PairTrainer(DPOTrainer):
     """trl's, given pairs that are tokenized already."""
 
@@ -82,6 +88,37 @@ class PairTrainer(DPOTrainer):
         return dataset
 
 '''
+
+
+ORPO_COLLATOR = '''
+class PairCollator:
+    """Tokenized pairs as a batch of trl's: each side by itself, labels -100 where no loss is taken."""
+
+    def __call__(self, rows):
+        batch = {}
+        for side in ("chosen", "rejected"):
+            longest = max(len(row[f"{side}_ids"]) for row in rows)
+MULTIPLE            ids = torch.full((len(rows), longest), tokenizer.pad_token_id)
+            mask = torch.zeros((len(rows), longest), dtype=torch.long)
+            labels = torch.full((len(rows), longest), -100)
+            for at, row in enumerate(rows):
+                length = len(row[f"{side}_ids"])
+                ids[at, :length] = torch.tensor(row[f"{side}_ids"])
+                mask[at, :length] = 1
+                labels[at, :length] = torch.tensor(row[f"{side}_labels"])
+            batch |= {f"{side}_input_ids": ids, f"{side}_attention_mask": mask, f"{side}_labels": labels}
+        return batch
+
+'''
+STAND_IN = [
+    "# trl tokenizes what its trainer is made with; the rows, which are tokenized already, come afterwards.",
+    'one_pair = Dataset.from_list([{"prompt": "a", "chosen": "b", "rejected": "c"}])',
+]
+
+
+def is_of_pairs(recipe: Recipe) -> bool:
+    """Whether the method compares two answers."""
+    return recipe.method in TRAINERS
 
 
 def encode_pairs(recipe: Recipe) -> str:
@@ -99,14 +136,19 @@ def reader(name: str, columns: Mapping[str, str]) -> str:
     return READER.format(name=name, before=before, chosen=chosen, rejected=rejected)
 
 
-def collator(multiple: int | None) -> list[str]:
+def collator(recipe: Recipe, multiple: int | None) -> list[str]:
     """The batches, and the trainer that takes them."""
-    rounded = f"        longest = -(-longest // {multiple}) * {multiple}\n" if multiple else ""
-    return COLLATOR.replace("MULTIPLE", rounded).splitlines()
+    made, indent = (COLLATOR + DPO_TRAINER, 8) if recipe.method == "dpo" else (ORPO_COLLATOR, 12)
+    rounded = f"{' ' * indent}longest = -(-longest // {multiple}) * {multiple}\n" if multiple else ""
+    return made.replace("MULTIPLE", rounded).splitlines()
 
 
-def dpo_arguments(recipe: Recipe) -> list[Argument]:
+def method_arguments(recipe: Recipe) -> list[Argument]:
     """The method's own section."""
+    if recipe.method == "orpo":
+        longest = Argument("max_length", "MAX_LENGTH", "training.max_length")
+        own = recipe.orpo.model_dump().items()
+        return [longest, *(Argument(name, literal(value), f"orpo.{name}") for name, value in own)]
     dpo = recipe.dpo
     losses = [dpo.loss_type] + (["sft"] if dpo.rpo_alpha is not None else [])
     found = [Argument("beta", literal(dpo.beta), "dpo.beta"), Argument("loss_type", literal(losses), "dpo.loss_type")]

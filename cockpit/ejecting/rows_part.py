@@ -10,7 +10,7 @@ from pathlib import Path
 from cockpit.data.files import recognise, rows_of, split_files
 from cockpit.ejecting import rows_code as code
 from cockpit.ejecting.layout import literal
-from cockpit.ejecting.pairs_part import encode_pairs
+from cockpit.ejecting.pairs_part import encode_pairs, is_of_pairs
 from cockpit.ejecting.pairs_part import reader as pair_reader
 from cockpit.ejecting.training_part import is_packed
 from cockpit.paths import located
@@ -48,7 +48,7 @@ def rows_lines(recipe: Recipe) -> list[str]:
     lines: list[str] = []
     if has_talk:
         lines += _roles(recipe) + (code.RENDER + code.CHECKED + code.answers(recipe)).splitlines()
-    if recipe.method == "dpo":
+    if is_of_pairs(recipe):
         lines += (code.TOKENS + encode_pairs(recipe) + code.ROWS_OF_PAIRS).splitlines()
     else:
         lines += code.encode(recipe, has_texts=has_texts, has_talk=has_talk).splitlines()
@@ -57,9 +57,9 @@ def rows_lines(recipe: Recipe) -> list[str]:
         lines += code.READ_JSON.splitlines()
     names = [f"content_{number + 1}" for number in range(len(everything))]
     if len(names) == 1:
-        names = ["sides_of" if recipe.method == "dpo" else "turns_of"]
+        names = ["sides_of" if is_of_pairs(recipe) else "turns_of"]
     for (_, (form, columns)), name in zip(everything, names, strict=True):
-        made = pair_reader(name, columns) if recipe.method == "dpo" else code.reader(name, form, columns)
+        made = pair_reader(name, columns) if is_of_pairs(recipe) else code.reader(name, form, columns)
         lines += [*made.splitlines(), "", ""]
     lines += _gathered(recipe, sources, names)
     if own:

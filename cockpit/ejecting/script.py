@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from cockpit.ejecting.layout import comment, literal
 from cockpit.ejecting.model_part import class_name, model_lines
+from cockpit.ejecting.pairs_part import TRAINERS, is_of_pairs
 from cockpit.ejecting.rows_part import rows_lines
 from cockpit.ejecting.training_part import is_plain_trainer, training_lines
 from cockpit.recipe.recipe import Recipe
@@ -108,8 +109,7 @@ def _imports(recipe: Recipe, rows: str, environment: list[str]) -> list[str]:
     if plain:
         lines.append("from trl.trainer.sft_trainer import DataCollatorForLanguageModeling")
     else:
-        pairs = recipe.method == "dpo"
-        lines.append("from trl import DPOConfig, DPOTrainer" if pairs else "from trl import SFTConfig, SFTTrainer")
+        lines.append(TRAINERS.get(recipe.method, "from trl import SFTConfig, SFTTrainer"))
     return lines
 
 
@@ -117,7 +117,7 @@ def _constants(recipe: Recipe, reasons: Mapping[str, str]) -> list[str]:
     longest = min(recipe.training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
     lines = [*comment(reasons.get("training.max_length", "")), f"MAX_LENGTH = {longest}  # tokens of a row at most"]
     if (
-        recipe.method != "dpo"
+        not is_of_pairs(recipe)
         and recipe.data.long_rows in (None, "split")
         and any(source.format in ("text", "auto") for source in recipe.data.mixed().sources)
     ):

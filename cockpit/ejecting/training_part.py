@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.ejecting.layout import Argument, call, literal
-from cockpit.ejecting.pairs_part import collator, dpo_arguments
+from cockpit.ejecting.pairs_part import STAND_IN, collator, is_of_pairs, method_arguments
 from cockpit.recipe.checkpoints import checkpoint_plan
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
@@ -16,7 +16,7 @@ CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_
 
 def is_plain_trainer(recipe: Recipe) -> bool:
     """Whether transformers' own trainer trains: trl's loss is a kernel that no CPU runs; Unsloth has another there."""
-    return recipe.backend == "transformers" and recipe.hardware.gpu == "none" and recipe.method != "dpo"
+    return recipe.backend == "transformers" and recipe.hardware.gpu == "none" and not is_of_pairs(recipe)
 
 
 def is_packed(recipe: Recipe) -> bool:
@@ -29,9 +29,9 @@ def training_lines(recipe: Recipe, reasons: Mapping[str, str], name: str) -> lis
     plain = is_plain_trainer(recipe)
     config, trainer = ("TrainingArguments", "Trainer") if plain else ("SFTConfig", "SFTTrainer")
     lines = [] if not plain else ["model.config.use_cache = False  # or joined rows would be taken for one"]
-    if recipe.method == "dpo":
-        config, trainer = "DPOConfig", "PairTrainer"
-        lines = collator(_pad_to(recipe))
+    if is_of_pairs(recipe):
+        config, trainer = ("DPOConfig", "PairTrainer") if recipe.method == "dpo" else ("ORPOConfig", "ORPOTrainer")
+        lines = collator(recipe, _pad_to(recipe))
     lines += call(f"arguments = {config}(", _arguments(recipe, name, plain=plain), reasons)
     holds_out = recipe.data.holds_out
     if holds_out:
@@ -42,10 +42,14 @@ def training_lines(recipe: Recipe, reasons: Mapping[str, str], name: str) -> lis
                   "            return super().evaluate(*args, **kwargs)", "", ""]  # fmt: skip
     given = ["    model=model,", "    args=arguments,", "    train_dataset=train_rows,"]
     given += ["    eval_dataset=measured_rows,"] if holds_out else []
+    if recipe.method == "orpo":
+        lines += STAND_IN
+        given = [line.replace("train_rows", "one_pair").replace("measured_rows", "one_pair") for line in given]
     given += ["    processing_class=tokenizer,"]
-    if recipe.method == "dpo":
+    if is_of_pairs(recipe):
         given.append("    data_collator=PairCollator(),")
-        given += ["    ref_model=copy.deepcopy(model),"] if recipe.finetuning_type == "full" else []
+    if recipe.method == "dpo" and recipe.finetuning_type == "full":
+        given.append("    ref_model=copy.deepcopy(model),")
     if plain:
         joined = is_packed(recipe) or recipe.training.padding_free
         given += [f"    data_collator=DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id, "
@@ -53,7 +57,11 @@ def training_lines(recipe: Recipe, reasons: Mapping[str, str], name: str) -> lis
     if recipe.training.early_stopping_patience is not None:
         patience, threshold = recipe.training.early_stopping_patience, recipe.training.early_stopping_threshold
         given.append(f"    callbacks=[EarlyStoppingCallback({patience}, {literal(threshold)})],")
-    lines += [f"trainer = {'MeasuringTrainer' if holds_out else trainer}(", *given, ")", "trainer.train()"]
+    lines += [f"trainer = {'MeasuringTrainer' if holds_out else trainer}(", *given, ")"]
+    if recipe.method == "orpo":
+        lines += ["trainer.train_dataset = train_rows", *(["trainer.eval_dataset = measured_rows"] * holds_out)]
+        lines.append("trainer.use_dpo_data_collator = True  # PairCollator names what is in a batch as trl's own does")
+    lines.append("trainer.train()")
     every, steps = recipe.training.eval_steps, recipe.training.max_steps
     if holds_out and not (every and steps and steps % every == 0):
         lines.append("trainer.evaluate()")
@@ -95,8 +103,8 @@ def _arguments(recipe: Recipe, name: str, *, plain: bool) -> list[Argument]:
         *([own("neftune_noise_alpha")] if training.neftune_noise_alpha is not None else []),
         *_checkpointing(recipe),
     ]
-    if recipe.method == "dpo":
-        found += dpo_arguments(recipe)
+    if is_of_pairs(recipe):
+        found += method_arguments(recipe)
     elif not plain:
         found += _batching(recipe)
     found += [Argument("train_sampling_strategy", literal("group_by_length"), "training.group_by_length")] * (

@@ -110,7 +110,14 @@ def preferences(folder: Path) -> dict[str, Any]:
     return {"method": "dpo", "dpo": own, "data__sources": sources, "training__pad_to_multiple_of": 32}
 
 
-@pytest.mark.parametrize("changes", [chat, plain_text, mixture, packing, preferences])
+def odds(folder: Path) -> dict[str, Any]:
+    """The same pairs, learnt without a reference."""
+    changes = preferences(folder)
+    del changes["dpo"]
+    return {**changes, "method": "orpo", "orpo": {"beta": 0.2, "disable_dropout": False}}
+
+
+@pytest.mark.parametrize("changes", [chat, plain_text, mixture, packing, preferences, odds])
 def test_the_losses_are_the_same(
     hosted: Callable[..., HostedRun],
     model: Path,
