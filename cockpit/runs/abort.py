@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,8 @@ from cockpit.runs.folder import RunDir
 if TYPE_CHECKING:
     import psutil
 
-ENGINE = "cockpit.engine"
-"""Stands on the command line of every engine."""
+ENGINES = ("cockpit.engine", "cockpit.engine.torchrun")
+"""One of these stands on the command line of every engine; the ranks of several end with the second."""
 ENDS_WITHIN_S = 2.0
 """How long a killed engine is waited for."""
 
@@ -55,7 +56,7 @@ def abort_run(run: RunDir, step: int) -> None:
 def _is_engine(process: psutil.Process, run: RunDir) -> bool:
     """Whether the process is an engine of this user's that holds the run's lock: engine.json may have come from
     elsewhere and name any process. Raises psutil.Error."""
-    if process.uids().real != os.getuid() or ENGINE not in process.cmdline():
+    if process.uids().real != os.getuid() or not set(ENGINES) & set(process.cmdline()):
         return False
     lock = run.path / "engine.lock"
     return any(Path(file.path) == lock.resolve() for file in process.open_files())
@@ -64,7 +65,19 @@ def _is_engine(process: psutil.Process, run: RunDir) -> bool:
 def tell_aborted(run: RunDir, step: int) -> None:
     """Write the run's end in place of its engine, which is gone; engine.json goes on naming that one, so that nobody
     waits for us. Raises OSError where the folder cannot be written."""
+    identity = run.identity()
+    if identity is not None and identity.is_on_this_boot():
+        _wait_for(identity.ranks)
     reason = "Aborted: the engine was ended in the middle of a step; nothing more was saved."
     with closing(EventWriter(run.events)) as log:
         log.append(RunEnded(outcome="stopped", step=step, reason=reason))
         log.append(EngineExited(reason="aborted"))
+
+
+def _wait_for(pids: tuple[int, ...]) -> None:
+    """Several ranks end with the process that has started them, in a moment."""
+    import psutil
+
+    deadline = time.monotonic() + ENDS_WITHIN_S
+    while any(map(psutil.pid_exists, pids)) and time.monotonic() < deadline:
+        time.sleep(0.01)

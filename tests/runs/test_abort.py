@@ -20,11 +20,14 @@ from cockpit.runs.liveness import EngineIdentity
 HOLDS_LOCK = "import sys, time; lock = open(sys.argv[1], 'a'); print(flush=True); time.sleep(600)"
 
 
-@pytest.mark.parametrize("is_ours", [False, True])
-def test_an_aborted_run_has_ended_and_holds_no_engine(is_ours: bool) -> None:
+@pytest.mark.parametrize(
+    ("is_ours", "named"),
+    [(False, "cockpit.engine"), (True, "cockpit.engine"), (False, "cockpit.engine.torchrun")],
+)
+def test_an_aborted_run_has_ended_and_holds_no_engine(is_ours: bool, named: str) -> None:
     run = RunDir.create(runs_folder() / "demo-1")
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDS_LOCK, str(run.path / "engine.lock"), "cockpit.engine"], stdout=subprocess.PIPE
+        [sys.executable, "-c", HOLDS_LOCK, str(run.path / "engine.lock"), named], stdout=subprocess.PIPE
     )
     assert process.stdout is not None and process.stdout.readline()
     engine = EngineIdentity.of_this_process("unsloth")
