@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 from cockpit.models.shape import ModelShape
@@ -30,6 +31,17 @@ def answers(shape: ModelShape, recipe: Recipe, quantization: str, longest: int, 
         for count, prompt, new in kinds
     ]
     return max(found, key=_total)
+
+
+def drawn(shape: ModelShape, recipe: Recipe, quantization: str, longest: int, holding: Held, total: int) -> Passing:
+    """Of the completions of a step, which are all drawn at once; `longest`: tokens of a prompt with its completion.
+    vLLM takes its share of the GPU's `total` bytes for itself."""
+    training, grpo = recipe.training, recipe.grpo
+    if grpo.use_vllm:
+        return Passing(0, 0, 0, round(grpo.vllm_gpu_memory_utilization * total))
+    rows = training.per_device_train_batch_size * training.gradient_accumulation_steps
+    prompt = max(1, longest - grpo.max_completion_length)
+    return _of_batch(shape, recipe, quantization, rows, prompt, grpo.max_completion_length, holding, sys.maxsize)
 
 
 def _of_batch(

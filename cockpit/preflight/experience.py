@@ -23,6 +23,7 @@ from cockpit.paths import home, local_path
 from cockpit.preflight.memory import FORMULA, Device, Forecast, Lengths, forecast
 from cockpit.protocol.values import UNREADABLE
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.problem import RecipeError
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schedule import effective_batch
@@ -259,7 +260,7 @@ def kind_of(recipe: Recipe) -> str:
     training = recipe.training
     joined = "packed" if training.packing else "padding_free" if training.padding_free else "padded"
     parts = (recipe.backend, recipe.model.quantization, recipe.finetuning_type, training.gradient_checkpointing, joined)
-    return " ".join(parts)
+    return " ".join(parts if recipe.method == "sft" else (*parts, recipe.method))
 
 
 def step_tokens(recipe: Recipe, mean: float) -> float:
@@ -295,6 +296,9 @@ def task_of(recipe: Recipe) -> str:
 
 def _plain_work(recipe: Recipe) -> dict[str, Any]:
     plain = recipe.model_dump(mode="json", exclude={"about", "chat", "output", "samples", "suite", "schema_"})
+    for method in METHODS.values():
+        if method.name != recipe.method:
+            plain.pop(method.name, None)
     for name in UNTIMED:
         plain["training"].pop(name, None)
     for named in (plain["model"], *plain["data"]["sources"]):

@@ -190,7 +190,7 @@ def compiled_lengths(recipe: Recipe, *, joins: bool = False) -> Iterator[dict[st
     if training.packing or not recipe.hardware.compile or trains_images(recipe):
         yield {}
         return
-    if joins:
+    if joins and recipe.kind.joins_rows:
         yield {"padding_free": True, "pad_to_multiple_of": JOINED_TO}
     longest = training.max_length or recipe.model.max_seq_length
     yield {"padding_free": False, "pad_to_multiple_of": min(PADDED_TO, longest)}

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from cockpit.models.shape import ModelShape
 from cockpit.preflight.activations import FUSED_FAMILIES, Batch, Passing, evaluating, passing
-from cockpit.preflight.answers import answers
+from cockpit.preflight.answers import answers, drawn
 from cockpit.preflight.weights import Held, held
 from cockpit.recipe.recipe import Recipe
 
@@ -148,6 +148,10 @@ def forecast(
         rows = recipe.training.per_device_eval_batch_size or recipe.training.per_device_train_batch_size
         tested = evaluating(shape, recipe, quantization, batch_of(recipe, rows, lengths, images=images), holding, free)
         moments.append(_moment("evaluation", holding, tested, context, gradients=0))
+    if recipe.method == "grpo":
+        longest = batch_of(recipe, 1, None).length
+        made = drawn(shape, recipe, quantization, longest, holding, device.total)
+        moments.append(_moment("answers", holding, made, context, gradients=0))
     if recipe.evaluation.answers:
         longest = batch_of(recipe, 1, lengths).length
         given = answers(shape, recipe, quantization, longest, holding, free)
@@ -159,8 +163,9 @@ def forecast(
 
 
 def batch_of(recipe: Recipe, rows: int, lengths: Lengths | None, *, images: bool = False) -> Batch:
-    """The largest micro-batch of `rows` rows that the run will meet; with `images`, one to a row."""
-    training = recipe.training
+    """The largest micro-batch of `rows` rows that the run will meet, of pairs with both answers of each; with `images`,
+    one to a row."""
+    training, rows = recipe.training, rows * recipe.kind.sequences
     limit = min(training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
     longest = limit if lengths is None else min(limit, lengths.longest)
     if images:

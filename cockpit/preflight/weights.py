@@ -58,8 +58,9 @@ def held(shape: ModelShape, recipe: Recipe, quantization: str, *, images: bool) 
     if not full and recipe.backend == "unsloth":
         # Unsloth moves the original of a layer that is trained whole to the disk.
         replaced = 2 * sum(elements for elements, _ in _whole(shape, recipe))
+    copies = 2 if recipe.copies_model else 1
     return Held(
-        weights=weight_bytes(shape, recipe, quantization, images=images) - replaced,
+        weights=copies * weight_bytes(shape, recipe, quantization, images=images) - replaced,
         adapter=0 if full else gradients,
         gradients=gradients,
         optimizer=sum(round(_states(one, optim)) for one in trained),

@@ -133,6 +133,12 @@ class Recipe(Section):
         """What is drawn of that beside the loss."""
         return self.kind.charts + (reward_charts(self.grpo) if self.method == "grpo" else ())
 
+    @property
+    def copies_model(self) -> bool:
+        """Whether a copy of the model is kept to compare with: with an adapter the base is there already."""
+        compares = self.method in ("dpo", "kto") or (self.method == "grpo" and self.grpo.beta > 0)
+        return compares and self.finetuning_type == "full"
+
     def conflicts(self) -> Iterator[Conflict]:
         yield from self._of_other_methods()
         yield from self._method_conflicts()

@@ -103,7 +103,7 @@ def _paddings(recipe: Recipe) -> Iterator[Recipe]:
     longest = recipe.training.max_length or recipe.model.max_seq_length
     for multiple in dict.fromkeys((*(one for one in MULTIPLES if one < longest), longest, None)):
         yield with_training(recipe, padding_free=False, pad_to_multiple_of=multiple)
-    for multiple in (*JOINED_MULTIPLES, None):
+    for multiple in (*JOINED_MULTIPLES, None) if recipe.kind.joins_rows else ():
         yield with_training(recipe, padding_free=True, pad_to_multiple_of=multiple)
 
 
@@ -114,9 +114,9 @@ def _workers(recipe: Recipe) -> Iterator[Recipe]:
 def _marked(recipe: Recipe, *, on_gpu: bool) -> Iterator[Way]:
     """What is shown and left to the person."""
     training = recipe.training
-    if not training.group_by_length and not training.packing:
+    if recipe.kind.joins_rows and not training.group_by_length and not training.packing:
         yield Way("grouped by length", with_training(recipe, group_by_length=True), "other rows in a step")
-    if not training.packing:
+    if recipe.kind.joins_rows and not training.packing:
         packed = {"packing": True, "padding_free": False, "group_by_length": False, "pad_to_multiple_of": None}
         yield Way("packed", with_training(recipe, **packed), "more rows in a step")
     if not on_gpu:

@@ -11,6 +11,7 @@ import pytest
 from cockpit.models.shape import ModelShape
 from cockpit.preflight.memory import NCCL, Device, Forecast, Lengths, Part, fit, forecast
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.recipe import Recipe
 from tests.bench.memory import forecast_of
 from tests.bench.memory_cases import case
 from tests.models.shapes import GEMMA_3_4B, LLAMA_3_8B, LLAMA_32_1B, MISTRAL_7B, QWEN3_06B, QWEN3_8B
@@ -289,3 +290,40 @@ def test_int8_inputs_are_kept_though_checkpointed_unless_by_reentrant_checkpoint
     )
     inputs = 16 * 2 * 2048 * (4 * (2 * 2048 + 8192) + 2 * 2048)
     assert part(kept, "activations") - part(freed, "activations") == inputs - 2 * 2048 * 2048 * 4
+
+
+PAIRS = ("method=dpo", "data.sources.0.format=preference")
+
+
+def changed(*settings: str) -> Recipe:
+    """The recipe with settings that go together, whatever each does to the recipe alone."""
+    document = RecipeDocument.parse(RECIPE, "recipe.yaml")
+    for setting in settings:
+        document.set_from_text(setting)
+    return document.recipe()
+
+
+def test_pairs_are_two_sequences_each() -> None:
+    pairs = forecast(LLAMA_3_8B, changed(*PAIRS), H200)
+    assert pairs is not None and pairs.tokens == 2 * told(LLAMA_3_8B).tokens
+    twice = told(LLAMA_3_8B, "training.per_device_train_batch_size=4")
+    assert pairs.peak.parts == twice.peak.parts
+
+
+def test_full_training_that_compares_holds_the_model_twice() -> None:
+    full = ("finetuning_type=full", "model.quantization=none")
+    alone, pairs = (forecast(LLAMA_3_8B, changed(*one), H200) for one in (full, (*full, *PAIRS)))
+    odds = forecast(LLAMA_3_8B, changed(*full, "method=orpo", PAIRS[1]), H200)
+    assert alone is not None and pairs is not None and odds is not None
+    assert part(pairs, "weights") == 2 * part(alone, "weights") == 2 * part(odds, "weights")
+
+
+def test_completions_that_are_drawn_have_a_moment_of_their_own() -> None:
+    """8 of 2048 tokens in all: keys and values of 32 layers with 1024 numbers each, a layer's twice."""
+    rewards = ("method=grpo", "data.sources.0.format=prompts", "grpo.rewards=[{length: 8}]")
+    found = forecast(LLAMA_3_8B, changed(*rewards), H200)
+    assert found is not None and [one.phase for one in found.moments] == ["load", "step", "answers", "save"]
+    assert part(found, "activations", "answers") > 2 * 8 * 2048 * 2 * 1024 * 33
+    with_vllm = forecast(LLAMA_3_8B, changed(*rewards, "grpo.use_vllm=true"), H200)
+    assert with_vllm is not None
+    assert part(with_vllm, "buffers", "answers") == pytest.approx(0.3 * H200.total, abs=1)

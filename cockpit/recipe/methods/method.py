@@ -60,6 +60,16 @@ class Method:
     """Watchdogs whose signs mean nothing here, by their names in the recipe."""
 
     @property
+    def joins_rows(self) -> bool:
+        """Whether its rows may share a sequence, or come in an order of their own."""
+        return self.rows == "single"
+
+    @property
+    def sequences(self) -> int:
+        """How many sequences the model is given for each row of a batch."""
+        return 2 if self.rows == "pairs" else 1
+
+    @property
     def has_sides(self) -> bool:
         """Whether its rows are answers that are better or worse."""
         return self.rows in ("pairs", "marked")
