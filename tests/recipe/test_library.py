@@ -15,7 +15,7 @@ SHIPPED = sorted(shipped_recipes_folder().rglob("*.yaml"))
 
 
 def test_shipped_recipes_are_all_found() -> None:
-    assert len(SHIPPED) == 22
+    assert len(SHIPPED) == 23
     assert [entry.path for entry in library() if entry.origin == "shipped"] == sorted(
         SHIPPED, key=lambda path: (path.stem != "demo", path.stem)
     )
