@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cockpit.ejecting.layout import literal
-from cockpit.ejecting.pairs_part import is_of_pairs
 from cockpit.ejecting.training_part import is_packed
 from cockpit.recipe.recipe import Recipe
 
@@ -151,7 +150,7 @@ def rows_of(source, content_of):
 '''
 LEARNT = """        pieces = [piece for piece in pieces if any(label != -100 for label in piece["labels"][1:])]
 """
-ROWS_OF_PAIRS = ROWS_OF.replace("{encode}", "from_pair(content_of(one))").replace("{learnt}", "")
+ROWS_OF_SIDES = ROWS_OF.replace("{learnt}", "")
 PACKED = '''
 def packed(rows):
     """Rows joined into sequences of MAX_LENGTH tokens: the longest first, each into the fullest with room."""
@@ -274,7 +273,7 @@ def choice(recipe: Recipe, *, several: bool) -> str:
         if data.validation is not None:
             lines.append("measured = [piece for _, found in measured for piece in found]")
     order = f"np.random.default_rng({seed}).permutation(len(pieces))" if several else "range(len(pieces))"
-    if several and is_of_pairs(recipe):  # drawn of both sides of each pair, of which the better one counts
+    if several and recipe.kind.rows == "pairs":  # drawn of both sides of each pair, of which the better one counts
         order = f"[at // 2 for at in np.random.default_rng({seed}).permutation(2 * len(pieces)) if at % 2 == 0]"
     lines.append(f"order = {order}" + ("  # the sources are mixed" if several else ""))
     lines.append(f"train = [pieces[at][1] for at in order if pieces[at][0] not in held_out{gone}]".replace(

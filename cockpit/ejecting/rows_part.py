@@ -10,8 +10,8 @@ from pathlib import Path
 from cockpit.data.files import recognise, rows_of, split_files
 from cockpit.ejecting import rows_code as code
 from cockpit.ejecting.layout import literal
-from cockpit.ejecting.pairs_part import encode_pairs, is_of_pairs
-from cockpit.ejecting.pairs_part import reader as pair_reader
+from cockpit.ejecting.sides_rows import encode_sides, encoder_name
+from cockpit.ejecting.sides_rows import reader as reader_of_sides
 from cockpit.ejecting.training_part import is_packed
 from cockpit.paths import located
 from cockpit.recipe.data import Source
@@ -20,6 +20,9 @@ from cockpit.recipe.recipe import Recipe
 LARGEST_LOOKED_AT = 64 * 1024 * 1024
 LOOKED_AT = 2_000
 """Rows that are looked at before a script is written."""
+IN_TURNS = ("prompt", "completion", "chosen", "rejected")
+AS_TEXT = ("[{", "Human:", "Assistant:")
+"""What a text begins with that turns are found in."""
 PLAIN_KEYS = {"role", "content", "from", "value"}
 USUAL_COLUMNS = {
     "messages": {"messages": "messages"},
@@ -28,6 +31,7 @@ USUAL_COLUMNS = {
     "prompt_completion": {"prompt": "prompt", "completion": "completion"},
     "text": {"text": "text"},
     "preference": {"prompt": "prompt", "chosen": "chosen", "rejected": "rejected"},
+    "labelled": {"prompt": "prompt", "completion": "completion", "label": "label"},
 }
 """Of datasets that are not on this disk, whose columns cannot be looked at."""
 
@@ -48,8 +52,12 @@ def rows_lines(recipe: Recipe) -> list[str]:
     lines: list[str] = []
     if has_talk:
         lines += _roles(recipe) + (code.RENDER + code.CHECKED + code.answers(recipe)).splitlines()
-    if is_of_pairs(recipe):
-        lines += (code.TOKENS + encode_pairs(recipe) + code.ROWS_OF_PAIRS).splitlines()
+    if recipe.kind.has_sides:
+        form = forms[0][0]
+        if any(other != form for other, _ in [*forms, *(found for _, found in own)]):
+            raise UnreadableRows("there is no script for pairs and marked answers together; give sources of one form.")
+        rows_of_sides = code.ROWS_OF_SIDES.replace("{encode}", f"{encoder_name(recipe, form)}(content_of(one))")
+        lines += (code.TOKENS + encode_sides(recipe, form) + rows_of_sides).splitlines()
     else:
         lines += code.encode(recipe, has_texts=has_texts, has_talk=has_talk).splitlines()
     everything = [*zip(sources, forms, strict=True), *own]
@@ -57,9 +65,9 @@ def rows_lines(recipe: Recipe) -> list[str]:
         lines += code.READ_JSON.splitlines()
     names = [f"content_{number + 1}" for number in range(len(everything))]
     if len(names) == 1:
-        names = ["sides_of" if is_of_pairs(recipe) else "turns_of"]
+        names = ["sides_of" if recipe.kind.has_sides else "turns_of"]
     for (_, (form, columns)), name in zip(everything, names, strict=True):
-        made = pair_reader(name, columns) if is_of_pairs(recipe) else code.reader(name, form, columns)
+        made = reader_of_sides(name, form, columns) if recipe.kind.has_sides else code.reader(name, form, columns)
         lines += [*made.splitlines(), "", ""]
     lines += _gathered(recipe, sources, names)
     if own:
@@ -113,19 +121,26 @@ def _is_plain_json(file: Path) -> bool:
 
 def _strange(path: Path, source: Source, columns: Mapping[str, str]) -> str:
     """What a script does not read of the first rows; empty where it reads all of them."""
+    has_sides = "chosen" in columns or "label" in columns
     for _, row in itertools.islice(rows_of(path, source.split, lambda _: None), LOOKED_AT):
         for part, column in columns.items():
             value = row.get(column)
-            if part in ("prompt", "completion") and "chosen" not in columns and isinstance(value, list | dict):
+            if part in ("prompt", "completion") and not has_sides and isinstance(value, list | dict):
                 return "turns in a column of their own"
-            if isinstance(value, list) and part in ("messages", "prompt", "chosen", "rejected"):
+            if isinstance(value, list) and part == "prompt" and "input" in columns:
+                return "an input beside turns"
+            if part in ("chosen", "rejected") and isinstance(value, str) and not {"prompt", "messages"} & set(columns):
+                return "answers that no prompt stands before"
+            if part in IN_TURNS and isinstance(value, str) and value.lstrip().startswith(AS_TEXT):
+                return "turns that are written as one text"
+            if isinstance(value, list) and part in (*IN_TURNS, "messages"):
                 keys = {str(key) for turn in value if isinstance(turn, dict) for key in turn}
                 if more := keys - PLAIN_KEYS:
                     return f"{', '.join(sorted(more))} in their turns"
                 words = [turn.get("content", turn.get("value")) for turn in value if isinstance(turn, dict)]
                 if any(isinstance(one, list | dict) for one in words):
                     return "parts in their turns"
-            elif part == "messages" and value is not None:
+            elif part == "messages" and value is not None and not ("chosen" in columns and isinstance(value, str)):
                 return "turns that are written as one text"
     return ""
 

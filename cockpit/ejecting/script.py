@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from cockpit.ejecting.layout import comment, literal
 from cockpit.ejecting.model_part import class_name, model_lines
-from cockpit.ejecting.pairs_part import TRAINERS, is_of_pairs
 from cockpit.ejecting.rows_part import rows_lines
+from cockpit.ejecting.sides_training import TRAINERS
 from cockpit.ejecting.training_part import is_plain_trainer, training_lines
 from cockpit.recipe.recipe import Recipe
 from cockpit.text.plain_text import plain_line
@@ -117,7 +117,7 @@ def _constants(recipe: Recipe, reasons: Mapping[str, str]) -> list[str]:
     longest = min(recipe.training.max_length or recipe.model.max_seq_length, recipe.model.max_seq_length)
     lines = [*comment(reasons.get("training.max_length", "")), f"MAX_LENGTH = {longest}  # tokens of a row at most"]
     if (
-        not is_of_pairs(recipe)
+        not recipe.kind.has_sides
         and recipe.data.long_rows in (None, "split")
         and any(source.format in ("text", "auto") for source in recipe.data.mixed().sources)
     ):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cockpit.ejecting.layout import Argument, call, literal
-from cockpit.ejecting.pairs_part import STAND_IN, collator, is_of_pairs, method_arguments
+from cockpit.ejecting.sides_training import STAND_INS, collator, given_afterwards, method_arguments, stand_in
 from cockpit.recipe.checkpoints import checkpoint_plan
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
@@ -16,7 +16,7 @@ CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_
 
 def is_plain_trainer(recipe: Recipe) -> bool:
     """Whether transformers' own trainer trains: trl's loss is a kernel that no CPU runs; Unsloth has another there."""
-    return recipe.backend == "transformers" and recipe.hardware.gpu == "none" and not is_of_pairs(recipe)
+    return recipe.backend == "transformers" and recipe.hardware.gpu == "none" and not recipe.kind.has_sides
 
 
 def is_packed(recipe: Recipe) -> bool:
@@ -29,8 +29,9 @@ def training_lines(recipe: Recipe, reasons: Mapping[str, str], name: str) -> lis
     plain = is_plain_trainer(recipe)
     config, trainer = ("TrainingArguments", "Trainer") if plain else ("SFTConfig", "SFTTrainer")
     lines = [] if not plain else ["model.config.use_cache = False  # or joined rows would be taken for one"]
-    if is_of_pairs(recipe):
-        config, trainer = ("DPOConfig", "PairTrainer") if recipe.method == "dpo" else ("ORPOConfig", "ORPOTrainer")
+    if recipe.kind.has_sides:
+        named = recipe.method.upper()
+        config, trainer = f"{named}Config", "PairTrainer" if recipe.method == "dpo" else f"{named}Trainer"
         lines = collator(recipe, _pad_to(recipe))
     lines += call(f"arguments = {config}(", _arguments(recipe, name, plain=plain), reasons)
     holds_out = recipe.data.holds_out
@@ -42,13 +43,13 @@ def training_lines(recipe: Recipe, reasons: Mapping[str, str], name: str) -> lis
                   "            return super().evaluate(*args, **kwargs)", "", ""]  # fmt: skip
     given = ["    model=model,", "    args=arguments,", "    train_dataset=train_rows,"]
     given += ["    eval_dataset=measured_rows,"] if holds_out else []
-    if recipe.method == "orpo":
-        lines += STAND_IN
-        given = [line.replace("train_rows", "one_pair").replace("measured_rows", "one_pair") for line in given]
+    if recipe.method in STAND_INS:
+        lines += stand_in(recipe)
+        given = [line.replace("train_rows", "stand_in").replace("measured_rows", "stand_in") for line in given]
     given += ["    processing_class=tokenizer,"]
-    if is_of_pairs(recipe):
-        given.append("    data_collator=PairCollator(),")
-    if recipe.method == "dpo" and recipe.finetuning_type == "full":
+    if recipe.kind.has_sides:
+        given.append(f"    data_collator={'MarkedCollator' if recipe.method == 'kto' else 'PairCollator'}(),")
+    if recipe.method in ("dpo", "kto") and recipe.finetuning_type == "full":
         given.append("    ref_model=copy.deepcopy(model),")
     if plain:
         joined = is_packed(recipe) or recipe.training.padding_free
@@ -58,16 +59,19 @@ def training_lines(recipe: Recipe, reasons: Mapping[str, str], name: str) -> lis
         patience, threshold = recipe.training.early_stopping_patience, recipe.training.early_stopping_threshold
         given.append(f"    callbacks=[EarlyStoppingCallback({patience}, {literal(threshold)})],")
     lines += [f"trainer = {'MeasuringTrainer' if holds_out else trainer}(", *given, ")"]
-    if recipe.method == "orpo":
-        lines += ["trainer.train_dataset = train_rows", *(["trainer.eval_dataset = measured_rows"] * holds_out)]
-        lines.append("trainer.use_dpo_data_collator = True  # PairCollator names what is in a batch as trl's own does")
+    if recipe.method in STAND_INS:
+        lines += given_afterwards(recipe)
     lines.append("trainer.train()")
     every, steps = recipe.training.eval_steps, recipe.training.max_steps
     if holds_out and not (every and steps and steps % every == 0):
         lines.append("trainer.evaluate()")
     lines.append("")
     place = literal(f"{name}-{'model' if recipe.finetuning_type == 'full' else 'adapter'}")
-    own = ', selected_adapters=["default"]' if recipe.method == "dpo" and recipe.finetuning_type == "lora" else ""
+    own = (
+        ', selected_adapters=["default"]'
+        if recipe.method in ("dpo", "kto") and recipe.finetuning_type == "lora"
+        else ""
+    )
     return [*lines, f"model.save_pretrained({place}{own})", f"tokenizer.save_pretrained({place})"]
 
 
@@ -103,7 +107,7 @@ def _arguments(recipe: Recipe, name: str, *, plain: bool) -> list[Argument]:
         *([own("neftune_noise_alpha")] if training.neftune_noise_alpha is not None else []),
         *_checkpointing(recipe),
     ]
-    if is_of_pairs(recipe):
+    if recipe.kind.has_sides:
         found += method_arguments(recipe)
     elif not plain:
         found += _batching(recipe)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cockpit.data.inputs import trains_images
-from cockpit.ejecting.pairs_part import is_of_pairs
 from cockpit.recipe.evaluation import ANSWER_METRICS
 from cockpit.recipe.recipe import Recipe
 
-METHODS = ("sft", "pretraining", "dpo", "orpo")
+METHODS = ("sft", "pretraining", "dpo", "orpo", "kto")
 
 
 def unfit(recipe: Recipe) -> list[str]:
@@ -41,8 +40,8 @@ def _parts(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
         yield "data.keep_reasoning", "a script writes what the template writes", "give false"
     if data.duplicates == "drop_near":
         yield "data.duplicates", "a script looks for equal rows alone", "give drop or keep"
-    if data.duplicates == "drop" and is_of_pairs(recipe):
-        yield "data.duplicates", "a script looks for equal pairs in no data", "give keep"
+    if data.duplicates == "drop" and recipe.kind.has_sides:
+        yield "data.duplicates", "a script looks for equal answers in no data", "give keep"
     if data.long_rows == "split" and recipe.method == "sft":
         yield "data.long_rows", "a script splits plain texts alone", "leave it empty, or give truncate or drop"
     if data.response_part is not None and data.instruction_part is None:

@@ -139,6 +139,42 @@ def test_what_no_script_is_written_for(changes: dict[str, Any], sentence: str) -
     assert unfit(recipe(**changes)) == [sentence]
 
 
+@pytest.mark.parametrize(
+    ("row", "wrong"),
+    [
+        ({"chosen": "Yes, so it is", "rejected": "No"}, "answers that no prompt stands before"),
+        ({"prompt": "Human: a\n\nAssistant:", "chosen": "b", "rejected": "c"}, "turns that are written as one text"),
+        ({"prompt": '[{"role": "user"}]', "chosen": "b", "rejected": "c"}, "turns that are written as one text"),
+        (
+            {"prompt": [{"role": "user", "content": "a"}], "input": "x", "chosen": "b", "rejected": "c"},
+            "an input beside turns",
+        ),
+    ],
+)
+def test_answers_that_no_script_is_written_for(tmp_path: Path, row: dict[str, Any], wrong: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    sources = [{"name_or_path": str(tmp_path / "rows.jsonl"), "format": "preference"}]
+    with pytest.raises(UnreadableRows, match=f"there is no script for rows with {wrong}"):
+        script_of(recipe(method="dpo", data__sources=sources), "r", {})
+
+
+def test_pairs_and_marked_answers_together(tmp_path: Path) -> None:
+    (tmp_path / "pairs.jsonl").write_text(json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}) + "\n")
+    (tmp_path / "marked.jsonl").write_text(json.dumps({"prompt": "a", "completion": "b", "label": True}) + "\n")
+    sources = [{"name_or_path": str(tmp_path / name)} for name in ("pairs.jsonl", "marked.jsonl")]
+    with pytest.raises(UnreadableRows, match="pairs and marked answers together; give sources of one form"):
+        script_of(recipe(method="kto", data__sources=sources), "r", {})
+
+
+def test_what_stands_beside_the_answers_of_a_pair(tmp_path: Path) -> None:
+    row = {"system": "be short", "question": "a", "input": "x", "chosen": "b", "rejected": "c"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    script = script_of(recipe(method="dpo", data__sources=[{"name_or_path": str(tmp_path / "rows.jsonl")}]), "r", {})
+    assert 'conversation(asked, row["chosen"], row.get("system"))' in script
+    assert 'more = row.get("input")' in script
+    compile(script, "r.py", "exec")
+
+
 def test_rows_that_no_script_is_written_for(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("one\ntwo\n")
     with pytest.raises(UnreadableRows, match=r"words.txt: there is no script for .txt files; give JSON Lines"):

@@ -97,6 +97,8 @@ def preferences(folder: Path) -> dict[str, Any]:
     ]
     texts[3]["rejected"] = texts[3]["chosen"]
     texts[4]["chosen"] = ""
+    for row in texts[::3]:
+        row["system"] = "say arr"
     whole: list[dict[str, Any]] = []
     for n in range(12):
         before = [*tiny.pair(words(n, 2), words(n, 3)), {"role": "user", "content": words(n, 4)}]
@@ -117,7 +119,26 @@ def odds(folder: Path) -> dict[str, Any]:
     return {**changes, "method": "orpo", "orpo": {"beta": 0.2, "disable_dropout": False}}
 
 
-@pytest.mark.parametrize("changes", [chat, plain_text, mixture, packing, preferences, odds])
+def marked(folder: Path) -> dict[str, Any]:
+    """Answers with a mark: texts, and turns after prompts that hold answers too; some without a mark."""
+    rows: list[dict[str, Any]] = []
+    for n in range(24):
+        before = [*tiny.pair(words(n, 2), words(n, 3)), {"role": "user", "content": words(n, 4)}]
+        asked = before if n % 4 == 0 else [{"role": "user", "content": words(n, 3)}]
+        told = [{"role": "assistant", "content": words(n, 1 + n * 5 % 30)}]
+        rows.append({"prompt": asked, "completion": told, "label": n % 3 == 0 if n != 7 else None})
+    sources = [{"name_or_path": str(tiny.write_rows(folder / "marked.jsonl", rows)), "format": "labelled"}]
+    return {"method": "kto", "kto": {"beta": 0.2, "undesirable_weight": 1.5}, "data__sources": sources}
+
+
+def both(folder: Path) -> dict[str, Any]:
+    """Both answers of each pair, marked."""
+    changes = preferences(folder)
+    del changes["dpo"]
+    return {**changes, "method": "kto", "kto": {"loss_type": "apo_zero_unpaired"}}
+
+
+@pytest.mark.parametrize("changes", [chat, plain_text, mixture, packing, preferences, odds, marked, both])
 def test_the_losses_are_the_same(
     hosted: Callable[..., HostedRun],
     model: Path,

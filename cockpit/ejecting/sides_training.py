@@ -1,8 +1,6 @@
-"""The parts of a script that learns from preference pairs, by DPO or ORPO: its rows, its collator, its trainer"""
+"""The part of the script that learns from pairs of answers, or from marked ones: batches, trainers, their settings"""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from cockpit.ejecting.layout import Argument, literal
 from cockpit.recipe.recipe import Recipe
@@ -10,56 +8,8 @@ from cockpit.recipe.recipe import Recipe
 TRAINERS = {
     "dpo": "from trl import DPOConfig, DPOTrainer",
     "orpo": "from trl.experimental.orpo import ORPOConfig, ORPOTrainer",
+    "kto": "from trl import KTOConfig, KTOTrainer",
 }
-FROM_PAIR = '''
-def from_pair(sides):
-    """A better and a worse conversation as a row for the trainer: the answers that tell them apart are learnt."""
-    better, worse = sides
-    both = list(zip(better, worse))
-    shared = next((at for at, (one, other) in enumerate(both) if one != other), len(both))
-    if shared in (len(better), len(worse)) or {better[shared]["role"], worse[shared]["role"]} != {"assistant"}:
-        raise ValueError("these are no two answers to one prompt")
-    known = sum(turn["role"] == "assistant" for turn in better[:shared])
-    found, texts = {}, []
-    for name, turns in (("chosen", better), ("rejected", worse)):
-        text = render(turns)
-        ids, labels = tokens(text, answers(turns, text)[known:]LAST)
-LONG        found[f"{name}_ids"], found[f"{name}_labels"] = ids[:MAX_LENGTH], labels[:MAX_LENGTH]
-        if all(label == -100 for label in found[f"{name}_labels"][1:]):
-            raise ValueError("nothing of an answer fits")
-        texts.append(text)
-    if found["chosen_ids"] == found["rejected_ids"]:
-        raise ValueError("both answers are equal")
-    return "\\n".join(texts), [found]
-
-'''
-LONG = """        if len(ids) > MAX_LENGTH:
-            raise ValueError("the recipe leaves long rows out")
-"""
-READER = '''
-def {name}(row):
-    """The row as two conversations, the better one first."""
-    return [conversation({before}, row[{chosen}]), conversation({before}, row[{rejected}])]
-'''
-CONVERSATION = '''
-def turns_of(value, role):
-    """Turns as the chat template takes them; a text is one of `role`."""
-    if isinstance(value, str):
-        return [{"role": role, "content": value}]
-    turns = []
-    for turn in [value] if isinstance(value, dict) else value:
-        who, words = turn.get("role") or turn.get("from"), turn.get("content")
-        turns.append({"role": ROLES[who.strip().lower()], "content": turn.get("value") if words is None else words})
-    return turns
-
-
-def conversation(before, answer):
-    """An answer with what comes before it; one that is a whole conversation as it is."""
-    told = turns_of(answer, "assistant")
-    turns = told if told[0]["role"] != "assistant" else turns_of(before, "user") + told
-    return checked(turns)
-
-'''
 COLLATOR = '''
 class PairCollator:
     """Tokenized pairs as a batch of trl's: the better answers first, completion_mask where a loss is taken."""
@@ -110,41 +60,83 @@ MULTIPLE            ids = torch.full((len(rows), longest), tokenizer.pad_token_i
         return batch
 
 '''
-STAND_IN = [
-    "# trl tokenizes what its trainer is made with; the rows, which are tokenized already, come afterwards.",
-    'one_pair = Dataset.from_list([{"prompt": "a", "chosen": "b", "rejected": "c"}])',
-]
+KTO_COLLATOR = '''
+def padded(ids, labels):
+    """Tokens as tensors, completion_mask where a loss is taken."""
+    longest = max(len(one) for one in ids)
+MULTIPLE    batch = {
+        "input_ids": torch.full((len(ids), longest), tokenizer.pad_token_id),
+        "attention_mask": torch.zeros((len(ids), longest), dtype=torch.long),
+        "completion_mask": torch.zeros((len(ids), longest), dtype=torch.long),
+    }
+    for at, (one, learnt) in enumerate(zip(ids, labels)):
+        batch["input_ids"][at, : len(one)] = torch.tensor(one)
+        batch["attention_mask"][at, : len(one)] = 1
+        batch["completion_mask"][at, : len(one)] = (torch.tensor(learnt) != -100).long()
+    batch["completion_mask"][:, 0] = 0  # the first token is never predicted
+    return batch
 
 
-def is_of_pairs(recipe: Recipe) -> bool:
-    """Whether the method compares two answers."""
-    return recipe.method in TRAINERS
+class MarkedCollator:
+    """Marked answers as a batch of trl's."""
+
+    def __call__(self, rows):
+        ids, labels = [row["input_ids"] for row in rows], [row["labels"] for row in rows]
+        batch = padded(ids, labels)
+        batch["label"] = torch.tensor([row["label"] for row in rows])
+KL        return batch
+
+'''
+KL = """        # Each prompt with the answer of the row before it: it tells how far the model has moved.
+        starts = [next(at for at, label in enumerate(one) if label != -100) for one in labels]
+        before = range(-1, len(rows) - 1)
+        crossed = [ids[at][: starts[at]] + ids[by][starts[by] :] for at, by in enumerate(before)]
+        learnt = [[-100] * starts[at] + labels[by][starts[by] :] for at, by in enumerate(before)]
+        batch |= {f"KL_{name}": values for name, values in padded(crossed, learnt).items()}
+"""
+STAND_INS = {
+    "orpo": {"prompt": "a", "chosen": "b", "rejected": "c"},
+    "kto": {"prompt": "a", "completion": "b", "label": True},
+}
+"""What the trainers that tokenize by themselves are made with."""
 
 
-def encode_pairs(recipe: Recipe) -> str:
-    """What makes tokens of a pair."""
-    last = "[-1:]" if recipe.data.train_on == "last_answer" else ""
-    long = LONG if recipe.data.long_rows == "drop" else ""
-    return CONVERSATION + FROM_PAIR.replace("LAST", last).replace("LONG", long, 1)
+def stand_in(recipe: Recipe) -> list[str]:
+    """The row that the trainer is made with."""
+    return [
+        "# trl tokenizes what its trainer is made with; the rows, which are tokenized already, come afterwards.",
+        f"stand_in = Dataset.from_list([{literal(STAND_INS[recipe.method])}])",
+    ]
 
 
-def reader(name: str, columns: Mapping[str, str]) -> str:
-    """The function that makes two conversations of a row."""
-    prompt = columns.get("prompt") or columns.get("messages")
-    before = "None" if prompt is None else f"row[{literal(prompt)}]"
-    chosen, rejected = literal(columns.get("chosen", "chosen")), literal(columns.get("rejected", "rejected"))
-    return READER.format(name=name, before=before, chosen=chosen, rejected=rejected)
+def given_afterwards(recipe: Recipe) -> list[str]:
+    """What the trainer is told once it is made."""
+    lines = ["trainer.train_dataset = train_rows"]
+    lines += ["trainer.eval_dataset = measured_rows"] * recipe.data.holds_out
+    if recipe.method == "orpo":
+        lines.append("trainer.use_dpo_data_collator = True  # PairCollator names what is in a batch as trl's own does")
+    else:
+        lines.append('trainer.args.train_sampling_strategy = "random"  # MarkedCollator crosses rows as they are drawn')
+    return lines
 
 
 def collator(recipe: Recipe, multiple: int | None) -> list[str]:
     """The batches, and the trainer that takes them."""
-    made, indent = (COLLATOR + DPO_TRAINER, 8) if recipe.method == "dpo" else (ORPO_COLLATOR, 12)
+    kl = KL if recipe.method == "kto" and recipe.kto.loss_type == "kto" else ""
+    made, indent = {
+        "dpo": (COLLATOR + DPO_TRAINER, 8),
+        "orpo": (ORPO_COLLATOR, 12),
+        "kto": (KTO_COLLATOR.replace("KL        return", f"{kl}        return"), 4),
+    }[recipe.method]
     rounded = f"{' ' * indent}longest = -(-longest // {multiple}) * {multiple}\n" if multiple else ""
     return made.replace("MULTIPLE", rounded).splitlines()
 
 
 def method_arguments(recipe: Recipe) -> list[Argument]:
     """The method's own section."""
+    if recipe.method == "kto":
+        own = recipe.kto.model_dump().items()
+        return [Argument(name, literal(value), f"kto.{name}") for name, value in own]
     if recipe.method == "orpo":
         longest = Argument("max_length", "MAX_LENGTH", "training.max_length")
         own = recipe.orpo.model_dump().items()
