@@ -278,6 +278,13 @@ class CheckpointSaved(Event, tag=True, frozen=True, kw_only=True):
     size_bytes: Count
 
 
+class TrackingStarted(Event, tag=True, frozen=True, kw_only=True):
+    """One of the recipe's report_to has begun: `link` is an address, or the command that shows its local files."""
+
+    tracker: str
+    link: str
+
+
 class AdapterSaved(Event, tag=True, frozen=True, kw_only=True):
     """Adapter and tokenizer (after full training, the whole model) stand at `path`, relative to the run folder."""
 
@@ -522,6 +529,7 @@ AnyEvent = (
     | AnswerJudged
     | AnswersMeasured
     | CheckpointSaved
+    | TrackingStarted
     | AdapterSaved
     | ExportStarted
     | ExportProgressed

@@ -80,6 +80,8 @@ def sentence(event: ev.AnyEvent) -> str:
             return _of_answers(event)
         case ev.CheckpointSaved():
             return f"Checkpoint of step {count(event.step)} saved, {size(event.size_bytes)}"
+        case ev.TrackingStarted():
+            return f"Its figures go to {event.tracker} too: {event.link}"
         case ev.AdapterSaved():
             what = "Model" if event.path == "model" else "Adapter"
             return f"{what} saved, {size(event.size_bytes)}"

@@ -85,6 +85,8 @@ class RunState:
     answers_measured: Table = field(default_factory=Table)
     """What the answers have come to, by step: a chart's points."""
     checkpoints: list[ev.CheckpointSaved] = field(default_factory=list)
+    tracking: dict[str, str] = field(default_factory=dict)
+    """Links to where else its figures are seen, by tracker."""
     adapter: ev.AdapterSaved | None = None
     pause_requested: bool = False
     """Whether training is to wait after its step; it does once its phase is `paused`."""
@@ -170,6 +172,8 @@ class RunState:
                 _put(self.answers_measured, event)
             case ev.CheckpointSaved():
                 self.checkpoints.append(event)
+            case ev.TrackingStarted():
+                self.tracking[event.tracker] = event.link
             case ev.AdapterSaved():
                 self.adapter = event
             case ev.CommandAnswered():

@@ -45,6 +45,7 @@ def test_every_event_type_survives_the_log(tmp_path: Path) -> None:
         ),
         ev.AnswersMeasured(step=1, duration_s=0.5, answers=3, new_tokens=6, metrics={"eval_kept": 1.0}),
         ev.CheckpointSaved(step=1, path="checkpoints/1", size_bytes=3),
+        ev.TrackingStarted(tracker="tensorboard", link="cockpit tensorboard a"),
         ev.AdapterSaved(path="adapter", size_bytes=3),
         logged("x"),
         ev.CommandAnswered(command_id="c", accepted=False, text="no"),

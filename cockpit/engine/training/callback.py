@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -16,6 +17,7 @@ from cockpit.engine.training.best_weights import recall_best
 from cockpit.engine.training.learning_rate import told_change
 from cockpit.engine.training.resumption import Resumption
 from cockpit.engine.training.step_metrics import StepMetrics
+from cockpit.engine.training.tracking import links
 from cockpit.engine.training.watchdogs import Watchdogs
 from cockpit.protocol.events import (
     CheckpointSaved,
@@ -23,6 +25,7 @@ from cockpit.protocol.events import (
     Evaluated,
     Phase,
     StepEnded,
+    TrackingStarted,
     TrainingPlanned,
     TrainingResumed,
 )
@@ -62,16 +65,17 @@ class EventCallback(TrainerCallback):
         resumed: Resumption | None = None,
         keeps_last: bool = False,
         watchdogs: Watchdogs | None = None,
+        trackers: Sequence[str] = (),
     ) -> None:
         """`on_step` is called with each finished step, after its event. `resumed`: what the run resumes from.
-        `keeps_last`: the state after the last step becomes a checkpoint too."""
+        `keeps_last`: the state after the last step becomes a checkpoint too. `trackers`: the recipe's report_to."""
         self._journal = journal
         self.controls = controls
         self.step_metrics = step_metrics
         self._steps_per_epoch = steps_per_epoch
         self._on_step = on_step
         self._resumed = resumed
-        self._keeps_last = keeps_last
+        self._keeps_last, self._trackers = keeps_last, trackers
         self.watchdogs = watchdogs
         self._has_compiled = False
         self._learning_rate: float | None = None
@@ -125,6 +129,8 @@ class EventCallback(TrainerCallback):
                 **self.plan,
             )
         )
+        for tracker, link in links(self._trackers, Path(args.output_dir).parent.name if self._trackers else ""):
+            self._journal.emit(TrackingStarted(tracker=tracker, link=link))
         if args.save_strategy == "no" and state.max_steps >= LONG_STEPS:
             self._journal.log(
                 "info",

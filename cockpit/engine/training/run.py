@@ -104,6 +104,7 @@ def train(
         resumed=resumed,
         keeps_last=recipe.finetuning_type == "lora",
         watchdogs=watchdogs,
+        trackers=recipe.output.report_to,
     )
     between = BetweenSteps(trainer, callback, journal, controls, resumed, sampler, exam, asides)
     kept = checkpoint_plan(recipe)[1]

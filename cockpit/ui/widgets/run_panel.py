@@ -82,6 +82,7 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     if state.run is not None:
         version = state.run.versions.get(recipe.backend, "")
         facts.append(("backend", plain_line(f"{recipe.backend} {version}".strip())))
+    facts += [(plain_line(tracker)[: LABEL_CELLS - 1], plain_line(link)) for tracker, link in state.tracking.items()]
     if state.engine is not None:
         facts.append(("engine", f"pid {state.engine.pid}{dot}{plain_line(state.engine.host)}"))
     return facts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cockpit.protocol.events import StepEnded
+from cockpit.protocol.events import StepEnded, TrackingStarted
 from tests.engine.conftest import HostedRun
 
 Hosted = Callable[..., HostedRun]
@@ -28,3 +28,5 @@ def test_its_files_hold_the_runs_figures(hosted: Hosted, tmp_path: Path, named: 
     rates = {scalar.step: scalar.value for scalar in written.Scalars("train/learning_rate")}
     assert rates[6] == pytest.approx(told[6]["learning_rate"])
     assert "eval/loss" in written.Tags()["scalars"]
+    told_where = [(event.tracker, event.link) for event in run.all(TrackingStarted)]
+    assert told_where == [("tensorboard", f"cockpit tensorboard {run.run.id}")]
