@@ -100,7 +100,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         Binding("l", "log_scale", "log scale", id="live.log_scale", tooltip="Draw the loss on the other scale"),
         Binding("y", "clip", "outliers", id="live.clip", show=False,
                 tooltip="Leave outliers beyond the rim of the loss chart, or show them"),
-        Binding("m", "next_chart", "figures", id="live.next_chart",
+        Binding("n", "next_chart", "figures", id="live.next_chart",
                 tooltip="Show the next chart of what the method measures: rewards, margin ..."),
         Binding("z", "charts", "zoom", id="live.charts", tooltip="Zoom, pan and read the charts; z again leaves them"),
         Binding("escape", "recipes", "recipes", id="live.recipes", tooltip="Back to the recipes; the run goes on"),

@@ -29,7 +29,7 @@ class FigureChart(StepChart):
 
     HELP = (
         "What the method measures of each step, as TRL logs it, averaged where a column stands for several; marks "
-        f"are of the held-out rows. m shows the next of the method's charts. {StepChart.KEYS_HELP}"
+        f"are of the held-out rows. n shows the next of the method's charts. {StepChart.KEYS_HELP}"
     )
     INKS = (
         "figure-chart--axis",

@@ -139,7 +139,7 @@ def _of_method(state: RunState, figures: Sequence[Figure]) -> list[Row]:
         held_out = next((value for value in reversed(measured) if value is not None), None)
         if newest is None and held_out is None:
             continue
-        note = f"{glyphs().mark} {numbers.metric(held_out)} held out" if held_out is not None else ""
+        note = f"{glyphs().mark} {numbers.metric(held_out)}" if held_out is not None else ""
         direction = trend([value for value in course if value is not None], back=8) if figure.good else None
         course = [] if note else course
         rows.append(

@@ -69,7 +69,7 @@ async def test_the_figures_of_a_method_stand_below_the_loss() -> None:
     margin = rows["margin"]
     assert (margin.value, margin.note, margin.direction, margin.falling_is_good) == (
         "9.000",
-        "◆ 7.250 held out",
+        "◆ 7.250",
         1,
         False,
     )
@@ -79,4 +79,4 @@ async def test_the_figures_of_a_method_stand_below_the_loss() -> None:
     async with Stage(widgets=[panel]).run_test(size=(50, 20)) as pilot:
         panel.show(state_of(60), figures=DPO.figures)
         await pilot.pause()
-        assert "margin             9.000  ↑ ◆ 7.250 held out" in all_text(panel)
+        assert "margin             9.000  ↑ ◆ 7.250" in all_text(panel)
