@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from cockpit.ui.widgets.top_line import EngineStatus
 
 LABEL_CELLS = 30
-LEAST_CELLS = 12
-"""Of a run's column."""
+LEAST_CELLS, MOST_CELLS = 12, 32
+"""Of a run's column among the figures."""
 TITLES = {"loss": "loss", "eval_loss": "held-out loss"}
 PANELS = ("figures and recipes", "answers")
 
@@ -118,7 +118,7 @@ class CompareScreen(Screen[None]):
     def _cells(self) -> int:
         """Of a run's column."""
         room = self.query_one("#beside").scrollable_content_region.width or 80
-        return max(LEAST_CELLS, (room - self._label_cells) // len(self._compared) - 1)
+        return min(MOST_CELLS, max(LEAST_CELLS, (room - self._label_cells) // len(self._compared) - 1))
 
     @property
     def _label_cells(self) -> int:
