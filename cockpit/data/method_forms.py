@@ -52,7 +52,8 @@ def form_of_method(
     those that the recipe names. Raises ValueError with a sentence where they have none."""
     from cockpit.recipe.methods.registry import METHODS
 
-    forms = [form for form in METHOD_FORMS if form.name in METHODS[method].forms and wanted in ("auto", form.name)]
+    known = {form.name: form for form in METHOD_FORMS}
+    forms = [known[name] for name in METHODS[method].forms if wanted in ("auto", name)]
     for form in forms:
         needed = {part: named[part] for part in form.needs if part in named}
         if len(needed) < len(form.needs):
