@@ -11,6 +11,8 @@ from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.section import Conflict
 from cockpit.text.plain_text import plain_line
 
+ALONE = ("grpo",)
+"""Methods of which nobody has shown that several GPUs train them as one does."""
 MOST = 16
 """The most that hardware.devices can say."""
 NCCL = "nvidia-nccl-"
@@ -43,6 +45,9 @@ def of_devices(recipe: Recipe, report: GpuReport, chosen: Sequence[str]) -> Iter
     ranks = recipe.hardware.ranks
     if ranks == 1:
         return
+    if recipe.method in ALONE:
+        wrong = f"{recipe.method} trains on one GPU alone, and hardware.devices is {ranks}"
+        yield Conflict("hardware.devices", wrong, "give 1")
     if recipe.output.row_losses:
         wrong = f"the loss by row is kept by one GPU alone, and hardware.devices is {ranks}"
         yield Conflict("output.row_losses", wrong, "give false, or 1 as hardware.devices")

@@ -10,7 +10,7 @@ import pytest
 from cockpit.machine.gpu import GpuReport
 from cockpit.preflight import devices
 from cockpit.preflight.checks import preflight
-from cockpit.preflight.devices import count_devices, with_devices_counted
+from cockpit.preflight.devices import count_devices, of_devices, with_devices_counted
 from cockpit.preflight.room import all_places, gpu_rooms
 from cockpit.protocol.events import GpuReading
 from cockpit.recipe.document import RecipeDocument
@@ -222,3 +222,12 @@ def test_the_forecast_is_for_each_gpu_and_all_of_them_are_chosen() -> None:
     recipe = document(hardware__gpu="auto", hardware__devices=2).recipe()
     report = gpus(*["NVIDIA H100"] * 3, used=(50.0, 0.0, 10.0))
     assert [room.chosen for room in gpu_rooms(recipe, None, report)] == [False, True, True]
+
+
+def test_a_method_that_draws_its_answers_takes_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "missing_nccl", lambda: "")
+    sample = document(hardware__gpu="auto", hardware__devices=2).recipe().model_copy(update={"method": "grpo"})
+    (problem,) = of_devices(sample, FOUR, ("GPU-000", "GPU-111"))
+    assert (problem.field, problem.wrong, problem.right) == (
+        "hardware.devices", "grpo trains on one GPU alone, and hardware.devices is 2", "give 1",
+    )  # fmt: skip
