@@ -161,8 +161,9 @@ class ChatScreen(AskingKeys):
         else:
             self._take_focus()
         if not self._chat.conversation.turns:
-            first = "Enter loads the model, then sends" if self._can_load else "Enter sends"
-            does = f"{first} the prompt below. F3 asks the base model too, side by side."
+            enter = "Enter loads the model, then sends" if self._can_load else "Enter sends"
+            does = f"{enter} the prompt below." if prompt.text.strip() else f"Type a prompt: {enter} it."
+            does = f"{does} F3 asks the base model too, side by side."
             log.hint(" ".join(filter(None, (how_it_ended(state), does))))
 
     def _take_focus(self) -> None:
