@@ -21,7 +21,8 @@ def resolve(name_or_path: str) -> str:
     if not name_or_path.startswith(PREFIX):
         return name_or_path
     if name_or_path not in _places:
-        raise ValueError(f"cockpit ships no {name_or_path}; it ships {' and '.join(_places)}")
+        *most, last = _places
+        raise ValueError(f"cockpit ships no {name_or_path}; it ships {', '.join(most)} and {last}")
     return str(_places[name_or_path])
 
 

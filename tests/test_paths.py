@@ -12,7 +12,7 @@ def test_embedded_names_lead_into_the_package() -> None:
         assert Path(resolve(name)).is_absolute()
         assert "/cockpit/demo/" in resolve(name)
     assert resolve("owner/name") == "owner/name"
-    with pytest.raises(ValueError, match="cockpit ships no embedded:other; it ships embedded:demo and embedded:pirate"):
+    with pytest.raises(ValueError, match="cockpit ships no embedded:other; it ships embedded:demo, embedded:pirate"):
         resolve("embedded:other")
 
 

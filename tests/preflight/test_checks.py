@@ -13,6 +13,7 @@ from tests.recipe.sample import SAMPLE
 
 __all__ = ["files"]
 
+SHIPPED = "embedded:demo, embedded:pirate, embedded:preferences and embedded:sums"
 ONE_GPU = GpuReport(gpus=[GpuReading(index=0, uuid="GPU-1234", name="Tesla", vram_total_mib=1e4)], driver="580")
 
 
@@ -78,7 +79,7 @@ FOLDER = "give the folder with config.json, weights and tokenizer"
         ),
         ("empty", f"the folder has no config.json; {FOLDER}"),
         ("adapter", "the folder holds an adapter, not a model; give the model that the adapter was made for"),
-        ("embedded:other", "cockpit ships no embedded:other; it ships embedded:demo and embedded:pirate"),
+        ("embedded:other", f"cockpit ships no embedded:other; it ships {SHIPPED}"),
         (
             "a b",
             "'a b' is neither a folder here nor a name on the Hub; give a folder, a name as owner/name, or "
@@ -199,7 +200,7 @@ ENDINGS = "give a file that ends in .json, .jsonl, .ndjson, .csv, .tsv, .parquet
         ("a b", "'a b' is neither a file here nor a name on the Hub; give a file, or a dataset as owner/name"),
         ("rows.xlsx", "rows.xlsx has an ending that is not read; " + ENDINGS),
         ("none.jsonl", "none.jsonl has no rows"),
-        ("embedded:rows", "cockpit ships no embedded:rows; it ships embedded:demo and embedded:pirate"),
+        ("embedded:rows", f"cockpit ships no embedded:rows; it ships {SHIPPED}"),
     ],
 )
 def test_data_that_is_none(name: str, sentence: str) -> None:
