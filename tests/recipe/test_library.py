@@ -15,7 +15,7 @@ SHIPPED = sorted(shipped_recipes_folder().rglob("*.yaml"))
 
 
 def test_shipped_recipes_are_all_found() -> None:
-    assert len(SHIPPED) == 23
+    assert len(SHIPPED) == 24
     assert [entry.path for entry in library() if entry.origin == "shipped"] == sorted(
         SHIPPED, key=lambda path: (path.stem != "demo", path.stem)
     )
@@ -39,6 +39,7 @@ def test_shipped_recipes_use_the_gpu_that_they_find() -> None:
         "demo-dpo",
         "demo-orpo",
         "demo-kto",
+        "demo-grpo",
         "qwen3-0.6b-grpo",
     }
 
