@@ -70,3 +70,20 @@ PREFERENCES: dict[str, Rule] = {
     "center_rewards_coefficient": of_method("center_rewards_coefficient"),
 }
 """trl's fields of preference methods, which stand in the section of the recipe's method."""
+SCALES = {True: "group", False: "none", "true": "group", "false": "none"}
+REWARDED: dict[str, Rule] = {
+    "num_generations": of_method("num_generations"),
+    "temperature": of_method("temperature"),
+    "top_p": of_method("top_p"),
+    "top_k": of_method("top_k", lambda value: 0 if value == -1 else value),
+    "min_p": of_method("min_p"),
+    "repetition_penalty": of_method("repetition_penalty"),
+    "epsilon": of_method("epsilon"),
+    "epsilon_high": of_method("epsilon_high"),
+    "num_iterations": of_method("num_iterations"),
+    "scale_rewards": of_method("scale_rewards", lambda value: SCALES.get(value, value)),
+    "mask_truncated_completions": of_method("mask_truncated_completions"),
+    "use_vllm": of_method("use_vllm"),
+    "vllm_gpu_memory_utilization": of_method("vllm_gpu_memory_utilization"),
+}
+"""trl's fields of training by rewards, likewise."""

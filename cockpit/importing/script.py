@@ -11,6 +11,7 @@ from cockpit.importing.methods import method
 from cockpit.importing.program import Program
 from cockpit.importing.rules import Rule
 from cockpit.importing.script_data import put_rows
+from cockpit.importing.script_rewards import put_rewards
 from cockpit.importing.script_rules import (
     ADAPTER,
     COLLATORS,
@@ -78,6 +79,8 @@ def from_program(program: Program, file: str) -> Ledger:
     _put_template(program, ledger)
     _put_data(program, trainer, ledger, trains)
     _put_arguments(program, trainer, ledger)
+    if trains == "grpo":
+        put_rewards(program, trainer, ledger, is_unsloth=is_unsloth)
     _put_surroundings(program, ledger)
     ledger.default(_defaults(ledger, is_unsloth))
     sources = ledger.value("data.sources") or []

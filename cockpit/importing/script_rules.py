@@ -6,7 +6,7 @@ from typing import Any
 
 from cockpit.importing.convert import as_bool
 from cockpit.importing.ledger import Ledger
-from cockpit.importing.methods import PREFERENCES, of_method
+from cockpit.importing.methods import PREFERENCES, REWARDED, of_method
 from cockpit.importing.rules import Rule, lost, lost_unless, named, note, on, to
 from cockpit.importing.settings import Setting
 from cockpit.importing.templates import chat_template
@@ -177,6 +177,7 @@ RESPONSES: dict[str, Rule] = {
 TRAINER_CALL: dict[str, Rule] = {
     **TRAINER,
     **PREFERENCES,
+    **REWARDED,
     "model": HANDED_OVER,
     "args": HANDED_OVER,
     "tokenizer": HANDED_OVER,
@@ -202,6 +203,11 @@ TRAINER_CALL: dict[str, Rule] = {
     "add_special_tokens": note("a text begins and ends with the tokenizer's special tokens"),
     "tools": lost("tools that a model may call stand in a column of the rows (data.sources.columns.tools)"),
     "max_completion_length": completion_length,
+    "reward_funcs": HANDED_OVER,  # see script_rewards.py, and the weights too
+    "reward_weights": HANDED_OVER,
+    "vllm_mode": note("vLLM draws completions in the process that trains"),
+    "vllm_sampling_params": lost("completions are drawn by grpo.temperature, top_p, top_k and min_p"),
+    "log_completions": note("completions are shown with their rewards"),
     "model_init": lost("the model is loaded once"),
 }
 SAMPLING = ("max_new_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "do_sample")
