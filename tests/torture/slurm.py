@@ -86,7 +86,7 @@ def cluster(folder: Path) -> Iterator[None]:
 def main() -> int:
     """What became of the job."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture.slurm")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=400)
     steps = parser.parse_args().steps
     with tempfile.TemporaryDirectory(prefix="slurm-") as home:
         folder = Path(home)
