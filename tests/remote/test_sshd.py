@@ -165,18 +165,18 @@ def test_a_run_comes_home_over_a_line_that_is_cut(sshd: Sshd) -> None:
     shutil.rmtree(run.adapter)
     run.adapter.mkdir()
     (run.adapter / "adapter_config.json").write_text("{}")
-    (run.adapter / "weights.bin").write_bytes(os.urandom(30 << 20))
+    (run.adapter / "weights.bin").write_bytes(os.urandom(8 << 20))
     parcel = Parcel(hosts(sshd)[1], "last")
 
     def cut() -> None:
-        if 5 << 20 < parcel.done < 25 << 20:
+        if 1 << 20 < parcel.done < 7 << 20:
             sshd.cut()
 
     with pytest.raises(ConnectionError):
         parcel.fetch(cut)
     sshd.begin()
     parcel.fetch(lambda: None)
-    assert parcel.again > 5 << 20
+    assert parcel.again > 1 << 20
     assert parcel.wrong() == []
     kept = parcel.keep(replaces=False)
     assert (kept.adapter / "weights.bin").read_bytes() == (run.adapter / "weights.bin").read_bytes()
