@@ -39,6 +39,7 @@ torture:  ## damaged files, full disks, hostile folders and logs, as real proces
 	uv run python -m tests.torture.damage
 	uv run python -m tests.torture.disks
 	uv run python -m tests.torture.kills
+	uv run python -m tests.torture.terminals
 	uv run python -m tests.torture.ranks
 	uv run python -m tests.torture.states
 	uv run python -m tests.torture.twice
