@@ -52,5 +52,5 @@ def test_what_is_said_comes_as_it_is_said_and_a_stop_is_answered(monkeypatch: py
 def test_what_is_wrong_is_said() -> None:
     child = TuneProcess("schema: 1\nmethod: sft\n", 60.0)
     assert told(child, 1) == []
-    assert "about" in child.problem
+    assert "model: is missing" in child.problem
     child.end()

@@ -113,7 +113,7 @@ def test_keys_of_one_write_land_in_their_fields(pid_file: Path) -> None:
     """From the list of recipes into two groups of the editor's fields, before the editor has opened."""
     terminal, _ = open_app(pid_file)
     with terminal:
-        keys = ["e", "pagedown", "9", "down", "1", "8", "enter", "0", ".", "5", "pagedown", "pagedown", "7"]
+        keys = ["e", "pagedown", "9", "down", "1", "8", "enter", "0", ".", "5", "pagedown", "pagedown", "down", "7"]
         terminal.press_at_once(*keys)
         changes = ("16 → 9", "32 → 18", "0 → 0.5", "16 → 7")
         terminal.wait_for(lambda text: all(change in text for change in changes))
