@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cockpit.recipe.number import number_text
+from cockpit.text.plain_text import plain_line
 
 WIDTH = 100
 
@@ -26,7 +27,7 @@ def literal(value: Any) -> str:
     if isinstance(value, float):
         return number_text(value)
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+        return '"' + "".join(map(_escaped, value)) + '"'
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(literal, value)) + "]"
     if isinstance(value, Mapping):
@@ -46,4 +47,21 @@ def call(begin: str, arguments: Sequence[Argument], reasons: Mapping[str, str], 
 
 def comment(text: str) -> list[str]:
     """The text as lines of comment; none for none."""
-    return [f"# {line}" for line in textwrap.wrap(text, WIDTH)] if text else []
+    return [f"# {line}" for line in textwrap.wrap(plain_line(text), WIDTH)] if text else []
+
+
+def docstring(title: str, *paragraphs: str) -> list[str]:
+    """A docstring that ends nowhere within its texts, whatever is in them, and in which no cell begins."""
+
+    def harmless(text: str) -> str:
+        return plain_line(text).replace("\\", "/").replace('"""', "'''").replace("%%", "% %")
+
+    lines = [line for text in paragraphs for line in ("", *textwrap.wrap(harmless(text), WIDTH))]
+    return [f'"""{harmless(title)}', *lines, '"""']
+
+
+def _escaped(character: str) -> str:
+    """As it stands in a literal: quotes, and what is not seen or breaks a line, by its number."""
+    if character in ('"', "\\"):
+        return f"\\{character}"
+    return character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 from collections.abc import Mapping
 
-from cockpit.ejecting.layout import comment, literal
+from cockpit.ejecting.layout import comment, docstring, literal
 from cockpit.ejecting.model_part import class_name, model_lines
 from cockpit.ejecting.rows_part import rows_lines
 from cockpit.ejecting.sides_training import TRAINERS
 from cockpit.ejecting.training_part import is_plain_trainer, training_lines
 from cockpit.recipe.recipe import Recipe
-from cockpit.text.plain_text import plain_line
 
 CELL = "# %%"
 """Begins a cell, for editors that run a script cell by cell."""
@@ -62,13 +60,12 @@ def notebook_of(script: str) -> str:
 
 
 def _head(recipe: Recipe, name: str) -> list[str]:
-    title = plain_line(recipe.about.title or name).replace('"""', "'''").replace("\\", "/")
     stack = "unsloth and trl" if recipe.backend == "unsloth" else "transformers, peft and trl"
     same = "the same rows, learnt in the same places, in the same order"
-    what = f"Trains what {plain_line(name)} trains: {same}. Needs {stack}."
+    what = f"Trains what {name} trains: {same}. Needs {stack}."
     order = "Rows of like length come together, in another order than in cockpit, which draws it by epoch alone."
-    more = ["", order] if recipe.training.group_by_length else []
-    return [f'"""{title}', "", *textwrap.wrap(what, 100), *more, '"""', ""]
+    more = [order] if recipe.training.group_by_length else []
+    return [*docstring(recipe.about.title or name, what, *more), ""]
 
 
 def _environment(recipe: Recipe) -> list[str]:

@@ -46,7 +46,7 @@ def test_every_shipped_recipe_of_text_becomes_a_sound_script(tmp_path: Path) -> 
         if found.method not in METHODS:
             continue
         if unfit(found):
-            assert entry.name == "gemma-3-4b-vision", unfit(found)
+            assert entry.name in ("gemma-3-4b-vision", "qwen3-0.6b-pretraining"), unfit(found)
             continue
         (tmp_path / f"{entry.name}.py").write_text(script_of(found, entry.name, reasons_in(document)))
         scripts += 1
@@ -187,3 +187,41 @@ def test_rows_that_no_script_is_written_for(tmp_path: Path) -> None:
     (tmp_path / "calls.jsonl").write_text(json.dumps(call) + "\n")
     with pytest.raises(UnreadableRows, match=r"calls.jsonl: there is no script for rows with tools"):
         script_of(recipe(data__sources=[{"name_or_path": str(tmp_path / "calls.jsonl")}]), "r", {})
+
+
+HOSTILE = [
+    'x"""+f()+"""',
+    '"""\nf()\n"""',
+    "\\u",
+    "\\",
+    '"',
+    "a\rf()",
+    "a\u2028f()\x85f()",
+    "a\x00\x0cb\u202e",
+    "%%\nf()",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_no_text_of_a_recipe_becomes_code(text: str) -> None:
+    def called(script: str) -> list[str]:
+        return [ast.unparse(one.func) for one in ast.walk(ast.parse(script)) if isinstance(one, ast.Call)]
+
+    sources = [{"name_or_path": text, "format": "messages", "columns": {"messages": text}, "split": text}]
+    hostile = recipe(
+        about=BASE["about"] | {"title": text}, model__name_or_path=text, data__sources=sources,
+        data__instruction_part=text, data__response_part=text, model__revision=text,
+    )  # fmt: skip
+    harmless = [{"name_or_path": "a", "format": "messages", "columns": {"messages": "a"}, "split": "a"}]
+    plain = recipe(
+        model__name_or_path="a", data__sources=harmless,
+        data__instruction_part="a", data__response_part="a", model__revision="a",
+    )  # fmt: skip
+    reasons = {"training.max_length": text, "model.name_or_path": text}
+    script = script_of(hostile, text, reasons)
+    wanted = called(script_of(plain, "r", {}))
+    assert called(script) == wanted
+    literals = {one.value for one in ast.walk(ast.parse(script)) if isinstance(one, ast.Constant)}
+    assert {text, f"{text}-checkpoints"} <= literals, "each is what the recipe says"
+    cells = [cell for cell in json.loads(notebook_of(script))["cells"] if cell["cell_type"] == "code"]
+    assert called("\n".join("".join(cell["source"]) for cell in cells)) == wanted
