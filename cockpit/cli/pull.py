@@ -53,6 +53,7 @@ def pull(
     for attempt in range(1, TRIES + 1):
         try:
             parcel.fetch(tell)
+            wrong = parcel.wrong()
         except ConnectionError as error:
             if attempt == TRIES or not parcel.run_id:
                 end(f"{error} What has come is kept; pull again to go on." if parcel.done else str(error), 1)
@@ -63,7 +64,6 @@ def pull(
             end(str(error), 2)
         except OSError as error:
             end(f"It cannot be written here: {error.strerror or error}.", 1)
-        wrong = parcel.wrong()
         if not wrong:
             break
         if attempt == TRIES:

@@ -31,6 +31,7 @@ from cockpit.remote.frames import (
     Looking,
     Piece,
     encode,
+    is_run_id,
 )
 from cockpit.runs.folder import RunDir, all_runs
 from cockpit.runs.liveness import Liveness
@@ -167,7 +168,7 @@ def _place(run: str) -> Path:
 
 def _run(name: str) -> RunDir | None:
     """The run of that id; None where there is none, and for what is no id."""
-    if "/" in name or name.startswith("."):
+    if not is_run_id(name):
         return None
     return RunDir(_place(name)) if _place(name).is_dir() else None
 

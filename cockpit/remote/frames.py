@@ -26,8 +26,8 @@ class Hello(Frame, frozen=True, kw_only=True, tag=True):
 
 
 class Piece(Frame, frozen=True, kw_only=True, tag=True):
-    """Bytes of a file from `offset` on; WHOLE: all of it, in place of what was there. `at`: when it was last written,
-    in seconds before now."""
+    """Bytes of a file from `offset` on; WHOLE: all of it, in place of what was there. `age_s`: seconds since it
+    was last written."""
 
     run: str
     name: str
@@ -72,6 +72,11 @@ class Command(Frame, frozen=True, kw_only=True, tag=True):
 
     run: str
     content: bytes
+
+
+def is_run_id(name: str) -> bool:
+    """Whether what the other end calls a run can be the name of a folder among the runs: no path, and not hidden."""
+    return bool(name) and not name.startswith(".") and "/" not in name and "\0" not in name
 
 
 AnyFrame = Hello | Piece | Beat | Files | Ended | Have | Looking | Command

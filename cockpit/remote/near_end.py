@@ -32,6 +32,7 @@ from cockpit.remote.frames import (
     Looking,
     Piece,
     encode,
+    is_run_id,
 )
 from cockpit.remote.host import Host, why_failed
 from cockpit.runs.elsewhere import Elsewhere, host_file, local_name
@@ -169,7 +170,7 @@ class NearEnd:
         self._tell("connected")
 
     def _local(self, name: str) -> Path | None:
-        if "/" in name or name.startswith(".") or "\0" in name:
+        if not is_run_id(name):
             return None
         folder = self._folder / "runs" / local_name(name, self._host.name)
         if not folder.is_dir():

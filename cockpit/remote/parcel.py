@@ -16,7 +16,7 @@ import msgspec
 from cockpit.disk import open_regular, read_regular, write_atomically
 from cockpit.paths import runs_folder
 from cockpit.protocol.values import UNREADABLE
-from cockpit.remote.frames import MARK, AnyFrame, Ended, Files, FrameReader, Piece, encode
+from cockpit.remote.frames import MARK, AnyFrame, Ended, Files, FrameReader, Piece, encode, is_run_id
 from cockpit.remote.host import Host, why_failed
 from cockpit.runs import checksums
 from cockpit.runs.checkpoint import newest_complete
@@ -28,6 +28,8 @@ NAMED = (
     "label.json", "conversations.json", "votes.jsonl",
 )  # fmt: skip
 """Of the run's folder itself."""
+FOLDERS = ("checkpoints", "adapter", "model")
+"""Of which all files may come."""
 PULLED, LIMIT_BYTES = "pulled.json", 1 << 14
 
 
@@ -78,17 +80,18 @@ def send(run: RunDir, have: dict[str, int], sink: int) -> None:
     for name, (size, _) in files.items():
         at = have.get(name, 0)
         at = 0 if at > size else at
-        descriptor = open_regular(run.path / name)
-        try:
-            while at < size:
-                data = os.pread(descriptor, min(PART_BYTES, size - at), at)
-                if not data:
-                    _write(sink, encode(Ended(why=f"{name} has become shorter while it was sent; pull again.")))
-                    return
-                _write(sink, encode(Piece(run=run.id, name=name, offset=at, data=data)))
-                at += len(data)
-        finally:
-            os.close(descriptor)
+        while at < size:
+            try:
+                data = _part(run.path / name, at, min(PART_BYTES, size - at))
+            except OSError as error:  # a checkpoint goes once there are newer ones
+                why = f"{name} could not be read any more ({error.strerror}); pull again."
+                _write(sink, encode(Ended(why=why)))
+                return
+            if not data:
+                _write(sink, encode(Ended(why=f"{name} has become shorter while it was sent; pull again.")))
+                return
+            _write(sink, encode(Piece(run=run.id, name=name, offset=at, data=data)))
+            at += len(data)
     _write(sink, encode(Ended()))
 
 
@@ -99,6 +102,15 @@ def _parts(run: RunDir) -> Iterator[Path]:
     for folder in (run.result, checkpoint.path if checkpoint is not None else None):
         if folder is not None:
             yield from (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+
+
+def _part(path: Path, at: int, most: int) -> bytes:
+    """At most so many bytes of a file, from `at` on. Raises OSError."""
+    descriptor = open_regular(path)
+    try:
+        return os.pread(descriptor, most, at)
+    finally:
+        os.close(descriptor)
 
 
 def _write(sink: int, content: bytes) -> None:
@@ -162,8 +174,11 @@ class Parcel:
 
     def _take(self, frame: AnyFrame, have: dict[str, int]) -> None:
         if isinstance(frame, Files):
-            if "/" in frame.run or frame.run.startswith("."):
+            if not is_run_id(frame.run):
                 raise ValueError(f"{self.host.name} calls the run {frame.run!r}, which is no id.")
+            for name in frame.files:
+                if not _may_come(name):
+                    raise ValueError(f"{self.host.name} wants to send {name!r}, which is no file of a run.")
             self.run_id, self._files = frame.run, frame.files
             self.size = sum(size for size, _ in frame.files.values())
             for name, size in have.items():
@@ -173,7 +188,7 @@ class Parcel:
                     self.done += size
             self.again = self.done
         elif isinstance(frame, Piece):
-            if frame.name not in self._files or Path(frame.name).is_absolute() or ".." in Path(frame.name).parts:
+            if frame.name not in self._files:
                 raise ValueError(f"{self.host.name} has sent {frame.name!r}, which is no file of the run.")
             path = self.partial / frame.name
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -185,7 +200,7 @@ class Parcel:
             self.done += len(frame.data)
 
     def wrong(self) -> list[str]:
-        """Files that are not as the host has them; these are removed, so that they come again."""
+        """Files that are not as the host has them; these are removed, so that they come again. Raises OSError."""
         found = []
         for name, (size, digest) in self._files.items():
             path = self.partial / name
@@ -217,6 +232,13 @@ class Parcel:
             shutil.rmtree(old, ignore_errors=True)
         self.partial.rename(run.path)
         return run
+
+
+def _may_come(name: str) -> bool:
+    """Whether a host may send a file of this name: one that a run has, which lies nowhere but in its folder."""
+    folder, *parts = name.split("/")
+    is_inside = bool(parts) and all(part not in ("", ".", "..") and "\0" not in part for part in parts)
+    return name in NAMED or (folder in FOLDERS and is_inside)
 
 
 def _sha256(path: Path) -> str:

@@ -1,5 +1,7 @@
 """cockpit pull: a run brought home whole, over a line that breaks, and never half of one."""
 
+import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -10,7 +12,8 @@ from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
 from cockpit.cli.pull import pull
-from cockpit.remote.parcel import Parcel, Pulled, digest_of
+from cockpit.remote.frames import MARK, AnyFrame, Ended, Files, FrameReader, Piece, encode
+from cockpit.remote.parcel import Parcel, Pulled, digest_of, send
 from cockpit.runs.checksums import write_checksums
 from cockpit.runs.folder import RunDir
 from tests.remote.far import Far
@@ -113,6 +116,71 @@ def test_it_is_pulled_again_but_takes_no_other_runs_place(
 def test_what_names_no_host_and_run_is_refused(run: str, said: str) -> None:
     ended = CliRunner().invoke(cockpit, ["pull", "--", run])
     assert ended.exit_code == 2 and ended.output.startswith(said)
+
+
+def sends(far: Far, *frames: AnyFrame) -> None:
+    """Let the host say this, whatever it is asked."""
+    (far.place / "said").write_bytes(MARK + b"".join(map(encode, frames)))
+    (far.place / "bin" / "cockpit").write_text(f"#!/bin/sh\ncat {shlex.quote(str(far.place / 'said'))}\n")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["{mine}", "../../mine", "adapter/../../../mine", ".", "", "adapter", "adapter/.", "adapter//x", "model/a\0b",
+     "made-here", "engine.json", "commands/1.json"],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [0, 3])
+def test_a_host_reaches_no_file_but_those_of_the_run(
+    far: Far, tmp_path: Path, name: str, size: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "home" / "mine"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("thesis")
+    name = name.format(mine=mine)
+    sends(far, Files(run="demo-1", files={name: (size, "0" * 64)}), Ended())
+    with pytest.raises(typer.Exit) as ended:
+        pull(asked(far))
+    assert ended.value.exit_code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("gpu1 wants to send ") and said.endswith(", which is no file of a run.\n")
+    assert mine.read_text() == "thesis"
+    assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file() and path != mine]
+
+
+@pytest.mark.parametrize("run_id", ["", ".", "..", ".hidden", "a/b", "/tmp/x", "a\0b"])
+def test_a_host_names_no_folder_but_a_runs(far: Far, run_id: str, capsys: pytest.CaptureFixture[str]) -> None:
+    sends(far, Files(run=run_id, files={}), Ended())
+    with pytest.raises(typer.Exit):
+        pull(asked(far))
+    assert capsys.readouterr().err.endswith(", which is no id.\n")
+
+
+def test_names_that_stand_in_each_others_way_are_told(far: Far, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = {"adapter/a": (0, "0" * 64), "adapter/a/b": (0, "0" * 64)}
+    sends(far, Files(run="demo-1", files=empty | {"recipe.yaml": (1, "0" * 64)}),
+          Piece(run="demo-1", name="adapter/a", offset=0, data=b"x"), Ended())  # fmt: skip
+    with pytest.raises(typer.Exit) as ended:
+        pull(asked(far))
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err.startswith("It cannot be written here: ")
+
+
+def test_a_checkpoint_that_goes_while_it_is_sent_is_told(far: Far) -> None:
+    class Rotated(dict[str, int]):
+        """What is there already; asked for the optimizer's state, the trainer has removed the checkpoint."""
+
+        def get(self, name: str, default: int = 0) -> int:  # type: ignore[override]
+            if name.endswith("optimizer.pt"):
+                shutil.rmtree(there(far).checkpoints / "checkpoint-20")
+            return 0
+
+    out = far.place / "sent"
+    sink = os.open(out, os.O_WRONLY | os.O_CREAT)
+    send(there(far), Rotated(), sink)
+    os.close(sink)
+    assert FrameReader(after_mark=True).feed(out.read_bytes())[-1] == Ended(
+        why="checkpoints/checkpoint-20/optimizer.pt could not be read any more (No such file or directory); pull again."
+    )
 
 
 def test_a_run_that_is_not_there_is_told(far: Far, capsys: pytest.CaptureFixture[str]) -> None:
