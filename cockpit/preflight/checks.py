@@ -45,6 +45,7 @@ def preflight(
     inputs = inputs or Inputs.of(recipe)
     checks = (
         _unsupported(recipe),
+        _unrewarded(recipe),
         of_machine(recipe, report, inputs),
         of_model(recipe, inputs),
         () if resumes else of_adapter(recipe),
@@ -77,6 +78,13 @@ def _unsupported(recipe: Recipe) -> Iterator[Conflict]:
         instead = UNSUPPORTED.get(dotted(as_listed(path)))
         right = f"{default}, and {instead}" if instead else default
         yield Conflict(dotted(path), f"a run of this version cannot do {_word(value)}", right)
+
+
+def _unrewarded(recipe: Recipe) -> Iterator[Conflict]:
+    """Of a run from elsewhere whose rewards were all code: they are off, and nothing is learnt without them."""
+    if recipe.method == "grpo" and not recipe.grpo.rewards:
+        wrong = "all rewards are functions of the run's author, which are off"
+        yield Conflict("grpo.rewards", wrong, "allow them with --trust-remote-code, or give others")
 
 
 def _word(value: Any) -> str:

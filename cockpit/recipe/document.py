@@ -40,6 +40,7 @@ class RecipeDocument:
         self._values: dict[str, Any] = deepcopy(source.values)
         self._changes: dict[FieldPath, Any] = {}
         self._checked: tuple[Recipe | None, list[Fault]] | None = None
+        self._not_asked: set[str] = set()
 
     @classmethod
     def load(cls, path: Path, file: str | None = None) -> Self:
@@ -96,6 +97,12 @@ class RecipeDocument:
         Whether it goes with the other fields is told by `problems`.
         """
         self._put(parts(field), value, self._source.file)
+
+    def take_out(self, field: str, value: object) -> None:
+        """As `set`, for a field that the rest of the recipe may need: that it does not go with that is not told."""
+        self.set(field, value)
+        self._not_asked.add(field)
+        self._checked = None
 
     def set_from_text(self, setting: str) -> None:
         """Change a field from `lora.r=32`; lists as `a, b` or in YAML. Raises RecipeError that names `--set`."""
@@ -176,7 +183,7 @@ class RecipeDocument:
 
     def _check(self) -> tuple[Recipe | None, list[Fault]]:
         if self._checked is None:
-            self._checked = validate(self._values)
+            self._checked = validate(self._values, self._not_asked)
         return self._checked
 
     def _problem(self, fault: Fault) -> Problem:

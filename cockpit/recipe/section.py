@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 CONFLICT = "conflict"
 """Pydantic's error type of a combination that cannot work; its context holds `wrong` and `right`."""
+
+NOT_ASKED = "not_asked"
+"""Pydantic's context: the fields whose conflicts are not told, as those of a run from which some were taken."""
 
 
 class Conflict(NamedTuple):
@@ -30,8 +33,9 @@ class Section(BaseModel):
         yield from ()
 
     @model_validator(mode="after")
-    def _refuse_conflicts(self) -> Self:
-        found = list(self.conflicts())
+    def _refuse_conflicts(self, info: ValidationInfo) -> Self:
+        not_asked = (info.context or {}).get(NOT_ASKED, ())
+        found = [one for one in self.conflicts() if one.field not in not_asked]
         if found:
             raise ValidationError.from_exception_data(type(self).__name__, [_line_error(one) for one in found])
         return self
@@ -53,4 +57,4 @@ def place(*suffixes: str) -> dict[str, Any]:
     return {"path": list(suffixes)}
 
 
-__all__ = ["CONFLICT", "Conflict", "Field", "Section", "place", "unit"]
+__all__ = ["CONFLICT", "NOT_ASKED", "Conflict", "Field", "Section", "place", "unit"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,7 +15,7 @@ from cockpit.recipe.field_path import FieldPath, dotted
 from cockpit.recipe.number import number_text
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schema import FieldPlace, FieldType, find_place, listed, place_of, places_by_name, section_fields
-from cockpit.recipe.section import CONFLICT, Section
+from cockpit.recipe.section import CONFLICT, NOT_ASKED, Section
 from cockpit.recipe.yaml_source import scalar
 from cockpit.text.plain_text import plain_line
 
@@ -34,15 +34,18 @@ class Fault:
     conflict: bool = False
 
 
-def validate(values: dict[str, Any]) -> tuple[Recipe | None, list[Fault]]:
-    """The recipe, or all that is wrong: faults of single fields, and of combinations of those that are sound."""
-    return validate_part(Recipe, (), values)
+def validate(values: dict[str, Any], not_asked: Collection[str] = ()) -> tuple[Recipe | None, list[Fault]]:
+    """The recipe, or all that is wrong: faults of single fields, and of combinations of those that are sound, without
+    those of the recipe's fields that are `not_asked`."""
+    return validate_part(Recipe, (), values, not_asked)
 
 
-def validate_part(part: type[Part], at: FieldPath, values: dict[str, Any]) -> tuple[Part | None, list[Fault]]:
+def validate_part(
+    part: type[Part], at: FieldPath, values: dict[str, Any], not_asked: Collection[str] = ()
+) -> tuple[Part | None, list[Fault]]:
     """The same for a section that stands alone, whose place in a recipe is `at`; paths begin there."""
     try:
-        return part.model_validate(values), []
+        return part.model_validate(values, context={NOT_ASKED: not_asked}), []
     except ValidationError as error:
         faults = list(_faults(error, at))
     if all(fault.conflict for fault in faults):

@@ -65,14 +65,15 @@ def _is_made_here(folder: Path, document: RecipeDocument) -> bool:
 
 def recipe_of_run(folder: Path, file: str | None = None) -> RecipeDocument:
     """The recipe of the run in `folder`, which `file` names in errors. Where it was not made here, code that comes with
-    its model is not run, nor such as its evaluation names. Raises RecipeError."""
+    its model is not run, nor such as its evaluation or its rewards name; without these it may be no recipe to train by,
+    which the preflight tells. Raises RecipeError."""
     from cockpit.recipe.document import RecipeDocument
 
     document = RecipeDocument.load(folder / "recipe.yaml", file)
     asked = _asked_for(document)
     if asked and not _is_made_here(folder, document):
         for name, off in asked.items():
-            document.set(name, off)
+            document.take_out(name, off)
     return document
 
 

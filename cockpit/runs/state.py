@@ -77,9 +77,9 @@ class RunState:
     held_out: Table = field(default_factory=Table)
     """What the evaluations have measured, by step: a chart's points."""
     samples: list[ev.SampleAnswered] = field(default_factory=list)
+    """Ascending in step, then in the prompt's index; those that a resume went back behind are replaced."""
     completions: list[ev.CompletionScored] = field(default_factory=list)
     """Of what was drawn to be learnt from, some of it, ascending in step."""
-    """Ascending in step, then in the prompt's index; those that a resume went back behind are replaced."""
     answers_given: list[ev.AnswerJudged] = field(default_factory=list)
     """As the samples: ascending in step, those that a resume went back behind are replaced."""
     answers_measured: Table = field(default_factory=Table)

@@ -8,9 +8,12 @@ import pytest
 import typer
 
 from cockpit.cli.trust import settle_trust
+from cockpit.engine.beginning import recipe_of
 from cockpit.launch.engines import EngineKey, StartedEngine, start_chat_engine
 from cockpit.launch.export_form import ExportForm, why_not
+from cockpit.machine.gpu import GpuReport
 from cockpit.paths import home, runs_folder
+from cockpit.preflight.checks import preflight
 from cockpit.protocol.commands import Unload
 from cockpit.protocol.event_log import EventWriter
 from cockpit.runs.folder import RunDir
@@ -201,3 +204,39 @@ def test_code_of_an_evaluation_from_elsewhere_is_off_until_it_is_allowed(
     assert "(evaluation.function, evaluation.suite)" in distrust(run.path), "another command was put in"
     run.recipe.write_text(RECIPE + CODE.replace("contains: [b]", "contains: [c]").replace("rows: 2", "rows: 3"))
     assert distrust(run.path) == "", "what runs no code may be changed"
+
+
+REWARDED = (
+    RECIPE.replace("method: sft", "method: grpo")
+    + """grpo:
+  max_completion_length: 64
+  rewards: [{function: "mine:right"}, {function: "mine:short"}]
+"""
+)
+
+
+def test_a_run_whose_rewards_from_elsewhere_are_all_code_is_used_and_not_gone_on_with(run: RunDir) -> None:
+    run.recipe.write_text(REWARDED)
+    assert "asks to run code of its author (grpo.rewards): that is off" in distrust(run.path)
+    recipe = recipe_of_run(run.path).recipe()
+    assert (recipe.method, recipe.grpo.rewards, recipe.grpo.max_completion_length) == ("grpo", [], 64)
+    assert recipe_of(run) == recipe, "what chat and export load is the same"
+    told = [one for one in preflight(recipe, GpuReport(), "x", resumes=True) if one.field == "grpo.rewards"]
+    assert [(one.wrong, one.right) for one in told] == [
+        (
+            "all rewards are functions of the run's author, which are off",
+            "allow them with --trust-remote-code, or give others",
+        )
+    ]
+    settle_trust(run, True)
+    assert [one.function for one in recipe_of_run(run.path).recipe().grpo.rewards] == ["mine:right", "mine:short"]
+
+
+def test_rewards_from_elsewhere_that_are_no_code_stay_and_other_conflicts_are_told(run: RunDir) -> None:
+    run.recipe.write_text(REWARDED.replace('{function: "mine:short"}', "{length: 4}"))
+    assert [one.length for one in recipe_of_run(run.path).recipe().grpo.rewards] == [4]
+    run.recipe.write_text(REWARDED.replace("max_completion_length: 64", "max_completion_length: 128"))
+    document = recipe_of_run(run.path)
+    assert [one.field for one in document.problems()] == ["grpo.max_completion_length"]
+    run.recipe.write_text(REWARDED.partition("  rewards")[0])
+    assert [one.wrong for one in recipe_of_run(run.path).problems()] == ["nothing is rewarded"]

@@ -84,6 +84,10 @@ class OwnFunction:
 
 def reward_functions(grpo: Grpo) -> list[Callable[..., Any]]:
     """One for each reward of the recipe, under the names that its figures have. Raises RunFailure."""
+    if not grpo.rewards:
+        raise RunFailure(
+            "All rewards are functions of the run's author, which are off.", "Resume it with --trust-remote-code."
+        )
     return [
         OwnFunction(name, reward.function) if reward.function is not None else RewardFunction(name, _score_of(reward))
         for name, reward in zip(reward_names(grpo), grpo.rewards, strict=True)
