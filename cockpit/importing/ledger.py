@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -104,29 +104,35 @@ class Ledger:
             recipe, faults = validate(self.values)
             if recipe is not None:
                 return recipe
-            if not faults or not self._take_back(faults[0]):
+            if not any(self._take_back(fault) for fault in faults):
                 break
-        raise RecipeError(
-            Problem(self.file, None, dotted(fault.path), fault.wrong, fault.right) for fault in validate(self.values)[1]
-        )
+        raise RecipeError(Problem(self.file, None, dotted(fault.path), fault.wrong, fault.right) for fault in faults)
 
     def _take_back(self, fault: Fault) -> bool:
-        """Take the field that is at fault out of the recipe; whether there is one."""
-        path = fault.path
-        while path and not self._pop(path):
-            path = path[:-1]
-        if not path:
+        """Take the field that is at fault out of the recipe, or the one that it is a part of; whether there is one. A
+        section goes for nothing that the file leaves out of it."""
+        for path in _upwards(fault.path):
+            if (path == fault.path or self._is_set(dotted(path))) and self._pop(path):
+                break
+        else:
             return False
-        name = dotted(path)
-        self.defaults.pop(name, None)
+        gone = dotted(path)
+        for name in [one for one in self.defaults if _is_within(one, gone)]:
+            del self.defaults[name]
         for outcome in self._outcomes.values():
-            if name in outcome.fields:
-                outcome.fields.remove(name)
-                if not outcome.fields:
-                    outcome.fate, outcome.why = "lost", f"{name}: {fault.wrong}; {fault.right}"
-                    if name in UNMEASURED and "no rows are held out" in fault.wrong:
-                        outcome.fate, outcome.why = "comment", "no rows are held out to measure, there as here"
+            left = [one for one in outcome.fields if not _is_within(one, gone)]
+            if left == outcome.fields:
+                continue
+            outcome.fields = left
+            if not left:
+                outcome.fate, outcome.why = "lost", f"{dotted(fault.path)}: {fault.wrong}; {fault.right}"
+                if gone in UNMEASURED and "no rows are held out" in fault.wrong:
+                    outcome.fate, outcome.why = "comment", "no rows are held out to measure, there as here"
         return True
+
+    def _is_set(self, name: str) -> bool:
+        """Whether the field has a value of its own, from a setting or by the tool."""
+        return name in self.defaults or any(name in outcome.fields for outcome in self._outcomes.values())
 
     def _set(self, path: FieldPath, value: Any) -> None:
         here: Any = self.values
@@ -152,3 +158,13 @@ class Ledger:
             del here[path[-1]]
             return True
         return False
+
+
+def _upwards(path: FieldPath) -> Iterator[FieldPath]:
+    """The path, and those of all that it is in, the nearest first."""
+    return (path[:length] for length in range(len(path), 0, -1))
+
+
+def _is_within(name: str, section: str) -> bool:
+    """Whether the dotted name is the section's, or that of a field in it."""
+    return name == section or name.startswith(f"{section}.")

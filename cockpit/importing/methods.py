@@ -33,12 +33,17 @@ def known_methods() -> tuple[str, ...]:
     return tuple(get_args(Recipe.model_fields["method"].annotation))
 
 
-def method(ledger: Ledger, setting: Setting) -> str:
-    """Set the recipe's method. Raises RecipeError where cockpit has no such method."""
+def method(ledger: Ledger, setting: Setting, *, reads_rewards: bool = False) -> str:
+    """Set the recipe's method. Raises RecipeError where cockpit has no such method, or where the rewards that it needs
+    are not read of this tool's files."""
     name = NAMES.get(str(setting.value).lower(), "")
     if name not in known_methods():
         wrong = f"cockpit does not train by {setting.value}"
         raise refused(ledger.file, setting.line, setting.name, wrong, f"it trains by {', '.join(known_methods())}")
+    if name == "grpo" and not reads_rewards:
+        wrong = f"the rewards of {ledger.tool}'s files are not read, and {name} learns from nothing else"
+        right = "give a Python script or notebook with GRPOTrainer, or write a recipe with grpo.rewards"
+        raise refused(ledger.file, setting.line, setting.name, wrong, right)
     ledger.put(setting, "method", name)
     return name
 

@@ -68,7 +68,7 @@ def from_program(program: Program, file: str) -> Ledger:
     is_unsloth = any("Fast" in call.name for call in loads) or not loads
     ledger = Ledger(file, "Unsloth" if is_unsloth else "transformers and trl")
     kind = Setting(f"{trainer.last}()", TRAINERS.get(trainer.last, trainer.last), trainer.line)
-    trains = method(ledger, kind)
+    trains = method(ledger, kind, reads_rewards=True)
     if trains == "sft" and any("embedding_learning_rate" in call.keywords for call in program.calls):
         trains = "pretraining"
         ledger.put(kind, "method", trains)

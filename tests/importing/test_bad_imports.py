@@ -19,6 +19,10 @@ WHOSE = (
     "torchtune, ms-swift or a PEFT adapter"
 )
 METHODS = f"it trains by {', '.join(known_methods())}"
+REWARDED = (
+    "the rewards of {}'s files are not read, and grpo learns from nothing else; "
+    "give a Python script or notebook with GRPOTrainer, or write a recipe with grpo.rewards"
+)
 NO_TRAINER = "it makes no trainer, such as SFTTrainer(...); give the script or notebook that trains the model"
 NAMES = "abcdef"
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -59,6 +63,19 @@ BAD = {
         ": this Axolotl file names no model; name the model that is tuned",
     ),
     "rl.yml": ("base_model: o/m\nrl: simpo2\n", f":2: rl: cockpit does not train by simpo2; {METHODS}"),
+    "grpo.yml": (
+        "base_model: o/m\nadapter: lora\nrl: grpo\ntrl: {reward_funcs: [rewards.right], num_generations: 4}\n",
+        f":3: rl: {REWARDED.format('Axolotl')}",
+    ),
+    "grpo.sh": (
+        "swift rlhf --rlhf_type grpo --model o/m --reward_funcs accuracy --dataset o/sums\n",
+        f":1: rlhf_type: {REWARDED.format('ms-swift')}",
+    ),
+    "grpo.json": (
+        '{"rlhf_type": "grpo", "model": "o/m", "reward_funcs": ["accuracy"]}',
+        f": rlhf_type: {REWARDED.format('ms-swift')}",
+    ),
+    "grpo.yaml": (LF + "stage: grpo\n", f":2: stage: {REWARDED.format('LLaMA-Factory')}"),
     "export.sh": (
         "swift export --model o/m\n",
         ":1: swift export is no training that cockpit does; give a command of swift sft, pt or rlhf",
