@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cockpit.cli.ending import end, refuse
+
+if TYPE_CHECKING:
+    from cockpit.recipe.recipe import Recipe
 
 LOOK_EVERY_S = 2.0
 FORGOTTEN_S = 60.0
@@ -24,7 +27,9 @@ def slurm(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
     ] = None,
-    gpus: Annotated[int | None, typer.Option(min=0, help="GPUs of the node; the recipe's unless given.")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=0, help="GPUs of the node; the recipe's unless given; needed for all.")
+    ] = None,
     time_: Annotated[str, typer.Option("--time", help="Time limit, as 04:00:00 or 2-12:00:00.")] = "",
     partition: Annotated[str, typer.Option(help="Slurm's partition.")] = "",
     account: Annotated[str, typer.Option(help="Slurm's account.")] = "",
@@ -39,8 +44,9 @@ def slurm(
 ) -> None:
     """Print the batch script that trains a recipe, or submit it and follow its job and its run.
 
-    COCKPIT_HOME must lie on a disk that the nodes share. When the job's time is up the run stops, saves and goes back
-    into the queue; the next start resumes it. Ctrl-C ends following, not the job.
+    COCKPIT_HOME must lie on a disk that the nodes share. hardware.devices: all needs --gpus, as nobody knows the node
+    yet. When the job's time is up the run stops, saves and goes back into the queue; the next start resumes it. Ctrl-C
+    ends following, not the job.
 
     Exit status: 0 the script is printed, or the run has completed; 1 it has failed or Slurm refuses it; 2 the recipe or
     a setting is wrong; 130 stopped.
@@ -50,8 +56,8 @@ def slurm(
     from cockpit.launch import slurm as cluster
     from cockpit.paths import home
 
-    document, resolved = asked_for(recipe, data, model, settings or [])
-    devices = resolved.hardware.ranks if gpus is None else gpus
+    document, resolved = asked_for(recipe, data, model, settings or [], gpus=str(gpus) if gpus else None)
+    devices = _devices(resolved, gpus)
     name = resolved.output.run_name or document.name
     command = [*_cockpit(), "train", str(Path(recipe).absolute()) if Path(recipe).is_file() else recipe]
     command += ["--data", str(data.absolute())] if data is not None else []
@@ -71,7 +77,7 @@ def slurm(
             print(text, end="")
             return
         logs.mkdir(parents=True, exist_ok=True)
-        path = logs / f"{name}-{time.strftime('%m%d-%H%M%S')}.sbatch"
+        path = logs / f"{cluster.job_name(name)}-{time.strftime('%m%d-%H%M%S')}.sbatch"
         write_atomically(path, text)
         job = cluster.submit(path)
     except ValueError as error:
@@ -89,6 +95,17 @@ def slurm(
     except KeyboardInterrupt:
         print(f"Job {job} goes on; its runs: cockpit runs.", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+def _devices(recipe: Recipe, asked: int | None) -> int:
+    """GPUs that the job is to have, where `asked` of them were asked for; ends the command where none can be known."""
+    if recipe.hardware.gpu == "none":
+        if asked:
+            refuse([f"--gpus {asked}: hardware.gpu is none, and it trains on the CPU; leave --gpus out."])
+        return 0
+    if asked is None and recipe.hardware.devices == "all":
+        refuse(["hardware.devices: all counts GPUs of a node that nobody knows yet; give their number with --gpus."])
+    return recipe.hardware.ranks if asked is None else asked
 
 
 def _cockpit() -> list[str]:

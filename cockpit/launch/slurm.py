@@ -86,7 +86,7 @@ def script(asked: Asked, command: list[str], *, home: Path, folder: Path, logs: 
     in `folder`. `home` is COCKPIT_HOME on a disk that this machine shares with the cluster's nodes; what the job prints
     goes into `logs`. It is told `grace_s` and a minute before the job's time is up, and goes back into the queue then.
     """
-    name = re.sub(r"[^\w.-]+", "-", asked.name).strip("-") or "cockpit"
+    name = job_name(asked.name)
     options = {
         "job-name": name,
         "nodes": "1",
@@ -97,21 +97,26 @@ def script(asked: Asked, command: list[str], *, home: Path, folder: Path, logs: 
         "time": asked.time,
         "partition": asked.partition,
         "account": asked.account,
-        "output": str(logs / f"{name}-%j.log"),
+        "output": str(logs).replace("%", "%%") + f"/{name}-%j.log",
         "open-mode": "append",
         "signal": f"B:TERM@{grace_s + ENDS_S}",
     }
-    lines = [f"#SBATCH --{option}={value}" for option, value in options.items() if value]
-    lines += ["#SBATCH --requeue", *(f"#SBATCH {option}" for option in asked.more)]
+    given = [f"--{option}={shlex.quote(value)}" for option, value in options.items() if value]
+    lines = [f"#SBATCH {_on_a_line(option)}" for option in [*given, "--requeue", *map(_quoted, asked.more)]]
     start = shlex.join(command)
     if asked.container:
-        start = f"srun --container-image={shlex.quote(asked.container)} --container-mounts={home},{folder} {start}"
+        mounts = shlex.quote(_mounts(home, folder))
+        start = f"srun --container-image={shlex.quote(asked.container)} --container-mounts={mounts} {start}"
     return f"""#!/bin/bash
 {chr(10).join(lines)}
 
 export COCKPIT_HOME={shlex.quote(str(home))}
 # When the job must end; Slurm says it by itself from 23.02 on.
-export SLURM_JOB_END_TIME=${{SLURM_JOB_END_TIME:-$(date -d "$(squeue -h -j "$SLURM_JOB_ID" -o %e)" +%s)}}
+if [ -z "$SLURM_JOB_END_TIME" ]; then
+    ends=$(squeue -h -j "$SLURM_JOB_ID" -o %e)
+    SLURM_JOB_END_TIME=$([ -n "$ends" ] && date -d "$ends" +%s 2>/dev/null)
+fi
+export SLURM_JOB_END_TIME
 cd {shlex.quote(str(folder))} || exit 1
 
 {start} &
@@ -123,12 +128,42 @@ trap 'told=yes; kill -TERM "$train"' TERM
 while wait "$train"; status=$?; kill -0 "$train" 2>/dev/null; do :; done
 
 # Back into the queue, where the next start goes on from the checkpoint. A run that was stopped by hand stays stopped.
-left=$(( SLURM_JOB_END_TIME - $(date +%s) ))
-if [ "$status" = 130 ] && {{ [ "$told" = yes ] || [ "$left" -lt {END_NEARS_S} ]; }}; then
+# Where nobody knows when the job ends, its end is not near.
+end_is_near() {{ [ -n "$SLURM_JOB_END_TIME" ] && [ $(( SLURM_JOB_END_TIME - $(date +%s) )) -lt {END_NEARS_S} ]; }}
+if [ "$status" = 130 ] && {{ [ "$told" = yes ] || end_is_near; }}; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$status"
 """
+
+
+def job_name(name: str) -> str:
+    """`name` made fit for a job, and for files that are called after it."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "cockpit"
+
+
+def _quoted(option: str) -> str:
+    """An option with its value in quotes, as sbatch takes them, unless it has some."""
+    name, equals, value = option.partition("=")
+    return option if not value or {"'", '"', "\\"} & set(value) else f"{name}{equals}{shlex.quote(value)}"
+
+
+def _on_a_line(option: str) -> str:
+    """The option as it is. Raises ValueError with a sentence where it would go on as the script's next line."""
+    if len(option.splitlines()) > 1:
+        raise ValueError(f"{plain_line(option)}: an option of sbatch stands on one line; leave the line break out.")
+    return option
+
+
+def _mounts(*folders: Path) -> str:
+    """Folders that a container shall see, as pyxis takes them. Raises ValueError with a sentence."""
+    for folder in folders:
+        if {",", ":"} & set(str(folder)):
+            raise ValueError(
+                f"--container: {plain_line(str(folder))} cannot be seen in a container, as pyxis ends a folder at a "
+                "comma or a colon; give a folder without."
+            )
+    return ",".join(map(str, folders))
 
 
 def submit(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -11,9 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from cockpit.launch.slurm import Asked, JobState, UnknownJob, script, state_of, submit
-from cockpit.paths import runs_folder
+from cockpit.cli import cockpit
+from cockpit.launch.slurm import Asked, JobState, UnknownJob, job_name, script, state_of, submit
+from cockpit.paths import home, runs_folder
 from cockpit.runs.folder import RunDir
 from cockpit.runs.job import Job, job_of, run_of_job
 
@@ -91,7 +94,63 @@ def test_the_script_says_what_was_asked_for(tmp_path: Path) -> None:
 
 def test_a_container_is_started_by_srun(tmp_path: Path) -> None:
     said = text(["cockpit", "train", "demo"], tmp_path, container="nvcr.io/nvidia/pytorch:26.01")
-    assert "srun --container-image=nvcr.io/nvidia/pytorch:26.01 --container-mounts=" in said
+    (start,) = [shlex.split(line) for line in said.splitlines() if line.startswith("srun")]
+    mounts = f"--container-mounts={tmp_path}/my home,{tmp_path}"
+    assert start == ["srun", "--container-image=nvcr.io/nvidia/pytorch:26.01", mounts, "cockpit", "train", "demo", "&"]
+    with pytest.raises(ValueError, match=r"^--container: .* cannot be seen in a container"):
+        text(["true"], tmp_path / "a:b", container="image")
+
+
+def test_folders_and_options_with_blanks_stay_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "50% of O'Hara"
+    said = text(["true"], folder, more=("--comment=two words", '--nodelist="a,b"', "--exclusive"))
+    options = [shlex.split(line)[1:] for line in said.splitlines() if line.startswith("#SBATCH")]
+    assert [f"--output={tmp_path}/50%% of O'Hara/logs/llama-3-%j.log"] in options
+    assert options[-3:] == [["--comment=two words"], ["--nodelist=a,b"], ["--exclusive"]]
+    with pytest.raises(ValueError, match=r"^--comment=.*: an option of sbatch stands on one line"):
+        text(["true"], folder, more=("--comment=a\ntouch b",))
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "../x", ".", "/", ""])
+def test_a_job_is_called_by_what_a_file_can_be(name: str) -> None:
+    assert job_name(name) in ("a-b", "x", "cockpit")
+
+
+def cluster_script(*arguments: str) -> tuple[int, str]:
+    ran = CliRunner().invoke(cockpit, ["slurm", "demo", *arguments])
+    return ran.exit_code, ran.stdout or ran.stderr
+
+
+def test_the_job_has_the_gpus_that_its_recipe_trains_on() -> None:
+    status, said = cluster_script("--set", "hardware.devices=all", "--set", "hardware.gpu=auto")
+    assert (status, said) == (
+        2, "hardware.devices: all counts GPUs of a node that nobody knows yet; give their number with --gpus.\n"
+    )  # fmt: skip
+    status, said = cluster_script("--set", "hardware.devices=all", "--set", "hardware.gpu=auto", "--gpus", "4")
+    assert status == 0 and "--gpus-per-node=4\n" in said and " --gpus 4 " in said
+    status, said = cluster_script("--set", "hardware.gpu=none")
+    assert status == 0 and "--gpus" not in said
+    status, said = cluster_script("--set", "hardware.gpu=none", "--gpus", "2")
+    assert (status, said) == (2, "--gpus 2: hardware.gpu is none, and it trains on the CPU; leave --gpus out.\n")
+
+
+def test_a_script_stays_in_its_folder() -> None:
+    status, said = cluster_script("--set", "output.run_name=../../x", "--submit", "--detach")
+    assert (status, said) == (0, "17\n")
+    assert [path.name.startswith("x-") for path in (home() / "slurm").iterdir()] == [True]
+
+
+@pytest.mark.parametrize("told", ["", "N/A"])
+def test_a_run_stopped_by_hand_stays_so_where_nobody_knows_when_its_job_ends(
+    tmp_path: Path, slurm: Path, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (slurm / "squeue").write_text(f"#!/bin/sh\necho {told}\n")
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    said = text(["bash", "-c", f'echo -n "$SLURM_JOB_END_TIME" >{tmp_path}/ends; exit 130'], tmp_path)
+    ran = subprocess.run(["bash"], input=said, text=True, capture_output=True, check=False)
+    assert (ran.returncode, ran.stderr) == (130, "")
+    assert not (tmp_path / "requeued").exists()
+    assert (tmp_path / "ends").read_text() == "", "no time is better than midnight"
 
 
 @pytest.mark.parametrize(
