@@ -13,11 +13,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from cockpit.disk import open_regular, write_atomically
 from cockpit.protocol import commands
-from cockpit.protocol.commands import UnreadableCommand
+from cockpit.protocol.commands import AnyCommand
 from cockpit.remote.desk import HostState
 from cockpit.remote.far_end import LOGS, SMALL
 from cockpit.remote.frames import (
@@ -36,7 +37,7 @@ from cockpit.remote.frames import (
 )
 from cockpit.remote.host import Host, why_failed
 from cockpit.runs.elsewhere import Elsewhere, host_file, local_name
-from cockpit.runs.folder import RunDir
+from cockpit.runs.folder import RunDir, modified
 
 TICK_S, LOOK_S, SILENT_S = 0.1, 2.0, 20.0
 WAITS_S = (1.0, 2.0, 4.0, 8.0, 15.0)
@@ -204,12 +205,9 @@ class NearEnd:
         looked = []
         for name in self._runs:
             run = RunDir(self._folder / "runs" / local_name(name, self._host.name))
-            with suppress(OSError):
-                if now - run.lease.stat().st_mtime < LEASE_S:
-                    looked.append(name)
-                    for command in run.take_commands():
-                        if not isinstance(command, UnreadableCommand):
-                            _write(sink, Command(run=name, content=commands.encode(command)))
+            if now - (modified(run.lease) or 0.0) < LEASE_S:
+                looked.append(name)
+                run.hand_on_commands(partial(_send, sink, name))
         if is_due:
             self._looked_at = now
             _write(sink, Looking(runs=looked))
@@ -226,6 +224,10 @@ class NearEnd:
             if ready and not os.read(self._stdin, 1024):
                 return True
         return False
+
+
+def _send(sink: int, run: str, command: AnyCommand) -> None:
+    _write(sink, Command(run=run, content=commands.encode(command)))
 
 
 def _write(sink: int, frame: Frame) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,6 +209,21 @@ class RunDir:
                 taken.append(_take_command(path))
         return taken
 
+    def hand_on_commands(self, to: Callable[[AnyCommand], None]) -> None:
+        """Give `to` each command that was sent, oldest first, and remove it once that has returned: what it raises goes
+        on, and the command stays for the next call. Files that are no command of this version are removed."""
+        if self.commands.is_symlink():
+            return
+        for path in sorted(self.commands.glob("[!.]*.json")):
+            try:
+                command = _read_command(path)
+            except OSError:
+                continue  # out of reach, or taken by another
+            if not isinstance(command, UnreadableCommand):
+                to(command)
+            with suppress(FileNotFoundError):
+                path.unlink()
+
     def take_stale_commands(self, before: float) -> list[AnyCommand | UnreadableCommand]:
         """The commands that were sent before then, Unix time in seconds, oldest first, each once. What `send` has not
         named stays, and so does what is out of reach."""
@@ -309,6 +325,13 @@ def find_run(name: str) -> RunDir:
 
 def _take_command(path: Path) -> AnyCommand | UnreadableCommand:
     """The command in a file, which is removed. Raises OSError where the file is out of reach or cannot be removed."""
+    command = _read_command(path)
+    path.unlink()
+    return command
+
+
+def _read_command(path: Path) -> AnyCommand | UnreadableCommand:
+    """The command in a file. Raises OSError where the file is out of reach."""
     why, content = "", b""
     try:
         content = read_regular(path, LONGEST_LINE, follow=False)
@@ -319,7 +342,6 @@ def _take_command(path: Path) -> AnyCommand | UnreadableCommand:
             why = f"it is longer than {LONGEST_LINE >> 20} MiB"
         else:
             raise
-    path.unlink()
     return commands.unreadable(path.name, why) if why else commands.read(content, path.name)
 
 

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import msgspec
 import pytest
 
 from cockpit.machine.gpu import GpuReport
-from cockpit.protocol.commands import Pause
+from cockpit.protocol.commands import Pause, Stop
 from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import LogWritten
 from cockpit.remote.desk import Desk
 from cockpit.remote.far_end import ENDS, FarEnd
+from cockpit.remote.frames import MARK, Beat, Hello, encode
 from cockpit.remote.host import Host
 from cockpit.remote.near_end import NearEnd
 from cockpit.runs.elsewhere import Elsewhere, host_file
@@ -150,6 +152,35 @@ def test_commands_and_looks_go_to_the_host(tmp_path: Path, far_home: Path) -> No
     with pytest.raises(OSError, match=r"^gpu1 was last heard 4\d s ago; try again once it is connected\.$"):
         here.send(Pause(id="p2"))
     assert not list(here.commands.glob("*.json"))
+
+
+def test_what_cannot_be_handed_on_stays_for_the_next_connection(tmp_path: Path, far_home: Path) -> None:
+    run = record(far_home / "runs", run_id="a", ending="going")
+    with connected(tmp_path) as desk:
+        here = copy_of(desk, run)
+        until(lambda: here.liveness() == "alive")
+    here.touch_lease()
+    here.send(Stop(id="s1"))
+    here.send(Pause(id="p1"))
+    source, end = os.pipe()
+    broken, sink = os.pipe()
+    stdin, own = os.pipe()
+    with ThreadPoolExecutor() as pool:
+        followed = pool.submit(NearEnd(Host("gpu1"), desk, stdin).follow, sink, source)
+        assert os.read(broken, 1 << 16)
+        os.close(broken)
+        os.write(end, MARK + encode(Hello(version="0", gpus=b"")) + encode(Beat(runs={"a": ("alive", 0.0)})))
+        with pytest.raises(BrokenPipeError):
+            try:
+                followed.result(timeout=WITHIN_S)
+            finally:
+                os.close(own)
+    for one in (source, end, sink, stdin):
+        os.close(one)
+    assert len(list(here.commands.glob("*.json"))) == 2
+    with connected(tmp_path):
+        until(lambda: len(list(run.commands.glob("*.json"))) == 2)
+        assert run.take_commands() == [Stop(id="s1"), Pause(id="p1")]
 
 
 def test_two_hosts_over_ssh_and_one_that_comes_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
