@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cockpit.runs.checkpoint import newest_complete
+from cockpit.runs.folder import modified
+from cockpit.runs.job import Job, job_of
+from cockpit.runs.liveness import TAKE_UP_AFTER_S
+from cockpit.runs.status import is_active
 from cockpit.runs.summary import RunSummary
-from cockpit.text.numbers import count
+from cockpit.text.numbers import count, duration
+from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.cli.follow import Interrupts
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
     from cockpit.runs.folder import RunDir
 
+LOOK_EVERY_S = 0.5
 MOST_TRIES = 3
 """From the same checkpoint; what kills an engine again and again kills the next one too."""
 
@@ -95,6 +103,27 @@ def take_up(run: RunDir) -> StartedEngine:
     started = start_resuming_engine(run, EngineKey.of(recipe, report))
     started.resume(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]], from_step)
     return started
+
+
+def is_left_by_this_job(run: RunDir) -> bool:
+    """Whether an earlier start of this very job trained the run on a machine that has failed since, so that Slurm has
+    put the job back into the queue. Its engine is waited for until it has been silent for TAKE_UP_AFTER_S: a job may
+    also have several nodes."""
+    job, ours, identity = job_of(run), Job.of_environment(os.environ), run.identity()
+    if job is None or ours is None or (job.scheduler, job.id) != (ours.scheduler, ours.id):
+        return False
+    if identity is None or identity.is_on_this_boot():
+        return False
+    name, where = plain_line(run.id), plain_line(job.node or identity.host)
+    if run.silence_s() < TAKE_UP_AFTER_S:
+        until = f"it goes on here once that has been silent for {duration(TAKE_UP_AFTER_S)}."
+        print(f"This job has trained the run {name} on {where} before; {until}", file=sys.stderr)
+    beat = modified(run.heartbeat)
+    while run.silence_s() < TAKE_UP_AFTER_S and is_active(RunSummary.of(run).state):
+        time.sleep(LOOK_EVERY_S)
+        if modified(run.heartbeat) != beat:
+            return False
+    return True
 
 
 def newest_of(written: Recipe, fitted: Recipe, name: str) -> RunDir | None:

@@ -95,7 +95,7 @@ def train(
 def _take_up_if_begun(found: Fitted, name: str, *, as_json: bool, detach: bool) -> None:
     """Go on with the newest run of the recipe, which ends the command; where there is none that can go on, return."""
     from cockpit.cli.resume import resume
-    from cockpit.cli.taking_up import newest_of
+    from cockpit.cli.taking_up import is_left_by_this_job, newest_of
     from cockpit.runs.checkpoint import newest_complete
     from cockpit.runs.status import is_active
     from cockpit.runs.summary import RunSummary
@@ -105,16 +105,19 @@ def _take_up_if_begun(found: Fitted, name: str, *, as_json: bool, detach: bool) 
     if run is None:
         return
     state, shown = RunSummary.of(run).state, plain_line(run.id)
+    is_ours = is_active(state) and is_left_by_this_job(run)
+    if is_ours:
+        state = RunSummary.of(run).state
     if state == "completed":
         print(f"The run {shown} of this recipe has completed; there is nothing to do.", file=sys.stderr)
         raise typer.Exit(0)
-    if is_active(state):
+    if is_active(state) and not is_ours:
         end(f"The run {shown} of this recipe is still going; watch it with: cockpit attach {shlex.quote(shown)}", 1)
     if newest_complete(run.checkpoints)[0] is None:
         print(f"The run {shown} of this recipe has left no checkpoint; a new one begins.", file=sys.stderr)
         return
     print(f"Going on with the run {shown} of this recipe.", file=sys.stderr)
-    resume(run.id, as_json=as_json, detach=detach)
+    resume(run.id, as_json=as_json, detach=detach, force=is_ours)
 
 
 def _checked(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from cockpit.paths import runs_folder
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.library import find_recipe
 from cockpit.runs.folder import RunDir
-from cockpit.runs.liveness import EngineIdentity
+from cockpit.runs.job import Job
+from cockpit.runs.liveness import TAKE_UP_AFTER_S, EngineIdentity
 from tests.recording import Ending, record
 from tests.runs.complete_checkpoint import write_checkpoint
 
@@ -98,6 +101,46 @@ def test_a_run_that_is_going_is_left_alone() -> None:
     found = run()
     assert found.exit_code == 1
     assert re.search(r"is still going; watch it with: cockpit attach", found.stderr)
+
+
+def of_job(id_: str, *, silent_s: float) -> RunDir:
+    """A run whose engine, in that job on another machine, was last heard of so long ago."""
+    run = earlier("silent")
+    far = {"host": "node7", "boot_id": "another", "pid_namespace": "another"}
+    run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), **far))
+    Job(scheduler="slurm", id=id_, node="node7").write(run)
+    run.touch_heartbeat(time.time() - silent_s)
+    return run
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("silent_s", [600.0, TAKE_UP_AFTER_S - 1])
+def test_a_job_that_comes_back_after_its_node_has_failed_goes_on(
+    silent_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    of_job("17", silent_s=silent_s)
+    found = run()
+    assert str(found.exception) == f"goes on with {RUN_ID}", found.output
+    assert ("on node7 before" in found.stderr) == (silent_s < TAKE_UP_AFTER_S)
+
+
+@pytest.mark.usefixtures("started")
+def test_the_run_of_another_job_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "18")
+    of_job("17", silent_s=600.0)
+    assert (run().exit_code, "is still going" in run().stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("started")
+def test_another_node_of_the_job_that_still_trains_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    going = of_job("17", silent_s=5.0)
+    beat = threading.Timer(0.2, going.touch_heartbeat)
+    beat.start()
+    found = run()
+    beat.join()
+    assert (found.exit_code, "is still going" in found.stderr) == (1, True)
 
 
 def test_help_names_it() -> None:
