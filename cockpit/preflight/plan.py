@@ -62,14 +62,16 @@ class Planner:
         inputs = Found.of(recipe)
         data = self.data_of(inputs)
         rows = schedule.training_rows(recipe, data.rows)
-        total = schedule.planned_steps(recipe, rows)
+        form = inputs.sources[0].form
+        taken = schedule.trainer_rows(recipe, rows, form.form if form is not None else None)
+        total = schedule.planned_steps(recipe, taken)
         training = recipe.training
         return Plan(
             data=data,
             train_rows=rows,
             held_out=_held_out(recipe, inputs, data.rows),
             total_steps=total,
-            epochs=schedule.planned_epochs(recipe, rows),
+            epochs=schedule.planned_epochs(recipe, taken),
             effective_batch=schedule.effective_batch(recipe),
             warmup_steps=learning_rates.warmup_steps(training, total) if total else training.warmup_steps,
             rates=learning_rates.learning_rates(training, total) if total and total <= DRAWN_STEPS else (),

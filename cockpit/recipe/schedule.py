@@ -1,10 +1,10 @@
-"""Before the run: how many rows are trained on, and in how many steps. Plain arithmetic, equal to transformers' own."""
+"""Before the run: how many rows are trained on, and in how many steps. Plain arithmetic, equal to the trainers' own."""
 
 from __future__ import annotations
 
 import math
 
-from cockpit.recipe.data import Data
+from cockpit.recipe.data import Data, RowFormat
 from cockpit.recipe.recipe import Recipe
 
 
@@ -35,37 +35,69 @@ def held_out_count(rows: int, data: Data) -> int:
     return min(data.eval_rows, rows // 5)
 
 
+def trainer_rows(recipe: Recipe, train_rows: int | None, form: RowFormat | None) -> int | None:
+    """How many rows the trainer has of `train_rows` rows of the data, which are of the `form`: two of a pair that is
+    taken apart. None where that is not known."""
+    if train_rows is None or form is None:
+        return None
+    return train_rows * recipe.kind.trainer_rows(form)
+
+
 def planned_steps(recipe: Recipe, train_rows: int | None) -> int | None:
-    """Optimizer steps of the whole run on its GPUs or the CPU, for `train_rows` rows without the held-out ones.
+    """Optimizer steps of the whole run on its GPUs or the CPU, for `train_rows` rows as the trainer has them, without
+    the held-out ones.
 
     None where it depends on the rows and they are not known; packing joins rows, so that they are not known before.
     """
     training = recipe.training
     if training.max_steps is not None:
         return training.max_steps
-    per_epoch = _steps_per_epoch(recipe, train_rows)
+    per_epoch = _known_steps_per_epoch(recipe, train_rows)
     return None if per_epoch is None else math.ceil(training.num_train_epochs * per_epoch)
 
 
 def planned_epochs(recipe: Recipe, train_rows: int | None) -> float | None:
-    """How often the run sees each of `train_rows` rows; None where that is not known before it."""
+    """How often the run sees each of `train_rows` rows as the trainer has them; None where that is not known before
+    it."""
     training = recipe.training
     if training.max_steps is None:
         return training.num_train_epochs
-    per_epoch = _steps_per_epoch(recipe, train_rows)
-    return None if per_epoch is None else training.max_steps / per_epoch
+    per_epoch = _known_steps_per_epoch(recipe, train_rows)
+    return None if not per_epoch else training.max_steps / per_epoch
 
 
-def _steps_per_epoch(recipe: Recipe, train_rows: int | None) -> int | None:
+def _known_steps_per_epoch(recipe: Recipe, train_rows: int | None) -> int | None:
+    return None if not train_rows or recipe.training.packing else steps_per_epoch(recipe, train_rows)
+
+
+def steps_per_epoch(recipe: Recipe, rows: int) -> int:
+    """Optimizer steps of a pass over `rows` rows as the trainer has them, packed where they are.
+
+    grpo draws several completions of each prompt, takes `grpo.num_iterations` steps on them, and leaves prompts out
+    that fill no step, as TRL's RepeatSampler does: 0 where there are fewer than one step takes.
+    """
     training = recipe.training
-    if not train_rows or training.packing:
-        return None
-    batches = math.ceil(train_rows / training.per_device_train_batch_size)
+    if recipe.method == "grpo":
+        return rows // prompts_of_step(recipe) * recipe.grpo.num_iterations
+    batches = math.ceil(rows / training.per_device_train_batch_size)
     return math.ceil(math.ceil(batches / recipe.hardware.ranks) / training.gradient_accumulation_steps)
 
 
+def prompts_of_step(recipe: Recipe) -> int:
+    """How many prompts' completions an optimizer step of grpo takes."""
+    return effective_batch(recipe) // recipe.grpo.num_generations
+
+
+def why_too_few(recipe: Recipe, rows: int) -> str:
+    """Why nothing would be learnt from so many rows as the trainer has them; empty where something is."""
+    if not rows or steps_per_epoch(recipe, rows):
+        return ""
+    there = "is 1" if rows == 1 else f"are {rows:,}"
+    return f"a step takes the completions of {prompts_of_step(recipe):,} prompts, and there {there} to train on"
+
+
 def effective_batch(recipe: Recipe) -> int:
-    """Rows of an optimizer step, of all GPUs together."""
+    """Rows of an optimizer step, of all GPUs together; with grpo they are completions."""
     training = recipe.training
     return training.per_device_train_batch_size * training.gradient_accumulation_steps * recipe.hardware.ranks
 

@@ -2,14 +2,17 @@
 
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cockpit.recipe.data import RowFormat
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.learning_rates import learning_rates, warmup_steps
 from cockpit.recipe.recipe import Recipe
-from cockpit.recipe.schedule import planned_steps, training_rows
+from cockpit.recipe.schedule import planned_epochs, planned_steps, trainer_rows, training_rows, why_too_few
+from tests.engine import tiny
 from tests.recipe.sample import SAMPLE
 
 CASES: list[dict[str, Any]] = [
@@ -132,3 +135,38 @@ def test_warm_up_share_is_rounded_up() -> None:
 
 def test_nothing_is_planned_for_no_steps() -> None:
     assert learning_rates(recipe_of({}).training, 0) == []
+
+
+METHODS: list[tuple[str, dict[str, Any], str, int, int]] = [
+    ("grpo", {}, "prompts", 1000, 250),
+    ("grpo", {"grpo.num_generations": 16}, "prompts", 1001, 500),
+    ("grpo", {"grpo.num_iterations": 3}, "prompts", 7, 3),
+    ("grpo", {"hardware.devices": 2}, "prompts", 1000, 125),
+    ("grpo", {}, "prompts", 3, 0),
+    ("kto", {}, "labelled", 100, 4),
+    ("kto", {}, "preference", 100, 7),
+    ("kto", {}, "ranking", 100, 7),
+    ("dpo", {}, "preference", 100, 4),
+]
+
+
+@pytest.mark.parametrize(("method", "changes", "form", "rows", "steps"), METHODS)
+def test_steps_are_those_of_the_method(
+    method: str, changes: dict[str, Any], form: RowFormat, rows: int, steps: int
+) -> None:
+    """The same as TRL's trainers take: tests/engine/training/test_methods.py."""
+    document = RecipeDocument.parse(tiny.recipe_text(Path("/m"), Path("/x.jsonl"), method=method), "x")
+    document.set("training.max_steps", None)
+    document.set("training.num_train_epochs", 1.0)
+    document.set("training.per_device_train_batch_size", 8)
+    document.set("training.gradient_accumulation_steps", 4)
+    if method == "grpo":
+        document.set("grpo.rewards", [{"length": 4}])
+        document.set("grpo.max_completion_length", 64)
+    for name, value in changes.items():
+        document.set(name, value)
+    recipe = document.recipe()
+    assert planned_steps(recipe, trainer_rows(recipe, rows, form)) == steps
+    assert bool(why_too_few(recipe, rows)) == (steps == 0)
+    document.set("training.max_steps", 500)
+    assert planned_epochs(document.recipe(), trainer_rows(recipe, rows, form)) == (500 / steps if steps else None)

@@ -245,7 +245,8 @@ class EventCallback(TrainerCallback):
         measured = {
             name: float(value)
             for name, value in kwargs["metrics"].items()
-            if name.startswith("eval_") and not name.endswith(NO_MEASURES)
+            # TRL gives None for what was no number in any batch, as the spread of a single reward.
+            if name.startswith("eval_") and not name.endswith(NO_MEASURES) and value is not None
         }
         metrics = {name: finite(value) for name, value in measured.items()}
         wanted = args.metric_for_best_model

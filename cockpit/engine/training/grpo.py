@@ -62,7 +62,6 @@ def make_trainer(recipe: Recipe, loaded: Loaded, data: PreparedData, settings: d
         processing_class=loaded.tokenizer,
     )
     trainer.train_dataset, trainer.eval_dataset = data.train, data.held_out
-    trainer.times_each_row = grpo.num_generations
     trainer.seen, trainer.group, trainer.weights = seen, grpo.num_generations, args.reward_weights
     drop_needless_reference(trainer.model)
     return trainer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +32,7 @@ from cockpit.engine.training.watchdogs import Watchdogs
 from cockpit.protocol.events import AdapterSaved
 from cockpit.recipe.checkpoints import checkpoint_plan
 from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.schedule import steps_per_epoch, why_too_few
 from cockpit.runs.checksums import write_checksums
 from cockpit.runs.folder import RunDir
 from cockpit.text.plain_text import plain_line
@@ -92,14 +92,13 @@ def train(
     for sentence in overrides(recipe, settings, trainer):
         journal.log("info", sentence)
     trainer.remove_callback(PrinterCallback)
-    batches = math.ceil(
-        len(trainer.train_dataset) * trainer.times_each_row / recipe.training.per_device_train_batch_size / ranks.world
-    )
+    if few := why_too_few(recipe, len(trainer.train_dataset)):
+        raise RunFailure(f"{few[0].upper()}{few[1:]}.", "Give a smaller batch, or more prompts.")
     callback = EventCallback(
         journal,
         controls,
         StepMetrics(*((resumed.tokens_seen, resumed.trained_tokens) if resumed else (0, 0)), ranks),
-        steps_per_epoch=math.ceil(batches / recipe.training.gradient_accumulation_steps),
+        steps_per_epoch=steps_per_epoch(recipe, len(trainer.train_dataset)),
         on_step=on_step,
         resumed=resumed,
         keeps_last=recipe.finetuning_type == "lora",

@@ -51,8 +51,6 @@ class RunTrainer(TrainerHooks):
     figures: Sequence[str] = ()
     drawn: dict[str, torch.Tensor]
     """What a step has learnt from, where that is no batch before it has begun."""
-    times_each_row = 1
-    """How often each row is taken in an epoch."""
     _answers: Mapping[str, float] = MappingProxyType({})
 
     def attach(

@@ -69,6 +69,10 @@ class Method:
         """How many sequences the model is given for each row of a batch."""
         return 2 if self.rows == "pairs" else 1
 
+    def trainer_rows(self, form: RowFormat) -> int:
+        """How many rows of a batch a row of the data makes, by its form: a pair of answers that are marked is two."""
+        return 2 if self.rows == "marked" and form != "labelled" else 1
+
     @property
     def has_sides(self) -> bool:
         """Whether its rows are answers that are better or worse."""

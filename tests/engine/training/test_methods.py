@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from cockpit.engine.beginning import recipe_of
+from cockpit.machine.gpu import GpuReport
+from cockpit.preflight.checks import preflight
+from cockpit.preflight.plan import Planner
 from cockpit.protocol.events import DataPrepared, RunEnded, TrainingPlanned
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
@@ -126,22 +130,39 @@ def test_kto_parts_desired_answers_from_others(hosted: Hosted, marked: Path, los
 
 
 def test_kto_takes_pairs_apart(hosted: Hosted, pairs: Path) -> None:
-    run = whole(hosted, {**SHORT, "method": "kto", "data": pairs})
+    """What is told before of steps and epochs is what the trainer takes."""
+    run = whole(hosted, {**SHORT, "method": "kto", "data": pairs, **epochs(0.3)})
     (prepared,) = run.all(DataPrepared)
-    assert prepared.train_rows + prepared.eval_rows == 2 * 36
+    assert (prepared.train_rows, prepared.eval_rows) == (2 * 32, 2 * 4)
+    assert steps_told(run) == (5, 16), "of 64 answers, four a step, and not of 32 pairs"
+    plan = Planner().plan(recipe_of(run.run), None, "x")
+    assert (plan.train_rows, plan.total_steps) == (32, 5)
+
+
+def epochs(number: float) -> dict[str, Any]:
+    return {"training__max_steps": None, "training__num_train_epochs": number}
+
+
+def steps_told(run: HostedRun) -> tuple[int, float]:
+    """Steps that the trainer itself counts, those of an epoch; as many were taken."""
+    (told,) = run.all(TrainingPlanned)
+    assert [step for step, _ in figures(run)] == [*range(1, told.total_steps + 1)]
+    return told.total_steps, told.steps_per_epoch
 
 
 @pytest.fixture(scope="session")
 def prompts(folder: Path) -> Path:
     """Questions with what a reward needs beside them."""
-    rows = [{"prompt": f"what is the name of {colour}", "answer": str(at)} for at, colour in enumerate(COLOURS * 2)]
+    rows = [{"prompt": f"what is the name of {colour}", "answer": str(at)} for at, colour in enumerate(COLOURS * 2)][
+        :11
+    ]
     return tiny.write_rows(folder / "prompts.jsonl", rows)
 
 
 GRPO: dict[str, Any] = {
     "method": "grpo",
     "data__eval_rows": 2,
-    "training__max_steps": 4,
+    **epochs(1),
     "training__per_device_train_batch_size": 4,
     "training__gradient_accumulation_steps": 2,
     "grpo__num_generations": 4,
@@ -155,6 +176,8 @@ GRPO: dict[str, Any] = {
 def test_grpo_rewards_what_it_draws_and_goes_on_to_the_bit(hosted: Hosted, prompts: Path) -> None:
     """Time and memory of both halves are no figures of a step that could be the same twice."""
     undisturbed = whole(hosted, {**GRPO, "data": prompts})
+    assert steps_told(undisturbed) == (4, 4), "two prompts a step: the ninth fills none"
+    assert Planner().plan(recipe_of(undisturbed.run), None, "x").total_steps == 4
     first = stopped(hosted, 2, **GRPO, data=prompts)
     again = hosted(resumed=first.run, **GRPO, data=prompts)
     until_second_end(again)
@@ -171,3 +194,28 @@ def test_grpo_rewards_what_it_draws_and_goes_on_to_the_bit(hosted: Hosted, promp
 
 def without_times(run: HostedRun) -> list[tuple[int, dict[str, float]]]:
     return [(step, {name: one for name, one in all_.items() if "time_s" not in name}) for step, all_ in figures(run)]
+
+
+def test_grpo_takes_several_steps_on_what_it_has_drawn(hosted: Hosted, prompts: Path) -> None:
+    changes = {**GRPO, "data__sources": [{"name_or_path": str(prompts), "max_rows": 5}], "grpo__num_iterations": 2}
+    run = whole(hosted, changes)
+    assert steps_told(run) == (4, 4)
+    assert run.state.evaluations[-1].figures["eval_reward"] is not None, "of one prompt, whose rewards have no spread"
+    assert Planner().plan(recipe_of(run.run), None, "x").total_steps == 4
+
+
+def test_grpo_with_fewer_prompts_than_a_step_takes_is_refused(hosted: Hosted, prompts: Path) -> None:
+    changes = {**GRPO, "data__sources": [{"name_or_path": str(prompts), "max_rows": 1}]}
+    run = hosted(**changes)
+    run.until_ended()
+    ended = run.state.ended
+    assert ended is not None and (ended.outcome, ended.reason) == (
+        "failed",
+        "A step takes the completions of 2 prompts, and there is 1 to train on.",
+    )
+    (told,) = [one for one in preflight(recipe_of(run.run), GpuReport(), "x") if one.field.startswith("training.")]
+    assert (told.field, told.wrong, told.right) == (
+        "training.per_device_train_batch_size",
+        "a step takes the completions of 2 prompts, and there is 1 to train on",
+        "give a smaller batch, or more prompts",
+    )
