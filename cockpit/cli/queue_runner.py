@@ -21,6 +21,7 @@ from cockpit.text.plain_text import plain_line
 if TYPE_CHECKING:
     from cockpit.machine.gpu import GpuReport
     from cockpit.preflight.fitting import Fitted
+    from cockpit.preflight.room import GpuRoom
     from cockpit.recipe.recipe import Recipe
 
 FREE_FOR_S = 60.0
@@ -32,9 +33,10 @@ MOST_TRIES = 3
 
 @dataclass(frozen=True)
 class Room:
-    """Whether a recipe may begin now: `why_not` says for what it waits, empty where it may."""
+    """Whether a recipe may begin now: `why_not` says for what it waits, empty where it may. `needed` are the bytes that
+    it takes of each GPU, by its UUID."""
 
-    needed: int = 0
+    needed: dict[str, int]
     why_not: str = ""
 
 
@@ -56,8 +58,8 @@ class QueueRunner:
         self._had_room: tuple[str, float] | None = None
         """The entry that has room, and since when."""
         self._said = ""
-        self._needs: dict[str, int] = {}
-        """Of entries that run: bytes of a GPU that the forecast gives them."""
+        self._needs: dict[str, dict[str, int]] = {}
+        """Of entries that run: bytes that the forecast gives them of each GPU, by its UUID."""
         self._told: set[str] = set()
 
     def going(self) -> list[Waiting]:
@@ -152,26 +154,33 @@ class QueueRunner:
         from cockpit.preflight.room import gpu_rooms, trains_on
 
         if not trains_on(recipe, report):
-            return Room(0, f"{plain_line(going[0].run)} trains on the CPU." if going else "")
+            return Room({}, f"{plain_line(going[0].run)} trains on the CPU." if going else "")
         rooms = gpu_rooms(
             recipe, described(recipe.model.name_or_path), report, images=trains_images(recipe), experience=learned()
         )
-        chosen = next((one for one in rooms if one.chosen), None)
-        if chosen is None or chosen.forecast is None or chosen.free is None:
+        chosen = [one for one in rooms if one.chosen]
+        if any(one.forecast is None or one.free is None for one in chosen) or not chosen:
             why = f"what it takes is not known, and {plain_line(going[0].run)} is still going." if going else ""
-            return Room(0, why)
-        needed = chosen.forecast.peak.total
-        promised = sum(max(0, self._needs.get(one.id, 0) - _held(one)) for one in going)
-        free = chosen.free - promised
+            return Room({}, why)
+        needed = {one.reading.uuid: one.forecast.peak.total for one in chosen if one.forecast is not None}
+        return Room(needed, next(filter(None, (self._why_no_room(one, going) for one in chosen)), ""))
+
+    def _why_no_room(self, one: GpuRoom, going: list[Waiting]) -> str:
+        """Why a recipe may not begin on a GPU that it would take; empty where it may."""
+        if one.forecast is None or one.free is None:
+            return ""
+        needed, uuid = one.forecast.peak.total, one.reading.uuid
+        promised = sum(max(0, self._needs.get(other.id, {}).get(uuid, 0) - _held(other, uuid)) for other in going)
+        free = one.free - promised
         if needed * SPARE <= free:
-            return Room(needed)
-        if not going and not chosen.holders and needed > (chosen.total or 0):
-            return Room(needed)  # it will never fit better; its own forecast may be wrong
-        held = ", ".join(f"{plain_line(one.name) or one.pid} {size((one.mib or 0) * 2**20)}" for one in chosen.holders)
-        who = f"; held by {held}" if held else ""
+            return ""
+        if not going and not one.holders and needed > (one.total or 0):
+            return ""  # it will never fit better; its own forecast may be wrong
+        held = ", ".join(f"{plain_line(who.name) or who.pid} {size((who.mib or 0) * 2**20)}" for who in one.holders)
+        by = f"; held by {held}" if held else ""
         promise = f" beside {size(promised)} that others of the queue will take" if promised else ""
         needs = f"it needs {size(needed * SPARE)} with a little to spare"
-        return Room(needed, f"{needs}, and GPU {chosen.reading.index} has {size(free)} free{promise}{who}.")
+        return f"{needs}, and GPU {one.reading.index} has {size(free)} free{promise}{by}."
 
     def _begin(self, entry: Waiting, found: Fitted, report: GpuReport, room: Room) -> None:
         from cockpit.launch.engines import EngineKey, start_engine
@@ -201,14 +210,14 @@ def _state(entry: Waiting) -> State:
     return RunSummary.of(entry.run_dir).state
 
 
-def _held(entry: Waiting) -> int:
+def _held(entry: Waiting, uuid: str) -> int:
     """Bytes of a GPU that its run holds by now, as its newest reading says."""
     from cockpit.protocol.event_log import newest_event
     from cockpit.protocol.events import MachineRead
 
     newest = newest_event(entry.run_dir.gpu)
-    held = [gpu.vram_this_run_mib or 0.0 for gpu in newest.gpus] if isinstance(newest, MachineRead) else []
-    return round(max(held, default=0.0) * 2**20)
+    gpus = newest.gpus if isinstance(newest, MachineRead) else []
+    return round(max((gpu.vram_this_run_mib or 0.0 for gpu in gpus if gpu.uuid == uuid), default=0.0) * 2**20)
 
 
 def _probe() -> GpuReport:

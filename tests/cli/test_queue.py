@@ -95,10 +95,11 @@ def test_one_process_works_through_it() -> None:
 
 
 class Card:
-    """One GPU of 40 GiB; `start` stands in for engines: each run begins, and says what it holds."""
+    """One GPU of 40 GiB, or two; `start` stands in for engines: each run begins, and says what it holds."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.used = 500.0
+        self.used_of_second: float | None = None
         self.holders: list[Holder] = []
         self.started: list[RunDir] = []
         self.said: list[str] = []
@@ -108,10 +109,12 @@ class Card:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     def report(self) -> GpuReport:
-        gpu = GpuReading(
-            index=0, uuid="GPU-0", name="NVIDIA A100", vram_used_mib=self.used, vram_total_mib=40 * MIB
-        )  # fmt: skip
-        return GpuReport(gpus=[gpu], driver="999.1", holders={"GPU-0": self.holders})
+        used = [self.used, *([self.used_of_second] if self.used_of_second is not None else [])]
+        gpus = [
+            GpuReading(index=at, uuid=f"GPU-{at}", name="NVIDIA A100", vram_used_mib=one, vram_total_mib=40 * MIB)
+            for at, one in enumerate(used)
+        ]
+        return GpuReport(gpus=gpus, driver="999.1", holders={"GPU-0": self.holders})
 
     def start(self, key: object, name: str) -> Any:
         def train(recipe: str, name: str, command: list[str], **_: object) -> RunDir:
@@ -128,11 +131,14 @@ class Card:
         log.close()
         run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), pid=2**22 + 1))
 
-    def holds(self, at: int, mib: float) -> None:
-        """The run says what it holds."""
+    def holds(self, at: int, *mib: float) -> None:
+        """The run says what it holds of each GPU."""
         log = EventWriter(self.started[at].gpu)
-        reading = GpuReading(index=0, uuid="GPU-0", name="NVIDIA A100", vram_this_run_mib=mib)
-        log.append(MachineRead(step=1, gpus=[reading], cpu_percent=1, rss_mib=1, ram_used_mib=1, ram_total_mib=1))
+        readings = [
+            GpuReading(index=at, uuid=f"GPU-{at}", name="NVIDIA A100", vram_this_run_mib=one)
+            for at, one in enumerate(mib)
+        ]
+        log.append(MachineRead(step=1, gpus=readings, cpu_percent=1, rss_mib=1, ram_used_mib=1, ram_total_mib=1))
         log.close()
 
     def runner(self, together: int | None = None, free_for_s: float = 0.0) -> QueueRunner:
@@ -145,9 +151,30 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Card:
     return Card(monkeypatch)
 
 
-def fill(many: int) -> None:
+def fill(many: int, *settings: str) -> None:
     recipes = ["llama-3-8b"] * many
-    assert call("add", *recipes, "--set", "training.fit=as_written").exit_code == 0
+    more = [part for one in ("training.fit=as_written", *settings) for part in ("--set", one)]
+    assert call("add", *recipes, *more).exit_code == 0
+
+
+def test_each_of_several_cards_needs_the_room(card: Card) -> None:
+    fill(2, "hardware.devices=2")
+    card.used_of_second = 36 * MIB
+    runner = card.runner()
+    runner.step()
+    assert card.started == []
+    assert "GPU 1 has 4.0 GiB free" in card.said[-1]
+    card.used = card.used_of_second = 25 * MIB
+    runner.step()
+    assert len(card.started) == 1
+    runner.step()
+    assert "beside" in card.said[-1], "nothing is held yet, and all of it is promised"
+    card.holds(0, 8 * MIB, 0.0)
+    runner.step()
+    assert len(card.started) == 1 and "GPU 1 has" in card.said[-1], "its second rank has loaded nothing yet"
+    card.holds(0, 8 * MIB, 8 * MIB)
+    runner.step()
+    assert len(card.started) == 2
 
 
 def test_several_share_a_card_where_their_forecasts_fit_together(card: Card) -> None:
