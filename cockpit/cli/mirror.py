@@ -79,7 +79,7 @@ def pulled(
 
     As lifecycle.on_end: 'cockpit pulled "$COCKPIT_RUN" --wait 12:00:00 && sudo poweroff'.
     """
-    from cockpit.remote.parcel import Pulled, digest_of
+    from cockpit.remote.pulled import Pulled, digest_of
 
     found = _found(run)
     if digest is not None:

@@ -28,8 +28,9 @@ def pull(
     Exit status: 0 here and verified, 1 not, 2 there is no such host or run.
     """
     from cockpit.remote.host import Host
-    from cockpit.remote.parcel import Parcel, Pulled, digest_of, tell_host
-    from cockpit.runs.folder import RunDir
+    from cockpit.remote.parcel import Parcel, tell_host
+    from cockpit.remote.pulled import digest_of
+    from cockpit.remote.replacing import why_not_replaceable
 
     address, colon, name = run.rpartition(":")
     if not colon or not name or not address or "/" in name:
@@ -70,21 +71,22 @@ def pull(
             end(f"What has come is not what was sent: {', '.join(map(plain_line, wrong[:3]))}.", 1)
     if why := parcel.damage():
         end(f"It is damaged where it was trained, and not kept: {plain_line(why)}.", 1)
-    run_dir = RunDir(parcel.partial.parent / parcel.run_id)
-    before = Pulled.of(run_dir) if run_dir.path.exists() else None
-    if run_dir.path.exists() and before is None:
-        end(f"A run {plain_line(run_dir.id)} is here already, and not by a pull; it was left as it is.", 1)
+    here = parcel.run
+    if here.path.exists() and (why := why_not_replaceable(here, host.address)):
+        end(why, 1)
     try:
-        kept = parcel.keep(replaces=before is not None)
+        before = parcel.keep()
     except OSError as error:
         end(f"It cannot be put among the runs: {error.strerror or error}.", 1)
     again = f", of which {size(parcel.again)} were here" if parcel.again else ""
-    print(f"{kept.path}  {size(parcel.size)}{again}, verified")
-    digest = digest_of(kept)
+    print(f"{here.path}  {size(parcel.size)}{again}, verified")
+    if before is not None:
+        print(f"What was changed here since it was pulled last is kept as the run {plain_line(before.id)}.")
+    digest = digest_of(here)
     if not digest:
         print("It has saved no result yet; its logs are here, and its newest checkpoint where it has one.")
-    elif why := tell_host(host, kept, digest):
+    elif why := tell_host(host, here, digest):
         print(f"The host was not told that it is here: {why}", file=sys.stderr)
         raise typer.Exit(1)
     else:
-        print(f"Ask it with: cockpit chat {shlex.quote(kept.id)} -p QUESTION")
+        print(f"Ask it with: cockpit chat {shlex.quote(here.id)} -p QUESTION")

@@ -53,6 +53,11 @@ class Host:
         """What it is called on the screen, and in the names of folders."""
         return self.target.rpartition("@")[2] + (f":{self.port}" if self.port else "")
 
+    @property
+    def address(self) -> str:
+        """Whom ssh asks: two users of one machine have the same name, and not the same runs."""
+        return self.target + (f":{self.port}" if self.port else "")
+
     def ssh(self, arguments: Sequence[str], *, asks: bool = False) -> list[str]:
         """The command line that runs cockpit there. `asks`: ssh may ask for a password, or whether a key is right."""
         if self.command:

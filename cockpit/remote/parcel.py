@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from cockpit.disk import open_regular, read_regular, write_atomically
+from cockpit.disk import open_regular
 from cockpit.paths import runs_folder
-from cockpit.protocol.values import UNREADABLE
 from cockpit.remote.frames import MARK, AnyFrame, Ended, Files, FrameReader, Piece, encode, is_run_id
 from cockpit.remote.host import Host, why_failed
+from cockpit.remote.pulled import FOLDERS, FilesOf, Pulled, digest_of
+from cockpit.remote.replacing import put_in_place
 from cockpit.runs import checksums
 from cockpit.runs.checkpoint import newest_complete
 from cockpit.runs.folder import RunDir
@@ -28,39 +28,6 @@ NAMED = (
     "label.json", "conversations.json", "votes.jsonl",
 )  # fmt: skip
 """Of the run's folder itself."""
-FOLDERS = ("checkpoints", "adapter", "model")
-"""Of which all files may come."""
-PULLED, LIMIT_BYTES = "pulled.json", 1 << 14
-
-
-class Pulled(msgspec.Struct, frozen=True, kw_only=True):
-    """What a host keeps of a pull that was verified: when, where to, and the digest of the result that it was of."""
-
-    at: float
-    to: str
-    digest: str
-
-    @classmethod
-    def of(cls, run: RunDir) -> Pulled | None:
-        """None where no pull was verified."""
-        try:
-            return msgspec.json.decode(read_regular(run.path / PULLED, LIMIT_BYTES, follow=False), type=cls)
-        except (OSError, *UNREADABLE):
-            return None
-
-    def write(self, run: RunDir) -> None:
-        """Raises OSError."""
-        write_atomically(run.path / PULLED, msgspec.json.encode(self))
-
-
-def digest_of(run: RunDir) -> str:
-    """Of what the run has saved: the SHA-256 of its list of checksums; empty where it has saved nothing."""
-    if run.result is None:
-        return ""
-    try:
-        return checksums.sha256(run.result / checksums.CHECKSUMS)
-    except OSError:
-        return ""
 
 
 # At the host
@@ -130,12 +97,12 @@ class Parcel:
         self.run_id = ""
         self.size = self.done = self.again = 0
         """Bytes: of all files, of those that are here, and of these those that were here before."""
-        self._files: dict[str, tuple[int, str]] = {}
+        self._files: FilesOf = {}
 
     @property
     def partial(self) -> Path:
         """Where it lies until it is whole."""
-        safe = "".join(char if char.isalnum() or char in "-._@" else "-" for char in f"{self.host.name}-{self.name}")
+        safe = "".join(char if char.isalnum() or char in "-._@" else "-" for char in f"{self.host.address}-{self.name}")
         return runs_folder() / f".pull-{safe}"
 
     def fetch(self, tell: Callable[[], None]) -> None:
@@ -221,17 +188,18 @@ class Parcel:
                 return f"{folder.name}: {why}"
         return ""
 
-    def keep(self, *, replaces: bool) -> RunDir:
-        """Put it among the runs, in place of one that was pulled before where it `replaces` that. Raises OSError."""
-        run = RunDir(runs_folder() / self.run_id)
+    @property
+    def run(self) -> RunDir:
+        """Where it is to lie among the runs."""
+        return RunDir(runs_folder() / self.run_id)
+
+    def keep(self) -> RunDir | None:
+        """Put it among the runs, in place of one that was pulled before. What was made of that one here is kept: with
+        it, or in a run of its own, which is returned. Raises OSError."""
         (self.partial / "commands").mkdir(exist_ok=True)
-        Pulled(at=time.time(), to=self.host.name, digest=digest_of(RunDir(self.partial))).write(RunDir(self.partial))
-        if replaces and run.path.exists():
-            old = run.path.with_name(f".removed-{run.id}-{time.time_ns()}")
-            run.path.rename(old)
-            shutil.rmtree(old, ignore_errors=True)
-        self.partial.rename(run.path)
-        return run
+        here = RunDir(self.partial)
+        Pulled(at=time.time(), to=self.host.address, digest=digest_of(here), files=self._files).write(here)
+        return put_in_place(self.partial, self.run, self._files)
 
 
 def _may_come(name: str) -> bool:

@@ -12,10 +12,10 @@ Held = Literal["held", "free", "unknown"]
 """free: no process on this kernel has the lock. unknown: there is no such file, or its disk knows no locks."""
 
 
-def lock_state(folder: str | os.PathLike[str]) -> Held:
-    """Whether a process that this kernel knows of holds the folder's lock."""
+def lock_state(folder: str | os.PathLike[str], name: str = LOCK) -> Held:
+    """Whether a process that this kernel knows of holds the folder's lock of that name."""
     try:
-        lock = os.open(os.path.join(folder, LOCK), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)  # noqa: PTH118
+        lock = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)  # noqa: PTH118
     except OSError:
         return "unknown"
     try:

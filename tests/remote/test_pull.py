@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from cockpit.cli import cockpit
 from cockpit.cli.pull import pull
 from cockpit.remote.frames import MARK, AnyFrame, Ended, Files, FrameReader, Piece, encode
-from cockpit.remote.parcel import Parcel, Pulled, digest_of, send
+from cockpit.remote.parcel import Parcel, send
+from cockpit.remote.pulled import Pulled, digest_of
 from cockpit.runs.checksums import write_checksums
 from cockpit.runs.folder import RunDir
 from tests.remote.far import Far
@@ -87,22 +88,6 @@ def test_what_is_damaged_at_the_host_is_not_kept(far: Far, capsys: pytest.Captur
         "it was saved with.\n"
     )
     assert Pulled.of(there(far)) is None
-
-
-def test_it_is_pulled_again_but_takes_no_other_runs_place(
-    far: Far, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pull(asked(far))
-    (there(far).adapter / "weights.bin").write_bytes(b"later")
-    write_checksums(there(far).adapter)
-    pull(asked(far, "last"))
-    home = tmp_path / "home" / "runs"
-    assert (home / "demo-1" / "adapter" / "weights.bin").read_bytes() == b"later"
-    (home / "demo-1" / "pulled.json").unlink()
-    capsys.readouterr()
-    with pytest.raises(typer.Exit):
-        pull(asked(far))
-    assert capsys.readouterr().err == "A run demo-1 is here already, and not by a pull; it was left as it is.\n"
 
 
 @pytest.mark.parametrize(

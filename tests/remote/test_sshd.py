@@ -178,5 +178,6 @@ def test_a_run_comes_home_over_a_line_that_is_cut(sshd: Sshd) -> None:
     parcel.fetch(lambda: None)
     assert parcel.again > 1 << 20
     assert parcel.wrong() == []
-    kept = parcel.keep(replaces=False)
+    kept = parcel.run
+    assert parcel.keep() is None
     assert (kept.adapter / "weights.bin").read_bytes() == (run.adapter / "weights.bin").read_bytes()
