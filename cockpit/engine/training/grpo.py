@@ -130,7 +130,8 @@ class Drawing:
     _shown = 0
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
-        """First completions are drawn and rewarded, then learnt from: how long each takes, and what memory."""
+        """First completions are drawn and rewarded, then learnt from: how long each takes, and what memory. Of several
+        micro-steps the first draws for all."""
         self._since = time.perf_counter()
         _forget_peak()
         loss = super().training_step(*args, **kwargs)  # type: ignore[misc]
@@ -160,10 +161,9 @@ class Drawing:
 
     def _take(self, half: str) -> None:
         now = time.perf_counter()
-        figures = {f"{half}_time_s": [now - self._since]}
+        self.step_metrics.add_figures({f"{half}_time_s": [now - self._since]}, "sum")
         if torch.cuda.is_available():
-            figures[f"{half}_memory_gib"] = [torch.cuda.max_memory_allocated() / GIB]
-        self.step_metrics.add_figures(figures)
+            self.step_metrics.add_figures({f"{half}_memory_gib": [torch.cuda.max_memory_allocated() / GIB]}, "max")
         _forget_peak()
         self._since = now
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -11,6 +11,8 @@ from cockpit.engine.rank import Ranks
 from cockpit.engine.training.step_times import StepTimes
 
 SIDES = ("chosen", "rejected")
+OfStep = Literal["mean", "sum", "max"]
+"""What a figure of a step is of its micro-steps': a sum is that of one rank, the mean over all."""
 
 
 class StepMetrics:
@@ -27,6 +29,7 @@ class StepMetrics:
         self.batch_tokens = 0
         """Of the step in hand, padding among them."""
         self._figures: dict[str, list[float]] = {}
+        self._of_step: dict[str, OfStep] = {}
         self._losses: list[torch.Tensor] = []
         self._counts: list[torch.Tensor] = []
 
@@ -35,9 +38,10 @@ class StepMetrics:
         self._losses.append(loss.detach())
         self._counts.append(counts)
 
-    def add_figures(self, figures: Mapping[str, list[float]]) -> None:
+    def add_figures(self, figures: Mapping[str, list[float]], of_step: OfStep = "mean") -> None:
         """Take in what the trainer has measured of a micro-step beside its loss, by the names that TRL logs."""
         for name, values in figures.items():
+            self._of_step[name] = of_step
             self._figures.setdefault(name, []).extend(values)
 
     def take(self) -> dict[str, float]:
@@ -56,7 +60,7 @@ class StepMetrics:
         if self.gradient is not None:
             figures["grad_norm"] = float(self.gradient)
         if self._figures:  # by all ranks, or by none: the method says so
-            figures |= _means(self._ranks.gather(self._figures))
+            figures |= together(self._ranks.gather(self._figures), self._of_step)
         figures["tokens_seen"] = float(self.tokens_seen)
         figures["trained_tokens"] = float(self.trained_tokens)
         self._losses, self._counts, self._figures, self.gradient = [], [], {}, None
@@ -69,11 +73,16 @@ class StepMetrics:
         self.batch_tokens = 0
 
 
-def _means(of_ranks: list[dict[str, list[float]]]) -> dict[str, float]:
-    """Of each name, over all that was measured on any rank."""
+def together(of_ranks: list[dict[str, list[float]]], of_step: Mapping[str, OfStep]) -> dict[str, float]:
+    """A step's figures, each of all that was measured on any rank; a mean where `of_step` does not name it."""
     names = dict.fromkeys(name for figures in of_ranks for name in figures)
     values = {name: [value for figures in of_ranks for value in figures.get(name, [])] for name in names}
-    return {name: sum(found) / len(found) for name, found in values.items() if found}
+    return {
+        name: max(found) if kind == "max" else sum(found) / (len(of_ranks) if kind == "sum" else len(found))
+        for name, found in values.items()
+        for kind in [of_step.get(name, "mean")]
+        if found
+    }
 
 
 def token_counts(inputs: dict[str, Any]) -> torch.Tensor:

@@ -11,7 +11,7 @@ from cockpit.engine.beginning import recipe_of
 from cockpit.machine.gpu import GpuReport
 from cockpit.preflight.checks import preflight
 from cockpit.preflight.plan import Planner
-from cockpit.protocol.events import DataPrepared, RunEnded, TrainingPlanned
+from cockpit.protocol.events import DataPrepared, RunEnded, StepEnded, TrainingPlanned
 from tests.engine import tiny
 from tests.engine.conftest import HostedRun
 from tests.engine.training.resuming import figures, stopped, until_second_end, whole
@@ -184,6 +184,9 @@ def test_grpo_rewards_what_it_draws_and_goes_on_to_the_bit(hosted: Hosted, promp
     assert without_times(again) == without_times(undisturbed)
     steps = [one for _, one in figures(undisturbed)]
     assert all(step["generation_time_s"] > 0 and step["learning_time_s"] > 0 for step in steps)
+    for event, step in zip(undisturbed.all(StepEnded), steps, strict=True):
+        took = step["generation_time_s"] + step["learning_time_s"]
+        assert event.forward_backward_s is not None and took >= event.forward_backward_s, "of all micro-steps"
     assert all(0 < step["completions/mean_length"] <= 8 for step in steps)
     assert steps[0]["reward"] == pytest.approx(
         steps[0]["rewards/length/mean"] + 0.5 * steps[0]["rewards/regex/mean"] + steps[0]["rewards/length_2/mean"]
