@@ -8,6 +8,7 @@ from typing import Any
 from cockpit.importing.axolotl_data import put_datasets
 from cockpit.importing.axolotl_rules import BY_PREFIX, RULES
 from cockpit.importing.convert import as_bool
+from cockpit.importing.gpus import processes, put_data_parallel
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.methods import method
 from cockpit.importing.rules import apply, lose_the_rest
@@ -44,6 +45,9 @@ def from_axolotl(settings: Settings) -> Ledger:
     put_datasets(settings, ledger, trains)
     _batches(settings, ledger)
     _padding(settings, ledger)
+    put_data_parallel(settings, ledger, "dp_shard_size", "dp_replicate_size")
+    if as_bool(settings.peek("use_ray")) is True and ledger.value("hardware.devices") is None:
+        apply({"ray_num_workers": processes}, settings, ledger)
     apply(RULES, settings, ledger)
     for setting in settings.left():
         prefix = next((one for one in BY_PREFIX if setting.name.startswith(one)), "")

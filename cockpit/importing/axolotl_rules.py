@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cockpit.importing.gpus import NOT_SHARED, OWN_PROCESSES, split_model
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.methods import of_method
 from cockpit.importing.rules import Rule, lost, lost_unless, named, note, on, to
@@ -10,7 +11,6 @@ from cockpit.importing.templates import chat_template
 from cockpit.importing.trainer_rules import (
     CHECKPOINTING,
     FAST_ATTENTION,
-    NO_DISTRIBUTION,
     OF_MACHINE,
     SAME_ADAM,
     TRAINER,
@@ -197,12 +197,10 @@ RULES: dict[str, Rule] = {
     "torch_dtype": to("model.dtype", lambda value: str(value).removeprefix("torch.")),
     "torchdistx_path": note(OF_MACHINE),
     "ddp": note("it is for several GPUs"),
-    "context_parallel_size": lost_unless((1,), NO_DISTRIBUTION),
-    "tensor_parallel_size": lost_unless((1,), NO_DISTRIBUTION),
-    "expert_parallel_size": lost_unless((1,), NO_DISTRIBUTION),
-    "dp_shard_size": lost_unless((1,), NO_DISTRIBUTION),
-    "dp_replicate_size": lost_unless((1,), NO_DISTRIBUTION),
-    "fsdp_version": lost(NO_DISTRIBUTION),
+    "context_parallel_size": lost_unless((1,), NOT_SHARED),
+    "tensor_parallel_size": lost_unless((1,), NOT_SHARED),
+    "expert_parallel_size": lost_unless((1,), NOT_SHARED),
+    "fsdp_version": split_model,
     "auto_resume_from_checkpoints": note("a run is resumed with cockpit resume RUN"),
     "save_strategy": TRAINER["save_strategy"],
     "use_tensorboard": on(_tracker("tensorboard"), note("none is used")),
@@ -243,9 +241,9 @@ RULES: dict[str, Rule] = {
 BY_PREFIX: dict[str, Rule] = {
     "wandb_": TRACKER, "mlflow_": TRACKER, "comet_": TRACKER, "swanlab_": TRACKER, "trackio_": TRACKER,
     "otel_": TRACKER, "use_otel": TRACKER, "liger_": KERNELS, "flash_attn_": KERNELS, "flex_attn_": KERNELS,
-    "lisa_": lost(NO_VARIANT), "gptq_": lost("cockpit quantises by bitsandbytes alone"), "fsdp": lost(NO_DISTRIBUTION),
+    "lisa_": lost(NO_VARIANT), "gptq_": lost("cockpit quantises by bitsandbytes alone"), "fsdp": split_model,
     "relora_": lost(NO_VARIANT),
     "jagged_": lost(NO_VARIANT), "fp8_": lost("cockpit trains in 16 or 32 bits"),
-    "ray_": lost(NO_DISTRIBUTION), "use_ray": lost(NO_DISTRIBUTION), "hub_": HUB, "eaft_": lost(NO_VARIANT),
-    "expert_parallel_": lost(NO_DISTRIBUTION), "use_": lost("it is an implementation of Axolotl's own"),
+    "ray_": note(OWN_PROCESSES), "use_ray": note(OWN_PROCESSES), "hub_": HUB, "eaft_": lost(NO_VARIANT),
+    "expert_parallel_": lost(NOT_SHARED), "use_": lost("it is an implementation of Axolotl's own"),
 }  # fmt: skip

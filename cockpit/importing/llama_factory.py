@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.importing.convert import as_bool, names_in
+from cockpit.importing.gpus import OWN_PROCESSES, processes, split_model
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.llama_factory_data import DatasetInfo
 from cockpit.importing.methods import method, of_method
 from cockpit.importing.rules import Rule, apply, lose_the_rest, lost, lost_unless, named, note, on, to
 from cockpit.importing.settings import Setting, Settings, refused
 from cockpit.importing.templates import chat_template
-from cockpit.importing.trainer_rules import FAST_ATTENTION, NO_DISTRIBUTION, OF_MACHINE, TRAINER
+from cockpit.importing.trainer_rules import FAST_ATTENTION, OF_MACHINE, TRAINER
 
 TOOL = "LLaMA-Factory"
 DEFAULTS: dict[str, Any] = {
@@ -119,8 +120,7 @@ RULES: dict[str, Rule] = {
     "loraplus_lr_embedding": lost("all weights of the adapter have one learning rate"),
     "use_badam": lost(NO_VARIANT),
     "fp8": lost("cockpit trains in 16 or 32 bits"),
-    "ray_num_workers": lost(NO_DISTRIBUTION),
-    "ray_run_name": lost(NO_DISTRIBUTION),
+    "ray_num_workers": processes,
     "use_kt": lost("cockpit trains on the GPU"),
     "print_param_status": note("what is trained stands in the log"),
     "enable_flash_attention_2": note(FAST_ATTENTION),
@@ -130,10 +130,10 @@ BY_PREFIX: dict[str, Rule] = {
     "oft_": lost(NOT_LORA), "pissa_": lost("the adapter starts as PEFT's usual one, or by lora.loftq_config"),
     "use_": lost(NO_VARIANT), "fp8_": lost("cockpit trains in 16 or 32 bits"), "image_": NO_PIXELS,
     "video_": lost("cockpit trains on text and images"), "audio_": lost("cockpit trains on text and images"),
-    "ray_": lost(NO_DISTRIBUTION), "pref_": PREFERENCE, "dpo_": PREFERENCE, "kto_": PREFERENCE,
+    "ray_": note(OWN_PROCESSES), "pref_": PREFERENCE, "dpo_": PREFERENCE, "kto_": PREFERENCE,
     "simpo_": PREFERENCE, "vllm_": GENERATES, "sglang_": GENERATES,
     "swanlab_": note("the tracker has its own settings"),
-    "fsdp": lost(NO_DISTRIBUTION), "kt_": lost("cockpit trains on the GPU"),
+    "fsdp": split_model, "kt_": lost("cockpit trains on the GPU"),
 }  # fmt: skip
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cockpit.importing.gpus import AS_STARTED, WHOLE_MODEL
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.llama_factory import RULES as FIRST_FORM
 from cockpit.importing.rules import Rule, apply, lose_the_rest, named, note, to
 from cockpit.importing.settings import Setting, Settings, read_file, read_yaml, refused
-from cockpit.importing.trainer_rules import NO_DISTRIBUTION
 
 TOOL = "LLaMA-Factory"
 DEFAULTS: dict[str, Any] = {
@@ -74,7 +74,7 @@ def from_second_form(settings: Settings, path: Path) -> Ledger:
     for setting in settings.left():
         if setting.name.startswith("dist_config"):
             settings.get(setting.name)
-            ledger.lose(setting, NO_DISTRIBUTION)
+            ledger.lose(setting, WHOLE_MODEL if "global_batch_size" in settings else AS_STARTED)
     lose_the_rest(settings, ledger)
     ledger.default(DEFAULTS)
     return ledger

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from typing import Any
 
 from cockpit.importing.convert import as_bool
+from cockpit.importing.gpus import NOT_SHARED, OWN_PROCESSES, put_gpus, split_model, whole_number
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.methods import PREFERENCES, method
 from cockpit.importing.rules import Rule, apply, lose_the_rest, lost, lost_unless, named, note, on, to
 from cockpit.importing.settings import Setting, Settings, refused
 from cockpit.importing.templates import chat_template
-from cockpit.importing.trainer_rules import FAST_ATTENTION, NO_DISTRIBUTION, OF_MACHINE, OWN_FOLDER, TRAINER, dtype
+from cockpit.importing.trainer_rules import FAST_ATTENTION, OF_MACHINE, OWN_FOLDER, TRAINER, dtype
 
 TOOL = "ms-swift"
 COMMAND = re.compile(r"\b(?:swift|megatron)\s+(\w+)|swift/cli/(\w+)\.py")
+OWN_FILE = re.compile(r"swift/cli/\w+\.py$")
+"""What stands between the options of torchrun and those of ms-swift."""
 TRAINS = re.compile(r"\bswift\s+(sft|pt|rlhf)\b|swift/cli/(sft|pt|rlhf)\.py")
 TRAINING = {"sft": "sft", "pt": "pretraining"}
 DEFAULTS: dict[str, Any] = {
@@ -37,7 +41,7 @@ OF_LORA: dict[str, Any] = {
     "training.learning_rate": 1e-4,
 }
 EFFECTIVE_ROWS = 16
-"""Rows a step where gradient_accumulation_steps is not given."""
+"""Rows a step at least, of all GPUs, where gradient_accumulation_steps is not given."""
 HUB = lost("after the run: cockpit export RUN --as adapter --push OWNER/NAME")
 NO_VARIANT = "cockpit has no such variant of training"
 NOT_LORA = "cockpit trains an adapter (lora) or every weight (full); the recipe trains an adapter"
@@ -52,13 +56,9 @@ def _columns(ledger: Ledger, setting: Setting) -> None:
     ledger.lose(setting, "columns of other names are data.sources.columns")
 
 
-def _gpus(ledger: Ledger, setting: Setting) -> None:
-    first, _, more = str(setting.value).partition(",")
-    ledger.put(setting, "hardware.gpu", first or "none")
-    if more:
-        ledger.lose(Setting("CUDA_VISIBLE_DEVICES (the others)", more, setting.line), NO_DISTRIBUTION)
-
-
+MACHINES = lost_unless((1, "1"), "cockpit trains on one machine; with several a step has as many times more rows there")
+PROCESSES = ("NPROC_PER_NODE", "nproc_per_node", "num_processes")
+"""What the environment, torchrun and accelerate call the number of processes of a machine."""
 RULES: dict[str, Rule] = {
     **TRAINER,
     **PREFERENCES,
@@ -120,7 +120,7 @@ RULES: dict[str, Rule] = {
     "padding_free": to("training.padding_free"),
     "packing_length": note("as long as model.max_seq_length"),
     "packing_num_proc": note(OF_MACHINE),
-    "sequence_parallel_size": lost_unless((1,), NO_DISTRIBUTION),
+    "sequence_parallel_size": lost_unless((1, "1"), NOT_SHARED),
     "bnb_4bit_compute_dtype": to("model.bnb_4bit_compute_dtype", lambda value: str(value).removeprefix("torch.")),
     "bnb_4bit_quant_type": lost_unless(("nf4",), "cockpit has nf4 alone among the 4-bit types"),
     "bnb_4bit_use_double_quant": to("model.bnb_4bit_use_double_quant"),
@@ -152,8 +152,11 @@ RULES: dict[str, Rule] = {
     "freeze_parameters_ratio": lost(FREEZES),
     "freeze_parameters": lost(FREEZES),
     "trainable_parameters": lost(FREEZES),
-    "NPROC_PER_NODE": lost(NO_DISTRIBUTION),
-    "CUDA_VISIBLE_DEVICES": _gpus,
+    "NNODES": MACHINES,
+    "nnodes": MACHINES,
+    "num_machines": MACHINES,
+    "NODE_RANK": note(OWN_PROCESSES),
+    "node_rank": note(OWN_PROCESSES),
     "PYTORCH_CUDA_ALLOC_CONF": note("a recipe sets no environment: set it where cockpit is started"),
     "OMP_NUM_THREADS": note("a recipe sets no environment: set it where cockpit is started"),
 }  # fmt: skip
@@ -161,7 +164,8 @@ BY_PREFIX: dict[str, Rule] = {
     "MAX_PIXELS": lost("images have the size that the model's processor gives them"),
     "VIDEO_": lost("cockpit trains on text and images"), "FPS": lost("cockpit trains on text and images"),
     "hub_": HUB, "push_to_hub": HUB, "galore_": lost(NO_VARIANT), "lisa_": lost(NO_VARIANT),
-    "vllm_": lost("it is for training by rewards"), "deepspeed": lost(NO_DISTRIBUTION), "fsdp": lost(NO_DISTRIBUTION),
+    "vllm_": lost("it is for training by rewards"), "deepspeed": split_model, "fsdp": split_model,
+    "MASTER_": note(OWN_PROCESSES), "master_": note(OWN_PROCESSES),
     "swanlab_": note("the tracker takes its settings from the environment"),
     "eval_": lost("answers are measured by evaluation and by the suite"),
 }  # fmt: skip
@@ -176,11 +180,9 @@ def command_in(text: str, file: str) -> Settings | None:
     if not commands:
         return None
     line = next((one for one in commands if TRAINS.search(one)), commands[0])
-    wanted = COMMAND.search(line)
-    assert wanted is not None
-    at = 1 + next((number for number, one in enumerate(text.split("\n")) if wanted[0] in one), 0)
     found = COMMAND.search(line)
     assert found is not None
+    at = 1 + next((number for number, one in enumerate(text.split("\n")) if found[0] in one), 0)
     try:
         words = shlex.split(re.sub(r"\s#.*", "", _worked_out(line, _own_variables(joined))))
     except ValueError as error:
@@ -214,7 +216,8 @@ def _variables(text: str, line: str, at: int) -> list[Setting]:
     """Variables of the environment, on the command's line or exported before it."""
     before = text.partition(line)[0] + line.partition(" --")[0]
     found = re.findall(r"(?:^|\s|export )([A-Z][A-Z0-9_]+)=('[^']*'|\"[^\"]*\"|\S+)", before)
-    return [Setting(name, value.strip("'\""), at) for name, value in dict(found).items()]
+    own = _own_variables(text)
+    return [Setting(name, _worked_out(value.strip("'\""), own), at) for name, value in dict(found).items()]
 
 
 def _options(words: list[str], at: int) -> list[Setting]:
@@ -225,6 +228,8 @@ def _options(words: list[str], at: int) -> list[Setting]:
             name, equals, value = word.removeprefix("--").partition("=")
             name = name.replace("-", "_")
             found[name] = [value] if equals else []
+        elif OWN_FILE.search(word):
+            name = ""
         elif name:
             found[name].append(word)
     values = {key: several[0] if len(several) == 1 else several or "true" for key, several in found.items()}
@@ -255,6 +260,7 @@ def from_ms_swift(settings: Settings) -> Ledger:
     _quantization(settings, ledger)
     _data(settings, ledger, trains)
     _targets(settings, ledger)
+    _gpus(settings, ledger)
     apply(RULES, settings, ledger)
     for setting in settings.left():
         prefix = next((one for one in BY_PREFIX if setting.name.startswith(one)), "")
@@ -264,11 +270,18 @@ def from_ms_swift(settings: Settings) -> Ledger:
     lose_the_rest(settings, ledger)
     if ledger.value("training.gradient_accumulation_steps") is None:
         batch = ledger.value("training.per_device_train_batch_size") or 1
-        ledger.default({"training.gradient_accumulation_steps": max(1, EFFECTIVE_ROWS // batch)})
+        rows = batch * (ledger.value("hardware.devices") or 1)
+        ledger.default({"training.gradient_accumulation_steps": math.ceil(EFFECTIVE_ROWS / rows)})
     ledger.default(DEFAULTS)
     is_full = ledger.value("finetuning_type") == "full"
     ledger.default({"training.learning_rate": 1e-5} if is_full else OF_LORA)
     return ledger
+
+
+def _gpus(settings: Settings, ledger: Ledger) -> None:
+    several = [one for one in map(settings.get, PROCESSES) if one is not None]
+    shared = whole_number(settings.peek("sequence_parallel_size", 1)) or 1
+    put_gpus(ledger, settings.get("CUDA_VISIBLE_DEVICES"), several[0] if several else None, shared=shared)
 
 
 def _method(settings: Settings, ledger: Ledger) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from cockpit.importing.convert import as_bool
+from cockpit.importing.convert import as_bool, names_in
+from cockpit.importing.gpus import put_gpus
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.program import Program
 from cockpit.importing.script_rules import SAMPLING
 from cockpit.importing.settings import Setting, is_empty
 from cockpit.importing.values import Call, Unknown
+from cockpit.recipe.model import ALONE
 
 SAVES = {
     "save_pretrained": "the adapter is saved with every run",
@@ -31,10 +33,11 @@ MOST_PRESETS = 8
 
 def put_surroundings(program: Program, ledger: Ledger) -> None:
     """What the program sets by assignment, and what it saves."""
+    spreads = any(not is_empty(call.keywords.get("device_map")) for call in program.calls)
     for name, (value, line) in program.set.items():
         setting = Setting(name, value if isinstance(value, int | float | str | bool) else str(value), line)
         if (found := ENVIRONMENT.match(name)) is not None:
-            _put_variable(ledger, setting, found[1])
+            _put_variable(ledger, setting, found[1], spreads)
         elif name.endswith("dynamo.config.cache_size_limit"):
             ledger.put(setting, "hardware.dynamo_cache_size_limit")
         elif name.endswith("dynamo.config.accumulated_cache_size_limit"):
@@ -53,16 +56,30 @@ def put_surroundings(program: Program, ledger: Ledger) -> None:
             ledger.note(said, SAVES[call.last])
 
 
-def _put_variable(ledger: Ledger, setting: Setting, name: str) -> None:
+def _put_variable(ledger: Ledger, setting: Setting, name: str, spreads: bool) -> None:
     if name == "CUDA_VISIBLE_DEVICES" and isinstance(setting.value, int | str):
-        gpus = str(setting.value)
-        ledger.put(setting, "hardware.gpu", gpus.partition(",")[0] or "none")
+        _put_gpus(ledger, setting, spreads)
     elif name in OFF_SWITCHES:
         ledger.put(setting, "hardware.compile", as_bool(setting.value) is not True)
     elif name in ("TENSORBOARD_LOGGING_DIR",):
         ledger.put(setting, "output.logging_dir")
     else:
         ledger.note(setting, "a recipe sets no environment: set it where cockpit is started")
+
+
+def _put_gpus(ledger: Ledger, setting: Setting, spreads: bool) -> None:
+    """transformers' trainer has rows on each GPU that it sees, unless the model `spreads` over them; Unsloth's has them
+    on one."""
+    several, method = len(names_in(str(setting.value))), ledger.value("method")
+    if spreads or several < 2:
+        put_gpus(ledger, setting, None)
+    elif ledger.value("backend") != "transformers":
+        put_gpus(ledger, setting, None, others="one process of Unsloth trains on the first; see hardware.devices")
+    elif method in ALONE:
+        others = f"{method} takes one GPU here; a step there has {several} times as many rows"
+        put_gpus(ledger, setting, None, others=others)
+    else:
+        put_gpus(ledger, setting, Setting(setting.name, several, setting.line))
 
 
 def _arguments(call: Call) -> str:

@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 from cockpit.importing.convert import as_bool
+from cockpit.importing.gpus import NOT_SHARED, put_data_parallel, split_model
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.methods import method
 from cockpit.importing.rules import Rule, apply, lose_the_rest, lost, lost_unless, named, note, on, to
 from cockpit.importing.settings import Setting, Settings, refused
 from cockpit.importing.torchtune_data import put_dataset
-from cockpit.importing.trainer_rules import NO_DISTRIBUTION, OF_MACHINE, OWN_FOLDER
+from cockpit.importing.trainer_rules import OF_MACHINE, OWN_FOLDER
 
 TOOL = "torchtune"
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -87,11 +88,11 @@ RULES: dict[str, Rule] = {
     "metric_logger.log_dir": note(OWN_FOLDER),
     "metric_logger.project": note("the tracker takes its settings from the environment, such as WANDB_PROJECT"),
     "low_cpu_ram": note(OF_MACHINE),
-    "fsdp_cpu_offload": lost(NO_DISTRIBUTION),
-    "custom_sharded_layers": lost(NO_DISTRIBUTION),
-    "memory_efficient_fsdp_wrap": lost(NO_DISTRIBUTION),
-    "fsdp.cpu_offload": lost(NO_DISTRIBUTION),
-    "tensor_parallel_dim": lost_unless((1,), NO_DISTRIBUTION),
+    "fsdp_cpu_offload": split_model,
+    "custom_sharded_layers": split_model,
+    "memory_efficient_fsdp_wrap": split_model,
+    "fsdp.cpu_offload": split_model,
+    "tensor_parallel_dim": lost_unless((1,), NOT_SHARED),
 }  # fmt: skip
 BY_PREFIX: dict[str, Rule] = {
     "checkpointer.checkpoint_files.": FOLLOWS_MODEL,
@@ -99,7 +100,7 @@ BY_PREFIX: dict[str, Rule] = {
     "tokenizer.": FOLLOWS_MODEL,
     "profiler.": note("a run's times stand in its log"),
     "quantizer.": lost("cockpit has no quantisation-aware training"),
-    "tensor_parallel_plan": lost(NO_DISTRIBUTION),
+    "tensor_parallel_plan": lost(NOT_SHARED),
     "model.": lost("the model's own configuration is taken"),
     "optimizer.": lost("cockpit has AdamW's usual betas and epsilon (0.9, 0.999, 1e-8)"),
     "metric_logger.": note("the tracker takes its settings from the environment"),
@@ -140,6 +141,7 @@ def from_torchtune(settings: Settings) -> Ledger:
         for name in ("beta", "label_smoothing"):
             if (setting := settings.get(f"loss.{name}")) is not None:
                 ledger.put(setting, f"dpo.{name}")
+    put_data_parallel(settings, ledger, "data_parallel_shard_dim", "data_parallel_replicate_dim")
     apply(RULES, settings, ledger)
     for setting in settings.left():
         prefix = next((one for one in BY_PREFIX if setting.name.startswith(one)), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cockpit.importing.convert import as_bool, names_in
+from cockpit.importing.gpus import split_model
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.rules import Rule, lost, lost_unless, named, note, on, to, when
 from cockpit.importing.settings import Setting
@@ -23,7 +24,6 @@ OPTIMIZERS = {
 NEAR = {"paged_adamw_32bit": "adamw_torch", "paged_adamw": "adamw_torch", "adamw_torch_8bit": "adamw_8bit"}
 """Optimizers that compute the same, or nearly, and are held in memory otherwise."""
 NO_OPTIMIZER = "cockpit has the optimizers adamw_torch, adamw_torch_fused, adamw_8bit, paged_adamw_8bit, adafactor, sgd"
-NO_DISTRIBUTION = "cockpit trains on one GPU; with several the rows of a step were as many times more"
 OWN_FOLDER = "each run has a folder of its own, under runs/ of cockpit's"
 FAST_ATTENTION = "the backend takes the fastest attention that there is"
 OF_MACHINE = "how the work is spread over this machine is cockpit's own affair"
@@ -237,9 +237,9 @@ TRAINER: dict[str, Rule] = {
     "torch_compile": to("hardware.compile"),
     "use_cpu": on(to("hardware.gpu", lambda _: "none"), note("a GPU is taken where there is one")),
     "no_cuda": on(to("hardware.gpu", lambda _: "none"), note("a GPU is taken where there is one")),
-    "deepspeed": lost(NO_DISTRIBUTION),
-    "fsdp": lost(NO_DISTRIBUTION),
-    "fsdp_config": lost(NO_DISTRIBUTION),
+    "deepspeed": split_model,
+    "fsdp": split_model,
+    "fsdp_config": split_model,
     "ddp_timeout": note("it is for several GPUs"),
     "ddp_backend": note("it is for several GPUs"),
     "ddp_find_unused_parameters": note("it is for several GPUs"),

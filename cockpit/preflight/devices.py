@@ -7,12 +7,11 @@ from importlib import metadata
 
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.model import ALONE
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.section import Conflict
 from cockpit.text.plain_text import plain_line
 
-ALONE = ("grpo",)
-"""Methods of which nobody has shown that several GPUs train them as one does."""
 MOST = 16
 """The most that hardware.devices can say."""
 NCCL = "nvidia-nccl-"

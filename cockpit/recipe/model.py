@@ -9,6 +9,8 @@ from cockpit.recipe.section import Conflict, Field, Section, place, unit
 
 TokenText = Annotated[str, Field(min_length=1, max_length=200)]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
+ALONE = ("grpo",)
+"""Methods of which nobody has shown that several GPUs train them as one does."""
 Devices = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, "all"]
 
 

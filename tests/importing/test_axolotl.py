@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.importing.axolotl import ends_of_pattern
+from cockpit.importing.gpus import AS_STARTED
 from tests.importing.made import comments, imported, lost, recipe_of
 
 CONFIG = """\
@@ -84,7 +85,7 @@ def test_every_setting_becomes_something(tmp_path: Path) -> None:
     assert recipe.output.report_to == ["wandb"]
     assert lost(made) == {
         "datasets.1.shards": "see max_rows of a source",
-        "fsdp": "cockpit trains on one GPU; with several the rows of a step were as many times more",
+        "fsdp": AS_STARTED,
         "unheard_of": "cockpit has no such setting",
     }
     assert "wandb_entity" not in comments(made)  # an empty setting says nothing
