@@ -56,7 +56,7 @@ def test_a_trainer_that_follows_tells_nothing() -> None:
         ),
         (
             {"training__group_by_length": True},
-            {},
+            {"train_sampling_strategy": "random"},
             "training.group_by_length is not followed: rows with images come in random order.",
         ),
     ],
