@@ -18,21 +18,20 @@ def open_desk(urls: Sequence[str]) -> int:
     from cockpit.ui.app import CockpitApp
 
     try:
-        hosts = list({host.name: host for host in map(Host.parse, urls)}.values())
+        desk = Desk.of([Host.parse(url) for url in urls])
     except ValueError as error:
         return _refuse(str(error))
     if shutil.which("ssh") is None:
         return _refuse("There is no ssh here; install OpenSSH's client.")
     if why := why_not_drawable():
         return _refuse(why)
-    for host in hosts:
+    for host in desk.hosts:
         asked = subprocess.run(host.ssh(["--version"], asks=True), capture_output=True, check=False)
         if asked.returncode:
             why = why_failed(host.name, asked.returncode, asked.stderr.decode(errors="replace"))
             print(why, file=sys.stderr)
-            if len(hosts) == 1:
+            if len(desk.hosts) == 1:
                 return 1
-    desk = Desk.of(hosts)
     try:
         desk.start()
     except OSError as error:

@@ -41,7 +41,7 @@ def load(run: Run) -> None:
     found = _found(run)
     try:
         recipe = recipe_of_run(found.path).recipe()
-        started = start_chat_engine(found, EngineKey.of(recipe, GpuProbe().wait()))
+        started = start_chat_engine(found, EngineKey.to_ask(recipe, GpuProbe().wait()))
     except RecipeError as error:
         refuse([str(problem) for problem in error.problems])
     except (OSError, ValueError) as error:

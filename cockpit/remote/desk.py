@@ -16,6 +16,7 @@ from cockpit.paths import home
 from cockpit.protocol.values import UNREADABLE
 from cockpit.remote.host import Host
 from cockpit.runs.elsewhere import HEARD_S, host_file
+from cockpit.text.plain_text import plain_line
 
 LONGEST = 1 << 22
 
@@ -53,17 +54,23 @@ class Desk:
 
     @classmethod
     def of(cls, hosts: list[Host]) -> Desk:
-        """Where the copies lie, below the home of this machine's own runs."""
-        return cls(hosts, home() / "desk" / "+".join(sorted(host.name for host in hosts)))
+        """Where the copies lie, below the home of this machine's own runs. Raises ValueError with a sentence where two
+        of the hosts have one name."""
+        for name in {host.name for host in hosts}:
+            if len(addresses := sorted({host.url for host in hosts if host.name == name})) > 1:
+                shown = " and ".join(map(plain_line, addresses))
+                raise ValueError(
+                    f"{shown} are all called {plain_line(name)} here; give one of them, or an alias for each in your "
+                    "ssh config."
+                )
+        hosts = list(dict.fromkeys(hosts))
+        return cls(hosts, home() / "desk" / "+".join(sorted(host.address for host in hosts)))
 
     def start(self) -> None:
         """Begin to follow all of them. Raises OSError."""
         (self.folder / "runs").mkdir(parents=True, exist_ok=True, mode=0o700)
         for host in self.hosts:
-            port = f":{host.port}" if host.port else ""
-            command = python_command(
-                "cockpit.remote.near_end", f"ssh://{host.target}{port}{host.command}", str(self.folder)
-            )
+            command = python_command("cockpit.remote.near_end", host.url, str(self.folder))
             self._processes.append(
                 subprocess.Popen(
                     command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -58,6 +58,11 @@ class Host:
         """Whom ssh asks: two users of one machine have the same name, and not the same runs."""
         return self.target + (f":{self.port}" if self.port else "")
 
+    @property
+    def url(self) -> str:
+        """As `parse` reads it."""
+        return f"{SCHEME}{self.address}{self.command}"
+
     def ssh(self, arguments: Sequence[str], *, asks: bool = False) -> list[str]:
         """The command line that runs cockpit there. `asks`: ssh may ask for a password, or whether a key is right."""
         if self.command:
