@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -103,6 +104,18 @@ def written_at(path: Path) -> float:
         return 0.0
 
 
+def size_of(folder: Path) -> int | None:
+    """Bytes of the files in it; None where it has gone, as a checkpoint does that others have followed."""
+    size = 0
+    try:
+        for entry in os.scandir(folder):
+            with contextlib.suppress(OSError):  # it has gone meanwhile
+                size += entry.stat().st_size if entry.is_file() else 0
+    except OSError:
+        return None
+    return size
+
+
 def _of_newest(states: list[Path]) -> tuple[Path, ...]:
     """Those of the folder of checkpoints that was written to last, the newest last."""
     if not states:
@@ -129,5 +142,12 @@ def _files(folder: Path) -> Iterator[Path]:
             if count > MOST_FILES:
                 return
             path = Path(place, name)
-            if path.is_file():
+            if _is_file(path):
                 yield path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may be listed, and not looked into
+        return False

@@ -13,7 +13,7 @@ from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import Liveness
 from cockpit.text.plain_text import plain_line
 from cockpit.watching.entries import Entry
-from cockpit.watching.found import Found, find, written_at
+from cockpit.watching.found import Found, find, size_of, written_at
 from cockpit.watching.plain_log import PlainLog
 from cockpit.watching.trainer_state import TrainerState
 from cockpit.watching.wandb_file import WandbFile
@@ -153,8 +153,8 @@ class WatchLink:
             if self._found.source is None:
                 for entry in state.entries:
                     yield from self._of_entry(replace(entry, at=at))
-            if path.parent.name == f"checkpoint-{state.step}":
-                size = sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file())
+            is_checkpoint = path.parent.name == f"checkpoint-{state.step}"
+            if is_checkpoint and (size := size_of(path.parent)) is not None:
                 where = str(path.parent.relative_to(self.place)) if self.place in path.parents else str(path.parent)
                 self._saved.append(ev.CheckpointSaved(step=state.step, path=where, size_bytes=size, at=at))
             yield from self._of_plan(at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ _bar = re.compile(r"^\s*\d{1,3}%\|[^|]*\|\s*(\d+)/(\d+) \[[\d:]+<[\d:?]+,\s*(?:(
 _ansi = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _raised = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Killed)\b(?::|$)")
 LONGEST_LINE = 1 << 16
+MOST_KNOWN = 8192
+"""Files of which it is remembered whether they are a trainer's."""
 TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -116,12 +119,22 @@ class PlainLog:
 
 
 def is_trainers(path: Path) -> bool:
-    """Whether a file's beginning or end has a line of a trainer."""
+    """Whether a file's beginning or end has a line of a trainer. A file that has stayed as it was is not read again."""
+    try:
+        now = path.stat()
+    except OSError:
+        return False
+    return _is_trainers(path, now.st_ino, now.st_size, now.st_ctime_ns)
+
+
+@lru_cache(maxsize=MOST_KNOWN)
+def _is_trainers(path: Path, inode: int, size: int, changed_ns: int) -> bool:
     try:
         with path.open("rb") as log:
-            begin = log.read(PART_BYTES)
-            log.seek(max(0, path.stat().st_size - PART_BYTES))
-            content = begin + b"\n" + log.read(PART_BYTES)
+            content = log.read(PART_BYTES)
+            if size > PART_BYTES:
+                log.seek(size - PART_BYTES)
+                content += b"\n" + log.read(PART_BYTES)
     except OSError:
         return False
     text = _ansi.sub("", content.decode(errors="replace"))

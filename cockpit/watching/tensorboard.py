@@ -60,8 +60,8 @@ class EventFile:
         for record in self._records():
             try:
                 found += self._of_record(record)
-            except ValueError:
-                continue  # a damaged record; the next one begins where its length says
+            except (ValueError, RecursionError):
+                continue  # damaged, or nested without end; the next record begins where this one's length says
         self._has_turned = not read and self._at + 1 < len(self._tails)
         if self._has_turned:
             self._at, self._buffer = self._at + 1, b""

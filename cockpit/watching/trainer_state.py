@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ class TrainerState:
     def read(cls, path: Path) -> TrainerState | None:
         """None where the file is not there yet, or not whole."""
         try:
-            read = msgspec.json.decode(read_regular(path, LONGEST), type=_Read)
-        except (OSError, *UNREADABLE):
+            read = _decoded(read_regular(path, LONGEST))
+        except (OSError, ValueError, *UNREADABLE):
             return None
         found = (entry_of(logged) for logged in read.log_history)
         return cls(
@@ -50,3 +51,12 @@ class TrainerState:
             read.train_batch_size,
             [entry for entry in found if entry is not None],
         )
+
+
+def _decoded(content: bytes) -> _Read:
+    """transformers writes NaN and Infinity, which are no JSON, where a figure was none. Raises one of UNREADABLE, or
+    ValueError."""
+    try:
+        return msgspec.json.decode(content, type=_Read)
+    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(content), type=_Read)

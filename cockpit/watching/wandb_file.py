@@ -52,7 +52,7 @@ class WandbFile:
         for record in self._records():
             try:
                 entry = self._of_record(record)
-            except ValueError:
+            except (ValueError, RecursionError):  # damaged, or nested without end
                 continue
             if entry is not None:
                 found.append(entry)

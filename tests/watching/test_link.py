@@ -1,16 +1,22 @@
 """A run that cockpit did not start, as events: what its files tell, and nothing beyond."""
 
 import os
+import re
+import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cockpit.protocol import events as ev
 from cockpit.protocol.commands import Stop
 from cockpit.runs.state import RunState
+from cockpit.watching.found import find
 from cockpit.watching.link import WatchLink
-from tests.watching.trainers import BEGAN, RECORDED, EventWriter, checkpoint, printed, wandb_file
+from cockpit.watching.trainer_state import TrainerState
+from cockpit.watching.wandb_file import WandbFile
+from tests.watching.trainers import BEGAN, RECORDED, EventWriter, checkpoint, printed, wandb_file, wandb_history
 
 LOSSES = [7.28, 3.196, 1.388, 1.109, 1.214, 1.128]
 
@@ -238,3 +244,63 @@ def test_files_cut_short_or_damaged_are_shown_as_far_as_they_are_good(tmp_path: 
     EventWriter(events).log(1, 1.0, {"train/loss": 1.0})
     events.write_bytes(events.read_bytes() + bytes([cut % 256]) * cut)
     assert watched(WatchLink(events)).steps.latest("loss") == 1.0
+
+
+@pytest.mark.parametrize("figure", ["NaN", "Infinity", "-Infinity"])
+def test_a_figure_that_was_none_leaves_the_rest_of_its_file_readable(tmp_path: Path, figure: str) -> None:
+    path = checkpoint(tmp_path) / "trainer_state.json"
+    path.write_text(re.sub(r'("grad_norm": )[^,\n]+', rf"\1{figure}", path.read_text(), count=1))
+    assert figure in path.read_text()
+    state = watched(WatchLink(tmp_path))
+    assert list(state.steps.step) == [2, 4, 6, 8] and len(state.checkpoints) == 1
+    assert str(state.steps.metrics["grad_norm"][0]) == "nan"
+
+
+def test_a_checkpoint_that_goes_while_it_is_looked_at_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, read = checkpoint(tmp_path), TrainerState.read
+
+    def read_and_gone(path: Path) -> TrainerState | None:
+        found = read(path)
+        shutil.rmtree(folder)  # as save_total_limit does
+        return found
+
+    monkeypatch.setattr(TrainerState, "read", read_and_gone)
+    state = watched(WatchLink(tmp_path))
+    assert list(state.steps.step) == [2, 4, 6, 8] and state.checkpoints == []
+
+
+def test_what_is_nested_without_end_is_passed_over(tmp_path: Path) -> None:
+    endless = "[" * 20_000
+    path = wandb_history(tmp_path, {"loss": "2.0"}, {"loss": endless}, {"loss": "1.0"})
+    assert [entry.metrics for entry in WandbFile(path).read()] == [{"loss": 2.0}, {"loss": 1.0}]
+    events = EventWriter(tmp_path / "events.out.tfevents.1")
+    events.settings(endless)
+    events.log(1, 1.0, {"train/loss": 1.0})
+    assert watched(WatchLink(tmp_path / "events.out.tfevents.1")).steps.latest("loss") == 1.0
+    state = checkpoint(tmp_path) / "trainer_state.json"
+    state.write_text(endless)
+    assert TrainerState.read(state) is None
+
+
+def test_logs_that_stay_as_they_are_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        (tmp_path / f"slurm-{number}.out").write_text("Loading weights\n")
+    opened: list[str] = []
+    whole = Path.open
+
+    def counted(path: Path, *arguments: Any, **options: Any) -> Any:
+        opened.append(path.name)
+        return whole(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", counted)
+    find(tmp_path)
+    assert len(opened) == 20
+    find(tmp_path)
+    assert len(opened) == 20
+    with whole(tmp_path / "slurm-7.out", "a") as log:
+        log.write("{'loss': 2.0, 'epoch': 0.1}\n")
+    found = find(tmp_path)
+    assert opened[20:] == ["slurm-7.out"]
+    assert found.source is not None and found.source.paths == [tmp_path / "slurm-7.out"]

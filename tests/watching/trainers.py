@@ -2,12 +2,16 @@
 
 import gzip
 import shutil
+import struct
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.summary.writer.record_writer import RecordWriter
+
+from cockpit.watching.wandb_file import FULL, HISTORY, ITEM, KEY, VALUE_JSON
+from cockpit.watching.wire import BYTES
 
 RECORDED = Path(__file__).parent / "recorded"
 BEGAN = 1_796_000_000.0
@@ -33,6 +37,26 @@ def wandb_file(folder: Path) -> Path:
     path = folder / "wandb" / "offline-run-1" / "run-1.wandb"
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.decompress((RECORDED / "run.wandb.gz").read_bytes()))
+    return path
+
+
+def wandb_history(folder: Path, *logged: dict[str, str]) -> Path:
+    """A file of W&B's with a record of its history for each, whose values are JSON."""
+
+    def varint(number: int) -> bytes:
+        low, rest = number & 0x7F, number >> 7
+        return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
+
+    def field(number: int, content: bytes) -> bytes:
+        return varint(number << 3 | BYTES) + varint(len(content)) + content
+
+    written = b":W&B" + bytes(3)
+    for figures in logged:
+        pairs = [field(KEY, key.encode()) + field(VALUE_JSON, value.encode()) for key, value in figures.items()]
+        record = field(HISTORY, b"".join(field(ITEM, pair) for pair in pairs))
+        written += bytes(4) + struct.pack("<HB", len(record), FULL) + record
+    path = folder / "run-2.wandb"
+    path.write_bytes(written)
     return path
 
 
