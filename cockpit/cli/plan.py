@@ -220,7 +220,7 @@ def _print(planned: Planned, problems: list[Problem]) -> None:
 
 def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
     """Name and value of each line."""
-    from cockpit.recipe.schedule import batches_text
+    from cockpit.recipe.schedule import batches_text, rows_name
     from cockpit.text.numbers import big_count, count, percent, size
     from cockpit.text.plain_text import plain_line
 
@@ -241,7 +241,7 @@ def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
     batch = batches_text(recipe, "x")
     most = f", {count(planned.tokens)} tokens at most" if planned.tokens else ""
     yield "rows", _rows_text(planned.rows, recipe)
-    yield "steps", f"{count(planned.plan.total_steps)} of {batch} rows{most}{_epochs(planned.plan)}"
+    yield "steps", f"{count(planned.plan.total_steps)} of {batch} {rows_name(recipe)}{most}{_epochs(planned.plan)}"
     if planned.fitted.written.training.fit == "auto":
         chosen = next((gpu for gpu in planned.gpus if gpu.chosen), None)
         yield "fit", planned.fitted.said(chosen)

@@ -102,6 +102,20 @@ def effective_batch(recipe: Recipe) -> int:
     return training.per_device_train_batch_size * training.gradient_accumulation_steps * recipe.hardware.ranks
 
 
+def rows_name(recipe: Recipe) -> str:
+    """What the rows of a step are."""
+    return "completions" if recipe.method == "grpo" else "rows"
+
+
+def step_text(recipe: Recipe) -> str:
+    """`32 rows`, and with grpo `32 completions of 4 prompts`."""
+    text = f"{effective_batch(recipe):,} {rows_name(recipe)}"
+    if recipe.method != "grpo":
+        return text
+    prompts = prompts_of_step(recipe)
+    return f"{text} of {prompts:,} prompt{'s' * (prompts != 1)}"
+
+
 def accumulation_for(recipe: Recipe, devices: int) -> int:
     """The accumulation with which so many GPUs take as many rows a step as the recipe does now. Raises ValueError with
     a sentence where no number of micro-batches does."""

@@ -1,6 +1,8 @@
 """Planner: what a recipe would do here."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from cockpit.data.inputs import Inputs
 from cockpit.machine.gpu import GpuReport
@@ -11,6 +13,7 @@ from cockpit.runs.state import RunState
 from cockpit.ui.widgets.recipe_card import card_of_recipe
 from cockpit.ui.widgets.run_panel import facts_of as run_facts_of
 from cockpit.ui.widgets.schedule_preview import facts_of, summary_of
+from tests.engine import tiny
 from tests.ui.engines import TWO_GPUS, write_data, write_recipe
 
 
@@ -135,3 +138,32 @@ def test_full_training_is_told_to_have_no_adapter(tmp_path: Path) -> None:
     assert dict(card_of_recipe(one, None).facts)["adapter"] == "none: every weight is trained"
     assert "LoRA" not in dict(card_of_recipe(one, None).facts)
     assert dict(run_facts_of(one, RunState()))["adapter"] == "none: every weight is trained"
+
+
+def test_of_grpo_a_step_is_told_in_completions_and_the_steps_are_those_of_its_prompts(tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": f"sum {at}"}) + "\n" for at in range(101)))
+    path = tmp_path / "mine.yaml"
+    changes: dict[str, Any] = {
+        "method": "grpo",
+        "data__eval_rows": 1,
+        "grpo__rewards": [{"length": 4}],
+        "grpo__max_completion_length": 64,
+        "training__max_steps": None,
+        "training__per_device_train_batch_size": 8,
+        "training__gradient_accumulation_steps": 4,
+    }
+    path.write_text(tiny.recipe_text(tmp_path, tmp_path / "prompts.jsonl", **changes))
+    drawn = recipe(path)
+    plan = Planner().plan(drawn, None, "mine")
+    assert (plan.train_rows, plan.total_steps, len(plan.rates)) == (100, 25, 25)
+    assert dict(facts_of(drawn, plan))["a step"].plain == "32 completions of 4 prompts (8 × 4)"
+    assert summary_of(drawn, plan).startswith("25 steps of 32 completions · ")
+    assert dict(run_facts_of(drawn, RunState()))["batch"] == "8 completions, 4 times a step"
+    for decay, told in ((15, []), (16, ["warm-up and decay take 26 steps, and the run has 25"])):
+        settings = {
+            "a": "training.lr_scheduler_type=warmup_stable_decay",
+            "b": f"training.lr_scheduler_kwargs.num_decay_steps={decay}",
+            "c": "training.warmup_steps=10",
+        }
+        problems = Planner().plan(recipe(path, **settings), TWO_GPUS, "mine").problems
+        assert [one.wrong for one in problems if one.field == "training.lr_scheduler_type"] == told

@@ -11,7 +11,7 @@ from cockpit.paths import local_path
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import AnyEvent, Evaluated, RunEnded, RunStarted, StepEnded
 from cockpit.recipe.recipe import Recipe
-from cockpit.recipe.schedule import effective_batch
+from cockpit.recipe.schedule import effective_batch, rows_name
 from cockpit.runs.evals import before_and_after, kept_evaluations
 from cockpit.runs.folder import RunDir
 from cockpit.runs.receipt import receipt_in
@@ -71,7 +71,7 @@ def _facts(run: RunDir, recipe: Recipe) -> list[str]:
         *((f"base, {name}", value) for name, value in hashes.items()),
         *((f"data, {_name(name)}", f"sha256:{value}") for name, value in data.items()),
         ("method", f"{recipe.method}, {'all weights' if recipe.finetuning_type == 'full' else f'LoRA r {lora.r}'}"),
-        ("rows a step", count(batch)),
+        (f"{rows_name(recipe)} a step", count(batch)),
         ("learning rate", f"{training.learning_rate:g}, {training.lr_scheduler_type}"),
         ("steps", count(ended.step if ended else None)),
         ("loss, last step", metric(steps[-1].figures.get("loss")) if steps else "–"),

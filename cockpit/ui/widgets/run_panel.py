@@ -89,13 +89,16 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
 
 
 def _batch(recipe: Recipe) -> str:
-    """`2 rows, 4 times a step`; of several GPUs `16 rows: 2 × 4 × 2 GPUs`."""
-    from cockpit.recipe.schedule import batches_text, effective_batch
+    """`2 rows, 4 times a step`; of several GPUs `16 rows: 2 × 4 × 2 GPUs`; with grpo they are completions."""
+    from cockpit.recipe.schedule import batches_text, effective_batch, rows_name
 
+    rows = rows_name(recipe)
     if recipe.hardware.ranks > 1:
-        return f"{count(effective_batch(recipe))} rows: {batches_text(recipe)}"
+        return f"{count(effective_batch(recipe))} {rows}: {batches_text(recipe)}"
     batch, accumulation = recipe.training.per_device_train_batch_size, recipe.training.gradient_accumulation_steps
-    return f"{batch:,} row{'s' * (batch > 1)}" + (f", {accumulation:,} times a step" if accumulation > 1 else "")
+    return f"{batch:,} {rows if batch > 1 else rows[:-1]}" + (
+        f", {accumulation:,} times a step" if accumulation > 1 else ""
+    )
 
 
 def _adapter(recipe: Recipe, dot: str) -> tuple[str, str]:

@@ -82,7 +82,7 @@ class SchedulePreview(Vertical):
 
 def facts_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> list[tuple[str, Content]]:
     """Label and value of each line."""
-    from cockpit.recipe.schedule import batches_text
+    from cockpit.recipe.schedule import batches_text, step_text
 
     training = recipe.training
     steps = Content.styled(count(plan.total_steps), "bold") if plan.total_steps else Content("–")
@@ -93,10 +93,7 @@ def facts_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> list
     most = tokens_text(outlook, here.gradient_accumulation_steps * recipe.hardware.ranks)
     facts = [
         ("steps", steps),
-        (
-            "a step",
-            Content(f"{count(plan.effective_batch)} rows ({batch}){most}"),
-        ),
+        ("a step", Content(f"{step_text(recipe)} ({batch}){most}")),
     ]
     if plan.epochs is not None and plan.epochs >= MANY_EPOCHS:
         rows = f"{count(plan.train_rows)} rows" if plan.train_rows else "the rows"
@@ -124,8 +121,10 @@ def facts_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> list
 
 def summary_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> str:
     """The plan in one line, for narrow terminals."""
+    from cockpit.recipe.schedule import rows_name
+
     training = recipe.training
-    rows = f" of {count(plan.effective_batch)} rows"
+    rows = f" of {count(plan.effective_batch)} {rows_name(recipe)}"
     steps = f"{count(plan.total_steps)} steps{rows}" if plan.total_steps else f"steps{rows}, number not known yet"
     data = f" · {plan.data.said}" if plan.data.said else ""
     if training.max_steps is not None and plan.epochs is not None:
