@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cockpit.preflight.memory import SPARE
+from cockpit.runs.liveness import MOST_TRIES
 from cockpit.runs.queue import Queue, Waiting
 from cockpit.runs.status import State, is_active
 from cockpit.runs.summary import RunSummary
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 FREE_FOR_S = 60.0
 """How long a GPU has to have the room before a run begins: others may be about to start there."""
 LOOK_EVERY_S = 2.0
-MOST_TRIES = 3
-"""Of a run that is lost, to be taken up."""
 
 
 @dataclass(frozen=True)

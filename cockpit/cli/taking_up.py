@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cockpit.runs.checkpoint import newest_complete
 from cockpit.runs.folder import modified
 from cockpit.runs.job import Job, job_of
-from cockpit.runs.liveness import TAKE_UP_AFTER_S
+from cockpit.runs.liveness import MOST_TRIES, TAKE_UP_AFTER_S
 from cockpit.runs.status import is_active
 from cockpit.runs.summary import RunSummary
 from cockpit.text.numbers import count, duration
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from cockpit.runs.folder import RunDir
 
 LOOK_EVERY_S = 0.5
-MOST_TRIES = 3
-"""From the same checkpoint; what kills an engine again and again kills the next one too."""
 
 
 def follow_through(

@@ -10,8 +10,7 @@ from cockpit.ejecting.sides_training import STAND_INS, collator, given_afterward
 from cockpit.recipe.checkpoints import checkpoint_plan
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
-
-CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_torch_fused"}
+from cockpit.recipe.training import CPU_OPTIMIZERS
 
 
 def is_plain_trainer(recipe: Recipe) -> bool:

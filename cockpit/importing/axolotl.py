@@ -11,8 +11,9 @@ from cockpit.importing.convert import as_bool
 from cockpit.importing.gpus import processes, put_data_parallel
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.methods import method
-from cockpit.importing.rules import apply, lose_the_rest
+from cockpit.importing.rules import apply, apply_by_prefix, lose_the_rest
 from cockpit.importing.settings import Setting, Settings
+from cockpit.importing.trainer_rules import NOT_LORA
 
 TOOL = "Axolotl"
 DEFAULTS: dict[str, Any] = {
@@ -49,11 +50,7 @@ def from_axolotl(settings: Settings) -> Ledger:
     if as_bool(settings.peek("use_ray")) is True and ledger.value("hardware.devices") is None:
         apply({"ray_num_workers": processes}, settings, ledger)
     apply(RULES, settings, ledger)
-    for setting in settings.left():
-        prefix = next((one for one in BY_PREFIX if setting.name.startswith(one)), "")
-        if prefix:
-            settings.get(setting.name)
-            BY_PREFIX[prefix](ledger, setting)
+    apply_by_prefix(BY_PREFIX, settings, ledger)
     lose_the_rest(settings, ledger)
     ledger.default(DEFAULTS)
     if ledger.value("finetuning_type") == "lora" and ledger.value("model.adapter") is None:
@@ -80,7 +77,7 @@ def _adapter(settings: Settings, ledger: Ledger) -> None:
     if adapter is not None and kind in ("lora", "qlora"):
         ledger.put(adapter, "finetuning_type", "lora")
     elif adapter is not None:
-        ledger.lose(adapter, "cockpit trains an adapter (lora) or every weight; the recipe trains an adapter")
+        ledger.lose(adapter, NOT_LORA)
         ledger.default({"finetuning_type": "lora"})
     else:
         ledger.default({"finetuning_type": "full"})

@@ -11,6 +11,8 @@ from cockpit.importing.templates import chat_template
 from cockpit.importing.trainer_rules import (
     CHECKPOINTING,
     FAST_ATTENTION,
+    HUB,
+    NO_VARIANT,
     OF_MACHINE,
     SAME_ADAM,
     TRAINER,
@@ -24,8 +26,6 @@ PER_EPOCH = "cockpit counts steps: {} says after how many"
 KERNELS = note("Unsloth has kernels of its own, which compute the same")
 TRACKER = note("the tracker takes its settings from the environment, such as WANDB_PROJECT")
 TOKENS = note("tokens that begin, end and pad are those of the tokenizer and of its chat template")
-NO_VARIANT = "cockpit has no such variant of training"
-HUB = lost("after the run: cockpit export RUN --as adapter --push OWNER/NAME")
 
 
 def _checkpointing(ledger: Ledger, setting: Setting) -> None:

@@ -10,10 +10,10 @@ from cockpit.importing.gpus import OWN_PROCESSES, processes, split_model
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.llama_factory_data import DatasetInfo
 from cockpit.importing.methods import method, of_method
-from cockpit.importing.rules import Rule, apply, lose_the_rest, lost, lost_unless, named, note, on, to
+from cockpit.importing.rules import Rule, apply, apply_by_prefix, lose_the_rest, lost, lost_unless, named, note, on, to
 from cockpit.importing.settings import Setting, Settings, refused
 from cockpit.importing.templates import chat_template
-from cockpit.importing.trainer_rules import FAST_ATTENTION, OF_MACHINE, TRAINER
+from cockpit.importing.trainer_rules import FAST_ATTENTION, NO_VARIANT, NOT_LORA, OF_MACHINE, STEPS_OF_SAVING, TRAINER
 
 TOOL = "LLaMA-Factory"
 DEFAULTS: dict[str, Any] = {
@@ -27,9 +27,6 @@ DEFAULTS: dict[str, Any] = {
     "training.seed": 42,
     "model.quantization": "none",
 }
-STEPS_OF_SAVING = 500
-NOT_LORA = "cockpit trains an adapter (lora) or every weight (full); the recipe trains an adapter"
-NO_VARIANT = "cockpit has no such variant of training"
 TOKENIZED = note("rows are tokenized by as many processes as there are cores, and kept for the next start")
 GENERATES = lost("it is for answers after training: cockpit chat and cockpit smoke")
 NO_PIXELS = lost("images have the size that the model's processor gives them")
@@ -156,11 +153,7 @@ def from_llama_factory(settings: Settings, path: Path) -> Ledger:
     _data(settings, ledger, path, trains)
     _target(settings, ledger)
     apply(RULES, settings, ledger)
-    for setting in settings.left():
-        prefix = next((one for one in BY_PREFIX if setting.name.startswith(one)), "")
-        if prefix:
-            settings.get(setting.name)
-            BY_PREFIX[prefix](ledger, setting)
+    apply_by_prefix(BY_PREFIX, settings, ledger)
     lose_the_rest(settings, ledger)
     _defaults(ledger)
     return ledger

@@ -10,6 +10,7 @@ from cockpit.importing.ledger import Ledger
 from cockpit.importing.llama_factory import RULES as FIRST_FORM
 from cockpit.importing.rules import Rule, apply, lose_the_rest, named, note, to
 from cockpit.importing.settings import Setting, Settings, read_file, read_yaml, refused
+from cockpit.importing.trainer_rules import NOT_LORA
 
 TOOL = "LLaMA-Factory"
 DEFAULTS: dict[str, Any] = {
@@ -66,7 +67,7 @@ def from_second_form(settings: Settings, path: Path) -> Ledger:
     if kind is not None and kind.value == "lora":
         ledger.put(kind, "finetuning_type", "lora")
     elif kind is not None:
-        ledger.lose(kind, "cockpit trains an adapter (lora) or every weight (full); the recipe trains an adapter")
+        ledger.lose(kind, NOT_LORA)
     else:
         ledger.default({"finetuning_type": "full"})
     _rows_a_step(settings, ledger)

@@ -11,10 +11,20 @@ from cockpit.importing.convert import as_bool
 from cockpit.importing.gpus import NOT_SHARED, OWN_PROCESSES, put_gpus, split_model, whole_number
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.methods import PREFERENCES, method
-from cockpit.importing.rules import Rule, apply, lose_the_rest, lost, lost_unless, named, note, on, to
+from cockpit.importing.rules import Rule, apply, apply_by_prefix, lose_the_rest, lost, lost_unless, named, note, on, to
 from cockpit.importing.settings import Setting, Settings, refused
 from cockpit.importing.templates import chat_template
-from cockpit.importing.trainer_rules import FAST_ATTENTION, OF_MACHINE, OWN_FOLDER, TRAINER, dtype
+from cockpit.importing.trainer_rules import (
+    FAST_ATTENTION,
+    HUB,
+    NO_VARIANT,
+    NOT_LORA,
+    OF_MACHINE,
+    OWN_FOLDER,
+    STEPS_OF_SAVING,
+    TRAINER,
+    dtype,
+)
 
 TOOL = "ms-swift"
 COMMAND = re.compile(r"\b(?:swift|megatron)\s+(\w+)|swift/cli/(\w+)\.py")
@@ -31,7 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "training.gradient_checkpointing": "non_reentrant",
     "training.seed": 42,
     "model.quantization": "none",
-    "output.save_steps": 500,
+    "output.save_steps": STEPS_OF_SAVING,
 }
 OF_LORA: dict[str, Any] = {
     "lora.r": 8,
@@ -42,9 +52,6 @@ OF_LORA: dict[str, Any] = {
 }
 EFFECTIVE_ROWS = 16
 """Rows a step at least, of all GPUs, where gradient_accumulation_steps is not given."""
-HUB = lost("after the run: cockpit export RUN --as adapter --push OWNER/NAME")
-NO_VARIANT = "cockpit has no such variant of training"
-NOT_LORA = "cockpit trains an adapter (lora) or every weight (full); the recipe trains an adapter"
 FREEZES = "cockpit trains an adapter on the layers that lora names, or every weight"
 
 
@@ -262,11 +269,7 @@ def from_ms_swift(settings: Settings) -> Ledger:
     _targets(settings, ledger)
     _gpus(settings, ledger)
     apply(RULES, settings, ledger)
-    for setting in settings.left():
-        prefix = next((one for one in BY_PREFIX if setting.name.startswith(one)), "")
-        if prefix:
-            settings.get(setting.name)
-            BY_PREFIX[prefix](ledger, setting)
+    apply_by_prefix(BY_PREFIX, settings, ledger)
     lose_the_rest(settings, ledger)
     if ledger.value("training.gradient_accumulation_steps") is None:
         batch = ledger.value("training.per_device_train_batch_size") or 1

@@ -76,6 +76,15 @@ def apply(rules: Mapping[str, Rule], settings: Settings, ledger: Ledger) -> None
             rule(ledger, setting)
 
 
+def apply_by_prefix(rules: Mapping[str, Rule], settings: Settings, ledger: Ledger) -> None:
+    """The same by how a setting's name begins: the first of the rules that fits."""
+    for setting in settings.left():
+        rule = next((rule for prefix, rule in rules.items() if setting.name.startswith(prefix)), None)
+        if rule is not None:
+            settings.get(setting.name)
+            rule(ledger, setting)
+
+
 def lose_the_rest(settings: Settings, ledger: Ledger, why: str = "cockpit has no such setting") -> None:
     """Name what no rule knows."""
     for setting in settings.left():

@@ -9,10 +9,10 @@ from cockpit.importing.convert import as_bool
 from cockpit.importing.gpus import NOT_SHARED, put_data_parallel, split_model
 from cockpit.importing.ledger import Ledger
 from cockpit.importing.methods import method
-from cockpit.importing.rules import Rule, apply, lose_the_rest, lost, lost_unless, named, note, on, to
+from cockpit.importing.rules import Rule, apply, apply_by_prefix, lose_the_rest, lost, lost_unless, named, note, on, to
 from cockpit.importing.settings import Setting, Settings, refused
 from cockpit.importing.torchtune_data import put_dataset
-from cockpit.importing.trainer_rules import OF_MACHINE, OWN_FOLDER
+from cockpit.importing.trainer_rules import OF_MACHINE, OWN_FOLDER, SAME_ADAM
 
 TOOL = "torchtune"
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -102,7 +102,7 @@ BY_PREFIX: dict[str, Rule] = {
     "quantizer.": lost("cockpit has no quantisation-aware training"),
     "tensor_parallel_plan": lost(NOT_SHARED),
     "model.": lost("the model's own configuration is taken"),
-    "optimizer.": lost("cockpit has AdamW's usual betas and epsilon (0.9, 0.999, 1e-8)"),
+    "optimizer.": lost(SAME_ADAM),
     "metric_logger.": note("the tracker takes its settings from the environment"),
 }
 
@@ -143,11 +143,7 @@ def from_torchtune(settings: Settings) -> Ledger:
                 ledger.put(setting, f"dpo.{name}")
     put_data_parallel(settings, ledger, "data_parallel_shard_dim", "data_parallel_replicate_dim")
     apply(RULES, settings, ledger)
-    for setting in settings.left():
-        prefix = next((one for one in BY_PREFIX if setting.name.startswith(one)), "")
-        if prefix:
-            settings.get(setting.name)
-            BY_PREFIX[prefix](ledger, setting)
+    apply_by_prefix(BY_PREFIX, settings, ledger)
     lose_the_rest(settings, ledger)
     ledger.default(DEFAULTS)
     return ledger

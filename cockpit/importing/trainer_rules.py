@@ -24,9 +24,12 @@ OPTIMIZERS = {
 NEAR = {"paged_adamw_32bit": "adamw_torch", "paged_adamw": "adamw_torch", "adamw_torch_8bit": "adamw_8bit"}
 """Optimizers that compute the same, or nearly, and are held in memory otherwise."""
 NO_OPTIMIZER = "cockpit has the optimizers adamw_torch, adamw_torch_fused, adamw_8bit, paged_adamw_8bit, adafactor, sgd"
+NO_VARIANT = "cockpit has no such variant of training"
+NOT_LORA = "cockpit trains an adapter (lora) or every weight (full); the recipe trains an adapter"
 OWN_FOLDER = "each run has a folder of its own, under runs/ of cockpit's"
 FAST_ATTENTION = "the backend takes the fastest attention that there is"
 OF_MACHINE = "how the work is spread over this machine is cockpit's own affair"
+HUB = lost("after the run: cockpit export RUN --as adapter --push OWNER/NAME")
 TRACKED = ("tensorboard", "wandb", "mlflow", "trackio", "swanlab", "comet_ml", "clearml", "codecarbon", "dvclive",
            "neptune", "azure_ml", "dagshub", "flyte", "kubeflow")  # fmt: skip
 
@@ -225,11 +228,10 @@ TRAINER: dict[str, Rule] = {
     "resume_from_checkpoint": on(lost("a run is resumed with cockpit resume RUN"),
                                  when(lambda value: note("nothing is resumed") if as_bool(value) is False
                                       else lost("a run is resumed with cockpit resume RUN"))),
-    "push_to_hub": on(lost("after the run: cockpit export RUN --as adapter --push OWNER/NAME"),
-                      note("nothing is pushed before cockpit export")),
-    "hub_model_id": lost("after the run: cockpit export RUN --as adapter --push OWNER/NAME"),
-    "hub_strategy": lost("after the run: cockpit export RUN --as adapter --push OWNER/NAME"),
-    "hub_private_repo": lost("after the run: cockpit export RUN --as adapter --push OWNER/NAME"),
+    "push_to_hub": on(HUB, note("nothing is pushed before cockpit export")),
+    "hub_model_id": HUB,
+    "hub_strategy": HUB,
+    "hub_private_repo": HUB,
     "hub_token": note("the token comes from the Hub's own login, and stands in no recipe"),
     "bf16": half_precision("bfloat16"),
     "fp16": half_precision("float16"),

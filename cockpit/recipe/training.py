@@ -15,6 +15,11 @@ from cockpit.recipe.scheduler import (
 from cockpit.recipe.section import Conflict, Field, Section, unit
 
 Optimizer = Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "adafactor", "sgd"]
+CPU_OPTIMIZERS: dict[Optimizer, Optimizer] = {
+    "adamw_8bit": "adamw_torch_fused",
+    "paged_adamw_8bit": "adamw_torch_fused",
+}
+"""Those that need a GPU, and what takes their place on the CPU."""
 
 
 class Training(Section):

@@ -13,12 +13,12 @@ from cockpit.engine.model.loading import Loaded
 from cockpit.engine.training.learning_rate import schedule_arguments
 from cockpit.recipe.checkpoints import checkpoint_plan
 from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.training import CPU_OPTIMIZERS
 from cockpit.runs.folder import RunDir
 
 TENSORBOARD = "tensorboard"
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 """What configurations call the number of a layer's experts."""
-CPU_OPTIMIZERS = {"adamw_8bit": "adamw_torch_fused", "paged_adamw_8bit": "adamw_torch_fused"}
 
 
 def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, journal: Journal) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
     on_cpu = loaded.device.type == "cpu"
     optim = training.optim
     if on_cpu and optim in CPU_OPTIMIZERS:
-        optim = CPU_OPTIMIZERS[optim]  # type: ignore[assignment]
+        optim = CPU_OPTIMIZERS[optim]
         journal.log("info", f"{training.optim} needs a GPU; {optim} takes its place on the CPU.")
     dtype = compute_dtype(recipe, loaded)
     save_steps, _ = checkpoint_plan(recipe)

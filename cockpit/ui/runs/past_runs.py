@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from cockpit.runs.liveness import MOST_TRIES
 from cockpit.text.plain_text import plain_line, plain_text
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from cockpit.ui.runs.host import Host
     from cockpit.ui.runs.session import RunSession
 
-MOST_TRIES = 3
 LETS_GO_WITHIN_S = 30.0
 """How long an engine that only chats is waited for before the run goes on."""
 
