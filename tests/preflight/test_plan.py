@@ -159,6 +159,7 @@ def test_of_grpo_a_step_is_told_in_completions_and_the_steps_are_those_of_its_pr
     assert dict(facts_of(drawn, plan))["a step"].plain == "32 completions of 4 prompts (8 × 4)"
     assert summary_of(drawn, plan).startswith("25 steps of 32 completions · ")
     assert dict(run_facts_of(drawn, RunState()))["batch"] == "8 completions, 4 times a step"
+    assert dict(card_of_recipe(drawn, plan).facts)["train"].startswith("8 × 4 completions a step, ")
     for decay, told in ((15, []), (16, ["warm-up and decay take 26 steps, and the run has 25"])):
         settings = {
             "a": "training.lr_scheduler_type=warmup_stable_decay",

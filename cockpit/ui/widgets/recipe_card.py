@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def card_of_recipe(recipe: Recipe, plan: Plan | None, outlook: Outlook | None = None) -> CardText:
     """The card of a sound recipe; without a plan, of what the recipe alone says."""
     from cockpit.recipe.fields import format_value
-    from cockpit.recipe.schedule import batches_text
+    from cockpit.recipe.schedule import batches_text, rows_name
 
     training = recipe.training
     facts = [
@@ -29,7 +29,7 @@ def card_of_recipe(recipe: Recipe, plan: Plan | None, outlook: Outlook | None = 
         ("data", _data_text(recipe, plan)),
         (
             "train",
-            f"{batches_text(recipe)} rows a step, "
+            f"{batches_text(recipe)} {rows_name(recipe)} a step, "
             f"{format_value(training.learning_rate)} {training.lr_scheduler_type.replace('_', ' ')}, {training.optim}",
         ),
     ]
