@@ -46,6 +46,8 @@ SMALL_BYTES, PART_BYTES = 1 << 22, 1 << 18
 MOST_RUNS = 200
 """The newest."""
 TICK_S, BEAT_S, LOOKS_S = 0.2, 2.0, 10.0
+ANSWERS_BYTES = 1 << 20
+"""Of the end of a run's logs, in which an answer to a command is looked for that comes a second time."""
 ACTIVE = ("starting", "alive", "silent")
 
 
@@ -95,9 +97,19 @@ class FarEnd:
                 if (run := _run(name)) is not None:
                     _quietly(run.touch_lease)
         elif isinstance(frame, Command) and (run := _run(frame.run)) is not None:
-            command = commands.read(frame.content, "command")
-            if not isinstance(command, UnreadableCommand):
-                _quietly(lambda: run.send(command))
+            self._put_before_engine(run, frame.content)
+
+    def _put_before_engine(self, run: RunDir, content: bytes) -> None:
+        """A command, once: the desk sends it again where it has not heard that it is there."""
+        command = commands.read(content, "command")
+        if isinstance(command, UnreadableCommand):
+            return
+        try:
+            if not _has(run, command.id):
+                run.send(command)
+        except OSError:
+            return  # a full disk; the engine does not answer, and that is seen
+        self._write(Beat(runs=self._liveness, taken=((run.id, command.id),)))
 
     def _beat(self) -> None:
         runs = all_runs()[:MOST_RUNS]
@@ -171,6 +183,21 @@ def _run(name: str) -> RunDir | None:
     if not is_run_id(name):
         return None
     return RunDir(_place(name)) if _place(name).is_dir() else None
+
+
+def _has(run: RunDir, command_id: str) -> bool:
+    """Whether the command waits for the run's engine, or was answered by it lately. Raises OSError."""
+    if any(path.name.endswith(f"-{command_id}.json") for path in run.commands.iterdir()):
+        return True
+    return any(msgspec.json.encode(command_id) in _end_of(log) for log in (run.events, run.chat) if log.exists())
+
+
+def _end_of(path: Path) -> bytes:
+    log = open_regular(path)
+    try:
+        return os.pread(log, ANSWERS_BYTES, max(0, os.fstat(log).st_size - ANSWERS_BYTES))
+    finally:
+        os.close(log)
 
 
 def _quietly(do: object) -> None:

@@ -37,9 +37,11 @@ class Piece(Frame, frozen=True, kw_only=True, tag=True):
 
 
 class Beat(Frame, frozen=True, kw_only=True, tag=True):
-    """Sent every two seconds: each run that there is, with its engine's liveness and seconds of silence."""
+    """Sent every two seconds: each run that there is, with its engine's liveness and seconds of silence.
+    `taken`: commands that lie before their engines since the last one, each by its run and its id."""
 
     runs: dict[str, tuple[Liveness, float]]
+    taken: tuple[tuple[str, str], ...] = ()
 
 
 class Files(Frame, frozen=True, kw_only=True, tag=True):

@@ -13,12 +13,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from cockpit.disk import open_regular, write_atomically
 from cockpit.protocol import commands
-from cockpit.protocol.commands import AnyCommand
+from cockpit.protocol.commands import UnreadableCommand
 from cockpit.remote.desk import HostState
 from cockpit.remote.far_end import LOGS, SMALL
 from cockpit.remote.frames import (
@@ -43,6 +42,8 @@ TICK_S, LOOK_S, SILENT_S = 0.1, 2.0, 20.0
 WAITS_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Before each further try to connect."""
 LEASE_S = 10.0
+KEPT_S = 300.0
+"""A command that could not be handed on for so long is dropped: what it was meant for has passed."""
 SAID_BYTES = 4096
 
 
@@ -56,6 +57,8 @@ class NearEnd:
         """Ids at the host of those that it has now."""
         self._looked_at = float("-inf")
         self._heard = False
+        self._handed: dict[Path, tuple[str, str]] = {}
+        """Run and id of each command, by its file, that was sent over this connection and not told to be there."""
 
     def run(self) -> None:
         """Connect, follow, and connect again."""
@@ -111,6 +114,7 @@ class NearEnd:
     def follow(self, sink: int, source: int) -> str | None:
         """The far end at these descriptors, until it goes: empty then; None where our own stdin has ended."""
         reader, last = FrameReader(after_mark=True), time.monotonic()
+        self._handed = {}
         _write(sink, Have(sizes=dict(self._sizes())))
         while True:
             ready, _, _ = select.select([source, self._stdin], [], [], TICK_S)
@@ -167,6 +171,10 @@ class NearEnd:
             now = Elsewhere(host=self._host.name, id=name, liveness=liveness, silence_s=silence_s)
             if now != Elsewhere.of(folder):
                 now.write(folder)
+        for path, handed in list(self._handed.items()):
+            if handed in beat.taken:
+                path.unlink(missing_ok=True)
+                del self._handed[path]
         self._runs = set(beat.runs)
         self._tell("connected")
 
@@ -207,10 +215,21 @@ class NearEnd:
             run = RunDir(self._folder / "runs" / local_name(name, self._host.name))
             if now - (modified(run.lease) or 0.0) < LEASE_S:
                 looked.append(name)
-                run.hand_on_commands(partial(_send, sink, name))
+                self._hand_on_commands(sink, run, name)
         if is_due:
             self._looked_at = now
             _write(sink, Looking(runs=looked))
+
+    def _hand_on_commands(self, sink: int, run: RunDir, name: str) -> None:
+        """Each once a connection, until the host says that it lies before the engine: what a line has taken and lost
+        goes over the next one."""
+        for path, command in run.waiting_commands():
+            is_old = time.time() - (modified(path) or 0.0) > KEPT_S
+            if is_old or isinstance(command, UnreadableCommand):
+                path.unlink(missing_ok=True)
+            elif path not in self._handed:
+                _write(sink, Command(run=name, content=commands.encode(command)))
+                self._handed[path] = name, command.id
 
     # What is told of it
 
@@ -224,10 +243,6 @@ class NearEnd:
             if ready and not os.read(self._stdin, 1024):
                 return True
         return False
-
-
-def _send(sink: int, run: str, command: AnyCommand) -> None:
-    _write(sink, Command(run=run, content=commands.encode(command)))
 
 
 def _write(sink: int, frame: Frame) -> None:

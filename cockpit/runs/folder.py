@@ -8,7 +8,6 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,20 +208,15 @@ class RunDir:
                 taken.append(_take_command(path))
         return taken
 
-    def hand_on_commands(self, to: Callable[[AnyCommand], None]) -> None:
-        """Give `to` each command that was sent, oldest first, and remove it once that has returned: what it raises goes
-        on, and the command stays for the next call. Files that are no command of this version are removed."""
+    def waiting_commands(self) -> list[tuple[Path, AnyCommand | UnreadableCommand]]:
+        """The commands that were sent and not taken, each with its file, oldest first; they stay where they are."""
+        found: list[tuple[Path, AnyCommand | UnreadableCommand]] = []
         if self.commands.is_symlink():
-            return
+            return found
         for path in sorted(self.commands.glob("[!.]*.json")):
-            try:
-                command = _read_command(path)
-            except OSError:
-                continue  # out of reach, or taken by another
-            if not isinstance(command, UnreadableCommand):
-                to(command)
-            with suppress(FileNotFoundError):
-                path.unlink()
+            with suppress(OSError):
+                found.append((path, _read_command(path)))
+        return found
 
     def take_stale_commands(self, before: float) -> list[AnyCommand | UnreadableCommand]:
         """The commands that were sent before then, Unix time in seconds, oldest first, each once. What `send` has not

@@ -15,12 +15,12 @@ import pytest
 from cockpit.machine.gpu import GpuReport
 from cockpit.protocol.commands import Pause, Stop
 from cockpit.protocol.event_log import EventWriter
-from cockpit.protocol.events import LogWritten
+from cockpit.protocol.events import CommandAnswered, LogWritten
 from cockpit.remote.desk import Desk
 from cockpit.remote.far_end import ENDS, FarEnd
 from cockpit.remote.frames import MARK, Beat, Hello, encode
 from cockpit.remote.host import Host
-from cockpit.remote.near_end import NearEnd
+from cockpit.remote.near_end import KEPT_S, NearEnd
 from cockpit.runs.elsewhere import Elsewhere, host_file
 from cockpit.runs.folder import RunDir, all_runs
 from cockpit.runs.summary import RunSummary
@@ -146,6 +146,7 @@ def test_commands_and_looks_go_to_the_host(tmp_path: Path, far_home: Path) -> No
         until(lambda: bool(list(run.commands.glob("*.json"))))
         assert run.take_commands() == [Pause(id="p1")]
         until(run.lease.exists)
+        until(lambda: not list(here.commands.glob("*.json")))
     at = time.time() - 40
     os.utime(host_file(desk, "gpu1"), (at, at))
     assert here.liveness() == "silent" and 40 <= here.silence_s() < 100
@@ -181,6 +182,61 @@ def test_what_cannot_be_handed_on_stays_for_the_next_connection(tmp_path: Path, 
     with connected(tmp_path):
         until(lambda: len(list(run.commands.glob("*.json"))) == 2)
         assert run.take_commands() == [Stop(id="s1"), Pause(id="p1")]
+
+
+def test_what_the_line_has_taken_and_lost_goes_over_the_next_one(tmp_path: Path, far_home: Path) -> None:
+    run = record(far_home / "runs", run_id="a", ending="going")
+    with connected(tmp_path) as desk:
+        here = copy_of(desk, run)
+        until(lambda: here.liveness() == "alive")
+    here.touch_lease()
+    here.send(Stop(id="s1"))
+    source, end = os.pipe()
+    lost, sink = os.pipe()
+    stdin, own = os.pipe()
+    with ThreadPoolExecutor() as pool:
+        followed = pool.submit(NearEnd(Host("gpu1"), desk, stdin).follow, sink, source)
+        os.write(end, MARK + encode(Hello(version="0", gpus=b"")) + encode(Beat(runs={"a": ("alive", 0.0)})))
+        content = b""
+        while b"s1" not in content:
+            content += os.read(lost, 1 << 16)
+        os.close(end)
+        assert followed.result(timeout=WITHIN_S) == ""
+    for one in (source, lost, sink, stdin, own):
+        os.close(one)
+    with connected(tmp_path):
+        until(lambda: not list(here.commands.glob("*.json")))
+        assert run.take_commands() == [Stop(id="s1")]
+
+
+def test_a_command_that_comes_again_is_not_done_again(tmp_path: Path, far_home: Path) -> None:
+    run = record(far_home / "runs", run_id="a", ending="going")
+    with connected(tmp_path) as desk:
+        here = copy_of(desk, run)
+        until(lambda: here.liveness() == "alive")
+        here.touch_lease()
+        for _ in range(2):  # before the engine has taken it
+            here.send(Stop(id="s1"))
+            until(lambda: not list(here.commands.glob("*.json")))
+        assert run.take_commands() == [Stop(id="s1")]
+        EventWriter(run.events).append(CommandAnswered(command_id="s1", accepted=True, command="Stop"))
+        here.send(Stop(id="s1"))
+        until(lambda: not list(here.commands.glob("*.json")))
+        assert run.take_commands() == []
+
+
+def test_a_command_of_long_ago_is_dropped(tmp_path: Path, far_home: Path) -> None:
+    run = record(far_home / "runs", run_id="a", ending="going")
+    with connected(tmp_path) as desk:
+        here = copy_of(desk, run)
+        until(lambda: here.liveness() == "alive")
+    here.send(Stop(id="s1"))
+    for path in here.commands.iterdir():
+        os.utime(path, (time.time() - KEPT_S - 1,) * 2)
+    here.touch_lease()
+    with connected(tmp_path):
+        until(lambda: not list(here.commands.glob("*.json")))
+        assert not list(run.commands.glob("*.json"))
 
 
 def test_two_hosts_over_ssh_and_one_that_comes_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
