@@ -30,7 +30,7 @@ def pull(
     from cockpit.remote.host import Host
     from cockpit.remote.parcel import Parcel, tell_host
     from cockpit.remote.pulled import digest_of
-    from cockpit.remote.replacing import why_not_replaceable
+    from cockpit.remote.replacing import put_back, why_not_replaceable
 
     address, colon, name = run.rpartition(":")
     if not colon or not name or not address or "/" in name:
@@ -72,14 +72,15 @@ def pull(
     if why := parcel.damage():
         end(f"It is damaged where it was trained, and not kept: {plain_line(why)}.", 1)
     here = parcel.run
-    if here.path.exists() and (why := why_not_replaceable(here, host.address)):
-        end(why, 1)
     try:
+        put_back(here)
+        if here.path.exists() and (why := why_not_replaceable(here, host.address)):
+            end(why, 1)
         before = parcel.keep()
     except OSError as error:
         end(f"It cannot be put among the runs: {error.strerror or error}.", 1)
     again = f", of which {size(parcel.again)} were here" if parcel.again else ""
-    print(f"{here.path}  {size(parcel.size)}{again}, verified")
+    print(f"{plain_line(str(here.path))}  {size(parcel.size)}{again}, verified")
     if before is not None:
         print(f"What was changed here since it was pulled last is kept as the run {plain_line(before.id)}.")
     digest = digest_of(here)
@@ -89,4 +90,4 @@ def pull(
         print(f"The host was not told that it is here: {why}", file=sys.stderr)
         raise typer.Exit(1)
     else:
-        print(f"Ask it with: cockpit chat {shlex.quote(here.id)} -p QUESTION")
+        print(f"Ask it with: cockpit chat {shlex.quote(plain_line(here.id))} -p QUESTION")

@@ -91,7 +91,8 @@ def put_in_place(partial: Path, run: RunDir, files: FilesOf) -> RunDir | None:
         aside = _free_name(run)
     else:
         made.put_into(partial)
-        aside = run.path.with_name(f".removed-{run.id}-{os.getpid()}")
+        aside = _aside(run)
+        shutil.rmtree(aside, ignore_errors=True)
     run.path.rename(aside)
     try:
         partial.rename(run.path)
@@ -103,6 +104,16 @@ def put_in_place(partial: Path, run: RunDir, files: FilesOf) -> RunDir | None:
     with suppress(OSError):
         shutil.rmtree(aside)
     return None
+
+
+def put_back(run: RunDir) -> None:
+    """Where a process was killed while it put another in the place of this run: put it back. Raises OSError."""
+    if _aside(run).is_dir() and not run.path.exists():
+        _aside(run).rename(run.path)
+
+
+def _aside(run: RunDir) -> Path:
+    return run.path.with_name(f".before-{run.id}")
 
 
 def _free_name(run: RunDir) -> Path:

@@ -127,6 +127,15 @@ def test_a_run_that_is_in_use_is_left(
     assert (here.adapter / "weights.bin").read_bytes() == b"first"
 
 
+def test_a_pull_that_was_killed_between_both_has_lost_nothing(far: Far, here: RunDir) -> None:
+    (here.path / "label.json").write_bytes(b'{"name": "best"}')
+    here.path.rename(here.path.with_name(".before-demo-1"))
+    pull(asked(far))
+    assert (here.path / "label.json").read_bytes() == b'{"name": "best"}'
+    assert (here.adapter / "weights.bin").read_bytes() == b"later"
+    assert sorted(path.name for path in here.path.parent.iterdir()) == ["demo-1"]
+
+
 def test_what_cannot_be_put_in_its_place_leaves_the_one_before(far: Far, here: RunDir) -> None:
     before = files(here)
     with pytest.raises(OSError):
