@@ -51,7 +51,7 @@ OF_LORA: dict[str, Any] = {
     "training.learning_rate": 1e-4,
 }
 EFFECTIVE_ROWS = 16
-"""Rows a step at least, of all GPUs, where gradient_accumulation_steps is not given."""
+"""Rows a step at least, of all processes, where gradient_accumulation_steps is not given."""
 FREEZES = "cockpit trains an adapter on the layers that lora names, or every weight"
 
 
@@ -273,7 +273,7 @@ def from_ms_swift(settings: Settings) -> Ledger:
     lose_the_rest(settings, ledger)
     if ledger.value("training.gradient_accumulation_steps") is None:
         batch = ledger.value("training.per_device_train_batch_size") or 1
-        rows = batch * (ledger.value("hardware.devices") or 1)
+        rows = batch * _processes_there(settings)
         ledger.default({"training.gradient_accumulation_steps": math.ceil(EFFECTIVE_ROWS / rows)})
     ledger.default(DEFAULTS)
     is_full = ledger.value("finetuning_type") == "full"
@@ -285,6 +285,15 @@ def _gpus(settings: Settings, ledger: Ledger) -> None:
     several = [one for one in map(settings.get, PROCESSES) if one is not None]
     shared = whole_number(settings.peek("sequence_parallel_size", 1)) or 1
     put_gpus(ledger, settings.get("CUDA_VISIBLE_DEVICES"), several[0] if several else None, shared=shared)
+
+
+def _processes_there(settings: Settings) -> int:
+    """All processes of all machines, by which ms-swift divides; those that share rows too."""
+    of_machine, machines = (
+        next((count for name in names if (count := whole_number(settings.peek(name)))), 1)
+        for names in (PROCESSES, ("NNODES", "nnodes"))
+    )
+    return of_machine * machines
 
 
 def _method(settings: Settings, ledger: Ledger) -> str:

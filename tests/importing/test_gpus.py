@@ -20,6 +20,9 @@ COMMANDS = {
     "none": (f"CUDA_VISIBLE_DEVICES=-1 {ACCUMULATED}", "none", 1, 6, {}),
     "rows by the tool": (f"NPROC_PER_NODE=4 {SWIFT}", "auto", 4, 16, {}),
     "rows by the tool, rounded up": (f"NPROC_PER_NODE=3 {SWIFT}", "auto", 3, 18, {}),
+    "rows by the tool, which are split": (
+        f"NPROC_PER_NODE=4 {SWIFT} --sequence_parallel_size 2", "auto", 2, 8, {"sequence_parallel_size": NOT_SHARED},
+    ),
     "layers are spread": (f"CUDA_VISIBLE_DEVICES=0,1 {ACCUMULATED}", "0", 1, 6, {OTHERS: ONE_EACH}),
     "two for each": (
         f"CUDA_VISIBLE_DEVICES=0,1,2,3 NPROC_PER_NODE=2 {ACCUMULATED}", "0,1", 2, 12, {OTHERS: ONE_EACH},
