@@ -41,6 +41,8 @@ class Ledger:
         self.values: dict[str, Any] = {}
         self.defaults: dict[str, Any] = {}
         """Fields that the file leaves out and that the tool has otherwise than a recipe has, dotted."""
+        self.undone: dict[str, tuple[Any, str]] = {}
+        """Those of them that cannot stand with the rest, with the tool's value and why."""
         self._outcomes: dict[str, Outcome] = {}
 
     @property
@@ -118,7 +120,7 @@ class Ledger:
             return False
         gone = dotted(path)
         for name in [one for one in self.defaults if _is_within(one, gone)]:
-            del self.defaults[name]
+            self.undone[name] = self.defaults.pop(name), f"{fault.wrong}; {fault.right}"
         for outcome in self._outcomes.values():
             left = [one for one in outcome.fields if not _is_within(one, gone)]
             if left == outcome.fields:

@@ -22,6 +22,9 @@ def recipe_text(ledger: Ledger) -> str:
     if ledger.defaults:
         lines += ["", f"# What {tool} does where the file says nothing, and a recipe would do otherwise:"]
         lines += [f"#   {path}: {flow_text(value)}" for path, value in ledger.defaults.items()]
+    if ledger.undone:
+        lines += ["", f"# What {tool} does where the file says nothing, and a recipe cannot:"]
+        lines += [f"#   {path}: {flow_text(value)}  -- {why}" for path, (value, why) in ledger.undone.items()]
     lines += _comments("Of no consequence here, or done anyway:", ledger.of("comment"))
     lines += _comments("Not carried over:", ledger.of("lost"))
     return "\n".join(lines) + "\n"

@@ -202,3 +202,14 @@ def test_pairs_that_a_program_makes(tmp_path: Path) -> None:
     assert (columns.prompt, columns.input) == ("instruction", "context")
     assert (columns.chosen, columns.rejected) == ("accepted", "worse")
     assert (recipe.data.chat_template, lost(made)) == ("alpaca", {})
+
+
+def test_what_a_tool_does_by_itself_and_a_recipe_cannot_is_said(tmp_path: Path) -> None:
+    made = imported(tmp_path, "k.sh", "swift rlhf --rlhf_type kto --model o/m --dataset o/rows\n")
+    training = recipe_of(made).training
+    assert (training.per_device_train_batch_size, training.gradient_accumulation_steps) == (2, 16)
+    title = "# What ms-swift does where the file says nothing, and a recipe cannot:\n"
+    assert made.text.partition(title)[2].splitlines()[0] == (
+        "#   training.per_device_train_batch_size: 1  -- kto estimates its KL divergence from the rows of a batch, and "
+        "there is one; give 2 or more, or apo_zero_unpaired as kto.loss_type"
+    )
