@@ -73,7 +73,9 @@ def sentence(event: ev.AnyEvent) -> str:
         case ev.Evaluated() if (loss := event.figures.get("eval_loss")) is not None:
             when = f"after step {count(event.step)}" if event.step else "before training"
             took = f", measured in {duration(event.duration_s)}" if event.duration_s is not None else ""
-            return f"Held-out loss {metric(loss)} {when}{took}"
+            reward = event.figures.get("eval_reward")  # where there is one, the loss is next to none by its making
+            found = f"loss {metric(loss)}" if reward is None else f"reward {metric(reward)}"
+            return f"Held-out {found} {when}{took}"
         case ev.SampleAnswered():
             return _of_sample(event)
         case ev.AnswersMeasured():
