@@ -70,11 +70,9 @@ def sentence(event: ev.AnyEvent) -> str:
             if not event.path:
                 return f"Attempt {event.attempt} begins anew"
             return f"Attempt {event.attempt} resumes after step {count(event.step)}, from {event.path}"
-        case ev.Evaluated() if (loss := event.figures.get("eval_loss")) is not None:
+        case ev.Evaluated() if (found := _held_out(event)) is not None:
             when = f"after step {count(event.step)}" if event.step else "before training"
             took = f", measured in {duration(event.duration_s)}" if event.duration_s is not None else ""
-            reward = event.figures.get("eval_reward")  # where there is one, the loss is next to none by its making
-            found = f"loss {metric(loss)}" if reward is None else f"reward {metric(reward)}"
             return f"Held-out {found} {when}{took}"
         case ev.SampleAnswered():
             return _of_sample(event)
@@ -104,6 +102,14 @@ def sentence(event: ev.AnyEvent) -> str:
         case ev.EngineExited():
             return f"Engine ended: {event.reason}"
     return ""
+
+
+def _held_out(event: ev.Evaluated) -> str | None:
+    """The loss of the held-out rows, or the reward where that is what is learnt."""
+    for name, label in (("eval_loss", "loss"), ("eval_reward", "reward")):
+        if (value := event.figures.get(name)) is not None:
+            return f"{label} {metric(value)}"
+    return None
 
 
 def _of_sample(event: ev.SampleAnswered) -> str:

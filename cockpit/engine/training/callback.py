@@ -255,6 +255,9 @@ class EventCallback(TrainerCallback):
                 f"An evaluation gives no {wanted}, only: {', '.join(measured)}.",
                 "Give one of these as training.metric_for_best_model.",
             )
+        if "eval_reward" in metrics:
+            # Where rewards are learnt the loss is next to 0 by its making: it says nothing of the held-out rows.
+            metrics.pop("eval_loss", None)
         self.evaluated_at = state.global_step
         self._journal.emit(Evaluated(step=state.global_step, duration_s=now - self._measuring_since, metrics=metrics))
         self._tell_not_finite(metrics)
