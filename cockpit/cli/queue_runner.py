@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cockpit.preflight.memory import SPARE
-from cockpit.runs.liveness import MOST_TRIES
 from cockpit.runs.queue import Queue, Waiting
-from cockpit.runs.status import State, is_active
+from cockpit.runs.status import MOST_TRIES, State, is_active
 from cockpit.runs.summary import RunSummary
 from cockpit.text.numbers import size
 from cockpit.text.plain_text import plain_line

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from cockpit.runs.checkpoint import newest_complete
 from cockpit.runs.folder import modified
 from cockpit.runs.job import Job, job_of
-from cockpit.runs.liveness import MOST_TRIES, TAKE_UP_AFTER_S
-from cockpit.runs.status import is_active
+from cockpit.runs.liveness import TAKE_UP_AFTER_S
+from cockpit.runs.status import MOST_TRIES, is_active
 from cockpit.runs.summary import RunSummary
 from cockpit.text.numbers import count, duration
 from cockpit.text.plain_text import plain_line

@@ -119,18 +119,19 @@ fi
 export SLURM_JOB_END_TIME
 cd {shlex.quote(str(folder))} || exit 1
 
+# Slurm tells this shell when the time is nearly up: cockpit finishes its step, saves, and ends with 130.
+told=0 heard=0 train=
+trap 'told=$(( told + 1 )); [ -z "$train" ] || kill -TERM "$train" 2>/dev/null' TERM
 {start} &
 train=$!
-
-# Slurm tells this shell when the time is nearly up: cockpit finishes its step, saves, and ends with 130.
-told=no
-trap 'told=yes; kill -TERM "$train"' TERM
-while wait "$train"; status=$?; kill -0 "$train" 2>/dev/null; do :; done
+[ "$told" = 0 ] || kill -TERM "$train"
+# Being told interrupts the wait, whose status is then none of cockpit's.
+while wait "$train"; status=$?; [ "$heard" != "$told" ]; do heard=$told; done
 
 # Back into the queue, where the next start goes on from the checkpoint. A run that was stopped by hand stays stopped.
 # Where nobody knows when the job ends, its end is not near.
 end_is_near() {{ [ -n "$SLURM_JOB_END_TIME" ] && [ $(( SLURM_JOB_END_TIME - $(date +%s) )) -lt {END_NEARS_S} ]; }}
-if [ "$status" = 130 ] && {{ [ "$told" = yes ] || end_is_near; }}; then
+if [ "$status" = 130 ] && {{ [ "$told" != 0 ] || end_is_near; }}; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$status"

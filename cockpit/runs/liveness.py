@@ -20,8 +20,6 @@ for SILENT_AFTER_S. lost: its process is gone, but it never said EngineExited. e
 SILENT_AFTER_S = 30.0
 TAKE_UP_AFTER_S = 180.0
 """A run whose engine has been silent for so long may be taken up by force."""
-MOST_TRIES = 3
-"""How often a lost run is taken up by itself; what kills an engine again and again kills the next one too."""
 STARTS_WITHIN_S = 10.0
 """A starter names its engine at once; a folder without that which is older was left so."""
 

@@ -9,6 +9,8 @@ State = Literal[
 ]  # fmt: skip
 """starting, running, silent, lost: as the engine's liveness says. damaged: lines of its log hold what no engine writes,
 so that what is known of it may be wrong. The others: as the run ended."""
+MOST_TRIES = 3
+"""How often a lost run is taken up by itself; what kills an engine again and again kills the next one too."""
 
 
 def is_resumable(state: State) -> bool:

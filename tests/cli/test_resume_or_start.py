@@ -136,10 +136,17 @@ def test_the_run_of_another_job_is_left_alone(monkeypatch: pytest.MonkeyPatch) -
 def test_another_node_of_the_job_that_still_trains_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     going = of_job("17", silent_s=5.0)
-    beat = threading.Timer(0.2, going.touch_heartbeat)
-    beat.start()
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(0.05):
+            going.touch_heartbeat()
+
+    beating = threading.Thread(target=beat)
+    beating.start()
     found = run()
-    beat.join()
+    ended.set()
+    beating.join()
     assert (found.exit_code, "is still going" in found.stderr) == (1, True)
 
 

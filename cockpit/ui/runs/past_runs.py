@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from cockpit.runs.liveness import MOST_TRIES
+from cockpit.runs.status import MOST_TRIES
 from cockpit.text.plain_text import plain_line, plain_text
 
 if TYPE_CHECKING:

@@ -39,9 +39,11 @@ SHAPES: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-def recipe(folder: Path, rows: list[dict[str, Any]], method: str = "dpo", **changes: Any) -> Recipe:
+def recipe(
+    folder: Path, rows: list[dict[str, Any]], method: str = "dpo", model: Path | None = None, **changes: Any
+) -> Recipe:
     path = tiny.write_rows(folder / "rows.jsonl", rows)
-    text = tiny.recipe_text(folder, path, method=method, **{"data__eval_rows": 0, **changes})
+    text = tiny.recipe_text(model or folder, path, method=method, **{"data__eval_rows": 0, **changes})
     return RecipeDocument.parse(text, "tiny.yaml").recipe()
 
 
@@ -110,7 +112,7 @@ def test_equal_and_swapped_pairs_are_counted_and_shown(tmp_path: Path, model: Pa
     rows[1] |= {"score_chosen": 1.0, "score_rejected": 2.0}
     rows[2] |= {"rejected": "good"}
     rows.append({**rows[3], "chosen": "bad", "rejected": "good"})
-    asked = recipe(model, rows)
+    asked = recipe(tmp_path, rows, model=model)
     report = data_report(asked, "tiny", has_gpu=False)
     assert (report.sides, report.rows_taken, report.train_rows, report.left_out_rows) == ("pairs", 4, 4, 1)
     assert (report.equal_pairs, report.swapped_pairs) == (1, 3), "one by its scores, two that contradict each other"

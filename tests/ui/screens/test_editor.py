@@ -146,7 +146,7 @@ async def test_a_data_file_is_recognised_when_chosen(tmp_path: Path) -> None:
 
 async def test_paths_complete_with_tab(tmp_path: Path) -> None:
     (tmp_path / "first.jsonl").write_text('{"text": "a"}\n')
-    async with editing(write_recipe(tmp_path, "mine")) as (app, pilot, screen):
+    async with editing(write_recipe(tmp_path, "mine"), size=(200, 50)) as (app, pilot, screen):
         await go_to(pilot, screen, "data.sources.0.name_or_path")
         row = next(row for row in screen.query(FieldRow) if row.field.path == "data.sources.0.name_or_path")
         row.control.value = f"{tmp_path}/fi"
