@@ -159,7 +159,8 @@ class Worker:
         except BaseException as error:
             traceback.print_exc()
             ending = classify_error(error, self.beginning.known_recipe, self.step)
-            self.failure = ending.reason
+            # Where a run was begun its end tells the advice; where Train had not come yet nothing else does.
+            self.failure = ending.reason if self.begun else " ".join(filter(None, (ending.reason, ending.advice)))
             self._try_to_end(ending)
 
     def _train(self) -> None:

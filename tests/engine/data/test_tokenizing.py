@@ -137,6 +137,14 @@ def test_a_process_that_is_killed_is_told(
             child.kill()
         return submit(pool, batch)
 
+    is_ready = encoding_pool.EncodingPool.is_ready
+
+    def waited_for(pool: encoding_pool.EncodingPool) -> bool:
+        while not is_ready(pool) and not pool.problem:
+            time.sleep(0.01)
+        return not pool.problem
+
+    monkeypatch.setattr(encoding_pool.EncodingPool, "is_ready", waited_for)
     monkeypatch.setattr(encoding_pool.EncodingPool, "submit", killed)
     with pytest.raises(RunFailure, match="A process that tokenizes rows has ended unexpectedly"):
         prepared(mixed_rows(tmp_path / "rows.jsonl"))

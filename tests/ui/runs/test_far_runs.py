@@ -92,7 +92,7 @@ async def test_what_the_host_refuses_is_told_as_it_says_it(far: Far, desk: Desk)
     async with flown(desk=desk) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Dialog))
-        assert "stdin, line 3: no such model" in shown(app)
+        await until(pilot, lambda: "stdin, line 3: no such model" in shown(app))
 
 
 async def test_with_no_host_it_says_why(far: Far, desk: Desk) -> None:
@@ -102,7 +102,7 @@ async def test_with_no_host_it_says_why(far: Far, desk: Desk) -> None:
     async with flown(desk=desk) as (app, pilot):
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Dialog))
-        assert "ssh does not reach gpu1: no route." in " ".join(shown(app).split())
+        await until(pilot, lambda: "ssh does not reach gpu1: no route." in " ".join(shown(app).split()))
         assert not (far.place / "called").exists()
 
 
