@@ -48,9 +48,13 @@ class Program:
         self._inside: list[str] = []
         self._seen: set[str] = set()
         self._options: dict[str, Any] = {}
+        self.bases: dict[str, list[str]] = {}
+        """Of each class of the program the last names of what it is made of."""
         for statement in ast.walk(tree):
             if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
                 self._functions.setdefault(statement.name, statement)
+            elif isinstance(statement, ast.ClassDef):
+                self.bases[statement.name] = [ast.unparse(base).rpartition(".")[2] for base in statement.bases]
         self._run(tree.body)
         if not any(call.last.endswith("Trainer") for call in self.calls):
             self._run_the_rest(tree)

@@ -60,14 +60,17 @@ BY_TRANSFORMERS: dict[str, Any] = {
 def from_program(program: Program, file: str) -> Ledger:
     """What becomes of the calls' arguments. Raises RecipeError where the program trains nothing."""
     loads = [call for call in program.calls if LOADERS.match(call.name)]
-    trainers = [call for call in program.calls if OTHER_TRAINERS.match(call.last)]
+    trainers = [call for call in program.calls if _makes_trainer(program, call)]
     if not trainers:
         wrong = "it makes no trainer, such as SFTTrainer(...)"
         raise refused(file, None, "", wrong, "give the script or notebook that trains the model")
-    trainer = next((call for call in trainers if call.last in TRAINERS), trainers[0])
+    trainer = next((call for call in trainers if trainer_of(program, call.last) in TRAINERS), trainers[0])
+    made_of = trainer_of(program, trainer.last)
     is_unsloth = any("Fast" in call.name for call in loads) or not loads
     ledger = Ledger(file, "Unsloth" if is_unsloth else "transformers and trl")
-    kind = Setting(f"{trainer.last}()", TRAINERS.get(trainer.last, trainer.last), trainer.line)
+    kind = Setting(f"{trainer.last}()", TRAINERS.get(made_of, trainer.last), trainer.line)
+    if made_of != trainer.last and made_of in TRAINERS:
+        ledger.lose(Setting(f"class {trainer.last}({made_of})", "", trainer.line), "what it does otherwise is its own")
     trains = method(ledger, kind, reads_rewards=True)
     if trains == "sft" and any("embedding_learning_rate" in call.keywords for call in program.calls):
         trains = "pretraining"
@@ -84,9 +87,41 @@ def from_program(program: Program, file: str) -> Ledger:
     _put_surroundings(program, ledger)
     ledger.default(_defaults(ledger, is_unsloth))
     sources = ledger.value("data.sources") or []
-    if trains == "sft" and not all(source.get("format") == "text" for source in sources):
+    if own := _made_by_itself(program, trainer):
+        ledger.lose(
+            own, "the program makes the rows' tokens, and says what of them is learnt: set data.train_on as it does"
+        )
+    elif trains == "sft" and not all(source.get("format") == "text" for source in sources):
         ledger.default({"data.train_on": "all"})
     return ledger
+
+
+def _makes_trainer(program: Program, call: Call) -> bool:
+    return bool(OTHER_TRAINERS.match(call.last)) or trainer_of(program, call.last) in TRAINERS
+
+
+def _made_by_itself(program: Program, trainer: Call) -> Setting | None:
+    """What says that the rows come to the trainer as tokens; None where that, or a collator, makes tokens of them."""
+    if "data_collator" in trainer.keywords:
+        return None
+    for call in program.calls:
+        options = call.keywords.get("dataset_kwargs")
+        if isinstance(options, dict) and options.get("skip_prepare_dataset") is True:
+            return Setting(f"{call.last}(dataset_kwargs)", plain(options), call.line)
+    return None
+
+
+def trainer_of(program: Program, name: str) -> str:
+    """The trainer of a library that a class of the program is made of; the name itself where it is none of these."""
+    seen, ahead = set[str](), [name]
+    while ahead:
+        one = ahead.pop()
+        if one in TRAINERS:
+            return one
+        if one not in seen:
+            seen.add(one)
+            ahead += program.bases.get(one, [])
+    return name
 
 
 def take(ledger: Ledger, call: Call, rules: dict[str, Rule], names: tuple[str, ...] = ()) -> None:
@@ -167,7 +202,7 @@ def _put_model(program: Program, loads: list[Call], ledger: Ledger, is_unsloth: 
 
 def _put_by_name(program: Program, ledger: Ledger) -> None:
     """trl's trainer is given a model's name, too."""
-    call = next(call for call in program.calls if OTHER_TRAINERS.match(call.last))
+    call = next(call for call in program.calls if _makes_trainer(program, call))
     name = call.keywords.get("model", call.args[0] if call.args else None)
     if isinstance(name, str):
         ledger.put(Setting(f"{call.last}(model)", name, call.line), "model.name_or_path")

@@ -24,7 +24,7 @@ def test_a_result_has_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     lines = printed.stdout.splitlines()
     assert lines[:5] == ["---", "library_name: peft", "---", "", "Mine."]
     assert {"# A pirate in one minute", "| method | sft, LoRA r 16 |", "| rows a step | 16 |"} <= set(lines)
-    assert any(line.startswith("    vllm serve embedded:demo --enable-lora --max-lora-rank 16") for line in lines)
+    assert any(line.startswith("    vllm serve BASE --enable-lora --max-lora-rank 16") for line in lines)
     assert str(made.path) not in printed.stdout
     monkeypatch.chdir(tmp_path)
     assert run("pirate-1", "--as", "CARD.md").exit_code == 0

@@ -186,3 +186,31 @@ def test_classes_are_read_whether_the_program_uses_them_or_another_does(tmp_path
     assert recipe.data.sources[0].name_or_path == "train.jsonl"
     assert recipe.data.validation is not None and recipe.data.validation.name_or_path == "held.jsonl"
     assert lost(made)["SFTConfig(max_steps)"] == "the program works its value out"
+
+
+OWN = """
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+from unsloth import FastLanguageModel
+
+class Quieter(SFTTrainer):
+    def evaluate(self, *args, **kwargs):
+        return {}
+
+class Quietest(Quieter):
+    pass
+
+model, tokenizer = FastLanguageModel.from_pretrained("owner/model", max_seq_length=1024)
+trainer = Quietest(model=model, train_dataset=Dataset.from_json("rows.jsonl"), processing_class=tokenizer,
+                   args=SFTConfig(max_steps=10, dataset_kwargs={"skip_prepare_dataset": True}))
+"""
+
+
+def test_a_trainer_and_tokens_of_the_programs_own_are_told(tmp_path: Path) -> None:
+    """The trainer is known by what it is made of; what of the rows is learnt nobody can read off."""
+    made = imported(tmp_path, "own.py", OWN)
+    assert recipe_of(made).method == "sft"
+    assert recipe_of(made).data.train_on == "answers"
+    named = lost(made)
+    assert named["class Quietest(SFTTrainer)"] == "what it does otherwise is its own"
+    assert named["SFTConfig(dataset_kwargs)"].endswith("set data.train_on as it does")

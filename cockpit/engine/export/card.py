@@ -35,9 +35,11 @@ def card_of(folder: Path, run: RunDir, recipe: Recipe) -> str:
     text = _without_blanks(card.read_text(encoding="utf-8")) if card.is_file() else _front_matter(recipe)
     parts = [text, BEGINS, f"# {plain_line(recipe.about.title or run.id)}", *_facts(run, recipe)]
     parts += [*_evals(run), *_receipt(folder)]
-    base = _name(recipe.model.name_or_path)
-    lines = [one.line for one in serving(folder, Path(), recipe, run.id, base=base)]
-    parts += ["## Serve it", "From the folder that holds it:", "\n".join(f"    {line}" for line in lines)]
+    lines = [one.line for one in serving(folder, Path(), recipe, run.id, base=_named_base(recipe) or "BASE")]
+    where = (
+        f", with {_name(recipe.model.name_or_path)} in the folder BASE" if any(" BASE " in one for one in lines) else ""
+    )
+    parts += ["## Serve it", f"From the folder that holds it{where}:", "\n".join(f"    {line}" for line in lines)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -52,8 +54,7 @@ def _without_blanks(text: str) -> str:
 
 
 def _front_matter(recipe: Recipe) -> str:
-    base = recipe.model.name_or_path
-    named = f"base_model: {base}\n" if is_hub_name(base) and local_path(base) is None and ":" not in base else ""
+    named = f"base_model: {base}\n" if (base := _named_base(recipe)) else ""
     return f"---\n{named}library_name: transformers\npipeline_tag: text-generation\n---"
 
 
@@ -100,6 +101,12 @@ def _receipt(folder: Path) -> list[str]:
     if receipt is None:
         return []
     return ["## Is it what was trained", "\n".join(f"    {line}" for line in receipt.lines())]
+
+
+def _named_base(recipe: Recipe) -> str:
+    """The base's name on the Hub; empty where it is a folder, or one that cockpit brings."""
+    base = recipe.model.name_or_path
+    return base if is_hub_name(base) and local_path(base) is None and ":" not in base else ""
 
 
 def _name(name_or_path: str) -> str:
