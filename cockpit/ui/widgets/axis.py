@@ -40,7 +40,7 @@ class Axis:
             return cls._logarithmic(low, high, ticks, label)
         low, high = (max(-LARGEST, min(value, LARGEST)) for value in (low, high))
         if high - low <= max(abs(high) * 1e-9, SMALLEST):
-            middle, half = (low + high) / 2, max(abs(high) * 0.1, 1e-9)
+            middle, half = (low + high) / 2, max(abs(high) * 0.1, 1e-9) if high else 0.5
             low, high = middle - half, middle + half
         step = round_step(high - low, ticks)
         fine = round_step(high - low, ticks * 4)

@@ -80,8 +80,10 @@ class QueueList(MarkedList):
         return self.rows[at] if at is not None and at < len(self.rows) else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only what waits can be moved, and only a run can be opened."""
+        """Only what waits can be moved; only a run can be opened, or why it did not become one."""
         row = self.marked
+        if action == "select":
+            return row is not None and not row.entry.is_waiting
         if action == "move":
             return row is not None and row.number > 0
         if action == "remove":

@@ -6,7 +6,7 @@ import pytest
 
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.training.rewards import reward_functions
-from cockpit.recipe.methods.grpo import Grpo, Reward, reward_names
+from cockpit.recipe.methods.grpo import Grpo, Reward, reward_figures, reward_names
 
 KINDS: list[tuple[dict[str, Any], str, dict[str, Any], float]] = [
     ({"regex": r"^\d+$"}, "42", {}, 1.0),
@@ -123,3 +123,8 @@ def test_a_reward_that_cannot_be_given_is_told(
     with pytest.raises(RunFailure) as failure:
         rewarded(reward, "4", **row)
     assert str(failure.value).startswith(says)
+
+
+def test_a_long_name_of_a_reward_is_seen_to_be_cut() -> None:
+    rewards = [Reward(numeric_answer="answer"), Reward(regex="x")]
+    assert [one.label for one in reward_figures(Grpo(rewards=rewards))] == ["  numeric_ans…", "  regex"]

@@ -65,6 +65,13 @@ async def test_recipes_are_queued_moved_and_removed(started: list[subprocess.Pop
     assert started[0].wait(10) == -15, "the runner ends with the app"
 
 
+async def test_an_empty_queue_has_nothing_to_open() -> None:
+    async with flown() as (app, pilot):
+        await pilot.press("u")
+        await until(pilot, lambda: "nothing waits" in shown(app))
+        assert "open" not in shown(app).splitlines()[-1]
+
+
 async def test_what_became_of_an_entry_is_shown_and_opened() -> None:
     queue = Queue()
     run = record(runs_folder(), run_id="was-queued", steps=5)

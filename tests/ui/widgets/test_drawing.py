@@ -151,3 +151,7 @@ def test_memory_bar_shows_each_share_with_a_sign_of_its_own() -> None:
 )
 def test_gib(mib: float | None, text: str) -> None:
     assert gib(mib) == text
+
+
+def test_a_curve_of_zeros_has_an_axis_that_can_be_read() -> None:
+    assert Axis.around(0.0, 0.0, 4).labels == ("-0.5", "0.0", "0.5")
