@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
@@ -124,7 +123,7 @@ def _evaluated(found: Target, recipe: Recipe, saved: Path, tasks: list[str], opt
     """What a process of its own has found. Ends the command where it has found nothing."""
     import msgspec
 
-    from cockpit.cli.reply_printer import Waiting
+    from cockpit.cli.told_process import follow
     from cockpit.launch.engines import EngineKey, engine_environment
     from cockpit.machine.child_environment import python_command
     from cockpit.machine.gpu import GpuProbe
@@ -132,7 +131,6 @@ def _evaluated(found: Target, recipe: Recipe, saved: Path, tasks: list[str], opt
     from cockpit.runs.evals import Evaluation
 
     key = EngineKey.to_ask(recipe, GpuProbe().wait())
-    waiting, said = Waiting(), ""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         (place / "recipe.yaml").write_text(resolved_yaml(recipe), encoding="utf-8")
@@ -140,30 +138,11 @@ def _evaluated(found: Target, recipe: Recipe, saved: Path, tasks: list[str], opt
         command = python_command("cockpit.engine.harness", str(place / "recipe.yaml"), str(saved))
         command += ["--tasks", json.dumps(tasks), "--out", str(place / "found.json"), "--target", found.name]
         with log_file.open("wb") as log:
-            process = subprocess.Popen(
-                [*command, *options],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=engine_environment(key),
-                text=True,
-                errors="replace",
-            )
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                said = line.strip() or said
-                waiting.show(said)
-            process.wait()
-        finally:
-            waiting.clear()
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-        if process.returncode or not (place / "found.json").is_file():
+            status, said = follow([*command, *options], engine_environment(key), log)
+        if status or not (place / "found.json").is_file():
             if found.run is not None:
                 print(f"It could not be evaluated; its log: {log_file}", file=sys.stderr)
-            end(said or f"The process that evaluates ended with status {process.returncode}.", 1)
+            end(said or f"The process that evaluates ended with status {status}.", 1)
         evaluation = msgspec.json.decode((place / "found.json").read_bytes(), type=Evaluation)
     step = found.saved.name.rpartition("-")[2] if found.run is not None and found.saved is not None else ""
     return msgspec.structs.replace(evaluation, step=int(step) if step.isdecimal() else None)

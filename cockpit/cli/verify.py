@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,7 +72,7 @@ def _receipt(run: RunDir, place: Path, base: str | None, max_kl: float | None, m
     """What the process that compares has found. Ends the command where it has found nothing."""
     import tempfile
 
-    from cockpit.cli.reply_printer import Waiting
+    from cockpit.cli.told_process import follow
     from cockpit.launch.engines import engine_environment
     from cockpit.launch.exports import export_key
     from cockpit.machine.child_environment import python_command
@@ -91,30 +90,10 @@ def _receipt(run: RunDir, place: Path, base: str | None, max_kl: float | None, m
     options = ["--model", base] if base else []
     options += [] if max_kl is None else ["--max-kl", str(max_kl)]
     options += [] if min_agreement is None else ["--min-agreement", str(min_agreement)]
-    waiting, said = Waiting(), ""
     with tempfile.TemporaryDirectory() as name:
         command = python_command("cockpit.engine.export.verify", str(run.path), str(place))
         with (run.path / "export.log").open("ab") as log:
-            process = subprocess.Popen(
-                [*command, "--out", str(Path(name) / RECEIPT), *options],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=engine_environment(key),
-                text=True,
-                errors="replace",
-            )
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                said = line.strip() or said
-                waiting.show(said)
-            process.wait()
-        finally:
-            waiting.clear()
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
+            _, said = follow([*command, "--out", str(Path(name) / RECEIPT), *options], engine_environment(key), log)
         found = receipt_in(Path(name))
     if found is None:
         print(f"It could not be compared with the run; its log: {run.path / 'export.log'}", file=sys.stderr)

@@ -121,7 +121,7 @@ class CockpitApp(AskingApp):
         self._far: FarRuns | None = None
         """Where the runs that are shown are those of other machines."""
         self._new: NewRuns | FarRuns = NewRuns(self)
-        self._past = PastRuns(self)
+        self._past: PastRuns | FarRuns = PastRuns(self)
         if desk is not None:
             from cockpit.ui.runs.far_runs import FarRuns
 
@@ -356,52 +356,11 @@ class CockpitApp(AskingApp):
 
     @on(LabelRun)
     def _on_label_run(self, message: LabelRun) -> None:
-        from cockpit.runs.label import Label, changing
-        from cockpit.ui.screens.label_dialog import LabelDialog
-
-        run = message.run
-
-        def answered(label: Label | None) -> None:
-            if label is None:
-                return
-            if self._far is not None:
-                self._far.label(run, label)
-                return
-            try:
-                with changing(run):
-                    label.write(run)
-            except OSError as error:
-                self.notify(f"The label cannot be written: {error.strerror or error}.", severity="error", markup=False)
-
-        self.push_screen(LabelDialog(run.id, Label.of(run)), answered)
+        self._past.label(message.run)
 
     @on(RemoveRun)
     def _on_remove_run(self, message: RemoveRun) -> None:
-        from cockpit.runs.removal import remove, size_of, what_is_kept, why_not_removable
-        from cockpit.ui.screens.questions import remove_run
-
-        run = message.run
-        if self._far is not None:
-            self._ask_to_remove_far(run, self._far)
-            return
-        if why_not := why_not_removable(run):
-            self.notify(why_not, severity="warning", markup=False)
-            return
-
-        def answered(answer: str | None) -> None:
-            if answer != "remove":
-                return
-            try:
-                remove(run)
-            except (OSError, ValueError) as error:
-                self.notify(f"The run was not removed: {plain_line(str(error))}", severity="error", markup=False)
-
-        self.push_screen(remove_run(run.id, size_of(run), what_is_kept(run)), answered)
-
-    def _ask_to_remove_far(self, run: RunDir, far: FarRuns) -> None:
-        from cockpit.ui.screens.questions import remove_far_run
-
-        self.push_screen(remove_far_run(run.id), lambda answer: far.remove(run) if answer == "remove" else None)
+        self._past.remove(message.run)
 
     @on(RelaunchRun)
     def _on_relaunch_run(self, message: RelaunchRun) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cockpit.launch.export_form import ExportForm
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
+    from cockpit.runs.label import Label
     from cockpit.runs.resumable import ResumePoint
 
 
@@ -64,6 +65,22 @@ class AskingApp(TypedAhead):
         from cockpit.ui.screens.export_dialog import ExportDialog
 
         self.push_screen(ExportDialog(run, choices, why_not), then)
+
+    def ask_label(self, run: RunDir, then: Callable[[Label], None]) -> None:
+        """What name, tags and note a run is to have."""
+        from cockpit.runs.label import Label
+        from cockpit.ui.screens.label_dialog import LabelDialog
+
+        dialog = LabelDialog(run.id, Label.of(run))
+        self.push_screen(dialog, lambda label: then(label) if label is not None else None)
+
+    def ask_removal(self, run: RunDir, then: Callable[[], None], *, is_far: bool = False) -> None:
+        """Whether to remove a run for good; `is_far` where it lies on another machine, and only its copy here."""
+        from cockpit.runs.removal import size_of, what_is_kept
+        from cockpit.ui.screens.questions import remove_far_run, remove_run
+
+        question = remove_far_run(run.id) if is_far else remove_run(run.id, size_of(run), what_is_kept(run))
+        self.push_screen(question, lambda answer: then() if answer == "remove" else None)
 
     def ask_end_export(self, run_id: str, then: Callable[[], None]) -> None:
         """Whether to end an export that is under way."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from cockpit.text.plain_text import plain_line
 from cockpit.watching.entries import Entry, entry_of
-from cockpit.watching.tail import PART_BYTES, Tail
+from cockpit.watching.tail import PART_BYTES, TailedFile
 
 _bar = re.compile(r"^\s*\d{1,3}%\|[^|]*\|\s*(\d+)/(\d+) \[[\d:]+<[\d:?]+,\s*(?:(\d+(?:\.\d+)?)(it/s|s/it)|\?it/s)")
 _ansi = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -22,7 +22,7 @@ MOST_KNOWN = 8192
 TRACEBACK = "Traceback (most recent call last):"
 
 
-class PlainLog:
+class PlainLog(TailedFile):
     """Entries of what was printed. The step of an entry is that of the bar which is drawn anew right after it; where no
     bar is, or not in that order, entries are counted: `counts_entries` says so. `lines` has what else was printed since
     it was last emptied; `raised` is the exception that it ends with, empty where it does not."""
@@ -30,7 +30,7 @@ class PlainLog:
     kind = "log"
 
     def __init__(self, path: Path) -> None:
-        self._tail = Tail(path)
+        super().__init__(path)
         self.settings: dict[str, Any] = {}
         self.counts_entries = False
         self._begin()
@@ -44,16 +44,6 @@ class PlainLog:
         self.total_steps = 0
         self.lines: list[str] = []
         self.raised = ""
-
-    @property
-    def paths(self) -> list[Path]:
-        """The file."""
-        return [self._tail.path]
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether the last read has probably left more behind."""
-        return self._tail.is_behind
 
     def read(self) -> list[Entry]:
         """What is new. Where it shows that bars and entries are not in the order in which they came about, as the

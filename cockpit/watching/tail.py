@@ -34,3 +34,20 @@ class Tail:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+class TailedFile:
+    """A source of entries that is one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._tail = Tail(path)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The file."""
+        return [self._tail.path]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the last read has probably left more behind."""
+        return self._tail.is_behind

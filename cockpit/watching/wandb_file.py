@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cockpit.watching.entries import Entry, entry_of
-from cockpit.watching.tail import Tail
+from cockpit.watching.tail import TailedFile
 from cockpit.watching.wire import double, fields, text
 
 FILE_HEADER, RECORD_HEADER, BLOCK = 7, 7, 1 << 15
@@ -22,28 +22,18 @@ ITEM, HISTORY_STEP, UPDATE, RUN_CONFIG, EXIT_CODE = 1, 2, 1, 4, 1
 KEY, NESTED_KEY, INTEGER, NUMBER, JSON, VALUE_JSON = 1, 2, 5, 6, 8, 16
 
 
-class WandbFile:
+class WandbFile(TailedFile):
     """Entries of one run. `exit_code` is what its process ended with; None while it has not."""
 
     kind = "W&B"
 
     def __init__(self, path: Path) -> None:
-        self._tail = Tail(path)
+        super().__init__(path)
         self._buffer, self._offset = b"", 0
         """What is not read yet, and where it begins in the file."""
         self._parts: list[bytes] = []
         self.settings: dict[str, Any] = {}
         self.exit_code: int | None = None
-
-    @property
-    def paths(self) -> list[Path]:
-        """The file."""
-        return [self._tail.path]
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether the last read has probably left more behind."""
-        return self._tail.is_behind
 
     def read(self) -> list[Entry]:
         """What is new."""

@@ -115,15 +115,19 @@ class FarRuns(PastRuns):
         self._ask(run, ["resume", *arguments], "goes on")
 
     def remove(self, run: RunDir) -> None:
-        """Remove it there for good."""
-        self._ask(run, ["delete", "--yes"], "was removed")
+        """Ask, and remove it there for good."""
+        self._host.ask_removal(run, lambda: self._ask(run, ["delete", "--yes"], "was removed"), is_far=True)
 
-    def label(self, run: RunDir, label: Label) -> None:
-        """Give it this name, these tags and this note."""
-        was = Label.of(run)
-        tags = [word for tag in label.tags for word in ("--tag", tag)]
-        untags = [word for tag in was.tags if tag not in label.tags for word in ("--untag", tag)]
-        self._ask(run, ["label", f"--name={label.name}", f"--note={label.note}", *tags, *untags], "is labelled")
+    def label(self, run: RunDir) -> None:
+        """Ask for its name, tags and note, and keep them there."""
+
+        def given(label: Label) -> None:
+            was = Label.of(run)
+            tags = [word for tag in label.tags for word in ("--tag", tag)]
+            untags = [word for tag in was.tags if tag not in label.tags for word in ("--untag", tag)]
+            self._ask(run, ["label", f"--name={label.name}", f"--note={label.note}", *tags, *untags], "is labelled")
+
+        self._host.ask_label(run, given)
 
     def export(self, run: RunDir) -> None:
         """Say how: what an export makes lies there."""

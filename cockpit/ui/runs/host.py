@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cockpit.launch.export_form import ExportForm
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
+    from cockpit.runs.label import Label
     from cockpit.runs.resumable import ResumePoint
     from cockpit.settings import Price
     from cockpit.ui.runs.engines import Engines
@@ -77,6 +78,14 @@ class Host(Protocol):
         then: Callable[[tuple[ExportForm, Path] | None], None],
     ) -> None:
         """In which form, and into which folder; None where the person exports nothing."""
+        ...
+
+    def ask_label(self, run: RunDir, then: Callable[[Label], None]) -> None:
+        """What name, tags and note a run is to have; `then` is called only where the person gives some."""
+        ...
+
+    def ask_removal(self, run: RunDir, then: Callable[[], None], *, is_far: bool = False) -> None:
+        """Whether to remove a run for good; `then` is called only where it is to go. `is_far`: on another machine."""
         ...
 
     def ask_end_export(self, run_id: str, then: Callable[[], None]) -> None:

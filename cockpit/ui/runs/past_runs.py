@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cockpit.launch.engines import EngineProcess, StartedEngine
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
+    from cockpit.runs.label import Label
     from cockpit.runs.link import Link
     from cockpit.runs.resumable import ResumePoint
     from cockpit.ui.runs.host import Host
@@ -133,6 +134,34 @@ class PastRuns:
             return
         going = _Going(run, document, point, time.monotonic() + LETS_GO_WITHIN_S, force=False)
         self._go_on(going, point.total_steps or point.step)
+
+    def label(self, run: RunDir) -> None:
+        """Ask for its name, tags and note, and keep them."""
+        from cockpit.runs.label import changing
+
+        def given(label: Label) -> None:
+            try:
+                with changing(run):
+                    label.write(run)
+            except OSError as error:
+                self._refuse(f"The label cannot be written: {error.strerror or error}.")
+
+        self._host.ask_label(run, given)
+
+    def remove(self, run: RunDir) -> None:
+        """Ask, and remove it for good."""
+        from cockpit.runs.removal import remove, why_not_removable
+
+        def agreed() -> None:
+            try:
+                remove(run)
+            except (OSError, ValueError) as error:
+                self._refuse(f"The run was not removed: {plain_line(str(error))}")
+
+        if why_not := why_not_removable(run):
+            self._host.notify(why_not, severity="warning", markup=False)
+        else:
+            self._host.ask_removal(run, agreed)
 
     def export(self, run: RunDir) -> None:
         """Ask in which form, then begin; the run's log tells how it goes. While one is under way: ask whether to end

@@ -17,7 +17,7 @@ from cockpit.runs.folder import RunDir
 from cockpit.ui.runs import beside
 from cockpit.ui.runs.chat_engine import ChatEngine
 from cockpit.ui.runs.session import RunSession
-from cockpit.ui.screens.beside_dialog import NONE, BesideDialog
+from cockpit.ui.screens.beside_dialog import BesideDialog
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.pair_view import PairView
 from cockpit.ui.widgets.prompt_field import PromptField
@@ -137,4 +137,4 @@ async def test_where_nobody_can_be_asked_beside_it_says_so(tmp_path: Path) -> No
         await pilot.press("f10")
         await until(pilot, lambda: isinstance(pilot.app.screen, BesideDialog))
         said = [str(static.content) for static in pilot.app.screen.query(Static)]
-        assert NONE in said
+        assert BesideDialog.NONE in said
