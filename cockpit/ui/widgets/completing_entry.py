@@ -203,8 +203,9 @@ class CompletingEntry(Vertical):
         event.stop()
 
     def on_resize(self) -> None:
-        """There may be less room now."""
-        self.hide()
+        """There may be more or less room now. What was typed before the field had its place keeps its offers."""
+        if self._list is not None and self.is_open:
+            self._place(self._list, len(self._shown))
 
     def on_descendant_blur(self, _event: events.DescendantBlur) -> None:
         """The list belongs to the focused field."""

@@ -177,3 +177,25 @@ async def test_the_list_never_lies_over_what_is_typed(folder: Path, line: int) -
         assert not offers.region.overlaps(box.entry.region)
         assert app.screen.region.contains_region(offers.region)
         assert offers.region.bottom == line if line > 9 else offers.region.y == line + 1
+
+
+async def test_a_layout_that_comes_after_the_keys_leaves_the_list_open(folder: Path) -> None:
+    async with focused(folder) as (app, pilot, box):
+        await pilot.press("end", "f")
+        await until(pilot, lambda: box.is_open)
+        await pilot.resize_terminal(70, 24)
+        await until(pilot, lambda: box.size.width == 70 and "first.jsonl" in shown(app))
+        assert box.is_open
+
+
+async def test_a_terminal_made_smaller_moves_the_list_to_where_there_is_room(folder: Path) -> None:
+    async with focused(folder, size=(80, 24)) as (app, pilot, box):
+        box.styles.dock = "bottom"
+        await pilot.press("f4")
+        await until(pilot, lambda: box.is_open)
+        await pilot.resize_terminal(60, 8)
+        await until(pilot, lambda: box.size.width == 60)
+        listed = box.query_one(OfferList)
+        await until(pilot, lambda: listed.region.height > 0 and listed.region.bottom <= box.region.y)
+        assert "data/" in shown(app)
+        assert listed.region.y >= 0
