@@ -10,7 +10,7 @@ from cockpit.engine.training.collators import MarkedCollator
 from cockpit.engine.training.preference import made
 from cockpit.recipe.recipe import Recipe
 
-STAND_IN = {"prompt": "a", "completion": "b", "label": True}
+STAND_IN = {"prompt": "a\n", "completion": "b", "label": True}
 
 
 def make_trainer(recipe: Recipe, loaded: Loaded, data: PreparedData, settings: dict[str, Any]) -> Any:

@@ -12,8 +12,9 @@ from cockpit.engine.training.collators import PreferenceCollator
 from cockpit.engine.training.trainer import run_trainer
 from cockpit.recipe.recipe import Recipe
 
-PAIR = {"prompt": "a", "chosen": "b", "rejected": "c"}
-"""A row of text as TRL takes it, to stand in for those that are tokenized already."""
+PAIR = {"prompt": "a\n", "chosen": "b", "rejected": "c"}
+"""A row of text as TRL takes it, to stand in for those that are tokenized already. No token reaches over the end of a
+line: TRL warns of a prompt whose end merges with its answer."""
 REFERENCE = "ref"
 """What TRL calls the copy of an adapter that it compares with."""
 

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
 from cockpit.engine.beginning import recipe_of
+from cockpit.engine.training.kto import STAND_IN
+from cockpit.engine.training.preference import PAIR
 from cockpit.machine.gpu import GpuReport
+from cockpit.paths import resolve
 from cockpit.preflight.checks import preflight
 from cockpit.preflight.plan import Planner
 from cockpit.protocol.events import DataPrepared, RunEnded, StepEnded, TrainingPlanned
@@ -118,6 +122,15 @@ def test_orpo_makes_the_chosen_answers_likelier_than_the_others(hosted: Hosted, 
         run.state.evaluations[-1].figures["eval_rewards/margins"]
         > run.state.evaluations[0].figures["eval_rewards/margins"]
     )
+
+
+@pytest.mark.parametrize("row", [PAIR, STAND_IN], ids=["pair", "marked"])
+def test_rows_that_stand_in_for_tokens_give_no_cause_to_warn(row: dict[str, str]) -> None:
+    """TRL warns where the tokens of a prompt are not the first of those of prompt and answer."""
+    tokenizer = AutoTokenizer.from_pretrained(resolve("embedded:demo"))
+    prompt, answer = row["prompt"], row.get("chosen") or row["completion"]
+    tokens = tokenizer(prompt)["input_ids"]
+    assert tokenizer(prompt + answer)["input_ids"][: len(tokens)] == tokens
 
 
 @pytest.mark.parametrize("loss_type", ["kto", "apo_zero_unpaired"])
