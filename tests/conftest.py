@@ -11,7 +11,7 @@ from xdist.scheduler import LoadFileScheduling, LoadScopeScheduling
 
 FORKING = (
     *("detached_engine", "export", "forms", "killed", "loading", "moved_base"),
-    *("queue_end_to_end", "ranks"),
+    *("pack_offline", "queue_end_to_end", "ranks"),
     *("train_command", "tune_command", "unsloth_loading", "unsloth_resume", "unsloth_row_losses"),
 )
 """Files of tests/engine whose tests fork from one process that has imported the stack: all go to one worker."""

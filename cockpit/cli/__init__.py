@@ -20,6 +20,7 @@ from cockpit.cli.import_ import import_
 from cockpit.cli.labels import delete, label
 from cockpit.cli.logs import events, logs
 from cockpit.cli.mirror import load, mirror, parts, pulled
+from cockpit.cli.pack import pack
 from cockpit.cli.plan import plan
 from cockpit.cli.pull import pull
 from cockpit.cli.queue import queue_app
@@ -77,6 +78,7 @@ COMMANDS = (
     pull,
     pulled,
     slurm,
+    pack,
     cache,
     doctor,
 )

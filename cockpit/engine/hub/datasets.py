@@ -44,6 +44,11 @@ def load(source: Source) -> Any:
         return datasets.load_dataset(source.name_or_path, source.subset, data_files=source.file, split=source.split)
 
 
+def write_parquet(source: Source, path: Path) -> None:
+    """Write the split that the source names, with the images that it stores. Raises RunFailure, OSError."""
+    load(source).to_parquet(str(path))
+
+
 def _listing(builder: Any) -> Listing | None:
     """What the builder will read; None where that is not in one repository of the Hub."""
     from huggingface_hub import HfApi

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from cockpit.cli import cockpit
+from cockpit.data.files import rows_of
 from cockpit.launch.engines import EngineKey, start_engine
 from cockpit.protocol.commands import Stop
 from cockpit.protocol.events import DataPrepared, PhaseProgressed, PhaseStarted, RunEnded, SourceRead
 from cockpit.recipe.data import Source
+from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.link import new_command_id
 from tests.engine import tiny
 from tests.engine.conftest import kill
@@ -155,3 +158,29 @@ def test_a_run_downloads_stops_goes_on_and_never_tells_its_token(
     written = [file for file in home.rglob("*") if file.is_file()]
     assert len(written) > 10
     assert [file for file in written if TOKEN.encode() in file.read_bytes()] == []
+
+
+def packed(recipe: Path, out: Path) -> int:
+    """The status of cockpit pack."""
+    try:
+        cockpit(["pack", str(recipe), "--out", str(out), "--no-wheels"])
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    raise AssertionError("a command ends by an exit")
+
+
+def test_a_pack_holds_model_and_rows_of_the_hub_as_files(hub: HubServer, stack: WarmStack, tmp_path: Path) -> None:
+    recipe, out = tmp_path / "mine.yaml", tmp_path / "out"
+    recipe.write_text(tiny.recipe_text(Path("tiny/model"), Path("tiny/rows"), backend="transformers"))
+    document = RecipeDocument.load(recipe)
+    document.set("data.eval_rows", 0)
+    document.set("data.validation", {"split": "test"})
+    document.save(recipe)
+    assert stack.call(packed, recipe, out) == 0
+    made = RecipeDocument.load(out / "recipe.yaml").recipe()
+    assert (out / made.model.name_or_path / "model.safetensors").read_bytes() == (
+        hub.model / "model.safetensors"
+    ).read_bytes()
+    sources = dict(made.data.every_source())
+    counts = {field: sum(1 for _ in rows_of(out / source.name_or_path)) for field, source in sources.items()}
+    assert counts == {"data.sources.0": 40, "data.validation": 2}
