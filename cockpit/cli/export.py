@@ -27,7 +27,7 @@ ENDS_WITHIN_S = 10.0
 def export(
     run: Annotated[str, typer.Argument(help="A run's id, a unique beginning of one, or last.")],
     form: Annotated[
-        str, typer.Option("--as", metavar="FORM", help="adapter, merged-16bit, merged-4bit, gguf:q8_0, gguf:q4_k_m ...")
+        str, typer.Option("--as", metavar="FORM", help="adapter, merged-16bit, merged-fp8, gguf:q8_0, gguf:q4_k_m ...")
     ],
     out: Annotated[
         Path | None, typer.Option(help="The folder to make; without it, one inside the run's folder.")

@@ -20,7 +20,7 @@ from cockpit.runs.folder import RunDir
 from cockpit.text.numbers import size
 from cockpit.text.plain_text import plain_line, plain_text
 
-Kind = Literal["adapter", "merged-16bit", "merged-4bit", "gguf"]
+Kind = Literal["adapter", "merged-16bit", "merged-fp8", "merged-4bit", "gguf"]
 CONVERTED = {"f32": 2.0, "bf16": 1.0, "f16": 1.0, "q8_0": 0.54}
 """GGUF types that the converter writes itself, and their size as a share of the model in 16 bits."""
 QUANTIZED = {
@@ -28,8 +28,8 @@ QUANTIZED = {
     "q4_1": 0.32, "q4_0": 0.29, "q3_k_l": 0.27, "q3_k_m": 0.25, "q3_k_s": 0.22, "q2_k": 0.2,
 }  # fmt: skip
 """GGUF types that llama-quantize makes of a 16-bit one."""
-FORMS = ("adapter", "merged-16bit", "merged-4bit", *(f"gguf:{kind}" for kind in (*CONVERTED, *QUANTIZED)))
-COMMON = ("adapter", "merged-16bit", "merged-4bit", "gguf:q8_0", "gguf:q4_k_m", "gguf:bf16")
+FORMS = ("adapter", "merged-16bit", "merged-fp8", "merged-4bit", *(f"gguf:{kind}" for kind in (*CONVERTED, *QUANTIZED)))
+COMMON = ("adapter", "merged-16bit", "merged-fp8", "merged-4bit", "gguf:q8_0", "gguf:q4_k_m", "gguf:bf16")
 """The forms that most people want, which a dialog lists first."""
 NAMED_IN = ("LLAMA_CPP_PATH", "UNSLOTH_LLAMA_CPP_PATH")
 """Variables of the environment that name llama.cpp's folder."""
@@ -128,7 +128,11 @@ def why_not(
     if form.kind == "merged-4bit" and (wrong := _why_not_4bit(recipe, result == run.model, gpu)):
         return wrong
     base = _base_folder(recipe) if result == run.adapter else None
-    if form.kind in ("merged-16bit", "gguf") and base is not None and ModelFolder.at(base).is_unsloths_own:
+    if (
+        form.kind in ("merged-16bit", "merged-fp8", "gguf")
+        and base is not None
+        and ModelFolder.at(base).is_unsloths_own
+    ):
         # Plain transformers cannot load it, and Unsloth merges into 16-bit files alone.
         return f"The experts of {plain_text(recipe.model.name_or_path)} in four bits cannot be merged; give adapter."
     if form.kind == "gguf" and (wrong := _why_not_gguf(form)):
@@ -205,6 +209,8 @@ def needed_bytes(recipe: Recipe, run: RunDir, form: ExportForm) -> int | None:
     if form.kind == "gguf":  # beside the merged model that it is made of, and a 16-bit file that is quantized
         whole = result / _share(form)
         result = round(whole * (1.0 + (_share(form) if form.gguf_type in CONVERTED else 1.0 + _share(form))))
+    if form.kind == "merged-fp8":  # made of a merged model in 16 bits, file by file, of which there may be one alone
+        result = round(result * (1.0 + 1.0 / _share(form)))
     return round(result * 1.02)
 
 
@@ -227,7 +233,7 @@ def _share(form: ExportForm) -> float:
     """Its size as a share of the model in 16 bits."""
     if form.kind == "gguf":
         return CONVERTED.get(form.gguf_type) or QUANTIZED[form.gguf_type]
-    return 1.0 if form.kind == "merged-16bit" else 0.4
+    return {"merged-16bit": 1.0, "merged-fp8": 0.6}.get(form.kind, 0.4)
 
 
 def _size(folder: Path) -> int:

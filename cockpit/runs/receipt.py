@@ -28,6 +28,7 @@ class Limits(msgspec.Struct, frozen=True):
 LIMITS = {
     "adapter": Limits(0.01, 0.97),
     "merged-16bit": Limits(0.02, 0.94),
+    "merged-fp8": Limits(0.12, 0.85),
     "merged-4bit": Limits(0.3, 0.75),
     "f32": Limits(0.02, 0.94),
     "bf16": Limits(0.02, 0.94),

@@ -26,12 +26,14 @@ def test_all_forms_with_sizes_and_obstacles(tmp_path: Path, monkeypatch: pytest.
     (run.path / "exports" / "adapter").mkdir(parents=True)
     (run.path / "exports" / "adapter" / "there").touch()
     found = {choice.form.name: choice for choice in export_choices(run, recipe, NONE)}
-    assert list(found)[:6] == list(COMMON) and set(found) == set(FORMS)
+    assert list(found)[: len(COMMON)] == list(COMMON) and set(found) == set(FORMS)
     adapter, merged = found["adapter"], found["merged-16bit"]
     assert (adapter.size_bytes, adapter.obstacle) == (len(weights) + 2, ""), "another folder can be named"
     assert not adapter.is_estimate and merged.is_estimate
     assert merged.obstacle == "" and merged.size_bytes is not None
     assert "needs an NVIDIA GPU" in found["merged-4bit"].obstacle
+    rounded = found["merged-fp8"].size_bytes
+    assert rounded is not None and merged.size_bytes / 2 < rounded < merged.size_bytes
     assert "llama.cpp is not here" in found["gguf:q8_0"].obstacle
     eight = found["gguf:q8_0"].size_bytes
     assert eight == round(merged.size_bytes * 0.54)

@@ -39,11 +39,12 @@ OF_ADAPTER = (
 
 
 def merge(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: Say) -> None:
-    """Write the run's result into `place`, which may be there, as `form` (merged-16bit or merged-4bit).
+    """Write the run's result into `place`, which may be there, as `form` (merged-16bit, merged-fp8 or merged-4bit).
 
     By Unsloth where the recipe's backend is Unsloth and a GPU is there; else by plain peft. Raises RunFailure.
     """
     place.mkdir(parents=True, exist_ok=True)
+    to_fp8, form = form == "merged-fp8", form.replace("fp8", "16bit")
     by_unsloth = _is_unsloths(run, recipe, form)
     if recipe.lora.loftq_config is not None and run.result == run.adapter:
         if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
@@ -61,6 +62,11 @@ def merge(run: RunDir, recipe: Recipe, place: Path, form: str, task: Say, say: S
     with contextlib.suppress(RunFailure):  # a model that was trained whole needs no base on this disk
         carry_tokenizer_sources(folder_of(recipe.model), place, say)
     write_turn_ends(place, trust_remote_code=recipe.model.trust_remote_code)
+    if to_fp8:
+        from cockpit.engine.export.fp8 import round_to_fp8
+
+        task("rounding it to 8-bit floats")
+        round_to_fp8(place, trust_remote_code=recipe.model.trust_remote_code)
 
 
 def _is_unsloths(run: RunDir, recipe: Recipe, form: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,7 @@ class Shipped:
         """`base`: where the adapter's base is, in place of what its config names. Raises CannotRun."""
         from transformers import AutoTokenizer
 
+        _refuse_without_compressed_tensors(folder)
         self._thinks = recipe.chat.presets[0].enable_thinking
         is_adapter = (folder / "adapter_config.json").is_file()
         code = recipe.model.trust_remote_code
@@ -159,6 +161,14 @@ class Shipped:
             list(messages), tokenize=False, add_generation_prompt=True, enable_thinking=self._thinks
         )
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _refuse_without_compressed_tensors(folder: Path) -> None:
+    if ModelFolder.at(folder).quantized == "compressed-tensors" and find_spec("compressed_tensors") is None:
+        raise RunFailure(
+            "A model in 8-bit floats is verified by transformers through compressed-tensors, which is not installed.",
+            "pip install compressed-tensors",
+        )
 
 
 def _plain(name: str, trust_remote_code: bool) -> Any:

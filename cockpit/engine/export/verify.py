@@ -105,7 +105,8 @@ def form_of(artefact: Path, file: Path | None) -> str:
     if (artefact / "adapter_config.json").is_file():
         return "adapter"
     if (artefact / "config.json").is_file():
-        return "merged-4bit" if ModelFolder.at(artefact).quantized else "merged-16bit"
+        wholes = {"": "merged-16bit", "compressed-tensors": "merged-fp8"}
+        return wholes.get(ModelFolder.at(artefact).quantized, "merged-4bit")
     raise RunFailure(f"{artefact} holds neither an adapter nor a model nor a GGUF file.", "Name what was exported.")
 
 

@@ -195,9 +195,9 @@ async def test_x_exports_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch
         await until(pilot, lambda: is_at(app, "LiveScreen") and "export" in shown(app))
         await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
-        await pilot.press("down", "down", "enter")
+        await pilot.press("down", "down", "down", "enter")
         await until(pilot, lambda: "merged-4bit is Unsloth's own" in shown(app))
-        await pilot.press("up", "up", "enter")
+        await pilot.press("up", "up", "up", "enter")
         await until(pilot, lambda: bool(asked))
         assert asked == [("adapter", run.path / "exports" / "adapter")]
         await until(pilot, lambda: is_at(app, "LiveScreen"))
