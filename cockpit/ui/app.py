@@ -16,11 +16,9 @@ from textual import on
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widget import MountError
 
 from cockpit.text.plain_text import plain_line
 from cockpit.ui.asking import AskingApp
@@ -541,12 +539,6 @@ class CockpitApp(AskingApp):
             # A terminal that was lost is no wish to end the chat: whoever attaches again finds the model loaded.
             self.unload_ended()
         self.exit(return_code=return_code, message=Content(message) if message else None)
-
-    def _handle_exception(self, error: Exception) -> None:
-        """What was still under way when the app was told to end finds no place on the screen any more: no fault."""
-        if self._exit and isinstance(error, MountError | NoMatches):
-            return
-        super()._handle_exception(error)
 
     def _answer_signals(self) -> None:
         if self.is_headless:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from textual import events
-from textual.app import App
 from textual.dom import DOMNode
+
+from cockpit.ui.late_work import LateWork
 
 ROUNDS = 2
 """Ways up through the queues: a key is answered in the first, the messages of its answer arrive in the second."""
@@ -21,7 +22,7 @@ OPENS_WITHIN_S = 10.0
 """A screen that takes longer gets its keys all the same: one of them may leave it."""
 
 
-class TypedAhead(App[None]):
+class TypedAhead(LateWork):
     """An app that takes keys one after another.
 
     Textual puts a key into the queue of the widget that has the focus, and its answer, where that is a binding, is

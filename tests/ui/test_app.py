@@ -208,7 +208,7 @@ async def test_the_palette_finds_recipes_and_runs() -> None:
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
         await pilot.press(*"mine")
-        await until(pilot, lambda: "Recipe [red]mine" in shown(app), 20)
+        await until(pilot, lambda: "Recipe [red]mine" in shown(app))
         await pilot.press("escape", "escape")
         await until(pilot, lambda: is_at(app, "RecipesScreen"))
         commands = {command.title: command.callback for command in app.get_system_commands(app.screen)}

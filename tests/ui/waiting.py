@@ -1,21 +1,45 @@
 """Waiting for what the app does, and keys that are typed ahead of it."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+from textual.color import Color
 from textual.events import Key
 from textual.pilot import Pilot
+from textual.renderables.background_screen import BackgroundScreen
 
+WITHIN_S = 60.0
+"""Nothing takes so long, on whichever machine: a test that fails gives its reason before pytest ends it."""
 NAMES = {".": "full_stop", "-": "minus", "_": "underscore", "/": "slash", " ": "space"}
 
 
-async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float = WITHIN_S) -> None:
     """Wait until `holds()`, in the app's own time."""
-    for _ in range(round(seconds / 0.01)):
-        if holds():
-            return
+    give_up_at = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < give_up_at, (
+            f"It did not come to pass in {seconds:.0f} s; the screen:\n{_screen(pilot)}"
+        )
         await pilot.pause(0.01)
-    raise AssertionError("It did not come to pass.")
+
+
+def _screen(pilot: Pilot[Any]) -> str:
+    """What a failure shows of the app: its screen, the focus, what is still at work."""
+    app = pilot.app
+    if not app.is_running:
+        return f"none: the app has ended with {app.return_code}"
+    drawn = app.console.render(BackgroundScreen(app.screen, Color(0, 0, 0, 0)))
+    text = "".join(segment.text for segment in drawn if not segment.control)
+    working = [worker.name or worker.description for worker in app.workers if worker.is_running]
+    return f"{text}\n{app.screen!r}, focus: {app.focused!r}, workers: {working}"
+
+
+async def resized(pilot: Pilot[Any], width: int, height: int) -> None:
+    """The terminal has this size, and the screen is laid out anew: Textual takes a size in by a timer."""
+    await pilot.resize_terminal(width, height)
+    await until(pilot, lambda: pilot.app.screen.region.size == (width, height))
+    await pilot.pause()
 
 
 def ahead(pilot: Pilot[Any], *keys: str) -> None:

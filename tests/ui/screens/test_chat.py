@@ -19,7 +19,7 @@ from cockpit.ui.widgets.sampling_form import SamplingForm
 from tests.ui.drawn import text_of
 from tests.ui.stage import Stage
 from tests.ui.talking import TRIAL, Talking, keys, replying, shown
-from tests.ui.waiting import ahead, until
+from tests.ui.waiting import ahead, resized, until
 
 
 async def test_the_trial_prompt_stands_there_and_enter_sends_it(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ async def test_where_there_is_room_for_one_the_fields_stand_behind_a_key(tmp_pat
         await pilot.press("f4", "down", "enter")
         await until(pilot, lambda: len(talking.asked) == 1 and talk.region.width == 60)
         await pilot.press("f4")
-        await pilot.resize_terminal(120, 40)
+        await resized(pilot, 120, 40)
         await until(pilot, lambda: bool(talk.region) and bool(side.region))
 
 

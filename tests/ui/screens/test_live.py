@@ -29,7 +29,7 @@ from tests.ui.drawn import all_text, plain, text_of
 from tests.ui.engines import FakeLink, is_at
 from tests.ui.live_screen import card, keys, line, stage
 from tests.ui.stage import NOW, Stage, fed, recorded, session_of
-from tests.ui.waiting import until
+from tests.ui.waiting import resized, until
 
 SIZES = [(80, 24), (120, 40), (200, 50), (100, 60), (90, 50), (60, 20)]
 
@@ -295,7 +295,7 @@ async def test_panels_behind_tabs_are_reached_by_number_and_by_mouse(tmp_path: P
         await until(pilot, lambda: log.region.height >= 8 and not schedule.region.area)
         await pilot.click("PanelTabs", offset=(3, 0))
         await until(pilot, lambda: not log.region.area)
-        await pilot.resize_terminal(120, 40)
+        await resized(pilot, 120, 40)
         await until(pilot, lambda: log.region.area and schedule.region.area)
         assert "2" not in keys(pilot)
 

@@ -9,7 +9,7 @@ from tests.recording import RECIPE, record
 from tests.ui.drawn import plain
 from tests.ui.live_screen import stage
 from tests.ui.stage import fed, session_of
-from tests.ui.waiting import until
+from tests.ui.waiting import resized, until
 
 
 async def test_charts_come_one_after_the_other_and_in_place_of_the_loss_where_room_is_short(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ async def test_charts_come_one_after_the_other_and_in_place_of_the_loss_where_ro
             titles.append(plain(chart.border_title) if chart.display and chart.region.height else "loss")
         assert titles == ["rewards · 1 of 3", "margin · 2 of 3", "preferred · 3 of 3", "loss"]
         assert loss.region.height
-        await pilot.resize_terminal(120, 40)
+        await resized(pilot, 120, 40)
         await until(pilot, lambda: bool(chart.region.height and loss.region.height))
         await pilot.press("n")
         await pilot.pause()

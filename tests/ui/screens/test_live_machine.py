@@ -16,7 +16,7 @@ from tests.recording import record
 from tests.ui.drawn import all_text, plain, text_of
 from tests.ui.live_screen import card, line, stage
 from tests.ui.stage import fed, session_of
-from tests.ui.waiting import until
+from tests.ui.waiting import resized, until
 
 
 def gauges(column: MachineColumn) -> list[Widget]:
@@ -30,7 +30,7 @@ async def test_the_readings_of_every_gpu_are_seen_whole(tmp_path: Path, gpus: in
     async with stage(session_of(fed(run))).run_test(size=(80, 24)) as pilot:
         column = pilot.app.screen.query_one(MachineColumn)
         for size in ((80, 24), (120, 40), (200, 50)):
-            await pilot.resize_terminal(*size)
+            await resized(pilot, *size)
             await until(pilot, lambda: list(map(type, gauges(column))) == wanted)
             await pilot.pause()
             panels = gauges(column)

@@ -11,7 +11,7 @@ from tests.recording import record
 from tests.ui.drawn import all_text, plain
 from tests.ui.live_screen import line, stage
 from tests.ui.stage import fed, session_of
-from tests.ui.waiting import until
+from tests.ui.waiting import resized, until
 
 
 async def test_samples_have_their_place_at_every_size(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ async def test_samples_have_their_place_at_every_size(tmp_path: Path) -> None:
         assert panel.region.height >= 8 and panel.region.right <= log.region.x
         await pilot.press("comma")
         assert plain(panel.border_title) == "samples · before training"
-        await pilot.resize_terminal(80, 24)
+        await resized(pilot, 80, 24)
         await until(pilot, lambda: not panel.region.area)
         await pilot.press("5", "full_stop")
         await until(pilot, lambda: panel.region.height >= 8 and not log.region.area)

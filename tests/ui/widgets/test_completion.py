@@ -12,7 +12,7 @@ from textual.widgets import Input
 from cockpit.ui.themes import DARK, LIGHT, THEMES
 from cockpit.ui.widgets.completing_entry import CompletingEntry, Offer, OfferList, name_offers, path_offers
 from tests.ui.engines import shown
-from tests.ui.waiting import until
+from tests.ui.waiting import resized, until
 
 
 class Bench(App[None]):
@@ -183,7 +183,7 @@ async def test_a_layout_that_comes_after_the_keys_leaves_the_list_open(folder: P
     async with focused(folder) as (app, pilot, box):
         await pilot.press("end", "f")
         await until(pilot, lambda: box.is_open)
-        await pilot.resize_terminal(70, 24)
+        await resized(pilot, 70, 24)
         await until(pilot, lambda: box.size.width == 70 and "first.jsonl" in shown(app))
         assert box.is_open
 
@@ -193,7 +193,7 @@ async def test_a_terminal_made_smaller_moves_the_list_to_where_there_is_room(fol
         box.styles.dock = "bottom"
         await pilot.press("f4")
         await until(pilot, lambda: box.is_open)
-        await pilot.resize_terminal(60, 8)
+        await resized(pilot, 60, 8)
         await until(pilot, lambda: box.size.width == 60)
         listed = box.query_one(OfferList)
         await until(pilot, lambda: listed.region.height > 0 and listed.region.bottom <= box.region.y)

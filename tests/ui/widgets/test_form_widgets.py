@@ -18,7 +18,7 @@ from cockpit.ui.widgets.field_row import FieldRow, bounds_text, help_text
 from cockpit.ui.widgets.group_tabs import GroupTabs
 from cockpit.ui.widgets.recipe_form import RecipeForm
 from tests.ui.engines import shown
-from tests.ui.waiting import until
+from tests.ui.waiting import resized, until
 
 
 class Bench(App[None]):
@@ -98,7 +98,7 @@ async def test_choice_shows_all_values_where_there_is_room() -> None:
     app = Bench(lambda: Choice(("none", "nf4", "int8"), "nf4"))
     async with app.run_test(size=(40, 3)) as pilot:
         assert "○ none  ● nf4  ○ int8" in shown(app)
-        await pilot.resize_terminal(16, 3)
+        await resized(pilot, 16, 3)
         await pilot.pause()
         assert "◂ nf4 ▸" in shown(app)
 
@@ -170,7 +170,7 @@ async def test_help_that_does_not_fit_says_so() -> None:
         await until(pilot, lambda: shown(app).splitlines()[:3] == ["r  How much the", "adapter can learn.", ""])
         help.show("r", "How much the adapter can learn. Start at 8.")
         await until(pilot, lambda: shown(app).splitlines()[:3] == ["r  How much the", "adapter can learn.…", ""])
-        await pilot.resize_terminal(60, 10)
+        await resized(pilot, 60, 10)
         await until(pilot, lambda: shown(app).splitlines()[0] == "r  How much the adapter can learn. Start at 8.")
         help.show()
         await until(pilot, lambda: not shown(app).strip())

@@ -6,7 +6,7 @@ from cockpit.runs.sentences import LOG_LINES, LogLine
 from cockpit.ui.widgets.log_pane import LogPane, wrap_cells
 from tests.ui.drawn import HOSTILE, SHOWN, text_of
 from tests.ui.stage import Stage
-from tests.ui.waiting import until
+from tests.ui.waiting import resized, until
 
 
 async def test_log_pane_shows_lines_literally_and_wrapped() -> None:
@@ -57,7 +57,7 @@ async def test_log_pane_wraps_anew_when_its_width_changes_and_forgets_the_oldest
     async with Stage(widgets=[pane]).run_test(size=(100, 8)) as pilot:
         pane.add([LogLine(0, "info", "word " * 15)])
         await until(pilot, lambda: pane.virtual_size.height == 1)
-        await pilot.resize_terminal(40, 8)
+        await resized(pilot, 40, 8)
         await until(pilot, lambda: pane.virtual_size.height > 1)
         for _ in range(3):
             pane.add([LogLine(0, "info", "short")] * LOG_LINES)

@@ -1,0 +1,69 @@
+"""When an app under test has answered: nothing is left in its loop, in its widgets' queues or to be drawn.
+
+Textual's pilot guesses it by the CPU: a process that has used less than a millisecond in twenty counts as idle. On a
+busy machine that is also one that was not given the core, and a test would look before the answer is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from textual._context import active_app
+from textual.app import App
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+
+BUSY_FOR_S = 20.0
+"""A widget that waits this long for a thread or a process is waited for no longer."""
+LOOK_EVERY_S = 0.002
+ROUNDS = 3
+"""Rounds of the loop with nothing to do, one after another: a key takes two from the driver to the app."""
+
+
+async def until_quiet(min_sleep: float = 0.0, max_sleep: float = BUSY_FOR_S) -> None:
+    """Wait until the app has done all that it can do at present; a timer and a worker's thread may still be running.
+
+    It stands in the place of `textual._wait.wait_for_idle`, whose times it does not need.
+    """
+    app, loop = active_app.get(), asyncio.get_running_loop()
+    give_up_at, quiet = time.monotonic() + BUSY_FOR_S, 0
+    while quiet < ROUNDS and time.monotonic() < give_up_at:
+        await asyncio.sleep(0)
+        if loop._ready:  # type: ignore[attr-defined]  # what is to be run in this round, without this task
+            quiet = 0
+        elif not app.is_running:
+            quiet += 1
+        elif _has_to_draw(screen := app.screen):
+            quiet = 0
+            screen._on_timer_update()  # as the pilot does: a sixtieth of a second early
+        elif any(_is_busy(pump) for pump in (app, *app._registry)):
+            quiet = 0
+            await asyncio.sleep(LOOK_EVERY_S)
+        else:
+            quiet += 1
+
+
+def _is_busy(pump: MessagePump) -> bool:
+    """Whether it is answering a message, or has yet to: else its task waits for the next one."""
+    task = pump._task
+    waiters: Iterable[asyncio.Future[bool]] = pump._message_queue.ready_event._waiters
+    waits = not pump.message_queue_size and not all(waiter.done() for waiter in waiters)
+    return task is not None and not task.done() and not waits
+
+
+def _has_to_draw(screen: Screen[object]) -> bool:
+    app: App[object] = screen.app
+    return (
+        screen.is_current
+        and not app._batch_count
+        and bool(
+            screen._layout_required
+            or screen._scroll_required
+            or screen._repaint_required
+            or screen._recompose_required
+            or screen._dirty_widgets
+            or screen._callbacks
+        )
+    )
