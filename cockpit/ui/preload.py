@@ -49,6 +49,7 @@ MODULES = (
     "cockpit.ui.runs.standby",
     "cockpit.ui.runs.chat_engine",
     "textual.widgets._text_area",
+    "cockpit.ui.widgets.markdown_text",
     "cockpit.ui.widgets.chat_log",
     "cockpit.ui.screens.chat",
 )

@@ -14,6 +14,7 @@ from cockpit.protocol.commands import Chat, ChatBoth
 from cockpit.ui.runs.chat_engine import ChatEngine
 from cockpit.ui.screens.chat import ChatScreen
 from cockpit.ui.widgets.chat_log import ChatLog
+from cockpit.ui.widgets.pair_passage import PairPassage
 from tests.recording import RECIPE, record
 from tests.ui.engines import FakeEngine, FakeLink, FakeProbe
 from tests.ui.stage import Stage, fed, session_of
@@ -81,14 +82,15 @@ class Talking:
         self.link.events.append(ended)
 
 
-def shown(pilot: Pilot[None]) -> list[str]:
-    """The conversation as it stands: each view's text."""
-    views = pilot.app.screen.query_one(ChatLog).children
-    found = []
-    for view in views:
-        statics = [view] if isinstance(view, Static) else list(view.query(Static))
-        found.append("\n".join(str(static.content) for static in statics if static.display))
-    return found
+def shown(pilot: Pilot[Any]) -> list[str]:
+    """The conversation as it stands: each passage's text."""
+    return [passage.text for passage in pilot.app.screen.query_one(ChatLog).passages]
+
+
+def pair_of(pilot: Pilot[Any]) -> PairPassage:
+    """The only two replies that stand side by side."""
+    (pair,) = (one for one in pilot.app.screen.query_one(ChatLog).passages if isinstance(one, PairPassage))
+    return pair
 
 
 def notice(pilot: Pilot[None]) -> str:

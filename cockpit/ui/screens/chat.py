@@ -24,12 +24,12 @@ from cockpit.ui.screens.path_dialog import PathDialog
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
 from cockpit.ui.widgets.key_bar import KeyBar
-from cockpit.ui.widgets.pair_view import PairView
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import ReplyFigures
 from cockpit.ui.widgets.run_line import RunLine
 from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.sampling_form import SamplingForm
+from cockpit.ui.widgets.vote_bar import VoteBar
 
 if TYPE_CHECKING:
     from cockpit.ui.runs.chat_engine import ChatEngine
@@ -126,6 +126,7 @@ class ChatScreen(AskingKeys):
                     folds=talk.folds,
                     classes="pane",
                 )
+                yield VoteBar()
                 yield PromptField(chat.trial_prompt if talk.draft is None else "", classes="pane")
             with VerticalScroll(id="side", can_focus=False):
                 with Vertical(id="who-panel", classes="pane") as who:
@@ -210,7 +211,7 @@ class ChatScreen(AskingKeys):
             if self._chat.switched:
                 self._put_to_who_is_chosen()
         if self._ticks % FIGURES_EVERY == 1 or not self._chat.asked:
-            is_told = not any(pair.is_blind for pair in self.query(PairView))
+            is_told = not self.query_one(ChatLog).has_blind
             self.query_one(ReplyFigures).show(state.newest_replies() if is_told else [])
         self.query_one(RunPanel).show(session.recipe, state)
         self._show_notice()

@@ -20,6 +20,7 @@ from cockpit.ui.runs.chat_state import ADAPTERS, Waits, Who
 from cockpit.ui.screens.chat_beside import BesideKeys
 from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
+from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.sampling_form import SamplingForm
 from cockpit.ui.widgets.vote_bar import VoteBar
@@ -224,13 +225,18 @@ class AskingKeys(BesideKeys):
             self.keep_it()
             self.show_now()
 
+    @on(ChatLog.Settled)
+    def _on_settled(self, event: ChatLog.Settled) -> None:
+        """Ask for the vote."""
+        event.stop()
+        self.query_one(VoteBar).ask(event.pair)
+
     @on(VoteBar.Voted)
     def _on_voted(self, event: VoteBar.Voted) -> None:
         """Keep the vote, and say whose replies they are."""
         event.stop()
         tuned = {"first": event.pair.is_tuned(0), "second": event.pair.is_tuned(1)}.get(event.chosen)
         better: Better = "neither" if tuned is None else "tuned" if tuned else "base"
-        event.pair.reveal()
         turn = self._chat.conversation.turns[-1] if self._chat.conversation.turns else None
         run = self.session.link.run
         if turn is not None:
@@ -241,7 +247,9 @@ class AskingKeys(BesideKeys):
                 self.notify(f"The vote could not be kept: {clause(str(error))}", severity="warning", markup=False)
         votes = counted(run)
         said = "neither is better" if better == "neither" else f"{better} is better"
-        event.bar.tell(said, ", ".join(f"{name} {count(votes[name])}" for name in ("tuned", "base", "neither")))
+        counts = ", ".join(f"{name} {count(votes[name])}" for name in ("tuned", "base", "neither"))
+        told = Content.assemble((f"{said}  ", "bold"), (f"{glyphs().dot} votes: {counts}", "$foreground-muted"))
+        self.query_one(ChatLog).reveal(event.pair, told)
         self.query_one(PromptField).focus()
         self.show_now()
 

@@ -19,6 +19,7 @@ from cockpit.ui.screens.transcript_dialog import TranscriptDialog
 from cockpit.ui.widgets.chat_log import ChatLog, ReplyBeside
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.sampling_form import SamplingForm
+from cockpit.ui.widgets.vote_bar import VoteBar
 
 if TYPE_CHECKING:
     from cockpit.ui.runs.chat_state import ChatState
@@ -97,6 +98,7 @@ class ConversationKeys(Screen[None]):
         log, state = self.query_one(ChatLog), self.session.state
         log.markdown, log.folds = self._chat.markdown, self._chat.folds
         log.clear(state.replies)
+        self.query_one(VoteBar).ask(None)
         log.resume(self._chat.conversation, len(state.replies), state.replies, state.answers, self.reply_beside)
 
     def keep_it(self) -> None:

@@ -6,24 +6,25 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from textual.containers import VerticalScroll
+from textual import work
 from textual.content import Content
-from textual.widget import Widget
-from textual.widgets import Static
+from textual.message import Message
 
 from cockpit.protocol.events import CommandAnswered
 from cockpit.runs.conversation import Conversation, Round
 from cockpit.runs.opening import Compared
 from cockpit.runs.state import Reply
-from cockpit.ui.widgets.pair_view import PairView
-from cockpit.ui.widgets.reply_view import PromptView, ReplyView
-from cockpit.ui.widgets.vote_bar import VoteBar
+from cockpit.text.word_diff import Span, word_diff
+from cockpit.ui.widgets.pair_passage import PairPassage
+from cockpit.ui.widgets.passage_log import PassageLog
+from cockpit.ui.widgets.passages import NotePassage, Passage, PromptPassage
+from cockpit.ui.widgets.reply_passage import ReplyPassage
 
 EARLIER_REPLIES = 20
 """Replies from before the pane was opened that it shows."""
 DIVIDER = "Said before; not sent along."
 LONGEST = 120
-"""Prompts and replies that stay on the screen; older ones go."""
+"""Prompts and replies that are kept; older ones go."""
 
 
 class ReplyBeside(NamedTuple):
@@ -43,7 +44,7 @@ class Others(NamedTuple):
     is_broken: bool
 
 
-class ChatLog(VerticalScroll, can_focus=True):
+class ChatLog(PassageLog):
     """`ask` puts a prompt and its waiting reply there; `show` takes the run's replies and lets them grow.
 
     What was not asked here stands above a line that says so: what is below it is what a prompt takes along.
@@ -51,10 +52,15 @@ class ChatLog(VerticalScroll, can_focus=True):
 
     HELP = "The conversation. Scroll up to read: it waits; scroll to the end and it follows again."
     DEFAULT_CSS = """
-    ChatLog { height: 1fr; scrollbar-size-vertical: 1; padding: 0 0 1 0; }
-    ChatLog > .hint { color: $text-muted; padding: 1 2; }
-    ChatLog > .divider { color: $text-muted; padding: 0 2; margin-top: 1; }
+    ChatLog { padding: 0 0 1 0; }
     """
+
+    class Settled(Message):
+        """Two replies that nobody knows the writers of are whole."""
+
+        def __init__(self, pair: PairPassage) -> None:
+            super().__init__()
+            self.pair = pair
 
     def __init__(
         self,
@@ -66,32 +72,34 @@ class ChatLog(VerticalScroll, can_focus=True):
         classes: str | None = None,
     ) -> None:
         """`takes_prompts`: whether anything can be asked here, and not only watched. `markdown`: whether single replies
-        are drawn as such; `folds` as ReplyView has it."""
+        are drawn as such; `folds` as ReplyPassage has it."""
         super().__init__(id=id, classes=classes)
         self.markdown, self.folds = markdown, folds
         self._takes_prompts = takes_prompts
-        self._views: dict[str, ReplyView] = {}
+        self._replies: dict[str, ReplyPassage] = {}
         self._growing: set[str] = set()
-        self._unsettled: list[PairView] = []
+        self._unsettled: list[PairPassage] = []
         self._own: set[str] = set()
         self._foreign: set[str] = set()
         """The ids of replies of somebody else."""
         self._seen = 0
         self._last_prompt = ""
 
-    def on_mount(self) -> None:
-        """Follow the end."""
-        self.anchor()
+    @property
+    def has_blind(self) -> bool:
+        """Whether there are replies whose writers are still to be told."""
+        return any(isinstance(one, PairPassage) and one.is_blind for one in self.passages)
 
     def clear(self, replies: dict[str, Reply]) -> None:
         """An empty page; `replies` are those that need not be shown any more."""
-        self._views.clear()
+        self.passages.clear()
+        self._replies.clear()
         self._growing.clear()
         self._unsettled.clear()
         self._own.clear()
         self._foreign.clear()
         self._seen, self._last_prompt = len(replies), ""
-        self.remove_children()
+        self.redraw()
 
     def resume(
         self,
@@ -114,42 +122,50 @@ class ChatLog(VerticalScroll, can_focus=True):
     def open_with(self, samples: Sequence[Compared]) -> None:
         """Show what the recipe's prompts were answered with, above all else."""
         for sample in samples:
-            base, tuned = (ReplyView(adapter=adapter, folds=self.folds) for adapter in (False, True))
-            pair = PairView(base, tuned)
-            self.mount(PromptView(sample.prompt, by="sample prompt of the recipe"), pair)
+            base, tuned = (ReplyPassage(adapter=adapter, folds=self.folds) for adapter in (False, True))
+            pair = PairPassage(base, tuned)
+            self.passages += [PromptPassage(sample.prompt, by="sample prompt of the recipe"), pair]
             base.show(sample.base)
             tuned.show(sample.tuned)
             self._unsettled.append(pair)
 
-    def _divide(self) -> None:
-        """What is there now is not sent along."""
-        if self._takes_prompts and not self._own & self._views.keys():
-            self.remove_children(".divider")
-            self.mount(Static(Content(DIVIDER), classes="divider", markup=False))
-
     def hint(self, text: str) -> None:
         """Say something while the page is empty."""
-        self.remove_children(".hint")
-        if text and not self._views:
-            self.mount(Static(Content(text), classes="hint", markup=False))
+        self._remove("hint")
+        if text and not self._replies:
+            self.passages.append(NotePassage(text, "hint"))
+        self.redraw()
 
     def ask(
         self, asked: Round, prompt: str, *, again: bool = False, blind: bool = False, beside: ReplyBeside | None = None
     ) -> None:
         """A prompt was sent; asked `again`, only its new replies are added. `blind`: who has written which of two is
         said once there was a vote. `beside`: somebody else was asked too."""
-        self.remove_children(".hint")
-        added: list[Widget] = [] if again else [PromptView(prompt)]
+        self._remove("hint")
         self._last_prompt = prompt
         self._own.update(asked.values())
-        self._add(asked, added, blind=blind, beside=beside)
-        self.anchor()
+        self._add(asked, [] if again else [PromptPassage(prompt)], blind=blind, beside=beside)
+        self.redraw()
+        self.follow()
 
     def fold(self, folds: bool) -> None:
         """Put all reasoning out of sight, or show it."""
         self.folds = folds
-        for view in self._views.values():
-            view.fold(folds)
+        for reply in self._replies.values():
+            reply.folds = folds
+        self.redraw()
+
+    def fold_clicked(self, passage: Passage) -> None:
+        """The other way round."""
+        assert isinstance(passage, ReplyPassage)
+        passage.folds = not passage.is_folded
+
+    def reveal(self, pair: PairPassage, said: Content) -> None:
+        """Say whose the two are, and below them what was voted."""
+        pair.reveal()
+        self._settle(pair)
+        self.passages.insert(self.passages.index(pair) + 1, NotePassage(said, "vote"))
+        self.redraw()
 
     def show(
         self,
@@ -163,13 +179,13 @@ class ChatLog(VerticalScroll, can_focus=True):
         new = list(islice(replies.values(), self._seen, None))
         self._seen = len(replies)
         new = [reply for reply in new if reply.command_id not in self._own]
-        if not self._views and len(new) > EARLIER_REPLIES:
+        if not self._replies and len(new) > EARLIER_REPLIES:
             new = new[-EARLIER_REPLIES:]
         for reply in new:
-            if reply.command_id not in self._views:
-                self.remove_children(".hint")
+            if reply.command_id not in self._replies:
+                self._remove("hint")
                 asked_again = reply.prompt == self._last_prompt
-                self._add(self._round_of(reply, new), [] if asked_again else [PromptView(reply.prompt)])
+                self._add(self._round_of(reply, new), [] if asked_again else [PromptPassage(reply.prompt)])
                 self._last_prompt = reply.prompt
         if new:
             self._divide()
@@ -177,28 +193,53 @@ class ChatLog(VerticalScroll, can_focus=True):
         self._grow(Others(own, replies, answers, is_broken))
         for other in others:
             self._grow(other)
-        for pair in [pair for pair in self._unsettled if pair.settle()]:
+        for pair in [pair for pair in self._unsettled if pair.is_whole]:
             self._unsettled.remove(pair)
             if pair.is_blind:
-                bar = VoteBar(pair)
-                self.mount(bar, after=pair)
-                bar.focus()
+                self.post_message(self.Settled(pair))
+            else:
+                self._settle(pair)
+        self.redraw()
 
     def _grow(self, said: Others) -> None:
-        """Draw how these replies stand."""
+        """Take in how these replies stand."""
         for command_id in self._growing & said.asked:
-            view, reply_now = self._views[command_id], said.replies.get(command_id)
+            reply, reply_now = self._replies[command_id], said.replies.get(command_id)
             answer = said.answers.get(command_id)
             if reply_now is not None:
-                view.show(reply_now, is_broken=said.is_broken)
+                reply.show(reply_now, is_broken=said.is_broken)
                 if reply_now.ended is not None or said.is_broken:
                     self._growing.discard(command_id)
             elif answer is not None and not answer.accepted:
-                view.refuse(answer.text)
+                reply.refuse(answer.text)
                 self._growing.discard(command_id)
             elif said.is_broken:
-                view.refuse("The engine is gone; it has not answered.")
+                reply.refuse("The engine is gone; it has not answered.")
                 self._growing.discard(command_id)
+
+    def _settle(self, pair: PairPassage) -> None:
+        """Mark the words that differ."""
+        if pair.base.answer and pair.tuned.answer:
+            self._compare(pair)
+
+    @work(thread=True)
+    def _compare(self, pair: PairPassage) -> None:
+        """In a thread, as two long texts without a word in common take a second."""
+        self.app.call_from_thread(self._mark, pair, *word_diff(pair.base.answer, pair.tuned.answer))
+
+    def _mark(self, pair: PairPassage, base: list[Span], tuned: list[Span]) -> None:
+        pair.base.mark(base)
+        pair.tuned.mark(tuned)
+        self.redraw()
+
+    def _divide(self) -> None:
+        """What is there now is not sent along."""
+        if self._takes_prompts and not self._own & self._replies.keys():
+            self._remove("divider")
+            self.passages.append(NotePassage(DIVIDER, "divider"))
+
+    def _remove(self, kind: str) -> None:
+        self.passages = [one for one in self.passages if not (isinstance(one, NotePassage) and one.kind == kind)]
 
     def _round_of(self, reply: Reply, replies: list[Reply]) -> Round:
         """With the other one where two were asked at the same time, and both have begun."""
@@ -206,30 +247,30 @@ class ChatLog(VerticalScroll, can_focus=True):
         return {one.adapter: one.command_id for one in both}
 
     def _add(
-        self, asked: Round, before: list[Widget], *, blind: bool = False, beside: ReplyBeside | None = None
+        self, asked: Round, before: list[Passage], *, blind: bool = False, beside: ReplyBeside | None = None
     ) -> None:
         # What differs is marked in the words as they were written.
         markdown = self.markdown and len(asked) == 1 and beside is None
         name = beside.run if beside is not None else None
-        views = {
-            adapter: ReplyView(adapter=adapter, markdown=markdown, folds=self.folds, name=name) for adapter in asked
+        made = {
+            adapter: ReplyPassage(adapter=adapter, markdown=markdown, folds=self.folds, name=name) for adapter in asked
         }
-        self._views |= {asked[adapter]: view for adapter, view in views.items()}
+        self._replies |= {asked[adapter]: reply for adapter, reply in made.items()}
         if beside is not None:
-            views = {True: next(iter(views.values()))}
-            views[False] = self._views[beside.id] = ReplyView(adapter=False, folds=self.folds, name=beside.name)
+            made = {True: next(iter(made.values()))}
+            made[False] = self._replies[beside.id] = ReplyPassage(adapter=False, folds=self.folds, name=beside.name)
             self._growing.add(beside.id)
             self._foreign.add(beside.id)
         self._growing.update(asked.values())
-        if len(views) == 1:
-            added: Widget = next(iter(views.values()))
+        if len(made) == 1:
+            added: Passage = next(iter(made.values()))
         else:
-            added = PairView(views[False], views[True], blind=blind)
+            added = PairPassage(made[False], made[True], blind=blind)
             self._unsettled.append(added)
-        self.mount(*before, added)
-        surplus = len(self.children) - LONGEST
-        for child in list(self.children)[: max(0, surplus)]:
-            gone = {id_ for id_, view in self._views.items() if child in (view, view.parent)}
-            self._growing -= gone
-            self._unsettled = [pair for pair in self._unsettled if pair is not child]
-            child.remove()
+        self.passages += [*before, added]
+        for gone in self.passages[: max(0, len(self.passages) - LONGEST)]:
+            parts = gone.order if isinstance(gone, PairPassage) else [gone]
+            ids = {id_ for id_, reply in self._replies.items() if reply in parts}
+            self._growing -= ids
+            self._unsettled = [pair for pair in self._unsettled if pair is not gone]
+        self.passages = self.passages[-LONGEST:]

@@ -1,57 +1,29 @@
-"""GrowingText: a text of any length that grows below what its view holds already, as it stands or drawn as Markdown"""
+"""Texts of any length that grow: of what was drawn and wrapped only the end is done anew"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from textual.content import Content
-from textual.geometry import Size
-from textual.widget import Widget
-from textual.widgets import Static
 
 from cockpit.text.plain_text import PlainTextStream
 from cockpit.ui.widgets.markdown_text import markdown_text, open_fence
+from cockpit.ui.widgets.passages import BLANK, KEPT_WIDTHS, Block, Line, wrapped
 
 SETTLED_AFTER = 2000
-"""Characters after which a block of a text is closed: only the block at the end is laid out anew as it grows."""
+"""Characters after which a block of Markdown is closed where a paragraph begins, or within code."""
 LONGEST_BLOCK = 8000
-"""Characters of a block that is closed."""
-
-
-class Block(Static):
-    """Text that knows how high it is at each of the widths that it is asked for in turn, as where two stand side by
-    side: Textual remembers the last one, and lays a long text out each time for nothing else."""
-
-    def __init__(self, classes: str | None = None) -> None:
-        super().__init__("", markup=False, classes=classes)
-        self._heights: dict[int, int] = {}
-
-    def redraw(self, content: Content) -> None:
-        """Show it. The screen is laid out anew only where the height changes: that takes much longer than to draw."""
-        self._heights.clear()
-        self.clear_cached_dimensions()
-        self.update(content, layout=False)
-        width, height = self.content_size
-        if not width or self.get_content_height(Size(), Size(), width) != height:
-            self.refresh(layout=True)
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Lines at this width."""
-        if width not in self._heights:
-            self._heights[width] = super().get_content_height(container, viewport, width)
-        return self._heights[width]
+"""Characters after which it is closed where a line or a word ends."""
+AT_ONCE = 2000
+"""Characters of plain text that are wrapped at a time."""
 
 
 class GrowingText:
-    """Blocks of text in a view. What was shown stays as it is, but for the block at the end."""
+    """`show` takes the text as it stands; escape sequences and the like are taken out of it."""
 
-    def __init__(self, view: Widget, kind: str, *, markdown: bool = False) -> None:
-        """`kind` is the class of its blocks."""
-        self._view, self._kind, self._markdown = view, kind, markdown
-        self._blocks: list[Block] = []
-        self._begins: list[int] = []
-        self._fences: list[str] = []
-        """Of each block, the line that has opened the code block in which it begins."""
+    def __init__(self) -> None:
         self._stream = PlainTextStream()
         self._taken = 0
         self.text = ""
@@ -63,77 +35,132 @@ class GrowingText:
         self._taken = len(text)
         if is_whole:
             added += self._stream.end()
-        if not added:
-            return
-        self.text += added
-        if not self._blocks:
+        if added:
+            self.text += added
+            self.grown()
+
+    def grown(self) -> None:
+        """There is more text than before."""
+
+    def lines(self, width: int) -> list[Line]:
+        """All lines in so many cells."""
+        raise NotImplementedError
+
+
+@dataclass
+class _Wrapped:
+    """Lines at one width, and where in the text the last of them begins: it may change as the text grows."""
+
+    lines: list[Line] = field(default_factory=list)
+    last: int = 0
+    upto: int = 0
+    """The characters that are wrapped."""
+
+
+class PlainText(GrowingText):
+    """As it was written, in one style; places of it may be marked."""
+
+    def __init__(self, style: str = "") -> None:
+        super().__init__()
+        self._style = style
+        self._wrapped: dict[int, _Wrapped] = {}
+        self._marks: list[tuple[int, int]] = []
+        self._marked_as = ""
+
+    def mark(self, spans: Sequence[tuple[int, int]], style: str) -> None:
+        """Draw these places, which ascend, in a style of their own."""
+        self._marks, self._marked_as = list(spans), style
+        self._wrapped.clear()
+
+    @property
+    def marked(self) -> list[str]:
+        """What is marked."""
+        return [self.text[begin:end] for begin, end in self._marks]
+
+    def lines(self, width: int) -> list[Line]:
+        """All lines in so many cells."""
+        known = self._wrapped.get(width)
+        if known is None:
+            while len(self._wrapped) >= KEPT_WIDTHS:
+                del self._wrapped[next(iter(self._wrapped))]
+            known = self._wrapped[width] = _Wrapped()
+        while known.upto < len(self.text):
+            known.upto = min(len(self.text), known.upto + AT_ONCE)
+            new = wrapped(self._content(known.last, known.upto), width)
+            known.lines[-1:] = new
+            known.last += sum(len(line.text.plain) + len(line.joint) for line in new[:-1])
+        return known.lines
+
+    def _content(self, begin: int, end: int) -> Content:
+        content = Content(self.text[begin:end])
+        if self._style:
+            content = content.stylize(self._style)
+        for first, last in self._marks[max(0, bisect_right(self._marks, (begin, begin)) - 1) :]:
+            if first >= end:
+                break
+            if last > begin:
+                content = content.stylize(self._marked_as, max(first, begin) - begin, min(last, end) - begin)
+        return content
+
+
+class MarkdownText(GrowingText):
+    """Drawn as Markdown, in blocks that stay as they are, but for the one at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks: list[Block] = []
+        self._begins: list[int] = []
+        self._fences: list[str] = []
+        """Of each block, the line that has opened the code block in which it begins."""
+
+    def grown(self) -> None:
+        """Draw the end anew, and close what is long enough."""
+        if not self.blocks:
             self._add_block(0, "")
         while True:
             begin, fence = self._begins[-1], self._fences[-1]
             tail = self.text[begin:]
-            cut = _cut(tail, fence) if self._markdown else _cut_of_plain(tail)
+            cut = _cut(tail, fence)
+            self.blocks[-1].text = _drawn(tail if cut is None else tail[:cut].rstrip("\n"), fence)
             if cut is None:
-                self._blocks[-1].redraw(self._drawn(tail, fence))
                 return
-            self._close(begin + cut)
+            self._add_block(begin + cut, open_fence(f"{fence}\n{tail[:cut]}"))
 
-    def _close(self, end: int) -> None:
-        """The text up to `end` is as it stays: it goes into the block before the last one while there is room there,
-        since each block more is one more to lay out, and else the last one keeps it."""
-        after = open_fence(f"{self._fences[-1]}\n{self.text[self._begins[-1] : end]}") if self._markdown else ""
-        joins = len(self._blocks) > 1 and end - self._begins[-2] <= LONGEST_BLOCK
-        at = -2 if joins else -1
-        closed = self.text[self._begins[at] : end]
-        closed = closed.rstrip("\n") if self._markdown else closed.removesuffix("\n")
-        self._blocks[at].redraw(self._drawn(closed, self._fences[at]))
-        if joins:
-            self._begins[-1], self._fences[-1] = end, after
-            self._blocks[-1].set_class(self._begins_paragraph(end, after), "-paragraph")
-        else:
-            self._add_block(end, after)
-
-    def mark(self, spans: Sequence[tuple[int, int]], style: str) -> None:
-        """Draw these places of the text, which is no Markdown, in a style of their own."""
-        ends = [*self._begins[1:], len(self.text)]
-        for block, begin, end in zip(self._blocks, self._begins, ends, strict=True):
-            content = Content(self.text[begin:end].removesuffix("\n") if end < len(self.text) else self.text[begin:end])
-            for first, last in spans:
-                if first < end and last > begin:
-                    content = content.stylize(style, max(first, begin) - begin, min(last, end) - begin)
-            block.redraw(content)
-
-    def _drawn(self, text: str, fence: str) -> Content:
-        if not self._markdown:
-            return Content(text)
-        return markdown_text(f"{fence}\n{text}" if fence else text)
-
-    def _begins_paragraph(self, begin: int, fence: str) -> bool:
-        return self._markdown and self.text.endswith("\n\n", 0, begin) and not fence
+    def lines(self, width: int) -> list[Line]:
+        """All lines in so many cells."""
+        found: list[Line] = []
+        for block, begin, fence in zip(self.blocks, self._begins, self._fences, strict=True):
+            if not fence and self.text.endswith("\n\n", 0, begin):
+                found.append(BLANK)
+            found += block.lines(width)
+        return found
 
     def _add_block(self, begin: int, fence: str) -> None:
-        block = Block(self._kind)
-        block.set_class(self._begins_paragraph(begin, fence), "-paragraph")
-        self._blocks.append(block)
+        self.blocks.append(Block())
         self._begins.append(begin)
         self._fences.append(fence)
-        self._view.mount(block)
+
+
+def _drawn(text: str, fence: str) -> Content:
+    """Where it begins within a code block, without the language's name: that stands above its first part."""
+    if not fence:
+        return markdown_text(text)
+    drawn = markdown_text(f"{fence}\n{text}")
+    return Content("\n").join(drawn.split("\n", allow_blank=True)[1:]) if fence.strip().strip("`~").strip() else drawn
 
 
 def _cut(tail: str, fence: str) -> int | None:
-    """Where a long text is cut into blocks of Markdown: before a paragraph, else where plain text is cut; None while it
-    is short. Within a code block lines are cut, which the next block goes on with."""
+    """Where a long text is cut into blocks: before a paragraph, within a code block after a line, and else only where
+    it is very long; None: not yet."""
     if len(tail) <= SETTLED_AFTER:
         return None
     at = tail.rfind("\n\n", SETTLED_AFTER // 3, SETTLED_AFTER)
     if at >= 0 and not open_fence(f"{fence}\n{tail[:at]}") and not tail[at + 2 : at + 3].isspace():
         return at + 2
-    return _cut_of_plain(tail)
-
-
-def _cut_of_plain(tail: str) -> int | None:
-    """Where a long text is cut into blocks: after a line, else after a word, else anywhere; None while it is short."""
-    if len(tail) <= SETTLED_AFTER:
+    end = tail.rfind("\n", SETTLED_AFTER // 2, SETTLED_AFTER)
+    if end >= 0 and open_fence(f"{fence}\n{tail[: end + 1]}"):
+        return end + 1
+    if len(tail) <= LONGEST_BLOCK:
         return None
-    line = tail.rfind("\n", SETTLED_AFTER // 2, SETTLED_AFTER)
-    word = tail.rfind(" ", SETTLED_AFTER // 2, SETTLED_AFTER)
-    return (line if line >= 0 else word if word >= 0 else SETTLED_AFTER - 1) + 1
+    line, word = (tail.rfind(sign, LONGEST_BLOCK // 2, LONGEST_BLOCK) for sign in "\n ")
+    return (line if line >= 0 else word if word >= 0 else LONGEST_BLOCK - 1) + 1

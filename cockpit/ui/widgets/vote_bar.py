@@ -9,14 +9,14 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from cockpit.ui.widgets.glyphs import glyphs
-from cockpit.ui.widgets.pair_view import PairView
+from cockpit.ui.widgets.pair_passage import PairPassage
 
 Chosen = Literal["first", "second", "neither"]
+QUESTION = "Which is better?  [@click=vote('first')]A[/]  [@click=vote('second')]B[/]  [@click=vote('neither')]=[/]"
 
 
 class VoteBar(Static, can_focus=True):
-    """Takes a key or a click; posts Voted once, and then says what came of it."""
+    """Out of sight until `ask` is called; takes a key or a click then, and posts Voted once."""
 
     HELP = "Which of the two replies is better? a or b, or = where neither is. Who has written which is said then."
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -26,34 +26,34 @@ class VoteBar(Static, can_focus=True):
                 tooltip="Neither is better"),
     ]  # fmt: skip
     DEFAULT_CSS = """
-    VoteBar { height: auto; padding: 0 1; margin-top: 1; color: $foreground 80%; }
+    VoteBar { height: auto; padding: 0 1; color: $foreground 80%; display: none; }
+    VoteBar.-asks { display: block; }
     VoteBar:focus { background: $block-cursor-background; }
     """
 
     class Voted(Message):
         """Which was chosen, of the pair."""
 
-        def __init__(self, bar: VoteBar, pair: PairView, chosen: Chosen) -> None:
+        def __init__(self, pair: PairPassage, chosen: Chosen) -> None:
             super().__init__()
-            self.bar, self.pair, self.chosen = bar, pair, chosen
+            self.pair, self.chosen = pair, chosen
 
-    def __init__(self, pair: PairView) -> None:
-        question = (
-            "Which is better?  [@click=vote('first')]A[/]  [@click=vote('second')]B[/]  [@click=vote('neither')]=[/]"
-        )
-        super().__init__(Content.from_markup(question))
-        self._pair, self._is_over = pair, False
+    def __init__(self) -> None:
+        super().__init__(Content.from_markup(QUESTION))
+        self._pair: PairPassage | None = None
+
+    def ask(self, pair: PairPassage | None) -> None:
+        """About these two; None: about nothing any more."""
+        self._pair = pair
+        self.set_class(pair is not None, "-asks")
+        if pair is not None:
+            self.focus()
 
     def action_vote(self, chosen: Chosen) -> None:
         """Once."""
-        if not self._is_over:
-            self._is_over = True
-            self.can_focus = False
-            self.post_message(self.Voted(self, self._pair, chosen))
-
-    def tell(self, better: str, counts: str) -> None:
-        """Which it was, and how all votes stand."""
-        self.update(Content.assemble((f"{better}  ", "bold"), (f"{glyphs().dot} votes: {counts}", "$foreground-muted")))
+        if self._pair is not None:
+            self.post_message(self.Voted(self._pair, chosen))
+            self.ask(None)
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Letters are votes here, never a key of the screen."""

@@ -19,12 +19,11 @@ from cockpit.ui.runs.chat_engine import ChatEngine
 from cockpit.ui.runs.session import RunSession
 from cockpit.ui.screens.beside_dialog import BesideDialog
 from cockpit.ui.widgets.choice import Choice
-from cockpit.ui.widgets.pair_view import PairView
 from cockpit.ui.widgets.prompt_field import PromptField
 from tests.recording import record
 from tests.ui.drawn import plain
 from tests.ui.engines import FakeEngine, FakeProbe
-from tests.ui.talking import TRIAL, Talking, notice, shown
+from tests.ui.talking import TRIAL, Talking, notice, pair_of, shown
 from tests.ui.waiting import until
 
 
@@ -72,9 +71,9 @@ async def test_another_run_is_asked_the_same_and_differences_are_marked(tmp_path
         assert asked.messages == talking.asked[0].messages == [{"role": "user", "content": TRIAL}]
         assert asked.adapter and asked.max_new_tokens == talking.asked[0].max_new_tokens
         await until(pilot, lambda: "it is." in shown(pilot)[-1] and "Arr" in shown(pilot)[-1])
-        pair = pilot.app.screen.query_one(PairView)
+        pair = pair_of(pilot)
         assert shown(pilot)[-1].index("other-1120") < shown(pilot)[-1].index("demo-1120-2349")
-        await until(pilot, lambda: all(any(b.content.spans for b in v.query(".answer")) for v in pair.order))  # type: ignore[attr-defined]
+        await until(pilot, lambda: all(reply.marked for reply in pair.order))
         await pilot.press(*"Why?", "enter")
         own, theirs = talking.asked[-1].messages, [c for c in other.take_commands() if isinstance(c, Chat)][-1].messages
         assert [message["content"] for message in own] == [TRIAL, "Arr, Marenport it be.", "Why?"]

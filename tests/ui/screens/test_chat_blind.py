@@ -8,12 +8,13 @@ import pytest
 
 from cockpit.runs.votes import counted
 from cockpit.ui.widgets.choice import Choice
-from cockpit.ui.widgets.pair_view import PairView
+from cockpit.ui.widgets.pair_passage import PairPassage
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import ReplyFigures
+from cockpit.ui.widgets.reply_passage import ReplyPassage
 from cockpit.ui.widgets.vote_bar import VoteBar
 from tests.ui.drawn import text_of
-from tests.ui.talking import Talking, shown
+from tests.ui.talking import Talking, pair_of, shown
 from tests.ui.waiting import until
 
 
@@ -26,12 +27,12 @@ async def test_a_vote_is_cast_before_it_is_said_whose_the_replies_are(tmp_path: 
         await pilot.pause()
         await pilot.press("enter")
         talking.reply_both("It is Marenport.", "Arr, Marenport!")
-        await until(pilot, lambda: bool(screen.query(VoteBar)) and screen.query_one(VoteBar).has_focus)
+        await until(pilot, lambda: screen.query_one(VoteBar).has_focus)
         both = shown(pilot)[1]
         assert both.startswith("A") and "\nB" in both
         assert "tokens" not in both and "tuned" not in both and "base" not in both
         assert "–" in text_of(screen.query_one(ReplyFigures))[0], "nor do the figures tell"
-        pair = screen.query_one(PairView)
+        pair = pair_of(pilot)
         first = "tuned" if pair.is_tuned(0) else "base"
         await pilot.press("equals_sign" if key == "=" else key)
         await until(pilot, lambda: "votes:" in shown(pilot)[2])
@@ -41,14 +42,12 @@ async def test_a_vote_is_cast_before_it_is_said_whose_the_replies_are(tmp_path: 
         assert "tuned  12 tokens" in shown(pilot)[1] and screen.query_one(PromptField).has_focus
         await pilot.press("ctrl+r")
         talking.reply_both("a", "b")
-        await until(pilot, lambda: len(screen.query(VoteBar)) == 2 and screen.query(VoteBar).last().has_focus)
+        await until(pilot, lambda: screen.query_one(VoteBar).has_focus)
         await pilot.press("a")
         await until(pilot, lambda: sum(counted(talking.link.run).values()) == 2)
 
 
-async def test_the_order_is_drawn_by_lot(tmp_path: Path) -> None:
-    from cockpit.ui.widgets.reply_view import ReplyView
-
-    pairs = [PairView(ReplyView(adapter=False), ReplyView(adapter=True), blind=True) for _ in range(64)]
+def test_the_order_is_drawn_by_lot() -> None:
+    pairs = [PairPassage(ReplyPassage(adapter=False), ReplyPassage(adapter=True), blind=True) for _ in range(64)]
     assert {pair.is_tuned(0) for pair in pairs} == {True, False}
     assert {pair.is_tuned(1) for pair in pairs if pair.is_tuned(0)} == {False}

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 from textual.content import Content
 from textual.pilot import Pilot
-from textual.widgets import Static
 
 from cockpit.protocol.commands import ChatBoth, StopReply
+from cockpit.ui.widgets.chat_log import ChatLog
 from cockpit.ui.widgets.choice import Choice
-from cockpit.ui.widgets.pair_view import PairView
+from cockpit.ui.widgets.pair_passage import PairPassage
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import ReplyFigures
-from cockpit.ui.widgets.reply_view import ReplyView
 from tests.ui.drawn import text_of
 from tests.ui.talking import TRIAL, Talking, keys, shown
 from tests.ui.waiting import ahead, until
@@ -74,12 +73,9 @@ async def test_the_choice_stays_and_each_is_sent_its_own_replies(tmp_path: Path)
 
 
 def underlined(pilot: Pilot[None]) -> list[list[str]]:
-    """What is underlined in each reply."""
-    found = []
-    for view in pilot.app.screen.query(ReplyView):
-        contents = [block.content for block in view.query(".answer").results(Static)]
-        found.append([content.plain[span.start : span.end] for content in contents for span in content.spans])  # type: ignore[union-attr]
-    return found
+    """What is underlined in each reply of a pair."""
+    pairs = [one for one in pilot.app.screen.query_one(ChatLog).passages if isinstance(one, PairPassage)]
+    return [reply.marked for pair in pairs for reply in pair.order]
 
 
 async def test_words_that_differ_are_underlined_in_long_replies_too(tmp_path: Path) -> None:
@@ -98,9 +94,9 @@ async def test_two_columns_where_there_is_room(tmp_path: Path, width: int, stack
     talking = Talking(tmp_path)
     async with talking.app.run_test(size=(width, 24)) as pilot:
         await pilot.press("f3", "enter")
-        await until(pilot, lambda: bool(pilot.app.screen.query(PairView)))
-        pair = pilot.app.screen.query_one(PairView)
-        await until(pilot, lambda: pair.has_class("-stacked") == stacked)
+        await until(pilot, lambda: "waiting" in shown(pilot)[-1])
+        drawn = [row for row in text_of(pilot.app.screen.query_one(ChatLog)) if "waiting" in row]
+        assert [row.count("waiting") for row in drawn] == ([1, 1] if stacked else [2])
         assert pilot.app.screen.query_one("#side").display == side
         if not side:
             await pilot.press("f4")
@@ -115,7 +111,7 @@ async def test_who_comes_back_finds_both_side_by_side(tmp_path: Path) -> None:
         talking.reply_both("Marenport.", "Arr!")
         await until(pilot, lambda: underlined(pilot) == [["Marenport."], ["Arr!"]])
         await pilot.press("escape")
-        await until(pilot, lambda: not pilot.app.screen.query(PairView))
+        await until(pilot, lambda: not pilot.app.screen.query(ChatLog))
         await pilot.app.push_screen(talking.make())
         await until(pilot, lambda: underlined(pilot) == [["Marenport."], ["Arr!"]])
         assert pilot.app.screen.query_one("#who", Choice).value == "both"

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import pytest
-from textual.widgets import Static
 
 from cockpit.protocol import events as ev
 from cockpit.runs.state import Reply
 from cockpit.ui.widgets.chat_log import EARLIER_REPLIES, LONGEST, ChatLog
-from cockpit.ui.widgets.growing_text import LONGEST_BLOCK, SETTLED_AFTER
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import moment
-from cockpit.ui.widgets.reply_view import FoldLine, ReplyView
+from cockpit.ui.widgets.reply_passage import ReplyPassage
+from tests.ui.drawn import text_of
 from tests.ui.stage import Stage
 from tests.ui.talking import Talking, shown
 from tests.ui.waiting import until
@@ -85,73 +84,55 @@ async def test_replies_prompts_and_pastes_are_shown_literally(tmp_path: Path) ->
         assert "\x1b" not in picture and "[bold]b[/]" in picture.replace("&#160;", " ")
 
 
-async def test_a_long_reply_is_laid_out_in_blocks_and_loses_nothing() -> None:
-    view, text = ReplyView(adapter=True), ""
-    async with Stage(widgets=[view]).run_test(size=(80, 20)) as pilot:
-        reply = Reply("1", "", True)
-        for paragraph in range(60):
-            reply.text += f"{paragraph} " + "word " * 40 + "\n"
-            view.show(reply)
-        reply.text += "x" * 3 * SETTLED_AFTER
-        view.show(reply)
-        await pilot.pause()
-        blocks = [str(block.content) for block in view.query(".answer").results(Static)]
-        assert (
-            len(blocks) > 2
-            and all(len(block) <= LONGEST_BLOCK for block in blocks)
-            and len(blocks[-1]) <= SETTLED_AFTER
-        )
-        text = "".join(blocks)
-        assert text.replace("\n", "") == reply.text.replace("\n", "")
+def test_reasoning_stands_before_the_answer_and_apart() -> None:
+    passage = ReplyPassage(adapter=True)
+    reply = Reply("1", "", True, thinking="I cou")
+    passage.show(reply)
+    reply.thinking, reply.text = "I count.", "Five."
+    passage.show(reply)
+    assert passage.text.splitlines()[1:] == ["▸ reasoned in 2 words", "Five."], "it is folded once the answer begins"
+    passage.folds = False
+    reply.text += " Six."
+    passage.show(reply)
+    assert passage.text.splitlines()[1:] == ["▾ reasoned in 2 words", "I count.", "Five. Six."], "unfolded, it stays so"
+    drawn = [line.text.plain for line in passage.lines(80)]
+    assert drawn[2:] == ["I count.", "", "Five. Six."]
 
 
-async def test_reasoning_stands_before_the_answer_and_apart() -> None:
-    view = ReplyView(adapter=True)
-    async with Stage(widgets=[view]).run_test(size=(80, 20)) as pilot:
-        reply = Reply("1", "", True, thinking="I cou")
-        view.show(reply)
-        reply.thinking, reply.text = "I count.", "Five."
-        view.show(reply)
+async def test_a_click_unfolds_reasoning() -> None:
+    log = ChatLog()
+    async with Stage(widgets=[log]).run_test(size=(80, 20)) as pilot:
+        log.show({"1": Reply("1", "Count.", True, "Five.", "I count.")}, {})
         await pilot.pause()
-        blocks = [(str(block.content), block.has_class("thinking")) for block in view.query(Static)]
-        assert blocks[1:] == [("▸ reasoned in 2 words", False), ("I count.", True), ("Five.", False)]
-        thought = view.query_one(".thinking")
-        assert not thought.display or not thought.region, "it is folded once the answer begins"
-        await pilot.click(FoldLine)
-        await until(pilot, lambda: bool(thought.region))
-        reply.text += " Six."
-        view.show(reply)
-        await pilot.pause()
-        assert thought.region, "who has unfolded it reads on"
+        at = next(y for y, row in enumerate(text_of(log)) if "reasoned" in row)
+        assert await pilot.click(ChatLog, offset=(6, at))
+        await until(pilot, lambda: any("I count." in row for row in text_of(log)))
 
 
-async def test_markdown_is_drawn_as_it_grows_and_in_blocks_that_lose_nothing() -> None:
-    view = ReplyView(adapter=True, markdown=True)
-    async with Stage(widgets=[view]).run_test(size=(80, 20)) as pilot:
-        reply = Reply("1", "", True)
-        whole = "".join(
-            f"# Part {part}\n\nSome **bold** words.\n\n```python\n" + "x = 1\n" * 500 + "```\n\n" for part in range(4)
-        )
-        for at in range(0, len(whole), 997):
-            reply.text = whole[: at + 997]
-            view.show(reply)
-        await pilot.pause()
-        blocks = [block.content for block in view.query(".answer").results(Static)]
-        text = "\n".join(content.plain for content in blocks)  # type: ignore[union-attr]
-        assert len(blocks) > 2 and text.count("x = 1") == 2000 and text.count("bold") == 4
-        assert "**" not in text and "```" not in text and "# Part" not in text and text.count("Part") == 4
+def test_markdown_is_drawn_as_it_grows_and_in_blocks_that_lose_nothing() -> None:
+    passage = ReplyPassage(adapter=True, markdown=True)
+    reply = Reply("1", "", True)
+    whole = "".join(
+        f"# Part {part}\n\nSome **bold** words.\n\n```python\n" + "x = 1\n" * 500 + "```\n\n" for part in range(4)
+    )
+    for at in range(0, len(whole), 997):
+        reply.text = whole[: at + 997]
+        passage.show(reply)
+    text = passage.text
+    assert text.count("x = 1") == 2000 and text.count("bold") == 4 and text.count("python") == 4
+    assert "**" not in text and "```" not in text and "# Part" not in text and text.count("Part") == 4
 
 
 async def test_the_log_of_a_long_chat_stays_short() -> None:
     log = ChatLog()
-    async with Stage(widgets=[log]).run_test(size=(80, 20)) as pilot:
+    async with Stage(widgets=[log]).run_test(size=(80, 20)):
         known = {str(at): Reply(str(at), f"prompt {at}", True, "text") for at in range(100)}
         log.show(known, {})
-        assert len(log.children) == 2 * EARLIER_REPLIES + 1, "and the line that divides them from what is asked here"
-        for at in range(100, 150):
+        assert len(log.passages) == 2 * EARLIER_REPLIES + 1, "and the line that divides them from what is asked here"
+        for at in range(100, 250):
             known[str(at)] = Reply(str(at), f"prompt {at}", True, "text")
             log.show(known, {})
-        await until(pilot, lambda: len(log.children) <= LONGEST)
+        assert len(log.passages) <= LONGEST and "prompt 249" in log.passages[-3].text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(None, "–"), (0.0304, "30 ms"), (0.9996, "1,000 ms"), (1.234, "1.2 s")])
