@@ -19,6 +19,7 @@ from cockpit.cli.export import export
 from cockpit.cli.import_ import import_
 from cockpit.cli.labels import delete, label
 from cockpit.cli.logs import events, logs
+from cockpit.cli.lr import lr
 from cockpit.cli.mirror import load, mirror, parts, pulled
 from cockpit.cli.pack import pack
 from cockpit.cli.plan import plan
@@ -54,6 +55,7 @@ COMMANDS = (
     train,
     plan,
     tune,
+    lr,
     data,
     resume,
     attach,

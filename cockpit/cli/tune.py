@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cockpit.cli.ending import end, refuse
-from cockpit.cli.recipe_args import STDIN, asked_for, blamed
+from cockpit.cli.ending import end
+from cockpit.cli.measuring import INTERRUPTED, ended_as_by_an_interrupt, measurable, offer, seconds
+from cockpit.cli.recipe_args import STDIN
 
 if TYPE_CHECKING:
-    from cockpit.recipe.document import RecipeDocument
-    from cockpit.tuning.told import Told, TuneEnded
+    from cockpit.tuning.told import Told
 
-UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-INTERRUPTED = 130
+TAKEN = "training.fit: auto takes this from now on; --write would write it into the recipe:"
 
 
 def tune(
@@ -49,94 +42,22 @@ def tune(
 
     Exit status: 0 a fastest way is known, 1 none could be measured, 2 the recipe or a setting is wrong, 130 stopped.
     """
-    from cockpit.machine.gpu import GpuProbe
-    from cockpit.preflight.checks import preflight
     from cockpit.text.plain_text import plain_line
     from cockpit.tuning.told import encode
     from cockpit.tuning.tuner import Tuner
 
-    budget_s = _seconds(budget)
-    document, resolved = asked_for(recipe, data, model, settings or [], piped=True)
-    report = GpuProbe().wait()
-    problems = preflight(resolved, report, document.file, document.line)
-    if problems:
-        refuse([str(blamed(problem, data, model, settings or [])) for problem in problems])
-    if (devices := resolved.hardware.devices) != 1:
-        refuse([f"hardware.devices: {devices}: ways are measured on one GPU; give --set hardware.devices=1."])
-    if write and recipe == STDIN:
-        refuse(["--write: a recipe on stdin has no file to be written to; give a recipe's name or file."])
+    budget_s = seconds(budget)
+    document, resolved, report = measurable(recipe, data, model, settings or [], write=write)
     tell: Callable[[Told], None] = lambda told: print(encode(told), flush=True)
     if not as_json:
         from cockpit.cli.tune_lines import TuneLines
 
         tell = TuneLines(sys.stdout)
-    with _ended_as_by_an_interrupt():
+    with ended_as_by_an_interrupt():
         ended = Tuner(resolved, document.name, report, budget_s, tell).run()
     if ended.settings and recipe != STDIN:
-        _offer(recipe, ended, write=write, quiet=as_json)
+        offer(recipe, ended.settings, TAKEN, write=write, quiet=as_json)
     if ended.stopped:
         raise typer.Exit(INTERRUPTED)
     if not ended.number:
         end(f"No way to train {plain_line(document.name)} could be measured here.", 1)
-
-
-@contextmanager
-def _ended_as_by_an_interrupt() -> Iterator[None]:
-    """An end that is asked for leaves no engine behind, by whichever signal, also in a job that ignores Ctrl-C."""
-
-    def interrupt(_signum: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text.strip())
-    if found is None or not float(found[1]):
-        refuse([f"--budget: {text!r} is no time; give one such as 90s, 5m or 1h."])
-    return float(found[1]) * UNITS[found[2]]
-
-
-def _offer(name: str, ended: TuneEnded, *, write: bool, quiet: bool) -> None:
-    """Show what writing would change in the recipe's file, or write it."""
-    from cockpit.recipe.library import find_recipe
-
-    document = find_recipe(name)
-    before = document.to_yaml()
-    for field, value in ended.settings.items():
-        document.set(field, value)
-    target = _target(document)
-    out = sys.stderr if quiet else sys.stdout
-    if write:
-        from cockpit.recipe.problem import RecipeError
-
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            document.save(target)
-        except (OSError, RecipeError) as error:
-            end(f"{target} cannot be written: {error}.", 1)
-        print(f"Written to {target}:", file=out)
-    elif quiet:
-        return
-    else:
-        print("training.fit: auto takes this from now on; --write would write it into the recipe:", file=out)
-    lines = difflib.unified_diff(before.splitlines(), document.to_yaml().splitlines(), document.file, str(target), n=1)
-    print("\n".join(line.rstrip("\n") for line in lines), file=out, flush=True)
-
-
-def _target(document: RecipeDocument) -> Path:
-    """Its file; of a recipe that cockpit ships the user's own copy."""
-    from cockpit.paths import shipped_recipes_folder, user_recipes_folder
-
-    path = document.path
-    if path is None or path.resolve().is_relative_to(shipped_recipes_folder().resolve()):
-        return user_recipes_folder() / f"{document.name}.yaml"
-    return path

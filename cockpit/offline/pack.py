@@ -29,7 +29,8 @@ if [ "$found" != {python} ]; then
     exit 2
 fi
 "$python" -m venv .venv
-.venv/bin/python -m pip install --no-index --no-deps --find-links wheels --requirement requirements.txt
+export PIP_CONFIG_FILE=/dev/null
+.venv/bin/python -m pip --isolated install --no-index --no-deps --find-links wheels --requirement requirements.txt
 """
 TRAIN_TEXT = """\
 #!/bin/sh

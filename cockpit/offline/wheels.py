@@ -61,12 +61,13 @@ def installed_versions(package: str = PACKAGE, extra: str = EXTRA) -> dict[str, 
 
 
 def fetch_wheels(requirements: Path, folder: Path) -> None:
-    """Bring the wheel of each line into `folder`; what is only to be had as source is built here. Raises
+    """Bring the wheel of each line into `folder`, whatever versions pip is configured to prefer; what is only to be had
+    as source is built here. Raises
     ConnectionError with a sentence where the installer cannot, FileNotFoundError where there is no installer."""
     command = [*_pip(), "wheel", "--no-deps", "--wheel-dir", str(folder), "--requirement", str(requirements)]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False,
-        errors="replace", env=index_environment(dict(os.environ)),
+        errors="replace", env=index_environment(dict(os.environ)) | {"PIP_CONSTRAINT": os.devnull},
     )  # fmt: skip
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]

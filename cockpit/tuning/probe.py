@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cockpit.launch.engines import EngineKey, StartedEngine, start_probe
-from cockpit.protocol.events import MachineRead, Phase, PhaseStarted, RunEnded, StepEnded
+from cockpit.protocol.events import Evaluated, MachineRead, Phase, PhaseStarted, RunEnded, StepEnded
 from cockpit.recipe.checkpoints import EVERY_STEPS
 from cockpit.recipe.document import resolved_yaml
 from cockpit.recipe.recipe import Recipe
@@ -44,6 +44,8 @@ class Probe:
     tokens: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    eval_loss: float | None = None
+    """On the held-out rows, as it was measured last."""
     first_step_s: float | None = None
     """From when it was told to train."""
     peak_mib: float | None = None
@@ -102,15 +104,16 @@ class Prober:
         until: float,
         is_behind: Callable[[Probe], bool],
         heard: Callable[[str, Probe], None],
+        *,
+        whole: bool = False,
     ) -> Probe:
         """Train, until enough was measured, it `is_behind`, or it is `until` in time.monotonic(). `heard` is told the
-        phase, again and again."""
+        phase, again and again. `whole`: the recipe is trained to its end, and what it evaluates too."""
         engine = self._engine(key)
         found, use = Probe(), MachineUse()
         try:
-            recipe = probed(recipe)
-            engine.train(resolved_yaml(recipe), "probe", [])
-            self._follow(engine, found, use, until, is_behind, heard)
+            engine.train(resolved_yaml(recipe if whole else probed(recipe)), "probe", [])
+            self._follow(engine, found, use, until, is_behind, heard, MEASURED if not whole else LONGEST_STEPS)
         finally:
             engine.discard()
         if use.own_mib:
@@ -135,6 +138,7 @@ class Prober:
         until: float,
         is_behind: Callable[[Probe], bool],
         heard: Callable[[str, Probe], None],
+        enough: int,
     ) -> None:
         phase: Phase = "importing"
         told = time.time()
@@ -152,6 +156,8 @@ class Prober:
                     _add(found, event)
                     if found.first_step_s is None:
                         found.first_step_s = event.at - told
+                elif isinstance(event, Evaluated):
+                    found.eval_loss = event.figures.get("eval_loss")
                 elif isinstance(event, RunEnded) and event.outcome == "completed":
                     found.counted_from = WARM_UP  # its steps were over before the next engine had imported
                     return
@@ -162,7 +168,7 @@ class Prober:
             heard(phase, found)
             if not self._is_quiet():
                 found.counted_from = max(WARM_UP, len(found.seconds) + 1)
-            if found.counted >= MEASURED:
+            if found.counted >= enough:
                 return
             if is_behind(found):
                 found.outcome = "behind"

@@ -1,4 +1,4 @@
-"""cockpit tune with real engines and a tiny model: what it measures, keeps, writes and leaves."""
+"""cockpit tune and cockpit lr with real engines and a tiny model: what they measure, keep, write and leave."""
 
 from __future__ import annotations
 
@@ -59,3 +59,19 @@ def test_it_measures_the_same_rows_each_way_and_keeps_the_fastest(
 def test_a_budget_that_is_no_time_is_refused(recipe: Path, budget: str) -> None:
     done = CliRunner().invoke(cockpit, ["tune", str(recipe), "--budget", budget])
     assert done.exit_code == 2 and "give one such as 90s, 5m or 1h" in done.output
+
+
+def test_a_learning_rate_is_found_on_held_out_rows_and_written(recipe: Path, plain_stack: WarmStack) -> None:
+    rate = ["--set", "training.learning_rate=2e-3"]
+    with plain_stack.starts_engines():
+        done = CliRunner().invoke(cockpit, ["lr", str(recipe), "--steps", "20", "--budget", "0.001s", "--write", *rate])
+    assert done.exit_code == 0, done.output
+    assert "20 steps at each rate, measured on up to 4 held-out rows" in done.stdout
+    assert any(line.startswith("  2.00e-3") and line.endswith("<- this one") for line in done.stdout.splitlines())
+    assert RecipeDocument.load(recipe).value("training.learning_rate") == 2e-3
+    assert list(probes_folder().iterdir()) == [] and all_runs() == []
+
+
+def test_the_loss_of_grpo_tells_no_learning_rate() -> None:
+    done = CliRunner().invoke(cockpit, ["lr", "demo-grpo", "--set", "hardware.gpu=none"])
+    assert done.exit_code == 2 and "its loss says nothing of a learning rate" in done.output
