@@ -76,7 +76,7 @@ class Terminal:
         rows = ("".join(cells[row][column].data for column in columns) for row in range(self._screen.lines))
         return "\n".join(row.rstrip() for row in rows)
 
-    def wait_for(self, shown: str | Callable[[str], bool], timeout: float = 60) -> str:
+    def wait_for(self, shown: str | Callable[[str], bool], timeout: float = 120) -> str:
         """Wait until the screen shows `shown` (or `shown(screen)` holds). Raises AssertionError with the screen."""
         holds = shown if callable(shown) else lambda text: shown in text
         deadline = time.monotonic() + timeout
@@ -102,7 +102,7 @@ class Terminal:
         self._reap()
         return self.status is not None
 
-    def wait_for_end(self, timeout: float = 20) -> int:
+    def wait_for_end(self, timeout: float = 60) -> int:
         """Wait until the program has ended; its exit status, negative for a signal."""
         deadline = time.monotonic() + timeout
         while self.status is None:

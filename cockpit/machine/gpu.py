@@ -14,7 +14,8 @@ from cockpit.machine.nvml import Nvml
 from cockpit.protocol.events import GpuReading, Holder
 from cockpit.text.plain_text import plain_line
 
-PROBE_TIMEOUT_S = 5.0
+PROBE_TIMEOUT_S = 20.0
+"""A driver without persistence mode takes seconds for each GPU of a large machine, more where its cores are busy."""
 
 NONE = "none"
 DRIVERLESS = "driverless"

@@ -21,4 +21,4 @@ def test_an_engine_on_a_thread_ends_as_sigterm_ends_one(monkeypatch: pytest.Monk
     started = host_engine(key, "demo")
     assert started.process.poll() is None
     started.process.terminate()
-    assert started.process.wait(30) == 0
+    assert started.process.wait(60) == 0

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -114,12 +115,15 @@ def of_job(id_: str, *, silent_s: float) -> RunDir:
 
 
 @pytest.mark.usefixtures("started")
-@pytest.mark.parametrize("silent_s", [600.0, TAKE_UP_AFTER_S - 1])
+@pytest.mark.parametrize("silent_s", [600.0, TAKE_UP_AFTER_S / 2])
 def test_a_job_that_comes_back_after_its_node_has_failed_goes_on(
     silent_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     of_job("17", silent_s=silent_s)
+    silence_s, waits = RunDir.silence_s, list[float]()
+    monkeypatch.setattr("cockpit.cli.taking_up.time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr(RunDir, "silence_s", lambda run: silence_s(run) + TAKE_UP_AFTER_S * len(waits))
     found = run()
     assert str(found.exception) == f"goes on with {RUN_ID}", found.output
     assert ("on node7 before" in found.stderr) == (silent_s < TAKE_UP_AFTER_S)

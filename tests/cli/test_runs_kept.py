@@ -82,7 +82,7 @@ def test_of_two_who_change_a_label_none_undoes_the_other() -> None:
             other = pool.submit(call, "label", "one", "--tag", "second")
             time.sleep(0.1)  # time for it to read the label, were there no lock
             msgspec.structs.replace(was, tags=("first",)).write(run)
-        assert other.result(timeout=30).exit_code == 0
+        assert other.result(timeout=60).exit_code == 0
     assert Label.of(run).tags == ("first", "second")
 
 

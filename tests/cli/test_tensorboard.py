@@ -19,7 +19,7 @@ from cockpit.paths import runs_folder
 from cockpit.runs.folder import RunDir
 from tests.recording import record
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 def run_with_figures() -> RunDir:

@@ -15,7 +15,6 @@ from tests.terminal import Terminal
 QUESTION = "What is the opposite of hot?"
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24)])
 def test_pick_change_start_watch_chat_quit(
     app: Callable[..., Terminal], short_recipe: str, columns: int, rows: int

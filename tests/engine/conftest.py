@@ -136,4 +136,4 @@ def kill(engine: StartedEngine) -> None:
     """End an engine process that a test has started, if it still runs."""
     if engine.process.poll() is None:
         engine.process.kill()
-    engine.process.wait(30)
+    engine.process.wait(60)

@@ -12,7 +12,8 @@ from cockpit.protocol.events import AnyEvent, CommandAnswered, PhaseStarted, Rep
 from cockpit.runs.link import RunLink, new_command_id
 from cockpit.runs.state import RunState
 
-PATIENCE_S = 150.0
+PATIENCE_S = 300.0
+"""To import the stack is 17 s of CPU, which a busy machine may not give for minutes."""
 Kind = TypeVar("Kind", bound=AnyEvent)
 
 

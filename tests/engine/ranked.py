@@ -56,7 +56,7 @@ class RankedRun(Follower):
         """End what is left of it."""
         for process in self.processes:
             process.kill()
-            process.wait(30)
+            process.wait(60)
         self.link.close()
 
 

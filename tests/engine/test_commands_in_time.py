@@ -69,7 +69,7 @@ def test_commands_for_an_engine_that_has_gone_do_not_hit_the_next(run: RunDir) -
         follower.until_exited()
     finally:
         engine.terminate()
-        hosting.join(30)
+        hosting.join(60)
     answers = {answer.command_id: answer for answer in follower.all(CommandAnswered)}
     assert set(answers) == {"stale", "another's", "asked", "ours"}
     assert [name for name, answer in answers.items() if answer.stale] == ["stale", "another's"]
@@ -131,7 +131,7 @@ def test_a_run_id_that_no_folder_can_have_is_refused(monkeypatch: pytest.MonkeyP
         follower.until(lambda: len(follower.all(CommandAnswered)) == len(run_ids))
     finally:
         engine.terminate()
-        hosting.join(30)
+        hosting.join(60)
     assert not any(answer.accepted for answer in follower.all(CommandAnswered))
     assert not hosting.is_alive()
 
@@ -149,7 +149,7 @@ def test_a_stop_that_is_accepted_is_told_to_every_reader(run: RunDir) -> None:
         follower.until(lambda: len(follower.all(CommandAnswered)) == 6)
     finally:
         engine.terminate()
-        hosting.join(30)
+        hosting.join(60)
     told = [(event.command_id, event.save, event.attempt) for event in follower.all(StopRequested)]
     assert told == [("save", True, 1), ("drop", False, 1)]
     refused = [answer.command_id for answer in follower.all(CommandAnswered) if not answer.accepted]
@@ -166,7 +166,7 @@ def test_the_stop_of_an_engine_that_is_told_to_end_is_told_too(run: RunDir) -> N
         follower.until(lambda: len(follower.all(CommandAnswered)) == 1)
     finally:
         engine.terminate()
-        hosting.join(30)
+        hosting.join(60)
     follower.until_exited()
     assert [(event.command_id, event.save) for event in follower.all(StopRequested)] == [("", True)]
 
@@ -174,8 +174,8 @@ def test_the_stop_of_an_engine_that_is_told_to_end_is_told_too(run: RunDir) -> N
 def test_the_age_of_a_process_is_known_finer_than_the_clock_of_its_boot() -> None:
     from cockpit.engine.engine import process_age_s
 
-    began = time.time() - process_age_s()
-    assert abs(began - psutil.Process().create_time()) < 1.1
+    created = psutil.Process().create_time()
+    assert min(abs(time.time() - process_age_s() - created) for _ in range(9)) < 1.1
     assert process_age_s() <= process_age_s()
 
 

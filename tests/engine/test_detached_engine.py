@@ -171,7 +171,7 @@ def test_a_killed_engine_is_lost_and_its_run_can_be_asked_again(finished: Finish
     """Last in this module that uses the run: its engine is killed, and another one goes on in the same logs."""
     tuned, _ = finished.ask(PROMPT, do_sample=False, max_new_tokens=24)
     finished.started.process.kill()
-    finished.started.process.wait(30)
+    finished.started.process.wait(60)
     assert finished.link.liveness() == "lost"
     before = len(finished.events)
     with unsloth_stack.starts_engines():
@@ -183,7 +183,7 @@ def test_a_killed_engine_is_lost_and_its_run_can_be_asked_again(finished: Finish
         assert follower.ask(PROMPT, do_sample=False, max_new_tokens=24)[0] == tuned
         again.process.terminate()
         follower.until_exited()
-        assert again.process.wait(30) == 0
+        assert again.process.wait(60) == 0
     finally:
         kill(again)
     assert len(follower.events) > before
@@ -208,7 +208,7 @@ def test_sigterm_finishes_the_step_saves_and_ends(folder: Path, model: Path, row
     follower.until(lambda: follower.state.step >= reached)
     warm.process.terminate()
     follower.until_exited()
-    assert warm.process.wait(30) == 0
+    assert warm.process.wait(60) == 0
     (ended,) = follower.all(RunEnded)
     assert (ended.outcome, ended.step) == ("stopped", follower.state.step)
     assert (run.adapter / "adapter_config.json").is_file()

@@ -40,6 +40,6 @@ def test_a_phase_begins_in_the_log_before_any_progress_of_it(tmp_path: Path, mon
 
     monkeypatch.setattr(EventWriter, "append", meddle)
     journal.enter_phase("training")
-    others[0].join(10)
+    others[0].join(60)
     told = EventReader(run.events).poll()
     assert [type(event) for event in told] == [PhaseStarted, PhaseProgressed]

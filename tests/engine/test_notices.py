@@ -12,7 +12,7 @@ from cockpit.engine import notices as module
 from cockpit.engine.notices import SLURM_END, Notices, Paces
 from cockpit.recipe.lifecycle import Lifecycle
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def notices(folder: Path, may_run: bool = True, environment: dict[str, str] | None = None, **fields: object) -> Notices:
@@ -32,8 +32,9 @@ def until(so: Callable[[], str]) -> str:
 )
 def test_a_deadline_counts_from_the_start(tmp_path: Path, said: str, seconds: float) -> None:
     assert Lifecycle(deadline=said).deadline_s == seconds
+    before = time.time()
     found = notices(tmp_path, deadline=said)
-    assert found.ends_at == pytest.approx(time.time() + seconds, abs=5)
+    assert found.ends_at is not None and before <= found.ends_at - seconds <= time.time()
 
 
 def test_it_is_due_as_long_before_as_ending_takes(tmp_path: Path) -> None:
@@ -74,9 +75,10 @@ def test_a_command_of_the_user_s_own_is_asked_again_and_again(tmp_path: Path, mo
     asked = tmp_path / "asked"
     until(lambda: found.due() or ("twice" if asked.exists() and asked.stat().st_size > 4 else ""))
     assert not (tmp_path / "vanishes").exists() and found.ends_at is None
+    before = time.time()
     (tmp_path / "vanishes").touch()
     assert until(found.due) == "The machine is about to vanish, says lifecycle.preemption_command."
-    assert found.ends_at == pytest.approx(time.time() + 7, abs=5)
+    assert before + 7 <= (found.ends_at or 0.0) <= time.time() + 7
     found.close()
 
 

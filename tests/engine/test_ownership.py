@@ -22,7 +22,7 @@ from cockpit.engine.ownership import Ownership
 from cockpit.engine.worker import Worker
 from cockpit.launch.engines import EngineKey, start_chat_engine, start_resuming_engine
 from cockpit.paths import runs_folder
-from cockpit.protocol.commands import Stop, Train
+from cockpit.protocol.commands import AnyCommand, Stop, Train, UnreadableCommand
 from cockpit.protocol.event_log import newest_event
 from cockpit.protocol.events import EngineExited, LogWritten, RunEnded
 from cockpit.runs.engine_lock import RunTaken, take_lock
@@ -66,15 +66,36 @@ def training(run: RunDir) -> Iterator[tuple[Engine, Follower, threading.Thread]]
         yield engine, follower, hosting
     finally:
         engine.terminate()
-        hosting.join(30)
+        hosting.join(60)
 
 
-def test_an_engine_whose_run_another_has_taken_ends_and_writes_nothing(run: RunDir) -> None:
+@contextmanager
+def between_two_looks(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Within this the engine has looked for commands, and has yet to look who has the run."""
+    has_looked, goes_on, take_commands = threading.Event(), threading.Event(), RunDir.take_commands
+
+    def take_and_wait(run: RunDir) -> list[AnyCommand | UnreadableCommand]:
+        found = take_commands(run)
+        has_looked.set()
+        assert goes_on.wait(60)
+        return found
+
+    patch.setattr(RunDir, "take_commands", take_and_wait)
+    assert has_looked.wait(60)
+    patch.setattr(RunDir, "take_commands", take_commands)
+    yield
+    goes_on.set()
+
+
+def test_an_engine_whose_run_another_has_taken_ends_and_writes_nothing(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with training(run) as (engine, _, hosting):
-        run.write_identity(ANOTHER)
-        run.send(Stop(id="for the other"))
-        before = run.events.read_bytes()
-        hosting.join(30)
+        with between_two_looks(monkeypatch):
+            run.write_identity(ANOTHER)
+            run.send(Stop(id="for the other"))
+            before = run.events.read_bytes()
+        hosting.join(60)
         assert not hosting.is_alive()
         assert engine.was_taken
     assert run.events.read_bytes() == before
@@ -95,7 +116,7 @@ def test_a_run_whose_folder_is_moved_fails_and_says_where_it_lies(run: RunDir, t
     place = tmp_path / "elsewhere"
     with training(run) as (_, follower, hosting):
         run.path.rename(place)
-        hosting.join(30)
+        hosting.join(60)
         follower.until_exited()
     ended = follower.all(RunEnded)[-1]
     assert ended.outcome == "failed"
@@ -109,7 +130,7 @@ def test_a_run_whose_folder_is_deleted_fails_and_makes_no_ghost_of_it(run: RunDi
     with training(run) as (_, follower, hosting):
         while run.path.exists():  # a heartbeat may fall into a folder that is being emptied
             shutil.rmtree(run.path, ignore_errors=True)
-        hosting.join(30)
+        hosting.join(60)
         follower.until_exited()
     (ended,) = follower.all(RunEnded)
     assert (ended.outcome, "was deleted during the run" in ended.reason) == ("failed", True)
@@ -159,7 +180,7 @@ def test_of_two_starters_one_is_told_who_has_the_run(monkeypatch: pytest.MonkeyP
 
 def wait_until_free(run: RunDir) -> None:
     """The kernel takes a moment to close what a process had open."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while lock_state(run.path) != "free":
         assert time.monotonic() < deadline, "the lock is still held"
 

@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from cockpit.cli.queue_runner import QueueRunner
 from cockpit.machine.gpu import GpuReport
 from cockpit.paths import runs_folder
@@ -21,7 +19,6 @@ from tests.engine.warm_stack import WarmStack
 PATIENCE_S = 240.0
 
 
-@pytest.mark.timeout(300)
 def test_six_runs_the_third_made_to_fail(folder: Path, model: Path, rows: Path, plain_stack: WarmStack) -> None:
     with cockpit_home(folder / "queued"), plain_stack.starts_engines():
         queue, said = Queue(), list[str]()

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
@@ -51,7 +50,6 @@ def test_json_is_the_whole_run_and_nothing_else(tmp_path: Path, unsloth_stack: W
     assert (run.adapter / "adapter_model.safetensors").is_file()
 
 
-@pytest.mark.timeout(400)
 def test_an_interrupt_saves_and_what_it_saved_answers(unsloth_stack: WarmStack) -> None:
     command = [sys.executable, "-m", "cockpit", *SHORT_DEMO, "--set", "training.max_steps=5000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as training:

@@ -48,7 +48,7 @@ class Begun:
         self.worker.begin_run(Train(id="t", run_id="run", command=["test"]))
 
     def announced(self) -> bool:
-        return self.worker.beginning.told.wait(30)
+        return self.worker.beginning.told.wait(60)
 
     def told(self) -> list[AnyEvent]:
         return EventReader(self.run.events).poll()
@@ -80,7 +80,7 @@ def test_a_run_that_ends_while_its_data_is_hashed_begins_before_it_ends(
     hashed = threading.Event()
 
     def hash_slowly(recipe: object) -> dict[str, str]:
-        hashed.wait(30)
+        hashed.wait(60)
         return {"rows.jsonl": "0" * 64}
 
     monkeypatch.setattr(beginning, "data_hashes", hash_slowly)

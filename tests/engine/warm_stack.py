@@ -43,10 +43,10 @@ class ForkedProcess:
 
     def wait(self, timeout: float | None = None) -> int:
         """The exit status, once there is one. Raises TimeoutExpired."""
-        deadline = time.monotonic() + (timeout or 150.0)
+        deadline = time.monotonic() + (timeout or 300.0)
         while (status := self.poll()) is None:
             if time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired(str(self.pid), timeout or 150.0)
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 300.0)
             time.sleep(0.01)
         return status
 
@@ -81,7 +81,7 @@ class WarmStack:
     def close(self) -> None:
         """No more forks; it ends with this process too."""
         self._pipe.close()
-        self._process.wait(30)
+        self._process.wait(60)
 
     def status_of(self, pid: int) -> int | None:
         """Exit status of a fork, None while it runs."""

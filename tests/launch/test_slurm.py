@@ -175,13 +175,13 @@ def test_a_run_that_stops_for_the_end_of_its_job_goes_back_into_the_queue(
     path.write_text(text([sys.executable, "-c", code], tmp_path))
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + ends_in_s))
     job = subprocess.Popen(["bash", str(path)])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while is_told and not began.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
     if is_told:
         os.kill(job.pid, signal.SIGTERM)
-    assert job.wait(30) == status
+    assert job.wait(60) == status
     assert (tmp_path / "requeued").exists() == is_requeued
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,6 +78,7 @@ def fake_nvml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     (folder / "pynvml.py").write_text(textwrap.dedent(NVML_MODULE))
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setattr(gpu, "PROBE_TIMEOUT_S", 120.0)
     for name in ("FAKE_FAILING", "FAKE_HANGS", "FAKE_NO_DRIVER", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.delenv(name, raising=False)
     sys.modules.pop("pynvml", None)
@@ -187,9 +190,9 @@ class TestProbe:
 
     def test_a_driver_that_hangs_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FAKE_HANGS", "1")
-        monkeypatch.setattr(gpu, "PROBE_TIMEOUT_S", 1.0)
-        probe = GpuProbe()
+        probe, much_later = GpuProbe(), time.monotonic() + 2 * gpu.PROBE_TIMEOUT_S
         assert probe.poll() is None
+        monkeypatch.setattr(gpu, "time", SimpleNamespace(monotonic=lambda: much_later))
         report = probe.wait()
         assert "has not answered" in report.problem
         assert probe.poll() is report

@@ -21,13 +21,13 @@ from cockpit.remote.far_end import ENDS, FarEnd
 from cockpit.remote.frames import MARK, Beat, Hello, encode
 from cockpit.remote.host import Host
 from cockpit.remote.near_end import KEPT_S, NearEnd
-from cockpit.runs.elsewhere import Elsewhere, host_file
+from cockpit.runs.elsewhere import host_file
 from cockpit.runs.folder import RunDir, all_runs
 from cockpit.runs.summary import RunSummary
 from tests.recording import record
 from tests.remote.far import Far
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -35,6 +35,13 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def nobody_looks_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the machine takes over a test."""
+    monkeypatch.setattr("cockpit.remote.near_end.LEASE_S", 600.0)
+    monkeypatch.setattr("cockpit.runs.elsewhere.HEARD_S", 38.0)
 
 
 @pytest.fixture
@@ -87,8 +94,7 @@ def test_logs_and_recipes_are_copied_and_followed(tmp_path: Path, far_home: Path
         EventWriter(run.events).append(LogWritten(level="info", text="more"))
         until(lambda: is_same(here.events, run.events))
         assert abs(here.recipe.stat().st_mtime - run.recipe.stat().st_mtime) < 2
-        until(lambda: Elsewhere.of(here.path) is not None)
-        assert here.liveness() == "alive"
+        until(lambda: here.liveness() == "alive")
         until((desk / "hosts" / "gpu1.gpus").is_file)
         assert msgspec.json.decode((desk / "hosts" / "gpu1.gpus").read_bytes(), type=GpuReport).driver == "580"
 

@@ -38,7 +38,7 @@ def test_an_aborted_run_has_ended_and_holds_no_engine(is_ours: bool, named: str)
         StartedEngine(EngineKey("unsloth", "none"), RunLink(run), process).abort(step=3)
     else:
         abort_run(run, step=3)
-    process.wait(30)
+    process.wait(60)
     ended, exited = RunLink(run).poll()
     assert isinstance(ended, RunEnded) and (ended.outcome, ended.step) == ("stopped", 3)
     assert isinstance(exited, EngineExited)
@@ -61,4 +61,4 @@ def test_a_process_that_is_not_the_runs_engine_gets_no_signal(arguments: list[st
     assert process.poll() is None
     assert not run.events.exists()
     process.kill()
-    process.wait(30)
+    process.wait(60)

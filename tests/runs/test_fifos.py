@@ -22,8 +22,6 @@ from cockpit.runs.summary import RunSummary
 from tests.recording import record
 from tests.runs.complete_checkpoint import write_checkpoint
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def make_fifo(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -145,7 +145,7 @@ def test_an_engine_that_cannot_be_given_its_run_is_ended(
     started = StartedEngine(EngineKey("unsloth", "none"), RunLink(run), process)
     with pytest.raises(OSError, match="No space left"):
         (started.resume if resumes else started.train)("schema: 1\n", "demo", ["cockpit"])
-    assert process.wait(30) == -15
+    assert process.wait(60) == -15
 
 
 def test_a_recording_plays_in_its_own_time_and_takes_no_commands(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,7 @@ def test_folders_of_lost_standbys_are_removed(monkeypatch: pytest.MonkeyPatch) -
     assert not lost.path.exists()
     assert alive.path.is_dir() and fresh.path.is_dir() and started.link.run.path.is_dir()
     started.dismiss()
-    assert started.process.wait(30) == 0
+    assert started.process.wait(60) == 0
     assert list(started.link.run.commands.iterdir()) == []
 
 

@@ -30,7 +30,7 @@ except KeyboardInterrupt:
 
 def told(child: TuneProcess, count: int) -> list[Told]:
     found: list[Told] = []
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while len(found) < count and not child.problem:
         assert time.monotonic() < deadline
         found += child.poll()

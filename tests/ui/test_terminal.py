@@ -52,7 +52,7 @@ sys.exit(app.return_code)
 """
 
 
-def wait_until(holds: Callable[[], bool], timeout: float = 30) -> None:
+def wait_until(holds: Callable[[], bool], timeout: float = 60) -> None:
     deadline = time.monotonic() + timeout
     while not holds():
         assert time.monotonic() < deadline, "it did not come to hold"
@@ -96,7 +96,7 @@ def test_a_lost_terminal_ends_an_app_whose_main_thread_hangs(pid_file: Path) -> 
         os.mkfifo(f"{pid_file}.fifo")
         wait_until(Path(f"{pid_file}.hangs").exists)
         terminal.hang_up()
-        wait_until(lambda: has_ended(app), timeout=60)
+        wait_until(lambda: has_ended(app))
         wait_until(lambda: has_ended(engine))
 
 
@@ -132,7 +132,7 @@ def test_quit_gives_the_terminal_back(pid_file: Path) -> None:
 def test_without_colour_no_colour_is_sent_and_the_focus_is_seen(pid_file: Path) -> None:
     terminal, _ = open_app(pid_file, NO_COLOR="1", COLORTERM="truecolor")
     with terminal:
-        assert "▸ demo" in terminal.text
+        terminal.wait_for("▸ demo")
         colours = re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)(?=[;m])", terminal.received)
         assert colours
         assert all(red == green == blue for red, green, blue in colours)

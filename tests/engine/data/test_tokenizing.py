@@ -122,7 +122,7 @@ def test_a_stop_ends_the_processes_at_once(
 
     with pytest.raises(Stopped):
         prepared(rows, progress=progress)
-    psutil.wait_procs(seen, timeout=10)
+    psutil.wait_procs(seen, timeout=60)
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in seen)
     assert entries() == []
 

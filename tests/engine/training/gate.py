@@ -10,7 +10,7 @@ import pytest
 from cockpit.engine.training.between_steps import BetweenSteps
 from cockpit.engine.worker import Worker
 
-WAITS_S = 60.0
+WAITS_S = 300.0
 
 
 class Gate:

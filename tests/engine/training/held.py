@@ -40,5 +40,12 @@ def wait_where_told() -> None:
 
 
 def _wait(moment: str) -> None:
-    while HOLD.exists() and HOLD.read_text() == moment:
+    while _held() == moment:
         time.sleep(0.005)
+
+
+def _held() -> str:
+    try:
+        return HOLD.read_text()
+    except FileNotFoundError:
+        return ""

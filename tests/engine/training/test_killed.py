@@ -53,7 +53,6 @@ def kill_at(moment: str, run: RunDir, started: StartedEngine, attempt: int) -> N
     kill(started)
 
 
-@pytest.mark.timeout(600)
 def test_killed_five_times(home_folder: Path, model: Path, rows: Path) -> None:
     recipe = tiny.recipe_text(
         model,
@@ -100,7 +99,6 @@ def test_killed_five_times(home_folder: Path, model: Path, rows: Path) -> None:
     assert not (run.checkpoints / ".partial").exists()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("moment", "resumed"), [("step 5", "goes on after step 4"), ("step 1", "from its beginning")])
 def test_a_run_that_is_lost_goes_on_by_itself_where_its_recipe_says_so(
     home_folder: Path, model: Path, rows: Path, moment: str, resumed: str

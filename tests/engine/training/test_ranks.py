@@ -110,7 +110,7 @@ def test_two_ranks_give_the_losses_tokens_gradients_and_adapter_of_one(
         two.until_ended()
         assert two.state.ended is not None and two.state.ended.outcome == "completed", two.log.read_text()
         two.until_phase("ready")
-        assert two.processes[1].wait(30) == 0, "it leaves, and rank 0 keeps the model"
+        assert two.processes[1].wait(60) == 0, "it leaves, and rank 0 keeps the model"
         assert let_go(two) == [0, 0]
     assert len(figures(one)) == STEPS and is_near(figures(two), figures(one))
     assert {"loss", "grad_norm", "learning_rate", "tokens_seen", "trained_tokens"} == figures(two)[0].keys()
@@ -192,9 +192,9 @@ def test_a_rank_that_is_killed_ends_the_run_and_is_named_with_its_output(
     with ranked(plain_stack, recipe, run=run, prepare=wait_where_told) as two:
         two.until(lambda: two.state.step == 3)
         os.kill(two.processes[1].pid, signal.SIGKILL)
-        assert two.processes[1].wait(30) == -signal.SIGKILL
+        assert two.processes[1].wait(60) == -signal.SIGKILL
         two.until_exited()
-        assert two.processes[0].wait(30) == 1, "whoever has started the ranks ends those that are left"
+        assert two.processes[0].wait(60) == 1, "whoever has started the ranks ends those that are left"
     ended = two.state.ended
     assert ended is not None and (ended.outcome, ended.step, ended.rank) == ("failed", 3, 1)
     assert RunSummary.of(run).is_lost and RunSummary.of(run).state == "failed"

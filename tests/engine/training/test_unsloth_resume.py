@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.engine import tiny
 from tests.engine.training.forked_runs import Ended, ended
 from tests.engine.warm_stack import WarmStack
@@ -72,7 +70,6 @@ def test_answers_on_the_way_leave_no_trace(tmp_path: Path, model: Path, rows: Pa
     assert 0 <= before["eval_token_f1"] < after["eval_token_f1"] <= 1
 
 
-@pytest.mark.timeout(300)
 def test_losses_are_those_of_an_undisturbed_run(tmp_path: Path, model: Path, unsloth_stack: WarmStack) -> None:
     """Nine steps are an epoch; the stop comes where an evaluation is due."""
     rows = [{"messages": tiny.pair(f"what is {n}", "red cat " * (1 + n * 7 % 11))} for n in range(40)]

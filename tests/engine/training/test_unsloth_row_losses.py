@@ -44,7 +44,6 @@ def counted(recipes: dict[str, str]) -> dict[str, Ended]:
     return found
 
 
-@pytest.mark.timeout(300)
 def test_row_losses(tmp_path: Path, hosted: Hosted, unsloth_stack: WarmStack) -> None:
     turns = [tiny.pair(f"what {'red ' * (i % 7)}{i}", f"arr {'blue ' * (i % 5)}{i}") for i in range(40)]
     data = tiny.write_rows(tmp_path / "rows.jsonl", [{"messages": turn} for turn in turns])

@@ -62,7 +62,7 @@ async def test_recipes_are_queued_moved_and_removed(started: list[subprocess.Pop
         await until(pilot, lambda: not isinstance(app.screen, QueueScreen))
         await app.action_quit()
         await until(pilot, lambda: not app.is_running)
-    assert started[0].wait(10) == -15, "the runner ends with the app"
+    assert started[0].wait(60) == -15, "the runner ends with the app"
 
 
 async def test_an_empty_queue_has_nothing_to_open() -> None:
