@@ -10,7 +10,7 @@ import pytest
 from xdist.scheduler import LoadFileScheduling, LoadScopeScheduling
 
 FORKING = (
-    *("detached_engine", "export", "forms", "killed", "loading", "moved_base"),
+    *("detached_engine", "export", "forms", "fsdp", "killed", "loading", "moved_base"),
     *("pack_offline", "queue_end_to_end", "ranks"),
     *("train_command", "tune_command", "unsloth_loading", "unsloth_resume", "unsloth_row_losses"),
 )

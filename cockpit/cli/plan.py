@@ -106,9 +106,8 @@ def planned_for(recipe: Recipe, name: str, file: str, price: Price | None = None
     from cockpit.data.inputs import trains_images
     from cockpit.machine.gpu import GpuProbe
     from cockpit.models.published import described
-    from cockpit.preflight.devices import with_devices_counted
     from cockpit.preflight.experience import learned
-    from cockpit.preflight.outlook import fitted_here, known_rows, lengths_of
+    from cockpit.preflight.outlook import Forecaster, fitted_here, known_rows, lengths_of
     from cockpit.preflight.plan import Planner
     from cockpit.preflight.room import disk_room, forecast_for, gpu_rooms, trains_on
 
@@ -116,7 +115,9 @@ def planned_for(recipe: Recipe, name: str, file: str, price: Price | None = None
     model = described(recipe.model.name_or_path)
     images = trains_images(recipe)
     report = probe.wait()
-    recipe = with_devices_counted(recipe, report)
+    forecaster = Forecaster()
+    forecaster.learn()
+    recipe = forecaster.settled(recipe, report)
     plan = Planner().plan(recipe, report, file)
     experience = learned()
     found_way = fitted_here(recipe, report)
@@ -154,7 +155,8 @@ def _plain(planned: Planned, problems: list[Problem]) -> dict[str, Any]:
         "epochs": planned.plan.epochs,
         "per_device_train_batch_size": training.per_device_train_batch_size,
         "gradient_accumulation_steps": training.gradient_accumulation_steps,
-        "devices": recipe.hardware.ranks,
+        "devices": recipe.hardware.gpus,
+        "parallel": recipe.hardware.parallel if recipe.hardware.gpus > 1 else None,
         "gradient_checkpointing": training.gradient_checkpointing,
         "fitted": planned.fitted.told or None,
         "times_as_fast": planned.fitted.times and round(planned.fitted.times, 2),
@@ -221,6 +223,7 @@ def _print(planned: Planned, problems: list[Problem]) -> None:
 def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
     """Name and value of each line."""
     from cockpit.recipe.schedule import batches_text, rows_name
+    from cockpit.recipe.sharing import sharing_text
     from cockpit.text.numbers import big_count, count, percent, size
     from cockpit.text.plain_text import plain_line
 
@@ -242,6 +245,8 @@ def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
     most = f", {count(planned.tokens)} tokens at most" if planned.tokens else ""
     yield "rows", _rows_text(planned.rows, recipe)
     yield "steps", f"{count(planned.plan.total_steps)} of {batch} {rows_name(recipe)}{most}{_epochs(planned.plan)}"
+    if shared := sharing_text(recipe):
+        yield "shared", shared
     if planned.fitted.written.training.fit == "auto":
         chosen = next((gpu for gpu in planned.gpus if gpu.chosen), None)
         yield "fit", planned.fitted.said(chosen)

@@ -115,14 +115,13 @@ class QueueRunner:
 
     def _begin_if_due(self, entry: Waiting, going: list[Waiting]) -> None:
         from cockpit.preflight.checks import preflight
-        from cockpit.preflight.devices import count_devices
-        from cockpit.preflight.outlook import fitted_here
+        from cockpit.preflight.outlook import fitted_here, settle
         from cockpit.recipe.document import RecipeDocument
         from cockpit.recipe.problem import RecipeError
 
         report = self._probe()
         try:
-            recipe = count_devices(RecipeDocument.parse(entry.recipe, entry.name), report)
+            recipe = settle(RecipeDocument.parse(entry.recipe, entry.name), report)
             if problems := preflight(recipe, report, entry.name):
                 raise RecipeError(problems)
         except RecipeError as error:

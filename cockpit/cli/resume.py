@@ -107,7 +107,7 @@ def _checked(
     from cockpit.launch.engines import EngineKey
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
-    from cockpit.preflight.devices import count_devices
+    from cockpit.preflight.outlook import settle
     from cockpit.recipe.problem import RecipeError
     from cockpit.recipe.resume_policy import refused_changes
     from cockpit.runs.moved_base import why_no_base
@@ -125,7 +125,7 @@ def _checked(
             _share_among(document, gpus, report)
         for setting in settings:
             document.set_from_text(setting)
-        after = count_devices(document, report)
+        after = settle(document, report)
     except RecipeError as error:
         end("\n".join(map(str, error.problems)), 2)
     if gone := why_no_base(after):

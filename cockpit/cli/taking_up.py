@@ -148,6 +148,8 @@ def newest_of(written: Recipe, fitted: Recipe, name: str) -> RunDir | None:
 def _training_of(recipe: Recipe) -> dict[str, object]:
     """All that says what is trained, and how, with local paths absolute."""
     from cockpit.recipe.document import RecipeDocument, resolved_yaml
+    from cockpit.recipe.sharing import shared_by
 
     resolved = RecipeDocument.parse(resolved_yaml(recipe), "recipe").recipe()
+    resolved = shared_by(resolved, "ddp")  # how GPUs share the work changes nothing of what is trained
     return resolved.model_dump(exclude={"about", "chat", "samples", "suite", "watchdogs", "lifecycle", "output"})

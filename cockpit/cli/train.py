@@ -128,12 +128,11 @@ def _checked(
     from cockpit.launch.engines import EngineKey
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
-    from cockpit.preflight.devices import count_devices
-    from cockpit.preflight.outlook import fitted_here
+    from cockpit.preflight.outlook import fitted_here, settle
 
     document, _ = asked_for(recipe, data, model, settings, gpus=gpus, piped=True)
     report = GpuProbe().wait()
-    resolved = count_devices(document, report)
+    resolved = settle(document, report)
     problems = preflight(resolved, report, document.file, document.line)
     if problems:
         refuse([str(blamed(problem, data, model, settings, gpus=gpus)) for problem in problems])

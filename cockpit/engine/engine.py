@@ -294,7 +294,7 @@ class Engine:
         if not self._own_process or self._journal.phase in UNINTERRUPTED:
             return False
         # The worker is in the middle of an import or a load, which nothing interrupts, and nothing would be lost.
-        if self._worker.begun and self._controls.stop is not None:
+        if self._worker.begun and not self._worker.ended and self._controls.stop is not None:
             return True
         return bool(self._reason) and not self._worker.begun
 

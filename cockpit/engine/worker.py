@@ -10,6 +10,8 @@ import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from cockpit.engine.chat.answers import Answers
     from cockpit.engine.chat.asides import Asides
     from cockpit.engine.chat.exam import Exam
+    from cockpit.engine.chat.gathered import GatheredAsides, GatheredSampler
     from cockpit.engine.chat.gguf_replies import GgufAnswers
     from cockpit.engine.chat.replies import Chatter
     from cockpit.engine.chat.samples import Sampler
@@ -179,7 +182,7 @@ class Worker:
             loaded, trained = self._train_with_others(recipe)
             if trained.step and not trained.dropped:
                 self.journal.check_folder()
-                save_result(loaded, self.run, self.journal, trained.weights_of)
+                save_result(loaded, self.run, self.journal, trained)
             self.journal.check_folder()
         except BaseException as error:
             traceback.print_exc()
@@ -193,7 +196,22 @@ class Worker:
         else:
             self.end_run(RunEnded(outcome="completed", step=trained.step, reason=trained.why))
         if trained.step and not trained.dropped and not self.controls.leaving:
+            if loaded.is_sharded:
+                del loaded
+                loaded = self._loaded_whole(recipe)
             self._chat(loaded, recipe)
+
+    def _loaded_whole(self, recipe: Recipe) -> Loaded:
+        """What was saved, on this rank alone, once its share of the weights has gone."""
+        import torch
+
+        from cockpit.engine.model.loading import load_for_chat
+
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.journal.enter_phase("loading_model", recipe.model.name_or_path)
+        return load_for_chat(recipe, self.run.result or self.run.adapter, self._say)
 
     def _meet(self) -> None:
         """Find the other ranks, where there are some: all train what rank 0 was told to."""
@@ -348,31 +366,39 @@ class Worker:
             self.ranks,
         )
 
-    def _asides(self, recipe: Recipe, loaded: Loaded) -> Asides | None:
+    def _asides(self, recipe: Recipe, loaded: Loaded) -> Asides | GatheredAsides | None:
         from cockpit.engine.chat.asides import Asides
+        from cockpit.engine.chat.gathered import GatheredAsides
 
-        if not self.ranks.is_first:
-            return None
-        return Asides(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
+        asides = None
+        if self.ranks.is_first:
+            asides = Asides(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
+        return GatheredAsides(asides, loaded.model) if loaded.is_sharded else asides
 
-    def _sampler(self, recipe: Recipe, loaded: Loaded) -> Sampler | None:
+    def _sampler(self, recipe: Recipe, loaded: Loaded) -> Sampler | GatheredSampler | None:
+        from cockpit.engine.chat.gathered import GatheredSampler
         from cockpit.engine.chat.samples import Sampler
 
-        if not recipe.samples.prompts or not self.ranks.is_first:
+        if not recipe.samples.prompts:
             return None
-        return Sampler(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
+        sampler = None
+        if self.ranks.is_first:
+            sampler = Sampler(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
+        return GatheredSampler(recipe, sampler, loaded.model) if loaded.is_sharded else sampler
 
     def _exam(self, recipe: Recipe, loaded: Loaded, data: PreparedData) -> Exam | SharedExam | None:
         from cockpit.engine.chat.exam import Exam
         from cockpit.engine.chat.shared_exam import SharedExam
+        from cockpit.engine.model.shards import gathered
 
         if not recipe.evaluation.answers:
             return None
+        gather = partial(gathered, loaded.model) if loaded.is_sharded else nullcontext
         if not self.ranks.is_first:
-            return SharedExam(recipe, None, self.ranks)
+            return SharedExam(recipe, None, self.ranks, gather)
         exam = Exam(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
         exam.begin(data.held_out)
-        return SharedExam(recipe, exam, self.ranks) if self.ranks.are_several else exam
+        return SharedExam(recipe, exam, self.ranks, gather) if self.ranks.are_several else exam
 
     def _chatter(self, loaded: Loaded, recipe: Recipe) -> Chatter:
         from cockpit.engine.chat.replies import Chatter

@@ -53,14 +53,17 @@ class EngineKey:
         """The key with which a recipe is trained on this machine. Raises ValueError with a sentence where its GPU is
         not there."""
         hardware = recipe.hardware
-        gpus = report.choose_several(hardware.gpu, hardware.ranks)
+        gpus = report.choose_several(hardware.gpu, hardware.gpus)
         return cls(recipe.backend, ",".join(gpus), hardware.compile, hardware.ranks)
 
     @classmethod
     def to_ask(cls, recipe: Recipe, report: GpuReport) -> EngineKey:
         """The key with which a recipe's model is asked, by one process. Of several GPUs that it was trained on the
-        freest one of this machine takes it. Raises ValueError with a sentence."""
+        freest one of this machine takes it, and all of them where its layers are spread over them. Raises ValueError
+        with a sentence."""
         hardware = recipe.hardware
+        if hardware.is_spread:
+            return cls.of(recipe, report)
         gpu = "auto" if "," in hardware.gpu else hardware.gpu
         return cls(recipe.backend, report.choose(gpu), hardware.compile)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 
 from cockpit.machine.gpu import DRIVERLESS, NONE, GpuReport
+from cockpit.preflight.sharing import of_sharing
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.model import ALONE
 from cockpit.recipe.recipe import Recipe
@@ -41,14 +42,15 @@ def count_devices(document: RecipeDocument, report: GpuReport) -> Recipe:
 
 def of_devices(recipe: Recipe, report: GpuReport, chosen: Sequence[str]) -> Iterator[Conflict]:
     """What cannot work with the GPUs `chosen` together, by their UUIDs."""
-    ranks = recipe.hardware.ranks
-    if ranks == 1:
+    several = recipe.hardware.gpus
+    if several == 1:
         return
+    yield from of_sharing(recipe)
     if recipe.method in ALONE:
-        wrong = f"{recipe.method} trains on one GPU alone, and hardware.devices is {ranks}"
+        wrong = f"{recipe.method} trains on one GPU alone, and hardware.devices is {several}"
         yield Conflict("hardware.devices", wrong, "give 1")
     if recipe.output.row_losses:
-        wrong = f"the loss by row is kept by one GPU alone, and hardware.devices is {ranks}"
+        wrong = f"the loss by row is kept by one GPU alone, and hardware.devices is {several}"
         yield Conflict("output.row_losses", wrong, "give false, or 1 as hardware.devices")
     if chosen[0] in (NONE, DRIVERLESS):
         return
@@ -59,11 +61,11 @@ def of_devices(recipe: Recipe, report: GpuReport, chosen: Sequence[str]) -> Iter
         wrong = f"GPU {number} is named twice, and two processes cannot train on one GPU"
         yield Conflict("hardware.gpu", wrong, "name each GPU once, or give auto")
     named = {plain_line(gpu.name): gpu.index for gpu in reversed(readings) if gpu is not None}
-    if len(named) > 1:
+    if len(named) > 1 and not recipe.hardware.is_spread:
         there = ", ".join(f"GPU {index} is a {name}" for name, index in sorted(named.items(), key=lambda one: one[1]))
         wrong = f"the GPUs are different ones ({there}), and each step would wait for the slowest"
         yield Conflict("hardware.devices", wrong, "name equal ones in hardware.gpu, as 0,2")
-    if missing := missing_nccl():
+    if not recipe.hardware.is_spread and (missing := missing_nccl()):
         wrong = f"{missing}, by which GPUs talk to each other, is not installed here"
         yield Conflict("hardware.devices", wrong, f"install it (pip install {missing}), or give 1")
 

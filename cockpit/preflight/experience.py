@@ -303,8 +303,11 @@ def _plain_work(recipe: Recipe) -> dict[str, Any]:
         plain["training"].pop(name, None)
     for named in (plain["model"], *plain["data"]["sources"]):
         named["name_or_path"] = str(local_path(named["name_or_path"]) or named["name_or_path"])
-    if recipe.hardware.ranks == 1:
-        del plain["hardware"]["devices"]  # what was measured before there were several counts on
+    # What was measured before there were several GPUs, and before there were other ways than ddp, counts on.
+    if recipe.hardware.gpus == 1:
+        del plain["hardware"]["devices"]
+    if recipe.hardware.gpus == 1 or recipe.hardware.parallel in ("auto", "ddp"):
+        del plain["hardware"]["parallel"]
     return plain
 
 

@@ -23,6 +23,8 @@ from cockpit.text.plain_text import plain_line
 
 OLDEST_DRIVERS = ((13, 580), (12, 525), (11, 450))
 """CUDA's major version, and the oldest driver that any of its releases runs on (Linux)."""
+SPLIT = ("auto", "fsdp", "zero3", "layers")
+"""Ways in which no GPU need hold all weights."""
 BFLOAT16_SINCE = (8, 0)
 """Compute capability of the first GPUs with bfloat16."""
 
@@ -30,9 +32,9 @@ BFLOAT16_SINCE = (8, 0)
 def of_machine(recipe: Recipe, report: GpuReport, inputs: Inputs) -> Iterator[Conflict]:
     """What this machine, or the GPU that the recipe chooses, cannot do."""
     try:
-        several = report.choose_several(recipe.hardware.gpu, recipe.hardware.ranks)
+        several = report.choose_several(recipe.hardware.gpu, recipe.hardware.gpus)
     except ValueError as error:
-        yield Conflict("hardware.gpu" if recipe.hardware.ranks == 1 else "hardware.devices", str(error), "")
+        yield Conflict("hardware.gpu" if recipe.hardware.gpus == 1 else "hardware.devices", str(error), "")
         return
     chosen = several[0]
     yield from of_devices(recipe, report, several)
@@ -111,6 +113,8 @@ def _of_memory(recipe: Recipe, gpu: GpuReading, folder: ModelFolder | None) -> I
     settings = recipe.model
     needed = folder.loaded_bytes(settings.quantization, full_precision=settings.dtype == "float32")
     free = (gpu.vram_total_mib - gpu.vram_used_mib) * 2**20
+    if needed is not None and recipe.hardware.parallel in SPLIT:
+        needed = -(-needed // recipe.hardware.gpus)
     if needed is None or needed <= free:
         return
     wrong = f"the weights alone take {numbers.size(needed)}, and GPU {gpu.index} has {numbers.size(free)} free"

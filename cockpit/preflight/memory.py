@@ -13,6 +13,7 @@ from typing import Any, Literal
 from cockpit.models.shape import ModelShape
 from cockpit.preflight.activations import FUSED_FAMILIES, Batch, Passing, evaluating, passing
 from cockpit.preflight.answers import answers, drawn
+from cockpit.preflight.sharing import gathered, held_by_each, passing_each
 from cockpit.preflight.weights import Held, held
 from cockpit.recipe.recipe import Recipe
 
@@ -133,33 +134,39 @@ def forecast(
         quantization = "nf4"
     elif quantized == "int8":
         quantization = "int8"
-    holding = held(shape, recipe, quantization, images=images)
+    whole = held(shape, recipe, quantization, images=images)
+    holding, together = held_by_each(whole, recipe), gathered(whole, shape, recipe)
     context = context_bytes(shape, recipe)
     static = holding.weights + holding.adapter + holding.gradients + holding.optimizer
-    free = device.free - static - context
+    free = device.free - static - context - together
     batch = batch_of(recipe, recipe.training.per_device_train_batch_size, lengths, images=images)
     # DDP has a second copy of the gradients, in the buckets that GPUs exchange.
-    copied = holding.gradients if recipe.hardware.ranks > 1 else 0
+    copied = holding.gradients if recipe.hardware.ranks > 1 and not recipe.hardware.is_sharded else 0
+    step = passing_each(passing(shape, recipe, quantization, batch, holding, free - copied), recipe)
     moments = [
-        _load(shape, recipe, holding, context),
-        _step(holding, passing(shape, recipe, quantization, batch, holding, free - copied), context, copied),
+        # What is quantised comes whole to each GPU, and is shared then.
+        _load(shape, recipe, whole if recipe.hardware.is_sharded and quantization != "none" else holding, context),
+        _with_buffers(_step(holding, step, context, copied), together),
     ]
     if recipe.data.holds_out:
         rows = recipe.training.per_device_eval_batch_size or recipe.training.per_device_train_batch_size
         tested = evaluating(shape, recipe, quantization, batch_of(recipe, rows, lengths, images=images), holding, free)
-        moments.append(_moment("evaluation", holding, tested, context, gradients=0))
+        moments.append(_with_buffers(_moment("evaluation", holding, tested, context, gradients=0), together))
     if recipe.method == "grpo":
         longest = batch_of(recipe, 1, None).length
         made = drawn(shape, recipe, quantization, longest, holding, device.total)
         moments.append(_moment("answers", holding, made, context, gradients=0))
-    if recipe.evaluation.answers:
-        longest = batch_of(recipe, 1, lengths).length
-        given = answers(shape, recipe, quantization, longest, holding, free)
-        moments.append(_moment("answers", holding, given, context, gradients=0))
+    asks_one = recipe.hardware.is_sharded and bool(recipe.samples.prompts)
+    if recipe.evaluation.answers or asks_one:
+        given = Passing(0, 0, 0, 0)
+        if recipe.evaluation.answers:
+            longest = batch_of(recipe, 1, lengths).length
+            given = answers(shape, recipe, quantization, longest, holding, free)
+        # One rank answers, and has all weights then.
+        answering = replace(holding, weights=whole.weights) if recipe.hardware.is_sharded else holding
+        moments.append(_moment("answers", answering, given, context, gradients=0))
     moments.append(_moment("save", holding, Passing(0, 0, 0, 0), context, gradients=0))
-    return Forecast(
-        tuple(moments), batch.tokens, holding.trainable, shape.parameters, holding.result, holding.checkpoint
-    )
+    return Forecast(tuple(moments), batch.tokens, whole.trainable, shape.parameters, whole.result, whole.checkpoint)
 
 
 def batch_of(recipe: Recipe, rows: int, lengths: Lengths | None, *, images: bool = False) -> Batch:
@@ -199,6 +206,11 @@ def _load(shape: ModelShape, recipe: Recipe, holding: Held, context: int) -> Mom
     if largest and recipe.backend == "transformers":
         largest = max(largest, shape.vocabulary * shape.hidden)
     return Moment("load", {"weights": holding.weights, "buffers": 2 * largest, "context": context})
+
+
+def _with_buffers(moment: Moment, more: int) -> Moment:
+    """The moment with so many bytes more that stay while it lasts."""
+    return replace(moment, parts={**moment.parts, "buffers": moment.parts["buffers"] + more}) if more else moment
 
 
 def _step(holding: Held, step: Passing, context: int, copied: int) -> Moment:

@@ -11,11 +11,13 @@ from cockpit.data.rows_cache import RowsCache
 from cockpit.machine.compile_cache import rows_cache_folder
 from cockpit.machine.installed import torch_release
 from cockpit.models.shape import ModelShape
-from cockpit.preflight.devices import with_devices_counted
+from cockpit.preflight.devices import count_devices, with_devices_counted
 from cockpit.preflight.experience import Duration, Experience, learned
 from cockpit.preflight.memory import Lengths
 from cockpit.preflight.room import DiskRoom, GpuRoom, disk_room, forecast_for, gpu_rooms, trains_on
+from cockpit.preflight.sharing import way_that_fits
 from cockpit.preflight.tuned import Lessons, lessons
+from cockpit.recipe.sharing import sharing_text
 from cockpit.settings import Settings
 
 JOINED_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from cockpit.models.folder import ModelFolder
     from cockpit.preflight.fitting import Fitted
     from cockpit.preflight.memory import Fit, Forecast
+    from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.recipe import Recipe
     from cockpit.settings import Price
 
@@ -48,6 +51,9 @@ class Outlook:
 
     price: Price | None = None
     """Of a GPU-hour, where the user has set one."""
+
+    shared: str = ""
+    """How several GPUs share the work, in words; empty where one trains."""
 
     rows: RowLengths | None = None
     """How long the rows are that the forecast is for; None where they are taken to be as long as they may be."""
@@ -87,7 +93,7 @@ class Forecaster:
     def outlook(self, recipe: Recipe, report: GpuReport | None, steps: int | None) -> Outlook:
         """Without a report the machine is not known."""
         if report is not None:
-            recipe = with_devices_counted(recipe, report)
+            recipe = self.settled(recipe, report)
         if recipe.training.fit == "auto":
             way = self.fitted(recipe, report)
             return replace(self.outlook(way.recipe, report, steps), fitted=way)
@@ -108,7 +114,19 @@ class Forecaster:
         gpu = room.reading.name if room is not None else ""
         duration = None if place is None else self._experience.duration(recipe, steps, gpu, lengths=lengths)
         disk = None if found is None else disk_room(recipe, found, steps)
-        return Outlook(room, found, duration, disk, on_cpu=place == "", price=self._price, rows=rows)
+        return Outlook(
+            room, found, duration, disk, on_cpu=place == "", price=self._price, rows=rows, shared=sharing_text(recipe)
+        )
+
+    def settled(self, recipe: Recipe, report: GpuReport) -> Recipe:
+        """The recipe with the number of this machine's GPUs where it says `all`, and the way that they share the work
+        in where it says `auto`; nothing is checked."""
+
+        def fits(way: Recipe) -> bool | None:
+            found = self.outlook(way, report, None).fit
+            return None if found is None else found == "fits"
+
+        return way_that_fits(with_devices_counted(recipe, report), fits)
 
     def fitted(self, recipe: Recipe, report: GpuReport | None) -> Fitted:
         """The recipe as it would be trained here, rows taken to be as long as they may be: the same at the first start
@@ -171,6 +189,20 @@ def known_rows() -> KnownRows:
 def lengths_of(rows: RowLengths | None) -> Lengths | None:
     """As the forecast of memory takes them."""
     return None if rows is None else Lengths(rows.longest, rows.mean, rows.alike)
+
+
+def settle(document: RecipeDocument, report: GpuReport) -> Recipe:
+    """The document's recipe with all that depends on this machine's GPUs put into it: how many they are where it says
+    `all`, and the way that they share the work in where it says `auto`. A run keeps both. Raises RecipeError."""
+    recipe = count_devices(document, report)
+    if recipe.hardware.parallel == "auto" and recipe.hardware.gpus > 1:
+        forecaster = Forecaster()
+        forecaster.learn()
+        found = forecaster.settled(recipe, report)
+        document.set("hardware.parallel", found.hardware.parallel)
+        if found.training.gradient_accumulation_steps != recipe.training.gradient_accumulation_steps:
+            document.set("training.gradient_accumulation_steps", found.training.gradient_accumulation_steps)
+    return document.recipe()
 
 
 def fitted_here(recipe: Recipe, report: GpuReport) -> Fitted:

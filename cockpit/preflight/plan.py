@@ -118,6 +118,6 @@ def _is_on_cpu(recipe: Recipe, report: GpuReport) -> bool:
     from cockpit.machine.gpu import DRIVERLESS, NONE
 
     try:
-        return report.choose_several(recipe.hardware.gpu, recipe.hardware.ranks)[0] in (NONE, DRIVERLESS)
+        return report.choose_several(recipe.hardware.gpu, recipe.hardware.gpus)[0] in (NONE, DRIVERLESS)
     except ValueError:
         return False  # told by the preflight

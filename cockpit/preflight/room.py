@@ -116,7 +116,7 @@ def trains_on(recipe: Recipe, report: GpuReport) -> str | None:
 def all_places(recipe: Recipe, report: GpuReport) -> tuple[str, ...] | None:
     """UUIDs of all GPUs that the run would take; none for the CPU, None where it names one that is not there."""
     try:
-        chosen = report.choose_several(recipe.hardware.gpu, with_devices_counted(recipe, report).hardware.ranks)
+        chosen = report.choose_several(recipe.hardware.gpu, with_devices_counted(recipe, report).hardware.gpus)
     except ValueError:
         return None
     return () if chosen[0] in (NONE, DRIVERLESS) else chosen

@@ -11,6 +11,9 @@ TokenText = Annotated[str, Field(min_length=1, max_length=200)]
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 ALONE = ("grpo",)
 """Methods of which nobody has shown that several GPUs train them as one does."""
+Parallel = Literal["auto", "ddp", "fsdp", "zero2", "zero3", "layers"]
+SHARDED = ("fsdp", "zero2", "zero3")
+"""Ways in which each GPU holds a part of what is trained, and rows of its own."""
 Devices = Literal[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, "all"]
 
 
@@ -68,6 +71,11 @@ class Hardware(Section):
     """How many GPUs train together, each with micro-batches of its own in each step; all takes as many as there are.
     With hardware.gpu none so many processes share the CPU."""
 
+    parallel: Parallel = "auto"
+    """How several GPUs share the work. ddp: each has the whole model, and rows of its own. fsdp: each has a share of
+    the weights (FSDP2), and rows of its own. layers: each has some of the layers, and they work one after another
+    (device_map balanced). auto: ddp where the model fits each, else fsdp, else layers. zero2 and zero3: DeepSpeed."""
+
     compile: bool = True
     """Let the stack compile the model on a GPU: a slow first step, fast ones after it."""
 
@@ -92,7 +100,21 @@ class Hardware(Section):
             yield Conflict("gpu", wrong, f"name as many as devices says, or give {len(names)} as devices")
 
     @property
-    def ranks(self) -> int:
-        """How many processes train together. `all` counts as one here: a run that is started has its number in its
-        place."""
+    def gpus(self) -> int:
+        """How many GPUs the run takes. `all` counts as one here: a run that is started has its number in its place."""
         return 1 if self.devices == "all" else self.devices
+
+    @property
+    def ranks(self) -> int:
+        """How many processes train together, each with rows of its own; `all` counts as one here too."""
+        return 1 if self.parallel == "layers" else self.gpus
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process has a share of the weights."""
+        return self.parallel in SHARDED and self.ranks > 1
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether one process has its layers on several GPUs."""
+        return self.parallel == "layers" and self.gpus > 1

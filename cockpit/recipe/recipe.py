@@ -20,6 +20,7 @@ from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.model import Hardware, Model
 from cockpit.recipe.output import Output
 from cockpit.recipe.section import Conflict, Field, Section
+from cockpit.recipe.sharing_rules import sharing_conflicts
 from cockpit.recipe.suite import Suite
 from cockpit.recipe.training import Training
 from cockpit.recipe.watchdogs import Watchdogs
@@ -144,6 +145,7 @@ class Recipe(Section):
         yield from self._method_conflicts()
         yield from self._weights_conflicts()
         yield from self._backend_conflicts()
+        yield from self.sharing_conflicts()
         yield from self._schedule_conflicts()
         yield from self._token_conflicts()
         yield from self._answer_conflicts()
@@ -252,6 +254,11 @@ class Recipe(Section):
             elif answers.every_steps not in (None, training.eval_steps):
                 wrong = f"{metric} is compared at each evaluation, every {training.eval_steps} steps"
                 yield Conflict("evaluation.every_steps", wrong, "leave it empty, or give training.eval_steps as much")
+
+    def sharing_conflicts(self) -> Iterator[Conflict]:
+        """What cannot work in the way in which several GPUs are to share the work."""
+        of_method = {"backend": self.backend, "method": self.method}
+        yield from sharing_conflicts(self.hardware, self.model, self.training, self.data, **of_method)
 
     def _token_conflicts(self) -> Iterator[Conflict]:
         targets = self.lora.target_modules if isinstance(self.lora.target_modules, list) else []

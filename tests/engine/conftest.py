@@ -137,3 +137,10 @@ def kill(engine: StartedEngine) -> None:
     if engine.process.poll() is None:
         engine.process.kill()
     engine.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def odd_rows(folder: Path) -> Path:
+    """18 rows that are trained on and 5 held out: an epoch of two ranks ends with rows that fill, and so does an
+    evaluation."""
+    return tiny.write_rows(folder / "odd.jsonl", tiny.chat_rows(23))

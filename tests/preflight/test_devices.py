@@ -48,7 +48,23 @@ class Bad:
     environment: dict[str, str] = field(default_factory=dict)
 
 
+SHARED = {"backend": "transformers", "training__gradient_checkpointing": "none", "hardware__devices": 2}
 BAD = [
+    Bad(
+        "DeepSpeed that is not installed",
+        {**SHARED, "hardware__parallel": "zero2"},
+        "hardware.parallel: zero2 is DeepSpeed's, which is not installed here; give ddp",
+    ),
+    Bad(
+        "DeepSpeed's shares of weights",
+        {**SHARED, "model__quantization": "none", "hardware__parallel": "zero3"},
+        "hardware.parallel: zero3 is DeepSpeed's, which is not installed here; give fsdp, which shares as much, or ddp",
+    ),
+    Bad(
+        "layers over more GPUs than there are",
+        {**SHARED, "hardware__devices": 8, "hardware__parallel": "layers"},
+        "hardware.devices: 8 GPUs are asked for, and 4 are there; none trains 8 processes on the CPU.",
+    ),
     Bad(
         "more GPUs than there are",
         {"hardware__devices": 8},
@@ -168,6 +184,30 @@ IN_THE_RECIPE = [
      "hardware.gpu: it names 2 GPUs, and devices is all; name as many as devices says, or give 2 as devices"),
     ({"hardware__devices": 2, "hardware__gpu": "0,"},
      "hardware.gpu: a name is missing between commas; write names as 0,2"),
+    ({"hardware__devices": 2, "hardware__gpu": "none", "hardware__parallel": "layers"},
+     "hardware.parallel: layers are spread over GPUs, and hardware.gpu is none; give ddp, or auto"),
+    ({"hardware__devices": 2, "hardware__parallel": "fsdp", "training__optim": "adamw_torch_fused"},
+     "hardware.parallel: Unsloth has the whole model on each GPU here, and fsdp shares its weights; "
+     "give transformers as backend, or ddp"),
+    ({**SHARED, "hardware__parallel": "zero3", "model__quantization": "nf4"},
+     "hardware.parallel: DeepSpeed's zero3 cannot share weights that are held as nf4; "
+     "give fsdp, zero2 or ddp, or none as model.quantization"),
+    ({**SHARED, "hardware__parallel": "fsdp", "training__optim": "adamw_torch", "model__quantization": "int8"},
+     "hardware.parallel: fsdp cannot share weights that are held as int8; "
+     "give ddp, or nf4 or none as model.quantization"),
+    ({**SHARED, "hardware__parallel": "fsdp", "training__optim": "paged_adamw_8bit", "hardware__gpu": "auto"},
+     "training.optim: paged_adamw_8bit remembers of whole weights, and with fsdp each GPU has a share of them; "
+     "give adamw_torch_fused, or ddp as hardware.parallel"),
+    ({**SHARED, "hardware__parallel": "fsdp", "training__optim": "sgd",
+      "training__gradient_checkpointing": "reentrant"},
+     "training.gradient_checkpointing: nobody has shown that shared weights come together again for reentrant "
+     "checkpointing; give non_reentrant or none"),
+    ({**SHARED, "hardware__parallel": "fsdp", "training__optim": "sgd", "model__add_tokens": ["<call>"]},
+     "model.add_tokens: the rows of new tokens are trained apart from their matrix, which fsdp shares; "
+     "leave it empty, or give ddp as hardware.parallel"),
+    ({**SHARED, "hardware__parallel": "fsdp", "training__optim": "sgd", "method": "dpo",
+      "data__sources__0__format": "preference"},
+     "hardware.parallel: nobody has shown that dpo learns the same from shared weights; give ddp"),
 ]  # fmt: skip
 
 

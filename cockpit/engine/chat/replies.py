@@ -183,11 +183,13 @@ class Chatter:
         rows, shared = inputs["input_ids"].shape[0], between is not None
         with _Use(lambda: self._prepared(chat, settings, rows, shared)) as use:
             halt = _Halt(is_halted, use.left_for(between) if between is not None else None)
+            alone = {"synced_gpus": False} if self.loaded.is_sharded else {}  # the other ranks draw nothing
             drawn = self.quick.draw(
                 **inputs,
                 generation_config=settings,
                 stopping_criteria=StoppingCriteriaList([halt]),
                 streamer=stream,
+                **alone,
             )
         return drawn, halt.halted
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 from cockpit.engine.chat.exam import Exam, exam_steps
 from cockpit.engine.rank import Ranks
 from cockpit.recipe.recipe import Recipe
@@ -10,9 +13,16 @@ from cockpit.recipe.recipe import Recipe
 class SharedExam:
     """The exam of several ranks; `exam` is None on those that give no answers."""
 
-    def __init__(self, recipe: Recipe, exam: Exam | None, ranks: Ranks) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        exam: Exam | None,
+        ranks: Ranks,
+        gather: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Within `gather`, which every rank enters, rank 0 has all weights."""
         self.every_steps = exam_steps(recipe)
-        self._exam, self._ranks = exam, ranks
+        self._exam, self._ranks, self._gather = exam, ranks, gather
 
     @property
     def answers(self) -> int:
@@ -21,4 +31,5 @@ class SharedExam:
 
     def measure(self, step: int) -> dict[str, float] | None:
         """As Exam does; every rank calls it after the same step."""
-        return self._ranks.share(self._exam.measure(step) if self._exam is not None else None)
+        with self._gather():
+            return self._ranks.share(self._exam.measure(step) if self._exam is not None else None)

@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -20,8 +20,12 @@ LEANT_ON = {
     "transformers.trainer:Trainer._get_grad_norm": "the gradient's norm before clipping is that of every step",
     "transformers.trainer:Trainer._load_optimizer_and_scheduler": "a resumed run takes up the schedule of its recipe",
     "transformers.trainer:Trainer._maybe_log_save_evaluate": "controls are taken after what a step has brought with it",
+    "transformers.trainer:Trainer._save": "sharded weights are saved whole, in the form that one rank's have",
+    "transformers.trainer:Trainer._save_optimizer_and_scheduler": "what their optimizer remembers is saved so too",
+    "transformers.trainer:Trainer._load_from_checkpoint": "weights are taken up before they are sharded",
     "transformers.trainer:Trainer.set_initial_training_values": "steps can be added while it trains",
     "transformers.trainer:Trainer._load_best_model": "the run goes back to the best weights that are left",
+    "accelerate.state:AcceleratorState.is_fsdp2": "ranks on the CPU share weights too",
     "transformers.trainer_pt_utils:LengthGroupedSampler": "rows are grouped by length",
     "transformers:AutoModelForImageTextToText._model_mapping": "a model is loaded by the class that it has",
     "transformers:Gemma3Processor._get_num_multimodal_tokens": "the tokens of images are counted before training",
@@ -48,12 +52,23 @@ ENDLESS_EPOCHS = 1_000_000_000
 
 
 class _SavedState:
-    """Takes what is loaded in place of a scheduler, and keeps it."""
+    """Takes what is loaded in place of a scheduler or an optimizer, and keeps it; or gives what is saved."""
 
-    content: dict[str, Any] | None = None
+    def __init__(self, content: dict[str, Any] | None = None) -> None:
+        self.content = content
 
     def load_state_dict(self, content: dict[str, Any]) -> None:
         self.content = content
+
+    def state_dict(self) -> dict[str, Any] | None:
+        return self.content
+
+
+class Whole(NamedTuple):
+    """What sharded weights are together, by their names, and what their optimizer remembers, as with one rank."""
+
+    weights: dict[str, Any]
+    optimizer: dict[str, Any]
 
 
 class TrainerHooks(Trainer):
@@ -63,10 +78,42 @@ class TrainerHooks(Trainer):
     """
 
     lr_scheduler: Any
+    optimizer: Any
+    is_fsdp_enabled: bool
+    is_sharded: bool = False
+    """Whether each of several ranks has a share of the weights."""
+    _whole: Whole | None = None
 
-    def write_checkpoint(self) -> None:
-        """Write the state after the present step into a folder below `args.output_dir`."""
-        super()._save_checkpoint(self.model, None)
+    def write_checkpoint(self, whole: Whole | None = None) -> None:
+        """Write the state after the present step into a folder below `args.output_dir`; of sharded weights what they
+        are together."""
+        if whole is None:
+            super()._save_checkpoint(self.model, None)
+            return
+        optimizer = self.optimizer
+        self.optimizer, self._whole = _SavedState(whole.optimizer), whole
+        try:
+            with self._as_one():
+                super()._save_checkpoint(self.model, None)
+        finally:
+            self.optimizer, self._whole = optimizer, None
+
+    def load_weights(self, checkpoint: str) -> None:
+        """Take up those of a checkpoint, before they are sharded."""
+        with self._as_one():
+            super()._load_from_checkpoint(checkpoint)
+
+    def load_optimizer(self, saved: dict[str, Any]) -> None:
+        """Let the optimizer of sharded weights go on as a checkpoint has `saved` it."""
+
+    @contextmanager
+    def _as_one(self) -> Iterator[None]:
+        """Inside, the trainer saves and loads as with one rank."""
+        is_sharded, self.is_fsdp_enabled = self.is_fsdp_enabled, False
+        try:
+            yield
+        finally:
+            self.is_fsdp_enabled = is_sharded
 
     def write_random_state(self, folder: str) -> None:
         """What ranks that are not the first do while that one does `write_checkpoint`: operations are summed up, and
@@ -92,6 +139,26 @@ class TrainerHooks(Trainer):
     def step_over(self) -> None:
         """Called after each step, once it was logged, measured and saved, and once more at the end of an epoch."""
 
+    def create_accelerator_and_postprocess(self) -> None:
+        """Gradients of sharded weights are summed up in single precision, as they are of whole ones."""
+        if (plugin := self.args.fsdp_plugin_args) is not None and self.args.bf16:
+            import torch
+            from torch.distributed.fsdp import MixedPrecisionPolicy
+
+            precision = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+            plugin["mixed_precision_policy"] = precision
+        super().create_accelerator_and_postprocess()
+        if plugin is not None and not self.is_fsdp_enabled:
+            _share_on_cpu(self.accelerator, plugin)
+            self.is_fsdp_enabled = True
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        super()._save(output_dir, state_dict if self._whole is None else self._whole.weights)
+
+    def _load_from_checkpoint(self, checkpoint: str, model: Any = None) -> None:
+        if not self.is_sharded:  # else they were loaded before
+            super()._load_from_checkpoint(checkpoint, model)
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.write_checkpoint()
 
@@ -113,17 +180,33 @@ class TrainerHooks(Trainer):
         return norm
 
     def _load_optimizer_and_scheduler(self, checkpoint: Any) -> None:
-        saved = _SavedState()
+        saved, of_optimizer = _SavedState(), _SavedState()
         scheduler, self.lr_scheduler = self.lr_scheduler, saved
+        optimizer = self.optimizer
         try:
-            super()._load_optimizer_and_scheduler(checkpoint)
+            if self.is_sharded:
+                self.optimizer = of_optimizer
+                with self._as_one():
+                    super()._load_optimizer_and_scheduler(checkpoint)
+            else:
+                super()._load_optimizer_and_scheduler(checkpoint)
         finally:
-            self.lr_scheduler = scheduler
+            self.lr_scheduler, self.optimizer = scheduler, optimizer
+        if of_optimizer.content is not None:
+            self.load_optimizer(of_optimizer.content)
         if saved.content is not None:
             self.load_schedule(saved.content)
 
     def _load_best_model(self) -> None:
         pass  # it would take the checkpoint that it named last, which need not be there, nor be better
+
+
+def _share_on_cpu(accelerator: Any, plugin: dict[str, Any]) -> None:
+    """Let ranks on the CPU share weights as those on GPUs do: torch can, and accelerate asks GPUs alone to."""
+    from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+
+    accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(**plugin)
+    accelerator.state.distributed_type = DistributedType.FSDP
 
 
 def follows_evaluations(scheduler: Any) -> bool:

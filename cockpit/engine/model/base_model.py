@@ -38,6 +38,7 @@ def load_by_unsloth(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bo
         use_gradient_checkpointing=unsloth_checkpointing(recipe),
         random_state=recipe.lora.random_state,
         use_exact_model_name=True,
+        **({"device_map": "balanced"} if recipe.hardware.is_spread else {}),
     )
     return loaded
 
@@ -98,12 +99,20 @@ def load_with_transformers(
     model = auto.from_pretrained(
         folder.path,
         dtype=dtype,
-        device_map="cpu" if not torch.cuda.is_available() else {"": 0},
+        device_map=_placed(recipe),
         **_quantization(folder, recipe, images, dtype),
         **common,
     )
     processor = processor_of(folder.path, settings.trust_remote_code) if folder.is_vision else None
     return model, processor or AutoTokenizer.from_pretrained(folder.path, padding_side="right", **common)
+
+
+def _placed(recipe: Recipe) -> Any:
+    """Where the weights go, as from_pretrained takes it. Those that are sharded go to the GPUs layer by layer, unless
+    they are quantised, which a GPU does."""
+    if not torch.cuda.is_available() or (recipe.hardware.is_sharded and recipe.model.quantization == "none"):
+        return "cpu"
+    return "balanced" if recipe.hardware.is_spread else {"": 0}
 
 
 def _has_class(auto: Any, config: Any) -> bool:
@@ -129,6 +138,8 @@ def _quantization(folder: ModelFolder, recipe: Recipe, images: bool, dtype: torc
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=settings.bnb_4bit_use_double_quant,
             bnb_4bit_compute_dtype=named_dtype(settings.bnb_4bit_compute_dtype) or dtype,
+            # Only what is stored as numbers of that kind can be shared among ranks.
+            **({"bnb_4bit_quant_storage": dtype} if recipe.hardware.is_sharded else {}),
             llm_int8_skip_modules=kept,
         )
     }

@@ -50,11 +50,15 @@ class Loaded:
     """Whether an adapter is trained, which can be switched off to hear the base; else every weight is."""
     card_note: str = ""
     """What the card of the adapter must say besides, as Markdown."""
+    is_sharded: bool = False
+    """Whether each of several ranks has a share of the weights once it trains."""
 
     @property
     def device(self) -> torch.device:
         """Where the model's inputs go: the GPU where any weight is there. Where its memory is scarce, Unsloth keeps the
         embeddings, the first of the weights, in the machine's memory."""
+        if self.is_sharded and torch.cuda.is_available():
+            return torch.device("cuda", 0)  # where the shares of what was read into the machine's memory go
         devices = [parameter.device for parameter in self.model.parameters()]
         return next((device for device in devices if device.type == "cuda"), devices[0])
 
@@ -79,7 +83,7 @@ def load_for_training(recipe: Recipe, say: Say) -> Loaded:
         model = _adapted(model, recipe, folder, images, tokens)
     tell_new_tokens(model, tokens, say, full=full)
     loaded = _loaded(model, tokenizer, recipe, processor, adapted=not full)
-    return replace(loaded, card_note=note_for_card(model, tokens, folder))
+    return replace(loaded, card_note=note_for_card(model, tokens, folder), is_sharded=recipe.hardware.is_sharded)
 
 
 def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
@@ -87,7 +91,7 @@ def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
     from transformers import AutoTokenizer
 
     refuse_damage(saved)
-    recipe = without_starting_adapter(recipe)
+    recipe = unshared(without_starting_adapter(recipe))
     if not (saved / "adapter_config.json").is_file():
         model, tokenizer, processor, _ = _load(ModelFolder.at(saved), recipe, say)
         return _loaded(model, tokenizer, recipe, processor, adapted=False)
@@ -103,6 +107,13 @@ def load_for_chat(recipe: Recipe, saved: Path, say: Say) -> Loaded:
     if processor is not None:
         processor.tokenizer = tokenizer
     return _loaded(model, tokenizer, recipe, processor)
+
+
+def unshared(recipe: Recipe) -> Recipe:
+    """The recipe for one process, which has all weights."""
+    if not recipe.hardware.is_sharded:
+        return recipe
+    return recipe.model_copy(update={"hardware": recipe.hardware.model_copy(update={"devices": 1})})
 
 
 def refuse_damage(saved: Path) -> None:

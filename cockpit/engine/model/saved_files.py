@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ def finish_saved(folder: Path) -> None:
     _rewrite(folder / "config.json", _config_for_both)
     _rewrite(folder / "tokenizer_config.json", _tokenizer_for_both)
     _write_preprocessors(folder)
+
+
+def take_weights(source: Path, folder: Path) -> None:
+    """Put the weights that lie in the folder `source` in place of those in `folder`."""
+    for old in folder.glob("*.safetensors*"):
+        old.unlink()
+    for file in source.glob("*.safetensors*"):
+        shutil.copyfile(file, folder / file.name)
 
 
 def add_to_card(folder: Path, note: str) -> None:

@@ -66,6 +66,7 @@ def arguments(recipe: Recipe, loaded: Loaded, data: PreparedData, run: RunDir, j
         "dataloader_pin_memory": not on_cpu,
         "seed": training.seed,
         "use_cpu": on_cpu,
+        **_sharing(recipe),
         "bf16": dtype == torch.bfloat16,
         "fp16": dtype == torch.float16,
     }
@@ -84,6 +85,22 @@ def may_leave_unused(loaded: Loaded) -> bool:
     what sees. Ranks then have to look for them at each step, which takes time."""
     config = loaded.model.config.get_text_config()
     return loaded.processor is not None or any(getattr(config, name, 0) for name in EXPERTS)
+
+
+def _sharing(recipe: Recipe) -> dict[str, Any]:
+    """How several ranks share the weights, where they do: each layer is a part that comes together while it works."""
+    if not recipe.hardware.is_sharded:
+        return {}
+    return {
+        "fsdp": True,
+        "fsdp_config": {
+            "version": 2,
+            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+            "reshard_after_forward": True,
+            "state_dict_type": "FULL_STATE_DICT",
+            "cpu_ram_efficient_loading": False,
+        },
+    }
 
 
 def _checkpointing(mode: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from cockpit.protocol.events import (
 )
 from cockpit.recipe.scheduler import FOLLOWS_EVALUATIONS
 from cockpit.runs.checkpoint import archive_later
-from cockpit.text.numbers import finite
+from cockpit.text.numbers import count, finite
 
 PROGRESS_EVERY_S = 0.2
 LONG_STEPS = 200
@@ -129,6 +129,9 @@ class EventCallback(TrainerCallback):
                 **self.plan,
             )
         )
+        held = sum(one.to_local().numel() for one in model.parameters() if hasattr(one, "to_local"))
+        if held:
+            self._journal.log("info", f"Each process has a share of the weights: this one {count(held)} of them.")
         for tracker, link in links(self._trackers, Path(args.output_dir).parent.name if self._trackers else ""):
             self._journal.emit(TrackingStarted(tracker=tracker, link=link))
         if args.save_strategy == "no" and state.max_steps >= LONG_STEPS:

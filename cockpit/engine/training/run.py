@@ -15,7 +15,7 @@ from cockpit.engine.data.prepare import PreparedData
 from cockpit.engine.errors import RunFailure, Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.model.loading import Loaded
-from cockpit.engine.model.saved_files import add_to_card, finish_saved
+from cockpit.engine.model.saved_files import add_to_card, finish_saved, take_weights
 from cockpit.engine.rank import Ranks
 from cockpit.engine.training.arguments import TENSORBOARD, arguments, may_leave_unused
 from cockpit.engine.training.best_weights import BestWeights
@@ -53,6 +53,8 @@ class Trained:
     dropped: bool
     weights_of: int
     why: str = ""
+    whole: dict[str, Any] | None = None
+    """On rank 0, the trained weights of which each rank has a share; None where each has them whole."""
 
 
 def train(
@@ -112,6 +114,7 @@ def train(
     trainer.attach(
         run, callback, between, recipe.training, kept=kept, owes_evaluation=owed, row_losses=row_losses, ranks=ranks,
         rows=rows, figures=[one.name for one in recipe.figures],
+        is_sharded=recipe.hardware.is_sharded, trains_all=recipe.finetuning_type == "full",
     )  # fmt: skip
     patience = _add_patience(trainer, recipe, resumed)
     if ranks.is_first:
@@ -120,6 +123,8 @@ def train(
 
     best: int | None = None
     try:
+        if resumed is not None and trainer.is_sharded:
+            trainer.load_weights(str(resumed.checkpoint.path))
         with contextlib.suppress(NothingLeft):
             trainer.train(resume_from_checkpoint=str(resumed.checkpoint.path) if resumed else None)
         between.end()
@@ -133,9 +138,10 @@ def train(
         if callback.has_compiled and not callback.dropped and callback.saved_at != callback.step:
             trainer.write_checkpoint()
         best = None if callback.dropped else best_weights.take()
+    whole = None if callback.dropped else trainer.whole_weights()
     if callback.dropped or (controls.stop is not None and callback.step < trainer.state.max_steps):
-        return Trained(callback.step, True, callback.dropped, best or callback.step)
-    return Trained(callback.step, False, False, best or callback.step, _why_early(callback, trainer, patience))
+        return Trained(callback.step, True, callback.dropped, best or callback.step, whole=whole)
+    return Trained(callback.step, False, False, best or callback.step, _why_early(callback, trainer, patience), whole)
 
 
 def _row_losses(
@@ -189,16 +195,19 @@ def _why_early(callback: EventCallback, trainer: Any, patience: Any) -> str:
     return f"{trainer.args.metric_for_best_model} got no better in {patience.early_stopping_patience:,} evaluations."
 
 
-def save_result(loaded: Loaded, run: RunDir, journal: Journal, step: int) -> None:
+def save_result(loaded: Loaded, run: RunDir, journal: Journal, trained: Trained) -> None:
     """The adapter, or the whole model after full training, with tokenizer, processor and chat template, in the run's
-    folder: atomically. `step` is the one whose weights they are. Raises RunFailure where the folder was moved."""
-    place = run.adapter if loaded.adapted else run.model
+    folder: atomically. Raises RunFailure where the folder was moved."""
+    place, step = run.adapter if loaded.adapted else run.model, trained.weights_of
     journal.enter_phase("saving", f"the {place.name}")
 
     def write() -> None:
         with new_folder(place, run.path / f"{place.name}.partial") as partial:
-            own = {"selected_adapters": [TRAINED]} if loaded.adapted else {}
+            own: dict[str, Any] = {"selected_adapters": [TRAINED]} if loaded.adapted else {}
+            own |= {"state_dict": trained.whole} if trained.whole is not None else {}
             loaded.model.save_pretrained(str(partial), **own)
+            if trained.whole is not None and step != trained.step:
+                take_weights(run.checkpoints / f"checkpoint-{step}", partial)
             (loaded.processor or loaded.tokenizer).save_pretrained(str(partial))
             finish_saved(partial)
             add_to_card(partial, loaded.card_note)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cockpit.disk import new_folder, size_of
-from cockpit.engine.compat.private_names import TrainerHooks, follows_evaluations, logged_figures
+from cockpit.engine.compat.private_names import TrainerHooks, Whole, follows_evaluations, logged_figures
 from cockpit.engine.errors import classify_error, is_out_of_memory
+from cockpit.engine.model import shards
 from cockpit.engine.rank import Ranks
 from cockpit.engine.training.best_weights import best_checkpoint, recall_best
 from cockpit.engine.training.filling import fill_order, filling_tokens
@@ -46,6 +47,7 @@ class RunTrainer(TrainerHooks):
     owes_evaluation: bool
     row_losses: RowLossWriter | None = None
     ranks: Ranks = Ranks()
+    trains_all: bool = False
     rows: tuple[int | None, int | None] = (None, None)
     _measured: list[tuple[float, int]]
     figures: Sequence[str] = ()
@@ -66,12 +68,16 @@ class RunTrainer(TrainerHooks):
         ranks: Ranks | None = None,
         rows: tuple[int | None, int | None] = (None, None),
         figures: Sequence[str] = (),
+        is_sharded: bool = False,
+        trains_all: bool = False,
     ) -> None:
         """Train as `run`; call before `train`. `kept` checkpoints stay beside the best one, None for all.
 
         `owes_evaluation`: the first evaluation is owed to the step that the run resumes from. The trainer takes it for
         one before any training, which is compared with no other and moves no schedule. `figures`: what is told of each
         step beside loss and tokens, by the names that TRL logs.
+
+        `is_sharded`: each of the ranks has a share of the weights. `trains_all`: there is no adapter.
 
         `rows`: how many of the rows teach, and are measured, where more stand in the datasets to fill the last round of
         several `ranks`; None where none do.
@@ -80,6 +86,7 @@ class RunTrainer(TrainerHooks):
         self.between, self.figures = between, figures
         self.kept, self.owes_evaluation = kept, owes_evaluation
         self.ranks, self.rows = ranks or Ranks(), rows
+        self.is_sharded, self.trains_all = is_sharded, trains_all
         if row_losses is not None:
             self.row_losses = row_losses
             self.add_callback(row_losses)
@@ -120,7 +127,8 @@ class RunTrainer(TrainerHooks):
         return loss
 
     def gradient_measured(self, norm: Any) -> None:
-        """The gradient of a whole step."""
+        """The gradient of a whole step, of all ranks' shares together."""
+        norm = shards.whole(norm, keep=True)
         if norm is not None:
             self.step_metrics.gradient = norm.detach() if isinstance(norm, torch.Tensor) else norm
 
@@ -196,7 +204,7 @@ class RunTrainer(TrainerHooks):
 
     # What is kept
 
-    def write_checkpoint(self) -> None:
+    def write_checkpoint(self, whole: Whole | None = None) -> None:
         """Write the state after this step: atomically, so that each checkpoint is complete. One that fails ends no run.
 
         Raises what torch raises where memory runs out.
@@ -237,19 +245,46 @@ class RunTrainer(TrainerHooks):
         self._remove_old()
         saving.end(stands=True)
 
+    def load_optimizer(self, saved: dict[str, Any]) -> None:
+        """Each rank takes its share."""
+        shards.load_optimizer(self.optimizer, saved)
+
+    def whole_weights(self) -> dict[str, Any] | None:
+        """What is saved of sharded weights, on rank 0; every rank takes part. None where each rank has them whole."""
+        if not self.is_sharded:
+            return None
+        return shards.whole_weights(self.model, keep=self.ranks.is_first, all_of_them=self.trains_all)
+
+    def load_best(self) -> None:
+        """Sharded weights stay as they are: the best ones are taken from their checkpoint when they are saved."""
+        if not self.is_sharded:
+            super().load_best()
+
+    def _gather(self) -> Whole | None:
+        """As `whole_weights`, with what the optimizer remembers."""
+        weights = self.whole_weights()
+        if weights is None:
+            return None
+        return Whole(weights, shards.whole_optimizer(self.optimizer, keep=self.ranks.is_first))
+
     def _write_state(self) -> None:
-        best = self.state.best_global_step
+        whole, best = self._gather(), self.state.best_global_step
         if self.ranks.are_several:
             # With a best step transformers waits for all ranks here, which do not come where one cannot write.
             self.state.best_global_step = None
         try:
-            super().write_checkpoint()
+            super().write_checkpoint(whole)
         finally:
             self.state.best_global_step = best
 
     def _follow(self, saving: RankSaving, place: Path, written: Path) -> None:
         """On ranks that are not the first: add to what that one writes."""
-        if saving.follow(lambda: self.write_random_state(str(written))):
+
+        def write() -> None:
+            self._gather()
+            self.write_random_state(str(written))
+
+        if saving.follow(write):
             self.events.checkpoint_saved(str(place.relative_to(self.run.path)), 0)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:

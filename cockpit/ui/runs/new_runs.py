@@ -29,8 +29,7 @@ class NewRuns:
     def start(self, document: RecipeDocument) -> None:
         """Check the recipe, give it to the standby engine (or to a new one) and show the run; or say why not."""
         from cockpit.preflight.checks import preflight
-        from cockpit.preflight.devices import count_devices
-        from cockpit.preflight.outlook import fitted_here
+        from cockpit.preflight.outlook import fitted_here, settle
         from cockpit.recipe.document import resolved_yaml
         from cockpit.recipe.problem import RecipeError
         from cockpit.runs.folder import why_unwritable
@@ -43,7 +42,7 @@ class NewRuns:
             self._host.notify("Waiting for the GPU driver to answer; the run starts then.", markup=False)
             return
         try:
-            recipe = count_devices(document, report)
+            recipe = settle(document, report)
             problems = preflight(recipe, report, document.file, document.line)
             if problems:
                 raise RecipeError(problems)

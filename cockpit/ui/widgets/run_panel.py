@@ -49,6 +49,8 @@ class RunPanel(VerticalScroll, can_focus=True):
 
 def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     """(label, text), all of it plain; what the run has not told yet is left out."""
+    from cockpit.recipe.sharing import sharing_text
+
     dot = f" {glyphs().dot} "
     sources = [plain_line(source.name_or_path) for source in recipe.data.mixed().sources]
     quantization = "" if recipe.model.quantization == "none" else f"{dot}{recipe.model.quantization}"
@@ -77,6 +79,8 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
             facts.append(("", dot.join(dropped)))
         facts.append(("tokens", f"{count(state.data.tokens)} an epoch"))
     facts.append(("batch", _batch(recipe)))
+    if shared := sharing_text(recipe):
+        facts.append(("shared", shared))
     if state.run is not None and state.run.fitted:
         facts.append(("fit", plain_line(state.run.fitted)))
     if state.run is not None:

@@ -95,6 +95,8 @@ def facts_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> list
         ("steps", steps),
         ("a step", Content(f"{step_text(recipe)} ({batch}){most}")),
     ]
+    if outlook is not None and outlook.shared:
+        facts.append(("shared", Content(outlook.shared)))
     if plan.epochs is not None and plan.epochs >= MANY_EPOCHS:
         rows = f"{count(plan.train_rows)} rows" if plan.train_rows else "the rows"
         remark = f"{_epochs(plan.epochs)} over {rows}: it will learn them by heart; fewer steps, or more rows"

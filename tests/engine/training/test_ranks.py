@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import pytest
-from safetensors.numpy import load_file
 
 from cockpit.paths import runs_folder
 from cockpit.protocol.commands import (
@@ -21,7 +15,6 @@ from cockpit.protocol.commands import (
     SaveCheckpoint,
     ScaleLearningRate,
     Stop,
-    Unload,
     Unpause,
 )
 from cockpit.protocol.events import (
@@ -35,71 +28,11 @@ from cockpit.protocol.events import (
 )
 from cockpit.runs.crash import Crash
 from cockpit.runs.folder import RunDir
-from cockpit.runs.link import new_command_id
 from cockpit.runs.ranks import rank_log
 from cockpit.runs.summary import RunSummary
-from tests.engine import tiny
-from tests.engine.follower import Follower
-from tests.engine.ranked import RankedRun
+from tests.engine.ranked import STEPS, alone, figures, is_near, let_go, ranked, text_for, weights_difference
 from tests.engine.training.held import HOLD, wait_where_told
 from tests.engine.warm_stack import WarmStack
-
-STEPS = 8
-CHANGES: dict[str, Any] = {
-    "training__max_steps": STEPS,
-    "training__group_by_length": True,
-    "training__eval_steps": 3,
-    "data__eval_rows": 5,
-    "samples__prompts": ["what is the name"],
-    "samples__max_new_tokens": 4,
-}
-
-
-@pytest.fixture(scope="module")
-def odd_rows(folder: Path) -> Path:
-    """18 rows that are trained on and 5 held out: an epoch of two ranks ends with rows that fill, and so does an
-    evaluation."""
-    return tiny.write_rows(folder / "odd.jsonl", tiny.chat_rows(23))
-
-
-@contextmanager
-def ranked(stack: WarmStack, recipe: str, ranks: int = 2, **options: Any) -> Iterator[RankedRun]:
-    run = options.pop("run", None) or RunDir.create(runs_folder() / f"of-{ranks}")
-    started = RankedRun(stack, run, recipe, ranks, **options)
-    try:
-        yield started
-    finally:
-        started.close()
-
-
-def text_for(model: Path, rows: Path, ranks: int, **changes: Any) -> str:
-    shared = {"hardware__devices": ranks, "training__gradient_accumulation_steps": 4 // ranks}
-    return tiny.recipe_text(model, rows, backend="transformers", **{**CHANGES, **shared, **changes})
-
-
-def let_go(run: RankedRun) -> list[int]:
-    run.link.send(Unload(id=new_command_id()))
-    return run.wait()
-
-
-def alone(stack: WarmStack, recipe: str, *, steps: int = STEPS, **options: Any) -> RankedRun:
-    """The run of one rank that is the only one, once it has ended after so many steps."""
-    with ranked(stack, recipe, 1, **options) as run:
-        run.until(lambda: run.state.step == steps and run.state.ended is not None)
-        assert let_go(run) == [0]
-    return run
-
-
-def figures(run: Follower) -> list[dict[str, float]]:
-    """Of each step as it counts in the end."""
-    steps = {event.step: event.figures for event in run.all(StepEnded)}
-    return [steps[step] for step in sorted(steps)]
-
-
-def is_near(found: list[dict[str, float]], wanted: list[dict[str, float]]) -> bool:
-    return len(found) == len(wanted) and all(
-        one == pytest.approx(other, abs=1e-5, rel=1e-5) for one, other in zip(found, wanted, strict=True)
-    )
 
 
 def test_two_ranks_give_the_losses_tokens_gradients_and_adapter_of_one(
@@ -117,9 +50,7 @@ def test_two_ranks_give_the_losses_tokens_gradients_and_adapter_of_one(
     measured = [[event.figures for event in run.all(Evaluated)] for run in (one, two)]
     assert len(measured[0]) == 4 and is_near(measured[1], measured[0])
     assert [event.epoch for event in two.all(StepEnded)] == [event.epoch for event in one.all(StepEnded)]
-    weights = [load_file(run.run.adapter / "adapter_model.safetensors") for run in (one, two)]
-    assert weights[0].keys() == weights[1].keys()
-    assert max(float(abs(weights[0][name] - weights[1][name]).max()) for name in weights[0]) < 1e-4
+    assert weights_difference(one.run, two.run) < 1e-4
     assert two.run.identity() is not None and len(two.run.identity().ranks) == 2  # type: ignore[union-attr]
     assert "Rank 1 of 2 meets the others." in rank_log(two.run, 1).read_text()
 
