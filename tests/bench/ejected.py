@@ -1,7 +1,8 @@
 """The losses of a recipe and of its ejected script, step by step, each in a process of its own.
 
-usage: python -m tests.bench.ejected RECIPE [--set FIELD=VALUE ...] [--folder FOLDER]
-Trains both, one after the other, and prints how far their losses and held-out losses are apart, and s/step of both.
+usage: python -m tests.bench.ejected RECIPE [--model M] [--data ROWS] [--set FIELD=VALUE ...] [--folder FOLDER]
+Trains both, one after the other, and prints how far their losses and held-out losses are apart, and s/step of both. The
+recipe is trained as it is written. M is a folder, or a name of tests.bench.random_models, which is written to FOLDER.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from statistics import median
 
 from cockpit.recipe.document import resolved_yaml
 from cockpit.recipe.library import find_recipe
+from tests.bench.random_models import make_model
 
 TELLS = """
 import json, time, transformers
@@ -68,12 +70,18 @@ def main() -> None:
     """Train both ways, and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
+    parser.add_argument("--model")
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="ejected-"))
     folder.mkdir(parents=True, exist_ok=True)
     document = find_recipe(options.recipe)
+    if options.model:
+        document.use_model(options.model if Path(options.model).is_dir() else make_model(options.model, folder))
+    if options.data:
+        document.use_data(options.data)
     for setting in (*options.settings, "training.fit=as_written"):
         document.set_from_text(setting)
     recipe = folder / "recipe.yaml"
@@ -82,7 +90,8 @@ def main() -> None:
     losses, measured, seconds = by_cockpit(recipe)
     losses_there, measured_there, seconds_there = by_script(recipe, folder)
     print(f"losses: {apart(losses, losses_there)}; held-out losses: {apart(measured, measured_there)}")
-    print(f"s/step: {median(seconds[WARM_UP:]):.3f} here, {median(seconds_there[WARM_UP:]):.3f} there")
+    here, there = median(seconds[WARM_UP:]), median(seconds_there[WARM_UP:])
+    print(f"s/step: {here:.3f} here, {there:.3f} there, {here / there:.3f} of it")
     print(f"in {time.time() - began:.0f} s; {folder}")
 
 

@@ -1,10 +1,10 @@
 """What waits for a GPU, as whole calls for a machine that is lent for minutes: a log for each job, and its last lines.
 
 usage: python -m tests.bench.gpu_session CALL [--only JOB ...] [--seconds N] [--work DIR] [--out DIR] [--list]
-CALL is speed, chat, room, methods, runs, or scaling (two GPUs and more). Jobs that measure go one after the other;
-those that only look for faults or memory go side by side. Each has its own limit, and at most what is left of --seconds
-(540); a job that would get less than a third of its limit is left out, and named. Models of random weights are written
-to DIR/models first. The output of a job is in OUT/JOB.log. Status 1 where a job failed or was left out.
+CALL is speed, chat, room, methods, ejected, runs, or scaling (two GPUs and more). Jobs that measure go one after the
+other; those that only look for faults or memory go side by side. Each has its own limit, and at most what is left of
+--seconds (540); a job that would get less than a third of its limit is left out, and named. Models of random weights
+are written to DIR/models first. The output of a job is in OUT/JOB.log. Status 1 where a job failed or was left out.
 """
 
 from __future__ import annotations
@@ -61,6 +61,12 @@ def cockpit(name: str, limit_s: int, *commands: str) -> Job:
     return Job(name, limit_s, f"{done}; s=$?; tar czf {{out}}/{name}.tgz {large} -C {home} .; exit $s")
 
 
+def ejected(name: str, recipe: str, model: str, rows: str, more: str = "") -> Job:
+    """A recipe's script against its run, 12 steps each."""
+    given = f"{recipe} --model {{work}}/models/{model} --data {{work}}/{rows}.jsonl --folder {{work}}/ejected-{name}"
+    return script(name, 150, "bench.ejected", f"{given} --set training.max_steps=12 {more}")
+
+
 SPEED = "--folder {work} --out {out}"
 ONE_LLAMA = "llama-3.2-1b --model {work}/models/llama-3.2-1b --data {work}/sft.jsonl"
 QLORA = "llama-3-8b --model {work}/models/llama-3-8b --data {work}/pretraining.jsonl"
@@ -114,6 +120,15 @@ CALLS = {
             script("torchrun", 240, "bench.scaling", f"{ONE_GPU} --folder {{work}}/models {OUT}/torchrun.json"),
         ),
     ),
+    "ejected": Call(
+        ("qwen3-0.6b", "llama-3-8b"),
+        (
+            ejected("sft", "qwen3-0.6b", "qwen3-0.6b", "sft"),
+            ejected("dpo", "qwen3-0.6b-dpo", "qwen3-0.6b", "dpo"),
+            ejected("texts", "llama-3-8b", "llama-3-8b", "pretraining"),
+            ejected("packed", "qwen3-0.6b", "qwen3-0.6b", "sft", "--set training.packing=true"),
+        ),
+    ),
     "runs": Call(
         ("llama-3.2-1b", "llama-3-8b"),
         (
@@ -149,7 +164,7 @@ class Session:
 
     def make(self, models: tuple[str, ...]) -> None:
         """Rows and models, all at once."""
-        for method in ("sft", "pretraining"):
+        for method in ("sft", "pretraining", "dpo"):
             rows = "".join(json.dumps(row) + "\n" for row in rows_of(method))
             (self.work / f"{method}.jsonl").write_text(rows)
         self.run([script(f"model-{name}", 150, "bench.random_models", f"{{work}}/models {name}") for name in models])
