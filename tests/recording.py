@@ -13,6 +13,9 @@ import msgspec
 
 from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
+from cockpit.recipe.methods.method import LOSS, Method, MethodName
+from cockpit.recipe.methods.registry import METHODS
+from cockpit.recipe.methods.sft import SFT
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
 
@@ -71,6 +74,7 @@ class Recorder:
     """Writes events into a run's folder, with a clock of its own that starts at BEGAN."""
 
     run: RunDir
+    method: Method = SFT
     at: float = BEGAN
     noise: random.Random = field(default_factory=lambda: random.Random(7))
     _seqs: dict[Path, int] = field(default_factory=dict)
@@ -114,14 +118,17 @@ def record(
     replies: bool = False,
     not_finite_since: int | None = None,
     answers: bool = False,
+    method: MethodName = "sft",
 ) -> RunDir:
     """A run folder under `folder`: `steps` planned, ended after step `until` (by default all), or while still `before`
     training in that phase. `reason` is the engine's sentence for a failed run. `replies` adds a chat after it. From
-    step `not_finite_since` on losses and gradients are no finite numbers. `answers` are measured every 20 steps."""
+    step `not_finite_since` on losses and gradients are no finite numbers. `answers` are measured every 20 steps.
+    What another `method` is judged by rises from 0 to 1."""
     run = RunDir.create(folder / run_id)
-    run.recipe.write_text(RECIPE.replace("max_steps: 300", f"max_steps: {steps}"), encoding="utf-8")
+    recipe = RECIPE.replace("max_steps: 300", f"max_steps: {steps}").replace("method: sft", f"method: {method}")
+    run.recipe.write_text(recipe, encoding="utf-8")
     run.engine_log.write_text("", encoding="utf-8")
-    recorder = Recorder(run)
+    recorder = Recorder(run, METHODS[method])
     until = steps if until is None else until
     if _prepare(recorder, steps, gpus, before):
         _train(recorder, steps, until, gpus, not_finite_since or until + 1, answers=answers)
@@ -170,6 +177,7 @@ def _prepare(recorder: Recorder, steps: int, gpus: int, before: ev.Phase | None)
         if phase == "preparing_data":
             recorder.say(
                 ev.DataPrepared(
+                    unit=recorder.method.unit,
                     train_rows=1196,
                     eval_rows=64,
                     skipped_rows=3,
@@ -181,7 +189,11 @@ def _prepare(recorder: Recorder, steps: int, gpus: int, before: ev.Phase | None)
             _log(recorder, "3 rows have no answer and are left out; the first is pirate.jsonl:118", "warning")
             recorder.say(
                 ev.TrainingPlanned(
-                    total_steps=steps, steps_per_epoch=74.75, trainable_parameters=196_608, total_parameters=1_835_008
+                    total_steps=steps,
+                    steps_per_epoch=74.75,
+                    trainable_parameters=196_608,
+                    total_parameters=1_835_008,
+                    main=recorder.method.told_main,
                 )
             )
         _read_machine(recorder, 0, gpus)
@@ -213,6 +225,8 @@ def _train(
             "tokens_seen": float(tokens),
             "trained_tokens": float(trained),
         }
+        if recorder.method.main is not LOSS:
+            metrics[recorder.method.main.name] = step / steps
         if step >= not_finite_since:
             metrics |= {"loss": None, "grad_norm": None}
         if step == not_finite_since:
@@ -237,6 +251,8 @@ def _evaluate(recorder: Recorder, step: int, steps: int, *, is_finite: bool = Tr
     recorder.say(ev.PhaseStarted(phase="evaluating"))
     recorder.wait(0.4)
     metrics = {"eval_loss": _loss(step, steps) * 1.05 if is_finite else None}
+    if recorder.method.main is not LOSS:
+        metrics = {f"eval_{recorder.method.main.name}": step / steps}
     recorder.say(ev.Evaluated(step=step, duration_s=0.4, metrics=metrics))
     recorder.say(ev.PhaseStarted(phase="training" if step else "compiling"))
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cockpit.cli.ending import end, refuse
-from cockpit.runs.comparison import MOST, Compared, differing
+from cockpit.runs.comparison import MOST, Compared, called, differing
 from cockpit.runs.labels import STATES
 from cockpit.text.numbers import UNKNOWN, count, duration, metric
 from cockpit.text.plain_text import plain_line
@@ -19,8 +19,8 @@ def compare(
     runs: Annotated[list[str], typer.Argument(help="Two to six runs: ids, unique beginnings of some, or last.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show runs side by side: how they ended, losses, the best held-out one, time, and the fields of their recipes that
-    differ."""
+    """Show runs side by side: how they ended, their main figure and its best, time, and the fields of their recipes
+    that differ."""
     from cockpit.runs.folder import find_run
 
     try:
@@ -68,10 +68,10 @@ def _print(facts: list[dict[str, Any]], differing: list[tuple[str, list[str]]]) 
     rows = {
         "state": [STATES[one["state"]] for one in facts],
         "steps": [f"{count(one['step'])}/{count(one['total_steps'])}" for one in facts],
-        "loss, last steps": [metric(one["loss"]) for one in facts],
-        "held-out": [metric(one["eval_loss"]) for one in facts],
+        f"{called([one['figure'] for one in facts])}, last steps": [metric(one["value"]) for one in facts],
+        "held-out": [metric(one["held_out"]) for one in facts],
         "best held-out": [
-            f"{metric(one['best_eval_loss'])} at {count(one['best_step'])}" if one["best_step"] is not None else UNKNOWN
+            f"{metric(one['best_held_out'])} at {count(one['best_step'])}" if one["best_step"] is not None else UNKNOWN
             for one in facts
         ],
         "time": [duration(one["took_s"]) for one in facts],

@@ -243,8 +243,9 @@ def _lines(planned: Planned) -> Iterator[tuple[str, str]]:
         )
     batch = batches_text(recipe, "x")
     most = f", {count(planned.tokens)} tokens at most" if planned.tokens else ""
-    yield "rows", _rows_text(planned.rows, recipe)
-    yield "steps", f"{count(planned.plan.total_steps)} of {batch} {rows_name(recipe)}{most}{_epochs(planned.plan)}"
+    yield recipe.kind.unit, _rows_text(planned.rows, recipe)
+    steps = f"{count(planned.plan.total_steps)} of {batch} {rows_name(recipe)}"
+    yield "steps", f"{steps}{most}{_epochs(planned.plan, recipe.kind.unit)}"
     if shared := sharing_text(recipe):
         yield "shared", shared
     if planned.fitted.written.training.fit == "auto":
@@ -269,7 +270,8 @@ def _rows_text(known: RowLengths | None, recipe: Recipe) -> str:
     if known is None:
         return f"taken to have {count(limit)} tokens each, as they have not been tokenized here yet"
     longest = f"{count(known.longest)} at most"
-    return f"{count(known.mean)} tokens on average, {longest}, as the {count(known.rows)} rows were tokenized here"
+    found = f"{count(known.rows)} {recipe.kind.unit}"
+    return f"{count(known.mean)} tokens on average, {longest}, as the {found} were tokenized here"
 
 
 def _time_text(known: Duration | None) -> str:
@@ -280,12 +282,12 @@ def _time_text(known: Duration | None) -> str:
     return f"about {duration(known.seconds)}, {known.said()}"
 
 
-def _epochs(plan: Plan) -> str:
+def _epochs(plan: Plan, unit: str) -> str:
     from cockpit.text.numbers import count
 
     if plan.epochs is None or not plan.train_rows:
         return ""
-    return f"; {plan.epochs:.3g} epochs over {count(plan.train_rows)} rows"
+    return f"; {plan.epochs:.3g} epochs over {count(plan.train_rows)} {unit}"
 
 
 def _memory_lines(planned: Planned) -> Iterator[tuple[str, str]]:

@@ -99,6 +99,9 @@ def _rows(entries: list[Waiting]) -> list[dict[str, object]]:
                 "run": plain_line(entry.run),
                 "loss": summary.loss if summary else None,
                 "eval_loss": summary.eval_loss if summary else None,
+                "figure": summary.main.label if summary else None,
+                "value": summary.value if summary else None,
+                "held_out": summary.held_out if summary else None,
                 "why": plain_line(entry.why),
                 "added_at": entry.added_at,
             }

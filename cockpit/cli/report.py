@@ -69,7 +69,7 @@ class LineReport:
 
     def tell(self, event: ev.AnyEvent, state: RunState) -> None:
         """Print the event's line, if it has one."""
-        text = step_line(state) if isinstance(event, ev.StepEnded) else sentence(event)
+        text = step_line(state) if isinstance(event, ev.StepEnded) else sentence(event, state.main)
         if isinstance(event, ev.LogWritten) and event.level != "info":
             text = f"{event.level}: {text}"
         elif isinstance(event, ev.WatchdogFired):
@@ -123,7 +123,7 @@ def step_line(state: RunState) -> str:
     steps = state.steps
     parts = [
         f"step {numbers.count(state.step)}/{numbers.count(state.total_steps)}",
-        f"loss {numbers.metric(steps.latest('loss'))}",
+        f"{plain_text(state.main.label)} {numbers.metric(steps.latest(state.main.name))}",
         f"lr {numbers.learning_rate(steps.latest('learning_rate'))}",
         f"grad norm {numbers.metric(steps.latest('grad_norm'))}",
         f"{numbers.count(state.tokens_per_s())} tokens/s",

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from cockpit.runs.summary import RunSummary
 
 
-SORTS = {"started": "started_at", "loss": "loss", "held-out": "eval_loss", "best": "best", "steps": "step"}
+SORTS = {"started": "started_at", "loss": "value", "held-out": "held_out", "best": "best", "steps": "step"}
 ORDERS = (*SORTS, "state")
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A run in the list: how it stands, what it is called, its best held-out loss and the step of that."""
+    """A run in the list: how it stands, what it is called, the best that it measured and the step of that."""
 
     summary: RunSummary
     label: Label
@@ -35,15 +35,16 @@ class Listed:
         parts = (summary.run.id, summary.recipe_name, STATES[summary.state], self.label.name, self.label.note)
         return " ".join([*parts, *self.label.tags]).lower()
 
-    def key(self, sort: str) -> tuple[bool, float | str]:
+    def key(self, sort: str) -> tuple[bool, str, float]:
         """What it is sorted by; what is not known comes last."""
         if sort == "state":
-            return False, STATES[self.summary.state]
-        if sort == "best":
-            return self.best is None, self.best[0] if self.best is not None else 0.0
-        value = getattr(self.summary, SORTS[sort])
-        number = finite(value)
-        return number is None, -(number or 0.0) if sort in ("started", "steps") else number or 0.0
+            return False, STATES[self.summary.state], 0.0
+        if sort in ("started", "steps"):
+            return False, "", -getattr(self.summary, SORTS[sort])
+        from cockpit.runs.summary import rank
+
+        value = self.best and self.best[0] if sort == "best" else getattr(self.summary, SORTS[sort])
+        return rank(value, self.summary.main)
 
 
 def runs(
@@ -51,7 +52,8 @@ def runs(
         list[str] | None, typer.Argument(help="Only runs with all these words in id, name, tags, note or state.")
     ] = None,
     sort: Annotated[
-        str | None, typer.Option(help=f"Sort by {', '.join(ORDERS)}, best first; else the last started first.")
+        str | None,
+        typer.Option(help=f"Sort by {', '.join(ORDERS)}, best first; loss is any main figure."),
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only runs with this tag; repeatable.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
@@ -106,7 +108,10 @@ def _plain(one: Listed) -> dict[str, object]:
         "total_steps": summary.total_steps,
         "loss": finite(summary.loss),
         "eval_loss": finite(summary.eval_loss),
-        "best_eval_loss": one.best and one.best[0],
+        "figure": summary.main.label,
+        "value": finite(summary.value),
+        "held_out": finite(summary.held_out),
+        "best_held_out": one.best and one.best[0],
         "best_step": one.best and one.best[1],
         "name": one.label.name,
         "tags": list(one.label.tags),
@@ -125,12 +130,13 @@ def _print_table(found: list[Listed]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from cockpit.runs.comparison import called
     from cockpit.text import numbers
     from cockpit.text.plain_text import plain_line
 
     summaries = [one.summary for one in found]
-    is_any_tested = any(summary.eval_loss is not None for summary in summaries)
-    is_any_better = any(one.best is not None and one.best[0] != one.summary.eval_loss for one in found)
+    is_any_tested = any(summary.held_out is not None for summary in summaries)
+    is_any_better = any(one.best is not None and one.best[0] != one.summary.held_out for one in found)
     is_any_named = any(one.label.name or one.label.tags for one in found)
     is_any_resumed = any(summary.attempts > 1 for summary in summaries)
     table = Table(box=None, pad_edge=False, show_edge=False)
@@ -138,14 +144,16 @@ def _print_table(found: list[Listed]) -> None:
     table.add_column("state", no_wrap=True)
     columns = (("held-out", is_any_tested), ("best", is_any_better), ("attempts", is_any_resumed))
     more = [name for name, is_there in columns if is_there]
-    for name in ("step", "loss", "started", *more):
+    head = called([summary.main.label for summary in summaries])
+    several = head == "main figure"
+    for name in ("step", head, "started", *more):
         table.add_column(name, justify="right", no_wrap=True)
     if is_any_named:
         table.add_column("name and tags", no_wrap=True)
     for one in found:
         summary = one.summary
         cells = {
-            "held-out": numbers.metric(summary.eval_loss),
+            "held-out": numbers.metric(summary.held_out),
             "best": f"{numbers.metric(one.best[0])} at {numbers.count(one.best[1])}" if one.best else "",
             "attempts": str(summary.attempts) if summary.attempts > 1 else "",
         }
@@ -153,7 +161,7 @@ def _print_table(found: list[Listed]) -> None:
             plain_line(summary.run.id),
             STATES[summary.state],
             f"{numbers.count(summary.step)}/{numbers.count(summary.total_steps)}",
-            numbers.metric(summary.loss),
+            f"{plain_line(summary.main.label)} " * several + numbers.metric(summary.value),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.started_at)),
             *(cells[name] for name in more),
             *([" ".join([one.label.name, *(f"#{tag}" for tag in one.label.tags)]).strip()] if is_any_named else []),

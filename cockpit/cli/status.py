@@ -12,7 +12,7 @@ def status(
     tmux: Annotated[bool, typer.Option("--tmux", help="A short line in tmux's colours; empty without a run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say in one line how a run stands: state, step, loss, held-out loss, ETA. It looks once, and ends at once."""
+    """Say in one line how a run stands: state, step, main figure, held out too, ETA. It looks once and ends."""
     from cockpit.runs.status_line import tell
 
     raise typer.Exit(tell(run, tmux=tmux, as_json=as_json))

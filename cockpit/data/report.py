@@ -163,6 +163,10 @@ class DataReport(msgspec.Struct, frozen=True, kw_only=True):
     better_rows: int = 0
     """Of answers with a mark, those that are desired."""
 
+    unit: str = "rows"
+    """What the method learns from, in the plural."""
+    step_unit: str = "rows"
+    """What the batches of a step are made of."""
     row_losses: RowLosses | None = None
     """Those of a run, where the look is at a run's data and it has kept them."""
 

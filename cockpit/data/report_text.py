@@ -27,16 +27,16 @@ def figures_of(report: DataReport) -> list[Figure]:
     """The report's figures, in the order in which they are read."""
     trained = report.trained_share
     cut, padding = report.truncated_share, report.padding_share
-    held_out = "" if report.is_all else "of all rows"
+    held_out = "" if report.is_all else f"of all {report.unit}"
     longest = max(report.lengths, default=None)
     return [
-        Figure("rows seen", count(report.rows_seen), _of_which(report)),
-        Figure("rows used", count(report.rows_taken), f"{count(report.train_rows)} to train on"),
+        Figure(f"{report.unit} seen", count(report.rows_seen), _of_which(report)),
+        Figure(f"{report.unit} used", count(report.rows_taken), f"{count(report.train_rows)} to train on"),
         Figure("left out", count(report.left_out_rows), "", warns=report.left_out_rows > 0),
         Figure("not used", count(len(report.not_used)), not_used_words(report.not_used)),
         Figure("held out", count(report.held_out_rows), held_out),
-        Figure("longest row", count(longest), f"of at most {count(report.max_length)}"),
-        Figure("truncated", share(cut), f"{count(report.truncated_rows)} rows", warns=(cut or 0) > MUCH_CUT),
+        Figure("longest", count(longest), f"of at most {count(report.max_length)}"),
+        Figure("truncated", share(cut), f"{count(report.truncated_rows)} {report.unit}", warns=(cut or 0) > MUCH_CUT),
         _duplicates(report),
         *_sides(report),
         Figure(
@@ -163,5 +163,5 @@ def _batching(report: DataReport) -> str:
 
 
 def _step(report: DataReport) -> str:
-    unit = "sequences" if report.batching == "packed" else "rows"
+    unit = "sequences" if report.batching == "packed" else report.step_unit
     return f"{report.batch_rows} × {report.accumulation} {unit}"

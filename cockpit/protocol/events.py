@@ -115,6 +115,8 @@ class DataPrepared(Event, tag=True, frozen=True, kw_only=True):
     """Rows left out of training because they are one or the other."""
     long_rows: str = ""
     """data.long_rows, auto where it was empty. Empty in older logs, which truncated all long rows."""
+    unit: str = "rows"
+    """What the method learns from, in the plural: rows, texts, pairs, answers, prompts."""
 
 
 class ScheduleChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +128,18 @@ class ScheduleChange(msgspec.Struct, frozen=True, kw_only=True):
     total_steps: Count
 
 
+class MainFigure(msgspec.Struct, frozen=True):
+    """What a run is judged by: its name as StepEnded has it, with `eval_` before that of an evaluation; what it is
+    called; and whether more of it is better."""
+
+    name: str = "loss"
+    label: str = "loss"
+    rises: bool = False
+
+
+LOSS = MainFigure()
+
+
 class TrainingPlanned(Event, tag=True, frozen=True, kw_only=True):
     """All that is known before the first step."""
 
@@ -134,6 +148,7 @@ class TrainingPlanned(Event, tag=True, frozen=True, kw_only=True):
     steps_per_epoch: Amount
     trainable_parameters: Count
     total_parameters: Count
+    main: MainFigure = LOSS
     recipe_steps: Count | None = None
     """The steps that the recipe alone gives. None in older logs, which have none of the fields from here on."""
     learning_rate: Amount | None = None

@@ -13,7 +13,7 @@ from cockpit.recipe.lora import Lora
 from cockpit.recipe.methods.dpo import Dpo
 from cockpit.recipe.methods.grpo import Grpo, reward_charts, reward_figures
 from cockpit.recipe.methods.kto import Kto
-from cockpit.recipe.methods.method import Chart, Figure, Method, MethodName
+from cockpit.recipe.methods.method import LOSS, Chart, Figure, Method, MethodName
 from cockpit.recipe.methods.orpo import Orpo
 from cockpit.recipe.methods.pretraining import Pretraining
 from cockpit.recipe.methods.registry import METHODS
@@ -124,15 +124,18 @@ class Recipe(Section):
     @property
     def figures(self) -> tuple[Figure, ...]:
         """What its method measures, the rewards of the recipe among them."""
-        if self.method != "grpo":
-            return self.kind.figures
-        first, *others = self.kind.figures
-        return (first, *reward_figures(self.grpo), *others)
+        own = self.kind.figures
+        if self.method == "grpo":
+            own = (own[0], *reward_figures(self.grpo), *own[1:])
+        return own if self.kind.main is LOSS else (*own, LOSS)
 
     @property
     def charts(self) -> tuple[Chart, ...]:
-        """What is drawn of that beside the loss."""
-        return self.kind.charts + (reward_charts(self.grpo) if self.method == "grpo" else ())
+        """What is drawn of that beside the main figure; the loss is the last of it where it is not that itself."""
+        if self.kind.main is LOSS:
+            return self.kind.charts
+        by_function = reward_charts(self.grpo) if self.method == "grpo" else ()
+        return (*self.kind.charts, *by_function, Chart("loss", (LOSS.name,)))
 
     @property
     def copies_model(self) -> bool:

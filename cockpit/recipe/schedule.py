@@ -104,7 +104,7 @@ def effective_batch(recipe: Recipe) -> int:
 
 def rows_name(recipe: Recipe) -> str:
     """What the rows of a step are."""
-    return "completions" if recipe.method == "grpo" else "rows"
+    return recipe.kind.step_unit or recipe.kind.unit
 
 
 def step_text(recipe: Recipe) -> str:

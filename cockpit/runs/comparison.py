@@ -17,6 +17,7 @@ from cockpit.runs.link import RunLink
 from cockpit.runs.state import RunState
 from cockpit.runs.summary import RunSummary
 from cockpit.text.numbers import finite
+from cockpit.text.plain_text import plain_line
 
 MOST = 6
 NOT_COMPARED = ("about.", "chat.", "lifecycle.", "watchdogs.")
@@ -25,7 +26,8 @@ MOST_POINTS = 4000
 """Of a curve; more are joined to their means."""
 Axis = str
 AXES: tuple[Axis, ...] = ("steps", "tokens", "seconds")
-CURVES = ("loss", "eval_loss")
+CURVES = ("training", "held-out")
+"""Of the main figure of each run."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,17 @@ class Compared:
     def facts(self) -> dict[str, Any]:
         """By plain names; None for what is not known."""
         summary, state, best = RunSummary.of(self.run), self.state, best_held_out(self.run)
-        losses = ends_of(state.steps)
+        main, ends = state.main, ends_of(state.steps, state.main.name)
         measured = {name: finite(state.answers_measured.latest(name)) for name in state.answers_measured.metrics}
         return {
             "id": self.run.id,
             "state": summary.state,
             "step": summary.step,
             "total_steps": summary.total_steps,
-            "loss": finite(losses.last if losses else summary.loss),
-            "eval_loss": finite(summary.eval_loss),
-            "best_eval_loss": best and best[0],
+            "figure": main.label,
+            "value": finite(ends.last if ends else summary.value),
+            "held_out": finite(summary.held_out),
+            "best_held_out": best and best[0],
             "best_step": best and best[1],
             "took_s": state.elapsed_s,
             "trained_tokens": finite(state.steps.latest("trained_tokens")),
@@ -91,14 +94,14 @@ class Compared:
         }
 
     def curve(self, figure: str, axis: Axis) -> list[tuple[float, float]]:
-        """Points of a figure of CURVES: after how many steps, trained tokens or seconds it had which value."""
-        steps = self.state.steps
-        if figure == "loss":
-            column = steps.column("loss")
+        """Points of the main figure, by one of CURVES: after how many steps, trained tokens or seconds it was what."""
+        steps, name = self.state.steps, self.state.main.name
+        if figure == "training":
+            column = steps.column(name)
             values = zip(range(len(steps)), column[:] if column is not None else (), strict=False)
         else:
             table = self.state.held_out
-            found = table.column(figure)
+            found = table.column(f"eval_{name}")
             rows = (steps.step.row_from(step + 1) - 1 for step in table.step)
             values = zip(rows, found[:] if found is not None else (), strict=False)
         points = []
@@ -128,6 +131,12 @@ class Compared:
         newest = [one for one in samples if one.step == samples[-1].step]
         said = {one.prompt: Said(one.text) for one in newest}
         return said | {_title(one): Said(one.text, one.passed) for one in given if one.step == given[-1].step}
+
+
+def called(runs: Sequence[str]) -> str:
+    """What the main figures of several runs are called together, by what they are called each."""
+    labels = {plain_line(label) for label in runs}
+    return labels.pop() if len(labels) == 1 else "main figure" if labels else "loss"
 
 
 def differing(recipes: Sequence[dict[str, Any]]) -> list[str]:

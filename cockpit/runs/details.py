@@ -19,7 +19,7 @@ from cockpit.runs.steps import Steps
 from cockpit.runs.table import Table
 
 ENDS = 10
-"""Steps at each end of the run whose losses are told as a mean: one step's loss says little."""
+"""Steps at each end of the run whose figures are told as a mean: one step's says little."""
 WHOLE_BYTES = 256 * 1024
 """A log up to this size is read whole."""
 SAMPLES, SAMPLE_BYTES = 96, 4 * 1024
@@ -28,8 +28,8 @@ END_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True)
-class Losses:
-    """The mean losses of the first and of the last few `steps`."""
+class Ends:
+    """The mean of the main figure over the first and over the last few `steps`."""
 
     first: float
     last: float
@@ -39,7 +39,8 @@ class Losses:
 @dataclass(frozen=True)
 class RunDetails:
     """None: not known. `reason` and `advice` are the engine's sentences about the end; `took_s` is wall time of all
-    attempts in seconds; `held_out` are the first and the kept held-out loss; `checkpoint` is the newest one's step;
+    attempts in seconds; `main` is what it is judged by, `held_out` that of the
+    held-out rows, at first and of what was kept; `checkpoint` is the newest one's step;
     `result` what was saved last.
     """
 
@@ -48,7 +49,8 @@ class RunDetails:
     took_s: float | None
     gpus: int
     """How many the newest attempt has; 0 on the CPU."""
-    losses: Losses | None
+    main: ev.MainFigure
+    ends: Ends | None
     held_out: tuple[float, float] | None
     data: ev.DataPrepared | None
     checkpoint: int | None
@@ -71,8 +73,9 @@ class RunDetails:
             advice=state.ended.advice if state.ended else "",
             took_s=_took_s(state, ends.events),
             gpus=len(state.run.gpus) if state.run else 0,
-            losses=ends_of(steps),
-            held_out=_held_out(state),
+            main=state.main,
+            ends=ends_of(steps, state.main.name),
+            held_out=state.before_and_after,
             data=state.data,
             checkpoint=saved[0].step if saved else None,
             result=state.adapter,
@@ -88,26 +91,18 @@ def _took_s(state: RunState, found: list[ev.AnyEvent]) -> float | None:
     return state.elapsed_s if len(began) == attempts else None
 
 
-def ends_of(steps: Steps) -> Losses | None:
-    """Where the loss began, and where it is now: NaN where its newest value is not a finite number. None where too
+def ends_of(steps: Steps, figure: str) -> Ends | None:
+    """Where a figure began, and where it is now: NaN where its newest value is not a finite number. None where too
     little is known."""
-    many, newest = min(ENDS, len(steps) // 2), steps.latest("loss")
-    column = steps.column("loss")
+    many, newest = min(ENDS, len(steps) // 2), steps.latest(figure)
+    column = steps.column(figure)
     if column is None or newest is None:
         return None
     ends = (column.raw(0, many), column.raw(len(steps) - many, len(steps)))
-    first, last = ([loss for loss in end if isfinite(loss)] for end in ends)
+    first, last = ([value for value in end if isfinite(value)] for end in ends)
     if not first or not (last or isnan(newest)):
         return None
-    return Losses(fmean(first), newest if isnan(newest) else fmean(last), many)
-
-
-def _held_out(state: RunState) -> tuple[float, float] | None:
-    first, kept = next(iter(state.evaluations), None), state.kept_evaluation
-    if first is None or kept is None or first is kept:
-        return None
-    values = [one.figures.get("eval_loss") for one in (first, kept)]
-    return None if None in values else (values[0], values[1])  # type: ignore[return-value]
+    return Ends(fmean(first), newest if isnan(newest) else fmean(last), many)
 
 
 def _course(path: Path) -> tuple[Steps, Table]:

@@ -28,7 +28,8 @@ PACE_STEPS = 64
 
 @dataclass
 class Glance:
-    """None: not known. `silence_s`: since the engine's last sign of life; `alarms`: watchdogs that speak."""
+    """None: not known. `silence_s`: since the engine's last sign of life; `alarms`: watchdogs that speak.
+    `figure` is what the run is judged by, `value` and `held_out` are what it was last."""
 
     run_id: str
     state: State = "starting"
@@ -37,6 +38,9 @@ class Glance:
     total_steps: int | None = None
     loss: float | None = None
     eval_loss: float | None = None
+    figure: str = "loss"
+    value: float | None = None
+    held_out: float | None = None
     alarms: list[str] = field(default_factory=list)
     reason: str = ""
     eta_s: float | None = None
@@ -48,7 +52,7 @@ class Glance:
         """Of the run in that folder; one whose log cannot be read is `starting`."""
         events = _events(os.path.join(folder, "events.jsonl"))  # noqa: PTH118
         found = cls(os.path.basename(folder))  # noqa: PTH119
-        ended, attempt, times = "", 1, list[tuple[float, float]]()
+        ended, attempt, main, times = "", 1, "loss", list[tuple[float, float]]()
         for event in events:
             if event.get("attempt", 1) > attempt:
                 attempt, ended, times, found.alarms, found.reason = event["attempt"], "", [], [], ""
@@ -57,14 +61,18 @@ class Glance:
                 ended, found.reason = event.get("outcome", ""), event.get("reason", "")
                 found.step = max(found.step, event.get("step", 0))
             elif kind == "StepEnded":
-                found.step, found.loss = event.get("step", 0), (event.get("metrics") or {}).get("loss")
+                metrics = event.get("metrics") or {}
+                found.step, found.loss, found.value = event.get("step", 0), metrics.get("loss"), metrics.get(main)
                 times.append((event.get("at", 0.0), event.get("step_time_s") or 0.0))
             elif kind in ("TrainingPlanned", "ScheduleChanged"):
                 found.total_steps = event.get("total_steps")
+                if isinstance(told := event.get("main"), dict):
+                    main, found.figure = str(told.get("name", main)), str(told.get("label", found.figure))
             elif kind == "TrainingResumed":
                 found.step = event.get("step", 0)
             elif kind == "Evaluated":
-                found.eval_loss = (event.get("metrics") or {}).get("eval_loss")
+                metrics = event.get("metrics") or {}
+                found.eval_loss, found.held_out = metrics.get("eval_loss"), metrics.get(f"eval_{main}")
             elif kind == "PhaseStarted":
                 found.phase = event.get("phase")
             elif kind == "WatchdogFired":

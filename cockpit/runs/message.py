@@ -43,12 +43,12 @@ def message_of(event: ev.AnyEvent, run_id: str, state: RunState, price: Price | 
 def _facts(state: RunState, price: Price | None) -> str:
     planned = f"/{count(state.total_steps)}" if state.total_steps else ""
     parts = [f"step {count(state.step)}{planned}"]
-    losses = [loss for loss in state.steps.recent("loss", CURVE_STEPS) if loss is not None]
-    if losses:
-        parts.append(f"loss {metric(losses[-1])} {sparks(losses)}")
-    kept = state.kept_evaluation
-    if kept is not None and (loss := kept.figures.get("eval_loss")) is not None:
-        parts.append(f"held-out {metric(loss)}")
+    main, kept = state.main, state.kept_evaluation
+    course = [value for value in state.steps.recent(main.name, CURVE_STEPS) if value is not None]
+    if course:
+        parts.append(f"{plain_line(main.label)} {metric(course[-1])} {sparks(course)}")
+    if kept is not None and (value := kept.figures.get(f"eval_{main.name}")) is not None:
+        parts.append(f"held-out {metric(value)}")
     if (eta := state.eta()) is not None:
         parts.append(f"ETA {duration(eta[0])}")
     elif state.elapsed_s is not None:

@@ -8,6 +8,7 @@ from cockpit.protocol import events as ev
 from cockpit.runs.labels import OUTCOMES
 from cockpit.runs.state import Reply, RunState
 from cockpit.text.numbers import count, duration, metric
+from cockpit.text.plain_text import plain_line
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,9 @@ def how_it_ended(state: RunState) -> str:
     if state.ended is None:
         return ""
     facts = []
-    first, kept = next(iter(state.evaluations), None), state.kept_evaluation
-    if first is not None and kept is not None and first is not kept:
-        was, now = first.metrics.get("eval_loss"), kept.metrics.get("eval_loss")
-        facts.append(f"held-out loss {metric(was)} before, {metric(now)} now")
+    if (measured := state.before_and_after) is not None:
+        was, now = measured
+        facts.append(f"held-out {plain_line(state.main.label)} {metric(was)} before, {metric(now)} now")
     if state.elapsed_s is not None:
         facts.append(f"in {duration(state.elapsed_s)}")
     said = f"{OUTCOMES[state.ended.outcome]} after step {count(state.ended.step)}"

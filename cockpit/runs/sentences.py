@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cockpit.protocol import events as ev
 from cockpit.runs.labels import OUTCOMES, PHASES
 from cockpit.text.numbers import count, duration, metric, percent, size
+from cockpit.text.plain_text import plain_line
 
 SAMPLE_CHARACTERS = 160
 """Of a prompt and of its answer, in a sentence."""
@@ -23,7 +24,7 @@ class LogLine:
     text: str
 
 
-def log_line(event: ev.AnyEvent) -> LogLine | None:
+def log_line(event: ev.AnyEvent, main: ev.MainFigure = ev.LOSS) -> LogLine | None:
     """The line that a run's log has of an event; None for one that has its own place on the screen or tells nothing.
 
     What others wrote in it is not cleaned yet.
@@ -31,7 +32,7 @@ def log_line(event: ev.AnyEvent) -> LogLine | None:
     is_told = not isinstance(event, ev.PhaseStarted) or event.phase == "paused"
     if isinstance(event, ev.SampleAnswered):
         is_told = event.end == "failed"  # the others have a panel
-    text = sentence(event) if is_told else ""
+    text = sentence(event, main) if is_told else ""
     if not text:
         return None
     if isinstance(event, ev.LogWritten):
@@ -42,7 +43,7 @@ def log_line(event: ev.AnyEvent) -> LogLine | None:
     return LogLine(event.at, "error" if bad else "warning" if is_warned else "info", text)
 
 
-def sentence(event: ev.AnyEvent) -> str:
+def sentence(event: ev.AnyEvent, main: ev.MainFigure = ev.LOSS) -> str:
     """What there is to say of the event; empty for one that is not worth a line. What others wrote is not cleaned."""
     match event:
         case ev.LogWritten():
@@ -70,7 +71,7 @@ def sentence(event: ev.AnyEvent) -> str:
             if not event.path:
                 return f"Attempt {event.attempt} begins anew"
             return f"Attempt {event.attempt} resumes after step {count(event.step)}, from {event.path}"
-        case ev.Evaluated() if (found := _held_out(event)) is not None:
+        case ev.Evaluated() if found := _held_out(event, main):
             when = f"after step {count(event.step)}" if event.step else "before training"
             took = f", measured in {duration(event.duration_s)}" if event.duration_s is not None else ""
             return f"Held-out {found} {when}{took}"
@@ -104,12 +105,10 @@ def sentence(event: ev.AnyEvent) -> str:
     return ""
 
 
-def _held_out(event: ev.Evaluated) -> str | None:
-    """The loss of the held-out rows, or the reward where that is what is learnt."""
-    for name, label in (("eval_loss", "loss"), ("eval_reward", "reward")):
-        if (value := event.figures.get(name)) is not None:
-            return f"{label} {metric(value)}"
-    return None
+def _held_out(event: ev.Evaluated, main: ev.MainFigure) -> str:
+    """What the run is judged by, then the loss, as far as they were measured."""
+    known = [(one.label, event.figures.get(f"eval_{one.name}")) for one in dict.fromkeys((main, ev.LOSS))]
+    return ", ".join(f"{plain_line(label)} {metric(value)}" for label, value in known if value is not None)
 
 
 def _of_sample(event: ev.SampleAnswered) -> str:
@@ -159,7 +158,11 @@ def _of_data(event: ev.DataPrepared) -> str:
     ]
     trained = f" ({percent(event.trained_tokens / event.tokens)} trained)" if event.tokens else ""
     return ", ".join(
-        [f"{count(event.train_rows)} rows to train on", *others, f"{count(event.tokens)} tokens an epoch{trained}"]
+        [
+            f"{count(event.train_rows)} {event.unit} to train on",
+            *others,
+            f"{count(event.tokens)} tokens an epoch{trained}",
+        ]
     )
 
 

@@ -72,6 +72,8 @@ class RunState:
     data: ev.DataPrepared | None = None
     plan: ev.TrainingPlanned | None = None
     """With all that was asked for on the way."""
+    main: ev.MainFigure = ev.LOSS
+    """What it is judged by."""
     steps: Steps = field(default_factory=Steps)
     evaluations: list[ev.Evaluated] = field(default_factory=list)
     held_out: Table = field(default_factory=Table)
@@ -152,7 +154,7 @@ class RunState:
             case ev.DataPrepared():
                 self.data = event
             case ev.TrainingPlanned():
-                self.plan = event
+                self.plan, self.main = event, event.main
             case ev.ScheduleChanged():
                 self.plan = changed_plan(self.plan, event) if self.plan else None
             case ev.Evaluated():
@@ -278,6 +280,22 @@ class RunState:
         if saved.step is None or saved.step >= newest.step:
             return newest
         return next((known for known in self.evaluations if known.step == saved.step), None)
+
+    @property
+    def held_out_course(self) -> list[tuple[int, float]]:
+        """Step and value of the main figure of the held-out rows, each time that they were measured."""
+        known = ((one.step, one.figures.get(f"eval_{self.main.name}")) for one in self.evaluations)
+        return [(step, value) for step, value in known if value is not None]
+
+    @property
+    def before_and_after(self) -> tuple[float, float] | None:
+        """The main figure of the held-out rows as it was first, and by the weights that were saved; None where they
+        were not measured twice."""
+        first, kept = next(iter(self.evaluations), None), self.kept_evaluation
+        if first is None or kept is None or first is kept:
+            return None
+        was, now = (one.figures.get(f"eval_{self.main.name}") for one in (first, kept))
+        return None if was is None or now is None else (was, now)
 
     def progress_pace(self) -> tuple[float, float] | None:
         """Units a second of the present phase, and seconds until it is done; None while nobody can know."""

@@ -56,9 +56,9 @@ def for_tmux(found: Glance) -> str:
     """A short one in tmux's colours."""
     name = plain_line(found.run_id).replace("#", "##")
     colour = "yellow" if found.alarms and found.state == "running" else COLOURS[found.state]
-    loss = [metric(found.loss)] if found.loss is not None else []
+    value = [metric(found.value)] if found.value is not None else []
     eta = [duration(found.eta_s)] if found.eta_s is not None else []
-    words = " ".join([_word(found), *_steps(found, ""), *loss, *eta]).replace("#", "##")
+    words = " ".join([_word(found), *_steps(found, ""), *value, *eta]).replace("#", "##")
     return f"#[fg={colour}]{name} {words}#[default]"
 
 
@@ -77,7 +77,7 @@ def _steps(found: Glance, label: str) -> list[str]:
 
 
 def _figures(found: Glance) -> list[str]:
-    known = (("loss", found.loss), ("held-out", found.eval_loss))
+    known = ((plain_line(found.figure), found.value), ("held-out", found.held_out))
     return [f"{name} {metric(value)}" for name, value in known if value is not None]
 
 

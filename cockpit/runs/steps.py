@@ -111,13 +111,13 @@ class Steps(Table):
             return None
         return data_s / whole_s, model_s / whole_s, max(0.0, 1 - (data_s + model_s) / whole_s)
 
-    def loss_direction(self) -> int | None:
-        """Where the loss goes (runs/direction.py); None where its newest value is not a finite number."""
-        newest = self.latest("loss")
+    def direction_of(self, figure: str) -> int | None:
+        """Where a figure goes (runs/direction.py); None where its newest value is not a finite number."""
+        newest = self.latest(figure)
         if newest is None or not isfinite(newest):
             return None
         many = 2 * min(DIRECTION_MOST, max(DIRECTION_LEAST, len(self) // DIRECTION_SHARE))
-        return direction([loss for loss in self.recent("loss", many) if loss is not None and isfinite(loss)])
+        return direction([value for value in self.recent(figure, many) if value is not None and isfinite(value)])
 
     def batch_tokens_per_s(self) -> float | None:
         """Tokens a second with padding, over the same steps; None where it was not measured."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from cockpit.protocol import events as ev
@@ -13,18 +14,19 @@ from cockpit.runs.state import RunState
 from cockpit.runs.status import State, is_active
 from cockpit.text.plain_text import plain_line
 
-LOSSES = 40
+COURSE = 40
 PLANNED = ev.TrainingPlanned | ev.ScheduleChanged | ev.StepEnded
 """Events that tell how many steps there will be."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a list of runs shows. None: not known yet; NaN: a loss that is not a finite number.
+    """What a list of runs shows. None: not known yet; NaN: a figure that is not a finite number.
 
     `started_at` is when the first attempt was asked for, Unix time in seconds; `attempts` counts it and each time that
-    the run was resumed; `losses` are the last few; `eval_loss` is that of the weights that were saved as the result,
-    before that the newest. `damage` says what is wrong with the log, in a sentence; empty where nothing is.
+    the run was resumed. `value` is the newest of its `main` figure, `course` the last few, and `held_out` what it is of
+    the held-out rows: by the weights that were saved as the result, before that the newest. `damage` says what is wrong
+    with the log, in a sentence; empty where nothing is.
     """
 
     run: RunDir
@@ -34,7 +36,10 @@ class RunSummary:
     total_steps: int | None
     loss: float | None
     eval_loss: float | None
-    losses: tuple[float, ...]
+    main: ev.MainFigure
+    value: float | None
+    held_out: float | None
+    course: tuple[float, ...]
     started_at: float
     attempts: int
     outcome: ev.Outcome | None = None
@@ -69,7 +74,9 @@ class RunSummary:
             ended = None
         planned = next((event for event in reversed(found) if isinstance(event, PLANNED)), None)
         measured = run_state.kept_evaluation
-        losses = tuple(loss for loss in run_state.steps.recent("loss", LOSSES) if loss is not None)
+        steps, main = run_state.steps, run_state.main
+        course = tuple(value for value in steps.recent(main.name, COURSE) if value is not None)
+        figures = measured.figures if measured else {}
         state = ended.outcome if ended else _state_without_end(run)
         return cls(
             run=run,
@@ -77,9 +84,12 @@ class RunSummary:
             state="damaged" if damage and state != "running" else state,
             step=run_state.step,
             total_steps=planned.total_steps if planned else None,
-            loss=losses[-1] if losses else None,
-            eval_loss=measured.figures.get("eval_loss") if measured else None,
-            losses=losses,
+            loss=steps.latest("loss"),
+            eval_loss=figures.get("eval_loss"),
+            main=main,
+            value=course[-1] if course else None,
+            held_out=figures.get(f"eval_{main.name}"),
+            course=course,
             started_at=started[0].at if started else _modified(run.recipe),
             attempts=attempts,
             outcome=ended.outcome if ended else None,
@@ -87,6 +97,13 @@ class RunSummary:
             damage=_sentence(damage),
             rank_lost=ended is not None and ended.rank_lost,
         )
+
+
+def rank(value: float | None, main: ev.MainFigure) -> tuple[bool, str, float]:
+    """A key to sort runs by, the best first: those judged by the loss, then by others; what is not known is last."""
+    if value is None or not isfinite(value):
+        return True, "", 0.0
+    return False, "" if main == ev.LOSS else main.label, -value if main.rises else value
 
 
 class Summaries:

@@ -84,8 +84,8 @@ def _question(kind: str, title: str, given: list[SampleAnswered | AnswerJudged])
 
 def _figures(state: RunState, step: int) -> str:
     """What was measured at a step, in a line."""
-    loss = state.held_out.value_at("eval_loss", step)
-    said = [f"held-out loss {metric(loss)}"] if loss is not None else []
+    value = state.held_out.value_at(f"eval_{state.main.name}", step)
+    said = [f"held-out {plain_text(state.main.label)} {metric(value)}"] if value is not None else []
     for name in state.answers_measured.metrics:
         value = state.answers_measured.value_at(name, step)
         if value is not None:

@@ -22,7 +22,7 @@ def test_runs_side_by_side() -> None:
     told = json.loads(call("one", "two", "--json").stdout)
     assert [one["id"] for one in told["runs"]] == [first.id, second.id]
     assert [one["state"] for one in told["runs"]] == ["completed", "stopped"]
-    assert told["runs"][0]["best_eval_loss"] < told["runs"][1]["best_eval_loss"]
+    assert told["runs"][0]["best_held_out"] < told["runs"][1]["best_held_out"]
     assert told["differences"] == {"lora.r": [16, 4]}, "a title trains nothing"
     lines = call("one", "two").stdout.splitlines()
     assert lines[0].split() == ["one", "two"]

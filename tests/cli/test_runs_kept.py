@@ -95,7 +95,7 @@ def test_the_best_held_out_loss_is_not_the_last() -> None:
     log.close()
     assert best_held_out(run) == (0.01, 400)
     (told,) = json.loads(call("runs", "--json").stdout)
-    assert (told["best_eval_loss"], told["best_step"]) == (0.01, 400)
+    assert (told["best_held_out"], told["best_step"]) == (0.01, 400)
     assert "0.0100 at 400" in call("runs").stdout
 
 

@@ -19,13 +19,13 @@ def compared(run: RunDir) -> Compared:
 def test_curves_count_by_steps_tokens_and_seconds(tmp_path: Path) -> None:
     found = compared(record(tmp_path, steps=40))
     steps = found.state.steps
-    assert found.curve("loss", "steps") == list(zip(steps.step, steps.metrics["loss"], strict=True))
-    tokens = found.curve("loss", "tokens")
+    assert found.curve("training", "steps") == list(zip(steps.step, steps.metrics["loss"], strict=True))
+    tokens = found.curve("training", "tokens")
     assert [x for x, _ in tokens] == list(steps.metrics["trained_tokens"])
-    seconds = [x for x, _ in found.curve("loss", "seconds")]
+    seconds = [x for x, _ in found.curve("training", "seconds")]
     assert seconds[0] == steps.step_time_s[0]
     assert abs(seconds[-1] - seconds[0] - (steps.at[-1] - steps.at[0])) < 1e-6  # type: ignore[operator]
-    held_out = found.curve("eval_loss", "steps")
+    held_out = found.curve("held-out", "steps")
     assert [x for x, _ in held_out] == list(found.state.held_out.step) and held_out[0][0] == 0
 
 

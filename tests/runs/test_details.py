@@ -24,10 +24,10 @@ def test_a_short_log_is_read_whole(tmp_path: Path) -> None:
     details = RunDetails.of(run)
     told = losses(run)
     assert len(details.steps) == 300
-    assert details.losses is not None
-    assert details.losses.first == pytest.approx(sum(told[:10]) / 10)
-    assert details.losses.last == pytest.approx(sum(told[-10:]) / 10)
-    assert details.losses.steps == 10
+    assert details.ends is not None
+    assert details.ends.first == pytest.approx(sum(told[:10]) / 10)
+    assert details.ends.last == pytest.approx(sum(told[-10:]) / 10)
+    assert details.ends.steps == 10
     assert details.held_out is not None and details.held_out[0] > details.held_out[1]
     assert list(details.evaluations.step) == [0, 60, 120, 180, 240, 300]
     assert details.data is not None and details.data.train_rows == 1196
@@ -46,9 +46,9 @@ def test_why_a_run_failed_and_what_is_left_of_it(tmp_path: Path) -> None:
 
 
 def test_a_run_of_one_step_or_none_has_no_course(tmp_path: Path) -> None:
-    assert RunDetails.of(record(tmp_path, run_id="one", until=1, ending="failed")).losses is None
+    assert RunDetails.of(record(tmp_path, run_id="one", until=1, ending="failed")).ends is None
     nothing = RunDetails.of(RunDir.create(tmp_path / "nothing"))
-    assert (nothing.losses, nothing.held_out, nothing.took_s, len(nothing.steps)) == (None, None, None, 0)
+    assert (nothing.ends, nothing.held_out, nothing.took_s, len(nothing.steps)) == (None, None, None, 0)
 
 
 def test_a_long_log_is_sampled_and_both_its_ends_are_true(tmp_path: Path) -> None:
@@ -56,9 +56,9 @@ def test_a_long_log_is_sampled_and_both_its_ends_are_true(tmp_path: Path) -> Non
     assert run.events.stat().st_size > 3 * SAMPLES * SAMPLE_BYTES
     details = RunDetails.of(run)
     told = losses(run)
-    assert details.losses is not None
-    assert details.losses.first == pytest.approx(sum(told[:10]) / 10)
-    assert details.losses.last == pytest.approx(sum(told[-10:]) / 10)
+    assert details.ends is not None
+    assert details.ends.first == pytest.approx(sum(told[:10]) / 10)
+    assert details.ends.last == pytest.approx(sum(told[-10:]) / 10)
     steps = [details.steps.step[row] for row in range(len(details.steps))]
     assert steps == sorted(set(steps))
     assert steps[0] == 1 and steps[-1] == 20_000

@@ -121,7 +121,7 @@ def test_a_summary_reads_long_logs_at_both_ends(steps: int) -> None:
     summary = RunSummary.of(run)
     assert (summary.recipe_name, summary.state, summary.step, summary.loss) == ("demo", "completed", steps, 4.0)
     assert summary.eval_loss == 0.5
-    assert len(summary.losses) == min(steps, 40)
+    assert len(summary.course) == min(steps, 40)
 
 
 def test_a_summary_forgets_evaluations_that_a_later_attempt_has_gone_back_behind() -> None:
@@ -154,7 +154,7 @@ def test_a_summary_tells_what_the_state_of_the_run_tells() -> None:
         state.apply(event)
     summary = RunSummary.of(run)
     assert (summary.step, summary.total_steps) == (state.step, state.total_steps) == (7, 9)
-    assert list(summary.losses) == state.steps.metrics["loss"]
+    assert list(summary.course) == state.steps.metrics["loss"]
 
 
 def go_on(run: RunDir, total: int, until: int) -> None:
@@ -211,7 +211,7 @@ def test_a_loss_that_is_no_number_is_told_as_such_by_the_list_of_runs() -> None:
     assert row.split().count("NaN") == 2
     (listed,) = json.loads(CliRunner().invoke(cockpit, ["runs", "--json"]).stdout)
     assert (listed["loss"], listed["eval_loss"], listed["step"]) == (None, None, 3)
-    losses = RunSummary.of(run).losses
+    losses = RunSummary.of(run).course
     assert (len(losses), isnan(losses[-1])) == (3, True)
 
 

@@ -72,7 +72,7 @@ def test_damaged_lines_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_the_line_and_tmux_s(tmp_path: Path) -> None:
-    found = Glance("a#1", "running", "training", 126, 300, 0.703, 0.6581, [], "", 40.0, 0.2, 0.5)
+    found = Glance("a#1", "running", "training", 126, 300, 0.703, 0.6581, "loss", 0.703, 0.6581, [], "", 40.0, 0.2, 0.5)
     assert line(found) == "a#1  training  step 126/300 42 %  loss 0.7030  held-out 0.6581  ETA 40 s"
     assert for_tmux(found) == "#[fg=green]a##1 training 126/300 42 % 0.7030 40 s#[default]"
     found.alarms = ["gradient_spike"]

@@ -9,6 +9,8 @@ import pytest
 from cockpit.cli.report import LineReport
 from cockpit.protocol import event_lines
 from cockpit.protocol import events as ev
+from cockpit.recipe.methods.method import MethodName
+from cockpit.recipe.methods.registry import METHODS
 from cockpit.runs.labels import OUTCOMES, PHASES, STATES
 from cockpit.runs.sentences import log_line, sentence
 from cockpit.runs.state import RunState
@@ -54,11 +56,18 @@ def test_an_end_says_why_and_what_helps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metrics", "said"),
+    ("method", "metrics", "said"),
     [
-        ({"eval_loss": 4.011}, "Held-out loss 4.011 after step 20, measured in 0.4 s"),
-        ({"eval_reward": 1.15}, "Held-out reward 1.150 after step 20, measured in 0.4 s"),
+        ("sft", {"eval_loss": 4.011}, "Held-out loss 4.011 after step 20, measured in 0.4 s"),
+        ("grpo", {"eval_reward": 1.15}, "Held-out reward 1.150 after step 20, measured in 0.4 s"),
+        (
+            "dpo",
+            {"eval_loss": 0.43, "eval_rewards/margins": 2.5},
+            "Held-out margin 2.500, loss 0.4300 after step 20, measured in 0.4 s",
+        ),
     ],
 )
-def test_held_out_rows_are_told_by_what_is_learnt(metrics: dict[str, float | None], said: str) -> None:
-    assert sentence(ev.Evaluated(step=20, metrics=metrics, duration_s=0.4)) == said
+def test_held_out_rows_are_told_by_what_is_learnt(
+    method: MethodName, metrics: dict[str, float | None], said: str
+) -> None:
+    assert sentence(ev.Evaluated(step=20, metrics=metrics, duration_s=0.4), METHODS[method].told_main) == said

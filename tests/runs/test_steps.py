@@ -56,16 +56,16 @@ def test_the_loss_has_a_direction_where_noise_does_not_explain_it(
     steps.extend(
         [step(number, noise, loss=3 - fall_a_step * number + noise.gauss(0, spread)) for number in range(1, 1001)]
     )
-    assert steps.loss_direction() == wanted
+    assert steps.direction_of("loss") == wanted
     steps.append(step(1001, noise, loss=None))
-    assert steps.loss_direction() is None
+    assert steps.direction_of("loss") is None
 
 
 def test_a_few_losses_have_no_direction_yet() -> None:
     steps, found = Steps(), []
     for number in range(1, 8):
         steps.append(step(number, random.Random(1), loss=4.0 - number / 10))
-        found.append(steps.loss_direction())
+        found.append(steps.direction_of("loss"))
     assert found == [None] * 5 + [-1, -1]
 
 

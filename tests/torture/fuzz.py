@@ -136,7 +136,7 @@ def read_all(run: RunDir) -> None:
     """All that the app and the commands read of a run, and show. Raises whatever one of them raises."""
     for one in all_runs():
         row = RunSummary.of(one)
-        state_text(row), when(row), sparkline(row.losses, 8)
+        state_text(row), when(row), sparkline(row.course, 8)
     for as_json in (True, False):
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             command_runs(as_json=as_json)

@@ -119,6 +119,7 @@ def _texts(
             shared_rows=choice.shared,
             dropped_rows=choice.dropped,
             long_rows=recipe.data.long_rows or "auto",
+            unit=recipe.kind.unit,
         ),
         packed=packed,
         names=partial(RowNames, rows, choice.train),
@@ -168,6 +169,7 @@ def _prompts(recipe: Recipe, tokenizer: Any, readers: list[RowReader], say: Say,
             shared_rows=choice.shared,
             dropped_rows=choice.dropped,
             long_rows=recipe.data.long_rows or "auto",
+            unit=recipe.kind.unit,
         ),
     )
 
@@ -181,21 +183,25 @@ def _refuse_none(rows: int, reader: RowReader, of: str) -> None:
 
 def _tell(recipe: Recipe, choice: RowChoice, say: Say) -> None:
     """What is done with rows that stand twice. Raises RunFailure where none is left to train on."""
-    data, or_near = recipe.data, ", or nearly equal ones," * (recipe.data.duplicates == "drop_near")
+    data, unit, or_near = (
+        recipe.data,
+        recipe.kind.unit,
+        ", or nearly equal ones," * (recipe.data.duplicates == "drop_near"),
+    )
     if choice.held_out_rows < data.eval_rows:
         left = choice.rows - choice.dropped
-        say(f"Held out are {choice.held_out_rows:,} rows, not {data.eval_rows:,}: there are {left:,} in all.")
+        say(f"Held out are {choice.held_out_rows:,} {unit}, not {data.eval_rows:,}: there are {left:,} in all.")
     if choice.duplicates and data.duplicates == "keep":
-        say(f"{_rows(choice.duplicates, 'stand')} in the data before; data.duplicates: drop leaves them out.")
+        say(f"{_rows(unit, choice.duplicates, 'stand')} in the data before; data.duplicates: drop leaves them out.")
     elif choice.duplicates:
-        say(f"{_rows(choice.duplicates, 'are')} left out, as they{or_near} stand in the data before.")
+        say(f"{_rows(unit, choice.duplicates, 'are')} left out, as they{or_near} stand in the data before.")
     if choice.shared and data.duplicates == "keep":
         say(
-            f"{_rows(choice.shared, 'stand')} both in what is trained on and in what is measured on, which makes the "
-            "measured loss too good; data.duplicates: drop leaves them out of training."
+            f"{_rows(unit, choice.shared, 'stand')} both in what is trained on and in what is measured on, which makes "
+            "the measured loss too good; data.duplicates: drop leaves them out of training."
         )
     elif choice.shared:
-        say(f"{_rows(choice.shared, 'are')} left out of training, as they{or_near} are among those measured on.")
+        say(f"{_rows(unit, choice.shared, 'are')} left out of training, as they{or_near} are among those measured on.")
     if not len(choice.train):
         raise RunFailure(
             "No row is left to train on: all of them stand in what is measured on too.",
@@ -203,10 +209,10 @@ def _tell(recipe: Recipe, choice: RowChoice, say: Say) -> None:
         )
 
 
-def _rows(count: int, verb: str) -> str:
+def _rows(unit: str, count: int, verb: str) -> str:
     """3 rows are, 1 row is."""
     singular = {"are": "is", "stand": "stands"}
-    return f"{count:,} rows {verb}" if count != 1 else f"1 row {singular[verb]}"
+    return f"{count:,} {unit} {verb}" if count != 1 else f"1 {unit.removesuffix('s')} {singular[verb]}"
 
 
 def _sha256_of(parts: list[str]) -> str:
@@ -246,6 +252,7 @@ def _with_images(
             shared_rows=choice.shared,
             dropped_rows=choice.dropped,
             long_rows=recipe.data.long_rows or "auto",
+            unit=recipe.kind.unit,
         ),
         collator=image_collator(
             processor,

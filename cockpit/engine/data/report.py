@@ -25,7 +25,7 @@ from cockpit.models.folder import ModelFolder
 from cockpit.protocol.events import SourceRead
 from cockpit.recipe.data import Data, Source
 from cockpit.recipe.recipe import Recipe
-from cockpit.recipe.schedule import effective_batch, held_out_count
+from cockpit.recipe.schedule import effective_batch, held_out_count, rows_name
 from cockpit.text.plain_text import plain_line, plain_text
 
 ROWS_AT_MOST = 2_500
@@ -112,6 +112,8 @@ def data_report(recipe: Recipe, name: str, *, has_gpu: bool, losses: RowLosses |
         tokens_per_step=batches.tokens_per_step,
         padding_share=batches.padding_share,
         **_sides(recipe, looked),
+        unit=recipe.kind.unit,
+        step_unit=rows_name(recipe),
         row_losses=losses,
         samples=[
             _sample(

@@ -65,7 +65,7 @@ def _facts(run: RunDir, recipe: Recipe) -> list[str]:
     steps = [event for event in events if isinstance(event, StepEnded)]
     ended = next((event for event in reversed(events) if isinstance(event, RunEnded)), None)
     hashes, data = (started.base_sha256, started.data_sha256) if started else ({}, {})
-    lora, training = recipe.lora, recipe.training
+    lora, training, main = recipe.lora, recipe.training, recipe.kind.main
     batch = effective_batch(recipe)
     rows = [
         ("base", _name(recipe.model.name_or_path)),
@@ -75,11 +75,11 @@ def _facts(run: RunDir, recipe: Recipe) -> list[str]:
         (f"{rows_name(recipe)} a step", count(batch)),
         ("learning rate", f"{training.learning_rate:g}, {training.lr_scheduler_type}"),
         ("steps", count(ended.step if ended else None)),
-        ("loss, last step", metric(steps[-1].figures.get("loss")) if steps else "–"),
+        (f"{main.label}, last step", metric(steps[-1].figures.get(main.name)) if steps else "–"),
     ]
     if measured:
-        first, last = measured[0].metrics.get("eval_loss"), measured[-1].metrics.get("eval_loss")
-        rows.append(("held-out loss", f"{metric(first)} before, {metric(last)} after"))
+        first, last = (one.figures.get(f"eval_{main.name}") for one in (measured[0], measured[-1]))
+        rows.append((f"held-out {main.label}", f"{metric(first)} before, {metric(last)} after"))
     versions = started.versions if started else {}
     rows += [(name, versions[name]) for name in ("torch", "transformers", "peft", "trl", "unsloth") if name in versions]
     table = ["| | |", "|---|---|", *(f"| {plain_line(a)} | {plain_line(b)} |" for a, b in rows)]

@@ -20,9 +20,11 @@ from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.engine.training.tracking import links
 from cockpit.engine.training.watchdogs import Watchdogs
 from cockpit.protocol.events import (
+    LOSS,
     CheckpointSaved,
     CompletionScored,
     Evaluated,
+    MainFigure,
     Phase,
     StepEnded,
     TrackingStarted,
@@ -66,16 +68,18 @@ class EventCallback(TrainerCallback):
         keeps_last: bool = False,
         watchdogs: Watchdogs | None = None,
         trackers: Sequence[str] = (),
+        main: MainFigure = LOSS,
     ) -> None:
         """`on_step` is called with each finished step, after its event. `resumed`: what the run resumes from.
-        `keeps_last`: the state after the last step becomes a checkpoint too. `trackers`: the recipe's report_to."""
+        `keeps_last`: the state after the last step becomes a checkpoint too. `trackers`: the recipe's report_to.
+        `main`: what its method is judged by."""
         self._journal = journal
         self.controls = controls
         self.step_metrics = step_metrics
         self._steps_per_epoch = steps_per_epoch
         self._on_step = on_step
         self._resumed = resumed
-        self._keeps_last, self._trackers = keeps_last, trackers
+        self._keeps_last, self._trackers, self._main = keeps_last, trackers, main
         self.watchdogs = watchdogs
         self._has_compiled = False
         self._learning_rate: float | None = None
@@ -122,6 +126,7 @@ class EventCallback(TrainerCallback):
                 steps_per_epoch=self._steps_per_epoch,
                 trainable_parameters=sum(size for size, trained in sizes if trained),
                 total_parameters=sum(size for size, _ in sizes),
+                main=self._main,
                 learning_rate=args.learning_rate,
                 eval_steps=state.eval_steps if args.eval_strategy == "steps" else None,
                 save_steps=state.save_steps if args.save_strategy == "steps" else None,

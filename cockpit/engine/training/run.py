@@ -31,6 +31,7 @@ from cockpit.engine.training.step_metrics import StepMetrics
 from cockpit.engine.training.watchdogs import Watchdogs
 from cockpit.protocol.events import AdapterSaved
 from cockpit.recipe.checkpoints import checkpoint_plan
+from cockpit.recipe.methods.method import LOSS
 from cockpit.recipe.recipe import Recipe
 from cockpit.recipe.schedule import steps_per_epoch, why_too_few
 from cockpit.runs.checksums import write_checksums
@@ -106,6 +107,7 @@ def train(
         keeps_last=recipe.finetuning_type == "lora",
         watchdogs=watchdogs,
         trackers=recipe.output.report_to,
+        main=recipe.kind.told_main,
     )
     between = BetweenSteps(trainer, callback, journal, controls, resumed, sampler, exam, asides)
     kept = checkpoint_plan(recipe)[1]
@@ -113,7 +115,7 @@ def train(
         row_losses.listen(trainer.model, gives_no_logits=loaded.backend == "unsloth")
     trainer.attach(
         run, callback, between, recipe.training, kept=kept, owes_evaluation=owed, row_losses=row_losses, ranks=ranks,
-        rows=rows, figures=[one.name for one in recipe.figures],
+        rows=rows, figures=[one.name for one in recipe.figures if one is not LOSS],
         is_sharded=recipe.hardware.is_sharded, trains_all=recipe.finetuning_type == "full",
     )  # fmt: skip
     patience = _add_patience(trainer, recipe, resumed)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from cockpit.recipe.methods.method import Method
-from cockpit.recipe.methods.pairs import PAIR_CHARTS, PAIR_FIGURES, PAIR_FORMS, SIDES_FIXED
+from cockpit.recipe.methods.pairs import MARGIN, PAIR_CHARTS, PAIR_FIGURES, PAIR_FORMS, SIDES_FIXED
 from cockpit.recipe.section import Conflict, Field, Section
 
 SMOOTHED = ("exo_pair", "robust", "aot", "aot_unpaired")
@@ -64,7 +64,9 @@ DPO = Method(
     title="direct preference optimization",
     forms=PAIR_FORMS,
     rows="pairs",
+    unit="pairs",
     settings=Dpo,
+    main=MARGIN,
     figures=PAIR_FIGURES,
     charts=PAIR_CHARTS,
     fixed=SIDES_FIXED,

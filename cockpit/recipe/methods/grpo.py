@@ -144,14 +144,19 @@ def reward_charts(grpo: Grpo) -> tuple[Chart, ...]:
     return (Chart("reward by function", names),) if names else ()
 
 
+REWARD = Figure("reward", "reward", "up")
+
 GRPO = Method(
     name="grpo",
     title="group relative policy optimization",
     forms=("prompts",),
     rows="prompts",
+    unit="prompts",
+    step_unit="completions",
     settings=Grpo,
+    main=REWARD,
     figures=(
-        Figure("reward", "reward", "up"),
+        REWARD,
         Figure("reward_std", "  spread"),
         Figure("frac_reward_zero_std", "  no spread", "down"),
         Figure("kl", "KL"),
@@ -164,7 +169,6 @@ GRPO = Method(
         Figure("learning_memory_gib", "learning, GiB"),
     ),
     charts=(
-        Chart("reward", ("reward",)),
         Chart("length of completions", ("completions/mean_length",)),
         Chart("share cut off", ("completions/clipped_ratio",)),
         Chart("entropy", ("entropy",)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cockpit.recipe.methods.method import Chart, Figure, Method
-from cockpit.recipe.methods.pairs import PAIR_FORMS, SIDES_FIXED
+from cockpit.recipe.methods.pairs import MARGIN, PAIR_FORMS, SIDES_FIXED
 from cockpit.recipe.section import Field, Section
 
 
@@ -33,9 +33,11 @@ KTO = Method(
     title="Kahneman-Tversky optimization",
     forms=("labelled", *PAIR_FORMS),
     rows="marked",
+    unit="answers",
     settings=Kto,
+    main=MARGIN,
     figures=(
-        Figure("rewards/margins", "margin", "up"),
+        MARGIN,
         Figure("rewards/chosen", "reward desired", "up"),
         Figure("rewards/rejected", "  of others", "down"),
         Figure("kl", "KL"),
@@ -44,7 +46,6 @@ KTO = Method(
     ),
     charts=(
         Chart("rewards", ("rewards/chosen", "rewards/rejected")),
-        Chart("margin", ("rewards/margins",)),
         Chart("KL from the beginning", ("kl",)),
     ),
     fixed=SIDES_FIXED,

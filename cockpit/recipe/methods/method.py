@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from cockpit.protocol.events import MainFigure
 from cockpit.recipe.data import RowFormat
 from cockpit.recipe.section import Section
 
@@ -41,6 +42,9 @@ class Fixed:
     right: str
 
 
+LOSS = Figure("loss", "loss", "down")
+
+
 @dataclass(frozen=True)
 class Method:
     """`name` is the tag in the recipe, and that of its section where it has `settings`. `forms` are the forms of rows
@@ -52,12 +56,25 @@ class Method:
     rows: Literal["single", "pairs", "marked", "prompts"] = "single"
     """What it learns from: examples, pairs of a better and a worse answer, answers that are marked as either, or
     prompts that it answers itself."""
+    unit: str = "rows"
+    """What one row of its data is, in the plural."""
+    step_unit: str = ""
+    """What the rows of a step are, where they are something else than `unit`."""
     settings: type[Section] | None = None
+    main: Figure = LOSS
+    """What a run is judged by: lists, cards and the line of a run lead with it, and with what it is of the held-out
+    rows."""
     figures: tuple[Figure, ...] = ()
     charts: tuple[Chart, ...] = ()
+    """Beside that of the main figure."""
     fixed: tuple[Fixed, ...] = ()
     unwatched: tuple[str, ...] = ()
     """Watchdogs whose signs mean nothing here, by their names in the recipe."""
+
+    @property
+    def told_main(self) -> MainFigure:
+        """The main figure as the log has it."""
+        return MainFigure(self.main.name, self.main.label, self.main.good == "up")
 
     @property
     def joins_rows(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cockpit.recipe.methods.method import Figure, Method
-from cockpit.recipe.methods.pairs import PAIR_CHARTS, PAIR_FIGURES, PAIR_FORMS, SIDES_FIXED
+from cockpit.recipe.methods.pairs import MARGIN, PAIR_CHARTS, PAIR_FIGURES, PAIR_FORMS, SIDES_FIXED
 from cockpit.recipe.section import Field, Section
 
 
@@ -22,7 +22,9 @@ ORPO = Method(
     title="odds ratio preference optimization",
     forms=PAIR_FORMS,
     rows="pairs",
+    unit="pairs",
     settings=Orpo,
+    main=MARGIN,
     figures=(*PAIR_FIGURES, Figure("nll_loss", "nll loss", "down"), Figure("log_odds_chosen", "log odds", "up")),
     charts=PAIR_CHARTS,
     fixed=SIDES_FIXED,

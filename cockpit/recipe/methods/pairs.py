@@ -6,8 +6,9 @@ from cockpit.recipe.data import RowFormat
 from cockpit.recipe.methods.method import Chart, Figure, Fixed
 
 PAIR_FORMS: tuple[RowFormat, ...] = ("preference", "ranking")
+MARGIN = Figure("rewards/margins", "margin", "up")
 PAIR_FIGURES = (
-    Figure("rewards/margins", "margin", "up"),
+    MARGIN,
     Figure("rewards/accuracies", "preferred", "up"),
     Figure("rewards/chosen", "reward chosen", "up"),
     Figure("rewards/rejected", "  of rejected", "down"),
@@ -16,7 +17,6 @@ PAIR_FIGURES = (
 )
 PAIR_CHARTS = (
     Chart("rewards", ("rewards/chosen", "rewards/rejected")),
-    Chart("margin", ("rewards/margins",)),
     Chart("preferred", ("rewards/accuracies",)),
 )
 SIDES_FIXED = (

@@ -18,6 +18,7 @@ PRETRAINING = Method(
     name="pretraining",
     title="continued pretraining",
     forms=("text",),
+    unit="texts",
     settings=Pretraining,
     fixed=(
         Fixed("data.train_on", ("answers", "all"), "plain texts have no last answer", "give all, or leave it out"),

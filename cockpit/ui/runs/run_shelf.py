@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +11,14 @@ from cockpit.runs.best import best_held_out
 from cockpit.runs.folder import RunDir, all_runs
 from cockpit.runs.label import Label
 from cockpit.runs.labels import STATES
-from cockpit.runs.summary import RunSummary, Summaries
+from cockpit.runs.summary import RunSummary, Summaries, rank
 
 if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
     from cockpit.runs.details import RunDetails
 
 ORDERS = ("started", "loss", "held-out", "best")
-"""The last first, then the lowest loss, held-out loss and best held-out loss first."""
+"""The last first, then the best main figure, that of the held-out rows and the best of these first."""
 SHOWN = 50
 """Runs in the list; a filter looks through all."""
 PART_S = 0.01
@@ -74,7 +73,7 @@ class RunShelf:
         """Sort by the next of ORDERS from now on."""
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
 
-    def _key(self, summary: RunSummary) -> tuple[bool, float]:
+    def _key(self, summary: RunSummary) -> tuple[bool, str, float]:
         """What is not known comes last."""
         if self.order == "best":
             known = self._best.get(summary.run.id)
@@ -84,8 +83,8 @@ class RunShelf:
                 known = self._best[summary.run.id] = (stamp, found[0] if found is not None else None)
             value = known[1]
         else:
-            value = summary.loss if self.order == "loss" else summary.eval_loss
-        return value is None or not isfinite(value), value if value is not None and isfinite(value) else 0.0
+            value = summary.value if self.order == "loss" else summary.held_out
+        return rank(value, summary.main)
 
     def find(self, run_id: str) -> RunSummary | None:
         """A run that has been read."""

@@ -106,7 +106,7 @@ class RunSession:
                 self.calls += [told] if told is not None else []
             if isinstance(event, CommandAnswered) and not event.accepted:
                 self._take_refusal(event)
-            line = log_line(event)
+            line = log_line(event, self.state.main)
             if line is not None:
                 self.log.append(line)
         self.is_behind = self.link.is_behind

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from cockpit.runs.comparison import AXES, CURVES, Compared, differing
+from cockpit.runs.comparison import AXES, CURVES, Compared, called, differing
 from cockpit.runs.labels import STATES
 from cockpit.text.numbers import UNKNOWN, count, duration, metric, percent
 from cockpit.text.plain_text import plain_line, plain_text
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 LABEL_CELLS = 30
 LEAST_CELLS, MOST_CELLS = 12, 32
 """Of a run's column among the figures."""
-TITLES = {"loss": "loss", "eval_loss": "held-out loss"}
 PANELS = ("figures and recipes", "answers")
 
 
@@ -47,8 +46,8 @@ class CompareScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "axis", "steps/tokens/time", id="compare.axis",
                 tooltip="Count by steps, trained tokens or seconds"),
-        Binding("h", "figure", "loss/held-out", id="compare.figure",
-                tooltip="The loss of training, or the held-out one"),
+        Binding("h", "figure", "training/held-out", id="compare.figure",
+                tooltip="The loss, or what else they are judged by, of training or of the held-out rows"),
         Binding("l", "log_scale", "log scale", id="compare.log_scale", tooltip="Draw the curves on the other scale"),
         Binding("1", "panel(0)", "figures", id="compare.figures", tooltip="What they came to; recipes", show=False),
         Binding("2", "panel(1)", "answers", id="compare.answers", tooltip="What they answered last", show=False),
@@ -100,19 +99,23 @@ class CompareScreen(Screen[None]):
 
     def _show(self) -> None:
         chart = self.query_one(OverlayChart)
-        chart.border_title = Content(f"{TITLES[self._figure]} by {self._axis}")
+        chart.border_title = Content(f"{self._title} by {self._axis}")
         chart.border_subtitle = Content("  ").join(
             Content.styled(f"{number} {plain_line(one.run.id)}", f"${colour}")
             for number, (one, colour) in enumerate(zip(self._compared, COLOURS, strict=False), 1)
         )
-        why = (
-            f"None of them has a {TITLES[self._figure]} by {self._axis}." if self._is_read else "Reading their logs ..."
-        )
+        why = f"None of them has a {self._title} by {self._axis}." if self._is_read else "Reading their logs ..."
         curves = [Curve(number, one.curve(self._figure, self._axis)) for number, one in enumerate(self._compared, 1)]
         chart.show(curves if self._is_read else [], why)
         self.query_one(PanelTabs).active = self._panel
         lines = (self._figures() if self._panel == 0 else self._answers()) if self._is_read else []
         self.query_one("#lines", Static).update(Content("\n").join(lines))
+
+    @property
+    def _title(self) -> str:
+        """What the curves are of."""
+        label = called([one.state.main.label for one in self._compared])
+        return f"held-out {label}" if self._figure == "held-out" else label
 
     @property
     def _cells(self) -> int:
@@ -140,12 +143,12 @@ class CompareScreen(Screen[None]):
 
     def _figures(self) -> list[Content]:
         facts = self._facts
-        best = (f"{metric(one['best_eval_loss'])} at {count(one['best_step'])}" for one in facts)
+        best = (f"{metric(one['best_held_out'])} at {count(one['best_step'])}" for one in facts)
         rows = {
             "state": [STATES[one["state"]] for one in facts],
             "steps": [f"{count(one['step'])}/{count(one['total_steps'])}" for one in facts],
-            "loss, last steps": [metric(one["loss"]) for one in facts],
-            "held-out": [metric(one["eval_loss"]) for one in facts],
+            f"{called([one['figure'] for one in facts])}, last steps": [metric(one["value"]) for one in facts],
+            "held-out": [metric(one["held_out"]) for one in facts],
             "best held-out": [
                 text if one["best_step"] is not None else UNKNOWN for one, text in zip(facts, best, strict=True)
             ],
@@ -196,7 +199,7 @@ class CompareScreen(Screen[None]):
         self._show()
 
     def action_figure(self) -> None:
-        """The other loss."""
+        """Of training, or of the held-out rows."""
         self._figure = CURVES[(CURVES.index(self._figure) + 1) % len(CURVES)]
         self._show()
 

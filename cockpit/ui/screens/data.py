@@ -274,6 +274,7 @@ def _waiting(seconds: float) -> Content:
 
 def _remarks(report: DataReport) -> Content:
     """Where the rows come from, what of them is not used, why some are left out, and what training would say."""
+    unit = report.unit
     template = "the model's own" if report.template == "model" else report.template
     lines = [Content.assemble(("data ", "$foreground-muted"), source) for source in report.sources]
     lines.append(Content.assemble(("template ", "$foreground-muted"), f"{template}, tokenizer of {report.model}"))
@@ -282,11 +283,11 @@ def _remarks(report: DataReport) -> Content:
         lines.append(Content.assemble((f"not used{of_source} ", "$warning"), words))
     if not report.is_all:
         seen, there = count(report.rows_seen), count(report.rows_there)
-        of_one, of_several = f"the first {seen} of {there} rows", f"{seen} rows from the beginnings of the sources"
+        of_one, of_several = f"the first {seen} of {there} {unit}", f"{seen} {unit} from the beginnings of the sources"
         several = len(report.sources) > 1
         lines.append(Content(f"These are {of_several}; training takes {there}." if several else f"These are {of_one}."))
     lines += [Content.assemble((f"{glyphs().failed} ", "$error"), reason) for reason in report.left_out]
     if report.left_out_rows > len(report.left_out):
-        lines.append(Content(f"{count(report.left_out_rows)} rows are left out in all."))
+        lines.append(Content(f"{count(report.left_out_rows)} {unit} are left out in all."))
     lines += [Content.assemble((f"{glyphs().warn} ", "$warning"), note) for note in report.notes]
     return Content("\n").join(lines)

@@ -283,7 +283,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         session, state = self.session, self.session.state
         loss = self.query_one(LossChart)
         loss.set_why_empty("No step was taken." if session.is_over else "The first step has not ended yet.")
-        loss.set_course(state.steps, state.held_out)
+        loss.set_course(state.steps, state.held_out, state.main)
 
     def _show_figures(self) -> None:
         recipe, state = self.session.recipe, self.session.state

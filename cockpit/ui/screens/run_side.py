@@ -1,4 +1,4 @@
-"""RunSide: what the marked run came to, as a card, and its loss as a chart."""
+"""RunSide: what the marked run came to, as a card, and its main figure as a chart."""
 
 from __future__ import annotations
 
@@ -83,4 +83,4 @@ class RunSide(Container):
         chart.set_class(details is not None and len(details.steps) > 1, "-known")
         if details is not None:
             chart.set_total(run.total_steps)
-            chart.set_course(details.steps, details.evaluations)
+            chart.set_course(details.steps, details.evaluations, details.main)

@@ -30,7 +30,7 @@ class LengthChart(Widget):
     def show(self, report: DataReport) -> None:
         """Draw the lengths of this report's rows."""
         self._report = report
-        self.border_subtitle = Content(f"{numbers.count(report.rows_taken)} rows")
+        self.border_subtitle = Content(f"{numbers.count(report.rows_taken)} {report.unit}")
         self.refresh()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:

@@ -1,4 +1,4 @@
-"""LossChart: the training loss, raw and smoothed, and the loss on held-out rows, on a linear or a log scale."""
+"""LossChart: the loss, or another main figure, raw and smoothed, and of held-out rows, on a linear or a log scale."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
+from cockpit.protocol.events import LOSS, MainFigure
 from cockpit.runs.steps import Steps
 from cockpit.runs.table import Extent, Table
 from cockpit.text.numbers import NOT_A_NUMBER, count, metric
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.axis import Axis
 from cockpit.ui.widgets.braille import BrailleCanvas
 from cockpit.ui.widgets.glyphs import glyphs
-from cockpit.ui.widgets.loss_course import HELD_OUT, LOSS, LossCourse, ShownLosses
+from cockpit.ui.widgets.loss_course import LossCourse, ShownLosses
 from cockpit.ui.widgets.loss_readout import readout
 from cockpit.ui.widgets.plot import Frame, dot_rows
 from cockpit.ui.widgets.step_chart import StepChart
@@ -29,7 +31,8 @@ class LossChart(StepChart):
     """Give it the steps as they grow: it takes in what is new. A curve of any length costs the same to draw."""
 
     HELP = (
-        "The loss of every step (dim), smoothed (bright) over more steps the longer the run, and on the held-out rows. "
+        "The loss of every step, or what else the method is judged by (dim), smoothed (bright) over more steps the "
+        "longer the run, and on the held-out rows. "
         "Where it is not a finite number the curve breaks, and a cross marks where that began. Outliers, which would "
         f"leave no room for the rest, lie beyond the rim at an arrow. l and y change the scale. {StepChart.KEYS_HELP}"
     )
@@ -73,6 +76,7 @@ class LossChart(StepChart):
     def __init__(self, window: StepWindow | None = None, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(window, id=id, classes=classes)
         self.course = LossCourse(Steps(), Table())
+        self._called = "loss"
         self._taken: tuple[object, ...] = ()
         self._log_scale, self._clips = False, True
         self._why_empty = "No step has ended yet."
@@ -104,10 +108,11 @@ class LossChart(StepChart):
             self._why_empty = text
             self.changed()
 
-    def set_course(self, steps: Steps, evaluations: Table) -> None:
-        """The steps and the evaluations so far: the same objects each time, or another run's."""
-        if steps is not self.course.steps or evaluations is not self.course.held_out:
-            self.course = LossCourse(steps, evaluations)
+    def set_course(self, steps: Steps, evaluations: Table, main: MainFigure = LOSS) -> None:
+        """The steps and the evaluations so far: the same objects each time, or another run's; what of them is drawn."""
+        course = self.course
+        if steps is not course.steps or evaluations is not course.held_out or main.name != course.figure:
+            self.course, self._called = LossCourse(steps, evaluations, main.name), plain_line(main.label)
             self._taken = ()
         newest = steps.at[-1] if len(steps) else None
         taken = (len(steps), steps.newest_step, newest, len(evaluations), evaluations.newest_step)
@@ -124,11 +129,11 @@ class LossChart(StepChart):
         shown = self._shown()
         if shown is None:
             _, since = self.course.not_finite()
-            never = f"The loss is not a finite number since step {since}."
+            never = f"The {self._called} is not a finite number since step {since}."
             return self.message(width, height, never if since else self._why_empty, _AXIS)
         axis = Axis.around(shown.low, shown.high, max(3, (height - 1) * 2 // 5), log=self._log_scale)
         frame = self.frame(width, height, axis, _AXIS)
-        extents = self.course.steps.extents(LOSS, frame.first, frame.last, frame.dots)
+        extents = self.course.steps.extents(self.course.figure, frame.first, frame.last, frame.dots)
         frame.canvas.points(dot_rows(frame, extents), _RAW, frame.left * 2)
         smoothed = self.course.smoothed(frame.steps, shown)
         self._draw_smoothed(frame, smoothed)
@@ -146,7 +151,7 @@ class LossChart(StepChart):
         """The smoothed curve, in pieces between the steps without a finite loss; each gap is marked where it begins."""
         canvas, left, steps = frame.canvas, frame.left * 2, self.course.steps
         spans = dot_rows(frame, [None if mean is None else (mean, mean) for mean in smoothed])
-        breaks = steps.breaks(LOSS, frame.first, frame.last, len(spans))
+        breaks = steps.breaks(self.course.figure, frame.first, frame.last, len(spans))
         begin, row = 0, frame.rows * 4 - 1
         for at, end in enumerate([*breaks, len(spans)]):
             piece = [span for span in spans[begin:end] if span]
@@ -160,7 +165,7 @@ class LossChart(StepChart):
         """A mark for each held-out loss; where they are many a curve, with marks some way apart, the newest among them.
         What is not a finite number is marked at the top."""
         canvas, left, held_out = frame.canvas, frame.left * 2, self.course.held_out
-        extents = held_out.extents(HELD_OUT, frame.first, frame.last, frame.dots)
+        extents = held_out.extents(self.course.measured, frame.first, frame.last, frame.dots)
         spans = dot_rows(frame, extents)
         marks = {(left + at) // 2: span[0] // 4 for at, span in enumerate(spans) if span}
         apart = 1
@@ -173,7 +178,7 @@ class LossChart(StepChart):
                 canvas.write(column, row, glyphs().mark, _MARK)
                 free = column - apart
         self._mark_clipped(frame, extents, _MARK)
-        for at in held_out.breaks(HELD_OUT, frame.first, frame.last, frame.dots):
+        for at in held_out.breaks(self.course.measured, frame.first, frame.last, frame.dots):
             canvas.write((left + at) // 2, 0, glyphs().broken, _MARK)
 
     def _mark_clipped(self, frame: Frame, extents: Sequence[Extent | None], ink: int) -> None:
@@ -204,7 +209,7 @@ class LossChart(StepChart):
 
     def _write_border(self) -> None:
         signs, window = glyphs(), self.window
-        parts = ["loss"]
+        parts = [self._called]
         if len(self.course.steps):
             parts += ["log scale"] * self._log_scale + ["outliers shown"] * (not self._clips)
         if not window.is_whole:
@@ -239,4 +244,5 @@ class LossChart(StepChart):
         axis, shown, smoothed = self.steps_shown, self._shown(), None
         if shown is not None and axis.first <= step <= axis.last:
             smoothed = self.course.smoothed(axis, shown)[axis.dot(step)]
-        return readout(self.course.reading(step, axis.steps_beside(step), smoothed), self.size.width - BORDER_CELLS)
+        reading = self.course.reading(step, axis.steps_beside(step), smoothed)
+        return readout(reading, self._called, self.size.width - BORDER_CELLS)

@@ -1,4 +1,5 @@
-"""LossCourse: what a chart of the loss reads of a run: which values it shows, how it smooths, what lies at a step."""
+"""LossCourse: what a chart of the loss, or of another main figure, reads of a run: which values it shows, how it
+smooths, what lies at a step."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from cockpit.runs.table import Extent, Table, Total
 from cockpit.ui.widgets.axis import StepAxis
 from cockpit.ui.widgets.value_range import without_outliers
 
-LOSS, HELD_OUT, RATE = "loss", "eval_loss", "learning_rate"
+RATE = "learning_rate"
 SMOOTHED_OVER = 16
 """One in so many of the steps that are shown is what the smoothed loss is a mean of, before it is rounded down."""
 SAMPLED = 2048
@@ -60,8 +61,10 @@ class Reading:
 class LossCourse:
     """Steps and evaluations of a run, which may grow."""
 
-    def __init__(self, steps: Steps, held_out: Table) -> None:
+    def __init__(self, steps: Steps, held_out: Table, figure: str = "loss") -> None:
         self.steps, self.held_out = steps, held_out
+        self.figure, self.measured = figure, f"eval_{figure}"
+        """What is drawn of a step, and of the held-out rows."""
         self._sample: list[float] = []
         self._sample_of: tuple[int, int, int] = (0, 0, 0)
         """The steps that are sampled, and how many rows there were."""
@@ -77,7 +80,7 @@ class LossCourse:
         It is the mean of the steps on both sides, so that it does not lag. Outliers, which are not `shown`, are left
         out, but for the newest steps, of which nobody knows yet whether they are any.
         """
-        totals = self.steps.totals(LOSS, axis.first, axis.last, axis.dots)
+        totals = self.steps.totals(self.figure, axis.first, axis.last, axis.dots)
         newest = max((at for at, total in enumerate(totals) if total), default=0)
         all_of = _Running(totals)
         usual = _Running([total if total and shown.holds(total[0] / total[1]) else None for total in totals])
@@ -96,7 +99,7 @@ class LossCourse:
     def shown(self, first: int, last: int, *, log: bool, clips: bool) -> ShownLosses | None:
         """Which losses a chart of these steps shows: without outliers where it `clips`, and on a `log` scale only those
         above 0. None where there is none."""
-        tables = ((self.steps, LOSS), (self.held_out, HELD_OUT))
+        tables = ((self.steps, self.figure), (self.held_out, self.measured))
         found = [extent for table, name in tables if (extent := table.course_extent(name, first, last))]
         if not found:
             return None
@@ -119,11 +122,11 @@ class LossCourse:
         first, last = steps.rows(*among)
         before = held_out.step.row_from(step + 1) - 1
         measured = held_out.step[before] if before >= 0 else None
-        loss = held_out.value_at(HELD_OUT, measured) if measured is not None else None
+        loss = held_out.value_at(self.measured, measured) if measured is not None else None
         return Reading(
             step,
-            steps.value_at(LOSS, step),
-            steps.extent(LOSS, *among) if last - first > 1 else None,
+            steps.value_at(self.figure, step),
+            steps.extent(self.figure, *among) if last - first > 1 else None,
             smoothed,
             (measured, loss) if measured is not None and loss is not None else None,
             steps.value_at(RATE, step),
@@ -132,7 +135,7 @@ class LossCourse:
     def not_finite(self) -> tuple[int, int | None]:
         """How many steps have a loss that is not a finite number, and the first of those that the newest step is one
         of; None where it has a finite one."""
-        column = self.steps.column(LOSS)
+        column = self.steps.column(self.figure)
         if column is None:
             return 0, None
         since = column.broken_since()
@@ -140,7 +143,7 @@ class LossCourse:
 
     def _newest_held_out(self, first: int, last: int) -> float | None:
         newest = self.held_out.newest_step
-        loss = self.held_out.value_at(HELD_OUT, newest) if first <= newest <= last else None
+        loss = self.held_out.value_at(self.measured, newest) if first <= newest <= last else None
         return loss if loss is not None and math.isfinite(loss) else None
 
     def _sampled(self, first: int, last: int) -> list[float]:
@@ -148,7 +151,9 @@ class LossCourse:
         rows, (known_first, known_last, known_rows) = len(self.steps) + len(self.held_out), self._sample_of
         is_fresh = known_rows > SAMPLED and known_rows <= rows < known_rows + known_rows // SAMPLED_ANEW
         if (known_first, known_last) != (first, last) or not is_fresh:
-            losses = self.steps.sample(LOSS, first, last, SAMPLED) + self.held_out.sample(HELD_OUT, first, last)
+            losses = self.steps.sample(self.figure, first, last, SAMPLED) + self.held_out.sample(
+                self.measured, first, last
+            )
             self._sample, self._sample_of = sorted(losses), (first, last, rows)
         return self._sample
 

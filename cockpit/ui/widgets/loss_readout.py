@@ -14,21 +14,21 @@ DETAILS = ("among", "held out at", "rate", "smoothed")
 """What is left out where there is no room, in this order."""
 
 
-def readout(found: Reading, cells: int) -> list[Content]:
-    """The figures of a step, in at most `cells` cells where that is possible."""
+def readout(found: Reading, called: str, cells: int) -> list[Content]:
+    """The figures of a step, of which the first is `called` so, in at most `cells` cells where that is possible."""
     said: list[Content] = []
     for left_out in range(len(DETAILS) + 1):
-        said = _said(found, DETAILS[left_out:])
+        said = _said(found, called, DETAILS[left_out:])
         if sum(figure.cell_length + GAP for figure in said) - GAP <= cells:
             break
     return said
 
 
-def _said(found: Reading, details: tuple[str, ...]) -> list[Content]:
-    loss = f"loss {metric(found.loss)}"
+def _said(found: Reading, called: str, details: tuple[str, ...]) -> list[Content]:
+    value = f"{called} {metric(found.loss)}"
     if found.among is not None and "among" in details:
-        loss += f" ({metric(found.among[0])} to {metric(found.among[1])})"
-    said = [Content(f"step {count(found.step)}"), Content(loss)]
+        value += f" ({metric(found.among[0])} to {metric(found.among[1])})"
+    said = [Content(f"step {count(found.step)}"), Content(value)]
     if "smoothed" in details:
         said.append(Content.styled(f"smoothed {metric(found.smoothed)}", "bold"))
     if found.held_out is not None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
+from cockpit.protocol.events import LOSS
 from cockpit.recipe.methods.method import Figure
 from cockpit.runs.cost import cost, cost_in_all
 from cockpit.runs.state import RunState
 from cockpit.settings import Price
 from cockpit.text import numbers
 from cockpit.text.numbers import NOT_A_NUMBER, UNKNOWN
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.lines import Lines
 from cockpit.ui.widgets.sparkline import sparkline, trend
@@ -29,6 +31,7 @@ SPARED = (
     "energy",
     "cost",
     "  lowest",
+    "  highest",
     "epoch",
     "learning rate",
     "grad norm",
@@ -95,18 +98,18 @@ class NowPanel(Lines):
 def rows_of(state: RunState, price: Price | None = None, figures: Sequence[Figure] = ()) -> list[Row]:
     """The figures that are known of a run, those that are not as –; rows that say nothing of this run are left out.
     `figures` are those of its method."""
-    steps = state.steps
+    steps, main = state.steps, state.main
     times, epoch = steps.recent("step_time_s", COURSE_STEPS), steps.latest("epoch")
     rows = [
         Row(
-            "loss",
-            numbers.metric(steps.latest("loss")),
-            steps.recent("loss", COURSE_STEPS),
-            steps.loss_direction(),
-            falling_is_good=True,
+            plain_line(main.label),
+            numbers.metric(steps.latest(main.name)),
+            steps.recent(main.name, COURSE_STEPS),
+            steps.direction_of(main.name),
+            falling_is_good=not main.rises,
         ),
         *_held_out(state),
-        *_of_method(state, figures),
+        *_of_method(state, [one for one in figures if one.name != main.name]),
         Row("grad norm", numbers.metric(steps.latest("grad_norm")), steps.recent("grad_norm", COURSE_STEPS)),
         Row("learning rate", numbers.learning_rate(steps.latest("learning_rate"))),
         Row("tokens/s", numbers.count(state.tokens_per_s()), note=_trained(state)),
@@ -156,20 +159,30 @@ def _of_method(state: RunState, figures: Sequence[Figure]) -> list[Row]:
 
 
 def _held_out(state: RunState) -> list[Row]:
-    known = [(one.figures.get("eval_loss"), one.step) for one in state.evaluations]
-    measured = [(loss, step) for loss, step in known if loss is not None]
+    measured, rises = state.held_out_course, state.main.rises
     if not measured:
         return []
-    course = [loss for loss, _ in measured]
-    lowest, at = min(measured, key=lambda one: one[0] if math.isfinite(one[0]) else math.inf)
+    course = [value for _, value in measured]
+    at, best = min(measured, key=lambda one: (-one[1] if rises else one[1]) if math.isfinite(one[1]) else math.inf)
     start = f"at step {numbers.count(at)}" if at else "at the start"
     note = f"was {numbers.metric(course[-2])}" if len(course) > 1 else start
     newest = Row(
-        "held-out loss", numbers.metric(course[-1]), direction=trend(course, back=1), falling_is_good=True, note=note
+        "held-out loss" if state.main == LOSS else "  held out",
+        numbers.metric(course[-1]),
+        direction=trend(course, back=1),
+        falling_is_good=not rises,
+        note=note,
     )
     if len(course) == 1:
         return [newest]
-    return [newest, Row("  lowest", numbers.metric(lowest), note=f"after step {numbers.count(at)}" if at else start)]
+    return [
+        newest,
+        Row(
+            "  highest" if rises else "  lowest",
+            numbers.metric(best),
+            note=f"after step {numbers.count(at)}" if at else start,
+        ),
+    ]
 
 
 def _trained(state: RunState) -> str:

@@ -194,13 +194,13 @@ def _gains(state: RunState, run: RunDir, price: Price | None) -> tuple[tuple[str
     took = f"{count(state.step)} steps in {duration(state.elapsed_s)}"
     spent = cost(state, price)
     facts = [f"{took}, {spent}" if spent is not None else took]
-    if losses := ends_of(state.steps):
-        of = f" (means of {losses.steps} steps)" if losses.steps > 1 else ""
-        facts.append(f"loss {metric(losses.first)} {arrow} {metric(losses.last)}{of}")
-    first, kept = next(iter(state.evaluations), None), state.kept_evaluation
-    if first is not None and kept is not None and len(state.evaluations) > 1:
-        before, after = (one.figures.get("eval_loss") for one in (first, kept))
-        facts.append(f"held-out loss {metric(before)} {arrow} {metric(after)}")
+    called = plain_line(state.main.label)
+    if ends := ends_of(state.steps, state.main.name):
+        of = f" (means of {ends.steps} steps)" if ends.steps > 1 else ""
+        facts.append(f"{called} {metric(ends.first)} {arrow} {metric(ends.last)}{of}")
+    if (measured := state.before_and_after) is not None:
+        before, after = measured
+        facts.append(f"held-out {called} {metric(before)} {arrow} {metric(after)}")
     lines = [("", f" {glyphs().dot} ".join(facts))]
     if state.ended is not None and state.ended.reason:
         planned = f"after {count(state.step)} of {count(state.total_steps)} steps, " if state.total_steps else ""

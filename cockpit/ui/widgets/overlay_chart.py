@@ -26,8 +26,8 @@ class OverlayChart(Plot):
     """`show` takes the curves."""
 
     HELP = (
-        "One curve a run; its number stands at its end. x counts by steps, trained tokens or seconds, h shows the "
-        "held-out loss in place of that of training."
+        "One curve a run; its number stands at its end. x counts by steps, trained tokens or seconds, h shows "
+        "the held-out rows in place of training."
     )
     COMPONENT_CLASSES = {"overlay-chart--axis", *(f"overlay-chart--run{number}" for number in range(1, 7))}
     INKS = ("overlay-chart--axis", *(f"overlay-chart--run{number}" for number in range(1, 7)))

@@ -33,7 +33,7 @@ def card_of_run(
         facts.append(("because", plain_text(details.reason)))
     if details is not None and details.advice:
         facts.append(("try", plain_text(details.advice)))
-    facts += [*_losses(summary, details), ("steps", _steps(summary)), ("time", _times(summary, details, price))]
+    facts += [*_figures(summary, details), ("steps", _steps(summary)), ("time", _times(summary, details, price))]
     facts.append(("saved", _saved(details)))
     facts += [("" if at else "evals", text) for at, text in enumerate(_evals(summary.run))]
     if recipe is not None:
@@ -70,15 +70,15 @@ def _title(summary: RunSummary) -> str:
     return f"{STATES[summary.state]} after step {count(summary.step)}{of}"
 
 
-def _losses(summary: RunSummary, details: RunDetails | None) -> list[tuple[str, str]]:
-    course, held_out = (details.losses, details.held_out) if details is not None else (None, None)
-    loss, measured = metric(summary.loss), metric(summary.eval_loss)
-    if course is not None:
-        of = f" (means of {course.steps} steps)" if course.steps > 1 else ""
-        loss = f"{metric(course.first)} → {metric(course.last)}{of}"
+def _figures(summary: RunSummary, details: RunDetails | None) -> list[tuple[str, str]]:
+    ends, held_out = (details.ends, details.held_out) if details is not None else (None, None)
+    value, measured = metric(summary.value), metric(summary.held_out)
+    if ends is not None:
+        of = f" (means of {ends.steps} steps)" if ends.steps > 1 else ""
+        value = f"{metric(ends.first)} → {metric(ends.last)}{of}"
     if held_out is not None:
         measured = f"{metric(held_out[0])} → {metric(held_out[1])}"
-    return [("loss", loss), ("held-out", measured)]
+    return [(plain_line(summary.main.label), value), ("held-out", measured)]
 
 
 def _steps(summary: RunSummary) -> str:
@@ -111,4 +111,4 @@ def _data(recipe: Recipe, details: RunDetails | None) -> str:
     if data is None:
         return plain_line(names)
     held_out = f", {count(data.eval_rows)} held out" if data.eval_rows else ""
-    return f"{plain_line(names)} · {count(data.train_rows)} rows{held_out}"
+    return f"{plain_line(names)} · {count(data.train_rows)} {plain_line(data.unit)}{held_out}"

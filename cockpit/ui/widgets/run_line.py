@@ -30,7 +30,8 @@ class RunLine(Lines):
 
     ALLOW_SELECT = False
     HELP = (
-        "The run at a glance. The loss is that of the last step, its arrow where the loss goes, where noise does not "
+        "The run at a glance. The loss, or what else the method is judged by, is that of the last step; the arrow says "
+        "where it goes, as far as noise does not "
         "explain it; memory is that of the fullest GPU, with what others hold of it."
     )
     DEFAULT_CSS = """
@@ -46,7 +47,7 @@ class RunLine(Lines):
         self._note = ""
         self._price: Price | None = None
         self._direction: int | None = None
-        """Of the loss; the same in each form of the line."""
+        """Of the main figure; the same in each form of the line."""
         self._level = ""
 
     def show(self, run_id: str, status: State, state: RunState, note: str = "", price: Price | None = None) -> None:
@@ -62,7 +63,7 @@ class RunLine(Lines):
         self.redraw()
 
     def lines(self) -> list[Content]:
-        self._direction = self._state.steps.loss_direction()
+        self._direction = self._state.steps.direction_of(self._state.main.name)
         width = self.content_size.width
         for form in range(FORMS):
             *facts, last = self._facts(form)
@@ -79,7 +80,7 @@ class RunLine(Lines):
             self._run_name(form),
             self._word(),
             self._steps(form),
-            self._loss(form),
+            self._main(form),
             self._held_out(form),
             self._memory(form),
             self._cost(form),
@@ -117,22 +118,25 @@ class RunLine(Lines):
         label = "step " if form < 4 else ""
         return Content.assemble((label, "$foreground-muted"), (step, "bold"), f" {percent(self._state.step / total)}")
 
-    def _loss(self, form: int) -> Content:
-        steps = self._state.steps
-        loss = _loss_text(steps.latest("loss"), form)
-        if loss == UNKNOWN:
+    def _main(self, form: int) -> Content:
+        main = self._state.main
+        value = _short(self._state.steps.latest(main.name), form)
+        if value == UNKNOWN:
             return Content("")
-        style = "bold $error" if loss == NOT_A_NUMBER else "bold"
-        return Content.assemble(("loss ", "$foreground-muted"), (loss, style), " ", arrow(self._direction))
+        style = "bold $error" if value == NOT_A_NUMBER else "bold"
+        towards = arrow(self._direction, falling_is_good=not main.rises)
+        return Content.assemble((f"{plain_line(main.label)} ", "$foreground-muted"), (value, style), " ", towards)
 
     def _held_out(self, form: int) -> Content:
-        known = [one.figures.get("eval_loss") for one in self._state.evaluations]
-        measured = [loss for loss in known if loss is not None]
+        measured = [value for _, value in self._state.held_out_course]
         if not measured or form >= 9:
             return Content("")
         label = "held-out " if form < 2 else f"{glyphs().mark} "
         return Content.assemble(
-            (label, "$held-out"), (_loss_text(measured[-1], form), "bold"), " ", arrow(trend(measured, back=1))
+            (label, "$held-out"),
+            (_short(measured[-1], form), "bold"),
+            " ",
+            arrow(trend(measured, back=1), falling_is_good=not self._state.main.rises),
         )
 
     def _memory(self, form: int) -> Content:
@@ -181,7 +185,7 @@ class RunLine(Lines):
         return Content.assemble(("ETA ", "$foreground-muted"), text)
 
 
-def _loss_text(loss: float | None, form: int) -> str:
+def _short(value: float | None, form: int) -> str:
     """With a digit less where the line is short."""
-    is_usual = loss is not None and 0.01 <= abs(loss) < 1000
-    return f"{loss:.3g}" if form >= 6 and is_usual else metric(loss)
+    is_usual = value is not None and 0.01 <= abs(value) < 1000
+    return f"{value:.3g}" if form >= 6 and is_usual else metric(value)

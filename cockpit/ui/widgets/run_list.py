@@ -1,4 +1,4 @@
-"""RunList: the runs to go back to, newest first: how each stands, its last loss, and the way there."""
+"""RunList: the runs to go back to, newest first: how each stands, its main figure, and the way there."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_PICKED = 6
 SPARK_CELLS = 8
 STATE_CELLS = 12
 WHEN_CELLS = 5
-LOSS_CELLS = 6
+FIGURE_CELLS = 6
 HELD_OUT_CELLS = 8
 LEAST_LABEL = 6
 """Cells of a label, of which less says nothing."""
@@ -66,7 +66,7 @@ class RunList(MarkedList):
         Binding("e", "edit", "again", id="runs.edit", tooltip="Again, with a change: edit the marked run's recipe"),
         Binding("l", "label", "label", id="runs.label", tooltip="Give the marked run a name, tags and a note"),
         Binding("o", "order", "order", id="runs.order", show=False,
-                tooltip="Sort by start, loss, held-out loss or the best of these"),
+                tooltip="Sort by start, loss, held-out loss or the best of these, or what else runs are judged by"),
         Binding("space", "pick", "pick", id="runs.pick", show=False,
                 tooltip="Pick the marked run, to be compared with others; again to put it back"),
         Binding("c", "compare", "compare", id="runs.compare", tooltip="Show the runs that are picked side by side"),
@@ -172,8 +172,18 @@ class RunList(MarkedList):
     def row_ids(self) -> Sequence[str]:
         return [row.run.id for row in self._rows]
 
+    @property
+    def _head(self) -> str:
+        """What the runs are judged by, where that is the same for all."""
+        labels = {plain_line(row.main.label) for row in self._rows}
+        return labels.pop()[:FIGURE_CELLS] if len(labels) == 1 else "figure" if labels else "loss"
+
     def heads(self, width: int) -> Sequence[Content]:
-        heads = [(STATE_CELLS, "state", WITH_STATE), (LOSS_CELLS, "loss", 0), (SPARK_CELLS, "course", WITH_COURSE)]
+        heads = [
+            (STATE_CELLS, "state", WITH_STATE),
+            (FIGURE_CELLS, self._head, 0),
+            (SPARK_CELLS, "course", WITH_COURSE),
+        ]
         heads.append((WHEN_CELLS, "age", WITH_AGE))
         heads.insert(2, (HELD_OUT_CELLS, "held-out", WITH_HELD_OUT))
         return [Content(" ".join(head.rjust(cells) for cells, head, least in heads if width >= least))]
@@ -185,9 +195,9 @@ class RunList(MarkedList):
         if row.run.id in self.picked:
             number = f"{list(self.picked).index(row.run.id) + 1}:"
             left = Content.assemble((sign, colour), " ", (number, "bold $accent"), plain_line(row.run.id))
-        right = [Content(metric(row.loss).rjust(LOSS_CELLS))]
+        right = [Content(metric(row.value).rjust(FIGURE_CELLS))]
         if width >= WITH_HELD_OUT:
-            right.append(Content.styled(metric(row.eval_loss).rjust(HELD_OUT_CELLS), "$held-out"))
+            right.append(Content.styled(metric(row.held_out).rjust(HELD_OUT_CELLS), "$held-out"))
         if width >= WITH_COURSE:
             right.append(Content.styled(_course(row).ljust(SPARK_CELLS), "$primary"))
         if width >= WITH_AGE:
@@ -235,5 +245,5 @@ def when(row: RunSummary, now: float | None = None) -> str:
 
 
 def _course(row: RunSummary) -> str:
-    """The last losses as bars, from the left; nothing where there is only one."""
-    return sparkline(row.losses, SPARK_CELLS).lstrip() if len(row.losses) > 1 else ""
+    """The last main figures as bars, from the left; nothing where there is only one."""
+    return sparkline(row.course, SPARK_CELLS).lstrip() if len(row.course) > 1 else ""

@@ -64,7 +64,12 @@ def facts_of(recipe: Recipe, state: RunState) -> list[tuple[str, str]]:
     facts.append(("data", dot.join(sources)))
     if state.data is not None:
         rows = f"{count(state.data.train_rows)}"
-        facts.append(("rows", rows + (f"{dot}{count(state.data.eval_rows)} held out" if state.data.eval_rows else "")))
+        facts.append(
+            (
+                plain_line(state.data.unit),
+                rows + (f"{dot}{count(state.data.eval_rows)} held out" if state.data.eval_rows else ""),
+            )
+        )
         dropped = [
             f"{count(number)} {what}"
             for number, what in (

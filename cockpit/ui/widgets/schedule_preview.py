@@ -84,7 +84,7 @@ def facts_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> list
     """Label and value of each line."""
     from cockpit.recipe.schedule import batches_text, step_text
 
-    training = recipe.training
+    training, unit = recipe.training, recipe.kind.unit
     steps = Content.styled(count(plan.total_steps), "bold") if plan.total_steps else Content("–")
     if plan.epochs is not None:
         steps += f"  in {_epochs(plan.epochs)}"
@@ -98,8 +98,8 @@ def facts_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> list
     if outlook is not None and outlook.shared:
         facts.append(("shared", Content(outlook.shared)))
     if plan.epochs is not None and plan.epochs >= MANY_EPOCHS:
-        rows = f"{count(plan.train_rows)} rows" if plan.train_rows else "the rows"
-        remark = f"{_epochs(plan.epochs)} over {rows}: it will learn them by heart; fewer steps, or more rows"
+        rows = f"{count(plan.train_rows)} {unit}" if plan.train_rows else f"the {unit}"
+        remark = f"{_epochs(plan.epochs)} over {rows}: it will learn them by heart; fewer steps, or more {unit}"
         facts.append(("▲", Content.styled(remark, "$warning")))
     data = plan.data
     if data.is_problem:
@@ -108,7 +108,7 @@ def facts_of(recipe: Recipe, plan: Plan, outlook: Outlook | None = None) -> list
         facts.append(("data", Content(data.said or "read when the run starts")))
     if plan.train_rows is not None:
         held_out = f", {count(plan.held_out)} held out" if plan.held_out else ""
-        facts.append(("train", Content(f"{count(plan.train_rows)} rows{held_out}")))
+        facts.append(("train", Content(f"{count(plan.train_rows)} {unit}{held_out}")))
     if plan.total_steps and 0 < len(plan.rates) < plan.total_steps:
         facts.append(("rate", Content(f"known to step {count(len(plan.rates))}, then as evaluations go")))
     if plan.adapter:

@@ -65,7 +65,7 @@ def test_losses_are_those_of_an_undisturbed_run(hosted: Hosted, changes: dict[st
     own = [event.seq for event in again.events if type(event).__name__ not in ("MachineRead", "ReplyGrew")]
     assert own == sorted(set(own))
     summary = RunSummary.of(first.run)
-    assert (summary.state, summary.step, summary.total_steps, len(summary.losses)) == ("completed", 12, 12, 12)
+    assert (summary.state, summary.step, summary.total_steps, len(summary.course)) == ("completed", 12, 12, 12)
 
 
 @pytest.mark.parametrize("grouped", [False, True], ids=["random order", "grouped by length"])

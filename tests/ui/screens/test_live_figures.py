@@ -25,13 +25,13 @@ async def test_charts_come_one_after_the_other_and_in_place_of_the_loss_where_ro
             await pilot.press("n")
             await pilot.pause()
             titles.append(plain(chart.border_title) if chart.display and chart.region.height else "loss")
-        assert titles == ["rewards · 1 of 3", "margin · 2 of 3", "preferred · 3 of 3", "loss"]
+        assert titles == ["rewards · 1 of 3", "preferred · 2 of 3", "loss · 3 of 3", "loss"]
         assert loss.region.height
         await resized(pilot, 120, 40)
         await until(pilot, lambda: bool(chart.region.height and loss.region.height))
         await pilot.press("n")
         await pilot.pause()
-        assert plain(chart.border_title) == "margin · 2 of 3"
+        assert plain(chart.border_title) == "preferred · 2 of 3"
 
 
 async def test_sft_has_no_charts_of_its_own(tmp_path: Path) -> None:

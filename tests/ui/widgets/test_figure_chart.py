@@ -14,6 +14,7 @@ from tests.ui.drawn import all_text, plain
 from tests.ui.stage import Stage
 
 DPO = METHODS["dpo"]
+HELD_OUT: dict[str, float | None] = {"eval_loss": 0.1, "eval_rewards/margins": 7.25, "eval_rewards/accuracies": 0.5}
 
 
 def rewards(step: int) -> dict[str, float | None]:
@@ -23,7 +24,7 @@ def rewards(step: int) -> dict[str, float | None]:
         "rewards/chosen": step / 10,
         "rewards/rejected": -step / 20,
         "rewards/margins": 3 * step / 20,
-        "rewards/accuracies": 1.0,
+        "rewards/accuracies": step / 100,
     }
 
 
@@ -31,7 +32,7 @@ def state_of(steps: int) -> RunState:
     state = RunState()
     for step in range(1, steps + 1):
         state.apply(StepEnded(step=step, total_steps=100, epoch=0.1, step_time_s=1.0, metrics=rewards(step)))
-    state.apply(Evaluated(step=steps, duration_s=1.0, metrics={"eval_loss": 0.1, "eval_rewards/margins": 7.25}))
+    state.apply(Evaluated(step=steps, duration_s=1.0, metrics=HELD_OUT))
     return state
 
 
@@ -47,20 +48,19 @@ async def test_the_next_chart_comes_with_each_call_and_marks_are_of_the_held_out
         state = state_of(60)
         chart.show(DPO.charts, DPO.figures, state.steps, state.held_out, "")
         await pilot.pause()
-        assert plain(chart.border_title) == "rewards · 1 of 3"
+        assert plain(chart.border_title) == "rewards · 1 of 2"
         assert plain(chart.border_subtitle) == "chosen 6.000 · rejected -3.000 · step 60"
         chart.show_next()
         await pilot.pause()
-        assert plain(chart.border_title) == "margin · 2 of 3"
-        assert plain(chart.border_subtitle) == "margin 9.000 · step 60"
+        assert plain(chart.border_title) == "preferred · 2 of 2"
+        assert plain(chart.border_subtitle) == "preferred 0.6000 · step 60"
         assert all_text(chart).count("◆") == 1
         window.put_cursor(20)
         await pilot.pause()
-        assert plain(chart.border_subtitle) == "margin 3.000 · step 20"
-        chart.show_next()
+        assert plain(chart.border_subtitle) == "preferred 0.2000 · step 20"
         chart.show_next()
         await pilot.pause()
-        assert plain(chart.border_title) == "rewards · 1 of 3"
+        assert plain(chart.border_title) == "rewards · 1 of 2"
 
 
 async def test_the_figures_of_a_method_stand_below_the_loss() -> None:

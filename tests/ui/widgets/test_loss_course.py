@@ -172,7 +172,7 @@ def test_a_reading_is_written_in_as_much_room_as_there_is() -> None:
     found = Reading(1264, 1.31, (1.12, 14.1), 1.284, (1200, 1.35), 1.18e-4)
 
     def written(cells: int) -> str:
-        return " · ".join(figure.plain for figure in readout(found, cells))
+        return " · ".join(figure.plain for figure in readout(found, "loss", cells))
 
     assert written(100) == (
         "step 1,264 · loss 1.310 (1.120 to 14.100) · smoothed 1.284 · ◆ 1.350 at 1,200 · rate 1.18e-4"

@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from cockpit.machine.gpu import GpuReport
 from cockpit.preflight.plan import DataFound, Plan
+from cockpit.protocol.events import LOSS
 from cockpit.runs.folder import RunDir
 from cockpit.runs.status import State
 from cockpit.runs.summary import RunSummary
@@ -58,7 +59,10 @@ def summary(state: State = "completed", **changes: Any) -> RunSummary:
         "total_steps": 80,
         "loss": 1.92,
         "eval_loss": None,
-        "losses": (3.0, 2.5, 2.0, 1.92),
+        "main": LOSS,
+        "value": 1.92,
+        "held_out": None,
+        "course": (3.0, 2.5, 2.0, 1.92),
         "started_at": 1000.0,
         "attempts": 1,
     }
