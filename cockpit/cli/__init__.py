@@ -29,6 +29,7 @@ from cockpit.cli.recipes import recipes_app
 from cockpit.cli.replay import replay
 from cockpit.cli.resume import resume
 from cockpit.cli.runs import runs
+from cockpit.cli.search import search
 from cockpit.cli.send import send
 from cockpit.cli.slurm import slurm
 from cockpit.cli.smoke import smoke
@@ -79,6 +80,7 @@ COMMANDS = (
     timelapse,
     pull,
     pulled,
+    search,
     slurm,
     pack,
     cache,

@@ -39,7 +39,7 @@ def add(
     ] = None,
 ) -> None:
     """Put recipes at the end of the queue; with --grid one run for each combination of values."""
-    from cockpit.runs.queue import Queue, grid_of
+    from cockpit.runs.queue import Queue, grid_of, new_group
 
     try:
         combinations = grid_of(grid or [])
@@ -53,10 +53,10 @@ def add(
             name = resolved.output.run_name or document.name
             suffix = "".join(f"-{key.rpartition('.')[2]}-{value}" for key, value in values)
             wanted.append((f"{name}{suffix}", document.resolved_yaml()))
-    queue = Queue()
+    queue, group = Queue(), new_group() if len(combinations) > 1 else ""
     try:
         for name, text in wanted:  # all or none: the first that is wrong has ended the command
-            entry = queue.add(name, text, os.getcwd())  # noqa: PTH109
+            entry = queue.add(name, text, os.getcwd(), group)  # noqa: PTH109
             print(f"{entry.id}  {plain_line(name)}")
     except OSError as error:
         _end_unwritable(queue, error)

@@ -1,14 +1,16 @@
-"""The best that a run has come to: its main figure of the held-out rows, and the step that had it"""
+"""What was measured of a run on held-out rows, and the best of it: by default of what its method is judged by"""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from math import isfinite
+from typing import Any
 
 from cockpit.disk import open_to_read
 from cockpit.protocol.event_lines import decode_lines
-from cockpit.protocol.events import LOSS, TrainingPlanned
+from cockpit.protocol.events import LOSS, MainFigure, TrainingPlanned
 from cockpit.runs.folder import RunDir
 
 MOST_BYTES = 64 << 20
@@ -20,11 +22,25 @@ def best_held_out(run: RunDir) -> tuple[float, int] | None:
     """Value and step; None where nothing was measured, or the log is too long to be read for that. What an attempt has
     measured after the checkpoint that a later one resumed from counts too: it was there to be had."""
     best: tuple[float, int] | None = None
+    for step, metrics, main in _evaluations(run):
+        value = _finite(metrics, f"eval_{main.name}")
+        if value is not None and (best is None or (value > best[0] if main.rises else value < best[0])):
+            best = value, step
+    return best
+
+
+def measured_of(run: RunDir, metric: str) -> dict[int, float]:
+    """The value of one metric by step, where it is finite; as `best_held_out` else."""
+    found = ((step, _finite(metrics, metric)) for step, metrics, _ in _evaluations(run))
+    return {step: value for step, value in found if value is not None}
+
+
+def _evaluations(run: RunDir) -> Iterator[tuple[int, Mapping[str, Any], MainFigure]]:
     main = LOSS
     try:
         with open_to_read(run.events) as log:
             if os.fstat(log.fileno()).st_size > MOST_BYTES:
-                return None
+                return
             for line in log:
                 if line.startswith(PLANNED):
                     main = next((one.main for one in decode_lines(line, []) if isinstance(one, TrainingPlanned)), main)
@@ -32,11 +48,17 @@ def best_held_out(run: RunDir) -> tuple[float, int] | None:
                     continue
                 try:
                     event = json.loads(line)
-                    value, step = float(event["metrics"][f"eval_{main.name}"]), int(event["step"])
+                    step, metrics = int(event["step"]), dict(event["metrics"])
                 except (ValueError, KeyError, TypeError, RecursionError):
                     continue
-                if isfinite(value) and (best is None or (value > best[0] if main.rises else value < best[0])):
-                    best = value, step
+                yield step, metrics, main
     except OSError:
+        return
+
+
+def _finite(metrics: Mapping[str, Any], name: str) -> float | None:
+    try:
+        value = float(metrics[name])
+    except (ValueError, KeyError, TypeError):
         return None
-    return best
+    return value if isfinite(value) else None

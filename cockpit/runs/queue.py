@@ -24,7 +24,7 @@ LOCK = "runner.lock"
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """A recipe in the queue. `place` orders it among the others. `run` is the id of the run that it became, empty while
     it waits; `why` says in a sentence why it could not be started, which ends it. `tries`: how often its run was taken
-    up after it was lost."""
+    up after it was lost. `group` is the same for the runs of one grid or search, empty for one by itself."""
 
     id: str
     name: str
@@ -36,6 +36,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     why: str = ""
     tries: int = 0
+    group: str = ""
 
     @property
     def is_waiting(self) -> bool:
@@ -71,11 +72,13 @@ class Queue:
                 found.append(entry)
         return sorted(found, key=lambda entry: (entry.place, entry.added_at, entry.id))
 
-    def add(self, name: str, recipe: str, folder: str = "") -> Waiting:
+    def add(self, name: str, recipe: str, folder: str = "", group: str = "") -> Waiting:
         """Put a recipe at the end. Raises OSError."""
         places = [entry.place for entry in self.entries()]
         place, now = max(places, default=0.0) + 1, time.time()
-        entry = Waiting(id=f"q{uuid4().hex[:7]}", name=name, recipe=recipe, place=place, added_at=now, folder=folder)
+        entry = Waiting(
+            id=f"q{uuid4().hex[:7]}", name=name, recipe=recipe, place=place, added_at=now, folder=folder, group=group
+        )
         self.write(entry)
         return entry
 
@@ -134,6 +137,11 @@ class Queue:
             os.close(lock)
             raise
         return lock
+
+
+def new_group() -> str:
+    """An id for the runs of one grid."""
+    return f"g{uuid4().hex[:7]}"
 
 
 def grid_of(grids: Sequence[str]) -> list[list[tuple[str, str]]]:

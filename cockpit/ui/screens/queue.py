@@ -13,8 +13,9 @@ from textual.widgets import OptionList
 
 from cockpit.runs.labels import STATES
 from cockpit.runs.summary import Summaries
+from cockpit.runs.winners import Winners
 from cockpit.text.plain_text import plain_line
-from cockpit.ui.messages import OpenRun
+from cockpit.ui.messages import EditRun, OpenRun
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.queue_list import QueueList, QueueRow
 from cockpit.ui.widgets.top_line import TopLine
@@ -37,7 +38,7 @@ class QueueScreen(Screen[None]):
     def __init__(self, worker: QueueWorker) -> None:
         super().__init__()
         self._worker = worker
-        self._summaries = Summaries()
+        self._summaries, self._winners = Summaries(), Winners()
 
     def compose(self) -> ComposeResult:
         """One list."""
@@ -63,13 +64,17 @@ class QueueScreen(Screen[None]):
         if not self.display:
             return
         rows, number = [], 0
-        for entry in self._worker.queue.entries():
+        entries = self._worker.queue.entries()
+        groups = {entry.group for entry in entries if entry.group}
+        winners = [self._winners.winner(entries, group) for group in groups]
+        for entry in entries:
             number += entry.is_waiting
             if entry.is_waiting:
                 state = "waiting"
             else:
                 state = STATES[self._summaries.of(entry.run_dir).state] if entry.run else "not started"
-            rows.append(QueueRow(entry, number if entry.is_waiting else 0, state))
+            best = self._winners.best(entry) if entry.group else None
+            rows.append(QueueRow(entry, number if entry.is_waiting else 0, state, best, entry in winners))
         listed = self.query_one(QueueList)
         listed.set_rows(rows)
         worker = self._worker.worker
@@ -82,6 +87,14 @@ class QueueScreen(Screen[None]):
             self.post_message(OpenRun(row.entry.run_dir))
         elif row is not None and row.entry.why:
             self.notify(plain_line(row.entry.why), severity="warning", markup=False)
+
+    @on(QueueList.WinnerAsked)
+    def _on_winner_asked(self, message: QueueList.WinnerAsked) -> None:
+        winner = self._winners.winner(self._worker.queue.entries(), message.group)
+        if winner is None:
+            self.notify("None of them has completed and been measured on held-out rows yet.", markup=False)
+        else:
+            self.post_message(EditRun(winner.run_dir, winner.name))
 
     @on(QueueList.Moved)
     def _on_moved(self, message: QueueList.Moved) -> None:

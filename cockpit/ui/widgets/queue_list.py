@@ -10,22 +10,27 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 
+from cockpit.text.numbers import metric
 from cockpit.text.plain_text import plain_line
+from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.marked_list import MarkedList, columns, room_beside
 
 if TYPE_CHECKING:
     from cockpit.runs.queue import Waiting
 
-STATE_CELLS = 14
+STATE_CELLS, BEST_CELLS = 14, 9
 
 
 @dataclass(frozen=True)
 class QueueRow:
-    """An entry; `number` is its place among those that wait, 0 for one that does not; `state` is a word."""
+    """An entry; `number` is its place among those that wait, 0 for one that does not; `state` is a word. Of a grid or a
+    search `best` is the best that was measured of its run, and `wins` says whether it is the best of all."""
 
     entry: Waiting
     number: int
     state: str
+    best: float | None = None
+    wins: bool = False
 
 
 class QueueList(MarkedList):
@@ -36,7 +41,9 @@ class QueueList(MarkedList):
     HELP = (
         "Recipes that wait for their turn, in order. While the app is open it begins the first one once its GPU has "
         "room for it; so does 'cockpit queue run' anywhere. What fails holds nobody up.\n"
-        "K and J, or shift with an arrow, move the marked one; delete takes it out, and leaves its run alone."
+        "K and J, or shift with an arrow, move the marked one; delete takes it out, and leaves its run alone.\n"
+        "Runs of a grid or a search show what was measured of them on held-out rows, the best one with a mark; w on "
+        "any of them opens the winner's recipe."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select", "open", id="queue.open", tooltip="Show the run that the marked entry became",
@@ -45,6 +52,7 @@ class QueueList(MarkedList):
                 key_display="K"),
         Binding("shift+down,J", "move(1)", "down", id="queue.down", tooltip="Give the marked recipe a later turn",
                 key_display="J"),
+        Binding("w", "winner", "winner", id="queue.winner", tooltip="Edit the recipe of the best of a grid or search"),
         Binding("delete", "remove", "remove", id="queue.remove", tooltip="Take the marked entry out of the queue"),
     ]  # fmt: skip
 
@@ -54,6 +62,13 @@ class QueueList(MarkedList):
         def __init__(self, entry: Waiting, to: int) -> None:
             super().__init__()
             self.entry, self.to = entry, to
+
+    class WinnerAsked(Message):
+        """The recipe of the best run of a grid or a search is to be edited."""
+
+        def __init__(self, group: str) -> None:
+            super().__init__()
+            self.group = group
 
     class Removed(Message):
         """An entry is to go."""
@@ -86,6 +101,8 @@ class QueueList(MarkedList):
             return row is not None and not row.entry.is_waiting
         if action == "move":
             return row is not None and row.number > 0
+        if action == "winner":
+            return row is not None and bool(row.entry.group)
         if action == "remove":
             return row is not None
         return super().check_action(action, parameters)
@@ -100,6 +117,12 @@ class QueueList(MarkedList):
         row = self.marked
         if row is not None and row.number + by >= 1:
             self.post_message(self.Moved(row.entry, row.number + by))
+
+    def action_winner(self) -> None:
+        """Of the group that the marked entry is of."""
+        row = self.marked
+        if row is not None and row.entry.group:
+            self.post_message(self.WinnerAsked(row.entry.group))
 
     def action_remove(self) -> None:
         """Out of the queue."""
@@ -117,6 +140,10 @@ class QueueList(MarkedList):
             (number, "$foreground-muted"), (plain_line(row.entry.name), "bold" if row.number else "")
         )
         right = [Content(row.state.rjust(STATE_CELLS))]
+        if row.entry.group:
+            value = metric(row.best) if row.best is not None else ""
+            text = f"{glyphs().done if row.wins else ' '} {value}".rjust(BEST_CELLS)
+            right.insert(0, Content.styled(text, "$success" if row.wins else "$foreground-muted"))
         became = plain_line(row.entry.run or row.entry.why)
         room = room_beside(width, right, gap=" ") - left.cell_length - 2
         if became and room > 8:

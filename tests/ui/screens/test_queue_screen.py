@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from cockpit.paths import runs_folder
+from cockpit.protocol.event_log import EventWriter
+from cockpit.protocol.events import Evaluated
 from cockpit.runs.queue import Queue
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.runs import queue_worker
@@ -86,6 +88,25 @@ async def test_what_became_of_an_entry_is_shown_and_opened() -> None:
         await until(pilot, lambda: "There is no such model." in shown(app))
         await pilot.press("up", "enter")
         await until(pilot, lambda: isinstance(app.screen, LiveScreen))
+
+
+async def test_a_grid_shows_what_was_measured_and_w_edits_the_winner() -> None:
+    queue = Queue()
+    for number, rank in enumerate((8, 16)):
+        run = record(runs_folder(), run_id=f"rank-{rank}", steps=120)
+        log = EventWriter(run.events)
+        log.append(Evaluated(step=120, metrics={"eval_loss": 0.25 - number / 10}))
+        log.close()
+        queue.write(_changed(queue, f"grid-{rank}", run=run.id, group="g1"))
+    queue.write(_changed(queue, "by-itself"))
+    async with flown() as (app, pilot):
+        await pilot.press("u")
+        await until(pilot, lambda: "0.1500" in shown(app) and "0.2500" in shown(app))
+        lines = [line for line in shown(app).splitlines() if "grid-" in line]
+        assert ["\u2713" in line for line in lines] == [False, True]
+        await pilot.press("w")
+        await until(pilot, lambda: type(app.screen).__name__ == "EditorScreen")
+        await until(pilot, lambda: "grid-16" in shown(app))
 
 
 async def test_another_process_that_works_through_it_is_left_alone(started: list[subprocess.Popen[bytes]]) -> None:

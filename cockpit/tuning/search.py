@@ -1,0 +1,106 @@
+"""Which values a search tries next, and which trial is behind: optuna's TPE and median pruner, asked anew each time
+
+Nothing is kept between two questions but the trials themselves, so that a search goes on after a reboot from its file
+and the logs of its runs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from cockpit.tuning.search_space import Range, Value
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+FIRST_AT_RANDOM = 4
+"""Trials before what they have come to tells where to go on."""
+FIRST_UNPRUNED = 3
+"""Trials that are trained to their ends before any is stopped for being behind."""
+Outcome = Literal["waits", "runs", "completed", "behind", "failed"]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial. `measured` is the metric by step, as far as it is known."""
+
+    values: dict[str, Value]
+    outcome: Outcome
+    measured: dict[int, float] = field(default_factory=dict)
+
+    def best(self, *, more_is_better: bool) -> float | None:
+        """The best that was measured; None before the first."""
+        if not self.measured:
+            return None
+        return max(self.measured.values()) if more_is_better else min(self.measured.values())
+
+
+def next_values(space: Sequence[Range], tried: Sequence[Tried], *, more_is_better: bool, seed: int) -> dict[str, Value]:
+    """Of the next trial; the same for the same trials and seed."""
+    study = _study(space, tried, more_is_better=more_is_better, seed=seed + len(tried))
+    chosen = study.ask({one.field: _distribution(one) for one in space}).params
+    return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in chosen.items()}
+
+
+def is_behind(space: Sequence[Range], others: Sequence[Tried], trial: Tried, *, more_is_better: bool) -> bool:
+    """Whether the median of the others was better at the last step that the trial was measured at."""
+    if not trial.measured:
+        return False
+    study = _study(space, others, more_is_better=more_is_better, seed=0)
+    return study.pruner.prune(study, _frozen(space, trial, more_is_better=more_is_better))
+
+
+def _study(space: Sequence[Range], tried: Sequence[Tried], *, more_is_better: bool, seed: int) -> Study:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = optuna.samplers.TPESampler(
+            n_startup_trials=FIRST_AT_RANDOM, multivariate=True, constant_liar=True, seed=seed
+        )
+    study = optuna.create_study(
+        direction="maximize" if more_is_better else "minimize",
+        sampler=sampler,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST_UNPRUNED, n_warmup_steps=1),
+    )
+    study.add_trials([_frozen(space, one, more_is_better=more_is_better) for one in tried])
+    return study
+
+
+def _frozen(space: Sequence[Range], trial: Tried, *, more_is_better: bool) -> FrozenTrial:
+    from optuna.trial import TrialState, create_trial
+
+    value = trial.best(more_is_better=more_is_better)
+    states = {"completed": TrialState.COMPLETE, "behind": TrialState.PRUNED, "failed": TrialState.FAIL}
+    state = states.get(trial.outcome, TrialState.RUNNING)
+    if state == TrialState.COMPLETE and value is None:
+        state = TrialState.FAIL
+    # A value that was asked for by hand need not lie in the range.
+    inside = {one.field: trial.values[one.field] for one in space if one.holds(trial.values.get(one.field))}
+    return create_trial(
+        state=state,
+        value=value if state == TrialState.COMPLETE else None,
+        params={name: str(inside[name]) if _is_choice(space, name) else inside[name] for name in inside},
+        distributions={one.field: _distribution(one) for one in space if one.field in inside},
+        intermediate_values=dict(trial.measured),
+    )
+
+
+def _is_choice(space: Sequence[Range], name: str) -> bool:
+    return any(one.field == name and one.choices for one in space)
+
+
+def _distribution(one: Range) -> BaseDistribution:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if one.choices:
+        return CategoricalDistribution(one.choices)
+    if one.is_whole:
+        return IntDistribution(int(one.low), int(one.high), log=one.is_log)
+    return FloatDistribution(one.low, one.high, log=one.is_log)
