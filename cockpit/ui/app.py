@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +21,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 
 from cockpit.text.plain_text import plain_line
+from cockpit.ui import garbage
 from cockpit.ui.asking import AskingApp
 from cockpit.ui.messages import (
     CompareRuns,
@@ -60,8 +61,8 @@ if TYPE_CHECKING:
 
 CSS_DIR = Path(__file__).parent
 POLL_EVERY_S = 0.1
-FREEZE_AFTER_S = 3.0
-"""By then what a first screen needs is imported: it stays, and need not be looked through for garbage again."""
+SETTLED_AFTER_S = 3.0
+"""By then what the first screens need is imported."""
 LOOK_EVERY = 10
 """Polls between two looks at whether the terminal is still there, and at a run that no screen shows."""
 
@@ -206,8 +207,8 @@ class CockpitApp(AskingApp):
             self._queue = QueueWorker()
         self.set_interval(POLL_EVERY_S, self._poll)
         if not self.is_headless:
-            # A full collection walks every object of Textual and pydantic: it held the screen up for 50 to 100 ms.
-            self.set_timer(FREEZE_AFTER_S, gc.freeze)
+            self.set_timer(SETTLED_AFTER_S, garbage.settle)
+            self.set_interval(garbage.COLLECT_EVERY_S, lambda: garbage.collect(time.monotonic() - self.typed_at))
         if not self._opens:
             self.set_terminal_title("cockpit")
         for screen in self.screen_stack:

@@ -13,7 +13,7 @@ from cockpit.ui.widgets.markdown_text import markdown_text, open_fence
 from cockpit.ui.widgets.passages import BLANK, KEPT_WIDTHS, Block, Line, wrapped
 
 SETTLED_AFTER = 2000
-"""Characters after which a block of Markdown is closed where a paragraph begins, or within code."""
+"""Characters after which a block of Markdown is closed where a paragraph or a plain line begins, or within code."""
 LONGEST_BLOCK = 8000
 """Characters after which it is closed where a line or a word ends."""
 AT_ONCE = 2000
@@ -150,17 +150,23 @@ def _drawn(text: str, fence: str) -> Content:
 
 
 def _cut(tail: str, fence: str) -> int | None:
-    """Where a long text is cut into blocks: before a paragraph, within a code block after a line, and else only where
-    it is very long; None: not yet."""
+    """Where a long text is cut into blocks: before a paragraph, within a code block or between plain lines, and else
+    only where it is very long; None: not yet."""
     if len(tail) <= SETTLED_AFTER:
         return None
     at = tail.rfind("\n\n", SETTLED_AFTER // 3, SETTLED_AFTER)
     if at >= 0 and not open_fence(f"{fence}\n{tail[:at]}") and not tail[at + 2 : at + 3].isspace():
         return at + 2
     end = tail.rfind("\n", SETTLED_AFTER // 2, SETTLED_AFTER)
-    if end >= 0 and open_fence(f"{fence}\n{tail[: end + 1]}"):
+    if end >= 0 and (open_fence(f"{fence}\n{tail[: end + 1]}") or _is_between_plain_lines(tail, end)):
         return end + 1
     if len(tail) <= LONGEST_BLOCK:
         return None
     line, word = (tail.rfind(sign, LONGEST_BLOCK // 2, LONGEST_BLOCK) for sign in "\n ")
     return (line if line >= 0 else word if word >= 0 else LONGEST_BLOCK - 1) + 1
+
+
+def _is_between_plain_lines(text: str, end: int) -> bool:
+    """Whether neither the line that ends here nor the next one is a row of a table, nor the next one indented."""
+    before, after = text[text.rfind("\n", 0, end) + 1 : end], text[end + 1 : text.find("\n", end + 1)]
+    return bool(after) and not after[0].isspace() and "|" not in before + after

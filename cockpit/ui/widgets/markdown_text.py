@@ -138,9 +138,15 @@ class _Drawing:
         if not language or not is_closed or len(code) > LONGEST_HIGHLIGHT:
             body = Content.styled(code, CODE)
         else:
-            body = highlight(code, language=language).rstrip("\n")
+            body = _highlighted(code, language)
         head = Content.styled(f"{language}\n", "$foreground-muted") if language else Content("")
         return head + body
+
+
+@functools.lru_cache(maxsize=32)
+def _highlighted(code: str, language: str) -> Content:
+    """Kept, as a reply that grows below it is drawn 16 times a second."""
+    return highlight(code, language=language).rstrip("\n")
 
 
 def _inline(tokens: list[Token]) -> Content:

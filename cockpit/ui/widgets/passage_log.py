@@ -97,9 +97,8 @@ class PassageLog(ScrollView, can_focus=True):
         else:
             pairs = enumerate(zip(self._shown, shown, strict=True))
             changed = [y for y, (old, new) in pairs if (old and old.key) != (new and new.key)]
-            if changed:
-                width = self.size.width
-                self.refresh(*(Region(0, y, width, 1) for y in changed))
+            if changed:  # as one region: each takes as long as some rows
+                self.refresh(Region(0, changed[0], self.size.width, changed[-1] + 1 - changed[0]))
         self._shown = shown
 
     def follow(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 from cockpit.protocol import events as ev
 from cockpit.runs.state import Reply
 from cockpit.ui.widgets.chat_log import EARLIER_REPLIES, LONGEST, ChatLog
+from cockpit.ui.widgets.markdown_text import markdown_text
 from cockpit.ui.widgets.prompt_field import PromptField
 from cockpit.ui.widgets.reply_figures import moment
 from cockpit.ui.widgets.reply_passage import ReplyPassage
@@ -121,6 +122,18 @@ def test_markdown_is_drawn_as_it_grows_and_in_blocks_that_lose_nothing() -> None
     text = passage.text
     assert text.count("x = 1") == 2000 and text.count("bold") == 4 and text.count("python") == 4
     assert "**" not in text and "```" not in text and "# Part" not in text and text.count("Part") == 4
+
+
+@pytest.mark.parametrize("line", ["A plain line, {}.\n", "- An item, {}.\n", "| {} | cell |\n"])
+def test_long_paragraphs_lists_and_tables_are_drawn_as_in_one_piece(line: str) -> None:
+    grown = ReplyPassage(adapter=True, markdown=True)
+    reply = Reply("1", "", True, "| n | cell |\n|---|---|\n" if line.startswith("|") else "")
+    for number in range(300):
+        reply.text += line.format(number)
+        grown.show(reply)
+    drawn = [one.text.plain.strip() for one in grown.lines(60)][1:]
+    at_once = [one.strip() for one in markdown_text(reply.text).plain.splitlines()]
+    assert drawn == at_once
 
 
 async def test_the_log_of_a_long_chat_stays_short() -> None:
