@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from textual import events
@@ -18,6 +19,8 @@ OPENING_EVERY_S = 0.01
 """Between two looks at a screen that is opening."""
 STUCK_AFTER_S = 2.0
 """A widget that takes longer over a key does not keep the next one, with which it may be left."""
+FREE_FOR_S = 0.2
+"""The app itself may have been held up, by an import or by others on its machine: it gets this long to move on."""
 OPENS_WITHIN_S = 10.0
 """A screen that takes longer gets its keys all the same: one of them may leave it."""
 
@@ -55,7 +58,14 @@ class TypedAhead(LateWork):
             await super().on_event(event)
             return
         self._typed.append(event)
-        if not self._is_held or time.monotonic() - self._moved_at > STUCK_AFTER_S:
+        if not self._is_held:
+            await self._hand_on()
+        elif time.monotonic() - self._moved_at > STUCK_AFTER_S:
+            self.set_timer(FREE_FOR_S, partial(self._hand_on_if_stuck, self._keys, self._moved_at))
+
+    async def _hand_on_if_stuck(self, key: int, moved_at: float) -> None:
+        """Hand on what waits for this key where nothing has moved since."""
+        if self._is_held and (key, moved_at) == (self._keys, self._moved_at):
             await self._hand_on()
 
     async def _hand_on(self) -> None:

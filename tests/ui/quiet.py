@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import Any
 
 from textual._context import active_app
 from textual.app import App
@@ -27,20 +28,24 @@ async def until_quiet(min_sleep: float = 0.0, max_sleep: float = BUSY_FOR_S) -> 
 
     It stands in the place of `textual._wait.wait_for_idle`, whose times it does not need.
     """
-    app, loop = active_app.get(), asyncio.get_running_loop()
-    give_up_at, quiet = time.monotonic() + BUSY_FOR_S, 0
+    app, give_up_at = active_app.get(), time.monotonic() + BUSY_FOR_S
+    await settle(app, BUSY_FOR_S)
+    while app.is_running and any(map(_is_busy, (app, *app._registry))) and time.monotonic() < give_up_at:
+        await asyncio.sleep(LOOK_EVERY_S)
+        await settle(app, BUSY_FOR_S)
+
+
+async def settle(app: App[Any], seconds: float) -> None:
+    """Wait until the app's loop has nothing to do and its screen is drawn, `seconds` at most; a widget may still be
+    answering, where it waits for something."""
+    loop, give_up_at, quiet = asyncio.get_running_loop(), time.monotonic() + seconds, 0
     while quiet < ROUNDS and time.monotonic() < give_up_at:
         await asyncio.sleep(0)
         if loop._ready:  # type: ignore[attr-defined]  # what is to be run in this round, without this task
             quiet = 0
-        elif not app.is_running:
-            quiet += 1
-        elif _has_to_draw(screen := app.screen):
+        elif app.is_running and _has_to_draw(screen := app.screen):
             quiet = 0
             screen._on_timer_update()  # as the pilot does: a sixtieth of a second early
-        elif any(_is_busy(pump) for pump in (app, *app._registry)):
-            quiet = 0
-            await asyncio.sleep(LOOK_EVERY_S)
         else:
             quiet += 1
 
@@ -53,8 +58,8 @@ def _is_busy(pump: MessagePump) -> bool:
     return task is not None and not task.done() and not waits
 
 
-def _has_to_draw(screen: Screen[object]) -> bool:
-    app: App[object] = screen.app
+def _has_to_draw(screen: Screen[Any]) -> bool:
+    app = screen.app
     return (
         screen.is_current
         and not app._batch_count

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -25,6 +27,7 @@ from cockpit.ui.widgets.recipe_form import RecipeForm
 from cockpit.ui.widgets.sampling_form import SamplingForm
 from tests.ui.editor_steps import editing
 from tests.ui.engines import flown, write_recipe
+from tests.ui.stage import Stage
 from tests.ui.talking import Talking
 from tests.ui.waiting import ahead, until
 
@@ -142,6 +145,33 @@ async def test_a_widget_that_never_answers_a_key_keeps_none_for_ever(monkeypatch
         await until(pilot, lambda: app.slow.keys == ["begun"])
         ahead(pilot, "f5")
         await until(pilot, lambda: app.noted == 1)
+
+
+class HeldUp(Widget, can_focus=True):
+    """Its first key holds the whole app up for a minute, then the next one is typed, then the focus moves."""
+
+    def __init__(self, clock: list[float]) -> None:
+        super().__init__()
+        self.clock, self.keys = clock, list[str]()
+
+    def on_key(self, event: Key) -> None:
+        self.keys.append(event.key)
+        if event.key == "a":
+            self.clock[0] += 60.0
+            self.app.post_message(Key("b", "b"))
+            self.app.call_later(self.screen.focus_next)
+
+
+async def test_an_app_that_was_held_up_hands_no_key_on_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("cockpit.ui.typed_ahead.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    first, second = HeldUp(clock), HeldUp(clock)
+    app = Stage(widgets=[first, second])
+    async with app.run_test() as pilot:
+        first.focus()
+        await until(pilot, lambda: first.has_focus)
+        ahead(pilot, "a")
+        await until(pilot, lambda: first.keys == ["a"] and second.keys == ["b"])
 
 
 async def test_a_key_waits_for_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:

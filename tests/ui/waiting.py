@@ -1,5 +1,6 @@
 """Waiting for what the app does, and keys that are typed ahead of it."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +10,12 @@ from textual.events import Key
 from textual.pilot import Pilot
 from textual.renderables.background_screen import BackgroundScreen
 
-WITHIN_S = 60.0
+from tests.ui.quiet import settle
+
+WITHIN_S = 120.0
 """Nothing takes so long, on whichever machine: a test that fails gives its reason before pytest ends it."""
+SETTLES_WITHIN_S = 0.5
+"""A worker that never rests does not keep what is waited for from being looked at."""
 NAMES = {".": "full_stop", "-": "minus", "_": "underscore", "/": "slash", " ": "space"}
 
 
@@ -21,7 +26,8 @@ async def until(pilot: Pilot[Any], holds: Callable[[], object], seconds: float =
         assert time.monotonic() < give_up_at, (
             f"It did not come to pass in {seconds:.0f} s; the screen:\n{_screen(pilot)}"
         )
-        await pilot.pause(0.01)
+        await asyncio.sleep(0.01)
+        await settle(pilot.app, SETTLES_WITHIN_S)
 
 
 def _screen(pilot: Pilot[Any]) -> str:
