@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -148,7 +149,12 @@ class TuneScreen(Screen[None]):
         self.query_one(TuneTable).show(self._ends, self._now, self._went, best.number if best is not None else 0)
         self.query_one("#choice").border_title = Content("fastest" if self._over is not None else "fastest so far")
         self.query_one("#choice-lines", Static).update(self._choice(best))
-        pane.scroll_end(animate=False)
+        self._show_newest()
+
+    @on(TuneTable.Resized)
+    def _show_newest(self) -> None:
+        """The last line, also once the table has grown and its lines are broken anew."""
+        self.query_one("#probes").scroll_end(animate=False)
 
     def _title(self) -> str:
         if self._started is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual import events
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 
 from cockpit.runs.labels import PHASES
@@ -42,6 +43,9 @@ class TuneHeadings(Static):
 class TuneTable(Static):
     """Given what was told; drawn to its width."""
 
+    class Resized(Message):
+        """It has another size, and is drawn to that."""
+
     DEFAULT_CSS = """
     TuneTable { height: auto; }
     """
@@ -63,6 +67,7 @@ class TuneTable(Static):
     def on_resize(self, _event: events.Resize) -> None:
         """Names are broken to the width."""
         self._draw()
+        self.post_message(self.Resized())
 
     def _draw(self) -> None:
         width = _name_width(self.content_size.width)

@@ -108,9 +108,8 @@ async def test_every_ending(tmp_path: Path, ending: Ending, word: str, on_card: 
     run = record(tmp_path, until=40, ending=ending, gpus=1)
     for size in ((80, 24), (120, 40)):
         async with stage(session_of(RunLink(run))).run_test(size=size) as pilot:
-            await until(pilot, lambda: word in line(pilot))
-            assert on_card in card(pilot)
-            assert "40/300" in line(pilot)
+            await until(pilot, lambda: word in line(pilot) and "40/300" in line(pilot))
+            await until(pilot, lambda: on_card in card(pilot))
             chart = pilot.app.screen.query_one(LossChart)
             assert chart.content_size.height >= 7, "six rows of plot and the steps under it"
             shown = keys(pilot)
@@ -223,6 +222,7 @@ async def test_chat_does_not_open_by_itself_for_a_run_that_was_over(tmp_path: Pa
 async def test_log_scale_and_back(tmp_path: Path) -> None:
     async with stage(session_of(RunLink(record(tmp_path)))).run_test(size=(120, 40)) as pilot:
         chart = pilot.app.screen.query_one(LossChart)
+        await until(pilot, lambda: "300/300" in line(pilot))
         await pilot.press("l")
         assert chart.log_scale and "log scale" in str(chart.border_title)
         await pilot.press("l")
