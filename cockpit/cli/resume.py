@@ -7,18 +7,21 @@ import os
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cockpit.cli.ending import end
+from cockpit.cli.meeting import NodeRank, Nodes, Rdzv, join, meeting_of
 from cockpit.cli.moved_base import MovedBase, settle_base
 from cockpit.cli.trust import TrustRemoteCode, settle_trust
 from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
     from cockpit.launch.engines import EngineKey
+    from cockpit.launch.meeting import Meeting
     from cockpit.machine.gpu import GpuReport
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
@@ -41,6 +44,9 @@ def resume(
         str | None,
         typer.Option("--gpus", metavar="N", help="Go on with so many GPUs, and as many rows a step as before; or all."),
     ] = None,
+    nodes: Nodes = None,
+    node_rank: NodeRank = None,
+    rdzv: Rdzv = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
     detach: Annotated[bool, typer.Option(help="Print the run's id and leave it running.")] = False,
     model: MovedBase = None,
@@ -63,7 +69,10 @@ def resume(
         end(str(error), 2)
     settle_trust(found, trust_remote_code)
     base = settle_base(model, found)
-    document, key, point = _checked(found, settings or [], from_step, base, gpus, force=force)
+    meeting = meeting_of(nodes, node_rank, rdzv)
+    document, key, point = _checked(found, settings or [], from_step, base, gpus, meeting, force=force)
+    if meeting is not None and not meeting.is_first:
+        raise typer.Exit(join(meeting, key, detach=detach))
 
     from cockpit.cli.follow import interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
@@ -86,6 +95,8 @@ def resume(
             end(str(error), 1)
         except OSError as error:
             end(f"The run cannot be written: {error.strerror or error} ({error.filename or 'its folder'}).", 1)
+        if meeting is not None:
+            meeting.announce(found)
         if (job := Job.of_environment(os.environ)) is not None:
             with contextlib.suppress(OSError):
                 job.write(found)
@@ -100,7 +111,14 @@ def resume(
 
 
 def _checked(
-    run: RunDir, settings: list[str], from_step: int | None, base: str | None, gpus: str | None, *, force: bool
+    run: RunDir,
+    settings: list[str],
+    from_step: int | None,
+    base: str | None,
+    gpus: str | None,
+    meeting: Meeting | None,
+    *,
+    force: bool,
 ) -> tuple[RecipeDocument, EngineKey, ResumePoint]:
     """The run's recipe with the changes on it and its base at `base`, its engine's key, and from where it resumes; ends
     the command where it cannot."""
@@ -121,11 +139,12 @@ def _checked(
         if base is not None:
             document.use_model(base)
         report = GpuProbe().wait()
-        if gpus is not None:
-            _share_among(document, gpus, report)
+        machines = 1 if meeting is None else meeting.nodes
+        if gpus is not None or machines != before.hardware.nodes:
+            _share_among(document, gpus or str(before.hardware.gpus), machines, report)
         for setting in settings:
             document.set_from_text(setting)
-        after = settle(document, report)
+        after = settle(document, report, machines)
     except RecipeError as error:
         end("\n".join(map(str, error.problems)), 2)
     if gone := why_no_base(after):
@@ -143,17 +162,18 @@ def _checked(
         end(str(error), 1)
     if why_not := point.why_not(after):
         end(f"{why_not.rstrip('.')} with --set training.max_steps=N, or resume earlier with --from STEP.", 1)
-    return document, EngineKey.of(after, report), point
+    return document, replace(EngineKey.of(after, report), meeting=meeting), point
 
 
-def _share_among(document: RecipeDocument, gpus: str, report: GpuReport) -> None:
-    """Let `gpus` GPUs take the rows of a step that the run has; ends the command where they cannot. Raises
-    RecipeError."""
+def _share_among(document: RecipeDocument, gpus: str, machines: int, report: GpuReport) -> None:
+    """Let `gpus` GPUs of each of so many machines take the rows of a step that the run has; ends the command where
+    they cannot. Raises RecipeError."""
     from cockpit.preflight.devices import counted
     from cockpit.recipe.schedule import accumulation_for
 
     before = document.recipe()
     document.set_from_text(f"hardware.devices={counted(report) if gpus == 'all' else gpus}")
+    document.set("hardware.nodes", machines)
     devices = document.recipe().hardware.ranks
     try:
         document.set("training.gradient_accumulation_steps", accumulation_for(before, devices))

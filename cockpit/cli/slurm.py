@@ -30,6 +30,9 @@ def slurm(
     gpus: Annotated[
         int | None, typer.Option(min=0, help="GPUs of the node; the recipe's unless given; needed for all.")
     ] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Nodes that train together, each with so many GPUs.")
+    ] = None,
     time_: Annotated[str, typer.Option("--time", help="Time limit, as 04:00:00 or 2-12:00:00.")] = "",
     partition: Annotated[str, typer.Option(help="Slurm's partition.")] = "",
     account: Annotated[str, typer.Option(help="Slurm's account.")] = "",
@@ -68,7 +71,8 @@ def slurm(
     logs = home() / "slurm"
     try:
         asked = cluster.Asked(
-            name, devices, time_, partition, account, cpus, memory, container, tuple(more or [])
+            name, devices, time_, partition, account, cpus, memory, container, tuple(more or []),
+            nodes or resolved.hardware.nodes,
         )  # fmt: skip
         text = cluster.script(
             asked, command, home=home(), folder=Path.cwd(), logs=logs, grace_s=resolved.lifecycle.grace_s

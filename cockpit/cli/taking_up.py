@@ -90,6 +90,8 @@ def take_up(run: RunDir) -> StartedEngine:
             raise RecipeError(problems)
     except RecipeError as error:
         raise ValueError(str(error)) from None
+    if recipe.hardware.nodes > 1:
+        raise ValueError(f"{recipe.hardware.nodes} machines train it, each of which must be started again.")
     from_step = None
     if newest_complete(run.checkpoints)[0] is None:
         from_step, name = 0, RunSummary.of(run).recipe_name or run.id

@@ -6,18 +6,22 @@ import contextlib
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cockpit.cli.ending import end, refuse
+from cockpit.cli.meeting import NodeRank, Nodes, Rdzv, join, meeting_of
 from cockpit.cli.recipe_args import asked_for, blamed
 
 if TYPE_CHECKING:
     from cockpit.launch.engines import EngineKey, StartedEngine
+    from cockpit.launch.meeting import Meeting
     from cockpit.preflight.fitting import Fitted
     from cockpit.recipe.document import RecipeDocument
+    from cockpit.runs.folder import RunDir
 
 ENGINE_ENDS_S = 30.0
 
@@ -33,6 +37,9 @@ def train(
     gpus: Annotated[
         str | None, typer.Option("--gpus", metavar="N", help="Train on so many GPUs together; all for all of them.")
     ] = None,
+    nodes: Nodes = None,
+    node_rank: NodeRank = None,
+    rdzv: Rdzv = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's events as JSON lines.")] = False,
     detach: Annotated[bool, typer.Option(help="Print the run's id and leave it running.")] = False,
     resume_or_start: Annotated[
@@ -46,20 +53,27 @@ def train(
     With --resume-or-start a job script may be submitted again and again: the newest run of the very same recipe goes on
     from its checkpoint, and where that has completed nothing is done.
 
+    Several machines train one run where each is told --nodes, --node-rank and --rdzv, and COCKPIT_HOME is shared: each
+    gives as many GPUs, and the first one shows the run.
+
     Exit status: 0 completed, 1 failed, 2 the recipe or a setting is wrong, 130 stopped.
     """
     if detach and in_process:
         refuse(
             ["--detach leaves the run to a process of its own, --in-process keeps it in this one; give one of the two."]
         )
-    document, key, found = _checked(recipe, data, model, settings or [], gpus)
-    if in_process and key.ranks > 1:
-        refuse(
-            [f"--in-process trains on one GPU, and hardware.devices is {key.ranks}; leave it out, or give --gpus 1."]
-        )
+    meeting = meeting_of(nodes, node_rank, rdzv)
+    document, key, found = _checked(recipe, data, model, settings or [], gpus, meeting)
     name = document.recipe().output.run_name or document.name
+    if meeting is not None and not meeting.is_first:
+        if resume_or_start:
+            _end_if_complete(_newest_of(found, name))
+        raise typer.Exit(join(meeting, key, detach=detach))
+    if in_process and (key.ranks > 1 or meeting is not None):
+        several = f"hardware.devices is {key.ranks}" if meeting is None else f"--nodes is {meeting.nodes}"
+        refuse([f"--in-process trains on one GPU, and {several}; leave it out, or give --gpus 1."])
     if resume_or_start:
-        _take_up_if_begun(found, name, as_json=as_json, detach=detach)
+        _take_up_if_begun(found, name, meeting, as_json=as_json, detach=detach)
 
     from cockpit.cli.follow import interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
@@ -77,6 +91,8 @@ def train(
             written = document.resolved_yaml() if found.differs else None
             command = [Path(sys.argv[0]).name, *sys.argv[1:]]
             run = started.train(resolved, name, command, written=written, fitted=found.told)
+            if meeting is not None:
+                meeting.announce(run)
         except OSError as error:
             end(why_unwritable(error), 1)
         if (job := Job.of_environment(os.environ)) is not None:
@@ -92,36 +108,52 @@ def train(
     raise typer.Exit(status)
 
 
-def _take_up_if_begun(found: Fitted, name: str, *, as_json: bool, detach: bool) -> None:
+def _take_up_if_begun(found: Fitted, name: str, meeting: Meeting | None, *, as_json: bool, detach: bool) -> None:
     """Go on with the newest run of the recipe, which ends the command; where there is none that can go on, return."""
     from cockpit.cli.resume import resume
-    from cockpit.cli.taking_up import is_left_by_this_job, newest_of
+    from cockpit.cli.taking_up import is_left_by_this_job
     from cockpit.runs.checkpoint import newest_complete
     from cockpit.runs.status import is_active
     from cockpit.runs.summary import RunSummary
     from cockpit.text.plain_text import plain_line
 
-    run = newest_of(found.written, found.recipe, name)
+    run = _newest_of(found, name)
     if run is None:
         return
+    _end_if_complete(run)
     state, shown = RunSummary.of(run).state, plain_line(run.id)
     is_ours = is_active(state) and is_left_by_this_job(run)
     if is_ours:
         state = RunSummary.of(run).state
-    if state == "completed":
-        print(f"The run {shown} of this recipe has completed; there is nothing to do.", file=sys.stderr)
-        raise typer.Exit(0)
+        _end_if_complete(run)
     if is_active(state) and not is_ours:
         end(f"The run {shown} of this recipe is still going; watch it with: cockpit attach {shlex.quote(shown)}", 1)
     if newest_complete(run.checkpoints)[0] is None:
         print(f"The run {shown} of this recipe has left no checkpoint; a new one begins.", file=sys.stderr)
         return
     print(f"Going on with the run {shown} of this recipe.", file=sys.stderr)
-    resume(run.id, as_json=as_json, detach=detach, force=is_ours)
+    where = {} if meeting is None else {"nodes": meeting.nodes, "node_rank": meeting.node, "rdzv": meeting.place}
+    resume(run.id, as_json=as_json, detach=detach, force=is_ours, **where)  # type: ignore[arg-type]
+
+
+def _newest_of(found: Fitted, name: str) -> RunDir | None:
+    from cockpit.cli.taking_up import newest_of
+
+    return newest_of(found.written, found.recipe, name)
+
+
+def _end_if_complete(run: RunDir | None) -> None:
+    """End the command where the run of the recipe has completed."""
+    from cockpit.runs.summary import RunSummary
+    from cockpit.text.plain_text import plain_line
+
+    if run is not None and RunSummary.of(run).state == "completed":
+        print(f"The run {plain_line(run.id)} of this recipe has completed; there is nothing to do.", file=sys.stderr)
+        raise typer.Exit(0)
 
 
 def _checked(
-    recipe: str, data: Path | None, model: str | None, settings: list[str], gpus: str | None
+    recipe: str, data: Path | None, model: str | None, settings: list[str], gpus: str | None, meeting: Meeting | None
 ) -> tuple[RecipeDocument, EngineKey, Fitted]:
     """The recipe with all that was asked for on it, its engine's key, and how it is trained on this machine; status 2
     where something is wrong."""
@@ -129,14 +161,21 @@ def _checked(
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
     from cockpit.preflight.outlook import fitted_here, settle
+    from cockpit.recipe.problem import RecipeError
 
     document, _ = asked_for(recipe, data, model, settings, gpus=gpus, piped=True)
     report = GpuProbe().wait()
-    resolved = settle(document, report)
+    try:
+        if meeting is not None:
+            document.set("hardware.nodes", meeting.nodes)
+        resolved = settle(document, report, 1 if meeting is None else meeting.nodes)
+    except RecipeError as error:
+        refuse([str(blamed(problem, data, model, settings, gpus=gpus)) for problem in error.problems])
     problems = preflight(resolved, report, document.file, document.line)
     if problems:
         refuse([str(blamed(problem, data, model, settings, gpus=gpus)) for problem in problems])
-    return document, EngineKey.of(resolved, report), fitted_here(resolved, report)
+    key = replace(EngineKey.of(resolved, report), meeting=meeting)
+    return document, key, fitted_here(resolved, report)
 
 
 def _start(key: EngineKey, name: str, in_process: bool) -> StartedEngine:

@@ -28,6 +28,8 @@ def _parts(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
         yield "data.sources", "there is no script for rows with images yet", "give rows of text"
     if recipe.hardware.devices != 1:
         yield "hardware.devices", "a script trains in one process", "give 1"
+    if recipe.hardware.nodes != 1:
+        yield "hardware.nodes", "a script trains on one machine", "give 1"
     if model.adapter is not None:
         yield "model.adapter", "a script begins with a fresh adapter", "leave it empty"
     if model.add_tokens:

@@ -86,7 +86,7 @@ class Beginning:
                     recipe_name=order.recipe_name or run.id,
                     command=order.command,
                     versions=versions(),
-                    gpus=[gpu.name for gpu in gpus],
+                    gpus=[gpu.name for gpu in gpus] * (self.known_recipe.hardware.nodes if self.known_recipe else 1),
                     driver=self._machine.driver,
                     data_sha256=hashes,
                     base_sha256=base,

@@ -27,6 +27,8 @@ from cockpit.runs.ranks import RankEnd, RankFiles, rank_log
 
 TICK_S = 0.2
 BEAT_EVERY_S = 1.0
+FIRST_SILENT_S = 60.0
+"""How long rank 0 may give no sign of life to a rank on another machine."""
 
 
 class OwnJournal(Journal):
@@ -93,8 +95,9 @@ class OtherWorker(Worker):
         return AgreedControls(self.ranks, None)
 
     def step_done(self, step: int) -> None:
-        """Rank 0 reads the machine."""
+        """Rank 0 reads its own machine, and is told of this one's GPUs."""
         self.step = step
+        self.readings_of_all()
 
 
 class OtherRank:
@@ -107,6 +110,8 @@ class OtherRank:
         self._files.begin(backend)
         self._worker = OtherWorker(run, backend, ranks)
         self._launcher = launcher
+        self._far_run = run if ranks.rank.node else None
+        """The run, where rank 0 is on another machine, whose processes this one does not see."""
         self._terminated = threading.Event()
 
     def terminate(self) -> None:
@@ -127,6 +132,9 @@ class OtherRank:
                 beat_at = time.monotonic()
                 with contextlib.suppress(OSError):
                     self._files.beat()
+                if self._far_run is not None and self._has_lost_first(self._far_run):
+                    self._tell(RankEnd(outcome="failed", reason="Rank 0 is heard no more.", lost_others=True))
+                    return 1
         error = self._worker.error
         if error is None:
             return 0
@@ -134,6 +142,11 @@ class OtherRank:
         lost = is_loss_of_others(error)
         self._tell(RankEnd(outcome=ending.outcome, reason=ending.reason, advice=ending.advice, lost_others=lost))
         return 1
+
+    def _has_lost_first(self, run: RunDir) -> bool:
+        """Whether rank 0 has gone, for which this rank would wait for ever: its engine has ended, or is silent."""
+        liveness = run.liveness()
+        return liveness in ("exited", "lost") or (liveness != "starting" and run.silence_s() > FIRST_SILENT_S)
 
     def _tell(self, end: RankEnd) -> None:
         try:

@@ -34,11 +34,14 @@ class Rank:
     index: int = 0
     world: int = 1
     local: int = 0
+    node: int = 0
+    """Which machine it is on, of several."""
 
     @classmethod
     def of_environment(cls) -> Rank:
         """As torchrun has it in the environment. Raises KeyError or ValueError where nothing has started ranks."""
-        return cls(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+        index, world, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+        return cls(index, world, local, int(os.environ.get("GROUP_RANK", "0")))
 
     def take_gpu(self) -> None:
         """Let this process see its own GPU alone, as the first one, before anything asks for GPUs: an import would take
@@ -81,6 +84,11 @@ class Ranks:
         """Whether this is rank 0."""
         return self.rank.is_first
 
+    @property
+    def on_several_machines(self) -> bool:
+        """Whether some are on other machines than rank 0."""
+        return int(os.environ.get("LOCAL_WORLD_SIZE", self.world)) < self.world
+
     def join(self) -> None:
         """Find the others, after `take_gpu`. Raises what torch raises where one is missing."""
         if not self.are_several:
@@ -88,7 +96,7 @@ class Ranks:
         import torch
         import torch.distributed as dist
 
-        if int(os.environ.get("LOCAL_WORLD_SIZE", self.world)) == self.world:
+        if not self.on_several_machines:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)  # a container's own name may lead nowhere
         if torch.cuda.is_available():
             torch.cuda.set_device(0)

@@ -1,7 +1,8 @@
 """python -m cockpit.engine.torchrun: starts every rank of a run on this machine, through torchrun's API
 
-It holds the run's lock while a rank lives, hands signals on to rank 0, which stops all ranks at the same step, and ends
-the others when one has failed. The ranks end with it, however it ends.
+Of several machines each has one. The first one's holds the run's lock while a rank lives. It hands signals on to rank
+0, which stops all ranks at the same step, and ends the others when one has failed. The ranks end with it, however it
+ends.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ import os
 import signal
 import sys
 import threading
+import uuid
 from pathlib import Path
 
+import psutil
+
 from cockpit.machine.child_environment import python_command
+from cockpit.protocol.commands import Stop
 from cockpit.runs.folder import RunDir
 from cockpit.runs.ranks import forget_ranks
 from cockpit.text.streams import hide_logins
@@ -21,6 +26,10 @@ from cockpit.text.streams import hide_logins
 LOCAL = "localhost"
 ENDS_WITHIN_S = 20
 """How long ranks have to end once another has failed; then they are killed."""
+REAPED_WITHIN_S = 3.0
+"""How long torchrun has to say how the last rank of this machine has ended."""
+MEET_WITHIN_S = 900
+"""How long machines wait for each other."""
 Status = list[int]
 
 
@@ -30,6 +39,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ranks", type=int, required=True, help="processes on this machine, one to a GPU")
     parser.add_argument("--nodes", type=int, default=1, help="machines that do the same")
+    parser.add_argument("--node-rank", type=int, default=0, help="which of the machines this is")
     parser.add_argument("--rdzv", default=f"{LOCAL}:0", help="where the machines meet: HOST:PORT")
     parser.add_argument("--lock", type=int, default=None, help="descriptor of the folder's lock, held for all ranks")
     options, of_engine = parser.parse_known_args()
@@ -38,7 +48,7 @@ def main() -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, lambda signum, frame: hand_on(run, signum))
+        signal.signal(number, lambda signum, frame: hand_on(run, signum, options.node_rank))
     if options.lock is not None:
         os.set_inheritable(options.lock, False)
         forget_ranks(run)
@@ -46,9 +56,25 @@ def main() -> int:
     # Outside the main thread torchrun handles no signals, and the ranks end with the thread that has started them.
     launching = threading.Thread(target=launch, args=(run, options, of_engine, status), name="torchrun")
     launching.start()
+    had_ranks = False
     while launching.is_alive():
         launching.join(0.2)  # signals are handled between two of them
+        if options.nodes > 1 and launching.is_alive():
+            has_ranks = any(map(is_rank, psutil.Process().children()))
+            if had_ranks and not has_ranks and not status:
+                launching.join(REAPED_WITHIN_S)
+                # torchrun would wait for minutes until the other machines have ended, of which the first may chat.
+                return status[0] if status else 0
+            had_ranks = had_ranks or has_ranks
     return status[0] if status else 1
+
+
+def is_rank(process: psutil.Process) -> bool:
+    """Whether a child is a rank that lives."""
+    try:
+        return "--ranked" in process.cmdline()
+    except psutil.Error:
+        return False
 
 
 def launch(run: RunDir, options: argparse.Namespace, of_engine: list[str], status: Status) -> None:
@@ -63,7 +89,8 @@ def launch(run: RunDir, options: argparse.Namespace, of_engine: list[str], statu
         nproc_per_node=options.ranks,
         run_id=run.id,
         role="rank",
-        rdzv_backend="c10d",
+        rdzv_backend="c10d" if options.nodes == 1 else "static",  # static: the first machine has rank 0
+        rdzv_configs={} if options.nodes == 1 else {"rank": options.node_rank, "timeout": MEET_WITHIN_S},
         rdzv_endpoint=options.rdzv,
         max_restarts=0,
         local_addr=LOCAL if options.nodes == 1 else None,
@@ -82,8 +109,12 @@ def launch(run: RunDir, options: argparse.Namespace, of_engine: list[str], statu
         status.append(0)
 
 
-def hand_on(run: RunDir, number: int) -> None:
-    """Let rank 0 have the signal: it finishes the step with all others, and saves. Before it is there, end at once."""
+def hand_on(run: RunDir, number: int, node: int) -> None:
+    """Let rank 0 have the signal: it finishes the step with all others, and saves. Before it is there, end at once.
+    From another machine it is asked to stop, by the folder that they share."""
+    if node:
+        run.send(Stop(id=uuid.uuid4().hex[:12]))
+        return
     identity = run.identity()
     if identity is None or not identity.ranks:
         os._exit(128 + number)

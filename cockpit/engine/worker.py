@@ -28,7 +28,7 @@ from cockpit.engine.rank import Ranks, is_loss_of_others
 from cockpit.engine.stack import LLAMA_CPP, StackLog, import_stack
 from cockpit.machine.compile_cache import usual_place
 from cockpit.protocol.commands import Question, Train
-from cockpit.protocol.events import Outcome, RunEnded, TrainingResumed
+from cockpit.protocol.events import GpuReading, Outcome, RunEnded, TrainingResumed
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.folder import RunDir
 from cockpit.runs.moved_base import why_other_base, with_base
@@ -507,4 +507,21 @@ class Worker:
     def step_done(self, step: int) -> None:
         """Note a finished step, and what the machine does meanwhile."""
         self.step = step
-        self.journal.emit_reading(self._machine.read(step))
+        reading = self._machine.read(step)
+        if self.ranks.on_several_machines:
+            reading = msgspec.structs.replace(reading, gpus=[*reading.gpus, *self.readings_of_all()])
+        self.journal.emit_reading(reading)
+
+    def readings_of_all(self) -> list[GpuReading]:
+        """Of the GPUs of all machines but the first, where there are several; every rank calls this after each step."""
+        rank = self.ranks.rank
+        if not self.ranks.on_several_machines:
+            return []
+        ours: list[GpuReading] = []
+        if rank.node and not rank.local:
+            host, at = os.uname().nodename, rank.index
+            ours = [
+                msgspec.structs.replace(gpu, index=at + number, name=f"{gpu.name} on {host}")
+                for number, gpu in enumerate(self._machine.gpus())
+            ]
+        return [gpu for gpus in self.ranks.gather(ours) for gpu in gpus]

@@ -14,6 +14,7 @@ from typing import IO, Protocol
 
 from cockpit.disk import open_to_append, write_atomically
 from cockpit.launch.bytecode import bytecode_environment
+from cockpit.launch.meeting import Meeting
 from cockpit.machine.child_environment import child_environment, python_command
 from cockpit.machine.compile_cache import compile_cache
 from cockpit.machine.cores import usable_cores
@@ -46,7 +47,9 @@ class EngineKey:
     driver was found."""
     compile: bool = True
     ranks: int = 1
-    """Processes that train together, one to a GPU."""
+    """Processes of this machine that train together, one to a GPU."""
+    meeting: Meeting | None = None
+    """Of several machines that train together."""
 
     @classmethod
     def of(cls, recipe: Recipe, report: GpuReport) -> EngineKey:
@@ -54,7 +57,7 @@ class EngineKey:
         not there."""
         hardware = recipe.hardware
         gpus = report.choose_several(hardware.gpu, hardware.gpus)
-        return cls(recipe.backend, ",".join(gpus), hardware.compile, hardware.ranks)
+        return cls(recipe.backend, ",".join(gpus), hardware.compile, 1 if hardware.is_spread else hardware.gpus)
 
     @classmethod
     def to_ask(cls, recipe: Recipe, report: GpuReport) -> EngineKey:
@@ -324,9 +327,8 @@ def _start_locked(key: EngineKey, run: RunDir, stdin: int, lock: int, *options: 
     # Training on the CPU takes every core; the app, and whatever else the person does there, go first.
     nice = str(CPU_NICE if key.gpu in (NONE, DRIVERLESS) else 0)
     options = ("--backend", key.backend, "--nice", nice, *options)
-    if key.ranks > 1:
-        ranks = ("--ranks", str(key.ranks), "--lock", str(lock), *options)
-        command = python_command("cockpit.engine.torchrun", str(run.path), *ranks)
+    if key.ranks > 1 or key.meeting is not None:
+        command = _launcher(key, run, "--lock", str(lock), *options)
     else:
         command = python_command("cockpit.engine", str(run.path), *options, "--lock", str(lock))
     with open_to_append(run.engine_log) as log:
@@ -349,6 +351,29 @@ def _start_locked(key: EngineKey, run: RunDir, stdin: int, lock: int, *options: 
         process.wait()
         raise
     return StartedEngine(key, RunLink(run), process)
+
+
+def start_node(key: EngineKey, run: RunDir) -> subprocess.Popen[bytes]:
+    """Start the ranks of a machine that is not the first of several, for a run that the first one has begun. What they
+    print lies in the run's folder. Raises OSError."""
+    assert key.meeting is not None
+    run.ranks.mkdir(exist_ok=True)
+    with open_to_append(run.ranks / f"node-{key.meeting.node}.log") as log:
+        return subprocess.Popen(
+            _launcher(key, run, "--backend", key.backend),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=run.path,
+            env=engine_environment(key),
+            start_new_session=True,
+        )
+
+
+def _launcher(key: EngineKey, run: RunDir, *options: str) -> list[str]:
+    """The command that starts this machine's ranks."""
+    meets = key.meeting.options() if key.meeting is not None else ()
+    return python_command("cockpit.engine.torchrun", str(run.path), "--ranks", str(key.ranks), *meets, *options)
 
 
 def engine_environment(key: EngineKey) -> dict[str, str]:

@@ -27,6 +27,11 @@ GONE = (
     "DEADLINE",
 )
 """States that a job does not come back from by itself."""
+MEETING = """
+# Where the nodes meet; each is told by Slurm which of them it is.
+first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+port=$(( 20000 + SLURM_JOB_ID % 10000 ))
+"""
 _time = re.compile(r"(\d+-)?\d{1,3}(:[0-5]\d){0,2}")
 
 
@@ -44,6 +49,8 @@ class Asked:
     memory: str = ""
     container: str = ""
     more: tuple[str, ...] = ()
+    nodes: int = 1
+    """Machines that train together, each with so many GPUs."""
 
     def __post_init__(self) -> None:
         """Raises ValueError with a sentence."""
@@ -89,7 +96,7 @@ def script(asked: Asked, command: list[str], *, home: Path, folder: Path, logs: 
     name = job_name(asked.name)
     options = {
         "job-name": name,
-        "nodes": "1",
+        "nodes": str(asked.nodes),
         "ntasks-per-node": "1",
         "gpus-per-node": str(asked.gpus) if asked.gpus else "",
         "cpus-per-task": str(asked.cpus) if asked.cpus else "",
@@ -103,10 +110,13 @@ def script(asked: Asked, command: list[str], *, home: Path, folder: Path, logs: 
     }
     given = [f"--{option}={shlex.quote(value)}" for option, value in options.items() if value]
     lines = [f"#SBATCH {_on_a_line(option)}" for option in [*given, "--requeue", *map(_quoted, asked.more)]]
-    start = shlex.join(command)
+    start, step = shlex.join(command), ["srun"] if asked.container or asked.nodes > 1 else []
     if asked.container:
         mounts = shlex.quote(_mounts(home, folder))
-        start = f"srun --container-image={shlex.quote(asked.container)} --container-mounts={mounts} {start}"
+        step += [f"--container-image={shlex.quote(asked.container)}", f"--container-mounts={mounts}"]
+    if asked.nodes > 1:
+        start += f' --nodes {asked.nodes} --rdzv "$first:$port"'
+    start = " ".join([*step, start])
     return f"""#!/bin/bash
 {chr(10).join(lines)}
 
@@ -118,7 +128,7 @@ if [ -z "$SLURM_JOB_END_TIME" ]; then
 fi
 export SLURM_JOB_END_TIME
 cd {shlex.quote(str(folder))} || exit 1
-
+{MEETING if asked.nodes > 1 else ""}
 # Slurm tells this shell when the time is nearly up: cockpit finishes its step, saves, and ends with 130.
 told=0 heard=0 train=
 trap 'told=$(( told + 1 )); [ -z "$train" ] || kill -TERM "$train" 2>/dev/null' TERM

@@ -42,7 +42,7 @@ def count_devices(document: RecipeDocument, report: GpuReport) -> Recipe:
 
 def of_devices(recipe: Recipe, report: GpuReport, chosen: Sequence[str]) -> Iterator[Conflict]:
     """What cannot work with the GPUs `chosen` together, by their UUIDs."""
-    several = recipe.hardware.gpus
+    several = recipe.hardware.gpus * recipe.hardware.nodes
     if several == 1:
         return
     yield from of_sharing(recipe)

@@ -306,7 +306,9 @@ def _plain_work(recipe: Recipe) -> dict[str, Any]:
     # What was measured before there were several GPUs, and before there were other ways than ddp, counts on.
     if recipe.hardware.gpus == 1:
         del plain["hardware"]["devices"]
-    if recipe.hardware.gpus == 1 or recipe.hardware.parallel in ("auto", "ddp"):
+    if recipe.hardware.nodes == 1:
+        del plain["hardware"]["nodes"]
+    if recipe.hardware.ranks == 1 or recipe.hardware.parallel in ("auto", "ddp"):
         del plain["hardware"]["parallel"]
     return plain
 

@@ -17,6 +17,7 @@ from cockpit.preflight.memory import Lengths
 from cockpit.preflight.room import DiskRoom, GpuRoom, disk_room, forecast_for, gpu_rooms, trains_on
 from cockpit.preflight.sharing import way_that_fits
 from cockpit.preflight.tuned import Lessons, lessons
+from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.recipe.sharing import sharing_text
 from cockpit.settings import Settings
 
@@ -191,11 +192,17 @@ def lengths_of(rows: RowLengths | None) -> Lengths | None:
     return None if rows is None else Lengths(rows.longest, rows.mean, rows.alike)
 
 
-def settle(document: RecipeDocument, report: GpuReport) -> Recipe:
+def settle(document: RecipeDocument, report: GpuReport, nodes: int = 1) -> Recipe:
     """The document's recipe with all that depends on this machine's GPUs put into it: how many they are where it says
-    `all`, and the way that they share the work in where it says `auto`. A run keeps both. Raises RecipeError."""
+    `all`, and the way that they share the work in where it says `auto`. A run keeps both. `nodes`: how many machines
+    are started. Raises RecipeError."""
     recipe = count_devices(document, report)
-    if recipe.hardware.parallel == "auto" and recipe.hardware.gpus > 1:
+    if recipe.hardware.nodes != nodes:
+        wrong = f"{recipe.hardware.nodes} machines are to train together, and one is started here"
+        right = "run cockpit train --nodes N --rdzv HOST:PORT on each, or cockpit slurm; or give 1"
+        line = document.line("hardware.nodes")
+        raise RecipeError([Problem(document.file, line, "hardware.nodes", wrong, right)])
+    if recipe.hardware.parallel == "auto" and recipe.hardware.ranks > 1:
         forecaster = Forecaster()
         forecaster.learn()
         found = forecaster.settled(recipe, report)

@@ -25,7 +25,7 @@ TOGETHER = 2
 def of_sharing(recipe: Recipe) -> Iterator[Conflict]:
     """What the recipe's way needs, and is not here."""
     way = recipe.hardware.parallel
-    if way not in DEEPSPEED or recipe.hardware.devices == 1:
+    if way not in DEEPSPEED:
         return
     if importlib.util.find_spec("deepspeed") is None:
         wrong = f"{way} is DeepSpeed's, which is not installed here"
@@ -37,7 +37,7 @@ def of_sharing(recipe: Recipe) -> Iterator[Conflict]:
 def way_that_fits(recipe: Recipe, fits: Callable[[Recipe], bool | None]) -> Recipe:
     """The recipe with the way that its GPUs share the work in, where it says auto, and as many rows a step: the first
     that `fits` each of them, ddp where none does or nobody knows (None)."""
-    if recipe.hardware.parallel != "auto" or recipe.hardware.gpus == 1:
+    if recipe.hardware.parallel != "auto" or recipe.hardware.ranks == 1:
         return recipe
     for way in WAYS:
         found = shared_by(recipe, way)
@@ -55,10 +55,11 @@ def held_by_each(held: Held, recipe: Recipe) -> Held:
     hardware = recipe.hardware
     if not hardware.is_sharded and not hardware.is_spread:
         return held
-    parts = {name: -(-getattr(held, name) // hardware.gpus) for name in ("adapter", "gradients", "optimizer", "update")}
+    each = hardware.gpus if hardware.is_spread else hardware.ranks
+    parts = {name: -(-getattr(held, name) // each) for name in ("adapter", "gradients", "optimizer", "update")}
     if hardware.parallel == "zero2":  # the weights themselves stay whole
         return replace(held, **{**parts, "adapter": held.adapter})
-    return replace(held, weights=-(-held.weights // hardware.gpus), **parts)
+    return replace(held, weights=-(-held.weights // each), **parts)
 
 
 def gathered(held: Held, shape: ModelShape, recipe: Recipe) -> int:

@@ -71,6 +71,10 @@ class Hardware(Section):
     """How many GPUs train together, each with micro-batches of its own in each step; all takes as many as there are.
     With hardware.gpu none so many processes share the CPU."""
 
+    nodes: int = Field(default=1, ge=1, le=64)
+    """How many machines train together, each with as many GPUs as devices says; cockpit train --nodes starts each of
+    them, or cockpit slurm."""
+
     parallel: Parallel = "auto"
     """How several GPUs share the work. ddp: each has the whole model, and rows of its own. fsdp: each has a share of
     the weights (FSDP2), and rows of its own. layers: each has some of the layers, and they work one after another
@@ -101,13 +105,14 @@ class Hardware(Section):
 
     @property
     def gpus(self) -> int:
-        """How many GPUs the run takes. `all` counts as one here: a run that is started has its number in its place."""
+        """How many GPUs the run takes of a machine. `all` counts as one here: a run that is started has its number in
+        its place."""
         return 1 if self.devices == "all" else self.devices
 
     @property
     def ranks(self) -> int:
         """How many processes train together, each with rows of its own; `all` counts as one here too."""
-        return 1 if self.parallel == "layers" else self.gpus
+        return 1 if self.parallel == "layers" else self.gpus * self.nodes
 
     @property
     def is_sharded(self) -> bool:

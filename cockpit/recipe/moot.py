@@ -145,7 +145,11 @@ RULES = (
     ),
     Rule(lambda recipe: not recipe.evaluation.answers, "nothing is answered", ("evaluation.every_steps",)),
     Rule(lambda recipe: not recipe.samples.do_sample, "samples.do_sample is off", ("samples.temperature",)),
-    Rule(lambda recipe: recipe.hardware.devices == 1, "hardware.devices is 1", ("hardware.parallel",)),
+    Rule(
+        lambda recipe: recipe.hardware.devices == 1 and recipe.hardware.nodes == 1,
+        "hardware.devices is 1",
+        ("hardware.parallel",),
+    ),
     Rule(lambda recipe: recipe.hardware.gpu == "none", "hardware.gpu is none", ("watchdogs.vram_nearly_full",)),
     Rule(lambda recipe: not recipe.output.report_to, "output.report_to is empty", ("output.logging_steps",)),
     Rule(

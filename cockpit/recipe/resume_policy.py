@@ -44,7 +44,12 @@ BASE = ("model.name_or_path", "model.revision")
 """May be changed too where the weights there are known to be those of the run's base."""
 
 
-BATCHES = ("training.per_device_train_batch_size", "training.gradient_accumulation_steps", "hardware.devices")
+BATCHES = (
+    "training.per_device_train_batch_size",
+    "training.gradient_accumulation_steps",
+    "hardware.devices",
+    "hardware.nodes",
+)
 """May be changed together: where their product stays, each step has the same rows as before."""
 
 

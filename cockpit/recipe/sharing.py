@@ -19,9 +19,12 @@ def shared_by(recipe: Recipe, way: Parallel) -> Recipe:
 def sharing_text(recipe: Recipe) -> str:
     """`2 GPUs, each with a share of the weights (fsdp)`; empty where one GPU trains."""
     hardware = recipe.hardware
-    if hardware.gpus == 1:
+    if hardware.gpus * hardware.nodes == 1:
         return ""
-    who = f"{hardware.gpus} {'processes' if hardware.gpu.strip().lower() == 'none' else 'GPUs'}"
+    one, more = ("process", "processes") if hardware.gpu.strip().lower() == "none" else ("GPU", "GPUs")
+    who = f"{hardware.gpus} {one if hardware.gpus == 1 else more}"
+    if hardware.nodes > 1:
+        who = f"{hardware.nodes} machines with {who}"
     if hardware.is_sharded:
         return f"{who}, each with a share of the weights ({hardware.parallel})"
     if hardware.is_spread:

@@ -21,7 +21,10 @@ def sharing_conflicts(
 ) -> Iterator[Conflict]:
     """What of a recipe with these sections cannot work in the way that it names, on whatever machine."""
     way = hardware.parallel
-    if hardware.devices == 1:
+    if way == "layers" and hardware.nodes > 1:
+        wrong = f"layers are spread over the GPUs of one machine, and hardware.nodes is {hardware.nodes}"
+        yield Conflict(FIELD, wrong, "give fsdp or ddp, or 1 as hardware.nodes")
+    if hardware.devices == 1 and hardware.nodes == 1:
         return
     if way == "layers" and hardware.gpu.strip().lower() == "none":
         yield Conflict(FIELD, "layers are spread over GPUs, and hardware.gpu is none", "give ddp, or auto")

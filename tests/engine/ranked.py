@@ -37,9 +37,11 @@ class RankedRun(Follower):
         resume: bool = False,
         prepare: Callable[[], None] | None = None,
         launched: bool = False,
+        machines: bool = False,
     ) -> None:
         """`prepare` is done in each rank first. `launched`: the process that forks them is said to be what has started
-        them, as torchrun is; what they are told to train is older than they are then."""
+        them, as torchrun is; what they are told to train is older than they are then. `machines`: each
+        rank is on a machine of its own."""
         self.run = run
         run.recipe.write_text(recipe, encoding="utf-8")
         forget_ranks(run)  # as what starts them does
@@ -53,6 +55,13 @@ class RankedRun(Follower):
         self.processes: list[ForkedProcess] = []
         for rank in range(ranks):
             named = {**common, "RANK": str(rank), "LOCAL_RANK": str(rank), "CUDA_VISIBLE_DEVICES": ""}
+            if machines:
+                named |= {
+                    "LOCAL_RANK": "0",
+                    "GROUP_RANK": str(rank),
+                    "LOCAL_WORLD_SIZE": "1",
+                    "GLOO_SOCKET_IFNAME": "lo",
+                }
             process, self.log = stack.fork(_run_rank, str(run.path), prepare, launched, **named)
             self.processes.append(process)
         super().__init__(RunLink(run), self.processes[0])

@@ -101,6 +101,19 @@ def test_a_container_is_started_by_srun(tmp_path: Path) -> None:
         text(["true"], tmp_path / "a:b", container="image")
 
 
+def test_several_nodes_meet_at_the_first_one_and_are_told_which_they_are(tmp_path: Path, slurm: Path) -> None:
+    """As srun does it: the command once for each node, with SLURM_NODEID."""
+    (slurm / "scontrol").write_text('#!/bin/sh\n[ "$*" = "show hostnames node[7-8]" ] && printf "node7\\nnode8\\n"\n')
+    (slurm / "srun").write_text('#!/bin/sh\nfor SLURM_NODEID in 0 1; do export SLURM_NODEID; "$@"; done\n')
+    (slurm / "srun").chmod(0o700)
+    said = text(["sh", "-c", f'echo "$SLURM_NODEID $*" >>{tmp_path}/told', "train"], tmp_path, nodes=2)
+    assert "#SBATCH --nodes=2\n" in said and "#SBATCH --ntasks-per-node=1\n" in said
+    environment = {**os.environ, "SLURM_JOB_NODELIST": "node[7-8]", "SLURM_JOB_END_TIME": "0"}
+    ran = subprocess.run(["bash"], input=said, text=True, capture_output=True, check=False, env=environment)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (tmp_path / "told").read_text() == "".join(f"{node} --nodes 2 --rdzv node7:20017\n" for node in (0, 1))
+
+
 def test_folders_and_options_with_blanks_stay_whole(tmp_path: Path) -> None:
     folder = tmp_path / "50% of O'Hara"
     said = text(["true"], folder, more=("--comment=two words", '--nodelist="a,b"', "--exclusive"))

@@ -27,7 +27,7 @@ BAD = [
         "key like no other",
         {"gpu: none": "colour: red"},
         [
-            "20: hardware.colour: hardware has no such field; it has gpu, devices, parallel, compile, "
+            "20: hardware.colour: hardware has no such field; it has gpu, devices, nodes, parallel, compile, "
             "dynamo_cache_size_limit, dynamo_accumulated_cache_size_limit",
         ],
     ),

@@ -82,7 +82,7 @@ def test_two_ranks_that_share_the_weights_are_stopped_and_asked_and_one_ends_wha
     assert weights_difference(one.run, run) < 1e-4
 
 
-def test_the_best_of_a_whole_model_whose_weights_are_shared_is_that_of_one_rank(
+def test_the_best_of_a_whole_model_that_two_machines_share_is_that_of_one_rank(
     plain_stack: WarmStack, model: Path, odd_rows: Path
 ) -> None:
     changes = {
@@ -90,7 +90,8 @@ def test_the_best_of_a_whole_model_whose_weights_are_shared_is_that_of_one_rank(
         "training__greater_is_better": True, "training__learning_rate": 0.005, "samples__prompts": [],
     }  # fmt: skip
     one = alone(plain_stack, text_for(model, odd_rows, 1, **changes))
-    with ranked(plain_stack, text_for(model, odd_rows, 2, **changes, **SHARED)) as two:
+    recipe = text_for(model, odd_rows, 2, **changes, **SHARED, hardware__devices=1, hardware__nodes=2)
+    with ranked(plain_stack, recipe, machines=True) as two:
         two.until_ended()
         two.until_phase("ready")
         assert let_go(two) == [0, 0]

@@ -1,0 +1,60 @@
+"""Several machines that train one run: where they meet, which run it is, and what is started."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from cockpit.launch.meeting import Meeting
+from cockpit.paths import runs_folder
+from cockpit.protocol.event_log import EventWriter
+from cockpit.protocol.events import RunEnded, RunStarted
+from cockpit.runs.folder import RunDir
+from cockpit.runs.liveness import EngineIdentity
+
+WRONG = [
+    (2, None, None, "--nodes 2: nobody knows where they meet; give --rdzv HOST:PORT of the first."),
+    (2, 0, "a b", "--rdzv a b: this is no place to meet; write it as HOST:PORT, such as node1:29500."),
+    (2, 0, "node1:0", "--rdzv node1:0: this is no place to meet; write it as HOST:PORT, such as node1:29500."),
+    (2, 0, "node1:70000", "--rdzv node1:70000: this is no place to meet; write it as HOST:PORT, such as node1:29500."),
+    (2, None, "node1:1", "--nodes 2: which of them is this? Give --node-rank 0 on the first, 1 on the next."),
+    (2, 2, "node1:1", "--node-rank 2: there are 2 machines, from 0 to 1."),
+    (None, 1, None, "--node-rank 1: it is for several machines; give --nodes too."),
+    (None, None, "node1:1", "--rdzv node1:1: it is for several machines; give --nodes too."),
+]
+
+
+@pytest.mark.parametrize(("nodes", "node", "rdzv", "says"), WRONG, ids=lambda _: "")
+def test_what_says_no_meeting_has_its_sentence(
+    nodes: int | None, node: int | None, rdzv: str | None, says: str
+) -> None:
+    with pytest.raises(ValueError) as refused:
+        Meeting.of(nodes, node, rdzv, {})
+    assert str(refused.value) == says
+
+
+def test_machines_are_told_by_the_command_line_or_by_slurm() -> None:
+    assert Meeting.of(None, None, None, {}) is None and Meeting.of(1, None, None, {}) is None
+    assert Meeting.of(2, 1, "node1", {}) == Meeting(2, 1, "node1:29500")
+    assert Meeting.of(3, None, "[fe80::1]:7000", {"SLURM_NODEID": "2"}) == Meeting(3, 2, "[fe80::1]:7000")
+    told = Meeting(2, 1, "node1:7000").options()
+    assert told == ("--nodes", "2", "--node-rank", "1", "--rdzv", "node1:7000")
+
+
+def test_the_others_learn_of_a_run_that_goes_on_and_of_no_older_one() -> None:
+    first, second = Meeting(2, 0, "node1:7000"), Meeting(2, 1, "node1:7000")
+    assert first.is_first and not second.is_first and second.announced() is None
+    run = RunDir.create(runs_folder() / "together")
+    first.announce(run)
+    run.write_identity(EngineIdentity.of_process(os.getpid(), "transformers"))
+    log = EventWriter(run.events)
+    log.append(RunStarted(run_id=run.id, recipe_name="r", command=[], versions={}, gpus=[], driver="", data_sha256={}))
+    found = second.wait(0.0)
+    assert found is not None and found.path == run.path
+    assert Meeting(2, 1, "node1:7001").announced() is None
+    log.append(RunEnded(outcome="completed", step=1, reason=""))
+    log.close()
+    assert second.announced() is None, "it only chats now"
+    (run.engine_json).unlink()
+    assert second.announced() is None
