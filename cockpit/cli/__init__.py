@@ -34,6 +34,7 @@ from cockpit.cli.send import send
 from cockpit.cli.slurm import slurm
 from cockpit.cli.smoke import smoke
 from cockpit.cli.status import status
+from cockpit.cli.task import task
 from cockpit.cli.tensorboard import tensorboard
 from cockpit.cli.timelapse import timelapse
 from cockpit.cli.train import train
@@ -82,6 +83,7 @@ COMMANDS = (
     pulled,
     search,
     slurm,
+    task,
     pack,
     cache,
     doctor,

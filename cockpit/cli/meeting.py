@@ -39,9 +39,12 @@ def meeting_of(nodes: int | None, node_rank: int | None, rdzv: str | None) -> Me
     from cockpit.launch.meeting import Meeting
 
     try:
-        return Meeting.of(nodes, node_rank, rdzv, os.environ)
+        meeting = Meeting.of(nodes, node_rank, rdzv, os.environ)
     except ValueError as error:
         refuse([str(error)])
+    if meeting is not None and meeting.is_first and (why_not := meeting.why_not_here()):
+        refuse([why_not])
+    return meeting
 
 
 def join(meeting: Meeting, key: EngineKey, *, detach: bool) -> int:

@@ -96,7 +96,7 @@ def resume(
         except OSError as error:
             end(f"The run cannot be written: {error.strerror or error} ({error.filename or 'its folder'}).", 1)
         if meeting is not None:
-            meeting.announce(found)
+            meeting.announce(found, attempt)
         if (job := Job.of_environment(os.environ)) is not None:
             with contextlib.suppress(OSError):
                 job.write(found)

@@ -109,7 +109,7 @@ def _devices(recipe: Recipe, asked: int | None) -> int:
         return 0
     if asked is None and recipe.hardware.devices == "all":
         refuse(["hardware.devices: all counts GPUs of a node that nobody knows yet; give their number with --gpus."])
-    return recipe.hardware.ranks if asked is None else asked
+    return recipe.hardware.gpus if asked is None else asked
 
 
 def _cockpit() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import pytest
 
@@ -42,6 +43,16 @@ def test_machines_are_told_by_the_command_line_or_by_slurm() -> None:
     assert told == ("--nodes", "2", "--node-rank", "1", "--rdzv", "node1:7000")
 
 
+def test_a_port_that_is_taken_is_told_on_the_first_machine() -> None:
+    with socket.socket() as other:
+        other.bind(("", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        taken = Meeting(2, 0, f"node1:{port}").why_not_here()
+    assert taken == f"--rdzv node1:{port}: port {port} is not free here (Address already in use); give another one."
+    assert Meeting(2, 0, f"node1:{port}").why_not_here() == ""
+
+
 def test_the_others_learn_of_a_run_that_goes_on_and_of_no_older_one() -> None:
     first, second = Meeting(2, 0, "node1:7000"), Meeting(2, 1, "node1:7000")
     assert first.is_first and not second.is_first and second.announced() is None
@@ -56,5 +67,5 @@ def test_the_others_learn_of_a_run_that_goes_on_and_of_no_older_one() -> None:
     log.append(RunEnded(outcome="completed", step=1, reason=""))
     log.close()
     assert second.announced() is None, "it only chats now"
-    (run.engine_json).unlink()
-    assert second.announced() is None
+    first.announce(run, attempt=2)
+    assert second.announced() is not None, "it is about to go on, and says so once all machines have met"

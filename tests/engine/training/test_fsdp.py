@@ -70,7 +70,7 @@ def test_two_ranks_that_share_the_weights_are_stopped_and_asked_and_one_ends_wha
     hold.write_text("step 6")
     with ranked(plain_stack, recipe, run=run, resume=True, prepare=wait_where_told) as two:
         two.until(lambda: two.state.step == 6)
-        assert two.send(Stop(id="stop")).accepted
+        assert two.send(Stop(id="stop again")).accepted
         hold.unlink()
         two.until(lambda: two.state.ended is not None and two.state.ended.attempt == 2)
         let_go(two)

@@ -1,0 +1,194 @@
+"""Tasks of SkyPilot and jobs of Kubernetes: checked against what their schemas say of the fields that are used."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from cockpit.cli import cockpit
+from cockpit.launch.tasks import Task, kubernetes, skypilot
+
+TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+TEXTS = {"type": "object", "additionalProperties": TEXT}
+POSITIVE = {"type": "integer", "minimum": 1}
+NAME = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
+
+
+def closed(required: list[str], **properties: Any) -> dict[str, Any]:
+    """An object with these fields alone; a trailing underscore in a name is not the field's."""
+    named = {name.rstrip("_"): schema for name, schema in properties.items()}
+    return {"type": "object", "required": required, "additionalProperties": False, "properties": named}
+
+
+SKYPILOT = closed(
+    ["run"],
+    name={"type": "string", "pattern": r"^[a-zA-Z0-9]+(?:[._-]{1,2}[a-zA-Z0-9]+)*$"},
+    resources=closed(
+        [],
+        disk_size=POSITIVE,
+        accelerators={"type": "string", "pattern": r"^[\w.-]+:\d+$"},
+        image_id={"type": "string", "pattern": "^docker:.+"},
+    ),
+    num_nodes=POSITIVE,
+    file_mounts=TEXTS,
+    volumes=TEXTS,
+    setup=TEXT,
+    run=TEXT,
+)
+"""Of sky/utils/schemas.py (get_task_schema, get_resources_schema), which takes no other fields either."""
+METADATA = closed(["name"], name=NAME)
+VOLUME = {
+    "oneOf": [
+        closed(["name", kind], name=NAME, **{kind: source})
+        for kind, source in (
+            ("persistentVolumeClaim", closed(["claimName"], claimName=NAME)),
+            ("emptyDir", closed([], medium={"enum": ["", "Memory"]})),
+            ("configMap", closed(["name"], name=NAME)),
+        )
+    ]
+}
+CONTAINER = closed(
+    ["name", "image"],
+    name=NAME,
+    image=TEXT,
+    command={"type": "array", "items": TEXT, "minItems": 1},
+    env={"type": "array", "items": closed(["name", "value"], name=TEXT, value={"type": "string"})},
+    volumeMounts={"type": "array", "items": closed(["name", "mountPath"], name=NAME, mountPath=TEXT)},
+    resources=closed([], limits={"type": "object", "additionalProperties": {"type": ["integer", "string"]}}),
+)
+POD = closed(
+    ["containers", "restartPolicy"],
+    subdomain=NAME,
+    restartPolicy={"enum": ["Never", "OnFailure"]},
+    terminationGracePeriodSeconds=POSITIVE,
+    containers={"type": "array", "items": CONTAINER, "minItems": 1},
+    volumes={"type": "array", "items": VOLUME},
+)
+KUBERNETES: dict[str, dict[str, Any]] = {
+    "ConfigMap": closed(
+        ["apiVersion", "kind", "metadata"], apiVersion={"const": "v1"}, kind=TEXT, metadata=METADATA, data=TEXTS
+    ),
+    "Service": closed(
+        ["apiVersion", "kind", "metadata", "spec"],
+        apiVersion={"const": "v1"},
+        kind=TEXT,
+        metadata=METADATA,
+        spec=closed(
+            ["selector"], clusterIP={"const": "None"}, publishNotReadyAddresses={"type": "boolean"}, selector=TEXTS
+        ),
+    ),
+    "Job": closed(
+        ["apiVersion", "kind", "metadata", "spec"],
+        apiVersion={"const": "batch/v1"},
+        kind=TEXT,
+        metadata=METADATA,
+        spec=closed(
+            ["template"],
+            completions=POSITIVE,
+            parallelism=POSITIVE,
+            completionMode={"enum": ["Indexed", "NonIndexed"]},
+            backoffLimit={"type": "integer", "minimum": 0},
+            template=closed(["spec"], spec=POD),
+        ),
+    ),
+}
+"""Of the API's io.k8s.api.core.v1 and batch.v1, the fields that are used."""
+
+
+def task(**changes: Any) -> Task:
+    values: dict[str, Any] = {
+        "name": "My run", "command": ("cockpit", "train", "demo", "--set", "about.title=it's"), "gpus": 8,
+        "accelerator": "H100", "image": "nvcr.io/nvidia/pytorch:26.01", "volume": "runs", "install": "pip install x",
+    }  # fmt: skip
+    return Task(**(values | changes))
+
+
+def read(text: str) -> list[dict[str, Any]]:
+    return list(YAML(typ="safe").load_all(text))
+
+
+def runs_in_bash(script: str) -> bool:
+    return subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_task_of_skypilot_has_the_form_of_its_schema(nodes: int) -> None:
+    made = task(name="my-run", nodes=nodes, files=("/data/rows.jsonl",), recipe_file="/here/my.yaml")
+    (found,) = read(skypilot(made))
+    jsonschema.validate(found, SKYPILOT)
+    assert found["resources"]["accelerators"] == "H100:8" and found.get("num_nodes", 1) == nodes
+    assert found["file_mounts"] == {"/data/rows.jsonl": "/data/rows.jsonl", "/recipe/recipe.yaml": "/here/my.yaml"}
+    assert runs_in_bash(found["run"]) and found["run"].startswith("export COCKPIT_HOME=/cockpit\n")
+    meets = ' --nodes 2 --rdzv "$first:29500"\n'
+    assert found["run"].endswith("'about.title=it'\"'\"'s'" + (meets if nodes > 1 else "\n"))
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_job_of_kubernetes_has_the_form_of_its_schema(nodes: int) -> None:
+    made = task(nodes=nodes, recipe_text="schema: 1\nmethod: sft  # as 'ever'\n", grace_s=120)
+    found = read(kubernetes(made))
+    for one in found:
+        jsonschema.validate(one, KUBERNETES[one["kind"]])
+    assert [one["kind"] for one in found] == ["ConfigMap", *["Service"] * (nodes > 1), "Job"]
+    assert {one["metadata"]["name"] for one in found} == {"my-run"}
+    assert found[0]["data"] == {"recipe.yaml": "schema: 1\nmethod: sft  # as 'ever'\n"}
+    spec = found[-1]["spec"]
+    pod = spec["template"]["spec"]
+    assert (spec["completions"], spec["parallelism"], spec["completionMode"]) == (nodes, nodes, "Indexed")
+    assert pod["terminationGracePeriodSeconds"] == 180 and pod.get("subdomain") == ("my-run" if nodes > 1 else None)
+    (container,) = pod["containers"]
+    script = container["command"][-1]
+    assert runs_in_bash(script) and ("first=my-run-0.my-run\n" in script) == (nodes > 1)
+    assert container["resources"] == {"limits": {"nvidia.com/gpu": 8}}
+    assert {one["name"] for one in container["volumeMounts"]} == {one["name"] for one in pod["volumes"]}
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "says"),
+    [
+        (skypilot, {"accelerator": ""},
+         "--accelerator: SkyPilot must be told which GPUs to look for; give one, such as H100."),
+        (skypilot, {"accelerator": "8 H100"},
+         "--accelerator 8 H100: this is no kind of GPU; write it as H100 or A100-80GB."),
+        (skypilot, {"volume": "", "nodes": 2},
+         "--nodes 2: the machines need a disk that all of them share; give its name as --volume."),
+        (kubernetes, {"image": ""}, "--image: pods start in an image with Python and CUDA; give one."),
+        (kubernetes, {"volume": ""},
+         "--volume: what a pod has written goes with it, and a claim of a volume stays; give one."),
+        (kubernetes, {"files": ("/x/rows.jsonl",)},
+         "/x/rows.jsonl lies on this machine, which a pod does not see; put it on the volume and give its path below "
+         "/cockpit, or a name on the Hub."),
+    ],
+    ids=lambda _: "",
+)  # fmt: skip
+def test_what_is_missing_has_its_sentence(make: Any, changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        make(task(**changes))
+    assert str(refused.value) == says
+
+
+def printed(*arguments: str) -> tuple[int, str]:
+    ran = CliRunner().invoke(cockpit, ["task", *arguments])
+    return ran.exit_code, ran.stdout or ran.stderr
+
+
+def test_the_command_takes_names_files_and_what_is_set(tmp_path: Path) -> None:
+    status, said = printed("demo", "--for", "skypilot", "--set", "training.max_steps=3")
+    assert status == 0 and "exec cockpit train demo --set training.max_steps=3 --resume-or-start\n" in said
+    own = tmp_path / "mine.yaml"
+    own.write_text("model:\n  name_or_path: org/model\ndata:\n  sources:\n    - name_or_path: org/rows\n")
+    more = ("--image", "i", "--volume", "v", "--gpus", "2", "--data", "org/others")
+    status, said = printed(str(own), "--for", "k8s", *more)
+    assert (
+        status == 0
+        and "cockpit train /recipe/recipe.yaml --gpus 2 --set data.sources.0.name_or_path=org/others" in said
+    )
+    assert read(said)[0]["data"]["recipe.yaml"] == own.read_text()
+    status, said = printed("demo", "--for", "k8s", "--gpus", "2", "--image", "i", "--volume", "v")
+    assert (status, said) == (2, "--gpus 2: hardware.gpu is none, and it trains on the CPU; leave --gpus out.\n")
