@@ -11,9 +11,11 @@ import typer
 
 from cockpit.cli.ending import end, refuse
 from cockpit.cli.recipe_args import asked_for
+from cockpit.remote.asked import queued_there
 from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
+    from cockpit.cli.queue_runner import QueueRunner
     from cockpit.runs.queue import Queue, Waiting
 
 queue_app = typer.Typer(
@@ -37,8 +39,19 @@ def add(
         list[str] | None,
         typer.Option(metavar="KEY=A,B,C", help="One run for each value, of each combination if repeated."),
     ] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="Into the queue of this host of your ssh config.")
+    ] = None,
+    start: Annotated[
+        bool, typer.Option("--start", help="Have a process of its own work through the queue, if none does.")
+    ] = False,
+    group: Annotated[str, typer.Option(hidden=True, help="The grid or search that they are of.")] = "",
 ) -> None:
-    """Put recipes at the end of the queue; with --grid one run for each combination of values."""
+    """Put recipes at the end of the queue; with --grid one run for each combination of values.
+
+    With --host they go into the queue of another machine, over your own ssh, and are worked through there; the paths in
+    them are that machine's. A recipe called - is read from stdin.
+    """
     from cockpit.runs.queue import Queue, grid_of, new_group
 
     try:
@@ -49,17 +62,46 @@ def add(
     for recipe in recipes:
         for values in combinations:
             of_grid = [f"{key}={value}" for key, value in values]
-            document, resolved = asked_for(recipe, data, model, settings or [], grid=of_grid)
+            document, resolved = asked_for(recipe, data, model, settings or [], grid=of_grid, piped=True)
             name = resolved.output.run_name or document.name
             suffix = "".join(f"-{key.rpartition('.')[2]}-{value}" for key, value in values)
             wanted.append((f"{name}{suffix}", document.resolved_yaml()))
-    queue, group = Queue(), new_group() if len(combinations) > 1 else ""
+    group = group or (new_group() if len(combinations) > 1 else "")
+    if host is not None:
+        _add_there(host, wanted, group)
+        return
+    queue = Queue()
     try:
         for name, text in wanted:  # all or none: the first that is wrong has ended the command
             entry = queue.add(name, text, os.getcwd(), group)  # noqa: PTH109
             print(f"{entry.id}  {plain_line(name)}")
+        if start and not queue.is_worked_on():
+            from cockpit.launch.queue_process import start_queue_runner
+
+            start_queue_runner(queue, outlives=True)
     except OSError as error:
         _end_unwritable(queue, error)
+
+
+def _add_there(address: str, wanted: list[tuple[str, str]], group: str) -> None:
+    """Into a host's own queue, one call of cockpit there for each; status 1 where one is refused."""
+    import subprocess
+
+    from cockpit.remote.host import Host, why_failed
+
+    try:
+        host = Host.parse(address)
+    except ValueError as error:
+        refuse([str(error)])
+    for name, text in wanted:
+        command = host.ssh(queued_there(name, group), asks=True)
+        try:
+            done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            end("There is no ssh here; install OpenSSH's client.", 2)
+        if done.returncode:
+            end(why_failed(host.name, done.returncode, done.stderr), 1)
+        print(f"{plain_line(host.name)}: {plain_line(done.stdout)}")
 
 
 @queue_app.command("list")
@@ -151,29 +193,45 @@ def run(
 
     Exit status: 0 all have completed, 1 one has not, 2 another process works through the queue already.
     """
-    from cockpit.cli.queue_runner import LOOK_EVERY_S, QueueRunner
+    from cockpit.cli.queue_runner import QueueRunner
     from cockpit.runs.queue import Queue
 
     queue = Queue()
-    try:
-        lock = queue.take_lock()
-    except BlockingIOError:
-        end("Another process works through the queue already.", 2)
-    except OSError as error:
-        _end_unwritable(queue, error)
     if not keep and not queue.entries():
         print(EMPTY)
     runner = QueueRunner(queue, _say, together=together)
+    is_first = True
+    # What was added while the lock was let go of has seen it held, and has started nobody.
+    while is_first or any(entry.is_waiting for entry in queue.entries()):
+        try:
+            lock = queue.take_lock()
+        except BlockingIOError:
+            if not is_first:
+                break
+            end("Another process works through the queue already.", 2)
+        except OSError as error:
+            _end_unwritable(queue, error)
+        is_first = False
+        try:
+            _work(runner, keep=keep, beside=with_)
+        finally:
+            os.close(lock)
+        if with_ is not None and os.getppid() != with_:
+            break
+    raise typer.Exit(1 if runner.failed() else 0)
+
+
+def _work(runner: QueueRunner, *, keep: bool, beside: int | None) -> None:
+    """Until nothing is left, or the process `beside` this one has ended; status 130 where it is interrupted."""
+    from cockpit.cli import queue_runner
+
     try:
-        while (runner.step() or keep) and (with_ is None or os.getppid() == with_):
-            time.sleep(LOOK_EVERY_S)
+        while (runner.step() or keep) and (beside is None or os.getppid() == beside):
+            time.sleep(queue_runner.LOOK_EVERY_S)
     except KeyboardInterrupt:
         going = len(runner.going())
         print(f"Ended; {going} run{'s' * (going != 1)} go on. 'cockpit queue run' takes up what waits.")
         raise typer.Exit(130) from None
-    finally:
-        os.close(lock)
-    raise typer.Exit(1 if runner.failed() else 0)
 
 
 def _end_unwritable(queue: Queue, error: OSError) -> NoReturn:

@@ -19,6 +19,8 @@ from cockpit.text.plain_text import plain_line
 
 LIMIT_BYTES = 1 << 22
 LOCK = "runner.lock"
+LOOKS, LOOK_S = 5, 0.02
+"""How often the lock is tried: `is_worked_on` of another process holds it for a moment."""
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +134,14 @@ class Queue:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in reversed(range(LOOKS)):
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not left:
+                        raise
+                    time.sleep(LOOK_S)
         except BaseException:
             os.close(lock)
             raise

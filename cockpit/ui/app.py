@@ -328,8 +328,9 @@ class CockpitApp(AskingApp):
     def _on_queue_recipe(self, message: QueueRecipe) -> None:
         from cockpit.recipe.problem import RecipeError
 
+        if self._far is not None:
+            self._far.queue(message.document)
         if self._queue is None:
-            self.notify("A host has a queue of its own: cockpit queue add RECIPE, there.", markup=False)
             return
         try:
             number = self._queue.add(message.document, os.getcwd())  # noqa: PTH109

@@ -54,6 +54,12 @@ class AskingApp(TypedAhead):
 
         self.push_screen(which_host(names), answered)
 
+    def ask_form(self, run_id: str, forms: Sequence[str], then: Callable[[str], None]) -> None:
+        """In which of these forms a run of another machine is exported there."""
+        from cockpit.ui.screens.form_dialog import FormDialog
+
+        self.push_screen(FormDialog(forms), lambda form: then(form) if form is not None else None)
+
     def ask_export(
         self,
         run: RunDir,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from cockpit.remote.asked import USUAL_FORMS, queued_there
 from cockpit.runs.elsewhere import Elsewhere, local_name
 from cockpit.runs.label import Label
 from cockpit.text.numbers import duration
@@ -85,6 +86,13 @@ class FarRuns(PastRuns):
 
     def start(self, document: RecipeDocument) -> None:
         """Start a run at a host: the only one that is connected, or the one that the person chooses."""
+        self._at_host(document, self._start_at)
+
+    def queue(self, document: RecipeDocument) -> None:
+        """Put a recipe into the queue of a host, chosen likewise, and have it worked through there."""
+        self._at_host(document, self._queue_at)
+
+    def _at_host(self, document: RecipeDocument, then: Callable[[FarHost, RecipeDocument], None]) -> None:
         from cockpit.recipe.problem import RecipeError
 
         try:
@@ -96,10 +104,10 @@ class FarRuns(PastRuns):
         if not connected:
             self._host.refuse_start(document, [self._why_none()])
         elif len(connected) == 1:
-            self._start_at(connected[0], document)
+            then(connected[0], document)
         else:
             names = [host.name for host in connected]
-            self._host.ask_host(names, lambda at: self._start_at(connected[at], document))
+            self._host.ask_host(names, lambda at: then(connected[at], document))
 
     def resume(self, run: RunDir, *, force: bool = False) -> None:
         """Let it go on as far as it was planned."""
@@ -130,11 +138,29 @@ class FarRuns(PastRuns):
         self._host.ask_label(run, given)
 
     def export(self, run: RunDir) -> None:
-        """Say how: what an export makes lies there."""
+        """Ask in which form, and have it exported there: what is made lies in the run's folder at its host."""
         elsewhere = Elsewhere.of(run.path)
-        if elsewhere is not None:
-            there = f"cockpit export {plain_line(elsewhere.id)}"
-            self._host.notify(f"Export it on {plain_line(elsewhere.host)}: {there}", markup=False)
+        if elsewhere is None:
+            self._refuse(f"Nobody knows on which host {plain_line(run.id)} is.")
+            return
+        where, name = plain_line(elsewhere.host), plain_line(run.id)
+
+        def exported(status: int, out: str, said: str) -> None:
+            last = next((line for line in reversed(f"{out}\n{said}".splitlines()) if line.strip()), "")
+            if status:
+                self._refuse(f"{name} was not exported: {plain_line(last) or 'no reason is told'}")
+            else:
+                self._host.notify(f"{name} is exported on {where}: {plain_line(last)}", markup=False)
+
+        def chosen(form: str) -> None:
+            try:
+                self._call(run, ["export", "--as", form], exported)
+            except ValueError as error:
+                self._refuse(str(error))
+            else:
+                self._host.notify(f"Exporting {name} on {where} as {form} ...", markup=False)
+
+        self._host.ask_form(run.id, USUAL_FORMS, chosen)
 
     def take_up_lost(self, session: RunSession) -> None:
         """That is for the machine it runs on."""
@@ -210,6 +236,20 @@ class FarRuns(PastRuns):
 
         self._host.notify(f"Starting on {plain_line(host.name)} ...", markup=False)
         self._call_host(host, arguments, started, document.resolved_yaml())
+
+    def _queue_at(self, host: FarHost, document: RecipeDocument) -> None:
+        name = document.recipe().output.run_name or document.name
+
+        def queued(status: int, _out: str, said: str) -> None:
+            if status:
+                self._host.refuse_start(document, said.strip().splitlines() or [f"{host.name} gives no reason."])
+            else:
+                waits = (
+                    f"{plain_line(name)} waits in the queue of {plain_line(host.name)}, which is worked through there."
+                )
+                self._host.notify(waits, markup=False)
+
+        self._call_host(host, queued_there(name), queued, document.resolved_yaml())
 
     def _ask(self, run: RunDir, command: list[str], done: str) -> None:
         def asked(status: int, _out: str, said: str) -> None:

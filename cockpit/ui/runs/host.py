@@ -70,6 +70,10 @@ class Host(Protocol):
         """On which of these hosts; `then` is called with its index, where one is chosen."""
         ...
 
+    def ask_form(self, run_id: str, forms: Sequence[str], then: Callable[[str], None]) -> None:
+        """In which of these forms a run of another machine is exported there; `then` is called where one is chosen."""
+        ...
+
     def ask_export(
         self,
         run: RunDir,

@@ -11,8 +11,9 @@ from cockpit.remote.desk import Desk, HostState
 from cockpit.remote.host import Host
 from cockpit.runs.elsewhere import Elsewhere, host_file
 from cockpit.runs.folder import RunDir
-from cockpit.ui.messages import OpenRun, RemoveRun, ResumeRun
+from cockpit.ui.messages import ExportRun, OpenRun, RemoveRun, ResumeRun
 from cockpit.ui.screens.dialog import Dialog
+from cockpit.ui.screens.form_dialog import FormDialog
 from cockpit.ui.screens.live import LiveScreen
 from tests.recording import record
 from tests.remote.far import Far
@@ -139,3 +140,29 @@ async def test_the_chat_has_the_host_load_the_model(far: Far, desk: Desk) -> Non
         await pilot.press("c", "f5")
         await until(pilot, lambda: "has saved no adapter" in shown(app))
         assert (far.place / "called").read_text() == "load demo-1\n"
+
+
+async def test_a_recipe_waits_in_the_queue_of_its_host(far: Far, desk: Desk) -> None:
+    async with flown(desk=desk) as (app, pilot):
+        await until(pilot, lambda: "● gpu1" in shown(app))
+        await pilot.press("a")
+        await until(pilot, lambda: "demo waits in the queue of gpu1" in " ".join(shown(app).split()))
+        assert (far.place / "called").read_text() == "queue add - --set output.run_name=demo --start\n"
+        assert "name_or_path: embedded:demo" in (far.place / "given").read_text()
+
+
+async def test_an_export_is_made_at_its_host(far: Far, desk: Desk) -> None:
+    answers(far, "echo 'The adapter is merged in /there/exports/merged-16bit'")
+    run = copy(desk, "demo-1")
+    async with flown(desk=desk) as (app, pilot):
+        await until(pilot, lambda: "● gpu1" in shown(app))
+        app.post_message(ExportRun(run))
+        await until(pilot, lambda: isinstance(app.screen, FormDialog))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "exported on gpu1: The adapter is merged in" in " ".join(shown(app).split()))
+        assert (far.place / "called").read_text() == "export demo-1 --as merged-16bit\n"
+        answers(far, "echo 'llama.cpp is not there.' >&2; exit 1")
+        app.post_message(ExportRun(run))
+        await until(pilot, lambda: isinstance(app.screen, FormDialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: "was not exported: llama.cpp is not there." in " ".join(shown(app).split()))
