@@ -157,6 +157,5 @@ async def test_a_key_of_the_editor_measures_and_another_takes_the_fastest_over(
 async def test_the_headings_stay_where_the_ways_are_scrolled() -> None:
     app = Stage(lambda: screen(FakeTuning([*ALL, *GOING])))
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "base in 16 bits" in shown(app))
-        assert app.screen.query_one("#probes").scroll_y > 0
-        assert all(heading in shown(app) for heading, _ in COLUMNS)
+        await until(pilot, lambda: "base in 16 bits" in shown(app) and app.screen.query_one("#probes").scroll_y > 0)
+        await until(pilot, lambda: all(heading in shown(app) for heading, _ in COLUMNS))
