@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -62,13 +61,13 @@ class ChatScreen(AskingKeys):
     CSS_PATH = "chat.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (ROOM_FOR_SIDE, "-narrow"), (100, "-wide"), (160, "-huge")]
     HELP = (
-        "Talk to the model that the run has trained. F3 asks its base too, side by side and at the same time, then the "
-        "base alone: the last prompt is asked again, and who was chosen stays for the next ones. Words that differ are "
-        "underlined. F10 asks a checkpoint or another run the same, side by side. Blind asks tuned and base without "
-        "saying which is which, for a vote. Each is sent its own earlier replies; ctrl+n begins anew. A model that "
-        "learnt from images takes one with a prompt (F9). ctrl+r asks again, F2 edits the last prompt, F6 copies the "
-        "reply, ctrl+s saves the talk, F7 has earlier ones, ctrl+g shows replies as they were written, ctrl+b folds "
-        "reasoning."
+        "Talk to the model that the run has trained. F3 asks its base too, side by side and at the same time, then "
+        "the base alone: the last prompt is asked again, and who was chosen stays for the next ones. Words that "
+        "differ are underlined. F10 asks a checkpoint or another run the same, side by side. Blind asks tuned and "
+        "base without saying which is which, for a vote. Each is sent its own earlier replies; ctrl+n begins anew. A "
+        "model that learnt from images takes one with a prompt: F9, or drop its file here. ctrl+r asks again, F2 "
+        "edits the last prompt, F6 copies the reply, ctrl+s saves the talk, F7 has earlier ones, ctrl+g shows "
+        "replies as they were written, ctrl+b folds reasoning."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop_reply", "stop reply", id="chat.stop", tooltip="End the reply where it stands"),
@@ -127,7 +126,8 @@ class ChatScreen(AskingKeys):
                     classes="pane",
                 )
                 yield VoteBar()
-                yield PromptField(chat.trial_prompt if talk.draft is None else "", classes="pane")
+                offer, pictures = chat.trial_prompt if talk.draft is None else "", IMAGES if self._sees else ()
+                yield PromptField(offer, pictures=pictures, classes="pane")
             with VerticalScroll(id="side", can_focus=False):
                 with Vertical(id="who-panel", classes="pane") as who:
                     who.border_title = Content("who answers")
@@ -298,9 +298,7 @@ class ChatScreen(AskingKeys):
 
         def chosen(path: str | None) -> None:
             if path is not None:
-                self._chat.image = str(Path(path).expanduser().absolute())
-                self.name_prompt()
-                self.query_one(PromptField).focus()
+                self.ask_about(path)
 
         self.app.push_screen(PathDialog("about an image", IMAGE_ASKED, IMAGES, "take"), chosen)
 

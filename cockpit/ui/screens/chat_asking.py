@@ -111,6 +111,17 @@ class AskingKeys(BesideKeys):
         if self._chat.waits == "prompt":
             self.wait_no_more()
 
+    @on(PromptField.PictureGiven)
+    def _on_picture_given(self, message: PromptField.PictureGiven) -> None:
+        message.stop()
+        self.ask_about(message.path)
+
+    def ask_about(self, image: str) -> None:
+        """The next prompt is about the picture in this file."""
+        self._chat.image = str(Path(image).expanduser().absolute())
+        self.name_prompt()
+        self.query_one(PromptField).focus()
+
     @on(PromptField.Submitted)
     def _on_submitted(self, message: PromptField.Submitted) -> None:
         if self._send(message.text):
@@ -141,7 +152,8 @@ class AskingKeys(BesideKeys):
     def _show_asked(self, asked: Round, *, again: bool = False) -> None:
         turn, blind = self._chat.conversation.turns[-1], self._chat.who == "blind"
         beside = next(filter(None, map(self.reply_beside, asked.values())), None)
-        self.query_one(ChatLog).ask(asked, turn.shown, again=again, blind=blind, beside=beside)
+        log = self.query_one(ChatLog)
+        log.ask(asked, turn.shown, image=turn.image, again=again, blind=blind, beside=beside)
 
     def _ask(self, prompt: str, *, again: bool = False) -> Round:
         """Put the prompt to who is chosen; nothing where that cannot be done now: then it is said why."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from textual import work
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 
 from cockpit.protocol.events import CommandAnswered
@@ -17,12 +18,15 @@ from cockpit.runs.state import Reply
 from cockpit.text.word_diff import Span, word_diff
 from cockpit.ui.widgets.pair_passage import PairPassage
 from cockpit.ui.widgets.passage_log import PassageLog
-from cockpit.ui.widgets.passages import NotePassage, Passage, PromptPassage
+from cockpit.ui.widgets.passages import LEAD, NotePassage, Passage, PromptPassage
+from cockpit.ui.widgets.picture import PictureBlock, half_blocks, shows_pictures
 from cockpit.ui.widgets.reply_passage import ReplyPassage
 
 EARLIER_REPLIES = 20
 """Replies from before the pane was opened that it shows."""
 DIVIDER = "Said before; not sent along."
+PICTURE_COLUMNS, PICTURE_ROWS = 48, 16
+"""Cells that a picture takes at most; at most half the height of the log."""
 LONGEST = 120
 """Prompts and replies that are kept; older ones go."""
 
@@ -117,7 +121,7 @@ class ChatLog(PassageLog):
         for turn in talk.turns:
             for at, asked in enumerate(turn.rounds):
                 beside = next(filter(None, map(beside_of, asked.values())), None)
-                self.ask(asked, turn.shown, again=at > 0, beside=beside)
+                self.ask(asked, turn.shown, image=turn.image, again=at > 0, beside=beside)
 
     def open_with(self, samples: Sequence[Compared]) -> None:
         """Show what the recipe's prompts were answered with, above all else."""
@@ -137,16 +141,37 @@ class ChatLog(PassageLog):
         self.redraw()
 
     def ask(
-        self, asked: Round, prompt: str, *, again: bool = False, blind: bool = False, beside: ReplyBeside | None = None
+        self,
+        asked: Round,
+        prompt: str,
+        *,
+        image: str | None = None,
+        again: bool = False,
+        blind: bool = False,
+        beside: ReplyBeside | None = None,
     ) -> None:
-        """A prompt was sent; asked `again`, only its new replies are added. `blind`: who has written which of two is
-        said once there was a vote. `beside`: somebody else was asked too."""
+        """A prompt was sent, about the picture in the file `image`; asked `again`, only its new replies are added.
+        `blind`: who has written which of two is said once there was a vote. `beside`: somebody else was asked too."""
         self._remove("hint")
         self._last_prompt = prompt
         self._own.update(asked.values())
-        self._add(asked, [] if again else [PromptPassage(prompt)], blind=blind, beside=beside)
+        passage = PromptPassage(prompt)
+        self._add(asked, [] if again else [passage], blind=blind, beside=beside)
         self.redraw()
         self.follow()
+        if image and not again and shows_pictures(self.app.console.color_system):
+            self._open_picture(passage, image, self.scrollable_content_region.size)
+
+    @work(thread=True)
+    def _open_picture(self, passage: PromptPassage, image: str, room: Size) -> None:
+        """In a thread, as a photograph takes some tenths of a second."""
+        columns, rows = min(PICTURE_COLUMNS, room.width - LEAD - 1), min(PICTURE_ROWS, room.height // 2)
+        if drawn := half_blocks(image, columns, rows):
+            self.app.call_from_thread(self._put_picture, passage, PictureBlock(drawn))
+
+    def _put_picture(self, passage: PromptPassage, picture: PictureBlock) -> None:
+        passage.picture = picture
+        self.redraw()
 
     def fold(self, folds: bool) -> None:
         """Put all reasoning out of sight, or show it."""

@@ -160,7 +160,14 @@ class PromptPassage(Passage):
 
     def __init__(self, prompt: str, *, by: str = "you") -> None:
         self._block = Block(Content.assemble((f"{by}\n", "bold $foreground-muted"), plain_text(prompt)))
+        self.picture: Block | None = None
+        """What it is about, where that is shown."""
 
     def blocks(self) -> Iterable[Block]:
-        """The one."""
-        return [self._block]
+        """The words, and the picture below them."""
+        return [self._block] if self.picture is None else [self._block, self.picture]
+
+    @property
+    def text(self) -> str:
+        """The words."""
+        return self._block.text.plain

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
+from urllib.parse import unquote
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -33,11 +37,22 @@ class PromptField(TextArea):
             super().__init__()
             self.text = text
 
-    def __init__(self, text: str = "", *, id: str | None = None, classes: str | None = None) -> None:
+    class PictureGiven(Message):
+        """The path of a picture was pasted, which is what terminals do with a file that is dropped on them."""
+
+        def __init__(self, path: str) -> None:
+            super().__init__()
+            self.path = path
+
+    def __init__(
+        self, text: str = "", *, pictures: Sequence[str] = (), id: str | None = None, classes: str | None = None
+    ) -> None:
+        """`pictures`: suffixes of files that are taken as pictures; none where no picture can be asked about."""
         super().__init__(plain_text(text), id=id, classes=classes, soft_wrap=True, placeholder="Ask something")
         self.cursor_blink = False
         self.highlight_cursor_line = False
         self._offer = self.text
+        self._pictures = tuple(pictures)
         self._earlier: list[str] = []
         self._recalled: int | None = None
 
@@ -67,7 +82,13 @@ class PromptField(TextArea):
         await super()._on_key(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
-        """Only what a terminal may show is pasted."""
+        """Only what a terminal may show is pasted, and of a picture's path the picture."""
+        picture = dropped_file(event.text, self._pictures)
+        if picture:
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.PictureGiven(picture))
+            return
         clean = plain_text(event.text)
         if clean == event.text:
             await super()._on_paste(event)
@@ -94,3 +115,15 @@ class PromptField(TextArea):
         self._recalled = max(0, at)
         self.text = self._earlier[self._recalled]
         self.move_cursor(self.document.end)
+
+
+def dropped_file(text: str, suffixes: Sequence[str]) -> str:
+    """The path of a file that is there and has one of `suffixes`, as terminals write it: quoted, with backslashes, or
+    as an address; empty where `text` is something else."""
+    try:
+        (path,) = shlex.split(text.strip())
+        path = unquote(path.removeprefix("file://")) if path.startswith("file:///") else path
+        is_one = path.lower().endswith(tuple(suffixes)) and Path(path).expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):
+        return ""
+    return path if suffixes and is_one else ""

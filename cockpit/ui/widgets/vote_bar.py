@@ -12,7 +12,9 @@ from textual.widgets import Static
 from cockpit.ui.widgets.pair_passage import PairPassage
 
 Chosen = Literal["first", "second", "neither"]
-QUESTION = "Which is better?  [@click=vote('first')]A[/]  [@click=vote('second')]B[/]  [@click=vote('neither')]=[/]"
+QUESTION = (
+    "Which is better?  [@click=vote('first')]A[/]  [@click=vote('second')]B[/]  [@click=vote('neither')]= neither[/]"
+)
 
 
 class VoteBar(Static, can_focus=True):
