@@ -14,6 +14,7 @@ from cockpit.preflight.data import of_data, of_tokenizer
 from cockpit.preflight.machine import of_machine
 from cockpit.preflight.model import of_model, of_place
 from cockpit.preflight.output import of_output
+from cockpit.preflight.rewards import of_rewards
 from cockpit.preflight.schedule import of_schedule
 from cockpit.recipe.field_path import as_listed, dotted
 from cockpit.recipe.problem import Problem
@@ -51,6 +52,7 @@ def preflight(
         () if resumes else of_adapter(recipe),
         of_tokenizer(recipe, inputs),
         of_data(recipe, inputs),
+        of_rewards(recipe, inputs),
         of_schedule(recipe, inputs),
         of_output(recipe),
     )

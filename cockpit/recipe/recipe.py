@@ -168,7 +168,7 @@ class Recipe(Section):
         """Fields that the method does not take as they are."""
         for field, source in self.data.every_source():
             if source.format not in ("auto", *self.kind.forms):
-                wrong = f"{self.method} does not learn from rows of the form {source.format}"
+                wrong = f"method {self.method} does not learn from rows of the form {source.format}"
                 yield Conflict(f"{field}.format", wrong, f"give {' or '.join(('auto', *self.kind.forms))}")
         for fixed in self.kind.fixed:
             value: Any = self

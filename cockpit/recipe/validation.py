@@ -147,6 +147,8 @@ def _fault(path: FieldPath, at: FieldPath, kind: str, value: object) -> Fault:
         return Fault(path, "is not read here", "remove it")
     if kind == "missing":
         return Fault(path, "is missing", f"give {place.type.words}: {place.help.rstrip('.')}")
+    if kind == "string_pattern_mismatch":
+        return Fault(path, f"{shown(value)} cannot be a value here", f"give text such as {scalar_shown(place.default)}")
     return Fault(path, *refusal(place.type, value))
 
 

@@ -104,6 +104,17 @@ def fits_schema(reply: str, schema: dict[str, Any]) -> str:
     return f"The reply does not fit the JSON schema{where}: {_cut(plain_line(error.message), 2 * SHOWN)}."
 
 
+def wrong_schema(schema: dict[str, Any]) -> tuple[str, str] | None:
+    """Why values cannot be checked by the schema, and what helps; None where they can."""
+    try:
+        schema_validator(schema)
+    except ImportError:
+        return "the package jsonschema is not installed", "install it: pip install jsonschema"
+    except Exception as error:
+        return f"it is no JSON schema ({plain_line(str(error).splitlines()[0])})", "mend it"
+    return None
+
+
 def schema_validator(schema: dict[str, Any]) -> Any:
     """What checks values by the schema: by the draft that it names, else the newest. Nothing is fetched for it.
 

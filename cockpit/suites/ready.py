@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from cockpit.paths import expanded, kind_of
 from cockpit.recipe.problem import Problem
 from cockpit.recipe.suite import Checks, Suite
-from cockpit.suites.checks import schema_validator
+from cockpit.suites.checks import wrong_schema
 from cockpit.suites.own_code import find_function
 from cockpit.text.plain_text import plain_line
 
@@ -42,13 +42,8 @@ def _of_checks(checks: Checks) -> Iterator[tuple[str, str, str]]:
             yield "function", _clause(error), "it is looked for in the working folder, and where Python finds modules"
     if checks.judge and shutil.which(checks.judge[0]) is None:
         yield "judge", f"there is no command {plain_line(checks.judge[0])}", "give a program and its arguments"
-    if checks.json_schema is not None:
-        try:
-            schema_validator(checks.json_schema)
-        except ImportError:
-            yield "json_schema", "the package jsonschema is not installed", "install it: pip install jsonschema"
-        except Exception as error:
-            yield "json_schema", f"it is no JSON schema ({plain_line(str(error).splitlines()[0])})", "mend it"
+    if checks.json_schema is not None and (told := wrong_schema(checks.json_schema)) is not None:
+        yield "json_schema", *told
 
 
 def _is_missing(path: str | None) -> bool:

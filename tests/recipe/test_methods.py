@@ -60,7 +60,8 @@ BAD = [
     Bad(
         "conversations for pretraining",
         {"method: sft": "method: pretraining"},
-        ["33: data.sources.0.format: pretraining does not learn from rows of the form messages; give auto or text"],
+        ["33: data.sources.0.format: method pretraining does not learn from rows of the form messages; give auto or "
+         "text"],
     ),
     Bad(
         "embeddings that are not trained",
@@ -96,11 +97,11 @@ BAD = [
              "format: preference\n      columns: {chosen: a}",
              "34: data.sources.0.columns.chosen: the column of the rejected answer is not named; name both"),
             ("examples for dpo", "dpo", "messages", "backend: unsloth", "backend: unsloth",
-             "33: data.sources.0.format: dpo does not learn from rows of the form messages; give auto or preference or "
-             "ranking"),
+             "33: data.sources.0.format: method dpo does not learn from rows of the form messages; give auto or "
+             "preference or ranking"),
             ("pairs for sft", "sft", "preference", "backend: unsloth", "backend: unsloth",
-             "33: data.sources.0.format: sft does not learn from rows of the form preference; give auto or messages or "
-             "sharegpt or image_text or alpaca or prompt_completion or text"),
+             "33: data.sources.0.format: method sft does not learn from rows of the form preference; give auto or "
+             "messages or sharegpt or image_text or alpaca or prompt_completion or text"),
             ("exo without smoothing", "dpo", "preference", "backend: unsloth", "dpo: {loss_type: exo_pair}",
              "14: dpo.label_smoothing: exo_pair needs more than 0; give 0.001"),
             ("smoothing that is not used", "dpo", "preference", "backend: unsloth", "dpo: {label_smoothing: 0.1}",
@@ -126,8 +127,37 @@ BAD = [
              "module:function}"),
             ("an empty reward", "grpo", "prompts", "backend: unsloth",
              "grpo: {max_completion_length: 64, rewards: [{weight: 2}]}",
-             "14: grpo.rewards.0.function: the reward says nothing of what is rewarded; give one of function, regex, "
-             "reasoning_tag, numeric_answer, json_schema, length"),
+             "14: grpo.rewards.0.function: nothing is rewarded: none of function, regex, reasoning_tag, "
+             "numeric_answer, json_schema, length is given; give one of them"),
+            ("a function without its module", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 64, rewards: [{function: my_rewards}]}",
+             "14: grpo.rewards.0.function: 'my_rewards' does not say in which module the function stands; give "
+             "module:function, such as my_rewards:brief"),
+            ("a tag in its brackets", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 64, rewards: [{reasoning_tag: <think>}]}",
+             "14: grpo.rewards.0.reasoning_tag: '<think>' is no name of a tag; give the name alone, such as think"),
+            ("a schema in a word", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 64, rewards: [{json_schema: object}]}",
+             "14: grpo.rewards.0.json_schema: 'object' is not a mapping; give a mapping of names, each to any value, "
+             "or leave it empty"),
+            ("a length of nothing", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 64, rewards: [{length: 0}]}",
+             "14: grpo.rewards.0.length: 0 is below the smallest value; give a whole number from 1 to 1000000, or "
+             "leave it empty"),
+            ("a reward that is no section", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 64, rewards: [length]}",
+             "14: grpo.rewards.0: 'length' is not a section; give a section with fields of its own"),
+            ("one completion to compare", "grpo", "prompts", "backend: unsloth",
+             "grpo: {max_completion_length: 64, num_generations: 1, rewards: [{length: 4}]}",
+             "14: grpo.num_generations: 1 is below the smallest value; give a whole number from 2 to 1024"),
+            ("answers to prompts", "grpo", "prompts", "backend: unsloth",
+             "evaluation: {rows: 3}\ngrpo: {max_completion_length: 64, rewards: [{length: 4}]}",
+             "14: evaluation.rows: held-out prompts are rewarded, and have no answers to be compared; give 0"),
+            ("a method in capitals", "DPO", "preference", "max_steps: 60", "max_steps: 61",
+             "4: method: 'DPO' is not one of the choices; did you mean dpo? Give one of: sft, pretraining, dpo, orpo, "
+             "kto, grpo"),
+            ("a metric without its beginning", "dpo", "preference", "max_steps: 60", "metric_for_best_model: loss",
+             "37: training.metric_for_best_model: 'loss' cannot be a value here; give text such as eval_loss"),
             ("two rewards in one", "grpo", "prompts", "backend: unsloth",
              "grpo: {max_completion_length: 64, rewards: [{regex: a, length: 4}]}",
              "14: grpo.rewards.0.length: regex is given too; give each a reward of its own"),

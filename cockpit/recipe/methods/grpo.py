@@ -9,6 +9,7 @@ from typing import Any, Literal
 from cockpit.recipe.methods.method import Chart, Figure, Fixed, Method
 from cockpit.recipe.methods.pairs import SIDES_FIXED
 from cockpit.recipe.section import Conflict, Field, Section, unit
+from cockpit.recipe.suite import is_function, wrong_regex
 
 KINDS = ("function", "regex", "reasoning_tag", "numeric_answer", "json_schema", "length")
 MOST_SHOWN = 4
@@ -18,14 +19,14 @@ MOST_SHOWN = 4
 class Reward(Section):
     """What a completion is rewarded for: one of these."""
 
-    function: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
+    function: str | None = Field(default=None, min_length=1)
     """Your own Python function as module:function; it is given prompts, completions and the columns of their rows as
     lists, as TRL does it, and gives a number, or None, for each completion."""
 
     regex: str | None = Field(default=None, min_length=1)
     """1 where the pattern is found in the completion, else 0."""
 
-    reasoning_tag: str | None = Field(default=None, pattern=r"^[\w-]+$")
+    reasoning_tag: str | None = Field(default=None, min_length=1)
     """1 where the completion is reasoning within <TAG> and </TAG>, and an answer after it; think is usual."""
 
     numeric_answer: str | None = Field(default=None, min_length=1)
@@ -48,14 +49,22 @@ class Reward(Section):
     def conflicts(self) -> Iterator[Conflict]:
         given = [name for name in KINDS if getattr(self, name) is not None]
         if not given:
-            yield Conflict(KINDS[0], "the reward says nothing of what is rewarded", f"give one of {', '.join(KINDS)}")
+            wrong = f"nothing is rewarded: none of {', '.join(KINDS)} is given"
+            yield Conflict(KINDS[0], wrong, "give one of them")
         for name in given[1:]:
             yield Conflict(name, f"{given[0]} is given too", "give each a reward of its own")
-        if self.regex is not None:
-            try:
-                re.compile(self.regex)
-            except re.error as error:
-                yield Conflict("regex", f"this is no regular expression ({error})", "mend it")
+        if self.regex is not None and (why := wrong_regex(self.regex)):
+            yield Conflict("regex", f"this is no regular expression ({why})", "mend it")
+        if self.function is not None and not is_function(self.function):
+            wrong = f"{_quoted(self.function)} does not say in which module the function stands"
+            yield Conflict("function", wrong, "give module:function, such as my_rewards:brief")
+        if self.reasoning_tag is not None and not re.fullmatch(r"[\w-]+", self.reasoning_tag):
+            wrong = f"{_quoted(self.reasoning_tag)} is no name of a tag"
+            yield Conflict("reasoning_tag", wrong, "give the name alone, such as think")
+
+
+def _quoted(name: str) -> str:
+    return repr(name) if name.isprintable() and len(name) <= 60 else "this"
 
 
 class Grpo(Section):
@@ -176,7 +185,8 @@ GRPO = Method(
     ),
     unwatched=("loss_zero", "loss_diverging", "overfitting"),  # the loss of a step's own completions is about 0
     fixed=(
-        *(one for one in SIDES_FIXED if one.field not in ("data.long_rows", "data.train_on")),
+        *(one for one in SIDES_FIXED if one.field not in ("data.long_rows", "data.train_on", "evaluation.rows")),
+        Fixed("evaluation.rows", (0,), "held-out prompts are rewarded, and have no answers to be compared", "give 0"),
         Fixed("data.long_rows", (None, "drop"), "half a prompt is no prompt", "give drop, or leave it empty"),
         Fixed("data.duplicates", ("keep", "drop"), "prompts are compared whole", "give keep or drop"),
     ),
