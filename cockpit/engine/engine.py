@@ -39,6 +39,7 @@ from cockpit.protocol.event_log import newest_attempt
 from cockpit.protocol.events import CommandAnswered, EngineExited, EngineStarted, ModelUnloaded, RunEnded, StopRequested
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
+from cockpit.runs.ranks import wish_to_go_on
 
 TICK_S = 0.1
 HEARTBEAT_S = 1.0
@@ -103,7 +104,7 @@ class Engine:
             self._machine,
             chat_only=chat_only,
             base=base,
-            may_fall_back=own_process and self._watch is None,
+            may_fall_back=own_process and (self._watch is None or self._may_start_anew(ranks, launcher)),
             ranks=ranks,
             watch=self._watch,
         )
@@ -177,6 +178,11 @@ class Engine:
         if self._worker.ready_at is not None and self._idle(now) > self._idle_s:
             self._leave("Nobody has looked at the run for a while.")
 
+    @staticmethod
+    def _may_start_anew(ranks: Ranks | None, launcher: int | None) -> bool:
+        """Whether the process that has started all ranks can do so again."""
+        return launcher is not None and ranks is not None and not ranks.on_several_machines
+
     @property
     def leaves_others(self) -> bool:
         """Whether ranks may be left that are to be ended, as the training was not over."""
@@ -187,6 +193,8 @@ class Engine:
         if self._watch is None or self.lost_rank or (found := self._watch.look()) is None:
             return
         self.lost_rank = True
+        if self._worker.fall_back(found):
+            return
         self._worker.settle_end(msgspec.structs.replace(found, step=self._worker.step))
         self._reason = self._reason or found.reason
         self._controls.ask_stop(save=False)
@@ -195,6 +203,8 @@ class Engine:
     def _take_commands(self) -> None:
         """Do or refuse what was asked for since the last time. No command ends the run by being one that cannot be
         done, and none keeps the next one, which may be a Stop, from being taken."""
+        if self._worker.is_falling_back:
+            return
         for command in self._run.take_commands():
             try:
                 self._take(command)
@@ -296,13 +306,19 @@ class Engine:
         # The worker is in the middle of an import or a load, which nothing interrupts, and nothing would be lost.
         if self._worker.begun and not self._worker.ended and self._controls.stop is not None:
             return True
+        if self._worker.ended and self._reason and self._journal.phase == "loading_model":
+            return True  # what was saved is loaded anew for a chat, which nobody wants any more
         return bool(self._reason) and not self._worker.begun
 
     def _finish(self) -> None:
         worker = self._worker
         if worker.falls_back:
             self._journal.close()
-            self.handed_on = self._run, self._ownership.hand_on()
+            if self._watch is None:
+                self.handed_on = self._run, self._ownership.hand_on()
+            else:
+                wish_to_go_on(self._run)
+                self._ownership.release()
             return
         self._controls.leave()
         self._surroundings.ask_no_more()

@@ -20,7 +20,7 @@ import psutil
 from cockpit.machine.child_environment import python_command
 from cockpit.protocol.commands import Stop
 from cockpit.runs.folder import RunDir
-from cockpit.runs.ranks import forget_ranks
+from cockpit.runs.ranks import forget_ranks, take_wish_to_go_on
 from cockpit.text.streams import hide_logins
 
 LOCAL = "localhost"
@@ -52,6 +52,15 @@ def main() -> int:
     if options.lock is not None:
         os.set_inheritable(options.lock, False)
         forget_ranks(run)
+    status = start(run, options, of_engine)
+    while status and options.lock is not None and take_wish_to_go_on(run):
+        forget_ranks(run)
+        status = start(run, options, of_engine)
+    return status
+
+
+def start(run: RunDir, options: argparse.Namespace, of_engine: list[str]) -> int:
+    """Start this machine's ranks, and wait until they have ended. The exit status."""
     status: Status = []
     # Outside the main thread torchrun handles no signals, and the ranks end with the thread that has started them.
     launching = threading.Thread(target=launch, args=(run, options, of_engine, status), name="torchrun")

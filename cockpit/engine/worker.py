@@ -69,8 +69,8 @@ class Worker:
         watch: RankWatch | None = None,
     ) -> None:
         """`run` may be another folder by the time that Train is taken up. `base`: where a chat finds the base, in place
-        of the recipe's model. `may_fall_back`: the process begins anew once it `falls_back`. `watch` looks at the other
-        ones of several `ranks`."""
+        of the recipe's model. `may_fall_back`: the process begins anew once it `falls_back`, or its launcher does.
+        `watch` looks at the other ones of several `ranks`."""
         self.ranks, self._watch = ranks or Ranks(), watch
         self.run = run
         self.begun = False
@@ -81,7 +81,10 @@ class Worker:
         """Since when the model answers, in time.monotonic()."""
         self.step = 0
         self.falls_back = False
-        """Whether the run has not ended, and goes on as it was written in a new engine of the same process."""
+        """Whether the run has not ended, and goes on as it was written in a new engine of the same process, or of the
+        same launcher."""
+        self.is_falling_back = False
+        """Whether that is made ready: commands are then for the engine that comes."""
         self.failure = ""
         """Why the worker ended where nobody asked for that."""
         self._backend = backend
@@ -91,7 +94,7 @@ class Worker:
         self._chat_only = chat_only
         self._base = base
         self._may_fall_back = may_fall_back
-        self._ending = threading.Lock()
+        self._ending, self._falling = threading.Lock(), threading.Lock()
         self._end: RunEnded | None = None
         self._order: Train | None = None
         self.beginning = Beginning(journal, machine)
@@ -187,8 +190,7 @@ class Worker:
         except BaseException as error:
             traceback.print_exc()
             ending = self._ending_of(error)
-            self.falls_back = self._falls_back(ending)
-            if not self.falls_back:
+            if not self.fall_back(ending):
                 self._try_to_end(ending)
             return
         if trained.stopped:
@@ -259,14 +261,20 @@ class Worker:
                 sys.path.append(folder)
             reward_functions(recipe.grpo)
 
-    def _falls_back(self, ending: RunEnded) -> bool:
-        """Whether the process is to go on with the run as it was written, which is made ready then: where memory ran
-        out, or where the first step already did not work."""
+    def fall_back(self, ending: RunEnded) -> bool:
+        """Whether the run is to go on as it was written, which is made ready then: where memory ran out, or where the
+        first step already did not work, on this rank or another. May be called from any thread."""
         is_unfit = ending.outcome == "out_of_memory" or (
-            ending.outcome == "failed" and self.journal.phase == "compiling"
+            ending.outcome == "failed" and self.journal.phase == "compiling" and not ending.rank_lost
         )
-        if not is_unfit or not self._may_fall_back or self.controls.stop is not None:
-            return False
+        with self._falling:
+            may = is_unfit and self._may_fall_back and self.controls.stop is None and self._order is not None
+            if may and not self.falls_back:
+                self.is_falling_back = True
+                self.falls_back = self.is_falling_back = self._make_ready_as_written(ending)
+            return self.falls_back
+
+    def _make_ready_as_written(self, ending: RunEnded) -> bool:
         assert self._order is not None
         try:
             gpus = self._machine.gpus()

@@ -12,6 +12,8 @@ from cockpit.protocol.values import UNREADABLE
 from cockpit.runs.folder import LONGEST_IDENTITY, RunDir, modified, touch
 from cockpit.runs.liveness import EngineIdentity
 
+GOES_ON = "goes-on"
+
 
 class RankEnd(msgspec.Struct, frozen=True, kw_only=True):
     """How a rank ended before the run had. `lost_others`: it was well itself, and lost the others or was told to go."""
@@ -71,6 +73,20 @@ def forget_ranks(run: RunDir) -> None:
         for path in run.ranks.iterdir():
             if path.suffix in (".json", ".heartbeat"):
                 path.unlink(missing_ok=True)
+
+
+def wish_to_go_on(run: RunDir) -> None:
+    """Have whoever has started the ranks start them anew, for the order to train that lies there. Raises OSError."""
+    touch(run.ranks / GOES_ON)
+
+
+def take_wish_to_go_on(run: RunDir) -> bool:
+    """Whether the ranks are to be started anew; that they are is known once."""
+    try:
+        (run.ranks / GOES_ON).unlink()
+    except OSError:
+        return False
+    return True
 
 
 def rank_log(run: RunDir, rank: int) -> Path:

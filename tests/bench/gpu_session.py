@@ -147,6 +147,12 @@ CALLS = {
                 "bench.scaling",
                 "llama-3-8b --gpus 1 2 --ways as-written auto bf16 --folder {work}/models --out {out}/scaling.json",
             ),
+            script(
+                "fsdp",
+                300,
+                "bench.scaling",
+                "llama-3-8b --gpus 1 2 --ways plain fsdp --steps 15 --folder {work}/models --out {out}/fsdp.json",
+            ),
             cockpit("two-gpus", 120, f"train {ONE_LLAMA} --gpus 2 --set training.max_steps=40"),
         ),
     ),

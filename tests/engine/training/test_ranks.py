@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from cockpit.paths import runs_folder
 from cockpit.protocol.commands import (
     Chat,
@@ -15,12 +17,15 @@ from cockpit.protocol.commands import (
     SaveCheckpoint,
     ScaleLearningRate,
     Stop,
+    Train,
     Unpause,
 )
 from cockpit.protocol.events import (
     CheckpointSaved,
     Evaluated,
+    LogWritten,
     ReplyEnded,
+    RunEnded,
     SampleAnswered,
     ScheduleChanged,
     StepEnded,
@@ -28,9 +33,10 @@ from cockpit.protocol.events import (
 )
 from cockpit.runs.crash import Crash
 from cockpit.runs.folder import RunDir
-from cockpit.runs.ranks import rank_log
+from cockpit.runs.ranks import rank_log, take_wish_to_go_on
 from cockpit.runs.summary import RunSummary
 from tests.engine.ranked import STEPS, alone, figures, is_near, let_go, ranked, text_for, weights_difference
+from tests.engine.training import faults
 from tests.engine.training.held import HOLD, wait_where_told
 from tests.engine.warm_stack import WarmStack
 
@@ -134,3 +140,29 @@ def test_a_rank_that_is_killed_ends_the_run_and_is_named_with_its_output(
     lines = list(Crash.of(run, two.state).lines())
     assert ("left", "the checkpoint after step 2, whole") in lines
     assert [label for label, _ in lines][:2] == ["log 1", "log 1"]
+
+
+def spoil_rank_1() -> None:
+    """In a rank's process: the second one runs out of memory at step 3."""
+    if os.environ["RANK"] == "1":
+        faults.spoil_steps(pytest.MonkeyPatch(), {range(3, 4): faults.too_much})
+
+
+def test_a_fitted_run_of_which_one_rank_is_out_of_memory_asks_to_be_started_anew_as_written(
+    plain_stack: WarmStack, model: Path, odd_rows: Path
+) -> None:
+    """What has started the ranks does that (tests/torture/falls_back.py)."""
+    run = RunDir.create(runs_folder() / "fitted")
+    written = text_for(model, odd_rows, 2, samples__prompts=[])
+    run.written_recipe.write_text(written)
+    halves = {"training__per_device_train_batch_size": 1, "training__gradient_accumulation_steps": 4}
+    fitted = text_for(model, odd_rows, 2, samples__prompts=[], output__save_steps=2, **halves)
+    with ranked(plain_stack, fitted, run=run, prepare=spoil_rank_1, launched=True) as two:
+        assert two.processes[0].wait(60) == 1, "whoever has started the ranks ends those that are left"
+        two.poll()
+    assert two.all(RunEnded) == [] and run.recipe.read_text() == written and not run.written_recipe.exists()
+    (warning,) = [event.text for event in two.all(LogWritten) if event.level == "warning"]
+    assert warning.startswith("Rank 1 of 2: Memory of the GPU ran out") and warning.endswith("after step 2.")
+    assert take_wish_to_go_on(run) and not take_wish_to_go_on(run)
+    ((_, order),) = run.waiting_commands()
+    assert isinstance(order, Train) and (order.resume, order.from_step) == (True, 2)
