@@ -17,9 +17,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -35,7 +37,7 @@ from tests.torture.table import Table
 from tests.torture.twice import logged
 
 STEPS = 24
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "training__max_steps": STEPS, "training__eval_steps": 4, "output__save_steps": 2, "lora__lora_dropout": 0.1,
     "output__save_total_limit": 3,
 }  # fmt: skip
@@ -63,12 +65,12 @@ def result_of(run: RunDir) -> tuple[object, ...]:
     return tuple(state.steps.step), tuple(state.steps.metrics["loss"]), hashlib.sha256(weights).hexdigest()
 
 
-class Killer(threading.Thread):
-    """Waits for the moment in the newest run, then sends a signal to its engine. `hit` says what it was doing."""
+class AtMoment(threading.Thread):
+    """Waits for the moment in the newest run, then does what it is there for. `hit` says what the engine was doing."""
 
-    def __init__(self, known: set[Path], moment: Callable[[RunDir], str], number: signal.Signals) -> None:
+    def __init__(self, known: set[Path], moment: Callable[[RunDir], str], act: Callable[[RunDir], None]) -> None:
         super().__init__(daemon=True)
-        self._known, self._moment, self._number = known, moment, number
+        self._known, self._moment, self._act = known, moment, act
         self.over = False
         self.hit = ""
         self.run_dir: RunDir | None = None
@@ -78,13 +80,21 @@ class Killer(threading.Thread):
         while not self.over:
             found = next((one for one in all_runs() if one.path not in self._known), None)
             if found is not None and (hit := self._moment(found)):
-                identity = found.identity()
-                if identity is None:
-                    continue
-                os.kill(identity.pid, self._number)
+                self._act(found)
                 self.hit, self.run_dir = hit, found
                 return
             time.sleep(0.0005 if found is not None else 0.01)
+
+
+def signalled(number: signal.Signals) -> Callable[[RunDir], None]:
+    """Sends it to the run's engine."""
+
+    def act(run: RunDir) -> None:
+        identity = run.identity()
+        if identity is not None:
+            os.kill(identity.pid, number)
+
+    return act
 
 
 def inside_a_checkpoint(draw: random.Random) -> Callable[[RunDir], str]:
@@ -138,7 +148,7 @@ def why_not_offered_well(run: RunDir) -> str:
 def trial(recipe: Path, moment: Callable[[RunDir], str], number: signal.Signals, expected: object) -> tuple[str, str]:
     """What the engine was doing, and what is wrong with what came of it."""
     known = {run.path for run in all_runs()}
-    killer = Killer(known, moment, number)
+    killer = AtMoment(known, moment, signalled(number))
     killer.start()
     status, said = command(recipe)
     killer.over = True
@@ -161,6 +171,28 @@ def trial(recipe: Path, moment: Callable[[RunDir], str], number: signal.Signals,
     return killer.hit, "" if result_of(runs[0]) == expected else f"{runs[0].id} is not as an undisturbed run"
 
 
+@contextmanager
+def prepared() -> Iterator[Callable[[], Path]]:
+    """Engines are forks; each call gives the recipe of a run in an empty COCKPIT_HOME."""
+    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
+        folder, numbers = Path(place), count(1)
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        model = tiny.make_model(folder / "model")
+        rows = tiny.write_rows(folder / "rows.jsonl", tiny.chat_rows(40))
+        text = tiny.recipe_text(model, rows, backend="transformers", **SETTINGS)
+
+        def one_more() -> Path:
+            number = next(numbers)
+            patch.setenv("COCKPIT_HOME", str(folder / f"home-{number}"))
+            recipe = folder / f"recipe-{number}.yaml"
+            recipe.write_text(text)
+            return recipe
+
+        with closing(WarmStack("transformers", folder)) as stack, stack.starts_engines():
+            yield one_more
+
+
 def main() -> int:
     """The tables, and what went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture.engine_deaths")
@@ -169,40 +201,23 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     draw, faults = random.Random(given.seed), list[str]()
-    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
-        folder = Path(place)
-        patch.setenv("CUDA_VISIBLE_DEVICES", "")
-        patch.setenv("OMP_NUM_THREADS", "1")
-        model = tiny.make_model(folder / "model")
-        rows = tiny.write_rows(folder / "rows.jsonl", tiny.chat_rows(40))
-        text = tiny.recipe_text(model, rows, backend="transformers", **SETTINGS)
-        with closing(WarmStack("transformers", folder)) as stack, stack.starts_engines():
-            number = 0
-
-            def prepared() -> Path:
-                nonlocal number
-                number += 1
-                patch.setenv("COCKPIT_HOME", str(folder / f"home-{number}"))
-                recipe = folder / f"recipe-{number}.yaml"
-                recipe.write_text(text)
-                return recipe
-
-            status, said = command(prepared())
-            if status:
-                print(said)
-                return 1
-            expected = result_of(all_runs()[0])
-            table = Table("signal", "while it was")
-            for at in range(given.kills):
-                moment = inside_a_checkpoint(draw) if at % 2 else at_random(draw)
-                hit, wrong = trial(prepared(), moment, signal.SIGKILL, expected)
-                table.add("SIGKILL", hit, not wrong)
-                faults += [f"{hit}: {wrong}"] if wrong else []
-            for phase in PHASES * given.terms:
-                hit, wrong = trial(prepared(), in_phase(phase), signal.SIGTERM, expected)
-                table.add("SIGTERM", hit, not wrong)
-                faults += [f"{hit}: {wrong}"] if wrong else []
-            table.show()
+    with prepared() as one_more:
+        status, said = command(one_more())
+        if status:
+            print(said)
+            return 1
+        expected = result_of(all_runs()[0])
+        table = Table("signal", "while it was")
+        for at in range(given.kills):
+            moment = inside_a_checkpoint(draw) if at % 2 else at_random(draw)
+            hit, wrong = trial(one_more(), moment, signal.SIGKILL, expected)
+            table.add("SIGKILL", hit, not wrong)
+            faults += [f"{hit}: {wrong}"] if wrong else []
+        for phase in PHASES * given.terms:
+            hit, wrong = trial(one_more(), in_phase(phase), signal.SIGTERM, expected)
+            table.add("SIGTERM", hit, not wrong)
+            faults += [f"{hit}: {wrong}"] if wrong else []
+        table.show()
     print(*faults, sep="\n")
     return 1 if faults else 0
 
