@@ -38,7 +38,9 @@ bench-gpu:  ## a shipped recipe from end to end, on the GPU that CUDA_VISIBLE_DE
 torture:  ## damaged files, full disks, hostile folders and logs, as real processes meet them: an hour on 2 cores
 	uv run python -m tests.torture.damage
 	uv run python -m tests.torture.disks
+	uv run python -m tests.torture.filled_disks
 	uv run python -m tests.torture.kills
+	uv run python -m tests.torture.engine_deaths
 	uv run python -m tests.torture.terminals
 	uv run python -m tests.torture.ranks
 	uv run python -m tests.torture.states
