@@ -88,3 +88,14 @@ def test_a_desk_is_small_and_says_what_is_missing(clean_python: Path, tmp_path: 
             "The training stack is not installed here, so that nothing can be trained or asked (there is no mod" in said
         )
         assert "Install it with: pip install 'finetune-cockpit[train]', or use that of a server: cockpit ssh" in said
+    ended = subprocess.run(
+        [clean_python, "-m", "cockpit", "pack", "demo"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (
+        ended.returncode == 1 and "nothing can be trained or asked; a pack holds the wheels of what is" in ended.stderr
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,10 +42,13 @@ def pack(
     Exit status: 0 packed, 1 something could not be had or written, 2 the recipe or a setting is wrong.
     """
     from cockpit.engine.errors import RunFailure
+    from cockpit.machine.installed import INSTALL_STACK, NO_STACK
     from cockpit.offline.pack import new_pack
     from cockpit.paths import expanded
     from cockpit.text.numbers import size
 
+    if importlib.util.find_spec("torch") is None:
+        end(f"{NO_STACK}; a pack holds the wheels of what is. {INSTALL_STACK}", 1)
     document, _ = asked_for(recipe, data, model, settings or [])
     place = expanded(out or Path(f"{document.name}-pack")).absolute()
     if place.exists():

@@ -117,7 +117,10 @@ class InputCopies:
         if source.absolute() in self._copied:
             return self._copied[source.absolute()]
         self._say(plain_line(str(source)))
-        shutil.copytree(source, self._folder / place, ignore=shutil.ignore_patterns(".*"), dirs_exist_ok=True)
+        shutil.copytree(
+            source, self._folder / place, ignore=shutil.ignore_patterns(".*"), ignore_dangling_symlinks=True,
+            dirs_exist_ok=True,
+        )  # fmt: skip
         return self._relative(self._folder / place, source)
 
     def _file(self, source: Path, place: Path) -> str:

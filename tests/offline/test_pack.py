@@ -57,6 +57,20 @@ def test_an_image_that_another_machine_would_not_find_is_refused(tmp_path: Path)
     assert not (tmp_path / "out").exists() and list(tmp_path.glob(".out*")) == []
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("data.sources.0.name_or_path=/no/such/rows.jsonl", "The data file /no/such/rows.jsonl is not there."),
+        ("model.name_or_path=/no/such/model", "there is no such folder"),
+        ("model.adapter=/no/such/adapter", "/no/such/adapter"),
+    ],
+)
+def test_what_is_not_there_is_named_and_nothing_is_left(tmp_path: Path, setting: str, said: str) -> None:
+    status, told = packed(Path("demo"), tmp_path / "out", "--set", setting)
+    assert status == 1 and said in told and "Traceback" not in told
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_place_that_is_taken_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     status, said = packed(write_recipe(tmp_path, "mine"), tmp_path / "out")
