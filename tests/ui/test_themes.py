@@ -10,7 +10,8 @@ from textual.theme import Theme
 
 from cockpit.ui.app import CockpitApp
 from cockpit.ui.themes import DARK, DARK_16, LIGHT, LIGHT_16, OWN
-from cockpit.ui.widgets.state_signs import STATE_SIGNS
+from cockpit.ui.widgets.glyphs import ASCII, UNICODE, Glyphs
+from cockpit.ui.widgets.state_signs import state_sign
 from tests.ui.colours import contrast
 from tests.ui.engines import FakeEngines, FakeProbe
 
@@ -66,7 +67,9 @@ async def test_our_colours_have_a_value_in_themes_that_come_with_textual() -> No
             }
 
 
-def test_states_are_told_apart_by_their_signs_or_words_alone() -> None:
-    good = {STATE_SIGNS[state][0] for state in ("starting", "running", "completed", "stopped")}
-    bad = {STATE_SIGNS[state][0] for state in ("silent", "lost", "damaged", "failed", "out_of_memory")}
+@pytest.mark.parametrize("signs", [UNICODE, ASCII])
+def test_states_are_told_apart_by_their_signs_or_words_alone(signs: Glyphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cockpit.ui.widgets.glyphs.glyphs_for", lambda term, encoding: signs)
+    good = {state_sign(state)[0] for state in ("starting", "running", "completed", "stopped")}
+    bad = {state_sign(state)[0] for state in ("silent", "lost", "damaged", "failed", "out_of_memory")}
     assert len(good) == 4 and not good & bad

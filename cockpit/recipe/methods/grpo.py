@@ -138,13 +138,9 @@ def reward_names(grpo: Grpo) -> list[str]:
     return names
 
 
-def _short(name: str, cells: int = 12) -> str:
-    return name if len(name) <= cells else f"{name[: cells - 1]}…"
-
-
 def reward_figures(grpo: Grpo) -> tuple[Figure, ...]:
     """The mean of each reward."""
-    return tuple(Figure(f"rewards/{name}/mean", f"  {_short(name)}", "up") for name in reward_names(grpo))
+    return tuple(Figure(f"rewards/{name}/mean", f"  {name}", "up") for name in reward_names(grpo))
 
 
 def reward_charts(grpo: Grpo) -> tuple[Chart, ...]:

@@ -42,7 +42,7 @@ class ChoiceDialog(ModalDialog[Choice]):
         with Vertical(classes="dialog") as box:
             box.border_title = Content(self.ABOUT)
             if self._choices:
-                yield OptionList(*(Option(self.line(one)) for one in self._choices))
+                yield OptionList(*(Option(self.line(one)) for one in self._choices), classes="pane")
                 yield answers(AnswerButton(self.TAKE, id="take", key="enter"), close_button())
             else:
                 yield Static(Content(self.NONE))

@@ -125,7 +125,7 @@ class CompareScreen(Screen[None]):
 
     @property
     def _label_cells(self) -> int:
-        return min(LABEL_CELLS, max(14, (self.size.width or 80) // 4))
+        return min(LABEL_CELLS, max(16, (self.size.width or 80) // 4))
 
     def _row(self, label: str, values: list[str], style: str = "") -> Content:
         cells = self._cells

@@ -53,6 +53,7 @@ class ModalDialog(ModalScreen[Result | None]):
     """A question over the screen that asks; the result is None where it is closed without an answer."""
 
     CSS_PATH: ClassVar[str | PurePath | list[str | PurePath]] = "dialog.tcss"
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (20, "-low"), (32, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "close", id="dialog.close", tooltip="Close this and change nothing"),
         Binding("down", "app.focus_next", "next", id="dialog.next", tooltip="Go to the next field or answer",

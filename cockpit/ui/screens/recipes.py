@@ -41,6 +41,7 @@ class RecipesScreen(Screen[None]):
 
     CSS_PATH = "recipes.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (76, "-narrow"), (100, "-wide"), (160, "-huge")]
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (18, "-low"), (32, "-tall")]
     HELP = (
         "Pick a recipe and press Enter: it is checked, given to the engine that has been warming up, and trains.\n"
         "Press e to change it first: model, rank, data, training. Your own data file comes in by n, or in the editor.\n"

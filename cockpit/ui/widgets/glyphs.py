@@ -28,6 +28,7 @@ class Glyphs:
     down: str
     flat: str
     done: str
+    stopped: str
     failed: str
     warn: str
     current: str
@@ -56,6 +57,7 @@ UNICODE = Glyphs(
     down="↓",
     flat="→",
     done="✓",
+    stopped="■",
     failed="✗",
     warn="▲",
     current="●",
@@ -83,6 +85,7 @@ ASCII = Glyphs(
     down="v",
     flat="=",
     done="+",
+    stopped="#",
     failed="x",
     warn="!",
     current="*",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from cockpit.protocol.events import LOSS
@@ -23,6 +24,8 @@ from cockpit.ui.widgets.sparkline import sparkline, trend
 LABEL_CELLS = 14
 VALUE_CELLS = 10
 SPARK_CELLS = 8
+NOTE_CELLS = 16
+"""Between the value and the right edge, with two blanks."""
 SPLIT, PADDED = "  data, model", "  with padding"
 SPARED = (
     PADDED,
@@ -92,7 +95,9 @@ class NowPanel(Lines):
         rows, height = list(self._rows), self.content_size.height
         for label in SPARED if height else ():
             rows = [row for row in rows if len(rows) <= height or row.label != label]
-        return [_line(row) for row in rows]
+        room = self.content_size.width - VALUE_CELLS - NOTE_CELLS
+        label_cells = max(LABEL_CELLS, min(room, max(cell_len(row.label) for row in rows)))
+        return [_line(row, label_cells) for row in rows]
 
 
 def rows_of(state: RunState, price: Price | None = None, figures: Sequence[Figure] = ()) -> list[Row]:
@@ -218,10 +223,11 @@ def _epochs(state: RunState) -> str:
     return f"of {state.plan.total_steps / state.plan.steps_per_epoch:,.2f}"
 
 
-def _line(row: Row) -> Content:
+def _line(row: Row, label_cells: int) -> Content:
     wrong = row.value == NOT_A_NUMBER
     value = Content.styled(f"{row.value:>{VALUE_CELLS}}", "bold $error" if wrong else "bold")
-    parts = [Content.styled(f"{row.label:<{LABEL_CELLS}}", "$foreground-muted"), value, Content("  ")]
+    label = Content(row.label).truncate(label_cells, ellipsis=True, pad=True)
+    parts = [label.stylize("$foreground-muted"), value, Content("  ")]
     if row.direction is not None and not row.course:
         parts += [arrow(row.direction, falling_is_good=row.falling_is_good), Content(" ")]
     if row.course:

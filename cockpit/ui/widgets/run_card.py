@@ -11,7 +11,7 @@ from cockpit.text.numbers import UNKNOWN, count, duration, metric, size
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.widgets.card import CardText
 from cockpit.ui.widgets.recipe_card import data_names, model_text
-from cockpit.ui.widgets.state_signs import STATE_SIGNS
+from cockpit.ui.widgets.state_signs import state_sign
 
 if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
@@ -27,7 +27,7 @@ def card_of_run(
     summary: RunSummary, details: RunDetails | None, recipe: Recipe | None, price: Price | None = None
 ) -> CardText:
     """What is known of the run so far; the card of a long log comes in two parts, the second with `details`."""
-    sign, colour = STATE_SIGNS[summary.state]
+    sign, colour = state_sign(summary.state)
     facts = _label(summary.run)
     if details is not None and details.reason:
         facts.append(("because", plain_text(details.reason)))

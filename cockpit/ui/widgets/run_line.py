@@ -17,7 +17,7 @@ from cockpit.ui.widgets.lines import Lines
 from cockpit.ui.widgets.memory_bar import gib
 from cockpit.ui.widgets.now_panel import arrow
 from cockpit.ui.widgets.sparkline import trend
-from cockpit.ui.widgets.state_signs import STATE_SIGNS, alarm_level
+from cockpit.ui.widgets.state_signs import alarm_level, state_sign
 
 FORMS = 11
 """From the longest line to the shortest; the first that fits is drawn."""
@@ -98,7 +98,7 @@ class RunLine(Lines):
         return Content.styled(run_id, "bold $primary")
 
     def _word(self) -> Content:
-        state, (sign, colour) = self._state, STATE_SIGNS[self._status]
+        state, (sign, colour) = self._state, state_sign(self._status)
         word = STATES[self._status]
         if self._note:
             word, colour = self._note, "$warning"

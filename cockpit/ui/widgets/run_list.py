@@ -17,7 +17,7 @@ from cockpit.text.plain_text import plain_line
 from cockpit.ui.messages import CompareRuns, EditRun, LabelRun, RemoveRun, ResumeRun
 from cockpit.ui.widgets.marked_list import MarkedList, columns, room_beside
 from cockpit.ui.widgets.sparkline import sparkline
-from cockpit.ui.widgets.state_signs import STATE_SIGNS
+from cockpit.ui.widgets.state_signs import state_sign
 
 if TYPE_CHECKING:
     from cockpit.runs.folder import RunDir
@@ -190,7 +190,7 @@ class RunList(MarkedList):
 
     def row_content(self, index: int, width: int) -> Content:
         row = self._rows[index]
-        sign, colour = STATE_SIGNS[row.state]
+        sign, colour = state_sign(row.state)
         left = Content.assemble((sign, colour), " ", plain_line(row.run.id))
         if row.run.id in self.picked:
             number = f"{list(self.picked).index(row.run.id) + 1}:"
@@ -202,10 +202,11 @@ class RunList(MarkedList):
             right.append(Content.styled(_course(row).ljust(SPARK_CELLS), "$primary"))
         if width >= WITH_AGE:
             right.append(Content.styled(when(row).rjust(WHEN_CELLS), "$foreground-muted"))
-        state = state_text(row)[:STATE_CELLS]
-        room = room_beside(width, [Content(state), *right], gap=" ") - left.cell_length
-        if width >= WITH_STATE and room >= 0:  # a run is known by the end of its id, and how it stands by its sign
-            right.insert(0, Content(state.rjust(min(STATE_CELLS, len(state) + room))))
+        for state in dict.fromkeys((state_text(row)[:STATE_CELLS], STATES[row.state])):
+            room = room_beside(width, [Content(state), *right], gap=" ") - left.cell_length
+            if width >= WITH_STATE and room >= 0:  # a run is known by the end of its id, and how it stands by its sign
+                right.insert(0, Content(state.rjust(min(STATE_CELLS, len(state) + room))))
+                break
         if (label := self._labels.get(row.run.id)) is not None:
             named = " ".join(filter(None, (label.name, *(f"#{tag}" for tag in label.tags))))
             space = room_beside(width, right, gap=" ") - left.cell_length - 1

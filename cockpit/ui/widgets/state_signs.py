@@ -6,23 +6,30 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from cockpit.runs.status import State
+from cockpit.ui.widgets.glyphs import glyphs
 
 if TYPE_CHECKING:
     from cockpit.protocol.events import WatchdogFired
 
-STATE_SIGNS: dict[State, tuple[str, str]] = {
-    "starting": ("◌", "$primary"),
-    "running": ("●", "$primary"),
-    "silent": ("?", "$warning"),
-    "lost": ("?", "$error"),
-    "damaged": ("!", "$error"),
-    "completed": ("✓", "$success"),
-    "stopped": ("■", "$foreground"),
-    "failed": ("✗", "$error"),
-    "out_of_memory": ("✗", "$error"),
-}
 GRAVE = ("loss_nan",)
 """Watchdogs whose sign means that the weights are spoilt, whatever is done about it."""
+
+
+def state_sign(state: State) -> tuple[str, str]:
+    """The sign of a state, in this terminal's signs, and its colour."""
+    signs = glyphs()
+    found: dict[State, tuple[str, str]] = {
+        "starting": (signs.wait, "$primary"),
+        "running": (signs.current, "$primary"),
+        "silent": ("?", "$warning"),
+        "lost": ("?", "$error"),
+        "damaged": ("!", "$error"),
+        "completed": (signs.done, "$success"),
+        "stopped": (signs.stopped, "$foreground"),
+        "failed": (signs.failed, "$error"),
+        "out_of_memory": (signs.failed, "$error"),
+    }
+    return found[state]
 
 
 def alarm_level(alarms: Mapping[str, WatchdogFired]) -> Literal["", "warning", "error"]:

@@ -127,4 +127,4 @@ def test_a_reward_that_cannot_be_given_is_told(
 
 def test_a_long_name_of_a_reward_is_seen_to_be_cut() -> None:
     rewards = [Reward(numeric_answer="answer"), Reward(regex="x")]
-    assert [one.label for one in reward_figures(Grpo(rewards=rewards))] == ["  numeric_ans…", "  regex"]
+    assert [one.label for one in reward_figures(Grpo(rewards=rewards))] == ["  numeric_answer", "  regex"]
