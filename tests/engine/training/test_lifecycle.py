@@ -51,8 +51,11 @@ def test_a_preemption_command_ends_the_run_in_a_whole_checkpoint(
     assert run.run.result is not None
 
 
-def test_a_deadline_that_is_near_stops_before_anything_is_trained(hosted: Hosted) -> None:
-    ended = ending(hosted(lifecycle__deadline="00:00:01", **LONG))
+def test_a_deadline_that_is_near_stops_before_anything_is_trained(hosted: Hosted, gate: Gate) -> None:
+    run = hosted(lifecycle__deadline="00:00:01", **LONG)
+    run.until(lambda: bool(run.all(StopRequested)))
+    gate.open()
+    ended = ending(run)
     assert (ended.outcome, ended.step) == ("stopped", 0)
     assert ended.reason.startswith("The time is up: lifecycle.deadline leaves ")
 
