@@ -107,7 +107,11 @@ def make_run(folder: Path, picture: Picture) -> tuple[Path, float]:
     for name, lines in kept.items():
         (run.path / name).write_bytes(b"".join(lines))
     run.write_identity(EngineIdentity.of_this_process("unsloth"))
-    return run.path, now + (0.5 if picture.until_step else TALKED_AFTER_S)
+    now += 0.5 if picture.until_step else TALKED_AFTER_S
+    run.heartbeat.touch()
+    for path in (run.heartbeat, run.recipe):
+        os.utime(path, (now, now))
+    return run.path, now
 
 
 async def take(picture: Picture, target: Path) -> None:
@@ -120,7 +124,6 @@ async def take(picture: Picture, target: Path) -> None:
 
     shutil.rmtree(runs_folder(), ignore_errors=True)
     path, now = make_run(runs_folder(), picture)
-    os.utime(path / "recipe.yaml", (now, now))
     time.time = lambda: now if picture.run else now + 600  # the clock stands still: ages and durations are the same
     engines = FakeEngines()
     app = CockpitApp(open_run=RunDir(path) if picture.run else None, engines=engines, probe=FakeProbe())
