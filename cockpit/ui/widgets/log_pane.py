@@ -126,10 +126,13 @@ class LogPane(ScrollView, can_focus=True):
         return (line for line in lines if least == 0 or LEVELS.index(_level(line)) >= least)
 
     def on_resize(self) -> None:
-        """Wrap anew where the width has changed."""
+        """Wrap anew where the width has changed; what was found is on other rows then, and stays in sight."""
         if self.scrollable_content_region.width != self._wrapped_at:
             self._wrap_all()
+            self._look()
             self._grow()
+            if self._found and (self._found_at < 0 or not self._follows):
+                self.step(0 if self._found_at >= 0 else -1)
         if self._follows:
             self.call_after_refresh(self._to_its_end)
 

@@ -154,8 +154,12 @@ async def test_an_offer_that_was_scrolled_out_of_sight_is_shown_before_it_is_tak
     async with focused(folder) as (app, pilot, box):
         await pilot.press("f4", "down")
         offers = app.query_one(OfferList)
-        offers.scroll_end(animate=False)
-        await until(pilot, lambda: not offers.shows_mark())
+
+        def is_scrolled_away() -> bool:
+            offers.scroll_end(animate=False)  # again where the list was laid out meanwhile
+            return not offers.shows_mark()
+
+        await until(pilot, is_scrolled_away)
         await pilot.press("enter")
         assert box.entry.value == f"{folder}/"
         assert offers.shows_mark()

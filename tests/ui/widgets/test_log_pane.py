@@ -14,7 +14,7 @@ async def test_log_pane_shows_lines_literally_and_wrapped() -> None:
     async with Stage(widgets=[pane]).run_test(size=(40, 8)) as pilot:
         await pilot.pause()
         pane.add([LogLine(0, "info", HOSTILE), LogLine(0, "error", "word " * 12), LogLine(0, "odd", "x" * 60)])
-        await pilot.pause()
+        await until(pilot, lambda: text_of(pane)[0].endswith(SHOWN))
         rows = text_of(pane)
         assert rows[0].endswith(SHOWN)
         assert "✗ word" in rows[1] and rows[2].strip().startswith("word")
@@ -62,6 +62,22 @@ async def test_log_pane_wraps_anew_when_its_width_changes_and_forgets_the_oldest
         for _ in range(3):
             pane.add([LogLine(0, "info", "short")] * LOG_LINES)
         assert LOG_LINES <= pane.virtual_size.height <= LOG_LINES * 1.25
+
+
+async def test_what_is_sought_stays_in_sight_where_the_lines_are_broken_anew() -> None:
+    pane = LogPane()
+    async with Stage(widgets=[pane]).run_test(size=(80, 8)) as pilot:
+        long, rest = LogLine(0, "info", "word " * 12), LogLine(0, "info", "short")
+        pane.add([*[long] * 30, LogLine(0, "info", "a needle"), *[rest] * 30])
+        await until(pilot, lambda: pane.scroll_y > 0)
+        pane.seek("needle")
+        await until(pilot, lambda: any("needle" in row for row in text_of(pane)))
+        await resized(pilot, 40, 8)
+        await until(pilot, lambda: any("needle" in row for row in text_of(pane)))
+        pane.scroll_home(animate=False, immediate=True)
+        pane.step(1)
+        await until(pilot, lambda: any("needle" in row for row in text_of(pane)))
+        assert str(pane.border_subtitle) == "1 of 1 lines with 'needle'"
 
 
 def test_wrap_cells() -> None:
