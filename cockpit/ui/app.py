@@ -1,13 +1,10 @@
-"""Theme, global keys, which screen is showing; the standby engine, and the end."""
+"""CockpitApp: global keys, which screen is showing, and the clock that runs, engines and queue are looked at by"""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import signal
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -15,36 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual import on
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.driver import Driver
 from textual.reactive import reactive
 from textual.screen import Screen
 
-from cockpit.text.plain_text import plain_line
 from cockpit.ui import garbage
-from cockpit.ui.asking import AskingApp
-from cockpit.ui.messages import (
-    CompareRuns,
-    EditRecipe,
-    EditRun,
-    ExportRun,
-    LabelRun,
-    OpenRun,
-    QueueRecipe,
-    RelaunchRun,
-    RemoveRun,
-    ResumeRun,
-    ShowQueue,
-    StartRun,
-    WarmFor,
-)
-from cockpit.ui.preferences import remember_theme, remembered_theme
+from cockpit.ui.messages import EditRecipe, OpenRun
+from cockpit.ui.requests import RequestsApp
 from cockpit.ui.runs.engines import Engines, Probe
 from cockpit.ui.runs.new_runs import NewRuns
 from cockpit.ui.runs.past_runs import PastRuns
 from cockpit.ui.runs.retries import Retries
 from cockpit.ui.screens.recipes import RecipesScreen, mark_saved
-from cockpit.ui.themes import DARK, LIGHT, THEMES, meanings, themes_for
 from cockpit.ui.widgets.top_line import EngineStatus
 
 if TYPE_CHECKING:
@@ -54,9 +32,7 @@ if TYPE_CHECKING:
     from cockpit.runs.folder import RunDir
     from cockpit.settings import Price
     from cockpit.ui.runs.far_runs import FarRuns
-    from cockpit.ui.runs.queue_worker import QueueWorker
     from cockpit.ui.runs.session import RunSession
-    from cockpit.ui.runs.standby import Standby
     from cockpit.watching.link import WatchLink
 
 CSS_DIR = Path(__file__).parent
@@ -67,7 +43,7 @@ LOOK_EVERY = 10
 """Polls between two looks at whether the terminal is still there, and at a run that no screen shows."""
 
 
-class CockpitApp(AskingApp):
+class CockpitApp(RequestsApp):
     """The app. `open_run` is shown at once where given; `recipe` names the one selected at first."""
 
     TITLE = "cockpit"
@@ -102,14 +78,6 @@ class CockpitApp(AskingApp):
     ) -> None:
         """`engines` and `probe` stand in for cockpit.launch.engines and the GPU driver in tests."""
         super().__init__()
-        for theme in THEMES:
-            self.register_theme(theme)
-        theme_name = remembered_theme()
-        self.theme = theme_name if theme_name in self.available_themes else DARK.name
-        self.session: RunSession | None = None
-        """The run that is shown, or was shown last."""
-        self._left: list[RunSession] = []
-        """Runs that were shown before it, and whose engines this app has started."""
         self._open_first = open_run
         self._watch_first = watched
         """A run that cockpit did not start."""
@@ -127,36 +95,12 @@ class CockpitApp(AskingApp):
             self._new = self._past = self._far = FarRuns(self, desk)
             probe = self._far
         self._retries = Retries(self, self._past, self._new)
-        self._queue: QueueWorker | None = None
-        """Set once the app has begun; the runs of other machines have queues of their own."""
         self._probe = probe
-        self.standby: Standby | None = None
-        """The engine that warms up for the next run; None until the app has begun."""
         self._polls = 0
         self._calls = True
         """Whether the terminal is asked to call."""
         self.price: Price | None = None
         """Of a GPU-hour, where the user has set one."""
-
-    async def run_async(self, *, headless: bool = False, **options: Any) -> None:
-        """Run in the colours that the terminal has; a picture has all of them."""
-        if not headless:
-            self.fit_colours()
-        return await super().run_async(headless=headless, **options)
-
-    def fit_colours(self) -> None:
-        """Take the themes that the terminal can show."""
-        for theme in themes_for(self.console.color_system):
-            self.register_theme(theme)
-
-    def get_driver_class(self) -> type[Driver]:
-        """The driver that notices a terminal which goes away."""
-        driver_class = super().get_driver_class()
-        if driver_class.__name__ != "LinuxDriver":
-            return driver_class
-        from cockpit.ui.terminal import TerminalDriver
-
-        return TerminalDriver
 
     def get_default_screen(self) -> Screen[Any]:
         """The recipes, always at the bottom of the stack."""
@@ -165,7 +109,7 @@ class CockpitApp(AskingApp):
     def on_mount(self) -> None:
         """Begin to poll once the first frame is out."""
         self._answer_signals()
-        self.theme_changed_signal.subscribe(self, self._remember_theme)
+        self.remember_themes()
         self.call_after_refresh(self._begin)
 
     @property
@@ -265,33 +209,6 @@ class CockpitApp(AskingApp):
 
     # Runs
 
-    def run_is_going(self) -> bool:
-        """Whether the run that is shown, or was shown last, still trains."""
-        session = self.session
-        return session is not None and session.takes_commands and not session.is_over
-
-    @on(StartRun)
-    def _on_start_run(self, message: StartRun) -> None:
-        if not self.run_is_going():
-            self._new.start(message.document)
-            return
-        assert self.session is not None
-        from cockpit.ui.screens.questions import start_beside
-
-        def answered(answer: str | None) -> None:
-            if answer == "beside":
-                self._new.start(message.document)
-
-        self.push_screen(start_beside(self.session.link.run.id), answered)
-
-    def unload_ended(self) -> None:
-        """Let the models go that engines of ours still hold after their runs, for chats that nobody is having."""
-        for session in filter(None, (*self._left, self.session)):
-            if session.is_engine_ours:
-                with suppress(OSError):
-                    session.unload()
-        self._left = [session for session in self._left if session.is_engine_ours]
-
     @on(OpenRun)
     def _on_open_run(self, message: OpenRun) -> None:
         self.open_run(message.run)
@@ -316,60 +233,6 @@ class CockpitApp(AskingApp):
         if opened is not None:
             self.show_live(opened)
 
-    @on(ResumeRun)
-    def _on_resume_run(self, message: ResumeRun) -> None:
-        self._past.resume(message.run)
-
-    @on(ExportRun)
-    def _on_export_run(self, message: ExportRun) -> None:
-        self._past.export(message.run)
-
-    @on(QueueRecipe)
-    def _on_queue_recipe(self, message: QueueRecipe) -> None:
-        from cockpit.recipe.problem import RecipeError
-
-        if self._far is not None:
-            self._far.queue(message.document)
-        if self._queue is None:
-            return
-        try:
-            number = self._queue.add(message.document, os.getcwd())  # noqa: PTH109
-        except RecipeError as error:
-            self.refuse_start(message.document, [str(problem) for problem in error.problems])
-        except OSError as error:
-            self.notify(f"The queue cannot be written: {error.strerror or error}.", severity="error", markup=False)
-        else:
-            self.notify(f"{plain_line(message.document.name)} waits in the queue, as number {number}.", markup=False)
-
-    @on(ShowQueue)
-    def _on_show_queue(self) -> None:
-        from cockpit.ui.screens.queue import QueueScreen
-
-        if self._queue is not None:
-            self.push_screen(QueueScreen(self._queue))
-
-    @on(CompareRuns)
-    def _on_compare_runs(self, message: CompareRuns) -> None:
-        from cockpit.ui.screens.compare import CompareScreen
-
-        self.push_screen(CompareScreen(message.runs))
-
-    @on(LabelRun)
-    def _on_label_run(self, message: LabelRun) -> None:
-        self._past.label(message.run)
-
-    @on(RemoveRun)
-    def _on_remove_run(self, message: RemoveRun) -> None:
-        self._past.remove(message.run)
-
-    @on(RelaunchRun)
-    def _on_relaunch_run(self, message: RelaunchRun) -> None:
-        self._retries.relaunch(message.run, message.recipe_name, message.relaunch)
-
-    @on(EditRun)
-    def _on_edit_run(self, message: EditRun) -> None:
-        self._retries.edit(message.run, message.recipe_name, message.told)
-
     # Screens
 
     @on(EditRecipe)
@@ -381,11 +244,6 @@ class CockpitApp(AskingApp):
         from cockpit.ui.screens.editor import EditorScreen
 
         self.push_screen(EditorScreen(document, field), lambda saved: mark_saved(self.screen_stack, saved))
-
-    @on(WarmFor)
-    def _on_warm_for(self, message: WarmFor) -> None:
-        if self.standby is not None:
-            self.standby.want(message.recipe)
 
     def show_live(self, session: RunSession) -> None:
         """Watch a run."""
@@ -433,26 +291,6 @@ class CockpitApp(AskingApp):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen))
 
-    # Looks
-
-    def action_toggle_theme(self) -> None:
-        """The other of the two themes."""
-        self.theme = DARK.name if self.theme == LIGHT.name else LIGHT.name
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """What our colours are in a theme that comes with Textual."""
-        return meanings(self.current_theme)
-
-    def _remember_theme(self, _theme: object) -> None:
-        if self.theme != remembered_theme():
-            remember_theme(self.theme)
-
-    def set_terminal_title(self, title: str) -> None:
-        """Name the terminal's window or tmux pane."""
-        set_title = getattr(self._driver, "set_title", None)
-        if set_title is not None:
-            set_title(title)
-
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette: every key that works on the screen, then what has no key."""
         seen = set()
@@ -483,72 +321,6 @@ class CockpitApp(AskingApp):
             self.post_message(EditRecipe(entry.document.copy()))
         else:
             self.notify("\n".join(map(str, entry.problems)), severity="error", markup=False)
-
-    # The end
-
-    def action_help_quit(self) -> None:
-        """What Ctrl+C does here, where a habit ends programs with it."""
-        self.notify("Ctrl+Q leaves; a run that is training goes on without the app.", markup=False)
-
-    async def action_quit(self) -> None:
-        """Leave at once, or ask what is to become of the run that is going, or of edits that are not saved."""
-        from cockpit.ui.screens.dialog import Dialog
-        from cockpit.ui.screens.questions import drop_changes, leave_run
-
-        if isinstance(self.screen, Dialog):
-            return
-        if self.session is not None and self.run_is_going():
-            self.session.poll()
-        unsaved = getattr(self.screen, "unsaved", 0)
-        if self.session is not None and self.run_is_going():
-            from cockpit.runs.stopping import stopping
-
-            question = leave_run(self.session.link.run.id, stopping(self.session.state))
-            self.push_screen(question, self._quit_answered)
-        elif unsaved:
-            self.push_screen(drop_changes(unsaved, quits=True), self._drop_answered)
-        else:
-            self._leave()
-
-    def _drop_answered(self, answer: str | None) -> None:
-        if answer == "drop":
-            self._leave()
-
-    def _quit_answered(self, answer: str | None) -> None:
-        if answer not in ("leave", "stop") or self.session is None:
-            return
-        run_id = plain_line(self.session.link.run.id)
-        if answer == "leave":
-            self._leave(f"{run_id} goes on. To watch it again: cockpit attach {run_id}")
-            return
-        from cockpit.runs.stopping import stopping
-
-        what = stopping(self.session.state).sentence
-        try:
-            if self.session.stop_asked is None:
-                self.session.stop(save=True)
-        except OSError as error:
-            self.notify(f"The run could not be asked to stop: {error}", severity="error", markup=False)
-            return
-        self._leave(f"{run_id} was asked to stop. {what} To look at it: cockpit attach {run_id}")
-
-    def _leave(self, message: str = "", return_code: int = 0) -> None:
-        if self.standby is not None:
-            self.standby.dismiss()
-        if self._queue is not None:
-            self._queue.close()
-        if return_code == 0:
-            # A terminal that was lost is no wish to end the chat: whoever attaches again finds the model loaded.
-            self.unload_ended()
-        self.exit(return_code=return_code, message=Content(message) if message else None)
-
-    def _answer_signals(self) -> None:
-        if self.is_headless:
-            return
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, self._leave, "", 128 + number)
 
 
 def is_recipe_place(screen: Screen[Any]) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cockpit.ui.looks import LookingApp
 from cockpit.ui.messages import EditRecipe
 from cockpit.ui.screens.recipes import RecipesScreen
-from cockpit.ui.typed_ahead import TypedAhead
 
 if TYPE_CHECKING:
     from cockpit.launch.export_choices import ExportChoice
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cockpit.runs.resumable import ResumePoint
 
 
-class AskingApp(TypedAhead):
+class AskingApp(LookingApp):
     """The questions of ui/runs/host.py; `then` is called with the answer."""
 
     def refuse_start(self, document: RecipeDocument, reasons: Sequence[str]) -> None:
