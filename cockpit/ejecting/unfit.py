@@ -34,6 +34,8 @@ def _parts(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
         yield "model.adapter", "a script begins with a fresh adapter", "leave it empty"
     if model.add_tokens:
         yield "model.add_tokens", "a script adds no tokens", "leave it empty"
+    if lora.init != "default":
+        yield "lora.init", "a script starts the adapter as PEFT usually does", "give default"
     if lora.loftq_config is not None:
         yield "lora.loftq_config", "a script starts the adapter as PEFT usually does", "leave it empty"
     if recipe.backend == "transformers" and data.chat_template != "model":

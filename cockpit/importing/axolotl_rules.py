@@ -18,6 +18,7 @@ from cockpit.importing.trainer_rules import (
     TRAINER,
     half_precision,
     optimizer,
+    starts_as,
 )
 
 SCHEDULERS = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
@@ -117,7 +118,7 @@ RULES: dict[str, Rule] = {
     "peft_use_rslora": to("lora.use_rslora"),
     "peft_use_dora": to("lora.use_dora"),
     "peft_layers_to_transform": lost("cockpit adapts all layers of the names"),
-    "peft_init_lora_weights": lost_unless((True,), "the adapter starts as PEFT's usual one, or by lora.loftq_config"),
+    "peft_init_lora_weights": starts_as,
     "lora_target_parameters": lost("cockpit adapts layers by their names; experts that are one tensor by Unsloth"),
     "lora_model_dir": to("model.adapter"),
     "lora_mlp_kernel": KERNELS,

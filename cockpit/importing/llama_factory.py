@@ -69,6 +69,9 @@ RULES: dict[str, Rule] = {
     "lora_dropout": to("lora.lora_dropout"),
     "use_rslora": to("lora.use_rslora"),
     "use_dora": to("lora.use_dora"),
+    "pissa_init": on(to("lora.init", lambda _: "pissa_niter_16"), note("as here")),
+    "pissa_iter": note("the singular values are found in 16 rounds, or exactly with pissa as lora.init"),
+    "pissa_convert": note("what is saved is right on the base as it is"),
     "additional_target": to("lora.modules_to_save"),
     "create_new_adapter": lost_unless((False,), "cockpit goes on with the adapter that model.adapter names"),
     "adapter_name_or_path": to("model.adapter"),
@@ -124,8 +127,8 @@ RULES: dict[str, Rule] = {
 }  # fmt: skip
 BY_PREFIX: dict[str, Rule] = {
     "galore_": lost(NO_VARIANT), "apollo_": lost(NO_VARIANT), "badam_": lost(NO_VARIANT), "freeze_": lost(NOT_LORA),
-    "oft_": lost(NOT_LORA), "pissa_": lost("the adapter starts as PEFT's usual one, or by lora.loftq_config"),
-    "use_": lost(NO_VARIANT), "fp8_": lost("cockpit trains in 16 or 32 bits"), "image_": NO_PIXELS,
+    "oft_": lost(NOT_LORA), "use_": lost(NO_VARIANT), "fp8_": lost("cockpit trains in 16 or 32 bits"),
+    "image_": NO_PIXELS,
     "video_": lost("cockpit trains on text and images"), "audio_": lost("cockpit trains on text and images"),
     "ray_": note(OWN_PROCESSES), "pref_": PREFERENCE, "dpo_": PREFERENCE, "kto_": PREFERENCE,
     "simpo_": PREFERENCE, "vllm_": GENERATES, "sglang_": GENERATES,

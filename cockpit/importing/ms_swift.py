@@ -24,6 +24,7 @@ from cockpit.importing.trainer_rules import (
     STEPS_OF_SAVING,
     TRAINER,
     dtype,
+    starts_as,
 )
 
 TOOL = "ms-swift"
@@ -88,8 +89,8 @@ RULES: dict[str, Rule] = {
     "use_rslora": to("lora.use_rslora"),
     "use_dora": to("lora.use_dora"),
     "modules_to_save": to("lora.modules_to_save"),
-    "init_weights": lost_unless(("true", True), "the adapter starts as PEFT's usual one, or by lora.loftq_config"),
-    "init_lora_weights": lost_unless(("true", True), "the adapter starts as PEFT's usual one, or by lora.loftq_config"),
+    "init_weights": starts_as,
+    "init_lora_weights": starts_as,
     "target_regex": lost("cockpit names layers by the ends of their names, and by no pattern"),
     "adapters": to("model.adapter"),
     "resume_only_model": lost("a checkpoint's weights are gone on with by model.adapter"),

@@ -10,7 +10,7 @@ from cockpit.importing.methods import PREFERENCES, REWARDED, of_method
 from cockpit.importing.rules import Rule, lost, lost_unless, named, note, on, to
 from cockpit.importing.settings import Setting
 from cockpit.importing.templates import chat_template
-from cockpit.importing.trainer_rules import FAST_ATTENTION, OF_MACHINE, TRAINER, dtype
+from cockpit.importing.trainer_rules import FAST_ATTENTION, OF_MACHINE, TRAINER, dtype, starts_as
 from cockpit.recipe.recipe import EMBEDDINGS
 
 HANDED_OVER = note("what is handed over stands in fields of its own")
@@ -68,16 +68,6 @@ def completion_length(ledger: Ledger, setting: Setting) -> None:
         of_method("max_completion_length")(ledger, setting)
     else:
         ledger.note(setting, "a row is as long as training.max_length at most, prompt and answer together")
-
-
-def starts_as(ledger: Ledger, setting: Setting) -> None:
-    """init_lora_weights: PEFT's usual start, or another one."""
-    if setting.value is True or str(setting.value).lower() in ("true", "default"):
-        ledger.note(setting, "the adapter starts so here too")
-    elif setting.value == "loftq":
-        ledger.note(setting, "see lora.loftq_config")
-    else:
-        ledger.put(setting, "lora.init")
 
 
 LOAD: dict[str, Rule] = {

@@ -128,6 +128,16 @@ def checkpointing_arguments(ledger: Ledger, setting: Setting) -> None:
         ledger.put(setting, "training.gradient_checkpointing", "reentrant" if reentrant else "non_reentrant")
 
 
+def starts_as(ledger: Ledger, setting: Setting) -> None:
+    """init_lora_weights: PEFT's usual start, or another one."""
+    if setting.value is True or str(setting.value).lower() in ("true", "default"):
+        ledger.note(setting, "the adapter starts so here too")
+    elif setting.value == "loftq":
+        ledger.note(setting, "see lora.loftq_config")
+    else:
+        ledger.put(setting, "lora.init")
+
+
 def dtype(ledger: Ledger, setting: Setting) -> None:
     """The type of the weights by its name, with torch. before it or not."""
     name = str(setting.value).lower().removeprefix("torch.")

@@ -117,9 +117,10 @@ def _adapter(shape: ModelShape, recipe: Recipe, quantization: str) -> Iterator[_
     """Adapters are float32 on both backends. So are layers that are trained whole, but on 16-bit weights in plain
     transformers."""
     lora = recipe.lora
+    rank = lora.r * (2 if lora.has_halves else 1)
     for one in adapted(shape, lora):
-        yield _Trained(lora.r * one.inputs, one.count, 4)
-        yield _Trained(lora.r * one.outputs, one.count, 4)
+        yield _Trained(rank * one.inputs, one.count, 4)
+        yield _Trained(rank * one.outputs, one.count, 4)
         if lora.use_dora:
             yield _Trained(one.outputs, one.count, 4)
     wide = 4 if recipe.backend == "unsloth" or quantization != "none" or recipe.model.dtype == "float32" else 2

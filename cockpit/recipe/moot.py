@@ -13,7 +13,7 @@ from cockpit.recipe.scheduler import WITHOUT_WARMUP
 SAVED_WITH_ADAPTER = (
     "r", "lora_alpha", "bias", "target_modules", "finetune_vision_layers", "finetune_language_layers",
     "finetune_attention_modules", "finetune_mlp_modules", "modules_to_save", "use_rslora", "use_dora",
-    "loftq_config.loftq_bits", "loftq_config.loftq_iter",
+    "init", "loftq_config.loftq_bits", "loftq_config.loftq_iter",
 )  # fmt: skip
 
 

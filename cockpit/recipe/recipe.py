@@ -231,6 +231,13 @@ class Recipe(Section):
         if self.lora.loftq_config is not None and quantization != "none":
             wrong = f"LoftQ quantises the base itself, and model.quantization is {quantization}"
             yield Conflict("lora.loftq_config", wrong, "give none as model.quantization, or leave it empty")
+        fresh = self.finetuning_type == "lora" and self.model.adapter is None
+        if self.lora.has_halves and fresh and quantization != "none":
+            wrong = f"{self.lora.init} begins with the weights themselves, and model.quantization is {quantization}"
+            yield Conflict("lora.init", wrong, "give default, or none as model.quantization")
+        if self.lora.has_halves and fresh and self.hardware.is_sharded:
+            wrong = f"{self.lora.init} holds half of each weight still, which no rank has whole"
+            yield Conflict("lora.init", wrong, "give default, or ddp as hardware.parallel")
         if self.output.merged == "merged_4bit" and quantization != "nf4":
             wrong = f"merged_4bit is for an nf4 base, and model.quantization is {quantization}"
             yield Conflict("output.merged", wrong, "give merged_16bit, or nf4 as model.quantization")

@@ -24,6 +24,35 @@ BAD = [
         ["15: output.row_losses: the loss by row is not kept for rows with images; give false"],
     ),
     Bad(
+        "main directions of weights in four bits",
+        {"quantization: none": "quantization: nf4", "  r: 16  # rank": "  r: 16\n  init: pissa"},
+        [
+            "25: lora.init: pissa begins with the weights themselves, and model.quantization is nf4; give default, or "
+            "none as model.quantization"
+        ],
+    ),
+    Bad(
+        "two beginnings of an adapter",
+        {"  r: 16  # rank": "  r: 16\n  init: olora\n  loftq_config: {loftq_bits: 4}"},
+        ["25: lora.init: loftq_config starts the adapter in its own way; keep one of the two"],
+    ),
+    Bad(
+        "main directions and DoRA",
+        {"  r: 16  # rank": "  r: 16\n  init: olora\n  use_dora: true"},
+        [
+            "25: lora.init: use_dora learns sizes from where the adapter begins, and olora begins elsewhere; give "
+            "default, or false as use_dora"
+        ],
+    ),
+    Bad(
+        "a beginning that there is not",
+        {"  r: 16  # rank": "  r: 16\n  init: eva"},
+        [
+            "25: lora.init: 'eva' is not one of the choices; give one of: default, gaussian, pissa, "
+            "pissa_niter_16, olora"
+        ],
+    ),
+    Bad(
         "both warm-ups",
         {"warmup_steps: 5": "warmup_steps: 5\n  warmup_ratio: 0.1"},
         ["40: training.warmup_ratio: warmup_steps is set too; keep one of the two"],

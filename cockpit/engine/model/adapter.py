@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ import torch
 from cockpit.engine.compat.private_names import renamed
 from cockpit.engine.errors import RunFailure, first_line, is_out_of_memory
 from cockpit.engine.model.base_model import unsloth_checkpointing, unsloth_class
+from cockpit.engine.model.lora_start import begin_with_main_directions
 from cockpit.engine.model.lora_targets import lora_targets
 from cockpit.engine.model.new_rows import give_head_a_bias, grow, trained_rows
 from cockpit.engine.model.new_tokens import NewToken
@@ -31,7 +33,7 @@ def add_by_unsloth(
     # The layer switches are in the targets already; Unsloth's own ones read all-linear as all of them on.
     targets = lora_targets(model, recipe.lora, is_vision=is_vision)
     with offload_folder(model) as temporary:
-        return unsloth_class(is_vision, images).get_peft_model(
+        model = unsloth_class(is_vision, images).get_peft_model(
             model,
             target_modules=targets,
             use_gradient_checkpointing=unsloth_checkpointing(recipe),
@@ -40,6 +42,9 @@ def add_by_unsloth(
             **({"finetune_vision_layers": True} if is_vision else {}),
             **_fields(recipe.lora, model, tokens, by_unsloth=True),
         )
+    if recipe.lora.has_halves:
+        begin_with_main_directions(model, recipe.lora)
+    return model
 
 
 def add_with_peft(model: Any, recipe: Recipe, tokens: Sequence[NewToken] = (), *, is_vision: bool) -> Any:
@@ -51,7 +56,10 @@ def add_with_peft(model: Any, recipe: Recipe, tokens: Sequence[NewToken] = (), *
     targets = lora_targets(model, recipe.lora, is_vision=is_vision)
     torch.manual_seed(recipe.lora.random_state)
     fields = _fields(recipe.lora, model, tokens, by_unsloth=False)
-    return for_any_trainer(get_peft_model(model, LoraConfig(target_modules=targets, task_type="CAUSAL_LM", **fields)))
+    model = get_peft_model(model, LoraConfig(target_modules=targets, task_type="CAUSAL_LM", **fields))
+    if recipe.lora.has_halves:
+        begin_with_main_directions(model, recipe.lora)
+    return for_any_trainer(model)
 
 
 def base_for_training(model: Any, recipe: Recipe) -> Any:
@@ -102,6 +110,11 @@ def _fields(lora: Lora, model: Any, tokens: Sequence[NewToken], *, by_unsloth: b
         fields["ensure_weight_tying"] = True
     if rows and not is_tied:
         fields["trainable_token_indices"] = rows
+    if lora.has_halves:  # of twice the rank, at the same scale
+        fields["r"] = 2 * lora.r
+        fields["lora_alpha"] = lora.lora_alpha * (math.sqrt(2) if lora.use_rslora else 2)
+    if lora.init == "gaussian":
+        fields["init_lora_weights"] = "gaussian"
     if lora.use_dora:
         fields["use_dora"] = True
     if lora.loftq_config is not None:

@@ -15,6 +15,7 @@ from cockpit.engine.data.prepare import PreparedData
 from cockpit.engine.errors import RunFailure, Stopped
 from cockpit.engine.journal import Journal
 from cockpit.engine.model.loading import Loaded
+from cockpit.engine.model.lora_start import hold_still
 from cockpit.engine.model.saved_files import add_to_card, finish_saved, take_weights
 from cockpit.engine.rank import Ranks
 from cockpit.engine.training.arguments import TENSORBOARD, arguments, may_leave_unused
@@ -92,6 +93,8 @@ def train(
     if ranks.are_several:
         settings["ddp_find_unused_parameters"] = may_leave_unused(loaded)
     trainer = make_trainer(recipe, loaded, data, settings)
+    if recipe.lora.has_halves and loaded.adapted and recipe.model.adapter is None:
+        hold_still(trainer.model, trainer.create_optimizer())
     for sentence in overrides(recipe, settings, trainer):
         journal.log("info", sentence)
     trainer.remove_callback(PrinterCallback)

@@ -315,7 +315,7 @@ async def test_data_that_was_brought_along_is_what_the_editor_opens_at(tmp_path:
         await until(pilot, lambda: isinstance(app.screen, EditorScreen))
         form = app.screen.query_one(RecipeForm)
         await until(pilot, lambda: form.focused_path == "data.sources.0.name_or_path")
-        assert "embedded:pirate" in shown(app) and "rows.jsonl" in shown(app)
+        await until(pilot, lambda: "embedded:pirate" in shown(app) and "rows.jsonl" in shown(app))
 
 
 async def test_rare_fields_come_with_a_key_and_numbers_stand_one_above_the_other(tmp_path: Path) -> None:
