@@ -47,6 +47,8 @@ def measurable(
         refuse([str(blamed(problem, data, model, settings)) for problem in problems])
     if (devices := resolved.hardware.devices) != 1:
         refuse([f"hardware.devices: {devices}: it is measured on one GPU; give --set hardware.devices=1."])
+    if (nodes := resolved.hardware.nodes) != 1:
+        refuse([f"hardware.nodes: {nodes}: it is measured on one machine; give --set hardware.nodes=1."])
     if write and recipe == STDIN:
         refuse(["--write: a recipe on stdin has no file to be written to; give a recipe's name or file."])
     return document, resolved, report

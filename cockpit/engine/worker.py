@@ -20,7 +20,7 @@ import msgspec
 from cockpit.engine.agreement import AgreedControls
 from cockpit.engine.beginning import Beginning, recipe_of
 from cockpit.engine.controls import Controls
-from cockpit.engine.errors import RunFailure, classify_error
+from cockpit.engine.errors import RunFailure, classify_error, is_out_of_memory
 from cockpit.engine.fallback import fall_back
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
@@ -198,13 +198,16 @@ class Worker:
         else:
             self.end_run(RunEnded(outcome="completed", step=trained.step, reason=trained.why))
         if trained.step and not trained.dropped and not self.controls.leaving:
-            if loaded.is_sharded:
-                del loaded
-                loaded = self._loaded_whole(recipe)
-            self._chat(loaded, recipe)
+            if not loaded.is_sharded:
+                self._chat(loaded, recipe)
+                return
+            del loaded, trained
+            if (whole := self._loaded_whole(recipe)) is not None:
+                self._chat(whole, recipe)
 
-    def _loaded_whole(self, recipe: Recipe) -> Loaded:
-        """What was saved, on this rank alone, once its share of the weights has gone."""
+    def _loaded_whole(self, recipe: Recipe) -> Loaded | None:
+        """What was saved, on this rank alone, once its share of the weights has gone; None where one GPU has no room
+        for all of them."""
         import torch
 
         from cockpit.engine.model.loading import load_for_chat
@@ -213,7 +216,13 @@ class Worker:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self.journal.enter_phase("loading_model", recipe.model.name_or_path)
-        return load_for_chat(recipe, self.run.result or self.run.adapter, self._say)
+        try:
+            return load_for_chat(recipe, self.run.result or self.run.adapter, self._say)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._say("One GPU has no room for all of the weights, so that nothing can be asked here.")
+            return None
 
     def _meet(self) -> None:
         """Find the other ranks, where there are some: all train what rank 0 was told to."""

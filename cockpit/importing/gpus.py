@@ -11,13 +11,13 @@ from cockpit.importing.ledger import Ledger
 from cockpit.importing.settings import Setting, Settings
 from cockpit.recipe.model import ALONE
 
-WHOLE_MODEL = "each GPU has the whole model here, and hardware.devices says how many train together"
+WHOLE_MODEL = "hardware.parallel takes the way that fits here, and hardware.devices says how many GPUs train together"
 AS_STARTED = (
-    "each GPU has the whole model here; give as hardware.devices how many the file was started with, and a step has as "
-    "many rows as there"
+    "hardware.parallel takes the way that fits here; give as hardware.devices how many GPUs the file was started with, "
+    "and a step has as many rows as there"
 )
 NOT_SHARED = (
-    "neither a model nor a row is split over GPUs here, and those that shared one count as one in hardware.devices"
+    "neither a row nor a matrix is split over GPUs here, and those that shared one count as one in hardware.devices"
 )
 ONE_EACH = "a process has one GPU here; a step has as many rows as there"
 OWN_PROCESSES = "cockpit starts the processes of a run itself, on one machine"

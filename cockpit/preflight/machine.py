@@ -50,6 +50,7 @@ def of_machine(recipe: Recipe, report: GpuReport, inputs: Inputs) -> Iterator[Co
     readings = [gpu for gpu in report.gpus if gpu.uuid in several]
     if readings:
         yield from _of_memory(recipe, min(readings, key=free_mib), inputs.model)
+    yield from _of_reading(recipe, inputs.model)
 
 
 def has_scipy() -> bool:
@@ -106,6 +107,29 @@ def read_ahead(model: Model) -> None:
         folder.loaded_bytes(model.quantization, full_precision=model.dtype == "float32")
 
 
+def _of_reading(recipe: Recipe, folder: ModelFolder | None) -> Iterator[Conflict]:
+    """Weights that are shared go through the machine's memory: each process reads all of them, and keeps its share."""
+    hardware, settings = recipe.hardware, recipe.model
+    if folder is None or not hardware.is_sharded or settings.quantization != "none":
+        return
+    needed = folder.loaded_bytes("none", full_precision=settings.dtype == "float32")
+    free = available_memory()
+    if needed is None or needed * hardware.gpus <= free:
+        return
+    wrong = (
+        f"each of {hardware.gpus} processes reads {numbers.size(needed)} of weights into the machine's memory before "
+        f"it keeps its share, and {numbers.size(free)} are free there"
+    )
+    yield Conflict("hardware.parallel", wrong, "give layers, which one process reads, or fewer GPUs of each machine")
+
+
+def available_memory() -> int:
+    """Bytes of the machine's memory that processes may take."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
 def _of_memory(recipe: Recipe, gpu: GpuReading, folder: ModelFolder | None) -> Iterator[Conflict]:
     """Weights that do not fit alone, before anything is computed with them."""
     if folder is None or gpu.vram_total_mib is None or gpu.vram_used_mib is None:
@@ -114,7 +138,7 @@ def _of_memory(recipe: Recipe, gpu: GpuReading, folder: ModelFolder | None) -> I
     needed = folder.loaded_bytes(settings.quantization, full_precision=settings.dtype == "float32")
     free = (gpu.vram_total_mib - gpu.vram_used_mib) * 2**20
     if needed is not None and recipe.hardware.parallel in SPLIT:
-        needed = -(-needed // recipe.hardware.gpus)
+        needed = -(-needed // (recipe.hardware.gpus * recipe.hardware.nodes))
     if needed is None or needed <= free:
         return
     wrong = f"the weights alone take {numbers.size(needed)}, and GPU {gpu.index} has {numbers.size(free)} free"

@@ -8,7 +8,8 @@ from importlib import metadata
 import pytest
 
 from cockpit.machine.gpu import GpuReport
-from cockpit.preflight import devices
+from cockpit.models.folder import ModelFolder
+from cockpit.preflight import devices, machine
 from cockpit.preflight.checks import preflight
 from cockpit.preflight.devices import count_devices, of_devices, with_devices_counted
 from cockpit.preflight.room import all_places, gpu_rooms
@@ -46,6 +47,8 @@ class Bad:
     says: str
     report: GpuReport = FOUR
     environment: dict[str, str] = field(default_factory=dict)
+    reads: int = 0
+    """Bytes of the model's weights, on a machine with 8 GiB of memory."""
     nccl: str = ""
     """The package that is missing."""
 
@@ -165,6 +168,13 @@ BAD = [
         "give fsdp or ddp, or 1 as hardware.nodes",
     ),
     Bad(
+        "weights that the machine's memory does not hold once for each process",
+        {**SHARED, "hardware__parallel": "fsdp", "training__optim": "sgd", "model__quantization": "none"},
+        "hardware.parallel: each of 2 processes reads 6.0 GiB of weights into the machine's memory before it keeps its "
+        "share, and 8.0 GiB are free there; give layers, which one process reads, or fewer GPUs of each machine",
+        reads=6 << 30,
+    ),
+    Bad(
         "NCCL that is missing",
         {"hardware__devices": 2},
         "hardware.devices: nvidia-nccl-cu13, by which GPUs talk to each other, is not installed here; "
@@ -272,6 +282,9 @@ def test_each_combination_that_cannot_work_has_its_sentence(bad: Bad, monkeypatc
     for name, value in bad.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(devices, "missing_nccl", lambda: bad.nccl)
+    monkeypatch.setattr(machine, "available_memory", lambda: 8 << 30)
+    if bad.reads:
+        monkeypatch.setattr(ModelFolder, "loaded_bytes", lambda *args, **kwargs: bad.reads)
     try:
         found = preflight(document(**{"hardware__gpu": "auto", **bad.settings}).recipe(), bad.report, "sample.yaml")
     except RecipeError as refused:

@@ -60,8 +60,9 @@ class Standby:
         from cockpit.preflight.devices import with_devices_counted
 
         assert self.report is not None
-        key = EngineKey.of(with_devices_counted(recipe, self.report), self.report)
-        if key.ranks == 1 and recipe.hardware.gpu.strip().lower() == "auto" and self._engine is not None:
+        counted = with_devices_counted(recipe, self.report)
+        key = EngineKey.of(counted, self.report)
+        if counted.hardware.gpus == 1 and recipe.hardware.gpu.strip().lower() == "auto" and self._engine is not None:
             free = {gpu.uuid: free_mib(gpu) for gpu in self.report.visible()}
             warm = self._engine.key.gpu
             if warm in free and free[warm] + CLEARLY_FREER_MIB >= free.get(key.gpu, 0.0):
