@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual import events, on
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -19,17 +19,17 @@ from cockpit.text.numbers import duration, percent
 from cockpit.text.plain_text import plain_line, plain_text
 from cockpit.ui.messages import ExportRun, ResumeRun
 from cockpit.ui.screens.run_controls import CONTROL_BINDINGS, CONTROLS, RunControls
+from cockpit.ui.screens.run_panels import PANEL_BINDINGS, PANELS, RunPanels
 from cockpit.ui.screens.run_retries import RETRY_BINDINGS, RunRetries
 from cockpit.ui.screens.run_stops import STOP_BINDINGS, STOPS, RunStops
 from cockpit.ui.widgets.alarm_bar import AlarmBar
 from cockpit.ui.widgets.answer_chart import AnswerChart
 from cockpit.ui.widgets.figure_chart import FigureChart
-from cockpit.ui.widgets.gauge import AT_THE_END, LAST_HEARD
 from cockpit.ui.widgets.glyphs import glyphs
 from cockpit.ui.widgets.key_bar import KeyBar
 from cockpit.ui.widgets.log_pane import LogPane
 from cockpit.ui.widgets.loss_chart import LossChart
-from cockpit.ui.widgets.machine_column import MOST_GAUGES, MachineColumn
+from cockpit.ui.widgets.machine_column import MachineColumn
 from cockpit.ui.widgets.now_panel import NowPanel
 from cockpit.ui.widgets.outcome_card import OutcomeCard, outcome_of, usual_step_s
 from cockpit.ui.widgets.panel_tabs import PanelTabs
@@ -38,7 +38,6 @@ from cockpit.ui.widgets.run_line import BAD, RunLine
 from cockpit.ui.widgets.run_panel import RunPanel
 from cockpit.ui.widgets.run_schedule import RunSchedule
 from cockpit.ui.widgets.sample_panel import SamplePanel
-from cockpit.ui.widgets.step_chart import StepChart
 from cockpit.ui.widgets.step_window import StepWindow
 
 if TYPE_CHECKING:
@@ -62,20 +61,11 @@ FIGURES_WAIT_S = 1.0
 """How long figures stand at most while keys are pressed."""
 QUIET_S = 2.0
 """Without a key before another screen may open by itself."""
-PANELS = ("now", "learning rate", "log", "run", "samples", "answers")
 LOW = 30
 """Rows of a screen on which a card is short."""
-LAYOUTS = ("grid", "stacked", "tabbed")
 
 
-def layout_for(width: int, height: int) -> str:
-    """How the panels lie: side by side, one under the other, or behind tabs where there is no room for that."""
-    if width >= 100 and height >= 30:
-        return "grid"
-    return "stacked" if height >= 44 else "tabbed"
-
-
-class LiveScreen(RunStops, RunControls, RunRetries):
+class LiveScreen(RunPanels, RunStops, RunControls, RunRetries):
     """One run. It polls while it is visible; leaving it does not touch the run."""
 
     AUTO_FOCUS = ""
@@ -97,23 +87,8 @@ class LiveScreen(RunStops, RunControls, RunRetries):
                 tooltip="End the export that is under way; nothing of it is left behind"),
         Binding("d", "data", "rows", id="live.data",
                 tooltip="Show the rows whose loss was furthest above the others"),
-        Binding("l", "log_scale", "log scale", id="live.log_scale", tooltip="Draw the loss on the other scale"),
-        Binding("y", "clip", "outliers", id="live.clip", show=False,
-                tooltip="Leave outliers beyond the rim of the loss chart, or show them"),
-        Binding("n", "next_chart", "figures", id="live.next_chart",
-                tooltip="Show the next chart of what the method measures: rewards, margin ..."),
-        Binding("z", "charts", "zoom", id="live.charts", tooltip="Zoom, pan and read the charts; z again leaves them"),
+        *PANEL_BINDINGS,
         Binding("escape", "recipes", "recipes", id="live.recipes", tooltip="Back to the recipes; the run goes on"),
-        Binding("1", "panel(0)", "now", id="live.panel1", tooltip="Show the present step and the machine", show=False),
-        Binding("2", "panel(1)", "rate", id="live.panel2", tooltip="Show the learning-rate schedule", show=False),
-        Binding("3", "panel(2)", "log", id="live.panel3", tooltip="Show the log", show=False),
-        Binding("4", "panel(3)", "run", id="live.panel4", tooltip="Show what is trained, on what", show=False),
-        Binding("5", "panel(4)", "samples", id="live.panel5", tooltip="Show what the model answers", show=False),
-        Binding("6", "panel(5)", "answers", id="live.panel6", tooltip="Show how many answers are right", show=False),
-        Binding("comma", "scrub(-1)", "sample before", id="live.sample_before", key_display=",", show=False,
-                tooltip="The samples of an earlier step"),
-        Binding("full_stop", "scrub(1)", "next sample", id="live.next_sample", key_display=".", show=False,
-                tooltip="The samples of a later step"),
     ]  # fmt: skip
 
     def __init__(self, session: RunSession) -> None:
@@ -135,7 +110,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
     def compose(self) -> ComposeResult:
         """All panels; which of them show, and where, is the style sheet's business."""
         # Now, as each class that is set later has all of them styled anew.
-        self._lay_out(self.app.size.width, self.app.size.height)
+        self.lay_out(self.app.size.width, self.app.size.height)
         self.add_class("-panel0")
         self.set_class(self.session.facts is not None, "-watched")
         steps_shown = StepWindow()
@@ -165,7 +140,7 @@ class LiveScreen(RunStops, RunControls, RunRetries):
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose the layout for the new size."""
-        self._lay_out(event.size.width, event.size.height)
+        self.lay_out(event.size.width, event.size.height)
 
     def on_key(self) -> None:
         """Somebody works here."""
@@ -244,7 +219,14 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         share = f" {percent(state.step / state.total_steps)}" if state.total_steps else ""
         sign = f"{glyphs().warn} " if alarms else f"{glyphs().failed} " if session.status in BAD else ""
         self._app.set_terminal_title(f"{sign}{plain_line(session.link.run.id)}{share}")
-        parts = (self._show_loss, self._show_figures, self._show_answers, self._show_schedule, self._show_panels)
+        parts = (
+            self.show_loss,
+            self.show_figures,
+            self.show_answers,
+            self.show_schedule,
+            self.show_panels,
+            self._show_log,
+        )
         for part in parts:
             if is_first:
                 part()
@@ -278,43 +260,6 @@ class LiveScreen(RunStops, RunControls, RunRetries):
     def _show_part(self, part: Callable[[], None]) -> None:
         if self.display:  # it may be removed meanwhile
             part()
-
-    def _show_loss(self) -> None:
-        session, state = self.session, self.session.state
-        loss = self.query_one(LossChart)
-        loss.set_why_empty("No step was taken." if session.is_over else "The first step has not ended yet.")
-        loss.set_course(state.steps, state.held_out, state.main)
-
-    def _show_figures(self) -> None:
-        recipe, state = self.session.recipe, self.session.state
-        why = "No step was taken." if self.session.is_over else "The first step has not ended yet."
-        self.query_one(FigureChart).show(recipe.charts, recipe.figures, state.steps, state.held_out, why)
-        self.set_class(bool(recipe.charts), "-figures")
-
-    def _show_answers(self) -> None:
-        asked, measured = self.session.recipe.evaluation, self.session.state.answers_measured
-        why = "No answer was measured yet." if asked.answers else "The recipe's evaluation asks for no answers."
-        self.query_one(AnswerChart).show(measured, why)
-        self.set_class(asked.answers or len(measured) > 0, "-answers")
-
-    def _show_panels(self) -> None:
-        self.query_one(NowPanel).show(self.session.state, self._app.price, self.session.recipe.figures)
-        facts = self.session.facts
-        self.query_one(RunPanel).show(self.session.recipe, self.session.state, facts)
-        state, is_silent = self.session.state, self.session.status == "silent"
-        self.set_class(bool(state.machine) and len(state.machine[-1].gpus) > MOST_GAUGES, "-many-gpus")
-        past = AT_THE_END if self.session.is_over else LAST_HEARD if is_silent else ""
-        self.query_one(MachineColumn).show(state.machine, state.machine_use, past=past)
-        asks = bool(self.session.recipe.samples.prompts) or self.session.recipe.evaluation.answers
-        self.query_one(SamplePanel).show(state.samples, state.answers_given, state.completions, has_prompts=asks)
-        self.set_class(asks or bool(state.samples or state.answers_given or state.completions), "-samples")
-        self._show_log()
-
-    def _show_schedule(self) -> None:
-        if self.session.facts is None:
-            self.query_one(RunSchedule).show(self.session.recipe, self.session.state)
-        else:
-            self.query_one(RunSchedule).show_used(self.session.state)
 
     def _show_keys(self) -> None:
         """The footer is made anew only when another set of keys works."""
@@ -438,61 +383,9 @@ class LiveScreen(RunStops, RunControls, RunRetries):
         except OSError as error:
             self.notify(f"The rows cannot be looked at: {plain_text(str(error))}", severity="error", markup=False)
 
-    def action_log_scale(self) -> None:
-        """The other scale."""
-        chart = self.query_one(LossChart)
-        chart.log_scale = not chart.log_scale
-
-    def action_clip(self) -> None:
-        """Outliers beyond the rim, or shown."""
-        chart = self.query_one(LossChart)
-        chart.clips = not chart.clips
-
-    def action_next_chart(self) -> None:
-        """The next of the method's charts; where there is room for one chart alone, in place of the loss and back."""
-        chart, is_alone = self.query_one(FigureChart), self.has_class("-tabbed")
-        if is_alone and not self.has_class("-in-place"):
-            self.add_class("-in-place")
-            return
-        chart.show_next()
-        self.set_class(is_alone and chart.at > 0, "-in-place")
-
-    def action_charts(self) -> None:
-        """To the loss chart, whose keys are those of both; and back."""
-        self.set_focus(None if isinstance(self.focused, StepChart) else self.query_one(LossChart))
-
-    def action_scrub(self, by: int) -> None:
-        """The samples of another step."""
-        self.query_one(SamplePanel).action_scrub(by)
-
     def action_recipes(self) -> None:
         """Away; the run goes on."""
         self._app.show_recipes()
-
-    def action_panel(self, index: int) -> None:
-        """Show one of the panels that share a place."""
-        self._show_panel(index)
-
-    def show_log(self) -> None:
-        """Show the log, where panels share a place: something has begun that only it tells of."""
-        self._show_panel(PANELS.index("log"))
-
-    @on(PanelTabs.Chosen)
-    def _on_panel_chosen(self, message: PanelTabs.Chosen) -> None:
-        self._show_panel(message.index)
-
-    # Where it lies
-
-    def _lay_out(self, width: int, height: int) -> None:
-        chosen = layout_for(width, height)
-        for layout in LAYOUTS:
-            self.set_class(layout == chosen, f"-{layout}")
-        self.refresh_bindings()
-
-    def _show_panel(self, index: int) -> None:
-        self.query_one(PanelTabs).active = index
-        for at in range(len(PANELS)):
-            self.set_class(at == index, f"-panel{at}")
 
     @property
     def _app(self) -> Host:

@@ -14,7 +14,8 @@ from cockpit.runs.link import ReplayLink, RunLink
 from cockpit.ui.runs.session import RunSession
 from cockpit.ui.screens import live
 from cockpit.ui.screens.help import keys_of
-from cockpit.ui.screens.live import LiveScreen, layout_for
+from cockpit.ui.screens.live import LiveScreen
+from cockpit.ui.screens.run_panels import layout_for
 from cockpit.ui.widgets.engine_gauge import EngineGauge
 from cockpit.ui.widgets.log_pane import LogPane
 from cockpit.ui.widgets.loss_chart import LossChart
