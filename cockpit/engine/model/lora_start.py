@@ -42,6 +42,21 @@ def begin_with_main_directions(model: Any, lora: Lora) -> None:
             down[rank : rank + many], up[:, rank : rank + many] = first.to(down), -second.to(up)
 
 
+def gives_nothing(model: Any, name: str) -> bool:
+    """Whether the adapter of that name is nothing beside the base: as a fresh one is, and one whose halves cancel each
+    other out."""
+    return all(_gives_nothing(layer.lora_A[name].weight, layer.lora_B[name].weight) for layer in _layers(model, name))
+
+
+def _gives_nothing(down: torch.Tensor, up: torch.Tensor) -> bool:
+    if not torch.count_nonzero(up):
+        return True
+    rank, odd = divmod(len(down), 2)
+    counts = up[:, :rank].any(0)
+    opposite = not odd and torch.equal(up[:, :rank], -up[:, rank:])
+    return opposite and torch.equal(down[:rank][counts], down[rank:][counts])
+
+
 def hold_still(model: Any, optimizer: torch.optim.Optimizer) -> None:
     """Keep the second half of each weight as it is: it gets no gradient, and no decay of weights."""
     halves = [half for layer in _layers(model) for half in _halves(layer)]
@@ -94,11 +109,11 @@ STARTS: dict[str, Callable[[torch.Tensor, int, float], tuple[torch.Tensor, torch
 }
 
 
-def _layers(model: Any) -> Iterator[Any]:
-    """The linear layers that have an adapter."""
-    from peft.tuners.lora import Linear
+def _layers(model: Any, name: str = NAME) -> Iterator[Any]:
+    """The linear layers that have the adapter; in four bits they are of classes of their own."""
+    from peft.tuners.lora import LoraLayer
 
-    return (layer for layer in model.modules() if isinstance(layer, Linear) and NAME in layer.lora_A)
+    return (layer for layer in model.modules() if isinstance(layer, LoraLayer) and name in layer.lora_A)
 
 
 def _halves(layer: Any) -> tuple[Half, Half]:

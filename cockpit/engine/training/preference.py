@@ -8,6 +8,7 @@ from typing import Any
 from cockpit.engine.compat.log_probs import lend_log_probs
 from cockpit.engine.data.prepare import PreparedData, pad_to
 from cockpit.engine.model.loading import Loaded
+from cockpit.engine.model.lora_start import gives_nothing
 from cockpit.engine.training.collators import PreferenceCollator
 from cockpit.engine.training.trainer import run_trainer
 from cockpit.recipe.recipe import Recipe
@@ -58,9 +59,5 @@ def made(
 def drop_needless_reference(model: Any) -> None:
     """A fresh adapter gives the base's own words: the base without it is the reference, and the copy takes memory and
     would be saved too."""
-    import torch
-
-    if REFERENCE not in getattr(model, "peft_config", {}):
-        return
-    if all(not torch.count_nonzero(weight) for name, weight in model.named_parameters() if ".lora_B.ref." in name):
+    if REFERENCE in getattr(model, "peft_config", {}) and gives_nothing(model, REFERENCE):
         model.delete_adapter(REFERENCE)

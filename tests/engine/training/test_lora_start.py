@@ -86,3 +86,18 @@ def test_what_is_saved_is_right_on_the_base_as_it_is_and_a_resumed_run_is_the_un
     apart = tiny.logits(tuned, tokenizer)
     assert (apart - untouched).abs().max() > 0.05, "it has learned something"
     torch.testing.assert_close(tiny.logits(tuned.merge_and_unload(), tokenizer), apart, atol=1e-4, rtol=0)
+
+
+def test_dpo_compares_with_the_base_and_goes_on_to_the_bit(hosted: Hosted, tmp_path: Path) -> None:
+    rows = [{"prompt": f"what is {one}", "chosen": "red one", "rejected": f"blue {one}"} for one in range(12)]
+    pairs = tiny.write_rows(tmp_path / "pairs.jsonl", rows)
+    changes = {**SHORT, "method": "dpo", "data": pairs, "data__eval_rows": 2}
+    undisturbed = whole(hosted, changes)
+    first = stopped(hosted, 3, **changes)
+    again = hosted(resumed=first.run, **changes)
+    until_second_end(again)
+    assert figures(again) == figures(undisturbed)
+    begun, *_, last = (one for _, one in figures(undisturbed))
+    assert begun["rewards/margins"] == 0 < last["rewards/margins"]
+    assert begun["loss"] == pytest.approx(0.6931, abs=1e-4), "log 2, as model and reference are the same"
+    assert not list(undisturbed.run.checkpoints.glob("*/ref")), "the base is the reference, and needs no copy"
