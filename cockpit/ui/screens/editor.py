@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,15 +11,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from cockpit.text.plain_text import plain_line, plain_text
+from cockpit.text.plain_text import plain_line
 from cockpit.ui.editing.draft import Draft
 from cockpit.ui.editing.field_offers import FieldOffers
 from cockpit.ui.editing.prospect import Prospect
-from cockpit.ui.messages import QueueRecipe, StartRun, WarmFor
+from cockpit.ui.messages import WarmFor
+from cockpit.ui.screens.editor_ways import EditorWays, errors_text
 from cockpit.ui.widgets.change_list import ChangeList
 from cockpit.ui.widgets.field_help import FieldHelp
 from cockpit.ui.widgets.field_row import FieldRow, help_text
@@ -31,23 +30,18 @@ from cockpit.ui.widgets.schedule_preview import SchedulePreview, summary_of
 from cockpit.ui.widgets.top_line import TopLine
 
 if TYPE_CHECKING:
-    from cockpit.data.look import DataLook
     from cockpit.recipe.document import RecipeDocument
     from cockpit.recipe.fields import FormField
     from cockpit.recipe.recipe import Recipe
-    from cockpit.tuning.told import Setting
     from cockpit.ui.widgets.top_line import EngineStatus
 
 PLAN_AFTER_S = 0.15
 """The plan follows once typing has paused for so long: a data file is not read for each letter of its name."""
 PLAN_TAB = "Plan"
 BATCH_FIELDS = ("training.per_device_train_batch_size", "training.gradient_accumulation_steps")
-DUPLICATES = "data.duplicates"
-TUNE_S = 300.0
-"""How long the ways to train are measured."""
 
 
-class EditorScreen(Screen[Path | None]):
+class EditorScreen(EditorWays):
     """Edits a copy; nothing is written unless it is saved. The result is the file that was saved last."""
 
     CSS_PATH = "editor.tcss"
@@ -121,14 +115,14 @@ class EditorScreen(Screen[Path | None]):
         changed = self.draft.changed()  # such as the data that the person has brought
         named = self.draft.fields.get(self.draft.field_at(self._opens_at) or "")
         first = named or next((field for path, field in self.draft.fields.items() if path in changed), None)
-        await self._show_group(first.group if first is not None else self.draft.groups[0])
+        await self.show_group(first.group if first is not None else self.draft.groups[0])
         if named is not None:
             self.query_one(RecipeForm).focus_field(named.path)
         else:
             self._focus_first()
         self.is_opening = False
-        self._show_plan()
-        self._show_states()
+        self.show_plan()
+        self.show_states()
         self.run_worker(self._learn(), exclusive=True)
 
     async def _learn(self) -> None:
@@ -140,7 +134,7 @@ class EditorScreen(Screen[Path | None]):
         self.query_one(TopLine).set_status(status)
         if status.report is not self._prospect.report:
             self._prospect.report = status.report
-            self._plan_soon()
+            self.plan_soon()
 
     @property
     def unsaved(self) -> int:
@@ -149,14 +143,15 @@ class EditorScreen(Screen[Path | None]):
 
     # Groups and fields
 
-    async def _show_group(self, group: str) -> None:
+    async def show_group(self, group: str) -> None:
+        """Show the fields of this group, or the plan."""
         self.query_one(GroupTabs).chosen = group
         self.set_class(group == PLAN_TAB, "-plan")
         if group == PLAN_TAB:
             self.query_one(FieldHelp).show()
         else:
             await self.query_one(RecipeForm).show_group(group)
-            self._show_states()
+            self.show_states()
 
     def _focus_first(self) -> None:
         self.query_one(RecipeForm).focus_end(1)
@@ -171,13 +166,13 @@ class EditorScreen(Screen[Path | None]):
         """Show all fields, or again the usual ones alone."""
         self._shows_all = not self._shows_all
         focused = self.query_one(RecipeForm).focused_path
-        self._show_states()
+        self.show_states()
         if focused in self.rare:
             self._focus_first()
 
     @on(GroupTabs.Chosen)
     async def _on_group_chosen(self, event: GroupTabs.Chosen) -> None:
-        await self._show_group(event.group)
+        await self.show_group(event.group)
         if event.enter and event.group != PLAN_TAB:
             self._focus_first()
 
@@ -185,7 +180,7 @@ class EditorScreen(Screen[Path | None]):
         """Show the next or previous group, and go into its fields."""
         groups = [*self.draft.groups, *([PLAN_TAB] if self.has_class("-narrow") else [])]
         group = groups[(groups.index(self.query_one(GroupTabs).chosen) + step) % len(groups)]
-        await self._show_group(group)
+        await self.show_group(group)
         if group == PLAN_TAB:
             self.query_one(GroupTabs).focus()
         else:
@@ -198,7 +193,7 @@ class EditorScreen(Screen[Path | None]):
             return
         groups = self.draft.groups
         group = groups[(groups.index(form.group) + step) % len(groups)]
-        await self._show_group(group)
+        await self.show_group(group)
         form.focus_end(step)
 
     @on(Input.Submitted)
@@ -219,29 +214,31 @@ class EditorScreen(Screen[Path | None]):
 
     @on(FieldRow.Edited)
     def _on_edited(self, event: FieldRow.Edited) -> None:
-        self._take_in(event.path, event.text)
-        self._show_states()
-        self._plan_soon()
+        self.take_in(event.path, event.text)
+        self.show_states()
+        self.plan_soon()
 
-    def _take_in(self, path: str, text: str) -> None:
+    def take_in(self, path: str, text: str) -> None:
+        """Change a field, as in the form."""
         if text != self.draft.text(path):
             self._prospect.obstacles.pop(path, None)
         self.query_one(RecipeForm).refresh_texts(self.draft.type(path, text))
 
-    def _take_all_in(self) -> None:
+    def take_all_in(self) -> None:
         """A key that acts on the whole recipe may come before the news of the last key that was typed."""
         for path, text in self.query_one(RecipeForm).texts().items():
-            self._take_in(path, text)
-        self._show_states()
+            self.take_in(path, text)
+        self.show_states()
 
-    def _errors(self) -> dict[str, str]:
+    def errors(self) -> dict[str, str]:
         """What is wrong with the recipe, and what stands in its way on this machine, in the form's order."""
         errors = self._prospect.obstacles | self.draft.errors()
         order = [path for path in self.draft.fields if path in errors]
         return {path: errors[path] for path in dict.fromkeys([*order, *errors])}
 
-    def _show_states(self) -> None:
-        errors, changed = self._errors(), self.draft.changed()
+    def show_states(self) -> None:
+        """Mark what is changed and what is wrong."""
+        errors, changed = self.errors(), self.draft.changed()
         form = self.query_one(RecipeForm)
         form.set_states(errors, changed, self.draft.meaning(), self.draft.left_out(), self.rare)
         counts = {}
@@ -265,7 +262,8 @@ class EditorScreen(Screen[Path | None]):
             parts.append(Content(self._summary))
         self.query_one("#summary", Static).update(Content("  ").join(parts), layout=False)
 
-    def _plan_soon(self) -> None:
+    def plan_soon(self) -> None:
+        """Say what the edits mean once typing has paused."""
         if self._plan_timer is not None:
             self._plan_timer.stop()
         self._plan_timer = self.set_timer(
@@ -278,16 +276,17 @@ class EditorScreen(Screen[Path | None]):
         while (recipe := self.draft.recipe()) is not None and recipe != read:
             await asyncio.to_thread(self._prospect.read, recipe)
             read = recipe
-        self._show_plan()
+        self.show_plan()
 
-    def _show_plan(self) -> None:
+    def show_plan(self) -> None:
+        """Say what the edits mean."""
         if not self.display:  # it is being removed
             return
         recipe, plan, outlook = self._prospect.look()
         self.query_one(SchedulePreview).show(recipe, plan, outlook)
         if recipe is not None and plan is not None:
             self._summary = plain_line(summary_of(recipe, plan, outlook))
-            self._show_states()
+            self.show_states()
             self.post_message(WarmFor(recipe))
 
     async def action_reset(self) -> None:
@@ -295,19 +294,19 @@ class EditorScreen(Screen[Path | None]):
         path = self.query_one(RecipeForm).focused_path
         if path is not None:
             self.query_one(RecipeForm).refresh_texts(self.draft.reset(path))
-            self._show_states()
-            self._plan_soon()
+            self.show_states()
+            self.plan_soon()
 
     def action_reset_all(self) -> None:
         """All fields as they were opened."""
         self.draft.reset_all()
         self.query_one(RecipeForm).refresh_texts()
-        self._show_states()
-        self._plan_soon()
+        self.show_states()
+        self.plan_soon()
 
     def action_largest_batch(self) -> None:
         """As many rows to a micro-batch as fit, and as many of these as make the same step."""
-        self._take_all_in()
+        self.take_all_in()
         try:
             found = self._prospect.largest_batch()
         except ValueError as error:
@@ -316,139 +315,10 @@ class EditorScreen(Screen[Path | None]):
         for path, number in zip(BATCH_FIELDS, found, strict=True):
             self.draft.type(path, str(number))
         self.query_one(RecipeForm).refresh_texts(list(BATCH_FIELDS))
-        self._show_states()
-        self._show_plan()
+        self.show_states()
+        self.show_plan()
         self.notify(f"{found[0]} × {found[1]} rows a step: the largest micro-batch that fits.", markup=False)
-
-    # Leaving
-
-    async def action_start(self) -> None:
-        """Train, or go to the first error."""
-        self._take_all_in()
-        self._show_plan()
-        if await self._has_errors("start", self._errors()):
-            return
-        self.post_message(StartRun(self.draft.document.copy()))
-
-    async def action_queue(self) -> None:
-        """Into the queue, or go to the first error."""
-        self._take_all_in()
-        self._show_plan()
-        if not await self._has_errors("queue", self._errors()):
-            self.post_message(QueueRecipe(self.draft.document.copy()))
-
-    async def action_data(self) -> None:
-        """Look at the data, or go to the first error."""
-        self._take_all_in()
-        if await self._has_errors("look at the data", self.draft.errors()):
-            return
-        from cockpit.ui.screens.data import DataScreen
-
-        look = self._look()
-        if look is not None:
-            screen = DataScreen(
-                self.draft.document.name, look, unsaved=self.unsaved, set_duplicates=self._set_duplicates
-            )
-            self.app.push_screen(screen)
-
-    def _look(self) -> DataLook | None:
-        """Begin to look at the recipe's data; None where that cannot be, which is told."""
-        from cockpit.data.look import DataLook
-
-        try:
-            return DataLook(self.draft.document.resolved_yaml())
-        except OSError as error:
-            self.notify(f"The data cannot be looked at: {error}", severity="error", markup=False)
-            return None
-
-    def _set_duplicates(self, policy: str) -> DataLook | None:
-        """Change what becomes of rows that stand twice, as in the form, and look again."""
-        self._take_in(DUPLICATES, policy)
-        self._show_states()
-        self._plan_soon()
-        return self._look()
-
-    async def action_tune(self) -> None:
-        """Measure how it trains fastest, or go to the first error."""
-        self._take_all_in()
-        if await self._has_errors("tune", self._errors()):
-            return
-        from cockpit.tuning.process import TuneProcess
-        from cockpit.ui.screens.tune import TuneScreen
-
-        document = self.draft.document
-        try:
-            tuning = TuneProcess(document.resolved_yaml(), TUNE_S)
-        except OSError as error:
-            self.notify(f"It cannot be measured: {error}", severity="error", markup=False)
-            return
-        screen = TuneScreen(document.name, tuning, document.value, self._take_settings, unsaved=self.unsaved)
-        self.app.push_screen(screen)
-
-    def _take_settings(self, settings: Mapping[str, Setting]) -> None:
-        """Change fields as in the form."""
-        from cockpit.recipe.fields import format_value
-
-        for path, value in settings.items():
-            self.draft.type(path, format_value(value))
-        self.query_one(RecipeForm).refresh_texts(list(settings))
-        self._show_states()
-        self._plan_soon()
-        self.notify(f"{len(settings)} fields are changed; Ctrl+S keeps them.", markup=False)
-
-    async def action_save(self) -> None:
-        """Ask for a name, and write the recipe there."""
-        self._take_all_in()
-        if await self._has_errors("save", self.draft.errors()):
-            return
-        from cockpit.paths import user_recipes_folder
-        from cockpit.ui.screens.save_dialog import SaveDialog
-
-        self.app.push_screen(SaveDialog(user_recipes_folder(), self.draft.document.name), self._save)
-
-    def _save(self, path: Path | None) -> None:
-        if path is None:
-            return
-        try:
-            self.draft.saved(path)
-        except OSError as error:
-            self.notify(f"It could not be saved: {error}", severity="error", markup=False)
-            return
-        self._saved_as = path
-        self.query_one(TopLine).place = f"{self.draft.document.name} · edit"
-        self._show_states()
-        self.notify(f"Saved as {plain_text(self.draft.document.name)}, in the list from now on.", markup=False)
-
-    async def _has_errors(self, what: str, errors: dict[str, str]) -> bool:
-        if not errors:
-            return False
-        first = next(iter(errors))
-        if first in self.draft.fields:
-            await self._show_group(self.draft.fields[first].group)
-            self.query_one(RecipeForm).focus_field(first)
-        where = f"the first at {first}." if first in self.draft.fields else f"{first}: {errors[first]}."
-        self.notify(f"Cannot {what}: {errors_text(len(errors))} left, {where}", severity="error", markup=False)
-        return True
-
-    def action_leave(self) -> None:
-        """Back to the recipes; asks where edits would be lost."""
-        changes = self.unsaved
-        if not changes:
-            self.dismiss(self._saved_as)
-            return
-        from cockpit.ui.screens.questions import drop_changes
-
-        def answered(answer: str | None) -> None:
-            if answer == "drop":
-                self.dismiss(self._saved_as)
-
-        self.app.push_screen(drop_changes(changes, quits=False), answered)
 
 
 def _sentences(errors: dict[str, str]) -> list[str]:
     return [plain_line(f"{path}: {text}") for path, text in errors.items()]
-
-
-def errors_text(count: int) -> str:
-    """1 error, 3 errors."""
-    return f"{count} error{'s' * (count != 1)}"
