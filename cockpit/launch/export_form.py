@@ -135,6 +135,8 @@ def why_not(
     ):
         # Plain transformers cannot load it, and Unsloth merges into 16-bit files alone.
         return f"The experts of {plain_text(recipe.model.name_or_path)} in four bits cannot be merged; give adapter."
+    if form.kind == "merged-fp8" and ModelFolder.at(base or result).has_experts:
+        return "A mixture of experts keeps them in one weight, which is not rounded to 8 bits; give merged-16bit."
     if form.kind == "gguf" and (wrong := _why_not_gguf(form)):
         return wrong
     return (is_placed and _why_not_there(out)) or _why_no_room(recipe, run, form, out) or _why_not_pushed(push)

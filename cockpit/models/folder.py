@@ -20,6 +20,8 @@ _kept_16_bit = re.compile(
     r"lm_head|embed|vision|visual|image|patch|audio|multi_modal|mm_projector|router|mlp\.gate\.|norm|bias"
 )
 """Names of tensors that a 4-bit or 8-bit load leaves as they are."""
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+"""What configs call the number of experts."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ class ModelFolder:
         if settings.get("load_in_4bit"):
             return str(settings.get("bnb_4bit_quant_type") or "fp4")
         return "int8" if settings.get("load_in_8bit") else str(settings.get("quant_method") or "").lower()
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether it is a mixture of experts."""
+        parts = (self.config, *(value for value in self.config.values() if isinstance(value, dict)))
+        counts = [part.get(name) for part in parts for name in EXPERTS]
+        return any(isinstance(count, int) and count > 1 for count in counts)
 
     @property
     def is_unsloths_own(self) -> bool:

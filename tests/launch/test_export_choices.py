@@ -39,3 +39,22 @@ def test_all_forms_with_sizes_and_obstacles(tmp_path: Path, monkeypatch: pytest.
     assert eight == round(merged.size_bytes * 0.54)
     needed = needed_bytes(recipe, run, ExportForm.parse("gguf:q8_0"))
     assert needed == pytest.approx(merged.size_bytes * 1.54 * 1.02, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "count", [{"num_experts": 8}, {"text_config": {"num_local_experts": 32}}, {"num_experts": 0}, {}]
+)
+def test_a_mixture_of_experts_is_not_offered_in_8_bit_floats(tmp_path: Path, count: dict[str, object]) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text(json.dumps({"model_type": "any", **count}))
+    run = record(tmp_path / "runs", steps=4)
+    run.adapter.mkdir(exist_ok=True)
+    (run.adapter / "adapter_model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
+    (run.adapter / "adapter_config.json").write_text("{}")
+    document = RecipeDocument.parse(RECIPE, "recipe.yaml")
+    document.use_model(base)
+    found = {choice.form.name: choice.obstacle for choice in export_choices(run, document.recipe(), NONE)}
+    has_experts = count not in ({"num_experts": 0}, {})
+    assert ("mixture of experts" in found["merged-fp8"]) is has_experts
+    assert "mixture of experts" not in found["merged-16bit"]

@@ -83,6 +83,8 @@ class ChatLog(PassageLog):
         self._replies: dict[str, ReplyPassage] = {}
         self._growing: set[str] = set()
         self._unsettled: list[PairPassage] = []
+        self._undrawn: list[tuple[PromptPassage, str]] = []
+        """Passages whose picture, in this file, waits for the room that it may take."""
         self._own: set[str] = set()
         self._foreign: set[str] = set()
         """The ids of replies of somebody else."""
@@ -102,6 +104,7 @@ class ChatLog(PassageLog):
         self._unsettled.clear()
         self._own.clear()
         self._foreign.clear()
+        self._undrawn.clear()
         self._seen, self._last_prompt = len(replies), ""
         self.redraw()
 
@@ -160,7 +163,20 @@ class ChatLog(PassageLog):
         self.redraw()
         self.follow()
         if image and not again and shows_pictures(self.app.console.color_system):
-            self._open_picture(passage, image, self.scrollable_content_region.size)
+            self._undrawn.append((passage, image))
+            self._draw_pictures()
+
+    def on_resize(self) -> None:
+        """What was said before is shown before there is a size."""
+        super().on_resize()
+        self._draw_pictures()
+
+    def _draw_pictures(self) -> None:
+        room = self.scrollable_content_region.size
+        if room:
+            for passage, image in self._undrawn:
+                self._open_picture(passage, image, room)
+            self._undrawn.clear()
 
     @work(thread=True)
     def _open_picture(self, passage: PromptPassage, image: str, room: Size) -> None:

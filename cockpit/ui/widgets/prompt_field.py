@@ -15,6 +15,9 @@ from textual.widgets import TextArea
 
 from cockpit.text.plain_text import plain_text
 
+LONGEST_PATH = 16_384
+"""Characters: Linux takes a path of 4,096 bytes, which may be escaped as three each."""
+
 
 class PromptField(TextArea):
     """Posts Submitted; what is to become of the text then is the screen's business.
@@ -120,10 +123,12 @@ class PromptField(TextArea):
 def dropped_file(text: str, suffixes: Sequence[str]) -> str:
     """The path of a file that is there and has one of `suffixes`, as terminals write it: quoted, with backslashes, or
     as an address; empty where `text` is something else."""
+    if not suffixes or len(text) > LONGEST_PATH:
+        return ""
     try:
         (path,) = shlex.split(text.strip())
         path = unquote(path.removeprefix("file://")) if path.startswith("file:///") else path
         is_one = path.lower().endswith(tuple(suffixes)) and Path(path).expanduser().is_file()
     except (OSError, RuntimeError, ValueError):
         return ""
-    return path if suffixes and is_one else ""
+    return path if is_one else ""

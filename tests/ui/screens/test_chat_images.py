@@ -80,9 +80,17 @@ async def test_a_dropped_picture_is_asked_about_and_shown(tmp_path: Path, monkey
         await until(pilot, lambda: sum("▀" * 32 in row for row in text_of(log)) == 16)
         assert "#c80a14" in pilot.app.export_screenshot()
         assert talking.asked[-1].messages[-1]["image"] == str(picture)
+        talking.reply("A red square.")
+        await until(pilot, lambda: "tokens/s" in shown(pilot)[-1])
+        await pilot.app.switch_screen(talking.make())
+        again = pilot.app.screen.query_one(ChatLog)
+        assert again is not log
+        await until(pilot, lambda: sum("▀" * 32 in row for row in text_of(again)) == 16)
 
 
-@pytest.mark.parametrize("wrong", ["a.txt", "gone.png", "'a b.png", "two.png words.png", "", "\\x00.png"])
+@pytest.mark.parametrize(
+    "wrong", ["a.txt", "gone.png", "'a b.png", "two.png words.png", "", "\\x00.png", "x" * 20_000 + ".png"]
+)
 def test_what_is_no_picture_is_pasted_as_text(tmp_path: Path, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").touch()
