@@ -28,8 +28,8 @@ class PanelTabs(Widget):
 
     def __init__(self, labels: Sequence[str], *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._labels = [f" {number} {label} " for number, label in enumerate(labels, 1)]
-        self._plain = list(self._labels)
+        self._names = list(labels)
+        self._marks = [""] * len(self._names)
         self._active = 0
 
     @property
@@ -44,20 +44,36 @@ class PanelTabs(Widget):
 
     def mark(self, index: int, mark: str) -> None:
         """Put a mark behind a panel's label, as something there is worth a look; none takes it away."""
-        self._labels[index] = f"{self._plain[index]}{mark} " if mark else self._plain[index]
+        self._marks[index] = f"{mark} " if mark else ""
         self.refresh()
+
+    def _shown(self) -> list[str]:
+        """The labels; where there is no room for all, of all but the one that shows the first words, or else the
+        numbers alone."""
+        room = self.content_size.width
+        whole = self._labels(self._names)
+        words = self._labels([name.partition(" ")[0] for name in self._names])
+        for others in (whole, words, self._labels([""] * len(self._names))):
+            shown = [whole[at] if at == self._active else label for at, label in enumerate(others)]
+            if len(" ".join(shown)) <= room:
+                break
+        return shown
+
+    def _labels(self, names: Sequence[str]) -> list[str]:
+        numbered = (f" {number} {name}".rstrip() for number, name in enumerate(names, 1))
+        return [f"{label} {mark}" for label, mark in zip(numbered, self._marks, strict=True)]
 
     def render(self) -> Content:
         parts = [
             Content.styled(label, "bold $primary reverse" if at == self._active else "$foreground-muted")
-            for at, label in enumerate(self._labels)
+            for at, label in enumerate(self._shown())
         ]
         return Content(" ").join(parts)
 
     def on_click(self, event: events.Click) -> None:
         """Find the label under the pointer."""
         column = event.x - self.styles.padding.left
-        for at, label in enumerate(self._labels):
+        for at, label in enumerate(self._shown()):
             if 0 <= column < len(label):
                 self.post_message(self.Chosen(at))
                 return

@@ -21,6 +21,8 @@ from cockpit.ui.widgets.state_signs import alarm_level, state_sign
 
 FORMS = 11
 """From the longest line to the shortest; the first that fits is drawn."""
+LEAST_SPREAD_S = 0.5
+"""Of an ETA; less is not told."""
 BAD = ("failed", "out_of_memory", "lost", "damaged")
 
 
@@ -181,7 +183,8 @@ class RunLine(Lines):
         if eta is None:
             return Content.assemble(("ETA ", "$foreground-muted"), UNKNOWN)
         left, spread = eta
-        text = duration(left) if short else f"{duration(left)} ± {duration(spread)}"
+        is_sure = short or spread < LEAST_SPREAD_S
+        text = duration(left) if is_sure else f"{duration(left)} ± {duration(spread)}"
         return Content.assemble(("ETA ", "$foreground-muted"), text)
 
 

@@ -384,6 +384,25 @@ async def test_outcome_card_shows_reasons_literally(tmp_path: Path) -> None:
         assert SHOWN in all_text(card) and "\x1b" not in all_text(card)
 
 
+@pytest.mark.parametrize(
+    ("width", "row"),
+    [
+        (60, " 1 now   2 learning rate   3 log ! "),
+        (32, " 1 now   2 learning   3 log ! "),
+        (30, " 1 now   2   3 ! "),
+    ],
+)
+async def test_panels_that_do_not_fit_have_shorter_names(width: int, row: str) -> None:
+    tabs = PanelTabs(("now", "learning rate", "log"))
+    async with Stage(widgets=[tabs]).run_test(size=(width, 3)) as pilot:
+        tabs.mark(2, "!")
+        await pilot.pause()
+        assert text_of(tabs) == [row.rstrip()]
+        tabs.active = 1
+        await pilot.pause()
+        assert "2 learning rate" in text_of(tabs)[0], "the one that shows has its whole name"
+
+
 async def test_panel_tabs_are_clicked() -> None:
     tabs, chosen = PanelTabs(("now", "learning rate", "log")), []
 
