@@ -49,8 +49,10 @@ class QueueRunner:
         together: int | None = None,
         free_for_s: float = FREE_FOR_S,
         probe: Callable[[], GpuReport] | None = None,
+        tells_ends: bool = True,
     ) -> None:
-        """At most `together` at once; None: as many as fit."""
+        """At most `together` at once; None: as many as fit. `tells_ends`: how runs have ended is said too."""
+        self._tells_ends = tells_ends
         self.queue, self._say, self._together, self._free_for_s = queue, say, together, free_for_s
         self._probe = probe or _probe
         self._had_room: tuple[str, float] | None = None
@@ -89,7 +91,8 @@ class QueueRunner:
         elif not is_active(state) and entry.id not in self._told:
             self._told.add(entry.id)
             self._needs.pop(entry.id, None)
-            self._say(f"{plain_line(entry.run)}: {state.replace('_', ' ')}.")
+            if self._tells_ends:
+                self._say(f"{plain_line(entry.run)}: {state.replace('_', ' ')}.")
             self._let_go(entry)
 
     def _take_up(self, entry: Waiting) -> None:

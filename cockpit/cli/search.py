@@ -119,7 +119,7 @@ def _work(runner: SearchRunner, together: int) -> None:
     from cockpit.runs.queue import Queue
 
     queue, lock = Queue(), None
-    queue_runner = QueueRunner(queue, _say, together=together)
+    queue_runner = QueueRunner(queue, _say, together=together, tells_ends=False)
     try:
         while runner.step():
             if lock is None:

@@ -60,6 +60,7 @@ def test_a_search_trains_its_trials_and_writes_the_winners_recipe(
         runs = [RunSummary.of(RunDir(runs_folder() / entry.run)) for entry in Queue().entries()]
         again = CliRunner().invoke(cockpit, ["search", str(recipe), *over, "--trials", "3"])
     assert [one.state for one in runs] == ["completed"] * 3
+    assert done.stdout.count(": completed, eval_loss") == 3 and ": completed.\n" not in done.stdout, "told once"
     best = min(runs, key=lambda one: one.eval_loss or 9.0)
     assert RecipeDocument.load(winner).recipe() == RecipeDocument.load(best.run.recipe).recipe()
     assert f"winner: {best.run.id}" in done.stdout and "has 3 trials" in again.stdout and again.exit_code == 0
