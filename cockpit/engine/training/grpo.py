@@ -55,7 +55,7 @@ def make_trainer(recipe: Recipe, loaded: Loaded, data: PreparedData, settings: d
     seen = Seen()
     trainer = _drawing(run_trainer(GRPOTrainer))(
         model=loaded.model,
-        reward_funcs=[seen.watching(one) for one in reward_functions(grpo)],
+        reward_funcs=[seen.watching(one) for one in reward_functions(grpo, loaded.tokenizer)],
         args=args,
         train_dataset=Dataset.from_list([STAND_IN]),
         eval_dataset=Dataset.from_list([STAND_IN]) if data.held_out is not None else None,

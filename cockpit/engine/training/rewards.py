@@ -18,14 +18,17 @@ from cockpit.text.plain_text import plain_line
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 Score = Callable[[str, dict[str, Any], int], float]
 """Of a completion's text, the other columns of its row, and its tokens."""
+Words = Callable[[Sequence[int]], str]
+"""Of token ids."""
 
 
 class RewardFunction:
     """As TRL calls one; raises RunFailure with the sample that was in hand."""
 
-    def __init__(self, name: str, score: Score) -> None:
+    def __init__(self, name: str, score: Score, words: Words | None = None) -> None:
+        """`words`: what a completion's tokens say, where that is not what TRL has made of them."""
         self.__name__ = name
-        self._score = score
+        self._score, self._words = score, words
 
     def __call__(
         self, prompts: Sequence[Any], completions: Sequence[Any], completion_ids: Sequence[Any], **columns: Any
@@ -35,7 +38,8 @@ class RewardFunction:
         for at, completion in enumerate(completions):
             row = {name: values[at] for name, values in columns.items() if isinstance(values, list)}
             try:
-                scores.append(self._score(text_of(completion), row, len(completion_ids[at])))
+                text = self._words(completion_ids[at]) if self._words is not None else text_of(completion)
+                scores.append(self._score(text, row, len(completion_ids[at])))
             except ValueError as error:
                 raise _failure(self.__name__, str(error), prompts[at], completion) from error
         return scores
@@ -82,14 +86,17 @@ class OwnFunction:
         return 0
 
 
-def reward_functions(grpo: Grpo) -> list[Callable[..., Any]]:
-    """One for each reward of the recipe, under the names that its figures have. Raises RunFailure."""
+def reward_functions(grpo: Grpo, tokenizer: Any = None) -> list[Callable[..., Any]]:
+    """One for each reward of the recipe, under the names that its figures have, for a model with that tokenizer. Raises
+    RunFailure."""
     if not grpo.rewards:
         raise RunFailure(
             "All rewards are functions of the run's author, which are off.", "Resume it with --trust-remote-code."
         )
     return [
-        OwnFunction(name, reward.function) if reward.function is not None else RewardFunction(name, _score_of(reward))
+        OwnFunction(name, reward.function)
+        if reward.function is not None
+        else RewardFunction(name, _score_of(reward), _words_with_tags(tokenizer, reward.reasoning_tag))
         for name, reward in zip(reward_names(grpo), grpo.rewards, strict=True)
     ]
 
@@ -108,6 +115,23 @@ def _score_of(reward: Reward) -> Score:
         return lambda text, row, tokens: float(not fits_schema(text.strip(), schema))
     longest = reward.length or 1
     return lambda text, row, tokens: max(0.0, min(1.0, 2 - tokens / longest))
+
+
+def _words_with_tags(tokenizer: Any, tag: str | None) -> Words | None:
+    """What reads a completion with its tags, where the tokenizer has these as special tokens: TRL leaves all such out.
+    None for a tokenizer to which they are text."""
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    if tag is None or not any(one.special and one.content == f"<{tag}>" for one in added):
+        return None
+    ends = tokenizer.all_special_tokens
+
+    def words(ids: Sequence[int]) -> str:
+        text: str = tokenizer.decode(list(ids), skip_special_tokens=False)
+        for end in ends:
+            text = text.replace(end, "")
+        return text
+
+    return words
 
 
 def _same_number(text: str, row: dict[str, Any], column: str) -> float:

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.training.rewards import reward_functions
+from cockpit.paths import resolve
 from cockpit.recipe.methods.grpo import Grpo, Reward, reward_figures, reward_names
 
 KINDS: list[tuple[dict[str, Any], str, dict[str, Any], float]] = [
@@ -44,6 +46,16 @@ def rewarded(reward: dict[str, Any], *texts: str, tokens: int = 1, **columns: An
 @pytest.mark.parametrize(("reward", "text", "row", "score"), KINDS, ids=str)
 def test_a_reward_of_each_kind(reward: dict[str, Any], text: str, row: dict[str, Any], score: float) -> None:
     assert rewarded(reward, text, **row) == [score]
+
+
+def test_tags_count_that_are_special_tokens_which_trl_leaves_out() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(resolve("embedded:demo"))
+    (function,) = reward_functions(Grpo(rewards=[Reward(reasoning_tag="think")]), tokenizer)
+    said = ["<think>\nA sum.\n</think>\n\n1 plus 1 is 2.<|im_end|>", "1 plus 1 is 2.<|im_end|>"]
+    ids = [tokenizer(text, add_special_tokens=False).input_ids for text in said]
+    as_trl_has_it = tokenizer.batch_decode(ids, skip_special_tokens=True)
+    assert "<think>" not in as_trl_has_it[0]
+    assert function(prompts=["q", "q"], completions=as_trl_has_it, completion_ids=ids) == [1.0, 0.0]
 
 
 def test_rewards_that_are_called_alike_have_names_of_their_own() -> None:
