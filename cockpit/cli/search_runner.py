@@ -92,7 +92,7 @@ class SearchRunner:
     def _look_after(self, trial: Trial, one: Tried, tried: list[Tried]) -> None:
         if one.outcome == "runs" and not trial.stopped:
             others = [other for other in tried if other is not one]
-            if is_behind(self._space, others, one, more_is_better=self._more):
+            if is_behind(others, one, more_is_better=self._more):
                 self._stop(trial)
         elif one.outcome not in ("waits", "runs") and trial.entry not in self._told:
             self._told.add(trial.entry)

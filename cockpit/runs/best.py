@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 from cockpit.disk import open_to_read
@@ -30,9 +30,8 @@ def best_held_out(run: RunDir) -> tuple[float, int] | None:
 
 
 def measured_of(run: RunDir, metric: str) -> dict[int, float]:
-    """The value of one metric by step, where it is finite; as `best_held_out` else."""
-    found = ((step, _finite(metrics, metric)) for step, metrics, _ in _evaluations(run))
-    return {step: value for step, value in found if value is not None}
+    """The value of one metric by step, NaN where it is not a finite number; as `best_held_out` else."""
+    return {step: _number(metrics[metric]) for step, metrics, _ in _evaluations(run) if metric in metrics}
 
 
 def _evaluations(run: RunDir) -> Iterator[tuple[int, Mapping[str, Any], MainFigure]]:
@@ -57,8 +56,14 @@ def _evaluations(run: RunDir) -> Iterator[tuple[int, Mapping[str, Any], MainFigu
 
 
 def _finite(metrics: Mapping[str, Any], name: str) -> float | None:
-    try:
-        value = float(metrics[name])
-    except (ValueError, KeyError, TypeError):
-        return None
+    value = _number(metrics.get(name))
     return value if isfinite(value) else None
+
+
+def _number(value: object) -> float:
+    """NaN for what is no finite number."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (ValueError, TypeError, OverflowError):
+        return nan
+    return number if isfinite(number) else nan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 
 import msgspec
@@ -57,8 +58,9 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         return Search.named(self.id) or self
 
     def best_of(self, measured: Mapping[int, float]) -> float | None:
-        """Of the metric by step; None of none."""
-        return max(measured.values(), default=None) if self.rises else min(measured.values(), default=None)
+        """Of the metric by step, as far as it is a finite number; None of none."""
+        finite = [value for value in measured.values() if isfinite(value)]
+        return (max if self.rises else min)(finite, default=None)
 
     def write(self) -> None:
         """Raises OSError."""

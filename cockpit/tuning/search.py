@@ -1,4 +1,4 @@
-"""Which values a search tries next, and which trial is behind: optuna's TPE and median pruner, asked anew each time
+"""Which values a search tries next, by optuna's TPE, which is asked anew each time; and which trial is behind
 
 Nothing is kept between two questions but the trials themselves, so that a search goes on after a reboot from its file
 and the logs of its runs.
@@ -6,9 +6,11 @@ and the logs of its runs.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from cockpit.tuning.search_space import Range, Value
@@ -27,17 +29,16 @@ Outcome = Literal["waits", "runs", "completed", "behind", "failed"]
 
 @dataclass(frozen=True)
 class Tried:
-    """A trial. `measured` is the metric by step, as far as it is known."""
+    """A trial. `measured` is the metric by step, as far as it is known; NaN where it is not a finite number."""
 
     values: dict[str, Value]
     outcome: Outcome
     measured: dict[int, float] = field(default_factory=dict)
 
     def best(self, *, more_is_better: bool) -> float | None:
-        """The best that was measured; None before the first."""
-        if not self.measured:
-            return None
-        return max(self.measured.values()) if more_is_better else min(self.measured.values())
+        """The best that was measured; None before the first finite number."""
+        finite = [value for value in self.measured.values() if math.isfinite(value)]
+        return (max if more_is_better else min)(finite, default=None)
 
 
 def next_values(space: Sequence[Range], tried: Sequence[Tried], *, more_is_better: bool, seed: int) -> dict[str, Value]:
@@ -47,12 +48,23 @@ def next_values(space: Sequence[Range], tried: Sequence[Tried], *, more_is_bette
     return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in chosen.items()}
 
 
-def is_behind(space: Sequence[Range], others: Sequence[Tried], trial: Tried, *, more_is_better: bool) -> bool:
-    """Whether the median of the others was better at the last step that the trial was measured at."""
-    if not trial.measured:
+def is_behind(others: Sequence[Tried], trial: Tried, *, more_is_better: bool) -> bool:
+    """Whether the trial is worse than the median of the others at the same step, the last one that it was measured at;
+    NaN is worse than any number. Of the others those count that were trained to their ends and measured there."""
+    step = max(trial.measured, default=0)
+    if step == 0:  # nothing is trained yet
         return False
-    study = _study(space, others, more_is_better=more_is_better, seed=0)
-    return study.pruner.prune(study, _frozen(space, trial, more_is_better=more_is_better))
+    there = [
+        _cost(one.measured[step], more_is_better)
+        for one in others
+        if one.outcome == "completed" and step in one.measured
+    ]
+    return len(there) >= FIRST_UNPRUNED and _cost(trial.measured[step], more_is_better) > median(there)
+
+
+def _cost(value: float, more_is_better: bool) -> float:
+    """The less, the better."""
+    return math.inf if math.isnan(value) else -value if more_is_better else value
 
 
 def _study(space: Sequence[Range], tried: Sequence[Tried], *, more_is_better: bool, seed: int) -> Study:
@@ -67,7 +79,6 @@ def _study(space: Sequence[Range], tried: Sequence[Tried], *, more_is_better: bo
     study = optuna.create_study(
         direction="maximize" if more_is_better else "minimize",
         sampler=sampler,
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST_UNPRUNED, n_warmup_steps=1),
     )
     study.add_trials([_frozen(space, one, more_is_better=more_is_better) for one in tried])
     return study

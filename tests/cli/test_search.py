@@ -70,8 +70,8 @@ class Recorded:
         Queue().write(msgspec.structs.replace(entry, run=run.id))
         return run
 
-    def measure(self, run: RunDir, **losses: float) -> None:
-        """Held-out losses: at10=2.0."""
+    def measure(self, run: RunDir, **losses: float | None) -> None:
+        """Held-out losses: at10=2.0; None is one that is no finite number."""
         log = EventWriter(run.events)
         for step, loss in losses.items():
             log.append(Evaluated(step=int(step.removeprefix("at")), metrics={"eval_loss": loss}))
@@ -105,7 +105,10 @@ def test_a_search_stops_what_is_behind_and_names_the_winner() -> None:
 
     recorded.runner.step()
     behind = recorded.begin()
-    recorded.measure(behind, at10=3.0)
+    recorded.measure(behind, at10=1.5)
+    recorded.runner.step()
+    assert not stops(behind)
+    recorded.measure(behind, at20=None)
     recorded.runner.step()
     recorded.runner.step()
     assert len(stops(behind)) == 1, "it is asked once"

@@ -57,12 +57,27 @@ def test_it_goes_to_where_the_metric_is_best() -> None:
 
 
 def test_behind_is_what_the_median_of_the_others_beats_at_the_same_step() -> None:
-    space = [Range("rate", 1e-6, 1e-1)]
     done = [Tried({"rate": 1e-3}, "completed", {10: 2.0, 20: value, 30: 1.0}) for value in (1.4, 1.5, 1.6)]
-    assert is_behind(space, done, Tried({"rate": 1e-2}, "runs", {10: 2.0, 20: 1.7}), more_is_better=False)
-    assert not is_behind(space, done, Tried({"rate": 1e-2}, "runs", {10: 2.0, 20: 1.3}), more_is_better=False)
-    assert not is_behind(space, done, Tried({"rate": 1e-2}, "runs", {}), more_is_better=False)
-    assert not is_behind(space, done[:2], Tried({"rate": 1e-2}, "runs", {10: 2.0, 20: 9.0}), more_is_better=False), (
-        "two are too few to tell"
-    )
-    assert is_behind(space, done, Tried({"rate": 1e-2}, "runs", {10: 0.0, 20: 1.0}), more_is_better=True)
+
+    def is_late(measured: dict[int, float], others: list[Tried] = done, *, more_is_better: bool = False) -> bool:
+        return is_behind(others, Tried({"rate": 1e-2}, "runs", measured), more_is_better=more_is_better)
+
+    assert is_late({10: 2.0, 20: 1.7})
+    assert not is_late({10: 2.0, 20: 1.3}) and not is_late({10: 2.0, 20: 1.5})
+    assert not is_late({}) and not is_late({0: 99.0})
+    assert not is_late({10: 2.0, 20: 9.0}, done[:2]), "two are too few to tell"
+    assert not is_late({10: 2.0, 25: 9.0}), "none of the others was measured there"
+    assert is_late({10: 0.0, 20: 1.0}, more_is_better=True)
+    assert not is_late({10: 0.0, 20: 1.6}, more_is_better=True)
+
+
+def test_a_good_start_does_not_keep_what_goes_bad() -> None:
+    done = [Tried({"rate": 1e-3}, "completed", {20: 2.0, 40: 1.5, 60: 1.2})] * 3
+    for going_bad in ({20: 1.1, 40: 50.0, 60: 900.0}, {20: 1.1, 40: 1.6}, {20: 1.1, 40: math.nan}):
+        assert is_behind(done, Tried({"rate": 1e-2}, "runs", going_bad), more_is_better=False)
+        assert is_behind(done, Tried({"rate": 1e-2}, "runs", {20: 3.0, 40: math.nan}), more_is_better=True)
+    diverged = Tried({"rate": 1e-2}, "completed", {20: 2.0, 40: math.nan, 60: math.nan})
+    assert diverged.best(more_is_better=False) == 2.0
+    assert not is_behind([*done, diverged], Tried({"rate": 1e-2}, "runs", {60: 1.2}), more_is_better=False)
+    values = next_values([Range("rate", 1e-6, 1e-1)], [*done, diverged], more_is_better=False, seed=1)
+    assert 1e-6 <= float(values["rate"]) <= 1e-1
