@@ -51,11 +51,13 @@ async def settle(app: App[Any], seconds: float) -> None:
 
 
 def _is_busy(pump: MessagePump) -> bool:
-    """Whether it is answering a message, or has yet to: else its task waits for the next one."""
-    task = pump._task
-    waiters: Iterable[asyncio.Future[bool]] = pump._message_queue.ready_event._waiters
-    waits = not pump.message_queue_size and not all(waiter.done() for waiter in waiters)
-    return task is not None and not task.done() and not waits
+    """Whether it is answering a message, or has yet to: else its task waits for the next one. A Textual whose queues
+    are made otherwise is not asked."""
+    task, ready = pump._task, getattr(pump._message_queue, "ready_event", None)
+    waiters: Iterable[asyncio.Future[bool]] | None = getattr(ready, "_waiters", None)
+    if task is None or task.done() or waiters is None:
+        return False
+    return bool(pump.message_queue_size) or all(waiter.done() for waiter in waiters)
 
 
 def _has_to_draw(screen: Screen[Any]) -> bool:
