@@ -10,8 +10,6 @@ import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,14 +34,7 @@ from cockpit.runs.state import STEPPING
 
 if TYPE_CHECKING:
     from cockpit.engine.chat.answers import Answers
-    from cockpit.engine.chat.asides import Asides
-    from cockpit.engine.chat.exam import Exam
-    from cockpit.engine.chat.gathered import GatheredAsides, GatheredSampler
     from cockpit.engine.chat.gguf_replies import GgufAnswers
-    from cockpit.engine.chat.replies import Chatter
-    from cockpit.engine.chat.samples import Sampler
-    from cockpit.engine.chat.shared_exam import SharedExam
-    from cockpit.engine.data.prepare import PreparedData
     from cockpit.engine.model.loading import Loaded
     from cockpit.engine.rank_watch import RankWatch
     from cockpit.engine.training.resumption import Resumption
@@ -349,6 +340,7 @@ class Worker:
         return recipe
 
     def _prepare_and_train(self, recipe: Recipe, loaded: Loaded, resumed: Resumption | None) -> Trained:
+        from cockpit.engine.chat.while_training import WhileTraining
         from cockpit.engine.data.prepare import prepare_data
         from cockpit.engine.training.run import train
         from cockpit.engine.training.watchdogs import Watchdogs
@@ -367,6 +359,7 @@ class Worker:
             self.watchdogs = Watchdogs(recipe.watchdogs, self.run, self.journal, self.controls, recipe.kind.unwatched)
             if resumed is not None:
                 self.watchdogs.course.begin(resumed.tokens_seen, resumed.trained_tokens)
+        answers = WhileTraining(recipe, loaded, self.journal, self.controls, self.ranks)
         return train(
             recipe,
             loaded,
@@ -376,55 +369,12 @@ class Worker:
             self.training_controls(),
             self.step_done,
             resumed,
-            self._sampler(recipe, loaded),
-            self._exam(recipe, loaded, data),
+            answers.sampler(),
+            answers.exam(data),
             self.watchdogs,
-            self._asides(recipe, loaded),
+            answers.asides(),
             self.ranks,
         )
-
-    def _asides(self, recipe: Recipe, loaded: Loaded) -> Asides | GatheredAsides | None:
-        from cockpit.engine.chat.asides import Asides
-        from cockpit.engine.chat.gathered import GatheredAsides
-
-        asides = None
-        if self.ranks.is_first:
-            asides = Asides(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
-        return GatheredAsides(asides, loaded.model) if loaded.is_sharded else asides
-
-    def _sampler(self, recipe: Recipe, loaded: Loaded) -> Sampler | GatheredSampler | None:
-        from cockpit.engine.chat.gathered import GatheredSampler
-        from cockpit.engine.chat.samples import Sampler
-
-        if not recipe.samples.prompts:
-            return None
-        sampler = None
-        if self.ranks.is_first:
-            sampler = Sampler(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
-        return GatheredSampler(recipe, sampler, loaded.model) if loaded.is_sharded else sampler
-
-    def _exam(self, recipe: Recipe, loaded: Loaded, data: PreparedData) -> Exam | SharedExam | None:
-        from cockpit.engine.chat.exam import Exam
-        from cockpit.engine.chat.shared_exam import SharedExam
-        from cockpit.engine.model.shards import gathered
-
-        if not recipe.evaluation.answers:
-            return None
-        gather = partial(gathered, loaded.model) if loaded.is_sharded else nullcontext
-        if not self.ranks.is_first:
-            return SharedExam(recipe, None, self.ranks, gather)
-        exam = Exam(recipe, loaded, self._chatter(loaded, recipe), self.journal, self.controls)
-        exam.begin(data.held_out)
-        return SharedExam(recipe, exam, self.ranks, gather) if self.ranks.are_several else exam
-
-    def _chatter(self, loaded: Loaded, recipe: Recipe) -> Chatter:
-        from cockpit.engine.chat.replies import Chatter
-        from cockpit.engine.data.chat_template import ChatTemplate
-
-        template = None
-        if loaded.tokenizer.chat_template:
-            template = ChatTemplate(loaded.tokenizer, recipe.data.instruction_part, recipe.data.response_part)
-        return Chatter(loaded, template, self.journal, self.controls)
 
     def _tell_devices(self) -> None:
         """The choice of GPU, as it would be made by hand."""
@@ -480,6 +430,7 @@ class Worker:
         import torch
 
         from cockpit.engine.chat.answers import Answers
+        from cockpit.engine.chat.while_training import chatter_of
         from cockpit.engine.model.loading import for_inference
 
         gc.collect()  # the trainer with its optimizer hangs in cycles
@@ -492,7 +443,8 @@ class Worker:
             )
         if recipe.lora.loftq_config is not None and loaded.adapted:
             self._say("LoftQ has rounded the base itself: without the adapter it answers not quite as before.")
-        self._answer_all(Answers(self._chatter(loaded, recipe), self.journal, self.controls), notes)
+        chatter = chatter_of(loaded, recipe, self.journal, self.controls)
+        self._answer_all(Answers(chatter, self.journal, self.controls), notes)
 
     def _answer_all(self, answers: Answers | GgufAnswers, notes: Sequence[str] = ()) -> None:
         """Answer what is asked until the engine ends. `notes` are sentences on what is odd about the model."""
