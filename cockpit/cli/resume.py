@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +21,6 @@ from cockpit.text.plain_text import plain_line
 if TYPE_CHECKING:
     from cockpit.launch.engines import EngineKey
     from cockpit.launch.meeting import Meeting
-    from cockpit.machine.gpu import GpuReport
     from cockpit.recipe.document import RecipeDocument
     from cockpit.runs.folder import RunDir
     from cockpit.runs.resumable import ResumePoint
@@ -125,6 +123,7 @@ def _checked(
     from cockpit.launch.engines import EngineKey
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
+    from cockpit.preflight.devices import share_among
     from cockpit.preflight.outlook import settle
     from cockpit.recipe.problem import RecipeError
     from cockpit.recipe.resume_policy import refused_changes
@@ -141,12 +140,14 @@ def _checked(
         report = GpuProbe().wait()
         machines = 1 if meeting is None else meeting.nodes
         if gpus is not None or machines != before.hardware.nodes:
-            _share_among(document, gpus or str(before.hardware.gpus), machines, report)
+            share_among(document, gpus or str(before.hardware.gpus), machines, report)
         for setting in settings:
             document.set_from_text(setting)
         after = settle(document, report, machines)
     except RecipeError as error:
         end("\n".join(map(str, error.problems)), 2)
+    except ValueError as error:
+        end(str(error), 2)
     if gone := why_no_base(after):
         end(gone, 2)
     same_base = base is not None and after.model.name_or_path == base
@@ -162,23 +163,7 @@ def _checked(
         end(str(error), 1)
     if why_not := point.why_not(after):
         end(f"{why_not.rstrip('.')} with --set training.max_steps=N, or resume earlier with --from STEP.", 1)
-    return document, replace(EngineKey.of(after, report), meeting=meeting), point
-
-
-def _share_among(document: RecipeDocument, gpus: str, machines: int, report: GpuReport) -> None:
-    """Let `gpus` GPUs of each of so many machines take the rows of a step that the run has; ends the command where
-    they cannot. Raises RecipeError."""
-    from cockpit.preflight.devices import counted
-    from cockpit.recipe.schedule import accumulation_for
-
-    before = document.recipe()
-    document.set_from_text(f"hardware.devices={counted(report) if gpus == 'all' else gpus}")
-    document.set("hardware.nodes", machines)
-    devices = document.recipe().hardware.ranks
-    try:
-        document.set("training.gradient_accumulation_steps", accumulation_for(before, devices))
-    except ValueError as error:
-        end(str(error), 2)
+    return document, EngineKey.of(after, report, meeting), point
 
 
 def _let_chat_go(run: RunDir) -> None:

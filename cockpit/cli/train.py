@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -174,7 +173,7 @@ def _checked(
     problems = preflight(resolved, report, document.file, document.line)
     if problems:
         refuse([str(blamed(problem, data, model, settings, gpus=gpus)) for problem in problems])
-    key = replace(EngineKey.of(resolved, report), meeting=meeting)
+    key = EngineKey.of(resolved, report, meeting)
     return document, key, fitted_here(resolved, report)
 
 

@@ -52,12 +52,15 @@ class EngineKey:
     """Of several machines that train together."""
 
     @classmethod
-    def of(cls, recipe: Recipe, report: GpuReport) -> EngineKey:
+    def of(cls, recipe: Recipe, report: GpuReport, meeting: Meeting | None = None) -> EngineKey:
         """The key with which a recipe is trained on this machine. Raises ValueError with a sentence where its GPU is
-        not there."""
-        hardware = recipe.hardware
+        not there, or it is for another number of machines than meet."""
+        hardware, machines = recipe.hardware, 1 if meeting is None else meeting.nodes
+        if hardware.nodes != machines:
+            raise ValueError(f"hardware.nodes is {hardware.nodes}, and {machines} would train it; start it on each.")
         gpus = report.choose_several(hardware.gpu, hardware.gpus)
-        return cls(recipe.backend, ",".join(gpus), hardware.compile, 1 if hardware.is_spread else hardware.gpus)
+        ranks = 1 if hardware.is_spread else hardware.gpus
+        return cls(recipe.backend, ",".join(gpus), hardware.compile, ranks, meeting)
 
     @classmethod
     def to_ask(cls, recipe: Recipe, report: GpuReport) -> EngineKey:

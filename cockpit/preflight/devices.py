@@ -10,6 +10,7 @@ from cockpit.preflight.sharing import of_sharing
 from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.model import ALONE
 from cockpit.recipe.recipe import Recipe
+from cockpit.recipe.schedule import accumulation_for
 from cockpit.recipe.section import Conflict
 from cockpit.text.plain_text import plain_line
 
@@ -38,6 +39,16 @@ def count_devices(document: RecipeDocument, report: GpuReport) -> Recipe:
     if document.recipe().hardware.devices == "all":
         document.set("hardware.devices", counted(report))
     return document.recipe()
+
+
+def share_among(document: RecipeDocument, gpus: str, machines: int, report: GpuReport) -> None:
+    """Let `gpus` GPUs (a number, or all that are here) of each of so many machines take the rows of a step that the
+    document's recipe has. Raises RecipeError, and ValueError with a sentence where they cannot share these rows."""
+    before = document.recipe()
+    document.set_from_text(f"hardware.devices={counted(report) if gpus == 'all' else gpus}")
+    document.set("hardware.nodes", machines)
+    ranks = document.recipe().hardware.ranks
+    document.set("training.gradient_accumulation_steps", accumulation_for(before, ranks))
 
 
 def of_devices(recipe: Recipe, report: GpuReport, chosen: Sequence[str]) -> Iterator[Conflict]:

@@ -7,12 +7,16 @@ import socket
 
 import pytest
 
+from cockpit.launch.engines import EngineKey
 from cockpit.launch.meeting import Meeting
+from cockpit.machine.gpu import GpuReport
 from cockpit.paths import runs_folder
 from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import RunEnded, RunStarted
+from cockpit.recipe.document import RecipeDocument
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
+from tests.recording import RECIPE
 
 WRONG = [
     (2, None, None, "--nodes 2: nobody knows where they meet; give --rdzv HOST:PORT of the first."),
@@ -69,3 +73,16 @@ def test_the_others_learn_of_a_run_that_goes_on_and_of_no_older_one() -> None:
     assert second.announced() is None, "it only chats now"
     first.announce(run, attempt=2)
     assert second.announced() is not None, "it is about to go on, and says so once all machines have met"
+
+
+def test_an_engine_is_not_started_for_another_number_of_machines_than_meet() -> None:
+    several, one = (
+        RecipeDocument.parse(RECIPE + f"hardware:\n  gpu: none\n  nodes: {nodes}\n", "recipe.yaml").recipe()
+        for nodes in (2, 1)
+    )
+    meeting = Meeting(2, 0, "node1:7000")
+    assert EngineKey.of(several, GpuReport(), meeting) == EngineKey("unsloth", "none", meeting=meeting)
+    with pytest.raises(ValueError, match=r"hardware\.nodes is 2, and 1 would train it; start it on each\."):
+        EngineKey.of(several, GpuReport())
+    with pytest.raises(ValueError, match=r"hardware\.nodes is 1, and 2 would train it; start it on each\."):
+        EngineKey.of(one, GpuReport(), meeting)

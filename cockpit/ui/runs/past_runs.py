@@ -109,7 +109,12 @@ class PastRuns:
             return
         tries = tries + 1 if step == newest else 1
         self._taken_up[run.id] = (state.attempt, newest, tries)
-        if tries <= MOST_TRIES:
+        if tries > MOST_TRIES:
+            return
+        if (machines := session.recipe.hardware.nodes) > 1:
+            why = f"{machines} machines train it, each of which must be started again."
+            self._host.notify(f"{plain_line(run.id)} was lost: {why}", severity="warning", markup=False)
+        else:
             self._host.notify(f"{plain_line(run.id)} was lost and goes on by itself (lifecycle.on_lost).", markup=False)
             self.resume_with(run, ())
 
@@ -280,11 +285,16 @@ class PastRuns:
     def _start(self, going: _Going) -> None:
         from cockpit.launch.engines import EngineKey
         from cockpit.preflight.checks import preflight
+        from cockpit.preflight.devices import share_among
         from cockpit.recipe.problem import RecipeError
 
         document, report = going.document, self._host.engine_status.report
         assert report is not None and self._host.engines is not None
         try:
+            if (machines := document.recipe().hardware.nodes) > 1:
+                share_among(document, str(document.recipe().hardware.gpus), 1, report)
+                one = f"This machine trains it alone, with as many rows a step as the {machines} before"
+                self._host.notify(f"{one}; cockpit resume --nodes is for several.", markup=False)
             recipe = document.recipe()
             problems = preflight(recipe, report, document.file, document.line, resumes=True)
             if problems:

@@ -15,6 +15,8 @@ from cockpit.protocol.commands import Stop
 from cockpit.protocol.event_log import EventWriter
 from cockpit.protocol.events import CheckpointSaved, ExportEnded, LogWritten, PhaseStarted, RunEnded
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.resume_policy import refused_changes
+from cockpit.recipe.schedule import effective_batch
 from cockpit.runs.abort import abort_run
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
@@ -71,10 +73,30 @@ async def test_r_on_the_live_screen_goes_on_with_the_run() -> None:
         assert "max_steps: 300" in engines.started[-1].recipe_text
 
 
-@pytest.mark.parametrize("on_lost", ["resume", "wait"])
+async def test_a_run_of_two_machines_goes_on_by_one_with_as_many_rows_a_step() -> None:
+    run, engines = stopped_run(5, 10), FakeEngines()
+    run.recipe.write_text(RECIPE + "hardware:\n  nodes: 2\n  parallel: ddp\n")
+    before = RecipeDocument.load(run.recipe).recipe()
+    async with flown(open_run=run, engines=engines) as (app, pilot):
+        await until(pilot, lambda: is_at(app, "LiveScreen") and "resume" in shown(app))
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ResumeDialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: "This machine trains it alone" in shown(app))
+        await until(pilot, lambda: any(said.startswith("resume demo") for said in engines.said))
+    (engine,) = [engine for engine in engines.started if engine.recipe_text]
+    after = RecipeDocument.parse(engine.recipe_text, "recipe.yaml").recipe()
+    assert (before.hardware.nodes, after.hardware.nodes, engine.key.ranks) == (2, 1, 1)
+    assert after.training.gradient_accumulation_steps == 2
+    assert effective_batch(before) == effective_batch(after) == 32
+    assert refused_changes(before, after, "recipe.yaml") == []
+
+
+@pytest.mark.parametrize("on_lost", ["resume", "resume, of two machines", "wait"])
 async def test_a_run_that_is_lost_before_the_app_s_eyes_goes_on_where_its_recipe_says_so(on_lost: str) -> None:
     run, engines = record(runs_folder(), run_id="demo-1120-2349", ending="going", until=126), FakeEngines()
-    run.recipe.write_text(RECIPE + f"lifecycle:\n  on_lost: {on_lost}\n")
+    on_lost, *more = on_lost.split(", ")
+    run.recipe.write_text(RECIPE + f"lifecycle:\n  on_lost: {on_lost}\n" + ("hardware:\n  nodes: 2\n" if more else ""))
     write_checkpoint(run.checkpoints, 120)
     log = EventWriter(run.events)
     log.append(CheckpointSaved(step=120, path="checkpoints/checkpoint-120", size_bytes=10))
@@ -82,6 +104,10 @@ async def test_a_run_that_is_lost_before_the_app_s_eyes_goes_on_where_its_recipe
     async with flown(open_run=run, engines=engines) as (app, pilot):
         await until(pilot, lambda: app.session is not None and app.session.was_alive)
         run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), pid=2**22 + 1))
+        if more:
+            await until(pilot, lambda: "was lost: 2 machines train it" in shown(app))
+            assert not any(said.startswith("resum") for said in engines.said)
+            return
         await until(pilot, lambda: "resume after step 120" in shown(app) or bool(engines.said))
         if on_lost == "resume":
             await until(pilot, lambda: any(said.startswith("resume demo") for said in engines.said))
