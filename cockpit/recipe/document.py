@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from cockpit.disk import write_atomically
-from cockpit.paths import expanded, local_path, user_recipes_folder
+from cockpit.paths import user_recipes_folder
 from cockpit.recipe import yaml_source
 from cockpit.recipe.field_path import FieldPath, as_listed, dotted, parts
+from cockpit.recipe.local_paths import local_paths
 from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.recipe.recipe import Recipe
@@ -253,18 +254,11 @@ def resolved_yaml(recipe: Recipe) -> str:
         name for name, method in METHODS.items() if method.settings is not None and name != recipe.method
     }
     values = recipe.model_dump(by_alias=True, exclude=others)
-    for section in (values["model"], *values["data"]["sources"]):
-        if (path := local_path(section["name_or_path"])) is not None:
-            section["name_or_path"] = str(path)
-    adapter = values["model"]["adapter"]
-    if adapter is not None and (path := local_path(adapter)) is not None:
-        values["model"]["adapter"] = str(path)
-    for prompt in (*values["suite"]["learned"], *values["suite"]["kept"]):
-        for asked in (prompt, *prompt["messages"]):
-            if asked["image"] is not None:
-                asked["image"] = str(expanded(asked["image"]).absolute())
-    if folder := values["output"]["logging_dir"]:
-        values["output"]["logging_dir"] = str(expanded(folder).absolute())
+    for path, place in local_paths(recipe).items():
+        here: Any = values
+        for part in path[:-1]:
+            here = here[part]
+        here[path[-1]] = str(place)
     return "\n".join(block_lines(values, 0)) + "\n"
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from cockpit.recipe.section import Conflict, Field, Section, unit
+from cockpit.recipe.section import Conflict, Field, Section, place, unit
 
 Reporter = Literal[
     "tensorboard", "wandb", "mlflow", "trackio", "swanlab", "comet_ml", "clearml", "codecarbon", "dvclive", "neptune",
@@ -42,7 +42,7 @@ class Output(Section):
     report_to: list[Reporter] = []
     """Where else the figures go: tensorboard, wandb, mlflow ...; empty for nowhere."""
 
-    logging_dir: str | None = None
+    logging_dir: str | None = Field(default=None, json_schema_extra=place())
     """TensorBoard's folder; empty for one inside the run folder."""
 
     def conflicts(self) -> Iterator[Conflict]:

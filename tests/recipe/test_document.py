@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cockpit.recipe.document import RecipeDocument
-from cockpit.recipe.field_path import FieldPath
+from cockpit.recipe.field_path import FieldPath, as_listed, dotted, parts
 from cockpit.recipe.methods.registry import METHODS
 from cockpit.recipe.problem import Problem, RecipeError
 from cockpit.recipe.schema import all_places
@@ -176,6 +176,55 @@ def test_resolved_paths_are_absolute(document: RecipeDocument, tmp_path: Path, m
     assert resolved.output.logging_dir == str(tmp_path / "logs")
     document.use_model("owner/name")
     assert "name_or_path: owner/name" in document.resolved_yaml()
+
+
+def test_every_path_of_a_recipe_is_absolute_where_it_is_resolved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads it stands elsewhere: an engine in the run's folder, the queue, a search."""
+    named = {
+        "model.name_or_path": "./model", "model.adapter": "adapter", "data.sources.0.name_or_path": "rows.jsonl",
+        "data.sources.1.name_or_path": "more", "data.replay.name_or_path": "./replay.jsonl",
+        "data.validation.name_or_path": "held.jsonl", "output.logging_dir": "logs",
+        "suite.learned.0.image": "cat.tiff", "suite.learned.1.messages.0.image": "dog.png",
+        "suite.kept.0.image": "./cat.tiff", "suite.kept.1.messages.0.image": "pets/dog.png",
+    }  # fmt: skip
+    for folder in ("model", "adapter", "more"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path)
+    document = RecipeDocument.parse(SAMPLE.replace("  eval_rows: 64\n", ""), "sample.yaml")
+    document.set("data.sources", [{"name_or_path": "a"}, {"name_or_path": "b"}])
+    document.set("data.replay", {"name_or_path": "c"})
+    document.set("data.validation", {"name_or_path": "d"})
+    document.set("output.report_to", ["tensorboard"])
+    checks = {"contains": ["x"]}
+    talk = [{"role": "user", "content": "What?"}]
+    for half in ("learned", "kept"):
+        document.set(f"suite.{half}", [{"prompt": "What?", "checks": checks}, {"messages": talk, "checks": checks}])
+    with_path = [place.path for place in all_places() if "path" in place.extra]
+    assert {dotted(as_listed(parts(field))) for field in named} == {dotted(as_listed(path)) for path in with_path}
+    for field, value in named.items():
+        document.set(field, value)
+    resolved = RecipeDocument.parse(document.resolved_yaml(), "resolved")
+    assert {field: resolved.value(field) for field in named} == {
+        field: str(tmp_path / value) for field, value in named.items()
+    }
+
+
+def test_names_are_no_paths_where_they_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = RecipeDocument.parse(SAMPLE.replace("  eval_rows: 64\n", ""), "sample.yaml")
+    named = {
+        "model.adapter": "last@20",
+        "data.validation.name_or_path": "owner/rows",
+        "data.replay.name_or_path": "o/r",
+    }
+    document.set("data.validation", {"split": "test"})
+    document.set("data.replay", {"name_or_path": "embedded:pirate"})
+    assert RecipeDocument.parse(document.resolved_yaml(), "resolved").recipe() == document.recipe()
+    for field, value in named.items():
+        document.set(field, value)
+    assert RecipeDocument.parse(document.resolved_yaml(), "resolved").recipe() == document.recipe()
 
 
 def test_own_data_replaces_all_sources() -> None:
