@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cockpit.launch.engines import EngineKey
     from cockpit.launch.meeting import Meeting
     from cockpit.recipe.document import RecipeDocument
+    from cockpit.recipe.recipe import Recipe
     from cockpit.runs.folder import RunDir
     from cockpit.runs.resumable import ResumePoint
 
@@ -68,9 +69,11 @@ def resume(
     settle_trust(found, trust_remote_code)
     base = settle_base(model, found)
     meeting = meeting_of(nodes, node_rank, rdzv)
-    document, key, point = _checked(found, settings or [], from_step, base, gpus, meeting, force=force)
+    document, key, before = _checked(found, settings or [], base, gpus, meeting)
+    point = _point(found, before, document.recipe(), from_step, meeting, force=force)
     if meeting is not None and not meeting.is_first:
         raise typer.Exit(join(meeting, key, detach=detach))
+    assert point is not None
 
     from cockpit.cli.follow import interrupts_counted, tell_ways_on
     from cockpit.cli.report import report_for
@@ -111,15 +114,12 @@ def resume(
 def _checked(
     run: RunDir,
     settings: list[str],
-    from_step: int | None,
     base: str | None,
     gpus: str | None,
     meeting: Meeting | None,
-    *,
-    force: bool,
-) -> tuple[RecipeDocument, EngineKey, ResumePoint]:
-    """The run's recipe with the changes on it and its base at `base`, its engine's key, and from where it resumes; ends
-    the command where it cannot."""
+) -> tuple[RecipeDocument, EngineKey, Recipe]:
+    """The run's recipe with the changes on it and its base at `base`, its engine's key, and the recipe as it was; ends
+    the command where it cannot go on with these."""
     from cockpit.launch.engines import EngineKey
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
@@ -129,7 +129,6 @@ def _checked(
     from cockpit.recipe.resume_policy import refused_changes
     from cockpit.runs.moved_base import why_no_base
     from cockpit.runs.origin import recipe_of_run
-    from cockpit.runs.resumable import ResumePoint, SilentEngine
 
     wrong: list[str] = []
     try:
@@ -155,15 +154,27 @@ def _checked(
     wrong += [str(problem) for problem in preflight(after, report, document.file, document.line, resumes=True)]
     if wrong:
         end("\n".join(wrong), 2)
+    return document, EngineKey.of(after, report, meeting), before
+
+
+def _point(
+    run: RunDir, before: Recipe, after: Recipe, from_step: int | None, meeting: Meeting | None, *, force: bool
+) -> ResumePoint | None:
+    """From where the run resumes; None on a machine that is not the first, where the first one goes on with it already.
+    Ends the command where it cannot resume."""
+    from cockpit.runs.resumable import ResumePoint, SilentEngine
+
     try:
         point = ResumePoint.of(run, before, from_step, force=force)
-    except SilentEngine as error:
-        end(f"{error} Give --force then." if error.may_be_forced else str(error), 1)
+        why_not = point.why_not(after)
     except ValueError as error:
-        end(str(error), 1)
-    if why_not := point.why_not(after):
+        if meeting is not None and not meeting.is_first and run.liveness() in ("starting", "alive"):
+            return None
+        may_be_forced = isinstance(error, SilentEngine) and error.may_be_forced
+        end(f"{error} Give --force then." if may_be_forced else str(error), 1)
+    if why_not:
         end(f"{why_not.rstrip('.')} with --set training.max_steps=N, or resume earlier with --from STEP.", 1)
-    return document, EngineKey.of(after, report, meeting), point
+    return point
 
 
 def _let_chat_go(run: RunDir) -> None:

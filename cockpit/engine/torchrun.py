@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -75,6 +76,9 @@ def start(run: RunDir, options: argparse.Namespace, of_engine: list[str]) -> int
                 # torchrun would wait for minutes until the other machines have ended, of which the first may chat.
                 return status[0] if status else 0
             had_ranks = had_ranks or has_ranks
+            if options.lock is not None and not had_ranks:
+                with suppress(OSError):
+                    run.touch_heartbeat()  # the other machines come only to a run that lives, and rank 0 waits for them
     return status[0] if status else 1
 
 

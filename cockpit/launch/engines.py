@@ -348,6 +348,7 @@ def _start_locked(key: EngineKey, run: RunDir, stdin: int, lock: int, *options: 
     try:
         # The engine names itself again, beyond a power cut; until then nobody takes its run for one without an engine.
         run.write_identity(EngineIdentity.of_process(process.pid, key.backend), durable=False)
+        run.touch_heartbeat()  # else other machines take the last engine's silence for this one's
         name_holder(lock, process.pid)
     except OSError:
         process.kill()
