@@ -72,17 +72,20 @@ class QueueRunner:
         return [one for one in ended if one.why or _state(one) != "completed"]
 
     def step(self) -> bool:
-        """Tell of those that have ended, take up those that were lost, begin the next one if it may. Whether anything
-        is left to be done."""
-        entries = self.queue.entries()
-        for entry in [one for one in entries if one.run]:
-            self._look_after(entry)
+        """Look after those that have begun, begin the next one if it may. Whether anything is left to be done."""
+        self.look_after()
         entries = self.queue.entries()
         going = [one for one in entries if one.run and is_active(_state(one))]
         waiting = [one for one in entries if one.is_waiting]
         if waiting and (self._together is None or len(going) < self._together):
             self._begin_if_due(waiting[0], going)
         return any(one.is_waiting or (one.run and is_active(_state(one))) for one in self.queue.entries())
+
+    def look_after(self) -> None:
+        """Tell of those that have ended, have their engines let go of their models, take up those that were lost."""
+        for entry in self.queue.entries():
+            if entry.run:
+                self._look_after(entry)
 
     def _look_after(self, entry: Waiting) -> None:
         state = _state(entry)

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -17,6 +17,7 @@ from cockpit.text.plain_text import plain_line
 if TYPE_CHECKING:
     from cockpit.cli.search_runner import SearchRunner
     from cockpit.recipe.recipe import Recipe
+    from cockpit.runs.searches import Search
     from cockpit.tuning.search_space import Range
 
 
@@ -25,7 +26,9 @@ def search(
     over: Annotated[
         list[str], typer.Option(metavar="KEY=LOW..HIGH|KEY=A,B,C", help="A field and its values; repeatable.")
     ],
-    trials: Annotated[int, typer.Option(min=1, max=1000, help="Runs in all.")] = 12,
+    trials: Annotated[
+        int, typer.Option(min=1, max=1000, help="Runs in all; fewer where there are not as many values.")
+    ] = 12,
     metric: Annotated[
         str | None, typer.Option(help="What is compared, by the name that evaluations give it; else the method's own.")
     ] = None,
@@ -47,11 +50,12 @@ def search(
     Ctrl-C ends this alone; the same command goes on with the search that it has begun, also after a reboot. Where the
     app or 'cockpit queue run' works through the queue already, that trains the trials.
 
-    Exit status: 0 there is a winner, 1 there is none, 2 the recipe, a setting or a range is wrong, 130 ended.
+    Exit status: 0 there is a winner, 1 there is none, 2 the recipe, a setting or a range is wrong, or another process
+    goes on with the same search, 130 ended.
     """
-    from cockpit.cli.search_runner import SearchRunner
-    from cockpit.runs.queue import Queue
+    from cockpit.paths import expanded
     from cockpit.runs.searches import Search
+    from cockpit.tuning.search_metric import comparable
     from cockpit.tuning.search_space import space_of
 
     if importlib.util.find_spec("optuna") is None:
@@ -64,34 +68,52 @@ def search(
     _check(recipe, data, model, settings or [], space)
     if why := _why_unmeasured(resolved):
         refuse([why])
-    name = resolved.output.run_name or document.name
-    main = resolved.kind.told_main
-    own = f"eval_{main.name}"
-    rises = main.rises if metric in (None, own) else not metric.endswith("loss")
-    found = Search(
-        name=name, recipe=document.resolved_yaml(), over=tuple(over), metric=metric or own, rises=rises
-    ).begun()
+    measures, own = comparable(resolved), f"eval_{resolved.kind.main.name}"
+    by = metric or own
+    if by not in measures:
+        refuse([f"--metric {plain_line(by)}: trials cannot be compared by it; give one of {', '.join(measures)}."])
+    if write is not None and expanded(write).exists():
+        refuse([f"{expanded(write)}: there is such a file already; give another name, or remove it."])
+    wanted = Search(
+        name=resolved.output.run_name or document.name,
+        recipe=document.resolved_yaml(),
+        over=tuple(over),
+        metric=by,
+        rises=measures[by],
+    )
+    try:
+        lock = wanted.take_lock()
+    except BlockingIOError:
+        end(f"Another process goes on with this very search, {wanted.id}, already.", 2)
+    except OSError as error:
+        _end_unwritable(error)
+    try:
+        _go_through(wanted.begun(), space, trials, together, write)
+    finally:
+        os.close(lock)
+
+
+def _go_through(found: Search, space: list[Range], trials: int, together: int, write: Path | None) -> None:
+    from cockpit.cli.search_runner import SearchRunner
+    from cockpit.runs.queue import Queue
+
     if found.trials:
         _say(f"Going on with the search {found.id}, which has {len(found.trials)} trials.")
-    queue, folder = Queue(), os.getcwd()  # noqa: PTH109
-    runner = SearchRunner(
-        found,
-        space,
-        queue,
-        _say,
-        trials=trials,
-        folder=folder,
-        together=together,
-    )
+    folder = os.getcwd()  # noqa: PTH109
+    runner = SearchRunner(found, space, Queue(), _say, trials=trials, folder=folder, together=together)
     try:
         _work(runner, together)
     except KeyboardInterrupt:
         print("Ended; runs go on. The same command goes on with the search.")
         raise typer.Exit(130) from None
     except OSError as error:
-        end(f"The search cannot be written: {error.strerror or error}.", 1)
+        _end_unwritable(error)
     print("\n".join(runner.table()))
     _tell_winner(runner, write)
+
+
+def _end_unwritable(error: OSError) -> NoReturn:
+    end(f"The search cannot be written: {error.strerror or error}.", 1)
 
 
 def _check(recipe: str, data: Path | None, model: str | None, settings: list[str], space: list[Range]) -> None:
@@ -130,6 +152,8 @@ def _work(runner: SearchRunner, together: int) -> None:
             if lock is not None:
                 queue_runner.step()
             time.sleep(LOOK_EVERY_S)
+        if lock is not None:
+            queue_runner.look_after()
     finally:
         if lock is not None:
             os.close(lock)

@@ -50,8 +50,10 @@ class SearchRunner:
             self._look_after(trial, one, tried)
         under_way = sum(one.outcome in ("waits", "runs") for one in tried)
         if len(tried) < self._most and under_way < self._together:
-            self._add(tried)
-            return True
+            if self._add(tried):
+                return True
+            self._most = len(tried)
+            self._say(f"All {self._most} combinations are tried.")
         return under_way > 0
 
     def tried(self) -> list[Tried]:
@@ -110,20 +112,39 @@ class SearchRunner:
             stopped = msgspec.structs.replace(trial, stopped=True)
             self._keep([stopped if one.entry == trial.entry else one for one in self.search.trials])
 
-    def _add(self, tried: list[Tried]) -> None:
+    def _add(self, tried: list[Tried]) -> bool:
+        """Whether there were values left that had not been tried."""
         document = RecipeDocument.parse(self.search.recipe, self.search.name)
-        written: dict[str, Value] = {one.field: document.value(one.field) for one in self._space}
-        is_inside = all(one.holds(written[one.field]) for one in self._space)
-        if not tried and is_inside:  # the recipe as it is comes first
-            values = written
-        else:
+        values = None if tried else self._written(document)  # the recipe as it is comes first
+        if values is None:
             values = next_values(self._space, tried, more_is_better=self._more, seed=self._seed)
+            if values is None:
+                return False
             for field, value in values.items():
                 document.set_from_text(setting_of(field, value))
         suffix = "".join(f"-{field.rpartition('.')[2]}-{_shown(value)}" for field, value in values.items())
         entry = self._queue.add(f"{self.search.name}{suffix}", document.resolved_yaml(), self._folder, self.search.id)
         self._keep([*self.search.trials, Trial(values=values, entry=entry.id)])
         self._say(f"{self._name(values)}: trial {len(self.search.trials)} of {self._most}")
+        return True
+
+    def _written(self, document: RecipeDocument) -> dict[str, Value] | None:
+        """The recipe's own values, of a list the one that means the same; None where one lies outside."""
+        found: dict[str, Value] = {}
+        for one in self._space:
+            own = document.value(one.field)
+            if one.choices:
+                own = next((choice for choice in one.choices if self._meant(one.field, choice) == own), None)
+            if not one.holds(own):
+                return None
+            found[one.field] = own
+        return found
+
+    def _meant(self, field: str, choice: str) -> object:
+        """What a field holds once it was set to a choice."""
+        changed = RecipeDocument.parse(self.search.recipe, self.search.name)
+        changed.set_from_text(setting_of(field, choice))
+        return changed.value(field)
 
     def _keep(self, trials: list[Trial]) -> None:
         self.search = msgspec.structs.replace(self.search, trials=tuple(trials))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
@@ -61,6 +63,18 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
         """Of the metric by step, as far as it is a finite number; None of none."""
         finite = [value for value in measured.values() if isfinite(value)]
         return (max if self.rises else min)(finite, default=None)
+
+    def take_lock(self) -> int:
+        """A descriptor that keeps other processes from going on with it for as long as it is open. Raises
+        BlockingIOError where one does, OSError where the lock cannot be written."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(lock)
+            raise
+        return lock
 
     def write(self) -> None:
         """Raises OSError."""

@@ -10,10 +10,11 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from cockpit.tuning.search_space import Range, Value
+from cockpit.tuning.search_space import Range, Value, combinations
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -24,6 +25,8 @@ FIRST_AT_RANDOM = 4
 """Trials before what they have come to tells where to go on."""
 FIRST_UNPRUNED = 3
 """Trials that are trained to their ends before any is stopped for being behind."""
+ASKED = 16
+"""How often optuna is asked for values that were not tried yet, before one of those that are left is drawn."""
 Outcome = Literal["waits", "runs", "completed", "behind", "failed"]
 
 
@@ -41,11 +44,24 @@ class Tried:
         return (max if more_is_better else min)(finite, default=None)
 
 
-def next_values(space: Sequence[Range], tried: Sequence[Tried], *, more_is_better: bool, seed: int) -> dict[str, Value]:
-    """Of the next trial; the same for the same trials and seed."""
+def next_values(
+    space: Sequence[Range], tried: Sequence[Tried], *, more_is_better: bool, seed: int
+) -> dict[str, Value] | None:
+    """Of the next trial: none that were tried. The same for the same trials and seed; None where none are left."""
+    known = [one.values for one in tried]
     study = _study(space, tried, more_is_better=more_is_better, seed=seed + len(tried))
-    chosen = study.ask({one.field: _distribution(one) for one in space}).params
-    return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in chosen.items()}
+    for _ in range(ASKED):
+        chosen = study.ask({one.field: _distribution(one) for one in space}).params
+        values = {one.field: _rounded(one, chosen[one.field]) for one in space}
+        if values not in known:
+            return values
+    left = [values for values in combinations(space) if values not in known]
+    return Random(seed + len(tried)).choice(left) if left else None
+
+
+def _rounded(one: Range, value: Value) -> Value:
+    """A real number with three digits, and still inside."""
+    return min(max(float(f"{value:.3g}"), one.low), one.high) if isinstance(value, float) else value
 
 
 def is_behind(others: Sequence[Tried], trial: Tried, *, more_is_better: bool) -> bool:

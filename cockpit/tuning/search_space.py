@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from cockpit.text.plain_text import plain_line
 
+MOST_LISTED = 10_000
+"""Combinations of a space that are gone through one by one."""
 WIDE = 10.0
 """A range whose ends lie further apart than so many times is gone through by factors, as learning rates are."""
 Value = int | float | str
@@ -33,6 +36,20 @@ class Range:
         if self.choices:
             return str(value) in self.choices
         return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    @property
+    def listed(self) -> Sequence[Value]:
+        """All its values; none where they are too many, as real numbers are."""
+        if self.choices:
+            return self.choices
+        return range(int(self.low), int(self.high) + 1) if self.is_whole else ()
+
+
+def combinations(space: Sequence[Range]) -> Iterator[dict[str, Value]]:
+    """All that a space holds, field by value; none where they are too many to be gone through."""
+    if math.prod(len(one.listed) for one in space) <= MOST_LISTED:
+        for values in product(*(one.listed for one in space)):
+            yield {one.field: value for one, value in zip(space, values, strict=True)}
 
 
 def space_of(given: Sequence[str]) -> list[Range]:

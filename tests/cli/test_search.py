@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
-from cockpit.cli import cockpit
+from cockpit.cli import cockpit, queue_runner
 from cockpit.cli.search_runner import SearchRunner
+from cockpit.launch import engines
 from cockpit.paths import runs_folder
 from cockpit.protocol.commands import Stop
 from cockpit.protocol.event_log import EventWriter
@@ -21,7 +24,9 @@ from cockpit.runs.liveness import EngineIdentity
 from cockpit.runs.queue import Queue
 from cockpit.runs.searches import Search
 from cockpit.runs.winners import Winners
+from cockpit.tuning.search_metric import comparable
 from cockpit.tuning.search_space import space_of
+from tests.recording import record
 
 OVER = ("training.learning_rate=1e-4..1e-2", "lora.r=8,16")
 
@@ -37,6 +42,10 @@ def call(*arguments: str) -> Result:
         (["--over", "lora.r=8,x"], "lora.r: 'x' is text"),
         (["--over", "lora.rank=8,16"], "lora.rank"),
         (["--over", "training.learning_rate=1e-4..5"], "training.learning_rate"),
+        (["--over", "lora.r=8,16", "--metric", "nonsense"], "give one of eval_loss, eval_mean_token_accuracy, eval_"),
+        (["--over", "lora.r=8,16", "--metric", "eval_entropy"], "trials cannot be compared by it"),
+        (["--over", "lora.r=8,16", "--metric", "eval_json_valid"], "trials cannot be compared by it"),
+        (["--over", "lora.r=8,16", "--write", __file__], "there is such a file already"),
         (["--over", "lora.r=8,16", "--set", "data.eval_rows=0", "--set", "training.eval_steps="], "eval_steps=20"),
     ],
 )
@@ -49,15 +58,17 @@ def test_what_cannot_be_searched_is_refused(arguments: list[str], said: str) -> 
 class Recorded:
     """A search whose runs are recorded here."""
 
-    def __init__(self, trials: int = 6) -> None:
+    def __init__(self, trials: int = 6, over: tuple[str, ...] = OVER) -> None:
         self.said: list[str] = []
-        self.trials = trials
+        self.trials, self.over = trials, over
         self.runner = self.resumed()
 
     def resumed(self) -> SearchRunner:
         recipe = find_recipe("demo").resolved_yaml()
-        search = Search(name="demo", recipe=recipe, over=OVER, metric="eval_loss").begun()
-        self.runner = SearchRunner(search, space_of(OVER), Queue(), self.said.append, trials=self.trials, folder="/")
+        search = Search(name="demo", recipe=recipe, over=self.over, metric="eval_loss").begun()
+        self.runner = SearchRunner(
+            search, space_of(self.over), Queue(), self.said.append, trials=self.trials, folder="/"
+        )
         return self.runner
 
     def begin(self) -> RunDir:
@@ -138,6 +149,68 @@ def test_a_search_in_which_nothing_is_measured_has_no_winner() -> None:
     recorded.runner.step()
     recorded.end(recorded.begin(), "failed")
     assert not recorded.runner.step() and recorded.runner.winner() is None
+
+
+@pytest.mark.parametrize(
+    ("over", "own"),
+    [
+        ("lora.use_rslora=True,False", "False"),
+        ("lora.use_rslora=true,false", "false"),
+        ("lora.r=8,16", "16"),
+        ("training.learning_rate=2e-3,4e-3", "2e-3"),
+    ],
+)
+def test_a_search_over_a_list_begins_with_the_recipes_own_value_and_tries_each_once(over: str, own: str) -> None:
+    recorded = Recorded(trials=5, over=(over,))
+    while recorded.runner.step():
+        waits = [one for one in Queue().entries() if one.is_waiting]
+        if waits:
+            recorded.end(recorded.begin(), "completed")
+    found = recorded.resumed().search
+    (field, _, choices) = over.partition("=")
+    tried = [trial.values[field] for trial in found.trials]
+    assert tried[0] == own and sorted(map(str, tried)) == sorted(choices.split(","))
+    assert recorded.said[-1] == "All 2 combinations are tried."
+
+
+def test_the_same_search_goes_on_in_one_process() -> None:
+    document = find_recipe("demo")
+    over = ("lora.r=8,16",)
+    lock = Search(name="demo", recipe=document.resolved_yaml(), over=over, metric="eval_loss").take_lock()
+    done = call("--over", over[0])
+    assert done.exit_code == 2 and "Another process goes on with this very search" in done.output, done.output
+    assert Queue().entries() == []
+    os.close(lock)
+
+
+def test_what_trials_are_compared_by() -> None:
+    of = {name: comparable(find_recipe(name).recipe()) for name in ("demo", "demo-dpo", "demo-grpo")}
+    of_answers = {"eval_learned": True, "eval_kept": True, "eval_suite": True}
+    assert of["demo"] == {"eval_loss": False, "eval_mean_token_accuracy": True} | of_answers
+    assert of["demo-dpo"]["eval_rewards/margins"] and not of["demo-dpo"]["eval_loss"]
+    assert of["demo-grpo"]["eval_reward"] and "eval_loss" not in of["demo-grpo"] and "eval_kl" not in of["demo-grpo"]
+
+
+def test_the_engine_of_the_last_trial_lets_go_of_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[RunDir] = []
+
+    def start(key: object, name: str) -> Any:
+        def train(recipe: str, name: str, command: list[str], **_: object) -> RunDir:
+            runs.append(record(runs_folder(), run_id=f"{name}-{len(runs)}", ending="completed"))
+            runs[-1].write_identity(EngineIdentity.of_this_process("unsloth"))
+            runs[-1].heartbeat.touch()
+            return runs[-1]
+
+        return SimpleNamespace(train=train, link=SimpleNamespace(close=lambda: None))
+
+    monkeypatch.setattr(engines, "start_engine", start)
+    monkeypatch.setattr(queue_runner, "LOOK_EVERY_S", 0.01)
+    done = call("--over", "lora.r=8,16", "--trials", "2", "--set", "hardware.gpu=none")
+    assert done.exit_code == 0, done.output
+    for run in runs:
+        asked = [path.read_text() for path in (run.path / "commands").glob("*.json")]
+        assert len(asked) == 1 and '"type":"Unload"' in asked[0], run.id
+    assert len(runs) == 2
 
 
 def test_another_metric_or_recipe_is_another_search() -> None:

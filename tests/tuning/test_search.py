@@ -48,12 +48,27 @@ def test_it_goes_to_where_the_metric_is_best() -> None:
     tried: list[Tried] = []
     for _ in range(24):
         values = next_values(space, tried, more_is_better=False, seed=1)
+        assert values is not None
         assert all(one.holds(values[one.field]) for one in space)
         tried.append(Tried(values, "completed", {1: loss(values)}))
     first, last = ([min(one.measured.values()) for one in part] for part in (tried[:8], tried[-8:]))
     assert min(loss(one.values) for one in tried) < 1.5 and sum(last) < sum(first)
     again = next_values(space, tried[:5], more_is_better=False, seed=1)
     assert again == tried[5].values, "the same trials are followed by the same one"
+
+
+@pytest.mark.parametrize("over", [["a=8,16", "b=1..3"], ["a=x,y,z"], ["a=5..40"]])
+def test_nothing_is_tried_twice_and_all_is_tried(over: list[str]) -> None:
+    space, tried = space_of(over), list[Tried]()
+    while (values := next_values(space, tried, more_is_better=False, seed=1)) is not None:
+        assert values not in [one.values for one in tried]
+        tried.append(Tried(values, "completed", {1: float(len(str(values)))}))
+    assert len(tried) == math.prod(len(one.listed) for one in space)
+
+
+def test_rounding_stays_inside() -> None:
+    values = next_values([Range("rate", 0.12345, 0.12349)], [], more_is_better=False, seed=1)
+    assert values is not None and 0.12345 <= float(values["rate"]) <= 0.12349
 
 
 def test_behind_is_what_the_median_of_the_others_beats_at_the_same_step() -> None:
@@ -80,4 +95,4 @@ def test_a_good_start_does_not_keep_what_goes_bad() -> None:
     assert diverged.best(more_is_better=False) == 2.0
     assert not is_behind([*done, diverged], Tried({"rate": 1e-2}, "runs", {60: 1.2}), more_is_better=False)
     values = next_values([Range("rate", 1e-6, 1e-1)], [*done, diverged], more_is_better=False, seed=1)
-    assert 1e-6 <= float(values["rate"]) <= 1e-1
+    assert values is not None and 1e-6 <= float(values["rate"]) <= 1e-1
