@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cockpit.cli.ending import refuse
+from cockpit.paths import kind_of
+from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
+    from cockpit.recipe.field_path import FieldPath
     from cockpit.recipe.recipe import Recipe
 
 INSTALL = "pip install 'finetune-cockpit[train]'"
@@ -51,6 +55,7 @@ def task(
     """
     from cockpit.cli.recipe_args import asked_for
     from cockpit.launch import tasks
+    from cockpit.recipe.field_path import dotted
 
     asked = [*(settings or []), *([f"data.sources.0.name_or_path={data}"] if data is not None else [])]
     document, resolved = asked_for(recipe, None, model, asked, gpus=str(gpus) if gpus else None)
@@ -59,7 +64,11 @@ def task(
     command = ["cockpit", "train", tasks.RECIPE if is_file else recipe]
     command += ["--model", model] if model is not None else []
     command += ["--gpus", str(devices)] if devices else []
-    command += [part for one in asked for part in ("--set", one)]
+    paths = _paths(resolved)
+    placed = [f"{dotted(field)}={path}" for field, path in paths.items() if document.value(dotted(field)) != str(path)]
+    changed = {one.partition("=")[0] for one in placed}
+    asked = [one for one in asked if one.partition("=")[0].strip() not in changed]
+    command += [part for one in [*asked, *placed] for part in ("--set", one)]
     try:
         made = tasks.Task(
             name=resolved.output.run_name or document.name,
@@ -72,7 +81,8 @@ def task(
             install=install,
             recipe_file=str(Path(recipe).absolute()) if is_file else "",
             recipe_text=Path(recipe).read_text(encoding="utf-8") if is_file else "",
-            files=_files(resolved),
+            files=_files(paths, image if for_ is For.SKYPILOT else ""),
+            code=_code(resolved),
             grace_s=resolved.lifecycle.grace_s,
         )
         print(tasks.skypilot(made) if for_ is For.SKYPILOT else tasks.kubernetes(made), end="")
@@ -91,11 +101,40 @@ def _devices(recipe: Recipe, asked: int | None) -> int:
     return recipe.hardware.gpus if asked is None else asked
 
 
-def _files(recipe: Recipe) -> tuple[str, ...]:
-    """What the recipe reads of this machine's disk."""
-    from cockpit.launch.tasks import HOME
-    from cockpit.paths import local_path
+def _paths(recipe: Recipe) -> dict[FieldPath, Path]:
+    """What the recipe reads of a disk, by its field. An adapter of a run that is here is a folder."""
+    from cockpit.recipe.local_paths import local_paths
+    from cockpit.runs.starting_adapter import StartingAdapter
 
-    names = [recipe.model.name_or_path, *(source.name_or_path for _, source in recipe.data.every_source())]
-    found = [path for name in names if (path := local_path(name)) is not None]
-    return tuple(dict.fromkeys(str(path) for path in found if not str(path).startswith(f"{HOME}/")))
+    found = {field: path for field, path in local_paths(recipe).items() if field[0] != "output"}
+    if recipe.model.adapter is not None:
+        with contextlib.suppress(ValueError):  # a run that is there
+            found["model", "adapter"] = StartingAdapter.named(recipe.model.adapter).path.absolute()
+    return found
+
+
+def _files(paths: dict[FieldPath, Path], image: str) -> tuple[str, ...]:
+    """Those of them that lie on this machine; ends the command where one lies nowhere. An `image` may hold some."""
+    from cockpit.launch.tasks import HOME
+    from cockpit.recipe.field_path import dotted
+
+    found = {field: path for field, path in paths.items() if not path.is_relative_to(HOME)}
+    missing = [field for field, path in found.items() if kind_of(path) == "nothing"]
+    if missing and not image:
+        wrong = f"{dotted(missing[0])}: {plain_line(str(found[missing[0]]))} is not on this machine"
+        refuse([f"{wrong}; give what is, a path below {HOME} on the volume, or a name on the Hub."])
+    return tuple(dict.fromkeys(str(path) for field, path in found.items() if field not in missing))
+
+
+def _code(recipe: Recipe) -> tuple[tuple[str, str], ...]:
+    """Modules of the user's own in this folder, and their text; ends the command where one cannot be brought there."""
+    from cockpit.recipe.own_modules import own_modules
+
+    found = []
+    for module in own_modules(recipe):
+        path = Path.cwd() / f"{module}.py"
+        if path.is_file():
+            found.append((str(path), path.read_text(encoding="utf-8")))
+        elif path.with_suffix("").is_dir():
+            refuse([f"The module {module} is a folder here; make it one file, or have --install install it there."])
+    return tuple(found)

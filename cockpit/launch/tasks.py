@@ -12,7 +12,9 @@ from cockpit.launch.meeting import PORT
 
 HOME = "/cockpit"
 """Where the disk lies that outlives the machines: COCKPIT_HOME."""
-RECIPE = "/recipe/recipe.yaml"
+FOLDER = "/recipe"
+"""Where the recipe's file lies, and the code beside it."""
+RECIPE = f"{FOLDER}/recipe.yaml"
 DISK_GB = 256
 TRIES = 20
 """How often Kubernetes begins a pod anew that has ended with another status than 0; each goes on from a checkpoint."""
@@ -25,7 +27,8 @@ _accelerator = re.compile(r"[A-Za-z][\w.-]*")
 class Task:
     """What is to run. `command` is a cockpit train that goes on with its run where it has one; its recipe is a name, or
     RECIPE where it is the file `recipe_file` of this machine, with `recipe_text` in it. `files`: other paths of this
-    machine that are read."""
+    machine that are read. `code`: Python files of this machine that are looked for in the working folder, each with its
+    text."""
 
     name: str
     command: tuple[str, ...]
@@ -38,6 +41,7 @@ class Task:
     recipe_file: str = ""
     recipe_text: str = ""
     files: tuple[str, ...] = ()
+    code: tuple[tuple[str, str], ...] = ()
     grace_s: int = 30
 
     def __post_init__(self) -> None:
@@ -64,6 +68,7 @@ def skypilot(task: Task) -> str:
     if task.nodes > 1:
         found["num_nodes"] = task.nodes
     mounts = {path: path for path in task.files} | ({RECIPE: task.recipe_file} if task.recipe_file else {})
+    mounts |= {f"{FOLDER}/{_name(path)}": path for path, _ in task.code}
     if mounts:
         found["file_mounts"] = mounts
     if task.volume:
@@ -72,7 +77,7 @@ def skypilot(task: Task) -> str:
     if task.nodes > 1:
         lines.append('first=$(echo "$SKYPILOT_NODE_IPS" | head -n 1)')
     found["setup"] = _block(task.install)
-    found["run"] = _block("\n".join([*lines, f"exec {_start(task)}"]))
+    found["run"] = _block("\n".join([*lines, *_start(task)]))
     return _yaml(found)
 
 
@@ -91,7 +96,7 @@ def kubernetes(task: Task) -> str:
             f"below {HOME}, or a name on the Hub."
         )
     name = re.sub(r"[^a-z0-9]+", "-", task.name.lower()).strip("-")[:50] or "cockpit"
-    lines = [task.install, *(["first=" + f"{name}-0.{name}"] if task.nodes > 1 else []), f"exec {_start(task)}"]
+    lines = [task.install, *(["first=" + f"{name}-0.{name}"] if task.nodes > 1 else []), *_start(task)]
     container: dict[str, Any] = {
         "name": "cockpit",
         "image": task.image,
@@ -106,11 +111,11 @@ def kubernetes(task: Task) -> str:
     if task.gpus:
         container["resources"] = {"limits": {"nvidia.com/gpu": task.gpus}}
     documents: list[dict[str, Any]] = []
-    if task.recipe_text:
-        folder, _, file = RECIPE.rpartition("/")
-        container["volumeMounts"].append({"name": "recipe", "mountPath": folder})
+    data = {_name(RECIPE): _block(task.recipe_text)} if task.recipe_text else {}
+    data |= {_name(path): _block(text) for path, text in task.code}
+    if data:
+        container["volumeMounts"].append({"name": "recipe", "mountPath": FOLDER})
         volumes.append({"name": "recipe", "configMap": {"name": name}})
-        data = {file: _block(task.recipe_text)}
         documents.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
     pod: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -134,9 +139,13 @@ def kubernetes(task: Task) -> str:
     return "---\n".join(map(_yaml, documents))
 
 
-def _start(task: Task) -> str:
-    command = shlex.join(task.command)
-    return command + (f' --nodes {task.nodes} --rdzv "$first:{PORT}"' if task.nodes > 1 else "")
+def _start(task: Task) -> list[str]:
+    command = shlex.join(task.command) + (f' --nodes {task.nodes} --rdzv "$first:{PORT}"' if task.nodes > 1 else "")
+    return [*([f"cd {FOLDER}"] if task.code else []), f"exec {command}"]
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _block(text: str) -> Any:

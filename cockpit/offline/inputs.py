@@ -13,6 +13,7 @@ from cockpit.data.inputs import SourceInput
 from cockpit.paths import PREFIX, expanded, kind_of
 from cockpit.recipe.data import Source
 from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.own_modules import own_modules
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.starting_adapter import StartingAdapter
 from cockpit.text.plain_text import plain_line
@@ -73,8 +74,8 @@ class InputCopies:
                     self._document.set(f"suite.{half}.{index}.{name}", place)
 
     def copy_code(self) -> None:
-        """Modules of the user's own that rewards and checks name, which are looked for in the working folder."""
-        for module in sorted(set(_modules(self._recipe))):
+        """Modules of the user's own that the recipe names, which are looked for in the working folder."""
+        for module in own_modules(self._recipe):
             path = Path.cwd() / f"{module}.py"
             if path.is_file():
                 self._file(path, self._folder / path.name)
@@ -157,9 +158,3 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for one in value:
             yield from _texts(one)
-
-
-def _modules(recipe: Recipe) -> Iterator[str]:
-    named = [prompt.checks.function for _, _, prompt in recipe.suite.prompts()]
-    named += [reward.function for reward in recipe.grpo.rewards] if recipe.method == "grpo" else []
-    yield from (name.partition(":")[0].partition(".")[0] for name in named if name)

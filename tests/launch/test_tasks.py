@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
 from cockpit.launch.tasks import Task, kubernetes, skypilot
+from cockpit.recipe.document import RecipeDocument
+from cockpit.recipe.local_paths import local_paths
 
 TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
 TEXTS = {"type": "object", "additionalProperties": TEXT}
@@ -192,3 +195,78 @@ def test_the_command_takes_names_files_and_what_is_set(tmp_path: Path) -> None:
     assert read(said)[0]["data"]["recipe.yaml"] == own.read_text()
     status, said = printed("demo", "--for", "k8s", "--gpus", "2", "--image", "i", "--volume", "v")
     assert (status, said) == (2, "--gpus 2: hardware.gpu is none, and it trains on the CPU; leave --gpus out.\n")
+
+
+def test_what_lies_here_is_found_there_by_the_path_that_it_is_mounted_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("rows.jsonl", "held.jsonl", "cat.png", "judging.py"):
+        (tmp_path / name).write_text("{}\n")
+    (tmp_path / "adapter").mkdir()
+    own = tmp_path / "mine.yaml"
+    own.write_text(
+        "model: {name_or_path: org/model, adapter: ./adapter}\n"
+        "data: {sources: [{name_or_path: org/rows}], validation: {name_or_path: held.jsonl}}\n"
+        "suite: {learned: [{prompt: What?, image: cat.png, checks: {function: 'judging:right'}}]}\n"
+    )
+    arguments = ["mine.yaml", "--data", "./rows.jsonl"]
+    status, said = printed(*arguments, "--for", "skypilot", "--accelerator", "H100", "--gpus", "1")
+    assert status == 0, said
+    (found,) = read(said)
+    jsonschema.validate(found, SKYPILOT)
+    files = [str(tmp_path / name) for name in ("adapter", "cat.png", "held.jsonl", "rows.jsonl")]
+    assert found["file_mounts"] == {path: path for path in files} | {
+        "/recipe/recipe.yaml": str(own), "/recipe/judging.py": str(tmp_path / "judging.py"),
+    }  # fmt: skip
+    *_, folder, start = found["run"].splitlines()
+    words = shlex.split(start)
+    settings = dict(words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--set")
+    assert folder == "cd /recipe" and settings == {
+        "model.adapter": files[0], "suite.learned.0.image": files[1], "data.validation.name_or_path": files[2],
+        "data.sources.0.name_or_path": files[3],
+    }  # fmt: skip
+    document = RecipeDocument.load(own)
+    for field, path in settings.items():
+        document.set_from_text(f"{field}={path}")
+    assert {str(path) for path in local_paths(document.recipe()).values()} == set(files)
+
+    status, said = printed(*arguments, "--for", "k8s", "--image", "i", "--volume", "v")
+    assert status == 2 and f"{files[0]} lies on this machine, which a pod does not see" in said
+    (tmp_path / "held.jsonl").unlink()
+    status, said = printed(*arguments, "--for", "skypilot", "--accelerator", "H100", "--gpus", "1")
+    missing = (
+        f"data.validation.name_or_path: {files[2]} is not on this machine; give what is, a path below /cockpit on "
+    )
+    assert (status, said) == (2, f"{missing}the volume, or a name on the Hub.\n")
+
+
+def test_code_of_ones_own_comes_to_a_pod_with_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "def right(answer, wanted):\n    return 1.0\n"
+    (tmp_path / "judging.py").write_text(text)
+    asked = (
+        "--set",
+        "evaluation.rows=2",
+        "--set",
+        "evaluation.function=judging:right",
+        "--image",
+        "i",
+        "--volume",
+        "v",
+    )
+    status, said = printed("demo", "--for", "k8s", *asked)
+    assert status == 0, said
+    config, job = read(said)
+    for one in (config, job):
+        jsonschema.validate(one, KUBERNETES[one["kind"]])
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert config["data"] == {"judging.py": text}
+    assert {"name": "recipe", "mountPath": "/recipe"} in container["volumeMounts"]
+    assert "\ncd /recipe\nexec cockpit train demo " in container["command"][-1]
+    (tmp_path / "judging.py").rename(tmp_path / "other")
+    (tmp_path / "judging").mkdir()
+    status, said = printed("demo", "--for", "k8s", *asked)
+    assert (status, said) == (
+        2, "The module judging is a folder here; make it one file, or have --install install it there.\n",
+    )  # fmt: skip

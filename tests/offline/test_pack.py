@@ -89,9 +89,11 @@ def test_code_of_ones_own_comes_with_it(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "judging.py").write_text("def right(reply):\n    return True\n")
     check = "suite.learned=[{prompt: Hi, checks: {function: 'judging:right'}}]"
-    status, said = packed(Path("demo"), tmp_path / "out", "--set", check)
+    (tmp_path / "measuring.py").write_text("def score(answer, wanted):\n    return 1.0\n")
+    of_rows = ("--set", "evaluation.rows=2", "--set", "evaluation.function=measuring:score")
+    status, said = packed(Path("demo"), tmp_path / "out", "--set", check, *of_rows)
     assert status == 0, said
-    assert (tmp_path / "out/judging.py").is_file()
+    assert (tmp_path / "out/judging.py").is_file() and (tmp_path / "out/measuring.py").is_file()
 
 
 def test_the_versions_are_those_that_are_installed() -> None:
