@@ -132,10 +132,11 @@ def _refuse_without_memory(run: RunDir, recipe: Recipe) -> None:
 def _base(recipe: Recipe, whole: Path | None, say: Say) -> Any:
     """The base, or the model in `whole`, in 16 bits, whatever it was trained in. Raises RunFailure."""
     from cockpit.engine.model.base_model import load_with_transformers
+    from cockpit.engine.model.loading import unshared
 
     dtype = "float16" if recipe.model.dtype == "float16" else "bfloat16"
     settings = recipe.model.model_copy(update={"quantization": "none", "dtype": dtype})
-    plain = recipe.model_copy(update={"backend": "transformers", "model": settings})
+    plain = unshared(recipe.model_copy(update={"backend": "transformers", "model": settings}))
     with weights_report() as report:
         try:
             model, _ = load_with_transformers(

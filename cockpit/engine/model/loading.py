@@ -113,7 +113,8 @@ def unshared(recipe: Recipe) -> Recipe:
     """The recipe for one process, which has all weights."""
     if not recipe.hardware.is_sharded:
         return recipe
-    return recipe.model_copy(update={"hardware": recipe.hardware.model_copy(update={"devices": 1})})
+    alone = recipe.hardware.model_copy(update={"devices": 1, "nodes": 1})
+    return recipe.model_copy(update={"hardware": alone})
 
 
 def refuse_damage(saved: Path) -> None:

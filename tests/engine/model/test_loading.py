@@ -15,7 +15,14 @@ from cockpit.engine import stack
 from cockpit.engine.errors import RunFailure
 from cockpit.engine.model import loading
 from cockpit.engine.model.base_model import tell_unfollowed
-from cockpit.engine.model.loading import Loaded, bring_back, limit_compiling, load_for_chat, load_for_training
+from cockpit.engine.model.loading import (
+    Loaded,
+    bring_back,
+    limit_compiling,
+    load_for_chat,
+    load_for_training,
+    unshared,
+)
 from cockpit.engine.stack import import_stack
 from cockpit.models.folder import ModelFolder
 from cockpit.recipe.document import RecipeDocument
@@ -114,6 +121,19 @@ def test_full_training_trains_every_weight_and_is_saved_whole(families: Path, ro
     again = load_for_chat(full, tmp_path / "saved", lambda _: None)
     assert not again.adapted
     assert torch.equal(again.model.lm_head.weight, loaded.model.lm_head.weight)
+
+
+@pytest.mark.parametrize(("devices", "nodes"), [(1, 2), (2, 4)])
+def test_what_shared_weights_have_learnt_is_loaded_whole_by_one_process(
+    devices: int, nodes: int, families: Path, rows: Path, tmp_path: Path
+) -> None:
+    changes = {"hardware__parallel": "fsdp", "hardware__devices": devices, "hardware__nodes": nodes}
+    recipe = recipe_for(model_of(families, "llama"), rows, model__quantization="nf4", **changes)
+    load_for_training(recipe, lambda _: None).model.save_pretrained(tmp_path / "adapter")
+    again = load_for_chat(recipe, tmp_path / "adapter", lambda _: None)
+    assert not again.is_sharded and unshared(recipe).hardware.ranks == 1 and not unshared(recipe).hardware.is_sharded
+    kept = {p.dtype for p in again.model.parameters() if type(p).__name__ == "Params4bit"}
+    assert kept == {torch.uint8}, "not as numbers that ranks can share"
 
 
 def test_modules_trained_whole_stay_unquantised(families: Path, rows: Path) -> None:
