@@ -45,7 +45,7 @@ class Probe:
     seconds: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     eval_loss: float | None = None
-    """On the held-out rows, as it was measured last."""
+    """On the held-out rows, as it was measured last; what was measured before any training does not count."""
     first_step_s: float | None = None
     """From when it was told to train."""
     peak_mib: float | None = None
@@ -156,7 +156,7 @@ class Prober:
                     _add(found, event)
                     if found.first_step_s is None:
                         found.first_step_s = event.at - told
-                elif isinstance(event, Evaluated):
+                elif isinstance(event, Evaluated) and event.step:
                     found.eval_loss = event.figures.get("eval_loss")
                 elif isinstance(event, RunEnded) and event.outcome == "completed":
                     found.counted_from = WARM_UP  # its steps were over before the next engine had imported

@@ -58,7 +58,7 @@ class RateWent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class RateEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """`outcome`: measured, diverged or behind (ended early), out_of_memory or failed. `loss` is that of the
-    held-out rows after the last step, `losses` those of training, a step each."""
+    held-out rows after the last step, None where it has not come to that, `losses` those of training, a step each."""
 
     number: int
     rate: float

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cockpit.launch.engines import EngineKey
-from cockpit.protocol.events import AnyEvent, GpuReading, MachineRead, PhaseStarted, RunEnded, StepEnded
+from cockpit.protocol.events import AnyEvent, Evaluated, GpuReading, MachineRead, PhaseStarted, RunEnded, StepEnded
 from cockpit.recipe.recipe import Recipe
 from cockpit.tuning import probe as probing
 from cockpit.tuning.probe import MEASURED, WARM_UP, Probe, Prober, probed
@@ -144,3 +144,12 @@ def test_a_probe_takes_steps_and_nothing_else() -> None:
     assert found.output.report_to == [] and not found.output.row_losses
     assert found.training.lr_scheduler_type == "linear"
     assert found.training.per_device_train_batch_size == asked.training.per_device_train_batch_size
+
+
+def test_what_was_measured_before_any_training_is_no_loss_of_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Evaluated(step=0, metrics={"eval_loss": 9.0})
+    found, _ = measure(monkeypatch, [*BEGIN, before, *steps(5)], behind=lambda probe: len(probe.losses) == 5)
+    assert (found.outcome, found.eval_loss) == ("behind", None)
+    after = Evaluated(step=5, metrics={"eval_loss": 2.0})
+    found, _ = measure(monkeypatch, [*BEGIN, before, *steps(5), after, RunEnded(outcome="completed", step=5)])
+    assert (found.outcome, found.eval_loss) == ("measured", 2.0)
