@@ -103,7 +103,7 @@ class QueueRunner:
 
         self.queue.write(msgspec.structs.replace(entry, tries=entry.tries + 1))
         try:
-            take_up(entry.run_dir)
+            take_up(entry.run_dir, entry.folder)
             self._say(f"{plain_line(entry.run)} was lost, and goes on.")
         except (OSError, ValueError) as error:
             self._say(f"{plain_line(entry.run)} was lost, and cannot go on: {plain_line(str(error))}")
@@ -195,7 +195,7 @@ class QueueRunner:
             written = entry.recipe if found.differs else None
             resolved = resolved_yaml(with_starting_adapter(found.recipe))
             command = ["cockpit", "queue", "run"]
-            run = started.train(resolved, entry.name, command, written=written, fitted=found.told)
+            run = started.train(resolved, entry.name, command, written=written, fitted=found.told, folder=entry.folder)
         except (OSError, ValueError) as error:
             self._refuse(entry, f"It could not be started: {error}")
             return

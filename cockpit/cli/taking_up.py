@@ -72,9 +72,10 @@ def wants_up(run: RunDir) -> bool:
         return False
 
 
-def take_up(run: RunDir) -> StartedEngine:
+def take_up(run: RunDir, folder: str = "") -> StartedEngine:
     """Start an engine that goes on with a run that has ended, or is lost, as far as it was planned: from its newest
-    checkpoint that loads, or from its beginning where it has none. Raises ValueError with a sentence, or OSError."""
+    checkpoint that loads, or from its beginning where it has none. `folder` is where functions of the user's own are
+    looked for, empty for the working folder. Raises ValueError with a sentence, or OSError."""
     from cockpit.launch.engines import EngineKey, start_resuming_engine
     from cockpit.machine.gpu import GpuProbe
     from cockpit.preflight.checks import preflight
@@ -101,7 +102,7 @@ def take_up(run: RunDir) -> StartedEngine:
         if point.is_complete:
             raise ValueError("it is complete.")
     started = start_resuming_engine(run, EngineKey.of(recipe, report))
-    started.resume(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]], from_step)
+    started.resume(document.resolved_yaml(), name, [Path(sys.argv[0]).name, *sys.argv[1:]], from_step, folder)
     return started
 
 

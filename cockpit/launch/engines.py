@@ -119,11 +119,18 @@ class StartedEngine:
     process: EngineProcess
 
     def train(
-        self, recipe_text: str, name: str, command: list[str], *, written: str | None = None, fitted: str = ""
+        self,
+        recipe_text: str,
+        name: str,
+        command: list[str],
+        *,
+        written: str | None = None,
+        fitted: str = "",
+        folder: str = "",
     ) -> RunDir:
         """Give the engine its run: `recipe_text` is the resolved YAML, `name` becomes the run's id with the time added.
         `written` is the recipe as it was before it was fitted to this machine, which is kept beside it, and `fitted`
-        says how it was.
+        says how it was. `folder` is where functions of the user's own are looked for, empty for the working folder.
 
         A standby's folder is moved to the run's by the engine; the link follows. Raises OSError where the folder
         cannot be written (a full disk, say), and ends the engine then.
@@ -143,15 +150,18 @@ class StartedEngine:
                 command=command,
                 recipe_name=name,
                 fitted=fitted,
-                folder=_working_folder(),
+                folder=folder or _working_folder(),
             )
             here.send(train)
         if run != here:
             self.link.move_to(run)
         return run
 
-    def resume(self, recipe_text: str, name: str, command: list[str], from_step: int | None = None) -> RunDir:
-        """Let the engine go on with the run in whose folder it was started; `recipe_text` is its recipe from now on.
+    def resume(
+        self, recipe_text: str, name: str, command: list[str], from_step: int | None = None, folder: str = ""
+    ) -> RunDir:
+        """Let the engine go on with the run in whose folder it was started; `recipe_text` is its recipe from now on,
+        `folder` as in `train`.
 
         The recipe as it was stays beside it. Raises OSError where the folder cannot be written, and ends the engine
         then.
@@ -164,7 +174,7 @@ class StartedEngine:
             recipe_name=name,
             resume=True,
             from_step=from_step,
-            folder=_working_folder(),
+            folder=folder or _working_folder(),
         )
         with self._ended_where_it_fails():
             before = run.recipe.read_text(encoding="utf-8")

@@ -26,7 +26,8 @@ LOOKS, LOOK_S = 5, 0.02
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """A recipe in the queue. `place` orders it among the others. `run` is the id of the run that it became, empty while
     it waits; `why` says in a sentence why it could not be started, which ends it. `tries`: how often its run was taken
-    up after it was lost. `group` is the same for the runs of one grid or search, empty for one by itself."""
+    up after it was lost. `group` is the same for the runs of one grid or search, empty for one by itself. `folder` is
+    the one that it was added in, where functions of the user's own are looked for."""
 
     id: str
     name: str

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -102,6 +103,8 @@ class Card:
         self.used_of_second: float | None = None
         self.holders: list[Holder] = []
         self.started: list[RunDir] = []
+        self.folders: list[object] = []
+        """Where functions of the user's own are looked for, of each."""
         self.said: list[str] = []
         monkeypatch.setattr(engines, "start_engine", self.start)
         monkeypatch.setattr("cockpit.preflight.machine.torch_cuda", lambda: None)
@@ -117,7 +120,8 @@ class Card:
         return GpuReport(gpus=gpus, driver="999.1", holders={"GPU-0": self.holders})
 
     def start(self, key: object, name: str) -> Any:
-        def train(recipe: str, name: str, command: list[str], **_: object) -> RunDir:
+        def train(recipe: str, name: str, command: list[str], **more: object) -> RunDir:
+            self.folders.append(more["folder"])
             run = record(runs_folder(), run_id=f"{name}-{len(self.started)}", ending="going", until=5)
             self.started.append(run)
             return run
@@ -233,6 +237,23 @@ def test_the_room_has_to_be_there_for_a_while(card: Card, monkeypatch: pytest.Mo
     now[0] = 121.5
     runner.step()
     assert len(card.started) == 1
+
+
+def test_functions_are_looked_for_where_the_recipe_was_added(
+    card: Card, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    taken_up: list[object] = []
+    monkeypatch.setattr("cockpit.cli.taking_up.take_up", lambda run, folder: taken_up.append((run, folder)))
+    (tmp_path / "beside").mkdir()
+    monkeypatch.chdir(tmp_path / "beside")
+    fill(1)
+    monkeypatch.chdir("/")
+    runner = card.runner()
+    runner.step()
+    assert card.folders == [str(tmp_path / "beside")]
+    card.started[0].write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), pid=2**22 + 1))
+    runner.step()
+    assert taken_up == [(card.started[0], str(tmp_path / "beside"))], "also once it was lost"
 
 
 def test_what_fails_holds_nobody_up(card: Card) -> None:
