@@ -47,7 +47,11 @@ class Meeting:
     ) -> Meeting | None:
         """As the command line says; None for one machine. A scheduler may tell which of them this is. Raises ValueError
         with a sentence."""
-        if nodes is None or nodes == 1:
+        if nodes == 1:  # a template for any number of machines may give place and number of this one too
+            if node:
+                raise ValueError(f"--node-rank {node}: there is one machine, number 0.")
+            return None
+        if nodes is None:
             for option, value in (("--node-rank", node), ("--rdzv", rdzv)):
                 if value is not None:
                     raise ValueError(f"{option} {value}: it is for several machines; give --nodes too.")

@@ -25,6 +25,7 @@ WRONG = [
     (2, 0, "node1:70000", "--rdzv node1:70000: this is no place to meet; write it as HOST:PORT, such as node1:29500."),
     (2, None, "node1:1", "--nodes 2: which of them is this? Give --node-rank 0 on the first, 1 on the next."),
     (2, 2, "node1:1", "--node-rank 2: there are 2 machines, from 0 to 1."),
+    (1, 1, "node1:1", "--node-rank 1: there is one machine, number 0."),
     (None, 1, None, "--node-rank 1: it is for several machines; give --nodes too."),
     (None, None, "node1:1", "--rdzv node1:1: it is for several machines; give --nodes too."),
 ]
@@ -41,6 +42,8 @@ def test_what_says_no_meeting_has_its_sentence(
 
 def test_machines_are_told_by_the_command_line_or_by_slurm() -> None:
     assert Meeting.of(None, None, None, {}) is None and Meeting.of(1, None, None, {}) is None
+    assert Meeting.of(1, 0, "node1:7000", {}) is None, "a template for any number of machines"
+    assert Meeting.of(1, None, "node1:7000", {"SLURM_NODEID": "0"}) is None
     assert Meeting.of(2, 1, "node1", {}) == Meeting(2, 1, "node1:29500")
     assert Meeting.of(3, None, "[fe80::1]:7000", {"SLURM_NODEID": "2"}) == Meeting(3, 2, "[fe80::1]:7000")
     told = Meeting(2, 1, "node1:7000").options()
