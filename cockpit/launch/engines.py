@@ -64,14 +64,17 @@ class EngineKey:
 
     @classmethod
     def to_ask(cls, recipe: Recipe, report: GpuReport) -> EngineKey:
-        """The key with which a recipe's model is asked, by one process. Of several GPUs that it was trained on the
-        freest one of this machine takes it, and all of them where its layers are spread over them. Raises ValueError
-        with a sentence."""
+        """The key with which a recipe's model is asked, by one process: on one GPU, and where its layers are spread on
+        as many as it was trained with, or as are here. What is here decides: the recipe may come from another machine,
+        and GPUs that it names and that are not here are replaced by the freest."""
         hardware = recipe.hardware
-        if hardware.is_spread:
-            return cls.of(recipe, report)
-        gpu = "auto" if "," in hardware.gpu else hardware.gpu
-        return cls(recipe.backend, report.choose(gpu), hardware.compile)
+        wanted = hardware.gpus if hardware.is_spread else 1
+        named = "auto" if wanted == 1 and "," in hardware.gpu else hardware.gpu
+        try:
+            gpus = report.choose_several(named, wanted)
+        except ValueError:
+            gpus = report.choose_several("auto", max(1, min(wanted, len(report.visible()))))
+        return cls(recipe.backend, ",".join(gpus), hardware.compile)
 
     def environment(self) -> dict[str, str]:
         """What the engine's environment holds beyond ours."""

@@ -129,3 +129,31 @@ def test_spread_layers_are_one_process_that_sees_all_its_gpus_also_when_it_is_as
     assert (key.ranks, key.gpu) == (1, "GPU-0,GPU-1") and EngineKey.to_ask(spread, report) == key
     assert sharing_text(spread) == "2 GPUs, each with some of the layers (layers)"
     assert sharing_text(recipe("hardware.gpu=none")) == "2 processes, each with the whole model (ddp)"
+
+
+ELSEWHERE = [
+    ("layers", 4, "auto", 2, "GPU-0,GPU-1"),
+    ("layers", 4, "auto", 1, "GPU-0"),
+    ("layers", 4, "auto", 0, "driverless"),
+    ("layers", 2, "0,1", 2, "GPU-0,GPU-1"),
+    ("layers", 2, "4,5", 2, "GPU-0,GPU-1"),
+    ("layers", 2, "0,1", 1, "GPU-0"),
+    ("ddp", 2, "4,5", 1, "GPU-0"),
+    ("ddp", 4, "auto", 0, "driverless"),
+    ("auto", 1, "1", 2, "GPU-1"),
+    ("auto", 1, "7", 1, "GPU-0"),
+    ("auto", 1, "7", 0, "driverless"),
+    ("auto", 1, "none", 2, "none"),
+]
+
+
+@pytest.mark.parametrize(("way", "devices", "named", "here", "gpus"), ELSEWHERE, ids=lambda _: "")
+def test_a_run_is_asked_by_one_process_on_the_gpus_that_are_here(
+    way: str, devices: int, named: str, here: int, gpus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    trained = document(f"hardware.parallel={way}", f"hardware.devices={devices}")
+    trained.set("hardware.gpu", named)
+    report = GpuReport(gpus=cards(1024.0).gpus[:here])
+    key = EngineKey.to_ask(trained.recipe(), report)
+    assert (key.ranks, key.gpu) == (1, gpus)

@@ -38,7 +38,7 @@ def load_by_unsloth(folder: ModelFolder, recipe: Recipe, say: Say, *, images: bo
         use_gradient_checkpointing=unsloth_checkpointing(recipe),
         random_state=recipe.lora.random_state,
         use_exact_model_name=True,
-        **({"device_map": "balanced"} if recipe.hardware.is_spread else {}),
+        **({"device_map": "balanced"} if _spreads(recipe) else {}),
     )
     return loaded
 
@@ -112,7 +112,12 @@ def _placed(recipe: Recipe) -> Any:
     they are quantised, which a GPU does."""
     if not torch.cuda.is_available() or (recipe.hardware.is_sharded and recipe.model.quantization == "none"):
         return "cpu"
-    return "balanced" if recipe.hardware.is_spread else {"": 0}
+    return "balanced" if _spreads(recipe) else {"": 0}
+
+
+def _spreads(recipe: Recipe) -> bool:
+    """Whether layers go to several GPUs; what was trained so may be asked where there is only one, or none."""
+    return recipe.hardware.is_spread and torch.cuda.device_count() > 1
 
 
 def _has_class(auto: Any, config: Any) -> bool:
