@@ -20,6 +20,10 @@ TRIES = 20
 """How often Kubernetes begins a pod anew that has ended with another status than 0; each goes on from a checkpoint."""
 ENDS_S = 60
 """Seconds beyond the recipe's grace that a machine has to save when it is told to end."""
+CONTAINER = "cockpit"
+WRONG, STOPPED = 2, 130
+"""Statuses of cockpit train: the recipe or a setting is wrong; it was stopped."""
+LONGEST_NAME = 50
 _accelerator = re.compile(r"[A-Za-z][\w.-]*")
 
 
@@ -95,10 +99,10 @@ def kubernetes(task: Task) -> str:
             f"{task.files[0]} lies on this machine, which a pod does not see; put it on the volume and give its path "
             f"below {HOME}, or a name on the Hub."
         )
-    name = re.sub(r"[^a-z0-9]+", "-", task.name.lower()).strip("-")[:50] or "cockpit"
+    name = kubernetes_name(task.name)
     lines = [task.install, *(["first=" + f"{name}-0.{name}"] if task.nodes > 1 else []), *_start(task)]
     container: dict[str, Any] = {
-        "name": "cockpit",
+        "name": CONTAINER,
         "image": task.image,
         "command": ["bash", "-ec", _block("\n".join(filter(None, lines)))],
         "env": [{"name": "COCKPIT_HOME", "value": HOME}],
@@ -133,10 +137,30 @@ def kubernetes(task: Task) -> str:
         "parallelism": task.nodes,
         "completionMode": "Indexed",
         "backoffLimit": TRIES,
+        "podFailurePolicy": {"rules": _failure_rules(task)},
         "template": {"spec": pod},
     }
     documents.append({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": job})
     return "---\n".join(map(_yaml, documents))
+
+
+def kubernetes_name(name: str) -> str:
+    """`name` made fit for a Job, a ConfigMap and a Service: small letters, digits and hyphens, with a letter first and
+    no hyphen last (RFC 1035)."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    plain = plain if plain[:1].isalpha() else f"cockpit-{plain}"
+    return plain[:LONGEST_NAME].rstrip("-")
+
+
+def _failure_rules(task: Task) -> list[dict[str, Any]]:
+    """What a pod's end means for the job; the first rule that fits holds. A pod whose node was taken away is no failure
+    and begins anew, also where it has saved and ended with STOPPED. Where a recipe is wrong, or one pod was stopped by
+    hand, the job is over. Of several pods the others end with STOPPED too when the node of one is taken away."""
+    over = [WRONG, STOPPED] if task.nodes == 1 else [WRONG]
+    return [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": over}},
+    ]
 
 
 def _start(task: Task) -> list[str]:

@@ -20,7 +20,8 @@ from cockpit.recipe.local_paths import local_paths
 TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
 TEXTS = {"type": "object", "additionalProperties": TEXT}
 POSITIVE = {"type": "integer", "minimum": 1}
-NAME = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
+NAME = {"type": "string", "pattern": "^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"}
+"""Of a Service (RFC 1035); those of other things may begin with a digit too."""
 
 
 def closed(required: list[str], **properties: Any) -> dict[str, Any]:
@@ -73,6 +74,20 @@ POD = closed(
     containers={"type": "array", "items": CONTAINER, "minItems": 1},
     volumes={"type": "array", "items": VOLUME},
 )
+CONDITION = closed(["type", "status"], type={"const": "DisruptionTarget"}, status={"const": "True"})
+ON_EXIT = closed(
+    ["operator", "values"],
+    containerName=NAME,
+    operator={"enum": ["In", "NotIn"]},
+    values={"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "uniqueItems": True},
+)
+ACTION = {"enum": ["FailJob", "FailIndex", "Ignore", "Count"]}
+FAILURE_RULE = {
+    "oneOf": [
+        closed(["action", "onExitCodes"], action=ACTION, onExitCodes=ON_EXIT),
+        closed(["action", "onPodConditions"], action=ACTION, onPodConditions={"type": "array", "items": CONDITION}),
+    ]
+}
 KUBERNETES: dict[str, dict[str, Any]] = {
     "ConfigMap": closed(
         ["apiVersion", "kind", "metadata"], apiVersion={"const": "v1"}, kind=TEXT, metadata=METADATA, data=TEXTS
@@ -97,6 +112,7 @@ KUBERNETES: dict[str, dict[str, Any]] = {
             parallelism=POSITIVE,
             completionMode={"enum": ["Indexed", "NonIndexed"]},
             backoffLimit={"type": "integer", "minimum": 0},
+            podFailurePolicy=closed(["rules"], rules={"type": "array", "items": FAILURE_RULE, "maxItems": 20}),
             template=closed(["spec"], spec=POD),
         ),
     ),
@@ -174,6 +190,37 @@ def test_what_is_missing_has_its_sentence(make: Any, changes: dict[str, Any], sa
     with pytest.raises(ValueError) as refused:
         make(task(**changes))
     assert str(refused.value) == says
+
+
+@pytest.mark.parametrize(("nodes", "over"), [(1, [2, 130]), (2, [2])])
+def test_a_pod_that_was_stopped_by_hand_or_is_wrong_does_not_begin_anew(nodes: int, over: list[int]) -> None:
+    """One whose node was taken away does, though it ends with 130 too: that rule is the first that fits."""
+    spec = read(kubernetes(task(nodes=nodes)))[-1]["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    assert spec["template"]["spec"]["restartPolicy"] == "Never", "the API takes no rules with another policy"
+    assert spec["podFailurePolicy"]["rules"] == [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob",
+         "onExitCodes": {"containerName": container["name"], "operator": "In", "values": over}},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("My run", "my-run"),
+        ("7b run", "cockpit-7b-run"),
+        (f"b7-{'a' * 46}-tail", f"b7-{'a' * 46}"),
+        (f"7b-{'a' * 38}-tail", f"cockpit-7b-{'a' * 38}"),
+        ("Über_größe", "ber-gr-e"),
+        ("走", "cockpit"),
+    ],
+)
+def test_names_are_such_as_kubernetes_takes(name: str, made: str) -> None:
+    found = read(kubernetes(task(name=name, nodes=2, recipe_text="schema: 1\n")))
+    for one in found:
+        jsonschema.validate(one, KUBERNETES[one["kind"]])
+        assert one["metadata"]["name"] == made
 
 
 def printed(*arguments: str) -> tuple[int, str]:
