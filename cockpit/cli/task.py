@@ -43,13 +43,14 @@ def task(
     accelerator: Annotated[str, typer.Option(help="Kind of GPU that SkyPilot looks for, as H100.")] = "",
     image: Annotated[str, typer.Option(help="Image that it runs in; Kubernetes needs one.")] = "",
     volume: Annotated[
-        str, typer.Option(help="SkyPilot's volume, or Kubernetes' claim of one, that keeps the runs.")
+        str, typer.Option(help="Disk that keeps the runs: SkyPilot's volume, or Kubernetes' claim of one.")
     ] = "",
     install: Annotated[str, typer.Option(help="Command that installs cockpit there.")] = INSTALL,
 ) -> None:
     """Print the YAML of a recipe for `sky launch`, or for `kubectl apply`.
 
-    It trains there, and goes on with its run when a machine was lost.
+    It trains there, and goes on with its run when a machine was lost, if a --volume keeps the runs; without, it begins
+    anew. What the recipe reads of this machine is brought along by SkyPilot; for Kubernetes it must lie on the volume.
 
     Exit status: 0 it is printed; 2 the recipe or a setting is wrong.
     """

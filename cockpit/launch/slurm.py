@@ -111,6 +111,8 @@ def script(asked: Asked, command: list[str], *, home: Path, folder: Path, logs: 
     given = [f"--{option}={shlex.quote(value)}" for option, value in options.items() if value]
     lines = [f"#SBATCH {_on_a_line(option)}" for option in [*given, "--requeue", *map(_quoted, asked.more)]]
     start, step = shlex.join(command), ["srun"] if asked.container or asked.nodes > 1 else []
+    if step and asked.cpus:
+        step.append(f"--cpus-per-task={asked.cpus}")  # since Slurm 22.05 srun does not take it from sbatch
     if asked.container:
         mounts = shlex.quote(_mounts(home, folder))
         step += [f"--container-image={shlex.quote(asked.container)}", f"--container-mounts={mounts}"]

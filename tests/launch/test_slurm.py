@@ -101,6 +101,22 @@ def test_a_container_is_started_by_srun(tmp_path: Path) -> None:
         text(["true"], tmp_path / "a:b", container="image")
 
 
+@pytest.mark.parametrize(
+    ("asked", "more"),
+    [
+        ({"nodes": 2, "cpus": 16}, ["--cpus-per-task=16"]),
+        ({"container": "image", "cpus": 16}, ["--cpus-per-task=16", "--container-image=image"]),
+        ({"nodes": 2}, []),
+    ],
+)
+def test_a_step_has_the_cores_of_its_job(tmp_path: Path, asked: dict[str, object], more: list[str]) -> None:
+    """Since 22.05 srun takes them from its own options alone."""
+    said = text(["cockpit", "train", "demo"], tmp_path, **asked)
+    (start,) = [shlex.split(line) for line in said.splitlines() if line.startswith("srun")]
+    assert start[1 : start.index("cockpit")][: len(more)] == more
+    assert any(one.startswith("--cpus-per-task") for one in start) == ("cpus" in asked)
+
+
 def test_several_nodes_meet_at_the_first_one_and_are_told_which_they_are(tmp_path: Path, slurm: Path) -> None:
     """As srun does it: the command once for each node, with SLURM_NODEID."""
     (slurm / "scontrol").write_text('#!/bin/sh\n[ "$*" = "show hostnames node[7-8]" ] && printf "node7\\nnode8\\n"\n')

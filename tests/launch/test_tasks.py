@@ -317,3 +317,8 @@ def test_code_of_ones_own_comes_to_a_pod_with_the_recipe(tmp_path: Path, monkeyp
     assert (status, said) == (
         2, "The module judging is a folder here; make it one file, or have --install install it there.\n",
     )  # fmt: skip
+
+
+def test_the_help_says_what_keeps_the_runs() -> None:
+    said = " ".join(printed("--help")[1].split())
+    assert "goes on with its run when a machine was lost, if a --volume keeps the runs" in said
