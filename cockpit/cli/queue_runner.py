@@ -14,7 +14,7 @@ import msgspec
 from cockpit.preflight.memory import SPARE
 from cockpit.runs.queue import Queue, Waiting
 from cockpit.runs.status import MOST_TRIES, State, is_active
-from cockpit.runs.summary import RunSummary
+from cockpit.runs.summary import Summaries
 from cockpit.text.numbers import size
 from cockpit.text.plain_text import plain_line
 
@@ -61,25 +61,29 @@ class QueueRunner:
         self._needs: dict[str, dict[str, int]] = {}
         """Of entries that run: bytes that the forecast gives them of each GPU, by its UUID."""
         self._told: set[str] = set()
+        self._summaries = Summaries()
 
     def going(self) -> list[Waiting]:
         """Those whose run is not over."""
-        return [one for one in self.queue.entries() if one.run and is_active(_state(one))]
+        return [one for one in self.queue.entries() if one.run and is_active(self._state(one))]
 
     def failed(self) -> list[Waiting]:
         """Those that could not be started, or whose run has not completed."""
-        ended = [one for one in self.queue.entries() if one.why or (one.run and not is_active(_state(one)))]
-        return [one for one in ended if one.why or _state(one) != "completed"]
+        ended = [one for one in self.queue.entries() if one.why or (one.run and not is_active(self._state(one)))]
+        return [one for one in ended if one.why or self._state(one) != "completed"]
 
     def step(self) -> bool:
         """Look after those that have begun, begin the next one if it may. Whether anything is left to be done."""
         self.look_after()
         entries = self.queue.entries()
-        going = [one for one in entries if one.run and is_active(_state(one))]
+        going = [one for one in entries if one.run and is_active(self._state(one))]
         waiting = [one for one in entries if one.is_waiting]
         if waiting and (self._together is None or len(going) < self._together):
             self._begin_if_due(waiting[0], going)
-        return any(one.is_waiting or (one.run and is_active(_state(one))) for one in self.queue.entries())
+        return any(one.is_waiting or (one.run and is_active(self._state(one))) for one in self.queue.entries())
+
+    def _state(self, entry: Waiting) -> State:
+        return self._summaries.of(entry.run_dir).state
 
     def look_after(self) -> None:
         """Tell of those that have ended, have their engines let go of their models, take up those that were lost."""
@@ -88,8 +92,8 @@ class QueueRunner:
                 self._look_after(entry)
 
     def _look_after(self, entry: Waiting) -> None:
-        state = _state(entry)
-        if RunSummary.of(entry.run_dir).is_lost and entry.tries < MOST_TRIES:
+        state = self._state(entry)
+        if self._summaries.of(entry.run_dir).is_lost and entry.tries < MOST_TRIES:
             self._take_up(entry)
         elif not is_active(state) and entry.id not in self._told:
             self._told.add(entry.id)
@@ -207,10 +211,6 @@ class QueueRunner:
     def _refuse(self, entry: Waiting, why: str) -> None:
         self.queue.write(msgspec.structs.replace(entry, why=plain_line(why)))
         self._say(f"{plain_line(entry.name)} is passed over: {plain_line(why)}")
-
-
-def _state(entry: Waiting) -> State:
-    return RunSummary.of(entry.run_dir).state
 
 
 def _held(entry: Waiting, uuid: str) -> int:

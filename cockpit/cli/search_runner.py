@@ -9,12 +9,12 @@ import msgspec
 
 from cockpit.protocol.commands import Stop
 from cockpit.recipe.document import RecipeDocument
-from cockpit.runs.best import measured_of
+from cockpit.runs.best import Measured
 from cockpit.runs.link import new_command_id
-from cockpit.runs.queue import Queue
+from cockpit.runs.queue import Queue, Waiting
 from cockpit.runs.searches import Search, Trial, run_of
 from cockpit.runs.status import MOST_TRIES, is_active
-from cockpit.runs.summary import RunSummary
+from cockpit.runs.summary import Summaries
 from cockpit.text.numbers import metric as metric_text
 from cockpit.text.plain_text import plain_line
 from cockpit.tuning.search import Outcome, Tried, is_behind, next_values
@@ -40,12 +40,14 @@ class SearchRunner:
         self.search, self._space, self._queue, self._say = search, space, queue, say
         self._most, self._folder, self._together, self._seed = trials, folder, together, seed
         self._more = search.rises
+        self._summaries, self._measured = Summaries(), Measured(search.metric)
         self._told: set[str] = set()
 
     def step(self) -> bool:
         """Whether anything is left to be done. Raises OSError where its file or the queue cannot be written."""
-        self._note_runs()
-        tried = self.tried()
+        entries = self._entries()
+        self._note_runs(entries)
+        tried = [self._tried(trial, entries) for trial in self.search.trials]
         for trial, one in zip(self.search.trials, tried, strict=True):
             self._look_after(trial, one, tried)
         under_way = sum(one.outcome in ("waits", "runs") for one in tried)
@@ -58,7 +60,8 @@ class SearchRunner:
 
     def tried(self) -> list[Tried]:
         """What has come of each trial by now."""
-        return [self._tried(trial) for trial in self.search.trials]
+        entries = self._entries()
+        return [self._tried(trial, entries) for trial in self.search.trials]
 
     def winner(self) -> tuple[Trial, float] | None:
         """The best of those that were trained to their ends, and its metric; None before the first."""
@@ -69,21 +72,23 @@ class SearchRunner:
         ]
         return min(found, key=lambda pair: -pair[1] if self._more else pair[1], default=None)
 
-    def _tried(self, trial: Trial) -> Tried:
-        run = run_of(trial)
-        entry = next((one for one in self._queue.entries() if one.id == trial.entry), None)
+    def _entries(self) -> dict[str, Waiting]:
+        return {one.id: one for one in self._queue.entries()}
+
+    def _tried(self, trial: Trial, entries: dict[str, Waiting]) -> Tried:
+        run, entry = run_of(trial), entries.get(trial.entry)
         if run is None:
             return Tried(trial.values, "waits" if entry is not None and entry.is_waiting else "failed")
-        summary = RunSummary.of(run)
-        state, measured = summary.state, measured_of(run, self.search.metric)
+        summary = self._summaries.of(run)
+        state, measured = summary.state, self._measured.of(run)
         goes_on = is_active(state) or (summary.is_lost and entry is not None and entry.tries < MOST_TRIES)
         outcome: Outcome = "runs" if goes_on else "completed" if state == "completed" else "failed"
         if trial.stopped and outcome == "failed":
             outcome = "behind"
         return Tried(trial.values, outcome, measured)
 
-    def _note_runs(self) -> None:
-        became = {entry.id: entry.run for entry in self._queue.entries() if entry.run}
+    def _note_runs(self, entries: dict[str, Waiting]) -> None:
+        became = {entry.id: entry.run for entry in entries.values() if entry.run}
         trials = [
             trial if trial.run or trial.entry not in became else msgspec.structs.replace(trial, run=became[trial.entry])
             for trial in self.search.trials

@@ -34,6 +34,25 @@ def measured_of(run: RunDir, metric: str) -> dict[int, float]:
     return {step: _number(metrics[metric]) for step, metrics, _ in _evaluations(run) if metric in metrics}
 
 
+class Measured:
+    """What was measured of runs that are asked about again and again: a log that has not grown is not read again."""
+
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
+        self._known: dict[str, tuple[int, dict[int, float]]] = {}
+
+    def of(self, run: RunDir) -> dict[int, float]:
+        """As `measured_of`."""
+        try:
+            size = run.events.stat().st_size
+        except OSError:
+            return {}
+        known = self._known.get(run.id)
+        if known is None or known[0] != size:
+            known = self._known[run.id] = size, measured_of(run, self._metric)
+        return known[1]
+
+
 def _evaluations(run: RunDir) -> Iterator[tuple[int, Mapping[str, Any], MainFigure]]:
     main = LOSS
     try:

@@ -55,6 +55,11 @@ class RunSummary:
         """Whether nobody has ended it: its engine is gone, or one of several ranks was."""
         return self.state == "lost" or (self.state == "failed" and self.rank_lost)
 
+    @property
+    def is_revived(self) -> bool:
+        """Whether it was lost, and has an engine again that has written nothing yet."""
+        return self.state == "lost" and _state_without_end(self.run) != "lost"
+
     @classmethod
     def of(cls, run: RunDir) -> RunSummary:
         """Read the run's log at both ends. A run whose log cannot be read is `starting`."""
@@ -108,7 +113,7 @@ def rank(value: float | None, main: ev.MainFigure) -> tuple[bool, str, float]:
 
 class Summaries:
     """Summaries of runs that are looked at again and again: of a log only what is new is read, and of a run that has
-    ended, and whose log stays as it is, nothing."""
+    ended, and whose log stays as it is, nothing. One that was lost may have an engine again."""
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[LogEnds, RunSummary]] = {}
@@ -116,7 +121,7 @@ class Summaries:
     def of(self, run: RunDir) -> RunSummary:
         """As RunSummary.of."""
         ends, known = self._known.get(run.path, (LogEnds(), None))
-        if ends.read(run.events) or known is None or is_active(known.state):
+        if ends.read(run.events) or known is None or is_active(known.state) or known.is_revived:
             known = RunSummary._of(run, ends)
             self._known[run.path] = (ends, known)
         return known

@@ -254,6 +254,9 @@ def test_functions_are_looked_for_where_the_recipe_was_added(
     card.started[0].write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), pid=2**22 + 1))
     runner.step()
     assert taken_up == [(card.started[0], str(tmp_path / "beside"))], "also once it was lost"
+    card.started[0].write_identity(EngineIdentity.of_this_process("unsloth"))
+    runner.step()
+    assert len(taken_up) == 1, "its new engine has written nothing yet"
 
 
 def test_what_fails_holds_nobody_up(card: Card) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from io import BufferedReader
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from cockpit.cli import cockpit, queue_runner
 from cockpit.cli.search_runner import SearchRunner
+from cockpit.disk import open_to_read
 from cockpit.launch import engines
 from cockpit.paths import runs_folder
 from cockpit.protocol.commands import Stop
@@ -21,7 +24,7 @@ from cockpit.recipe.document import RecipeDocument
 from cockpit.recipe.library import find_recipe
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
-from cockpit.runs.queue import Queue
+from cockpit.runs.queue import Queue, Waiting
 from cockpit.runs.searches import Search
 from cockpit.runs.winners import Winners
 from cockpit.tuning.search_metric import comparable
@@ -142,6 +145,40 @@ def test_a_search_stops_what_is_behind_and_names_the_winner() -> None:
     entries = Queue().entries()
     winner = Winners().winner(entries, runner.search.id)
     assert winner is not None and winner.run == runs[1].id
+
+
+def test_a_look_reads_only_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded, looked, read = Recorded(), list[Queue](), list[Path]()
+    for loss in (1.2, 1.0, 1.1):
+        recorded.runner.step()
+        run = recorded.begin()
+        recorded.measure(run, at10=loss)
+        recorded.runner.step()
+        recorded.end(run, "completed")
+    recorded.runner.step()
+    going = recorded.begin()
+    recorded.measure(going, at10=1.0)
+    recorded.runner.step()
+
+    def opened(path: Path, **more: bool) -> BufferedReader:
+        read.append(path)
+        return open_to_read(path, **more)
+
+    def entries(queue: Queue) -> list[Waiting]:
+        looked.append(queue)
+        return its_entries(queue)
+
+    its_entries = Queue.entries
+    with monkeypatch.context() as patch:
+        patch.setattr(Queue, "entries", entries)
+        patch.setattr("cockpit.runs.best.open_to_read", opened)
+        patch.setattr("cockpit.protocol.event_lines.decode_lines", lambda *_: pytest.fail("nothing is new"))
+        assert recorded.runner.step()
+    assert (len(looked), read) == (1, [])
+
+    recorded.measure(going, at20=0.5)
+    assert recorded.runner.step()
+    assert recorded.runner.tried()[-1].measured == {10: 1.0, 20: 0.5}
 
 
 def test_a_search_in_which_nothing_is_measured_has_no_winner() -> None:
