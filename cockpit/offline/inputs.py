@@ -18,7 +18,8 @@ from cockpit.recipe.recipe import Recipe
 from cockpit.runs.starting_adapter import StartingAdapter
 from cockpit.text.plain_text import plain_line
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+OF_IMAGES = ("image", "image_url")
+"""Kinds of parts of a turn that are images, and the keys that such parts have."""
 WriteRows = Callable[[Source, Path], None]
 """Writes the rows of a source of the Hub to a Parquet file."""
 
@@ -91,9 +92,10 @@ class InputCopies:
             name = self._file(path.absolute(), place / path.name)
             below, root = (self._folder / name).parent, path.absolute().parent
         if found.has_images:
-            folder = split_files(path, found.source.split)[0].absolute().parent
-            for named in _images_of(path, found.source.split, folder):
-                image = Path(os.path.normpath(folder / named))
+            folder, root = _normal(split_files(path, found.source.split)[0].absolute().parent), _normal(root)
+            column = None if found.form is None else found.form.columns.get("image")
+            for named in _images_of(path, found.source.split, folder, column):
+                image = _normal(folder / named)
                 if named.is_absolute() or not image.is_relative_to(root):
                     raise ValueError(
                         f"{plain_line(path.name)}: its rows name the image {plain_line(str(named))}, which another "
@@ -139,14 +141,25 @@ class InputCopies:
         return name
 
 
-def _images_of(path: Path, split: str, folder: Path) -> Iterator[Path]:
-    """The image files that rows name, as they name them: relative to `folder`, or absolute."""
+def _images_of(path: Path, split: str, folder: Path, column: str | None) -> Iterator[Path]:
+    """The image files that rows name, as they name them: relative to `folder`, or absolute. They stand in `column`,
+    where there is one, or in the parts of turns."""
     for _, row in rows_of(path, split):
-        for text in _texts(row):
-            if text.lower().endswith(PICTURES) and "\n" not in text:
-                named = expanded(text.removeprefix("file://"))
-                if kind_of(folder / named) == "file":
-                    yield named
+        for text in (*_texts(row.get(column or "")), *_texts_of_parts(row)):
+            named = expanded(text.removeprefix("file://"))
+            if kind_of(folder / named) == "file":
+                yield named
+
+
+def _texts_of_parts(value: Any) -> Iterator[str]:
+    """What stands in parts that are images, as {type: image, image: one.png} and {image_url: {url: one.png}}."""
+    if isinstance(value, dict):
+        is_image = value.get("type") in OF_IMAGES
+        for key, one in value.items():
+            yield from _texts(one) if is_image or key in OF_IMAGES else _texts_of_parts(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts_of_parts(one)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -158,3 +171,8 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for one in value:
             yield from _texts(one)
+
+
+def _normal(path: Path) -> Path:
+    """Without `..`, links as they are named."""
+    return Path(os.path.normpath(path))

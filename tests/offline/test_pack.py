@@ -50,6 +50,43 @@ def test_images_lie_beside_the_rows_as_they_did(tmp_path: Path) -> None:
     )
 
 
+def test_rows_that_are_named_by_a_way_up_have_their_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_of_images(tmp_path / "here", "pictures/one.png")
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    status, said = packed(recipe, tmp_path / "out", "--data", "../here/rows.jsonl")
+    assert status == 0, said
+    assert (tmp_path / "out/data/1/pictures/one.png").is_file()
+
+
+def test_images_come_with_the_rows_whatever_their_files_are_called(tmp_path: Path) -> None:
+    """Those of a column, and those of turns' parts; a text that only has a file's name is none."""
+    here = tmp_path / "here"
+    recipe = recipe_of_images(here, "pictures/one.png")
+    for name in ("scan.tif", "scan.avif", "0001", "part.tiff", "secret"):
+        (here / "pictures" / name).write_bytes(b"x")
+    rows = [{"image": f"pictures/{name}", "text": "pictures/secret"} for name in ("scan.tif", "scan.avif", "0001")]
+    (here / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    status, said = packed(recipe, tmp_path / "columns")
+    assert status == 0, said
+    assert packed_pictures(tmp_path / "columns") == {"scan.tif", "scan.avif", "0001"}
+
+    parts = [
+        [{"type": "image", "image": "pictures/part.tiff"}, {"type": "text", "text": "pictures/secret"}],
+        [{"type": "image_url", "image_url": {"url": "pictures/0001"}}, {"type": "text", "text": "What?"}],
+    ]
+    answer = {"role": "assistant", "content": "x"}
+    talks = [{"messages": [{"role": "user", "content": content}, answer]} for content in parts]
+    (here / "rows.jsonl").write_text("".join(json.dumps(talk) + "\n" for talk in talks))
+    status, said = packed(recipe, tmp_path / "turns")
+    assert status == 0, said
+    assert packed_pictures(tmp_path / "turns") == {"part.tiff", "0001"}
+
+
+def packed_pictures(pack: Path) -> set[str]:
+    return {path.name for path in (pack / "data/1/pictures").iterdir()}
+
+
 def test_an_image_that_another_machine_would_not_find_is_refused(tmp_path: Path) -> None:
     here = tmp_path / "here"
     status, said = packed(recipe_of_images(here, str(here / "pictures/one.png")), tmp_path / "out")
