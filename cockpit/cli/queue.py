@@ -43,7 +43,7 @@ def add(
         str | None, typer.Option(metavar="HOST", help="Into the queue of this host of your ssh config.")
     ] = None,
     start: Annotated[
-        bool, typer.Option("--start", help="Have a process of its own work through the queue, if none does.")
+        bool, typer.Option("--start", help="Have a process of its own work through the queue, once no other does.")
     ] = False,
     group: Annotated[str, typer.Option(hidden=True, help="The grid or search that they are of.")] = "",
 ) -> None:
@@ -75,7 +75,7 @@ def add(
         for name, text in wanted:  # all or none: the first that is wrong has ended the command
             entry = queue.add(name, text, os.getcwd(), group)  # noqa: PTH109
             print(f"{entry.id}  {plain_line(name)}")
-        if start and not queue.is_worked_on():
+        if start:
             from cockpit.launch.queue_process import start_queue_runner
 
             start_queue_runner(queue, outlives=True)
@@ -186,6 +186,9 @@ def run(
     together: Annotated[int | None, typer.Option(min=1, help="Runs at once at most; else as many as fit.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Wait for more once the queue is empty.")] = False,
     with_: Annotated[int | None, typer.Option("--with", hidden=True, help="End once this process has.")] = None,
+    next_: Annotated[
+        bool, typer.Option("--next", hidden=True, help="Wait for the process that works through it to leave off.")
+    ] = False,
 ) -> None:
     """Work through the queue, for tmux, nohup or a systemd user unit. A recipe begins once its GPU has had the
     forecast's memory free for a minute; several share a card where they fit; what fails holds nobody up. Ctrl-C ends
@@ -204,13 +207,15 @@ def run(
     # What was added while the lock was let go of has seen it held, and has started nobody.
     while is_first or any(entry.is_waiting for entry in queue.entries()):
         try:
-            lock = queue.take_lock()
+            lock = queue.take_turn() if next_ and is_first else queue.take_lock()
         except BlockingIOError:
             if not is_first:
                 break
             end("Another process works through the queue already.", 2)
         except OSError as error:
             _end_unwritable(queue, error)
+        if lock is None or (next_ and not any(entry.is_waiting for entry in queue.entries())):
+            break  # another one waits for its turn, or nothing is left
         is_first = False
         try:
             _work(runner, keep=keep, beside=with_)

@@ -11,12 +11,12 @@ from cockpit.runs.queue import Queue
 
 
 def start_queue_runner(queue: Queue, *, outlives: bool = False) -> subprocess.Popen[bytes]:
-    """Work through the queue as long as this process lives, or, where it `outlives` it, until nothing is left; what is
-    said of it goes to runner.log beside the entries. Raises OSError."""
+    """Work through the queue as long as this process lives, or, where it `outlives` it, until nothing is left, also
+    once another process has left off; what is said of it goes to runner.log beside the entries. Raises OSError."""
     queue.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open_to_append(queue.folder / "runner.log") as log:
         return subprocess.Popen(
-            python_command("cockpit", "queue", "run", *([] if outlives else ["--with", str(os.getpid())])),
+            python_command("cockpit", "queue", "run", *(["--next"] if outlives else ["--with", str(os.getpid())])),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -18,7 +18,8 @@ from cockpit.runs.folder import RunDir
 from cockpit.text.plain_text import plain_line
 
 LIMIT_BYTES = 1 << 22
-LOCK = "runner.lock"
+LOCK, NEXT = "runner.lock", "next.lock"
+"""Held by whoever works through the queue, and by whoever waits to do so."""
 LOOKS, LOOK_S = 5, 0.02
 """How often the lock is tried: `is_worked_on` of another process holds it for a moment."""
 
@@ -147,6 +148,25 @@ class Queue:
             os.close(lock)
             raise
         return lock
+
+    def take_turn(self) -> int | None:
+        """As `take_lock`, once the process that has it has left off. None where another one waits for that already,
+        which will come upon all that was added before. Raises OSError where the folder cannot be written."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        waits = os.open(self.folder / NEXT, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(waits, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            except BaseException:
+                os.close(lock)
+                raise
+            return lock
+        except BlockingIOError:
+            return None
+        finally:
+            os.close(waits)
 
 
 def new_group() -> str:

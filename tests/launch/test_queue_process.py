@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+from cockpit.launch.queue_process import start_queue_runner
 from cockpit.paths import home
 from cockpit.runs.queue import Queue
 
@@ -15,6 +16,26 @@ from cockpit.runs.queue import Queue
 print(start_queue_runner(Queue()).pid, flush=True)
 sys.stdin.read()
 """
+
+
+def test_what_is_added_while_another_works_through_the_queue_is_not_left() -> None:
+    queue = Queue()
+    others = queue.take_lock()  # as a search does, which leaves off with its last trial
+    runners = []
+    for _ in range(2):
+        queue.add("broken", "no: recipe")
+        runners.append(start_queue_runner(queue, outlives=True))
+    end = time.monotonic() + 60
+    while all(runner.poll() is None for runner in runners):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    (waits,) = [runner for runner in runners if runner.returncode is None]
+    assert sum(runner.returncode or 0 for runner in runners) == 0, "one that waits is enough"
+    assert [entry.why for entry in queue.entries()] == ["", ""]
+    os.close(others)
+    assert waits.wait(60) == 1
+    assert all(entry.why for entry in queue.entries()) and not queue.is_worked_on()
+    assert (queue.folder / "runner.log").read_text().count("is passed over") == 2
 
 
 def test_it_passes_over_what_cannot_start_and_ends_with_its_app() -> None:
