@@ -92,8 +92,10 @@ class QueueRunner:
                 self._look_after(entry)
 
     def _look_after(self, entry: Waiting) -> None:
-        state = self._state(entry)
-        if self._summaries.of(entry.run_dir).is_lost and entry.tries < MOST_TRIES:
+        state, is_lost = self._state(entry), self._summaries.of(entry.run_dir).is_lost
+        if is_lost and entry.run_dir.liveness() in ("alive", "silent"):
+            return  # it was taken up, and its engine has written nothing yet
+        if is_lost and entry.tries < MOST_TRIES:
             self._take_up(entry)
         elif not is_active(state) and entry.id not in self._told:
             self._told.add(entry.id)

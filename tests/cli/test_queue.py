@@ -128,10 +128,10 @@ class Card:
 
         return SimpleNamespace(train=train, link=SimpleNamespace(close=lambda: None))
 
-    def end(self, at: int, outcome: str = "completed") -> None:
+    def end(self, at: int, outcome: str = "completed", **more: bool) -> None:
         """The run has ended, and its engine has gone."""
         run, log = self.started[at], EventWriter(self.started[at].events)
-        log.append(RunEnded(outcome=outcome, step=5))  # type: ignore[arg-type]
+        log.append(RunEnded(outcome=outcome, step=5, **more))  # type: ignore[arg-type]
         log.close()
         run.write_identity(msgspec.structs.replace(EngineIdentity.of_this_process("unsloth"), pid=2**22 + 1))
 
@@ -257,6 +257,22 @@ def test_functions_are_looked_for_where_the_recipe_was_added(
     card.started[0].write_identity(EngineIdentity.of_this_process("unsloth"))
     runner.step()
     assert len(taken_up) == 1, "its new engine has written nothing yet"
+
+
+def test_a_run_that_lost_a_rank_is_taken_up_once(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken_up: list[object] = []
+    monkeypatch.setattr("cockpit.cli.taking_up.take_up", lambda run, folder: taken_up.append(run))
+    fill(1)
+    runner = card.runner()
+    runner.step()
+    card.end(0, "failed", rank_lost=True)
+    runner.step()
+    assert taken_up == card.started
+    card.started[0].write_identity(EngineIdentity.of_this_process("unsloth"))
+    card.started[0].heartbeat.touch()
+    runner.step()
+    assert len(taken_up) == 1 and Queue().entries()[0].tries == 1, "its new engine has written nothing yet"
+    assert not any("failed" in said for said in card.said)
 
 
 def test_what_fails_holds_nobody_up(card: Card) -> None:
