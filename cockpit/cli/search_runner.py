@@ -129,7 +129,11 @@ class SearchRunner:
                 document.set_from_text(setting_of(field, value))
         suffix = "".join(f"-{field.rpartition('.')[2]}-{_shown(value)}" for field, value in values.items())
         entry = self._queue.add(f"{self.search.name}{suffix}", document.resolved_yaml(), self._folder, self.search.id)
-        self._keep([*self.search.trials, Trial(values=values, entry=entry.id)])
+        try:
+            self._keep([*self.search.trials, Trial(values=values, entry=entry.id)])
+        except OSError:
+            self._queue.remove(entry)  # else it would train, and no search would know of it
+            raise
         self._say(f"{self._name(values)}: trial {len(self.search.trials)} of {self._most}")
         return True
 

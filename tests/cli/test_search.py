@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from io import BufferedReader
 from pathlib import Path
@@ -218,6 +219,16 @@ def test_the_same_search_goes_on_in_one_process() -> None:
     assert done.exit_code == 2 and "Another process goes on with this very search" in done.output, done.output
     assert Queue().entries() == []
     os.close(lock)
+
+
+def test_a_trial_that_cannot_be_kept_is_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Search) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Search, "write", refuse)
+    done = call("--over", "lora.r=8,16", "--set", "hardware.gpu=none")
+    assert done.exit_code == 1 and "The search cannot be written: No space left on device." in done.output
+    assert Queue().entries() == []
 
 
 def test_what_trials_are_compared_by() -> None:
