@@ -244,6 +244,11 @@ class Worker:
         """What the training looks at: what readers ask, on which several ranks agree."""
         return AgreedControls(self.ranks, self.controls) if self.ranks.are_several else self.controls
 
+    @property
+    def _started_in(self) -> str:
+        """The folder that the run was started in; empty where nobody knows."""
+        return self._order.folder if self._order is not None else ""
+
     def _check_own_code(self, recipe: Recipe) -> None:
         """Before anything is loaded. Raises RunFailure."""
         from cockpit.engine.chat.exam import check_own_code
@@ -251,7 +256,7 @@ class Worker:
 
         if refusal := distrust(self.run.path):
             self.journal.log("warning", refusal)
-        folder = self._order.folder if self._order is not None else ""
+        folder = self._started_in
         if recipe.evaluation.answers:
             check_own_code(recipe, folder)
         if recipe.method == "grpo":
@@ -359,7 +364,7 @@ class Worker:
             self.watchdogs = Watchdogs(recipe.watchdogs, self.run, self.journal, self.controls, recipe.kind.unwatched)
             if resumed is not None:
                 self.watchdogs.course.begin(resumed.tokens_seen, resumed.trained_tokens)
-        answers = WhileTraining(recipe, loaded, self.journal, self.controls, self.ranks)
+        answers = WhileTraining(recipe, loaded, self.journal, self.controls, self.ranks, self._started_in)
         return train(
             recipe,
             loaded,

@@ -75,13 +75,19 @@ class InputCopies:
                     self._document.set(f"suite.{half}.{index}.{name}", place)
 
     def copy_code(self) -> None:
-        """Modules of the user's own that the recipe names, which are looked for in the working folder."""
+        """Modules of the user's own that the recipe names, which are looked for in the working folder, and files below
+        it that its judges are run with."""
         for module in own_modules(self._recipe):
             path = Path.cwd() / f"{module}.py"
             if path.is_file():
                 self._file(path, self._folder / path.name)
             else:
                 self._say(f"not packed: the module {plain_line(module)}, which is no file of this folder")
+        for _, _, prompt in self._recipe.suite.prompts():
+            for word in prompt.checks.judge:
+                path = _normal(Path(word))
+                if not path.is_absolute() and ".." not in path.parts and kind_of(path) == "file":
+                    self._file(path.absolute(), self._folder / path)
 
     def _rows_here(self, path: Path, number: int, found: SourceInput) -> str:
         place = self._folder / "data" / str(number)

@@ -18,14 +18,14 @@ SHOWN = 60
 """Characters of a reply, or of what was wanted, in a sentence."""
 
 
-def judge(checks: Checks, answer: Answer) -> Judged:
-    """The reply with the results of its checks."""
+def judge(checks: Checks, answer: Answer, folder: str = "") -> Judged:
+    """The reply with the results of its checks. Commands run in `folder`, the working folder if empty."""
     if answer.end == "failed":
         return Judged(answer)
-    return Judged(answer, list(_results(checks, answer)))
+    return Judged(answer, list(_results(checks, answer, folder)))
 
 
-def _results(checks: Checks, answer: Answer) -> Iterator[Result]:
+def _results(checks: Checks, answer: Answer, folder: str) -> Iterator[Result]:
     reply = answer.text.strip()
     texts = _Texts(reply, checks.ignore_case)
     yield from (Result(f"contains {shown(text)}", texts.contains(text)) for text in checks.contains)
@@ -46,7 +46,7 @@ def _results(checks: Checks, answer: Answer) -> Iterator[Result]:
     if checks.function is not None:
         yield Result(f"function {checks.function}", call_function(checks.function, reply))
     if checks.judge:
-        yield Result(f"judge {shown(' '.join(checks.judge))}", ask_judge(checks.judge, reply))
+        yield Result(f"judge {shown(' '.join(checks.judge))}", ask_judge(checks.judge, reply, folder))
 
 
 @dataclass(frozen=True)

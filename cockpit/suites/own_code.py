@@ -67,12 +67,18 @@ def score_of(name: str, answer: str, wanted: str, warn: Callable[[str], None]) -
     return score
 
 
-def ask_judge(command: list[str], reply: str) -> str:
-    """Why the command does not take the reply, in a sentence with what it has said; empty where it does."""
+def ask_judge(command: list[str], reply: str, folder: str = "") -> str:
+    """Why the command does not take the reply, in a sentence with what it has said; empty where it does. It runs in
+    `folder`, the working folder if empty."""
     name = plain_line(command[0])
     try:
         done = subprocess.run(
-            command, input=reply.encode(errors="replace"), capture_output=True, timeout=JUDGE_S, check=False
+            command,
+            input=reply.encode(errors="replace"),
+            capture_output=True,
+            timeout=JUDGE_S,
+            check=False,
+            cwd=folder or None,
         )
     except subprocess.TimeoutExpired:
         return f"The judge {name} took more than {JUDGE_S} s."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from cockpit.paths import expanded, kind_of
 from cockpit.recipe.problem import Problem
@@ -22,28 +23,34 @@ def own_code(suite: Suite) -> str:
     return ""
 
 
-def problems(suite: Suite, file: str) -> list[Problem]:
-    """All that would keep a check from being made. `file` is what errors call the suite."""
+def problems(suite: Suite, file: str, folder: str = "") -> list[Problem]:
+    """All that would keep a check from being made. `file` is what errors call the suite; commands run in `folder`, the
+    working folder if empty."""
     found = []
     for half, index, prompt in suite.prompts():
         images = [("image", prompt.image)]
         images += [(f"messages.{at}.image", turn.image) for at, turn in enumerate(prompt.messages)]
         wrong = [(name, f"there is no picture {path}", "give a file") for name, path in images if _is_missing(path)]
-        wrong += [(f"checks.{name}", said, right) for name, said, right in _of_checks(prompt.checks)]
+        wrong += [(f"checks.{name}", said, right) for name, said, right in _of_checks(prompt.checks, folder)]
         found += [Problem(file, None, f"{half}.{index}.{name}", said, right) for name, said, right in wrong]
     return found
 
 
-def _of_checks(checks: Checks) -> Iterator[tuple[str, str, str]]:
+def _of_checks(checks: Checks, folder: str) -> Iterator[tuple[str, str, str]]:
     if checks.function is not None:
         try:
             find_function(checks.function)
         except ValueError as error:
             yield "function", _clause(error), "it is looked for in the working folder, and where Python finds modules"
-    if checks.judge and shutil.which(checks.judge[0]) is None:
+    if checks.judge and shutil.which(_program(checks.judge[0], folder)) is None:
         yield "judge", f"there is no command {plain_line(checks.judge[0])}", "give a program and its arguments"
     if checks.json_schema is not None and (told := wrong_schema(checks.json_schema)) is not None:
         yield "json_schema", *told
+
+
+def _program(command: str, folder: str) -> str:
+    """The command as it is found from here: one with a slash is a path from the folder that it runs in."""
+    return str(Path(folder) / command) if "/" in command else command
 
 
 def _is_missing(path: str | None) -> bool:

@@ -125,12 +125,16 @@ def test_what_ships_with_cockpit_is_not_copied(tmp_path: Path) -> None:
 def test_code_of_ones_own_comes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "judging.py").write_text("def right(reply):\n    return True\n")
-    check = "suite.learned=[{prompt: Hi, checks: {function: 'judging:right'}}]"
+    (tmp_path / "judges").mkdir()
+    (tmp_path / "judges/strict.py").write_text("import sys\n")
+    checks = "{function: 'judging:right', judge: [python, ./judges/strict.py, --loud]}"
+    check = f"suite.learned=[{{prompt: Hi, checks: {checks}}}]"
     (tmp_path / "measuring.py").write_text("def score(answer, wanted):\n    return 1.0\n")
     of_rows = ("--set", "evaluation.rows=2", "--set", "evaluation.function=measuring:score")
     status, said = packed(Path("demo"), tmp_path / "out", "--set", check, *of_rows)
     assert status == 0, said
-    assert (tmp_path / "out/judging.py").is_file() and (tmp_path / "out/measuring.py").is_file()
+    for name in ("judging.py", "measuring.py", "judges/strict.py"):
+        assert (tmp_path / "out" / name).read_text() == (tmp_path / name).read_text()
 
 
 def test_the_versions_are_those_that_are_installed() -> None:

@@ -121,3 +121,21 @@ def test_what_a_check_needs_is_missed_before_a_model_is_loaded(tmp_path: Path) -
     ]
     assert own_code(suite) == "learned.0.checks.function"
     assert own_code(suite_of({"equals": "a"})) == ""
+
+
+def test_a_judge_that_is_named_by_a_path_is_found_from_the_folder_that_it_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an engine, which works in the run's folder, while the run was started elsewhere."""
+    (tmp_path / "started").mkdir()
+    (tmp_path / "run").mkdir()
+    program = tmp_path / "started" / "judge.sh"
+    program.write_text("#!/bin/sh\ngrep -q yes\n")
+    program.chmod(0o700)
+    monkeypatch.chdir(tmp_path / "run")
+    folder = str(tmp_path / "started")
+    checks = Checks(judge=["./judge.sh"])
+    suite = suite_of({"judge": ["./judge.sh"]})
+    assert problems(suite, "s.yaml", folder) == []
+    assert len(problems(suite, "s.yaml")) == 1
+    assert judge(checks, Answer("oh yes"), folder).passed and not judge(checks, Answer("oh no"), folder).passed

@@ -51,9 +51,13 @@ def exam_steps(recipe: Recipe) -> int | None:
 class Exam:
     """Given each time to the same rows and prompts; greedily where the suite says nothing else."""
 
-    def __init__(self, recipe: Recipe, loaded: Loaded, chatter: Chatter, journal: Journal, controls: Controls) -> None:
+    def __init__(
+        self, recipe: Recipe, loaded: Loaded, chatter: Chatter, journal: Journal, controls: Controls, folder: str
+    ) -> None:
+        """`folder` is the one that the run was started in, where commands of the suite run."""
         self._recipe, self._loaded, self._chatter = recipe, loaded, chatter
         self._journal, self._controls = journal, controls
+        self._folder = folder
         asked = recipe.evaluation
         self.every_steps = exam_steps(recipe)
         self._warned: set[str] = set()
@@ -197,7 +201,7 @@ class Exam:
     def _judged_suite(self, step: int, given: list[PromptAnswered]) -> Iterator[AnswerJudged]:
         for one, (half, index, prompt) in zip(given, self._suite, strict=True):
             answer = Answer(one.text, one.end, one.new_tokens, one.thinking, one.reason)
-            found = judge(prompt.checks, answer)
+            found = judge(prompt.checks, answer, self._folder)
             why = found.failures[0] if found.failures else ""
             yield _judged(step, half, index, prompt.title, one, passed=found.passed, why=why)
 
@@ -226,7 +230,7 @@ def check_own_code(recipe: Recipe, folder: str) -> None:
         except ValueError as error:
             advice = "It is looked for in the folder that the run was started in, and where Python finds modules."
             raise RunFailure(str(error), advice) from error
-    if asked.suite and (wrong := problems(recipe.suite, "suite")):
+    if asked.suite and (wrong := problems(recipe.suite, "suite", folder)):
         raise RunFailure(f"The suite cannot be put: {wrong[0]}.")
 
 

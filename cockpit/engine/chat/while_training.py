@@ -33,9 +33,12 @@ class WhileTraining:
     """Each is None where the recipe asks for none of it, and on ranks that are not needed for it: rank 0 answers alone,
     and the others take part where each has a share of the weights, or where all are to know what answers come to."""
 
-    def __init__(self, recipe: Recipe, loaded: Loaded, journal: Journal, controls: Controls, ranks: Ranks) -> None:
+    def __init__(
+        self, recipe: Recipe, loaded: Loaded, journal: Journal, controls: Controls, ranks: Ranks, folder: str
+    ) -> None:
+        """`folder` is the one that the run was started in, where commands of the suite run."""
         self._recipe, self._loaded, self._ranks = recipe, loaded, ranks
-        self._journal, self._controls = journal, controls
+        self._journal, self._controls, self._folder = journal, controls, folder
 
     def asides(self) -> Asides | GatheredAsides | None:
         """What answers questions."""
@@ -60,7 +63,8 @@ class WhileTraining:
         gather = partial(gathered, self._loaded.model) if self._loaded.is_sharded else nullcontext
         if not self._ranks.is_first:
             return SharedExam(self._recipe, None, self._ranks, gather)
-        exam = Exam(self._recipe, self._loaded, self._chatter(), self._journal, self._controls)
+        chatter = self._chatter()
+        exam = Exam(self._recipe, self._loaded, chatter, self._journal, self._controls, self._folder)
         exam.begin(data.held_out)
         return SharedExam(self._recipe, exam, self._ranks, gather) if self._ranks.are_several else exam
 

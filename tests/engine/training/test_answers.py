@@ -159,8 +159,15 @@ def test_a_function_of_ones_own_judges(tmp_path: Path, model: Path, rows: Path, 
     assert all(list(one) == ["eval_json_valid", "eval_regex"] for one in by_step(from_elsewhere).values())
     warned = [event.text for event in from_elsewhere.all(LogWritten) if event.level == "warning"]
     assert "asks to run code of its author (evaluation.function): that is off" in warned[0]
-    run = hosted(text=text, made_here=True, folder=str(tmp_path))
+    judge = tmp_path / "judge.sh"
+    judge.write_text("#!/bin/sh\ncat >/dev/null\n")
+    judge.chmod(0o700)
+    suite = {"learned": [{"prompt": "what is one", "checks": {"judge": ["./judge.sh"]}}], "max_new_tokens": 2}
+    changes = {**BARE, "training__max_steps": 2, "evaluation": {**asked, "suite": True}, "suite": suite}
+    run = hosted(text=recipe(model, rows, changes), made_here=True, folder=str(tmp_path))
     completed(run)
     assert list(by_step(run)) == [0, 2]
-    assert all(list(one) == ["eval_json_valid", "eval_regex", "eval_function"] for one in by_step(run).values())
+    names = ["eval_json_valid", "eval_regex", "eval_function", "eval_learned", "eval_suite"]
+    assert all(list(one) == names for one in by_step(run).values())
+    assert all(one["eval_learned"] == 1 for one in by_step(run).values()), "it is found where the run was started"
     assert 0 < by_step(run)[2]["eval_function"] <= 1
