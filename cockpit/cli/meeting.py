@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from cockpit.text.plain_text import plain_line
 if TYPE_CHECKING:
     from cockpit.launch.engines import EngineKey
     from cockpit.launch.meeting import Meeting
+    from cockpit.runs.folder import RunDir
 
 Nodes = Annotated[
     int | None,
@@ -30,6 +32,8 @@ Rdzv = Annotated[
     str | None,
     typer.Option("--rdzv", metavar="HOST:PORT", help="Where they meet: a free port of the first."),
 ]
+ENDS_S, LOOK_EVERY_S = 300.0, 0.2
+"""How long the first machine may save the result once the others are done, and how often its run is looked at."""
 WAITS_S = 900.0
 """How long the first machine is waited for."""
 
@@ -79,4 +83,17 @@ def join(meeting: Meeting, key: EngineKey, *, detach: bool) -> int:
             continue
     log = run.ranks / f"node-{meeting.node}.log"
     print(f"{who} is done." if not status else f"{who} has failed; what it printed: {log}", file=sys.stderr)
-    return 1 if status else 0
+    return 1 if status else status_of(run, ENDS_S)
+
+
+def status_of(run: RunDir, seconds: float) -> int:
+    """The exit status that the first machine has for the run, which it may take so long to end, as it saves: a machine
+    of a run that was stopped has not completed it, and whoever starts machines begins it anew with the others."""
+    from cockpit.cli.follow import EXIT_STATUS
+    from cockpit.runs.status import is_active
+    from cockpit.runs.summary import RunSummary
+
+    deadline = time.monotonic() + seconds
+    while is_active(state := RunSummary.of(run).state) and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY_S)
+    return EXIT_STATUS.get(state, 1)

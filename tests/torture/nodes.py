@@ -73,7 +73,7 @@ def main() -> int:
         status = ended(both)
         step, state = RunSummary.of(run).step, RunSummary.of(run).state
         print(f"SIGTERM to the second: {status}, {state} after step {step}", flush=True)
-        faults += [] if (status, state) == ([130, 0], "stopped") or step == STEPS else [f"{status}, {state}"]
+        faults += [] if (status, state) == ([130, 130], "stopped") or step == STEPS else [f"{status}, {state}"]
         both = machines("resume", run.id)
         until_step(run, min(step + 3, STEPS))
         both[0].send_signal(signal.SIGTERM)
