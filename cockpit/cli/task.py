@@ -129,8 +129,11 @@ def _files(paths: dict[FieldPath, Path], image: str) -> tuple[str, ...]:
 
 def _code(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     """Modules of the user's own in this folder, and their text; ends the command where one cannot be brought there."""
-    from cockpit.recipe.own_modules import own_modules
+    from cockpit.recipe.own_modules import files_of_judges, own_modules
 
+    if judges := files_of_judges(recipe):
+        name = plain_line(str(judges[0]))
+        refuse([f"The judge's file {name} is not brought there; give a command that --install installs there."])
     found = []
     for module in own_modules(recipe):
         path = Path.cwd() / f"{module}.py"

@@ -13,7 +13,7 @@ from cockpit.data.inputs import SourceInput
 from cockpit.paths import PREFIX, expanded, kind_of
 from cockpit.recipe.data import Source
 from cockpit.recipe.document import RecipeDocument
-from cockpit.recipe.own_modules import own_modules
+from cockpit.recipe.own_modules import files_of_judges, own_modules
 from cockpit.recipe.recipe import Recipe
 from cockpit.runs.starting_adapter import StartingAdapter
 from cockpit.text.plain_text import plain_line
@@ -83,11 +83,8 @@ class InputCopies:
                 self._file(path, self._folder / path.name)
             else:
                 self._say(f"not packed: the module {plain_line(module)}, which is no file of this folder")
-        for _, _, prompt in self._recipe.suite.prompts():
-            for word in prompt.checks.judge:
-                path = _normal(Path(word))
-                if not path.is_absolute() and ".." not in path.parts and kind_of(path) == "file":
-                    self._file(path.absolute(), self._folder / path)
+        for path in files_of_judges(self._recipe):
+            self._file(path.absolute(), self._folder / path)
 
     def _rows_here(self, path: Path, number: int, found: SourceInput) -> str:
         place = self._folder / "data" / str(number)

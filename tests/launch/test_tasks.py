@@ -319,6 +319,15 @@ def test_code_of_ones_own_comes_to_a_pod_with_the_recipe(tmp_path: Path, monkeyp
     )  # fmt: skip
 
 
+def test_a_judge_that_lies_here_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "strict.py").write_text("")
+    check = "suite.learned=[{prompt: Hi, checks: {judge: [python, ./strict.py]}}]"
+    status, said = printed("demo", "--for", "skypilot", "--set", check)
+    sentence = "The judge's file strict.py is not brought there; give a command that --install installs there.\n"
+    assert (status, said) == (2, sentence)
+
+
 def test_the_help_says_what_keeps_the_runs() -> None:
     said = " ".join(printed("--help")[1].split())
     assert "goes on with its run when a machine was lost, if a --volume keeps the runs" in said
