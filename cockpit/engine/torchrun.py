@@ -48,13 +48,26 @@ def main() -> int:
     run = RunDir(options.folder.absolute())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    missed: list[int] = []
+    """Signals that no rank was there for: between two starts of them."""
+
+    def take(signum: int, _frame: object) -> None:
+        if not hand_on(run, signum, options.node_rank):
+            missed.append(signum)
+
     for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, lambda signum, frame: hand_on(run, signum, options.node_rank))
+        signal.signal(number, take)
     if options.lock is not None:
         os.set_inheritable(options.lock, False)
         forget_ranks(run)
+    return keep_started(run, options, of_engine, missed)
+
+
+def keep_started(run: RunDir, options: argparse.Namespace, of_engine: list[str], missed: list[int]) -> int:
+    """Start the ranks, and once more where they have ended with the wish to go on and nobody has ended the run
+    meanwhile. The exit status."""
     status = start(run, options, of_engine)
-    while status and options.lock is not None and take_wish_to_go_on(run):
+    while status and not missed and options.lock is not None and take_wish_to_go_on(run):
         forget_ranks(run)
         status = start(run, options, of_engine)
     return status
@@ -122,19 +135,20 @@ def launch(run: RunDir, options: argparse.Namespace, of_engine: list[str], statu
         status.append(0)
 
 
-def hand_on(run: RunDir, number: int, node: int) -> None:
+def hand_on(run: RunDir, number: int, node: int) -> bool:
     """Let rank 0 have the signal: it finishes the step with all others, and saves. Before it is there, end at once.
-    From another machine it is asked to stop, by the folder that they share."""
+    From another machine it is asked to stop, by the folder that they share. False where it has just ended."""
     if node:
         run.send(Stop(id=uuid.uuid4().hex[:12]))
-        return
+        return True
     identity = run.identity()
     if identity is None or not identity.ranks:
         os._exit(128 + number)
     try:
         os.kill(identity.ranks[0], number)
     except ProcessLookupError:
-        pass  # it has just ended, and this process is about to
+        return False
+    return True
 
 
 if __name__ == "__main__":

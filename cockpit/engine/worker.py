@@ -274,6 +274,7 @@ class Worker:
         )
         with self._falling:
             may = is_unfit and self._may_fall_back and self.controls.stop is None and self._order is not None
+            may = may and (self._watch is None or not self._watch.are_done)  # the others have left by then
             if may and not self.falls_back:
                 self.is_falling_back = True
                 self.falls_back = self.is_falling_back = self._make_ready_as_written(ending)

@@ -119,14 +119,11 @@ class InputCopies:
                 document.set(f"{field}.{part}", value)
 
     def _tree(self, source: Path, place: str) -> str:
-        """All files below a folder but hidden ones, links followed."""
+        """All files below a folder but hidden ones, links followed; one that leads nowhere is left out."""
         if source.absolute() in self._copied:
             return self._copied[source.absolute()]
         self._say(plain_line(str(source)))
-        shutil.copytree(
-            source, self._folder / place, ignore=shutil.ignore_patterns(".*"), ignore_dangling_symlinks=True,
-            dirs_exist_ok=True,
-        )  # fmt: skip
+        shutil.copytree(source, self._folder / place, ignore=_left_out, dirs_exist_ok=True)
         return self._relative(self._folder / place, source)
 
     def _file(self, source: Path, place: Path) -> str:
@@ -142,6 +139,12 @@ class InputCopies:
         if source is not None:
             self._copied[source.absolute()] = name
         return name
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """Not by ignore_dangling_symlinks: for shutil links are relative to the working folder, which leaves out all of the
+    Hub's cache."""
+    return {name for name in names if name.startswith(".") or not Path(folder, name).exists()}
 
 
 def _images_of(path: Path, split: str, folder: Path, column: str | None) -> Iterator[Path]:

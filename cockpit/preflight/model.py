@@ -82,6 +82,9 @@ def _of_folder(recipe: Recipe, folder: ModelFolder, images: bool) -> Iterator[Co
     yield from _of_family(recipe, folder)
     yield from _of_weights(folder)
     yield from _of_quantization(recipe, folder)
+    if recipe.lora.has_halves and recipe.finetuning_type == "lora" and folder.has_experts:
+        wrong = f"{recipe.lora.init} begins with one layer's weights, and this model's experts are one weight together"
+        yield Conflict("lora.init", wrong, "give default")
     if images and not folder.is_vision:
         yield Conflict(NAME, "the data has images, and this model reads text alone", "give a vision model")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 from argparse import Namespace
 
@@ -13,6 +16,7 @@ from cockpit.launch.meeting import Meeting
 from cockpit.paths import runs_folder
 from cockpit.runs.folder import RunDir
 from cockpit.runs.liveness import EngineIdentity
+from cockpit.runs.ranks import wish_to_go_on
 from tests.recording import record
 
 AT_MOST_S = 60.0
@@ -37,3 +41,29 @@ def test_a_run_that_was_silent_before_is_alive_for_the_others_while_the_first_ma
     monkeypatch.setattr(torchrun, "launch", launch)
     assert torchrun.start(run, Namespace(nodes=2, node_rank=0, lock=3), []) == 0
     assert [each and each.path for each in found] == [run.path]
+
+
+@pytest.mark.parametrize(("signals", "starts"), [([], 2), ([signal.SIGTERM], 1)])
+def test_a_signal_that_no_rank_was_there_for_ends_the_run_where_it_would_begin_anew(
+    monkeypatch: pytest.MonkeyPatch, signals: list[int], starts: int
+) -> None:
+    run = record(runs_folder(), ending="lost", until=20)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    identity = EngineIdentity.of_this_process("transformers")
+    run.write_identity(msgspec.structs.replace(identity, ranks=(gone.pid, gone.pid)))
+    run.ranks.mkdir()
+    missed: list[int] = []
+    started: list[int] = []
+
+    def start(run: RunDir, options: Namespace, of_engine: list[str]) -> int:
+        started.append(1)
+        if len(started) == 1:
+            wish_to_go_on(run)
+            missed.extend(one for one in signals if not torchrun.hand_on(run, one, 0))
+            return 1
+        return 0
+
+    monkeypatch.setattr(torchrun, "start", start)
+    status = torchrun.keep_started(run, Namespace(nodes=1, node_rank=0, lock=3), [], missed)
+    assert (len(started), status) == (starts, 1 if signals else 0)

@@ -17,6 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cockpit.cli import cockpit
+from cockpit.offline.inputs import InputCopies
 from cockpit.offline.pack import Pack, new_pack
 from cockpit.offline.wheels import index_environment, installed_versions, write_own_wheel
 from cockpit.recipe.document import RecipeDocument
@@ -39,6 +40,25 @@ def packed(recipe: Path, out: Path, *more: str) -> tuple[int, str]:
     """Status, and all that was said."""
     done = CliRunner().invoke(cockpit, ["pack", str(recipe), "--out", str(out), "--no-wheels", *more])
     return done.exit_code, done.output
+
+
+def test_links_of_a_model_as_the_hub_keeps_it_are_followed_and_one_that_leads_nowhere_is_left_out(
+    tmp_path: Path,
+) -> None:
+    snapshot, blobs = tmp_path / "snapshots/1", tmp_path / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    (blobs / "abc").write_text("weights")
+    (snapshot / "model.safetensors").symlink_to("../../blobs/abc")
+    (snapshot / "gone.txt").symlink_to("../../blobs/gone")
+    (snapshot / ".hidden").touch()
+    recipe = write_recipe(tmp_path, "mine")
+    document = RecipeDocument.load(recipe)
+    document.use_model(snapshot)
+    copies = InputCopies(document, tmp_path / "out", print)
+    copies.copy_model(snapshot)
+    assert [path.name for path in (tmp_path / "out/model").iterdir()] == ["model.safetensors"]
+    assert (tmp_path / "out/model/model.safetensors").read_text() == "weights"
 
 
 def test_images_lie_beside_the_rows_as_they_did(tmp_path: Path) -> None:

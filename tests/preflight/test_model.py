@@ -63,6 +63,12 @@ ORIGIN = "give the model that it was made from"
     ("changes", "settings", "sentence"),
     [
         (
+            {"config__json": config(num_experts=8)},
+            {"lora__init": "pissa"},
+            "lora.init: pissa begins with one layer's weights, and this model's experts are one weight together; give "
+            "default",
+        ),
+        (
             {"config__json": config(model_type="qwen99")},
             {},
             f"model.name_or_path: {UNKNOWN}; update transformers, or give another model",

@@ -35,6 +35,8 @@ def begin_with_main_directions(model: Any, lora: Lora) -> None:
         down, up = layer.lora_A[NAME].weight, layer.lora_B[NAME].weight
         rank = down.shape[0] // 2
         weight = layer.get_base_layer().weight.detach().float()
+        if layer.fan_in_fan_out:  # GPT-2's layers hold it as [in, out]
+            weight = weight.T
         first, second = start(weight, rank, layer.scaling[NAME])
         many = len(first)
         with torch.no_grad():

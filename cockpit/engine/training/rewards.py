@@ -123,7 +123,8 @@ def _words_with_tags(tokenizer: Any, tag: str | None) -> Words | None:
     added = getattr(tokenizer, "added_tokens_decoder", {}).values()
     if tag is None or not any(one.special and one.content == f"<{tag}>" for one in added):
         return None
-    ends = tokenizer.all_special_tokens
+    tags = (f"<{tag}>", f"</{tag}>")
+    ends = [one for one in tokenizer.all_special_tokens if one not in tags]
 
     def words(ids: Sequence[int]) -> str:
         text: str = tokenizer.decode(list(ids), skip_special_tokens=False)

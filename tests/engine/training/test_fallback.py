@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from cockpit.engine.engine import Engine
 from cockpit.engine.fallback import fall_back
 from cockpit.engine.journal import Journal
+from cockpit.engine.worker import Worker
 from cockpit.paths import runs_folder
 from cockpit.preflight.tuned import lessons
 from cockpit.protocol.commands import Train
@@ -85,6 +88,17 @@ def test_it_goes_on_as_it_was_written(hosted: Hosted, model: Path, rows: Path, s
     assert list(run.state.steps.step) == list(range(1, 13))
     losses = [[float(figures["loss"]) for _, figures in figures_of(one)] for one in (run, written)]
     assert losses[0] == (losses[1] if not begins else pytest.approx(losses[1], rel=1e-4))
+
+
+@pytest.mark.parametrize(("are_done", "falls"), [(False, True), (True, False)])
+def test_ranks_that_have_left_do_not_go_on_as_written(are_done: bool, falls: bool) -> None:
+    """Saving the result runs out of memory: the other ranks have ended, and nobody starts them again."""
+    worker = SimpleNamespace(
+        journal=SimpleNamespace(phase="saving"), controls=SimpleNamespace(stop=None), falls_back=False,
+        is_falling_back=False, _falling=nullcontext(), _may_fall_back=True, _order=object(),
+        _watch=SimpleNamespace(are_done=are_done), _make_ready_as_written=lambda _: True,
+    )  # fmt: skip
+    assert Worker.fall_back(worker, RunEnded(outcome="out_of_memory", step=3)) is falls  # type: ignore[arg-type]
 
 
 def broken(_model: Any, _loss: Any) -> Any:

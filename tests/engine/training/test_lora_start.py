@@ -64,6 +64,23 @@ def test_it_begins_at_the_base_and_learns_what_peft_s_learns(model: Path, start:
         torch.testing.assert_close(ours(input_ids=ids).logits, base, atol=0, rtol=0)
 
 
+def test_layers_that_hold_their_weight_the_other_way_round_begin_with_its_directions_too() -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    base = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_embd=32, n_layer=1, n_head=2, n_positions=16))
+    config = LoraConfig(r=8, lora_alpha=8, target_modules=["c_attn", "c_proj"], fan_in_fan_out=True)
+    model = get_peft_model(base, config)
+    begin_with_main_directions(model, Lora(r=4, lora_alpha=4, init="pissa"))
+    for name, layer in model.named_modules():
+        if name.endswith(("c_attn", "c_proj")):
+            left, values, right = torch.linalg.svd(layer.get_base_layer().weight.T)
+            wanted = left[:, :4] * values[:4] @ right[:4]
+            down, up = layer.lora_A["default"].weight[:4], layer.lora_B["default"].weight[:, :4]
+            torch.testing.assert_close(up @ down * layer.scaling["default"], wanted, atol=1e-5, rtol=1e-5)
+
+
 def test_what_is_saved_is_right_on_the_base_as_it_is_and_a_resumed_run_is_the_undisturbed_one(
     hosted: Hosted, model: Path
 ) -> None:

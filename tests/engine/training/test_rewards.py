@@ -56,6 +56,10 @@ def test_tags_count_that_are_special_tokens_which_trl_leaves_out() -> None:
     as_trl_has_it = tokenizer.batch_decode(ids, skip_special_tokens=True)
     assert "<think>" not in as_trl_has_it[0]
     assert function(prompts=["q", "q"], completions=as_trl_has_it, completion_ids=ids) == [1.0, 0.0]
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})
+    (function,) = reward_functions(Grpo(rewards=[Reward(reasoning_tag="think")]), tokenizer)
+    assert "<think>" in tokenizer.all_special_tokens
+    assert function(prompts=["q", "q"], completions=as_trl_has_it, completion_ids=ids) == [1.0, 0.0]
 
 
 def test_rewards_that_are_called_alike_have_names_of_their_own() -> None:
