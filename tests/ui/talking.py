@@ -36,6 +36,7 @@ class Talking:
         self.probe = FakeProbe(GpuReport())
         self.started: list[FakeEngine] = []
         self.app = Stage(self.make)
+        self._replied: set[str] = set()
 
     def make(self) -> ChatScreen:
         def start(run: object, key: object) -> FakeEngine:
@@ -50,11 +51,16 @@ class Talking:
         rounds = [command for command in self.link.sent if isinstance(command, Chat | ChatBoth)]
         return [chat for asked in rounds for chat in (asked.chats if isinstance(asked, ChatBoth) else [asked])]
 
+    async def was_asked(self, pilot: Pilot[Any]) -> None:
+        """Wait until there is something to reply to: a model may be waited for first."""
+        await until(pilot, lambda: bool(self.asked) and self.asked[-1].id not in self._replied)
+
     def reply(
         self, *parts: str, end: ev.ReplyEnd | None = "end_of_turn", reason: str = "", chat: Chat | None = None
     ) -> None:
         """The engine answers the last Chat, or this one; with `end` None it goes on."""
         chat = chat or self.asked[-1]
+        self._replied.add(chat.id)
         prompt = chat.messages[-1]["content"]
         commands = [command for command in self.link.sent if isinstance(command, ChatBoth)]
         both = next((command.id for command in commands if chat in command.chats), "")
@@ -106,6 +112,7 @@ async def replying(talking: Talking, text: str = "Arr") -> AsyncIterator[Pilot[A
     """The trial prompt has been sent, and a reply has begun with `text`."""
     async with talking.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("enter")
+        await talking.was_asked(pilot)
         talking.reply(text, end=None)
         await until(pilot, lambda: "replying" in shown(pilot)[-1])
         yield pilot

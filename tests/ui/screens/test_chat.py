@@ -39,6 +39,7 @@ async def test_a_reply_streams_and_shows_its_figures(tmp_path: Path) -> None:
     talking = Talking(tmp_path)
     async with talking.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("enter")
+        await talking.was_asked(pilot)
         talking.reply("Arr, ", "the capital", end=None)
         await until(pilot, lambda: shown(pilot)[-1] == "tuned  replying\nArr, the capital")
         assert "stop reply" in keys(pilot)
@@ -82,6 +83,7 @@ async def test_the_history_goes_along_and_a_new_conversation_forgets_it(tmp_path
     talking = Talking(tmp_path)
     async with talking.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("enter")
+        await talking.was_asked(pilot)
         talking.reply("Marenport.")
         await until(pilot, lambda: "tokens/s" in shown(pilot)[-1])
         ahead(pilot, *"and then")
@@ -104,6 +106,7 @@ async def test_who_comes_back_finds_the_conversation_and_sends_it_along(tmp_path
     talking = Talking(tmp_path, replies=True)
     async with talking.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("enter")
+        await talking.was_asked(pilot)
         talking.reply("Marenport.")
         await until(pilot, lambda: "tokens/s" in shown(pilot)[-1])
         pilot.app.screen.query_one("#who", Choice).value = "base"

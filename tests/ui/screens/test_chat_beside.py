@@ -66,6 +66,7 @@ async def test_another_run_is_asked_the_same_and_differences_are_marked(tmp_path
         assert plain(field.border_title) == "ask demo-1120-2349 and other-1120"
         await until(pilot, lambda: notice(pilot) == "")
         await pilot.press("enter")
+        await talking.was_asked(pilot)
         talking.reply("Arr, Marenport it be.")
         asked = answer(other, "Marenport ", "it is.")
         assert asked.messages == talking.asked[0].messages == [{"role": "user", "content": TRIAL}]
@@ -75,6 +76,7 @@ async def test_another_run_is_asked_the_same_and_differences_are_marked(tmp_path
         assert shown(pilot)[-1].index("other-1120") < shown(pilot)[-1].index("demo-1120-2349")
         await until(pilot, lambda: all(reply.marked for reply in pair.order))
         await pilot.press(*"Why?", "enter")
+        await talking.was_asked(pilot)
         own, theirs = talking.asked[-1].messages, [c for c in other.take_commands() if isinstance(c, Chat)][-1].messages
         assert [message["content"] for message in own] == [TRIAL, "Arr, Marenport it be.", "Why?"]
         assert [message["content"] for message in theirs] == [TRIAL, "Marenport it is.", "Why?"]

@@ -26,6 +26,7 @@ async def test_a_vote_is_cast_before_it_is_said_whose_the_replies_are(tmp_path: 
         screen.query_one("#who", Choice).value = "blind"
         await pilot.pause()
         await pilot.press("enter")
+        await talking.was_asked(pilot)
         talking.reply_both("It is Marenport.", "Arr, Marenport!")
         await until(pilot, lambda: screen.query_one(VoteBar).has_focus)
         both = shown(pilot)[1]
@@ -41,6 +42,7 @@ async def test_a_vote_is_cast_before_it_is_said_whose_the_replies_are(tmp_path: 
         assert counted(talking.link.run)[expected] == 1  # type: ignore[index]
         assert "tuned  12 tokens" in shown(pilot)[1] and screen.query_one(PromptField).has_focus
         await pilot.press("ctrl+r")
+        await talking.was_asked(pilot)
         talking.reply_both("a", "b")
         await until(pilot, lambda: screen.query_one(VoteBar).has_focus)
         await pilot.press("a")

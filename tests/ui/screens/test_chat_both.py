@@ -32,6 +32,7 @@ async def test_the_switch_asks_both_and_then_each(tmp_path: Path, key: str) -> N
         assert not talking.asked, "nothing has been asked yet"
         assert screen.query_one("#who", Choice).value == "both"
         await pilot.press(key, key, "enter")
+        await talking.was_asked(pilot)
         talking.reply("Arr!")
         await until(pilot, lambda: "tokens/s" in shown(pilot)[-1])
         await pilot.press(key)
@@ -52,6 +53,7 @@ async def test_the_choice_stays_and_each_is_sent_its_own_replies(tmp_path: Path)
     talking = Talking(tmp_path)
     async with talking.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("f3", "enter")
+        await talking.was_asked(pilot)
         talking.reply_both("It is Marenport.", "Arr, it be Marenport!")
         await until(pilot, lambda: shown(pilot)[-1].count("tokens/s") == 2)
         ahead(pilot, *"and then")
@@ -83,6 +85,7 @@ async def test_words_that_differ_are_underlined_in_long_replies_too(tmp_path: Pa
     long = "It is a port of the realm. " * 100
     async with talking.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("f3", "enter")
+        await talking.was_asked(pilot)
         talking.reply_both(f"The capital is {long}It is far.", f"Arr, the capital is {long}It be far.")
         await until(pilot, lambda: underlined(pilot) == [["The", "is"], ["Arr, the", "be"]])
 
@@ -108,6 +111,7 @@ async def test_who_comes_back_finds_both_side_by_side(tmp_path: Path) -> None:
     talking = Talking(tmp_path)
     async with talking.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("f3", "enter")
+        await talking.was_asked(pilot)
         talking.reply_both("Marenport.", "Arr!")
         await until(pilot, lambda: underlined(pilot) == [["Marenport."], ["Arr!"]])
         await pilot.press("escape")

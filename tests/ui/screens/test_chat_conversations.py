@@ -28,6 +28,7 @@ async def answer(talking: Talking, pilot: Pilot[Any], text: str, prompt: str = "
     """Ask, and have it answered."""
     ahead(pilot, *prompt)
     await pilot.press("enter")
+    await talking.was_asked(pilot)
     talking.reply(text)
     await until(pilot, lambda: text in shown(pilot)[-1] and "tokens/s" in shown(pilot)[-1])
 
@@ -70,6 +71,7 @@ async def test_the_reply_is_copied_as_it_was_written(tmp_path: Path) -> None:
         await pilot.press("f6")
         assert pilot.app.clipboard == "plain **bold** "
         await pilot.press("f3")
+        await talking.was_asked(pilot)
         talking.reply_both("No.", "Arr.")
         await until(pilot, lambda: "Arr." in shown(pilot)[-1])
         await pilot.press("f6")
@@ -121,6 +123,7 @@ async def test_replies_are_shown_as_written_and_reasoning_is_unfolded(tmp_path: 
     talking = Talking(tmp_path)
     async with talking.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("enter")
+        await talking.was_asked(pilot)
         talking.reply(end=None)
         talking.link.events.append(ev.ReplyGrew(command_id=talking.asked[-1].id, text="**bold**", thinking="I think."))
         talking.end()

@@ -30,6 +30,7 @@ async def test_how_a_reply_ends(tmp_path: Path, end: ev.ReplyEnd, reason: str, w
     talking = Talking(tmp_path)
     async with talking.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("enter")
+        await talking.was_asked(pilot)
         talking.reply("Arr", end=end, reason=reason)
         await until(pilot, lambda: words in shown(pilot)[-1])
 
@@ -38,6 +39,7 @@ async def test_an_empty_reply_is_called_that(tmp_path: Path) -> None:
     talking = Talking(tmp_path)
     async with talking.app.run_test(size=(120, 40)) as pilot:
         await pilot.press("enter")
+        await talking.was_asked(pilot)
         talking.reply()
         await until(pilot, lambda: "said nothing" in shown(pilot)[-1])
 
@@ -77,6 +79,7 @@ async def test_replies_prompts_and_pastes_are_shown_literally(tmp_path: Path) ->
         pilot.app.screen.post_message(Paste(HOSTILE))
         await until(pilot, lambda: field.text == LITERAL)
         await pilot.press("enter")
+        await talking.was_asked(pilot)
         talking.reply(*HOSTILE)
         await until(pilot, lambda: "tokens/s" in shown(pilot)[-1])
         assert shown(pilot)[0] == f"you\n{LITERAL}"
