@@ -158,6 +158,7 @@ class Worker:
             ending = classify_error(error, self.beginning.known_recipe, self.step)
             # Where a run was begun its end tells the advice; where Train had not come yet nothing else does.
             self.failure = ending.reason if self.begun else " ".join(filter(None, (ending.reason, ending.advice)))
+            self.settle_end(ending)  # also of a run that is begun between this failure and the engine's end
             self._try_to_end(ending)
 
     def _train(self) -> None:

@@ -13,6 +13,7 @@ from cockpit.engine.controls import Controls
 from cockpit.engine.journal import Journal
 from cockpit.engine.machine import Machine
 from cockpit.engine.worker import Worker
+from cockpit.machine.installed import INSTALL_STACK, NO_STACK
 from cockpit.protocol.commands import Train
 from cockpit.protocol.event_log import EventReader
 from cockpit.protocol.events import AnyEvent, RunEnded, RunStarted
@@ -72,6 +73,21 @@ def test_an_end_that_the_disk_did_not_take_is_told_later(begun: Begun) -> None:
     begun.worker.end_run(FAILED)
     ends = [event for event in begun.told() if isinstance(event, RunEnded)]
     assert [end.outcome for end in ends] == ["completed"]
+
+
+def test_a_run_that_comes_once_the_import_has_failed_ends_with_its_reason(
+    begun: Begun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(backend: str) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr("cockpit.engine.worker.import_stack", fail)
+    begun.worker.work()
+    begun.begin()
+    begun.worker.end_run(FAILED)
+    (ended,) = [event for event in EventReader(begun.run.events).poll() if isinstance(event, RunEnded)]
+    assert ended.outcome == "failed" and ended.reason.startswith(NO_STACK)
+    assert ended.advice == INSTALL_STACK
 
 
 def test_a_run_that_ends_while_its_data_is_hashed_begins_before_it_ends(
