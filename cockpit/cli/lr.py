@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from cockpit.cli.ending import end, refuse
 from cockpit.cli.measuring import INTERRUPTED, ended_as_by_an_interrupt, measurable, offer, seconds
 from cockpit.cli.recipe_args import STDIN
+from cockpit.cli.recipe_options import OnData, RecipeName, Settings, WithModel
 from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
@@ -21,14 +21,11 @@ UNASKED = "The recipe's line to take, which --write would write:"
 
 
 def lr(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name ('cockpit recipes' lists them) or its file.")],
+    recipe: RecipeName,
     budget: Annotated[str, typer.Option(help="Begin no further rate after this time, such as 90s, 20m or 1h.")] = "20m",
-    data: Annotated[Path | None, typer.Option(help="On this file of yours; its form is recognised.")] = None,
-    model: Annotated[str | None, typer.Option(help="With this model: a local folder or a Hub name.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
-    ] = None,
+    data: OnData = None,
+    model: WithModel = None,
+    settings: Settings = None,
     steps: Annotated[int, typer.Option(min=20, max=190, help="Steps at each rate.")] = 60,
     write: Annotated[bool, typer.Option(help="Write the rate into the recipe, and show the difference.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what happens as JSON lines.")] = False,

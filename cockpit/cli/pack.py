@@ -11,6 +11,7 @@ import typer
 
 from cockpit.cli.ending import end, refuse
 from cockpit.cli.recipe_args import asked_for
+from cockpit.cli.recipe_options import RecipeName, Settings, WithModel
 from cockpit.text.plain_text import plain_line, plain_text
 
 if TYPE_CHECKING:
@@ -20,16 +21,13 @@ if TYPE_CHECKING:
 
 
 def pack(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name ('cockpit recipes' lists them) or its file.")],
+    recipe: RecipeName,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER|FILE.tar", help="Where to; the recipe's name and -pack unless given.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="With this file of yours; its form is recognised.")] = None,
-    model: Annotated[str | None, typer.Option(help="With this model: a local folder or a Hub name.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
-    ] = None,
+    model: WithModel = None,
+    settings: Settings = None,
     wheels: Annotated[bool, typer.Option(help="Whether the wheels of what trains here come with it.")] = True,
 ) -> None:
     """Gather a recipe's model, rows and pictures, and the wheels of what trains here, for a machine without a network.

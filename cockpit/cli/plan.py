@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cockpit.cli.ending import refuse
 from cockpit.cli.recipe_args import asked_for, blamed
+from cockpit.cli.recipe_options import OnData, RecipeName, Settings, WithModel
 
 if TYPE_CHECKING:
     from cockpit.data.row_lengths import RowLengths
@@ -70,13 +70,10 @@ class Planned:
 
 
 def plan(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name ('cockpit recipes' lists them) or its file.")],
-    data: Annotated[Path | None, typer.Option(help="On this file of yours; its form is recognised.")] = None,
-    model: Annotated[str | None, typer.Option(help="With this model: a local folder or a Hub name.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
-    ] = None,
+    recipe: RecipeName,
+    data: OnData = None,
+    model: WithModel = None,
+    settings: Settings = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as one JSON document.")] = False,
 ) -> None:
     """Say what a recipe would do here: steps, GPU memory part by part against what each GPU has free, and the disk.

@@ -11,6 +11,7 @@ import typer
 
 from cockpit.cli.ending import end, refuse
 from cockpit.cli.recipe_args import asked_for
+from cockpit.cli.recipe_options import Settings
 from cockpit.remote.asked import queued_there
 from cockpit.text.plain_text import plain_line
 
@@ -31,10 +32,7 @@ def add(
     recipes: Annotated[list[str], typer.Argument(help="Names of recipes ('cockpit recipes' lists them), or files.")],
     data: Annotated[Path | None, typer.Option(help="Train on this file of yours; its form is recognised.")] = None,
     model: Annotated[str | None, typer.Option(help="Train this model: a local folder or a Hub name.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
-    ] = None,
+    settings: Settings = None,
     grid: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=A,B,C", help="One run for each value, of each combination if repeated."),

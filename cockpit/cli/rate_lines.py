@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TextIO
 
-from cockpit.cli.terminal import is_drawable
+from cockpit.cli.terminal import ProgressLines
 from cockpit.runs.labels import PHASES
 from cockpit.text.numbers import count, duration, learning_rate, metric
-from cockpit.text.plain_text import plain_text
 from cockpit.text.sparks import sparks
 from cockpit.tuning.rates import RateEnded, RatesEnded, RatesStarted, RateStarted, RateTold, RateWent
 from cockpit.tuning.told import PROBE_OUTCOMES
@@ -21,8 +19,7 @@ class RateLines:
     """Called with all that is told."""
 
     def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._is_live = is_drawable() and out.isatty()
+        self._lines = ProgressLines(out)
         self._started: RatesStarted | None = None
         self._rate = 0.0
         self._ended: list[RateEnded] = []
@@ -32,25 +29,23 @@ class RateLines:
         match told:
             case RatesStarted():
                 self._started = told
-                self._say(
+                self._lines.say(
                     f"{told.recipe}: {count(told.steps)} steps at each rate, measured on up to {count(told.held_out)} "
                     f"held-out rows; a model of its size usually takes {learning_rate(told.usual)}"
                 )
             case RateStarted():
                 self._rate = told.rate
-                self._draw(f"{told.number:>3}  {learning_rate(told.rate)}")
+                self._lines.draw(f"{told.number:>3}  {learning_rate(told.rate)}")
             case RateWent():
                 label = PHASES.get(told.phase)  # type: ignore[call-overload]
                 doing = f"step {told.steps}" if told.steps else told.phase if label is None else str(label.doing)
-                self._draw(f"{told.number:>3}  {learning_rate(self._rate)}: {doing}")
+                self._lines.draw(f"{told.number:>3}  {learning_rate(self._rate)}: {doing}")
             case RateEnded():
                 self._ended.append(told)
-                self._draw("")
-                self._say(self._line(told))
+                self._lines.say(self._line(told))
             case RatesEnded():
-                self._draw("")
                 for line in chart(self._ended, told):
-                    self._say(line)
+                    self._lines.say(line)
 
     def _line(self, told: RateEnded) -> str:
         parts = [f"{told.number:>3}  {learning_rate(told.rate):<9}"]
@@ -62,15 +57,6 @@ class RateLines:
         if self._started is not None and told.rate == self._started.written:
             parts.append("as written")
         return "  ".join(filter(None, parts))
-
-    def _say(self, line: str) -> None:
-        print(plain_text(line).rstrip(), file=self._out, flush=True)
-
-    def _draw(self, text: str) -> None:
-        if self._is_live:
-            width = shutil.get_terminal_size().columns - 1
-            self._out.write("\r\x1b[K" + plain_text(text)[:width])
-            self._out.flush()
 
 
 def chart(rates: list[RateEnded], ended: RatesEnded) -> list[str]:

@@ -12,6 +12,7 @@ import typer
 
 from cockpit.cli.ending import end, refuse
 from cockpit.cli.recipe_args import asked_for
+from cockpit.cli.recipe_options import RecipeName
 from cockpit.text.plain_text import plain_line
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def search(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name ('cockpit recipes' lists them) or its file.")],
+    recipe: RecipeName,
     over: Annotated[
         list[str], typer.Option(metavar="KEY=LOW..HIGH|KEY=A,B,C", help="A field and its values; repeatable.")
     ],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cockpit.cli.ending import end, refuse
+from cockpit.cli.recipe_options import RecipeName, Settings
 
 if TYPE_CHECKING:
     from cockpit.recipe.recipe import Recipe
@@ -20,13 +21,10 @@ FORGOTTEN_S = 60.0
 
 
 def slurm(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name ('cockpit recipes' lists them) or its file.")],
+    recipe: RecipeName,
     data: Annotated[Path | None, typer.Option(help="Train on this file of yours.")] = None,
     model: Annotated[str | None, typer.Option(help="Train this model: a local folder or a Hub name.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
-    ] = None,
+    settings: Settings = None,
     gpus: Annotated[
         int | None, typer.Option(min=0, help="GPUs of the node; the recipe's unless given; needed for all.")
     ] = None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cockpit.cli.ending import refuse
+from cockpit.cli.recipe_options import RecipeName, Settings
 from cockpit.paths import kind_of
 from cockpit.text.plain_text import plain_line
 
@@ -28,16 +29,13 @@ class For(StrEnum):
 
 
 def task(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name ('cockpit recipes' lists them) or its file.")],
+    recipe: RecipeName,
     for_: Annotated[For, typer.Option("--for", help="Who runs it.")],
     data: Annotated[
         str | None, typer.Option(help="Train on this file, by its path there, or a name on the Hub.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Train this model: a folder or a Hub name.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
-    ] = None,
+    settings: Settings = None,
     gpus: Annotated[int | None, typer.Option(min=0, help="GPUs of a machine; the recipe's unless given.")] = None,
     nodes: Annotated[int | None, typer.Option(min=1, max=64, help="Machines that train together.")] = None,
     accelerator: Annotated[str, typer.Option(help="Kind of GPU that SkyPilot looks for, as H100.")] = "",

@@ -14,6 +14,7 @@ import typer
 from cockpit.cli.ending import end, refuse
 from cockpit.cli.meeting import NodeRank, Nodes, Rdzv, join, meeting_of
 from cockpit.cli.recipe_args import asked_for, blamed
+from cockpit.cli.recipe_options import RecipeName, Settings
 
 if TYPE_CHECKING:
     from cockpit.launch.engines import EngineKey, StartedEngine
@@ -26,13 +27,10 @@ ENGINE_ENDS_S = 30.0
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name ('cockpit recipes' lists them) or its file.")],
+    recipe: RecipeName,
     data: Annotated[Path | None, typer.Option(help="Train on this file of yours; its form is recognised.")] = None,
     model: Annotated[str | None, typer.Option(help="Train this model: a local folder or a Hub name.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
-    ] = None,
+    settings: Settings = None,
     gpus: Annotated[
         str | None, typer.Option("--gpus", metavar="N", help="Train on so many GPUs together; all for all of them.")
     ] = None,

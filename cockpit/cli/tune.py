@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from cockpit.cli.ending import end
 from cockpit.cli.measuring import INTERRUPTED, ended_as_by_an_interrupt, measurable, offer, seconds
 from cockpit.cli.recipe_args import STDIN
+from cockpit.cli.recipe_options import OnData, RecipeName, Settings, WithModel
 
 if TYPE_CHECKING:
     from cockpit.tuning.told import Told
@@ -20,14 +20,11 @@ TAKEN = "training.fit: auto takes this from now on; --write would write it into 
 
 
 def tune(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name ('cockpit recipes' lists them) or its file.")],
+    recipe: RecipeName,
     budget: Annotated[str, typer.Option(help="Begin no further probe after this time, such as 90s, 5m or 1h.")] = "5m",
-    data: Annotated[Path | None, typer.Option(help="On this file of yours; its form is recognised.")] = None,
-    model: Annotated[str | None, typer.Option(help="With this model: a local folder or a Hub name.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a field, such as lora.r=32; repeatable."),
-    ] = None,
+    data: OnData = None,
+    model: WithModel = None,
+    settings: Settings = None,
     write: Annotated[
         bool, typer.Option(help="Write the fastest way into the recipe, and show the difference.")
     ] = False,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TextIO
 
-from cockpit.cli.terminal import is_drawable
+from cockpit.cli.terminal import ProgressLines
 from cockpit.runs.labels import PHASES
 from cockpit.text.numbers import count, duration, metric, size
-from cockpit.text.plain_text import plain_text
 from cockpit.tuning.told import PROBE_OUTCOMES, ProbeEnded, ProbeStarted, ProbeWent, Told, TuneEnded, TuneStarted
 
 MIB = 1 << 20
@@ -18,29 +16,21 @@ class TuneLines:
     """Called with all that is told."""
 
     def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._is_live = is_drawable()
+        self._lines = ProgressLines(out)
         self._name = ""
 
     def __call__(self, told: Told) -> None:
         """Print the line, if it has one."""
         if isinstance(told, ProbeStarted):
             self._name = told.name
-            self._draw(f"{told.number:>3}  {told.name}")
+            self._lines.draw(f"{told.number:>3}  {told.name}")
         elif isinstance(told, ProbeWent):
             pace = f", {count(told.tokens_s)} tokens/s" if told.tokens_s else ""
             step = f"step {told.steps}{pace}" if told.steps else _doing(told.phase)
-            self._draw(f"{told.number:>3}  {self._name}: {step}")
+            self._lines.draw(f"{told.number:>3}  {self._name}: {step}")
         else:
-            self._draw("")
             for line in lines_of(told):
-                print(plain_text(line).rstrip(), file=self._out, flush=True)
-
-    def _draw(self, text: str) -> None:
-        if self._is_live:
-            width = shutil.get_terminal_size().columns - 1
-            self._out.write("\r\x1b[K" + plain_text(text)[:width])
-            self._out.flush()
+                self._lines.say(line)
 
 
 def lines_of(told: TuneStarted | ProbeEnded | TuneEnded) -> list[str]:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,8 @@ SLEEPER = (
 
 
 @pytest.fixture(autouse=True)
-def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
-    """Runners that the app has started: each only holds the lock."""
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Runners that the app has started: each only holds the lock, until the test is over."""
     found: list[subprocess.Popen[bytes]] = []
 
     def start(queue: Queue) -> subprocess.Popen[bytes]:
@@ -36,7 +37,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
 
     monkeypatch.setattr("cockpit.launch.queue_process.start_queue_runner", start)
     monkeypatch.setattr(queue_worker, "LOOK_EVERY_S", 0.1)
-    return found
+    yield found
+    for runner in found:
+        runner.kill()
+        runner.wait()
 
 
 def names(app: CockpitApp) -> list[str]:
