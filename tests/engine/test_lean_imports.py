@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from cockpit.engine.compat.lean_imports import compiling_put_off
+from cockpit.engine.compat.lean_imports import compiling_put_off, unseen_by_transformers
 from tests.engine.warm_stack import WarmStack
 
 
@@ -31,6 +31,21 @@ def test_the_stack_comes_without_scipy_and_the_compiler(stack: str, request: pyt
         "the compiler": False,
         "torch.compile is torch's": True,
     }
+
+
+def test_what_is_left_out_is_there_for_others_than_transformers() -> None:
+    # A package of the user's that needs scipy can be imported beside transformers: with sklearn there, and scipy hidden
+    # from all, transformers itself could not.
+    asked = "import importlib.util\nfound = importlib.util.find_spec('scipy') is not None"
+    by_transformers: dict[str, object] = {"__name__": "transformers.utils.import_utils"}
+    by_another: dict[str, object] = {"__name__": "transformers_plus"}
+    with unseen_by_transformers():
+        exec(asked, by_transformers)
+        exec(asked, by_another)
+        exec("import scipy.sparse", {"__name__": "sklearn"})
+    assert (by_transformers["found"], by_another["found"]) == (False, True)
+    exec(asked, by_transformers)
+    assert by_transformers["found"] is True
 
 
 def test_a_function_is_compiled_when_it_is_first_called(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from types import FunctionType
 from typing import Any
 
 from cockpit.machine.nvml import Nvml
 
-UNUSED = ("scipy",)
-"""Packages that transformers imports at once where they are there, for losses of object detection."""
+UNUSED = ("scipy", "sklearn")
+"""Packages that transformers imports at once where they are there: for losses of object detection, and for drafts by a
+second model."""
 
 
 @contextmanager
 def lean_imports() -> Iterator[None]:
-    """Within this, the packages of UNUSED cannot be imported, and on the CPU nothing is compiled by being imported.
+    """Within this, transformers does not see the packages of UNUSED, and on the CPU no import compiles anything.
 
-    It is a seventh of the import's CPU time (tests/bench/imports.py). Afterwards both can be had, by a user's own
-    function, say.
+    It is a seventh of the import's CPU time (tests/bench/imports.py). Others can import what is unused here: some
+    package of the user's may need it.
     """
-    hidden = [name for name in UNUSED if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # as Python's reference has it: not found
-    try:
+    with unseen_by_transformers():
         if sees_no_gpu():  # with a GPU the compiler is wanted soon, and Unsloth has settings to make before torch
             with compiling_put_off():
                 yield
         else:
             yield
+
+
+@contextmanager
+def unseen_by_transformers() -> Iterator[None]:
+    """Within this, transformers is told that the packages of UNUSED are not installed; it remembers that."""
+    find_any = importlib.util.find_spec
+
+    def find_spec(name: str, package: str | None = None) -> ModuleSpec | None:
+        asks = sys._getframe(1).f_globals.get("__name__", "")
+        return None if name in UNUSED and asks.partition(".")[0] == "transformers" else find_any(name, package)
+
+    importlib.util.find_spec = find_spec
+    try:
+        yield
     finally:
-        for name in hidden:
-            del sys.modules[name]
+        importlib.util.find_spec = find_any
 
 
 def sees_no_gpu() -> bool:
