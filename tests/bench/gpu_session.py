@@ -61,13 +61,18 @@ def cockpit(name: str, limit_s: int, *commands: str) -> Job:
     return Job(name, limit_s, f"{done}; s=$?; tar czf {{out}}/{name}.tgz {large} -C {home} .; exit $s")
 
 
+def speed(name: str, model: str, how: str) -> Job:
+    """Contenders on a model: they import beside those of the other jobs, and train when the GPU is theirs."""
+    where = f"--folder {{work}}/speed-{name} --lock {{work}}/gpu.lock --out {{out}}/{name}.json"
+    return script(name, 520, "bench.speed", f"{model} {where} {how}", beside=True)
+
+
 def ejected(name: str, recipe: str, model: str, rows: str, more: str = "") -> Job:
     """A recipe's script against its run, 12 steps each."""
     given = f"{recipe} --model {{work}}/models/{model} --data {{work}}/{rows}.jsonl --folder {{work}}/ejected-{name}"
     return script(name, 150, "bench.ejected", f"{given} --set training.max_steps=12 {more}")
 
 
-SPEED = "--folder {work} --out {out}"
 ONE_LLAMA = "llama-3.2-1b --model {work}/models/llama-3.2-1b --data {work}/sft.jsonl"
 QLORA = "llama-3-8b --model {work}/models/llama-3-8b --data {work}/pretraining.jsonl"
 OUT = "--out {out}"
@@ -78,16 +83,11 @@ STEPS = "--set training.max_steps=200"
 SMALL = "gemma-3-4b llama-3-8b qwen3-8b phi-4 gemma-3-4b-vision llama-3.2-1b"
 CALLS = {
     "speed": Call(
-        ("gemma-3-4b", "qwen3-8b", "llama-3-8b"),
+        (),
         (
-            script("gemma", 200, "bench.speed", f"gemma-3-4b {SPEED}/gemma.json --steps 11 --skip 5 --only script fit"),
-            script("qwen", 180, "bench.speed", f"qwen3-8b {SPEED}/qwen.json --only script fit"),
-            script(
-                "llama-full",
-                200,
-                "bench.speed",
-                f"llama-3-8b {SPEED}/llama-full.json --rows full --length 2048 --only written fit",
-            ),
+            speed("gemma", "gemma-3-4b", "--steps 11 --skip 5 --only script fit"),
+            speed("qwen", "qwen3-8b", "--only script fit"),
+            speed("llama-full", "llama-3-8b", "--rows full --length 2048 --only fit written"),
         ),
     ),
     "chat": Call(

@@ -1,18 +1,20 @@
 """How fast one recipe trains: by a bare script, by cockpit as the script has it, and as training.fit: auto has it.
 
 usage: python -m tests.bench.speed MODEL [--only LABEL ...] [--also 'LABEL: FIELD=VALUE ...'] [--rounds N] [--steps N]
-       [--skip N] [--rows chats|full] [--length N] [--alone] [--device cpu] [--folder DIR] [--out FILE]
+       [--skip N] [--rows chats|full] [--length N] [--alone] [--lock FILE] [--device cpu] [--folder DIR] [--out FILE]
 MODEL is one of tests.bench.random_models (with -tiny and --device cpu to try this out). The work: nf4, r 16 on all
 seven projections, 8 rows a step, the same ones in the same order for all; chats: lengths lognormal with a mean near
 300 tokens, cut at 1,024 (--length); full: all as long as that. LABEL is script, written, fit or one of --also, which
 changes fields of the fitted recipe. Contenders train in turn, in every other round in the reverse order. Their
 processes import side by side beforehand, so that what is measured begins when each is told to train; with --alone each
-is started when its turn comes. Useful tokens are those that are no padding. Compiled code is kept in DIR for all.
+is started when its turn comes. Useful tokens are those that are no padding. Compiled code is kept in DIR for all. With
+--lock the turns begin once nobody else holds the lock of FILE, so that several benches can import side by side.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import random
@@ -292,6 +294,7 @@ def main() -> None:
     parser.add_argument("--rows", choices=["chats", "full"], default="chats")
     parser.add_argument("--length", type=int, default=1024)
     parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--lock", type=Path)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--folder", type=Path, default=Path("speed_bench"))
     parser.add_argument("--out", type=Path)
@@ -330,6 +333,9 @@ def in_turn(
     uuid = GpuProbe().wait().choose("none" if work.on_cpu else "auto")
     meter = GpuMeter(None if uuid == NONE else uuid)
     imported = [contender.wait_until_imported() for contender in waiting]
+    if asked.lock is not None:
+        held = asked.lock.open("w")
+        fcntl.flock(held, fcntl.LOCK_EX)
     results: list[Measured] = []
     for place, (label, number) in enumerate(turns):
         result = Measured(label, number, asked.alone)
